@@ -1,0 +1,27 @@
+export { PgStore, type PgStoreOptions } from "./lib/postgres/pg-store.ts";
+export { openStore } from "./lib/postgres/open-store.ts";
+export { MemoryStore, type MemoryStoreOptions } from "./lib/memory/memory-store.ts";
+export { SessionManager, type CommitContext } from "./lib/manager/session-manager.ts";
+export type { CookieOptions, SessionOptions } from "./lib/manager/options.ts";
+export type { CommitResult } from "./lib/manager/commit-result.ts";
+export type { SessionEvent } from "./lib/manager/events.ts";
+export { Session } from "./lib/session/session.ts";
+export type { SessionStatus } from "./lib/session/record.ts";
+// A star, not a name: only so can an application augment the interface through "pgstore".
+export * from "./lib/session/session-data.ts";
+export type { ConditionalStore, Store, StoredEntry, StoredSession, StoreExtras } from "./lib/port/store.ts";
+export type { PgClient } from "./lib/port/pg-client.ts";
+export type { Codec, DecodedSession } from "./lib/port/codec.ts";
+export type { Value } from "./lib/base/value.ts";
+export type { Duration } from "./lib/base/duration.ts";
+export {
+  AlreadyCommittedError,
+  PgStoreError,
+  type PgStoreErrorCode,
+  SchemaError,
+  SessionConflictError,
+  SessionDecodeError,
+  SessionMissingError,
+  StoreError,
+  StoreUnavailableError,
+} from "./lib/base/errors.ts";

@@ -1,0 +1,57 @@
+import { stringifySetCookie } from "cookie";
+
+/** The attributes of a session's cookie, as they go into each Set-Cookie. */
+export interface CookieAttributes {
+  name: string;
+  path: string;
+  domain: string | undefined;
+  httpOnly: boolean;
+  sameSite: "lax" | "strict" | "none" | false;
+  partitioned: boolean;
+}
+
+/** Browsers cap a cookie's life at 400 days. @see RFC 6265bis, section 5.5 */
+const LONGEST_MAX_AGE = 400 * 24 * 3600;
+
+/**
+ * Writes the Set-Cookie that hands a token to the client.
+ *
+ * @param life - the instants, in milliseconds since 1970, between which a persistent cookie lives; both of its
+ *   attributes come from them, rounded up to the second. Without it the cookie ends with the browser's session.
+ */
+export function setCookie(
+  attributes: CookieAttributes,
+  secure: boolean,
+  token: string,
+  life?: { now: number; expiry: number },
+): string {
+  return stringifySetCookie(
+    { ...attributesOf(attributes, secure), value: token, ...(life === undefined ? {} : lifeOf(life)) },
+    { encode: String },
+  );
+}
+
+function lifeOf({ now, expiry }: { now: number; expiry: number }): { maxAge: number; expires: Date } {
+  const maxAge = Math.min(Math.max(Math.ceil((expiry - now) / 1000), 1), LONGEST_MAX_AGE);
+  const end = Math.min(expiry, now + maxAge * 1000);
+  return { maxAge, expires: new Date(Math.ceil(end / 1000) * 1000) };
+}
+
+/** Writes the Set-Cookie that removes the cookie: the same attributes, or the browser would keep it. */
+export function clearCookie(attributes: CookieAttributes, secure: boolean): string {
+  const past = { maxAge: 0, expires: new Date(1000) };
+  return stringifySetCookie({ ...attributesOf(attributes, secure), value: "", ...past });
+}
+
+function attributesOf(attributes: CookieAttributes, secure: boolean) {
+  const { name, path, domain, httpOnly, sameSite, partitioned } = attributes;
+  return {
+    name,
+    ...(path === "" ? {} : { path }),
+    ...(domain === undefined ? {} : { domain }),
+    httpOnly,
+    secure,
+    ...(sameSite === false ? {} : { sameSite }),
+    partitioned,
+  };
+}

@@ -1,0 +1,28 @@
+import ms from "ms";
+
+/** Milliseconds, or a text that the `ms` package reads: `"20m"`, `"24h"`, `"30 days"`. */
+export type Duration = number | string;
+
+/** A thousand years in milliseconds: more is a mistake, and would leave the range of dates. */
+const LONGEST = 1000 * 365.25 * 24 * 3600 * 1000;
+
+/**
+ * Reads a duration.
+ *
+ * @param option - the option's name, for the message
+ * @returns milliseconds, not negative
+ * @throws TypeError that names the option
+ */
+export function parseDuration(option: string, value: unknown): number {
+  let milliseconds: number | undefined;
+  if (typeof value === "number") milliseconds = value;
+  else if (typeof value === "string" && value.length > 0 && value.length <= 100)
+    milliseconds = ms(value as ms.StringValue);
+  if (milliseconds === undefined || Number.isNaN(milliseconds)) {
+    throw new TypeError(`${option}: ${JSON.stringify(value)} is not a duration, such as 60000 or "20m"`);
+  }
+  if (milliseconds < 0 || milliseconds > LONGEST) {
+    throw new TypeError(`${option}: ${JSON.stringify(value)} is out of range, 0 to 1000 years`);
+  }
+  return milliseconds;
+}

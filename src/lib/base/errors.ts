@@ -1,0 +1,113 @@
+/** What went wrong, as a constant that code can switch on. */
+export type PgStoreErrorCode =
+  | "STORE_UNAVAILABLE"
+  | "STORE_FAILED"
+  | "SCHEMA"
+  | "SESSION_DECODE"
+  | "SESSION_MISSING"
+  | "SESSION_CONFLICT"
+  | "ALREADY_COMMITTED"
+  | "TYPE_ASSERTION";
+
+/**
+ * The family of every error that pgstore throws, besides `TypeError` for misuse.
+ *
+ * No message, property or cause of ours holds a token; the session's id may appear.
+ */
+export class PgStoreError extends Error {
+  override readonly name: string = "PgStoreError";
+  readonly code: PgStoreErrorCode;
+
+  constructor(code: PgStoreErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * The database could not be asked or did not answer in time. Nothing is known about a write that was under way, except
+ * that the client was told of no success.
+ */
+export class StoreUnavailableError extends PgStoreError {
+  override readonly name = "StoreUnavailableError";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("STORE_UNAVAILABLE", message, options);
+  }
+}
+
+/** The database refused a statement for a reason that waiting won't mend; `cause` is the driver's error. */
+export class StoreError extends PgStoreError {
+  override readonly name = "StoreError";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("STORE_FAILED", message, options);
+  }
+}
+
+/** The table is missing or its columns are not the ones of the README; the message names the table and the remedy. */
+export class SchemaError extends PgStoreError {
+  override readonly name = "SchemaError";
+  /** The table as an SQL identifier, quoted. */
+  readonly table: string;
+
+  constructor(table: string, message: string, options?: ErrorOptions) {
+    super("SCHEMA", message, options);
+    this.table = table;
+  }
+}
+
+/** The stored bytes of a session are not what the codec writes. The row is left as it is. */
+export class SessionDecodeError extends PgStoreError {
+  override readonly name = "SessionDecodeError";
+  /** The key of the row; with hashed tokens it is safe to log. */
+  readonly id: string;
+
+  constructor(id: string, options?: ErrorOptions) {
+    super("SESSION_DECODE", `the stored data of session ${id} can't be decoded`, options);
+    this.id = id;
+  }
+}
+
+/** `sessionOf(req)` was asked for a request that no middleware of this manager has seen. */
+export class SessionMissingError extends PgStoreError {
+  override readonly name = "SessionMissingError";
+
+  constructor() {
+    super("SESSION_MISSING", "the request has no session: wrap the handler with nodeHandler, connect or manage first");
+  }
+}
+
+/** Parallel writers changed the session before each of our attempts to commit; nothing of this commit was stored. */
+export class SessionConflictError extends PgStoreError {
+  override readonly name = "SessionConflictError";
+  readonly id: string;
+
+  constructor(id: string, attempts: number) {
+    super("SESSION_CONFLICT", `session ${id} was changed by others before each of ${attempts} attempts to commit`);
+    this.id = id;
+  }
+}
+
+/** The session was saved or destroyed already, and its cookie is on the way: a change now would be lost. SCS: ErrAlreadyWritten. */
+export class AlreadyCommittedError extends PgStoreError {
+  override readonly name = "AlreadyCommittedError";
+
+  constructor(operation: string) {
+    super(
+      "ALREADY_COMMITTED",
+      `${operation}: the session is committed already; change it before save(), destroy() and the first byte of the response`,
+    );
+  }
+}
+
+/** A typed getter of `pgstore/session` met a value of another type. SCS: ErrTypeAssertionFailed. */
+export class TypeAssertionError extends PgStoreError {
+  override readonly name = "TypeAssertionError";
+  readonly key: string;
+
+  constructor(key: string, expected: string) {
+    super("TYPE_ASSERTION", `the value of ${JSON.stringify(key)} is not ${expected}`);
+    this.key = key;
+  }
+}

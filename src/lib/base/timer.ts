@@ -1,0 +1,30 @@
+/** The longest delay that a JavaScript timer takes; a longer one would fire at once. */
+const LONGEST_DELAY = 2 ** 31 - 1;
+
+/**
+ * Calls `action` again and again, `interval` milliseconds after its last call ended, give or take a tenth (so that the
+ * processes of a fleet spread). Calls never overlap, and the timer never keeps the process alive.
+ *
+ * @param interval - milliseconds, may exceed 2^31
+ * @returns stops it; idempotent
+ */
+export function repeat(interval: number, action: () => Promise<void>, random: () => number = Math.random): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stopped = false;
+
+  const wait = (left: number): void => {
+    if (stopped) return;
+    const delay = Math.min(left, LONGEST_DELAY);
+    timer = setTimeout(() => (left > delay ? wait(left - delay) : run()), delay);
+    timer.unref?.();
+  };
+  const run = (): void => {
+    const again = (): void => wait(interval * (0.9 + random() * 0.2));
+    action().then(again, again);
+  };
+  wait(interval * (0.9 + random() * 0.2));
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
+}

@@ -1,0 +1,98 @@
+/** What a session can hold: each comes back as what it was. */
+export type Value = string | number | boolean | bigint | null | Date | Uint8Array | Value[] | { [key: string]: Value };
+
+/** How deep arrays and objects may nest: far beyond use, short of the call stack. */
+export const MAX_DEPTH = 500;
+
+/**
+ * Says whether a value is an object literal (of any realm) and not an instance of a class.
+ */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/**
+ * Accepts what a session can hold.
+ *
+ * @param key - the session's key, for the message
+ * @throws TypeError that names the key and, for a nested value, the path to it
+ */
+export function assertValue(key: string, value: unknown): asserts value is Value {
+  const refuse = (path: string, what: string): never => {
+    const at = path === "" ? "" : ` (at ${path})`;
+    throw new TypeError(`session key ${JSON.stringify(key)}: ${what} can't be stored${at}`);
+  };
+  const open = new Set<object>();
+
+  const visit = (item: unknown, path: string): void => {
+    switch (typeof item) {
+      case "string":
+      case "boolean":
+      case "bigint":
+        return;
+      case "number":
+        if (!Number.isFinite(item)) refuse(path, String(item));
+        return;
+      case "object":
+        break;
+      default:
+        refuse(path, item === undefined ? "undefined" : `a ${typeof item}`);
+    }
+    if (item === null || item instanceof Uint8Array) return;
+    if (item instanceof Date) {
+      if (Number.isNaN(item.getTime())) refuse(path, "an invalid Date");
+      return;
+    }
+    const container: object = item as object;
+    if (open.has(container)) refuse(path, "a cycle");
+    if (open.size >= MAX_DEPTH) refuse("", `nesting deeper than ${MAX_DEPTH}`);
+    open.add(container);
+    if (Array.isArray(container)) {
+      const names = Object.keys(container);
+      if (names.length !== container.length) refuse(path, "an array with holes or properties");
+      container.forEach((entry, index) => visit(entry, `${path}[${index}]`));
+    } else if (isPlainObject(container)) {
+      if (Object.getOwnPropertySymbols(container).length > 0) refuse(path, "a symbol key");
+      for (const [name, entry] of Object.entries(container)) visit(entry, path === "" ? name : `${path}.${name}`);
+    } else {
+      refuse(path, `an instance of ${container.constructor?.name ?? "a class"}`);
+    }
+    open.delete(container);
+  };
+  visit(value, "");
+}
+
+/** Sets an own property, also for names such as `__proto__` that an assignment would not store. */
+export function defineEntry(target: object, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** Copies a value, so that later changes of the original don't show. */
+export function cloneValue(value: Value): Value {
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Date) return new Date(value);
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (Array.isArray(value)) return value.map(cloneValue);
+  const copy: { [key: string]: Value } = {};
+  for (const [name, entry] of Object.entries(value)) defineEntry(copy, name, cloneValue(entry));
+  return copy;
+}
+
+/** Says whether two values are the same: `-0` is not `0`, the order of an object's keys doesn't count. */
+export function equalValues(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (a instanceof Date) return b instanceof Date && Object.is(a.getTime(), b.getTime());
+  if (a instanceof Uint8Array) {
+    return b instanceof Uint8Array && a.length === b.length && a.every((byte, index) => byte === b[index]);
+  }
+  if (b instanceof Date || b instanceof Uint8Array || Array.isArray(a) !== Array.isArray(b)) return false;
+  const names = Object.keys(a);
+  if (names.length !== Object.keys(b).length) return false;
+  return names.every(
+    (name) =>
+      Object.hasOwn(b, name) && equalValues((a as Record<string, unknown>)[name], (b as Record<string, unknown>)[name]),
+  );
+}

@@ -1,0 +1,214 @@
+import { systemNow } from "../base/clock.ts";
+import { SessionConflictError, SessionDecodeError } from "../base/errors.ts";
+import { createToken, idOf } from "../base/token.ts";
+import type { Value } from "../base/value.ts";
+import type { ConditionalStore, Store, StoredSession, StoreExtras } from "../port/store.ts";
+import { REMEMBER_ME, type SessionRecord, type StoredRow } from "../session/record.ts";
+import { publish } from "./events.ts";
+import { Lanes } from "./lanes.ts";
+import { isConditional, LastWriteWins } from "./last-write-wins.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { type CommitPlan, planCommit, type PlanState } from "./plan.ts";
+
+/** Plenty: commits of one session queue within a process, so only processes race. */
+const MOST_ATTEMPTS = 100;
+/** Milliseconds: the longest pause between two attempts. */
+const LONGEST_PAUSE = 50;
+
+/** How an attempt went: the row that is there now (none after the end), or what to do before the next one. */
+type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "again";
+
+/** Carries out what the plan says, and again when another request was faster: the only place that writes sessions. */
+export class Committer {
+  readonly #store: ConditionalStore;
+  readonly #now: () => number | Promise<number>;
+  readonly #options: ResolvedOptions;
+  readonly #lanes = new Lanes<StoredRow | undefined>();
+
+  constructor(store: Store & StoreExtras, options: ResolvedOptions) {
+    this.#store = isConditional(store) ? store : new LastWriteWins(store);
+    this.#now = store.now === undefined ? systemNow : store.now.bind(store);
+    this.#options = options;
+  }
+
+  /** The store's key for a token. */
+  keyOf(token: string): string {
+    return this.#options.hashTokens ? idOf(token) : token;
+  }
+
+  /** Reads the bytes that are stored under `key`. */
+  decode(key: string, found: StoredSession): StoredRow {
+    try {
+      const { values, deadline } = this.#options.codec.decode(found.data);
+      return { data: found.data, values: new Map(values), deadline, expiry: found.expiry };
+    } catch (cause) {
+      throw new SessionDecodeError(key, { cause });
+    }
+  }
+
+  /** Says, without asking the store, that a flush would have nothing to do. */
+  isSettled(record: SessionRecord): boolean {
+    if (record.pending !== undefined) return false;
+    record.collect();
+    const timeless = record.phase !== "stored" || this.#options.idleTimeout === 0;
+    const now = timeless ? 0 : this.#now();
+    if (typeof now === "number") return planCommit(stateOf(record), this.#options, now).kind === "nothing";
+    // The store must be asked for its time: the flush will, and will report when it fails.
+    now.catch(() => {});
+    return false;
+  }
+
+  /** Brings the store up to date with the record, after the flushes of it that were begun before. */
+  async flush(record: SessionRecord): Promise<void> {
+    const mine = this.#flushAfter(record, record.pending);
+    record.pending = mine;
+    try {
+      await mine;
+    } finally {
+      if (record.pending === mine) record.pending = undefined;
+    }
+  }
+
+  async #flushAfter(record: SessionRecord, before: Promise<void> | undefined): Promise<void> {
+    // Its failure was reported to whoever began it; what it could not write is written now.
+    if (before !== undefined) await before.catch(() => {});
+    const { key } = record;
+    if (key === undefined) {
+      await this.#write(record);
+      return;
+    }
+    await this.#lanes.enter(key, (newest) => {
+      // The one before in the lane has just written: begin from that, instead of finding out by a conflict.
+      if (newest !== undefined && record.key === key && record.row?.data !== newest.data) record.rebase(newest);
+      return this.#write(record);
+    });
+  }
+
+  async #write(record: SessionRecord): Promise<StoredRow | undefined> {
+    for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
+      record.collect();
+      const now = await this.#now();
+      const plan = planCommit(stateOf(record), this.#options, now);
+      const outcome = await this.#perform(plan, record, now);
+      if (typeof outcome === "object") return outcome.row;
+      if (outcome === "again") continue;
+      const found = outcome === "gone" || record.key === undefined ? undefined : await this.#store.find(record.key);
+      if (found === undefined) {
+        if (!this.#bury(record)) return undefined;
+        continue;
+      }
+      publish("conflict", { id: record.key ?? "", attempt });
+      record.rebase(this.decode(record.key ?? "", found));
+      if (attempt > 2) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE));
+    }
+    throw new SessionConflictError(record.key ?? "", MOST_ATTEMPTS);
+  }
+
+  async #perform(plan: CommitPlan, record: SessionRecord, now: number): Promise<Outcome> {
+    const { key = "", row } = record;
+    switch (plan.kind) {
+      case "nothing":
+        return { row };
+      case "touch": {
+        if (row === undefined || !(await this.#store.touch(key, new Date(plan.expiry)))) return "gone";
+        const touched = { ...row, expiry: new Date(plan.expiry) };
+        record.row = touched;
+        this.#deliver(record, row, touched, now);
+        return { row: touched };
+      }
+      case "create": {
+        record.token ??= createToken();
+        const newKey = this.keyOf(record.token);
+        const next = this.#encode(record, plan);
+        const count = record.operations.length;
+        if (!(await this.#store.create(newKey, next.data, next.expiry))) {
+          record.token = createToken();
+          return "again";
+        }
+        record.settle(next, newKey, count);
+        this.#deliver(record, undefined, next, now);
+        return { row: next };
+      }
+      case "replace": {
+        const next = this.#encode(record, plan);
+        const count = record.operations.length;
+        if (row === undefined || !(await this.#store.replace(key, row.data, next.data, next.expiry))) return "conflict";
+        record.settle(next, key, count);
+        this.#deliver(record, row, next, now);
+        return { row: next };
+      }
+      case "renew": {
+        const { ending } = record;
+        if (row === undefined || ending?.kind !== "renew") return "gone";
+        const newKey = this.keyOf(ending.token);
+        const next = this.#encode(record, plan);
+        const count = record.operations.length;
+        if (!(await this.#store.renew(key, newKey, row.data, next.data, next.expiry))) return "conflict";
+        record.token = ending.token;
+        record.settle(next, newKey, count);
+        this.#deliver(record, undefined, next, now);
+        return { row: undefined };
+      }
+      case "destroy": {
+        // When it was gone already, a clearing cookie could wipe out the cookie of whoever renewed it.
+        const ended = await this.#store.delete(key);
+        record.end({ kind: ended === false ? "nothing" : "clear" });
+        return { row: undefined };
+      }
+    }
+  }
+
+  /** The session was ended elsewhere: drops what was to be written. Returns true when the request begins a new one instead. */
+  #bury(record: SessionRecord): boolean {
+    publish("gone", { id: record.key ?? "" });
+    if (record.ending?.kind === "renew" && record.ending.revive) {
+      record.restart(record.ending.token);
+      return true;
+    }
+    record.end({ kind: "nothing" });
+    return false;
+  }
+
+  #encode(record: SessionRecord, plan: { expiry: number; deadline: number }): StoredRow {
+    const values = new Map(record.values);
+    // The Date that was loaded, where it still holds: the codec may know it more exactly than to the millisecond.
+    const loaded = record.deadline;
+    const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
+    const data = this.#options.codec.encode({ values, deadline });
+    return { data, values, deadline, expiry: new Date(plan.expiry) };
+  }
+
+  /** Notes what the client must be told: of a new token, or of another life of a persistent cookie. */
+  #deliver(record: SessionRecord, before: StoredRow | undefined, after: StoredRow, now: number): void {
+    const persistent = this.#isPersistent(after.values);
+    const moved =
+      before === undefined ||
+      persistent !== this.#isPersistent(before.values) ||
+      (persistent && before.expiry.getTime() !== after.expiry.getTime());
+    if (record.token === undefined || !(moved || record.delivery.kind === "set")) return;
+    const life = persistent ? { life: { now, expiry: after.expiry.getTime() } } : {};
+    record.delivery = { kind: "set", token: record.token, ...life };
+  }
+
+  #isPersistent(values: Map<string, Value>): boolean {
+    return this.#options.persist || values.get(REMEMBER_ME) === true;
+  }
+}
+
+function stateOf(record: SessionRecord): PlanState {
+  const { phase, changed, ending, deadline, deadlineMoved, row } = record;
+  return {
+    phase,
+    changed,
+    empty: record.values.size === 0,
+    ending: ending?.kind,
+    keepDeadline: ending?.kind === "renew" && ending.keepDeadline,
+    deadline: deadline?.getTime(),
+    deadlineMoved,
+    expiry: row?.expiry.getTime(),
+  };
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

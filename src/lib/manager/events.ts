@@ -1,0 +1,25 @@
+import { channel } from "node:diagnostics_channel";
+
+/**
+ * What happened to a session, for observers. `id` is the row's key (with hashed tokens the id), never the token.
+ * - `pgstore:gone`: a commit was dropped, because the session was destroyed, renewed, revoked or has expired meanwhile
+ * - `pgstore:conflict`: another request changed the session first; the commit is made again on top of that
+ * - `pgstore:error`: a row could not be read while listing
+ */
+export interface SessionEvent {
+  id: string;
+  /** Of a conflict: how many attempts failed so far. */
+  attempt?: number;
+  error?: unknown;
+}
+
+const CHANNELS = {
+  gone: channel("pgstore:gone"),
+  conflict: channel("pgstore:conflict"),
+  error: channel("pgstore:error"),
+};
+
+/** Tells the observers, if there are any. */
+export function publish(name: keyof typeof CHANNELS, event: SessionEvent): void {
+  if (CHANNELS[name].hasSubscribers) CHANNELS[name].publish(event);
+}

@@ -1,0 +1,61 @@
+import type { ConditionalStore, Store, StoredSession } from "../port/store.ts";
+
+/** Says whether a store can make its writes conditional. */
+export function isConditional(store: Store): store is ConditionalStore {
+  const { create, replace, renew, touch } = store as Partial<ConditionalStore>;
+  return [create, replace, renew, touch].every((method) => typeof method === "function");
+}
+
+/**
+ * Lets a store that only has find, save and delete take part, with what that costs: of two parallel commits the last
+ * one wins whole, and a commit that overlaps the end of a session can bring it back.
+ */
+export class LastWriteWins implements ConditionalStore {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  find(token: string): Promise<StoredSession | undefined> {
+    return this.#store.find(token);
+  }
+
+  save(token: string, data: Uint8Array, expiry: Date): Promise<void> {
+    return this.#store.save(token, data, expiry);
+  }
+
+  delete(token: string): Promise<unknown> {
+    return this.#store.delete(token);
+  }
+
+  async create(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+    await this.#store.save(token, data, expiry);
+    return true;
+  }
+
+  async replace(token: string, _previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
+    await this.#store.save(token, data, expiry);
+    return true;
+  }
+
+  /** Ends the old row first, as the seed does: a crash in between loses the session rather than leaving the old token good. */
+  async renew(
+    token: string,
+    newToken: string,
+    _previous: Uint8Array,
+    data: Uint8Array,
+    expiry: Date,
+  ): Promise<boolean> {
+    await this.#store.delete(token);
+    await this.#store.save(newToken, data, expiry);
+    return true;
+  }
+
+  async touch(token: string, expiry: Date): Promise<boolean> {
+    const found = await this.#store.find(token);
+    if (found === undefined) return false;
+    if (expiry > found.expiry) await this.#store.save(token, found.data, expiry);
+    return true;
+  }
+}

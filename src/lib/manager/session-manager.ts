@@ -1,0 +1,189 @@
+import { cookieValues } from "../base/cookie-header.ts";
+import { systemNow } from "../base/clock.ts";
+import { SessionDecodeError, SessionMissingError } from "../base/errors.ts";
+import { isToken } from "../base/token.ts";
+import type { Store, StoreExtras } from "../port/store.ts";
+import { SessionRecord, USER_ID } from "../session/record.ts";
+import type { SessionHost } from "../session/host.ts";
+import { recordOf, Session } from "../session/session.ts";
+import type { SessionData } from "../session/session-data.ts";
+import { CommitResult } from "./commit-result.ts";
+import { Committer } from "./committer.ts";
+import { publish } from "./events.ts";
+import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
+
+/** How a commit is made. */
+export interface CommitContext {
+  /** Whether the response goes over TLS, for `secure: "auto"`. Default true. */
+  tls?: boolean;
+  /** Later changes of the session throw, as the response's head is on its way. Default false. */
+  seal?: boolean;
+}
+
+/**
+ * Loads sessions and commits them: what happens between a request's cookie and a response's.
+ *
+ * One manager serves any number of parallel requests. It holds no connection and no timer.
+ */
+export class SessionManager<Data = SessionData> {
+  /** The options, checked and with their defaults. */
+  readonly options: Readonly<ResolvedOptions>;
+  readonly #store: Store & StoreExtras;
+  readonly #committer: Committer;
+  readonly #host: SessionHost;
+  readonly #sessions = new WeakMap<object, Session<Data>>();
+
+  /** @throws TypeError when an option is wrong; it names the option */
+  constructor(store: Store & StoreExtras, options?: SessionOptions) {
+    const { find, save, delete: remove } = (store ?? {}) as Partial<Store>;
+    if (![find, save, remove].every((method) => typeof method === "function")) {
+      throw new TypeError("store: must have the functions find, save and delete");
+    }
+    this.options = resolveOptions(options);
+    this.#store = store;
+    const committer = new Committer(store, this.options);
+    this.#committer = committer;
+    this.#host = {
+      flush: (record) => committer.flush(record),
+      keyOf: (token) => committer.keyOf(token),
+      newDeadline: () => new Date(systemNow() + this.options.lifetime),
+    };
+  }
+
+  /**
+   * Loads the session of a token. Without a token, and for one that is malformed, no query is made; an unknown or
+   * expired one is not adopted: in all these cases the session is new and empty.
+   *
+   * @param token - one token or several, of which the first with a live session counts
+   * @throws StoreUnavailableError, StoreError, SchemaError when the store fails; SessionDecodeError when what it holds
+   *   can't be read
+   */
+  async load(token?: string | readonly string[] | null): Promise<Session<Data>> {
+    const tokens = typeof token === "string" ? [token] : (token ?? []);
+    for (const candidate of tokens) {
+      if (!isToken(candidate)) continue;
+      const key = this.#committer.keyOf(candidate);
+      const found = await this.#store.find(key);
+      if (found !== undefined)
+        return this.#session(new SessionRecord(this.#committer.decode(key, found), key, candidate));
+    }
+    return this.#begin(tokens.length > 0);
+  }
+
+  /**
+   * Loads the session of a request's Cookie header; at once when it has no cookie of ours that could be a token.
+   *
+   * @throws as `load`
+   */
+  loadFromCookie(header: string | undefined): Session<Data> | Promise<Session<Data>> {
+    const tokens = cookieValues(header, this.options.cookie.name, isToken);
+    return tokens.length === 0 ? this.#begin(false) : this.load(tokens);
+  }
+
+  /**
+   * Stores what has changed, exactly as much as needed, and says what the client must be told.
+   *
+   * @throws StoreUnavailableError, StoreError, SchemaError, SessionConflictError when the changes could not be stored;
+   *   TypeError when an object in the session was changed into something that can't be
+   */
+  async commit(session: Session<Data>, context: CommitContext = {}): Promise<CommitResult> {
+    const record = recordOf(session);
+    if (context.seal === true) record.sealed = true;
+    await this.#committer.flush(record);
+    return this.#result(record, context);
+  }
+
+  /** Commits at once when the store has nothing to do; undefined when it has, and `commit` must be called. */
+  commitSettled(session: Session<Data>, context: CommitContext = {}): CommitResult | undefined {
+    const record = recordOf(session);
+    if (!this.#committer.isSettled(record)) return undefined;
+    if (context.seal === true) record.sealed = true;
+    return this.#result(record, context);
+  }
+
+  /** Remembers the session of a request, for `sessionOf`. Adapters call it. */
+  bind(request: object, session: Session<Data>): void {
+    this.#sessions.set(request, session);
+  }
+
+  /** Says whether this manager's middleware has run for a request. */
+  has(request: object): boolean {
+    return this.#sessions.has(request);
+  }
+
+  /**
+   * The session of a request.
+   *
+   * @throws SessionMissingError when no middleware of this manager ran
+   */
+  sessionOf(request: object): Session<Data> {
+    const session = this.#sessions.get(request);
+    if (session === undefined) throw new SessionMissingError();
+    return session;
+  }
+
+  /**
+   * Takes over the values of another session, which ends: a basket that was filled before the login, say. Its values
+   * replace those of the same key, and the later deadline counts; its user is not taken over. Nothing happens when there
+   * is no such session. SCS: MergeSession.
+   */
+  async mergeSession(session: Session<Data>, token: string): Promise<void> {
+    const record = recordOf(session);
+    const key = isToken(token) ? this.#committer.keyOf(token) : undefined;
+    if (key === undefined || key === record.key) return;
+    const found = await this.#store.find(key);
+    if (found === undefined) return;
+    const { values, deadline } = this.#committer.decode(key, found);
+    for (const [name, value] of values) {
+      if (name !== USER_ID) record.apply({ kind: "set", key: name, value });
+    }
+    if (deadline > session.deadline) session.setDeadline(deadline);
+    // Ours is stored before the other one goes, so that a crash in between loses nothing.
+    await this.#committer.flush(record);
+    await this.#store.delete(key);
+  }
+
+  /**
+   * Lists the live sessions, in pages and constant memory. They can be changed and committed, or destroyed. Rows that
+   * can't be read are left out, and an event on `pgstore:error` tells.
+   *
+   * @throws TypeError when the store can't list
+   */
+  async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
+    if (this.#store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
+    for await (const { token: key, ...found } of this.#store.all()) {
+      let row;
+      try {
+        row = this.#committer.decode(key, found);
+      } catch (error) {
+        if (!(error instanceof SessionDecodeError)) throw error;
+        publish("error", { id: key, error });
+        continue;
+      }
+      yield this.#session(new SessionRecord(row, key));
+    }
+  }
+
+  /** Ends the session of an id, at once and everywhere; does nothing when there is none. */
+  async destroyById(id: string): Promise<void> {
+    await this.#store.delete(id);
+  }
+
+  #begin(presented: boolean): Session<Data> {
+    const record = new SessionRecord();
+    // What it answers depends on the cookie that was presented, although that led nowhere.
+    record.accessed = presented;
+    return this.#session(record);
+  }
+
+  #session(record: SessionRecord): Session<Data> {
+    return new Session<Data>(record, this.#host);
+  }
+
+  #result(record: SessionRecord, context: CommitContext): CommitResult {
+    const { delivery } = record;
+    record.delivery = { kind: "nothing" };
+    const varies = record.accessed || record.row !== undefined;
+    return new CommitResult(delivery, varies, this.options, context.tls ?? true);
+  }
+}

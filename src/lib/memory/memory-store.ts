@@ -1,0 +1,135 @@
+import { systemNow } from "../base/clock.ts";
+import { type Duration, parseDuration } from "../base/duration.ts";
+import { repeat } from "../base/timer.ts";
+import type { ConditionalStore, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
+
+/** Options of `MemoryStore`. */
+export interface MemoryStoreOptions {
+  /** How often expired sessions are removed: milliseconds or a text such as `"5m"`. 0: never. Default `"5m"`. */
+  cleanupInterval?: Duration;
+  /** The store's clock, in milliseconds since 1970, for tests. */
+  now?: () => number;
+}
+
+/** Sessions in the memory of this process, for tests and toys: they end with it, and no other process sees them. */
+export class MemoryStore implements ConditionalStore, StoreExtras {
+  readonly #rows = new Map<string, { data: Uint8Array; expiry: number }>();
+  readonly #now: () => number;
+  readonly #stop: () => void;
+
+  /** @throws TypeError when an option is wrong; it names the option */
+  constructor(options: MemoryStoreOptions = {}) {
+    this.#now = options.now ?? systemNow;
+    if (typeof this.#now !== "function") throw new TypeError("now: must be a function");
+    const interval = parseDuration("cleanupInterval", options.cleanupInterval ?? "5m");
+    this.#stop =
+      interval === 0
+        ? () => {}
+        : repeat(interval, async () => {
+            await this.deleteExpired();
+          });
+  }
+
+  /** Resolves to the live session of a token; undefined when there is none or when it has expired. */
+  async find(token: string): Promise<StoredSession | undefined> {
+    const row = this.#live(token);
+    return row && { data: row.data.slice(), expiry: new Date(row.expiry) };
+  }
+
+  /** Inserts or overwrites: the last write wins. */
+  async save(token: string, data: Uint8Array, expiry: Date): Promise<void> {
+    this.#put(token, data, expiry);
+  }
+
+  /** Removes a session. Resolves to whether there was one. */
+  async delete(token: string): Promise<boolean> {
+    return this.#rows.delete(token);
+  }
+
+  /** Inserts. Resolves to false, and changes nothing, when the token is taken. */
+  async create(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+    if (this.#rows.has(token)) return false;
+    this.#put(token, data, expiry);
+    return true;
+  }
+
+  /** Overwrites a live session whose bytes are `previous`. Resolves to whether it did. */
+  async replace(token: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
+    if (!this.#holds(token, previous)) return false;
+    this.#put(token, data, expiry);
+    return true;
+  }
+
+  /** Ends a live session whose bytes are `previous` and inserts `newToken`. Resolves to whether it did. */
+  async renew(token: string, newToken: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
+    if (!this.#holds(token, previous) || this.#rows.has(newToken)) return false;
+    this.#put(newToken, data, expiry);
+    this.#rows.delete(token);
+    return true;
+  }
+
+  /** Moves a live session's expiry forward, never back. Resolves to whether it is live. */
+  async touch(token: string, expiry: Date): Promise<boolean> {
+    const row = this.#live(token);
+    if (row === undefined) return false;
+    row.expiry = Math.max(row.expiry, milliseconds(expiry));
+    return true;
+  }
+
+  /** The store's time in milliseconds since 1970. */
+  now(): number {
+    return this.#now();
+  }
+
+  /** Lists the live sessions. */
+  async *all(): AsyncGenerator<StoredEntry, void, undefined> {
+    for (const token of Array.from(this.#rows.keys())) {
+      const found = await this.find(token);
+      if (found !== undefined) yield { token, ...found };
+    }
+  }
+
+  /** Removes what has expired. Resolves to how many. */
+  async deleteExpired(): Promise<number> {
+    const before = this.#rows.size;
+    for (const token of this.#rows.keys()) {
+      if (this.#live(token) === undefined) this.#rows.delete(token);
+    }
+    return before - this.#rows.size;
+  }
+
+  /** Stops the periodic cleanup for good. Idempotent. */
+  stopCleanup(): void {
+    this.#stop();
+  }
+
+  /** Stops the cleanup. Idempotent; the sessions stay until the store is let go. */
+  async close(): Promise<void> {
+    this.stopCleanup();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #live(token: string): { data: Uint8Array; expiry: number } | undefined {
+    const row = this.#rows.get(token);
+    return row !== undefined && row.expiry > this.#now() ? row : undefined;
+  }
+
+  #holds(token: string, previous: Uint8Array): boolean {
+    const row = this.#live(token);
+    return row?.data.length === previous.length && row.data.every((byte, index) => byte === previous[index]);
+  }
+
+  #put(token: string, data: Uint8Array, expiry: Date): void {
+    if (typeof token !== "string" || token === "") throw new TypeError("token: must be a non-empty string");
+    if (!(data instanceof Uint8Array)) throw new TypeError("data: must be a Uint8Array");
+    this.#rows.set(token, { data: Uint8Array.from(data), expiry: milliseconds(expiry) });
+  }
+}
+
+function milliseconds(expiry: unknown): number {
+  if (!(expiry instanceof Date) || Number.isNaN(expiry.getTime())) throw new TypeError("expiry: must be a valid Date");
+  return expiry.getTime();
+}

@@ -1,0 +1,9 @@
+/**
+ * What pgstore asks of a database driver: one parameterised statement, with text parameters and text results.
+ *
+ * `pg.Pool`, `pg.Client` and `PGlite` are such objects as they are. Parameters are strings, null, or arrays of strings.
+ */
+export interface PgClient {
+  // The result's rows are read by column name; each column that we select is text or null.
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
+}

@@ -1,0 +1,60 @@
+/** A live row: the bytes and the instant at which it ends. */
+export interface StoredSession {
+  /** Owned by the caller. */
+  data: Uint8Array;
+  expiry: Date;
+}
+
+/** A live row with its key. */
+export interface StoredEntry extends StoredSession {
+  token: string;
+}
+
+/**
+ * Where sessions are kept: all that a custom store must have. SCS: `Engine`, later `Store`.
+ *
+ * `token` is the key of a row: with hashed tokens (the default) the session's id, never the secret in the cookie.
+ * Absence is a value; an error means that the store failed. With these three methods alone, the last of two parallel
+ * commits wins, and a commit that overlaps a `delete` can write the session back.
+ */
+export interface Store {
+  /** Resolves to the row, or to undefined when there is none or when it has expired by the store's clock. */
+  find(token: string): Promise<StoredSession | undefined>;
+  /** Inserts the row or overwrites it: the last write wins. */
+  save(token: string, data: Uint8Array, expiry: Date): Promise<void>;
+  /** Removes the row; does nothing when there is none. A store that can tell resolves to whether there was one. */
+  delete(token: string): Promise<unknown>;
+}
+
+/** A store whose writes are conditional: nothing is lost under parallel requests, nothing ended comes back. */
+export interface ConditionalStore extends Store {
+  /** Inserts a row. Resolves to false, and changes nothing, when the token is taken, even by an expired row. */
+  create(token: string, data: Uint8Array, expiry: Date): Promise<boolean>;
+  /**
+   * Overwrites a live row whose bytes are `previous`. Resolves to false, and changes nothing, when they are others, or
+   * when the row is gone or expired.
+   */
+  replace(token: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean>;
+  /**
+   * Ends the live row whose bytes are `previous` and inserts `newToken` in one step. Resolves to false, and changes
+   * nothing, under the conditions of `replace`, or when `newToken` is taken.
+   */
+  renew(token: string, newToken: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean>;
+  /**
+   * Moves the expiry of a live row forward; an earlier one leaves it as it is. Resolves to true when the row is live,
+   * to false when it is gone or expired, which it then stays.
+   */
+  touch(token: string, expiry: Date): Promise<boolean>;
+}
+
+/** What a store may have besides. */
+export interface StoreExtras {
+  /**
+   * Tells the store's own time, by which rows expire. Without it the manager takes the process's clock.
+   *
+   * @returns milliseconds since 1970
+   */
+  now?(): number | Promise<number>;
+  /** Lists the live rows, in no particular order. */
+  all?(): AsyncIterable<StoredEntry>;
+}

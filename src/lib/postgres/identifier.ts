@@ -1,0 +1,23 @@
+/** PostgreSQL cuts longer names off without an error; two tables could become one. */
+const MOST_BYTES = 63;
+
+/**
+ * Quotes a table's or schema's name, whatever it holds. A dot is part of the name.
+ *
+ * @param option - the option's name, for the message
+ * @throws TypeError that names the option
+ */
+export function quoteIdentifier(option: string, name: unknown): string {
+  if (typeof name !== "string" || name === "") throw new TypeError(`${option}: must be a non-empty string`);
+  if (name.includes("\0") || !name.isWellFormed()) throw new TypeError(`${option}: must be valid UTF-8 without NUL`);
+  if (new TextEncoder().encode(name).length > MOST_BYTES) {
+    throw new TypeError(`${option}: must not be longer than ${MOST_BYTES} bytes`);
+  }
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Quotes a text as an SQL literal, whatever standard_conforming_strings says. */
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\")}'`;
+  return text.includes("\\") ? ` E${quoted}` : quoted;
+}

@@ -1,0 +1,49 @@
+import { PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
+
+/** SQLSTATEs that say: this is not the table we know. Also data exceptions of its columns' types. */
+const SCHEMA = new Set([
+  "42P01", // undefined_table
+  "42703", // undefined_column
+  "42804", // datatype_mismatch
+  "42883", // undefined_function: an operator for other types
+  "42846", // cannot_coerce
+  "42809", // wrong_object_type
+  "42P10", // invalid_column_reference: ON CONFLICT without a unique constraint
+  "3F000", // invalid_schema_name
+  "23502", // not_null_violation: a column of the application's without default
+]);
+
+/**
+ * What says that the server can't answer now: connection (08), transaction rolled back (40), resources (53), operator's
+ * intervention and timeouts (57, 55P03), system errors (58, XX), credentials (28), no such database (3D), a standby (25006).
+ */
+const UNAVAILABLE = /^(?:08|40|53|57|55P03|58|XX|28|3D|25006)/;
+
+/** The SQLSTATE of a driver's error; undefined for errors of the connection, which have none. */
+export function sqlstateOf(error: unknown): string | undefined {
+  const code: unknown = (error as { code?: unknown } | null)?.code;
+  // EPIPE has five letters as well; no class of SQLSTATE begins with E.
+  return typeof code === "string" && /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) ? code : undefined;
+}
+
+/**
+ * Turns what a driver threw into an error of ours, by SQLSTATE, never by message.
+ *
+ * @param remedy - what to do about a table that is not as it should be
+ */
+export function toStoreError(error: unknown, table: string, remedy: string): PgStoreError {
+  if (error instanceof PgStoreError) return error;
+  const sqlstate = sqlstateOf(error);
+  if (sqlstate === undefined) {
+    return new StoreUnavailableError("the database can't be reached or closed the connection", { cause: error });
+  }
+  if (SCHEMA.has(sqlstate)) {
+    return new SchemaError(table, `table ${table} is missing or has other columns than pgstore's. ${remedy}`, {
+      cause: error,
+    });
+  }
+  if (UNAVAILABLE.test(sqlstate)) {
+    return new StoreUnavailableError(`the database is not available (SQLSTATE ${sqlstate})`, { cause: error });
+  }
+  return new StoreError(`the database refused a statement on table ${table} (SQLSTATE ${sqlstate})`, { cause: error });
+}

@@ -1,0 +1,211 @@
+import { AlreadyCommittedError } from "../base/errors.ts";
+import { cloneValue, equalValues, type Value } from "../base/value.ts";
+
+/** Keys of ours among the values; SCS v2 writes the first too. Applications can't read or write them. */
+export const REMEMBER_ME = "__rememberMe";
+export const USER_ID = "__userId";
+
+/** Says whether a key belongs to pgstore. */
+export function isReserved(key: string): boolean {
+  return key === REMEMBER_ME || key === USER_ID;
+}
+
+/**
+ * "new": no row, nothing set. "unmodified": as loaded. "modified": a commit will write it. "destroyed": it has ended,
+ * here or in another request; what is set now is not stored.
+ */
+export type SessionStatus = "new" | "unmodified" | "modified" | "destroyed";
+
+/** One change, so recorded that it can be made again on newer values. */
+export type Operation =
+  | { kind: "set"; key: string; value: Value }
+  | { kind: "delete"; key: string }
+  | { kind: "clear"; reserved: boolean }
+  | { kind: "update"; key: string; step: (current: Value | undefined) => Value }
+  | { kind: "deadline"; deadline: Date };
+
+/** A row as it was read, or as we have written it. */
+export interface StoredRow {
+  data: Uint8Array;
+  values: Map<string, Value>;
+  deadline: Date;
+  expiry: Date;
+}
+
+/**
+ * How the session is to end at the next commit: under a new token, or for good. `revive`: when it turns out that it was
+ * ended elsewhere, this request begins a new one (an explicit login), instead of being dropped.
+ */
+export type Ending = { kind: "renew"; token: string; keepDeadline: boolean; revive: boolean } | { kind: "destroy" };
+
+/** What the client must be told about its cookie when the response's head is written. */
+export type Delivery =
+  { kind: "nothing" } | { kind: "clear" } | { kind: "set"; token: string; life?: { now: number; expiry: number } };
+
+/**
+ * One session in one request: what was loaded, what has been changed since, and what the client must be told.
+ *
+ * It knows nothing of stores, clocks or HTTP; the manager reads and advances it, `Session` is what applications see.
+ */
+export class SessionRecord {
+  /** "new" has no row yet, "stored" has one, "ended" gets none any more. */
+  phase: "new" | "stored" | "ended";
+  /** The secret; unknown for sessions that were listed, not presented. */
+  token: string | undefined;
+  /** The store's key, once there is a row. */
+  key: string | undefined;
+  row: StoredRow | undefined;
+  values: Map<string, Value>;
+  deadline: Date | undefined;
+  /** True when the deadline was set in this request and the row's expiry no longer bounds it. */
+  deadlineMoved = false;
+  operations: Operation[] = [];
+  ending: Ending | undefined;
+  delivery: Delivery = { kind: "nothing" };
+  /** Set by the first read or write: the response depends on the session. */
+  accessed = false;
+  /** Set by save(), destroy() and the response's head: later changes throw. */
+  sealed = false;
+  /** The last of the commits under way, which the next one waits for. */
+  pending: Promise<void> | undefined;
+  /** Copies of the objects that get() handed out, to notice changes made in place. */
+  readonly #handedOut = new Map<string, Value>();
+
+  constructor(row?: StoredRow, key?: string, token?: string) {
+    this.phase = row === undefined ? "new" : "stored";
+    this.row = row;
+    this.key = key;
+    this.token = token;
+    this.values = new Map(row?.values);
+    this.deadline = row?.deadline;
+  }
+
+  /** Reads a value; an object stays observed, so that changing it in place counts as setting it. */
+  read(key: string): Value | undefined {
+    const value = this.values.get(key);
+    if (typeof value === "object" && value !== null && !this.#handedOut.has(key)) {
+      this.#handedOut.set(key, cloneValue(value));
+    }
+    return value;
+  }
+
+  /** Where the session stands. */
+  get status(): SessionStatus {
+    if (this.phase === "ended" || this.ending?.kind === "destroy") return "destroyed";
+    this.collect();
+    if (this.changed) return "modified";
+    return this.phase === "new" ? "new" : "unmodified";
+  }
+
+  /**
+   * Makes sure that a change would not be lost, and touches no key of ours.
+   *
+   * @throws AlreadyCommittedError, or TypeError for a key that no application may use
+   */
+  assertWritable(operation: string, key: string | undefined): void {
+    if (this.sealed || this.ending?.kind === "destroy") throw new AlreadyCommittedError(operation);
+    if (key === undefined) return;
+    if (typeof key !== "string") throw new TypeError(`${operation}: the key must be a string, not a ${typeof key}`);
+    if (isReserved(key)) throw new TypeError(`${operation}: the key ${JSON.stringify(key)} is pgstore's own`);
+  }
+
+  /** Makes a change and remembers it. */
+  apply(operation: Operation): void {
+    this.#execute(operation);
+    this.operations.push(operation);
+  }
+
+  /** Turns changes made in place, in objects that get() handed out, into operations. */
+  collect(): void {
+    for (const [key, original] of this.#handedOut) {
+      const value = this.values.get(key);
+      if (value !== undefined && !equalValues(original, value)) {
+        this.operations.push({ kind: "set", key, value });
+        this.#handedOut.set(key, cloneValue(value));
+      }
+    }
+  }
+
+  /** Says whether anything would be lost if nothing were written. */
+  get changed(): boolean {
+    return this.operations.length > 0;
+  }
+
+  /** Takes newer values from the store and makes this request's changes again on top of them. */
+  rebase(row: StoredRow): void {
+    this.collect();
+    this.row = row;
+    this.values = new Map(row.values);
+    this.deadline = row.deadline;
+    this.deadlineMoved = false;
+    this.#replay();
+  }
+
+  /** Begins anew under another token, with this request's changes and nothing else. */
+  restart(token: string): void {
+    this.phase = "new";
+    this.token = token;
+    this.key = undefined;
+    this.row = undefined;
+    this.values = new Map();
+    this.deadline = undefined;
+    this.deadlineMoved = false;
+    this.ending = undefined;
+    this.#replay();
+  }
+
+  /** Takes note that the first `count` operations are in the store now. */
+  settle(row: StoredRow, key: string, count: number): void {
+    this.phase = "stored";
+    this.row = row;
+    this.key = key;
+    this.ending = undefined;
+    for (const operation of this.operations.splice(0, count)) {
+      // Objects that were set stay the caller's: changed after this commit, they go into the next one.
+      if ("key" in operation) this.read(operation.key);
+    }
+    this.deadlineMoved = this.operations.some(({ kind }) => kind === "deadline");
+    if (!this.deadlineMoved) this.deadline = row.deadline;
+  }
+
+  /** Takes note that the session has ended, here or elsewhere: what it held and what was to be written is dropped. */
+  end(delivery: Delivery): void {
+    this.phase = "ended";
+    this.row = undefined;
+    this.values = new Map();
+    this.operations = [];
+    this.ending = undefined;
+    this.delivery = delivery;
+    this.#handedOut.clear();
+  }
+
+  #replay(): void {
+    this.#handedOut.clear();
+    for (const operation of this.operations) this.#execute(operation);
+  }
+
+  #execute(operation: Operation): void {
+    switch (operation.kind) {
+      case "set":
+        this.values.set(operation.key, operation.value);
+        this.#handedOut.delete(operation.key);
+        break;
+      case "delete":
+        this.values.delete(operation.key);
+        break;
+      case "clear":
+        for (const key of this.values.keys()) {
+          if (operation.reserved || !isReserved(key)) this.values.delete(key);
+        }
+        break;
+      case "update":
+        this.values.set(operation.key, operation.step(this.values.get(operation.key)));
+        this.#handedOut.delete(operation.key);
+        break;
+      case "deadline":
+        this.deadline = operation.deadline;
+        this.deadlineMoved = true;
+        break;
+    }
+  }
+}

@@ -1,0 +1,249 @@
+import { createToken } from "../base/token.ts";
+import { assertValue, type Value } from "../base/value.ts";
+import type { SessionHost } from "./host.ts";
+import { isReserved, REMEMBER_ME, type SessionRecord, type SessionStatus, USER_ID } from "./record.ts";
+import type { SessionData, SessionKey, SessionValue } from "./session-data.ts";
+
+/** Gives the manager access to the record behind a session. */
+export let recordOf: (session: object) => SessionRecord;
+
+/**
+ * The session of one request: a map of values that outlives it.
+ *
+ * Values are strings, booleans, numbers, bigints, Dates, Uint8Arrays, null, and plain arrays and objects of these. What
+ * `get` returns is the stored object itself: changing it in place counts as setting it. Changes are kept in memory until
+ * the commit, which the middleware makes before the first byte of the response.
+ *
+ * Every method that changes the session throws `AlreadyCommittedError` after `save()`, `destroy()` and the response's
+ * head. When the session was ended elsewhere meanwhile, its changes are dropped and `status` is "destroyed".
+ */
+export class Session<Data = SessionData> {
+  static {
+    recordOf = (session) => (session as Session<unknown>).#record;
+  }
+
+  readonly #record: SessionRecord;
+  readonly #host: SessionHost;
+
+  /** For `SessionManager`; applications get their sessions from it. */
+  constructor(record: SessionRecord, host: SessionHost) {
+    this.#record = record;
+    this.#host = host;
+  }
+
+  /** Reads a value; undefined when the key is absent. */
+  get<K extends SessionKey<Data>>(key: K): SessionValue<Data, K> | undefined {
+    const record = this.#accessed();
+    return (isReserved(key) ? undefined : record.read(key)) as SessionValue<Data, K> | undefined;
+  }
+
+  /**
+   * Sets a value. Two requests that set different keys at the same time both keep theirs.
+   *
+   * @throws TypeError when a session can't hold the value; it names the key
+   */
+  set<K extends SessionKey<Data>>(key: K, value: SessionValue<Data, K>): this {
+    const record = this.#writable("set", key);
+    assertValue(key, value);
+    record.apply({ kind: "set", key, value });
+    return this;
+  }
+
+  /** Says whether a key is present. */
+  has(key: SessionKey<Data>): boolean {
+    return !isReserved(key) && this.#accessed().values.has(key);
+  }
+
+  /** Removes a key. Returns whether it was there. */
+  delete(key: SessionKey<Data>): boolean {
+    const record = this.#writable("delete", key);
+    const present = record.values.has(key);
+    if (present) record.apply({ kind: "delete", key });
+    return present;
+  }
+
+  /** Reads a value once and removes it: flash messages. */
+  pop<K extends SessionKey<Data>>(key: K): SessionValue<Data, K> | undefined {
+    const record = this.#writable("pop", key);
+    const value = record.values.get(key);
+    if (record.values.has(key)) record.apply({ kind: "delete", key });
+    return value as SessionValue<Data, K> | undefined;
+  }
+
+  /** Removes every key. Token, user and lifetime stay. */
+  clear(): void {
+    const record = this.#writable("clear");
+    if (this.size > 0) record.apply({ kind: "clear", reserved: false });
+  }
+
+  /** The keys, sorted. */
+  keys(): SessionKey<Data>[] {
+    const keys = [...this.#accessed().values.keys()].filter((key) => !isReserved(key));
+    return keys.toSorted() as SessionKey<Data>[];
+  }
+
+  /** The number of keys. */
+  get size(): number {
+    const { values } = this.#accessed();
+    return values.size - Number(values.has(REMEMBER_ME)) - Number(values.has(USER_ID));
+  }
+
+  /**
+   * Computes a value from the present one. When another request has changed the session meanwhile, `step` runs again
+   * on the value that is there by then: a counter that 100 parallel requests raise by one ends at 100.
+   *
+   * @param step - gets the present value (undefined when absent) and returns the new one; without side effects, as it
+   *   may run several times, and not asynchronous
+   * @returns the new value, as far as it is known now
+   */
+  update<K extends SessionKey<Data>>(
+    key: K,
+    step: (current: SessionValue<Data, K> | undefined) => SessionValue<Data, K>,
+  ): SessionValue<Data, K> {
+    const record = this.#writable("update", key);
+    record.apply({
+      kind: "update",
+      key,
+      step: (current) => {
+        const next: unknown = step(current as SessionValue<Data, K> | undefined);
+        assertValue(key, next);
+        return next;
+      },
+    });
+    return record.values.get(key) as SessionValue<Data, K>;
+  }
+
+  /**
+   * Gives the session a new token and ends the old one in the same step, at once. Call it whenever the rights of the
+   * user change (`login` does); an attacker who planted or saw the old token is left with nothing.
+   *
+   * @param options - keepDeadline: the lifetime goes on as it was, instead of beginning anew
+   * @see OWASP ASVS 5.0.0, 7.2.4
+   */
+  async renewToken(options: { keepDeadline?: boolean } = {}): Promise<void> {
+    const record = this.#writable("renewToken");
+    await this.#underNewToken(record, options.keepDeadline === true, false);
+  }
+
+  /** Drops everything that the session holds, its user included, and goes on under a new token. The old one is dead at once. */
+  async renew(): Promise<void> {
+    const record = this.#writable("renew");
+    record.operations = [];
+    if (record.phase === "stored") {
+      record.apply({ kind: "clear", reserved: true });
+      await this.#underNewToken(record, false, true);
+    } else {
+      record.restart(createToken());
+    }
+  }
+
+  /** Ends the session: its row is removed at once, and the response clears the cookie. */
+  async destroy(): Promise<void> {
+    const record = this.#writable("destroy");
+    record.ending = { kind: "destroy" };
+    await this.#host.flush(record);
+    record.sealed = true;
+  }
+
+  /**
+   * Binds the session to a user, under a new token; the old one is dead at once. Does so too when the session was ended
+   * elsewhere meanwhile: then a new one begins, without what the ended one held.
+   *
+   * @param userId - the application's own identifier of the user, a string that is not empty
+   */
+  async login(userId: string): Promise<void> {
+    const record = this.#writable("login");
+    if (typeof userId !== "string" || userId === "") throw new TypeError("login: userId must be a non-empty string");
+    if (record.phase === "ended") record.restart(createToken());
+    record.apply({ kind: "set", key: USER_ID, value: userId });
+    await this.#underNewToken(record, false, true);
+  }
+
+  /** Ends the session. To go on with an empty one (a message "you are logged out"), call `renew()` instead. */
+  logout(): Promise<void> {
+    return this.destroy();
+  }
+
+  /** Commits now, before streaming or a long computation. The cookie goes out with the response's head. */
+  async save(): Promise<void> {
+    const record = this.#writable("save");
+    record.sealed = true;
+    try {
+      await this.#host.flush(record);
+    } catch (error) {
+      record.sealed = false;
+      throw error;
+    }
+  }
+
+  /** Makes this session's cookie persistent, as long as the session lives, or (false) end with the browser's session. */
+  rememberMe(remember: boolean): void {
+    const record = this.#writable("rememberMe");
+    if (typeof remember !== "boolean") throw new TypeError("rememberMe: the argument must be a boolean");
+    record.apply({ kind: "set", key: REMEMBER_ME, value: remember });
+  }
+
+  /**
+   * The secret that the cookie carries. Never log it. Undefined once the session has ended, and for sessions that were
+   * listed by `iterate()`: their token can't be known.
+   */
+  get token(): string | undefined {
+    const record = this.#accessed();
+    if (record.phase === "new") record.token ??= createToken();
+    return record.phase === "ended" ? undefined : record.token;
+  }
+
+  /** The key of the session's row: the token's SHA-256 in base64url, safe to show and to log (unless hashTokens is off). */
+  get id(): string | undefined {
+    const { key } = this.#accessed();
+    const { token } = this;
+    return this.#record.phase === "stored" ? key : token === undefined ? undefined : this.#host.keyOf(token);
+  }
+
+  /** The instant at which the session ends, however active it is. For a new session an estimate until its first commit. */
+  get deadline(): Date {
+    return new Date(this.#accessed().deadline ?? this.#host.newDeadline());
+  }
+
+  /** Sets the instant at which the session ends, however active it is, in the database's time. */
+  setDeadline(deadline: Date): void {
+    const record = this.#writable("setDeadline");
+    if (!(deadline instanceof Date) || Number.isNaN(deadline.getTime())) {
+      throw new TypeError("setDeadline: the argument must be a valid Date");
+    }
+    record.apply({ kind: "deadline", deadline: new Date(deadline) });
+  }
+
+  /** The user that `login` has bound; undefined for an anonymous session. */
+  get userId(): string | undefined {
+    const userId: Value | undefined = this.#accessed().values.get(USER_ID);
+    return typeof userId === "string" ? userId : undefined;
+  }
+
+  /** Where the session stands. */
+  get status(): SessionStatus {
+    return this.#accessed().status;
+  }
+
+  async #underNewToken(record: SessionRecord, keepDeadline: boolean, revive: boolean): Promise<void> {
+    const token = createToken();
+    if (record.phase === "stored") {
+      record.ending = { kind: "renew", token, keepDeadline, revive };
+      await this.#host.flush(record);
+    } else {
+      // Nobody has its token yet.
+      record.token = token;
+    }
+  }
+
+  #accessed(): SessionRecord {
+    this.#record.accessed = true;
+    return this.#record;
+  }
+
+  #writable(operation: string, key?: string): SessionRecord {
+    const record = this.#accessed();
+    record.assertWritable(operation, key);
+    return record;
+  }
+}

@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import type { ConditionalStore, StoredEntry, StoreExtras } from "../../src/index.ts";
+
+/** A store under test, empty, and the means to age its rows without waiting. */
+export interface StoreHost {
+  store: ConditionalStore &
+    StoreExtras & {
+      all(): AsyncIterable<StoredEntry>;
+      deleteExpired(): Promise<number>;
+      stopCleanup(): void;
+      close(): Promise<void>;
+    };
+  /** Moves the expiry of a row to a minute ago, by the store's clock. */
+  expire(token: string): Promise<void>;
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const soon = (): Date => new Date(Date.now() + 60_000);
+const later = (): Date => new Date(Date.now() + 3_600_000);
+
+async function dataOf({ store }: StoreHost, token: string): Promise<string | undefined> {
+  const found = await store.find(token);
+  return found && new TextDecoder().decode(found.data);
+}
+
+/** What every store promises; each case gets an empty store. Knows no test runner, so that any runtime can run it. */
+export const storeContract: Record<string, (host: StoreHost) => Promise<void>> = {
+  "find resolves to undefined when there is no row": async ({ store }) => {
+    assert.equal(await store.find("missing"), undefined);
+  },
+  "find gives back the bytes and the expiry to the millisecond": async ({ store }) => {
+    const expiry = soon();
+    await store.save("t", bytes("data"), expiry);
+    const found = await store.find("t");
+    assert.deepEqual([...(found?.data ?? [])], [...bytes("data")]);
+    assert.ok(found?.data instanceof Uint8Array);
+    assert.equal(found.expiry.getTime(), expiry.getTime());
+  },
+  "find does not see an expired row": async (host) => {
+    await host.store.save("t", bytes("data"), soon());
+    await host.expire("t");
+    assert.equal(await host.store.find("t"), undefined);
+  },
+  "find gives bytes that the caller may change": async (host) => {
+    await host.store.save("t", bytes("data"), soon());
+    (await host.store.find("t"))?.data.fill(0);
+    assert.equal(await dataOf(host, "t"), "data");
+  },
+  "save keeps its own copy of the bytes": async (host) => {
+    const data = bytes("data");
+    await host.store.save("t", data, soon());
+    data.fill(0);
+    assert.equal(await dataOf(host, "t"), "data");
+  },
+  "save takes a view into a larger buffer": async (host) => {
+    await host.store.save("t", bytes("xxdataxx").subarray(2, 6), soon());
+    assert.equal(await dataOf(host, "t"), "data");
+  },
+  "save overwrites data and expiry": async (host) => {
+    await host.store.save("t", bytes("one"), later());
+    const expiry = soon();
+    await host.store.save("t", bytes("two"), expiry);
+    assert.equal(await dataOf(host, "t"), "two");
+    assert.equal((await host.store.find("t"))?.expiry.getTime(), expiry.getTime());
+  },
+  "save keeps every byte, none, and a megabyte": async ({ store }) => {
+    const all = Uint8Array.from({ length: 256 }, (_, index) => index);
+    const large = Uint8Array.from({ length: 1 << 20 }, (_, index) => (index * 7) % 256);
+    for (const data of [all, large, new Uint8Array()]) {
+      await store.save("t", data, soon());
+      assert.ok(Buffer.from(data).equals((await store.find("t"))?.data ?? bytes("?")));
+    }
+  },
+  "save of an expired session leaves nothing to find": async ({ store }) => {
+    await store.save("t", bytes("data"), new Date(Date.now() - 60_000));
+    assert.equal(await store.find("t"), undefined);
+  },
+  "expiry takes the whole range of a Date": async ({ store }) => {
+    await store.save("t", bytes("data"), new Date(8.64e15));
+    assert.equal((await store.find("t"))?.expiry.getTime(), 8.64e15);
+    for (const past of [0, -1, -8.64e15]) {
+      await store.save("t", bytes("data"), new Date(past));
+      assert.equal(await store.find("t"), undefined);
+    }
+  },
+  "tokens are any text up to 1 KB": async (host) => {
+    const tokens = ["a'b\"c\\d;--", "%00", "ключ 键 🔑", " ", "x".repeat(1024), "a", "A", "{1,2}", "NULL", 'a,"b'];
+    for (const token of tokens) await host.store.save(token, bytes(token), soon());
+    for (const token of tokens) assert.equal(await dataOf(host, token), token);
+    const listed: string[] = [];
+    for await (const { token } of host.store.all()) listed.push(token);
+    assert.deepEqual(listed.toSorted(), tokens.toSorted());
+  },
+  "bad arguments throw TypeError and change nothing": async ({ store }) => {
+    const wrong: [unknown, unknown, unknown][] = [
+      [undefined, bytes("x"), soon()],
+      ["", bytes("x"), soon()],
+      ["t", "x", soon()],
+      ["t", [1], soon()],
+      ["t", bytes("x"), new Date(Number.NaN)],
+      ["t", bytes("x"), 123],
+    ];
+    for (const args of wrong) {
+      await assert.rejects(async () => store.save(...(args as [string, Uint8Array, Date])), TypeError);
+      await assert.rejects(async () => store.create(...(args as [string, Uint8Array, Date])), TypeError);
+    }
+    assert.equal(await store.find("t"), undefined);
+  },
+  "delete removes the row and tells whether there was one": async ({ store }) => {
+    await store.save("t", bytes("data"), soon());
+    assert.equal(await store.delete("t"), true);
+    assert.equal(await store.find("t"), undefined);
+    assert.equal(await store.delete("t"), false);
+  },
+  "create inserts": async (host) => {
+    assert.equal(await host.store.create("t", bytes("data"), soon()), true);
+    assert.equal(await dataOf(host, "t"), "data");
+  },
+  "create never takes over a row, live or expired": async (host) => {
+    await host.store.save("t", bytes("theirs"), soon());
+    assert.equal(await host.store.create("t", bytes("mine"), later()), false);
+    assert.equal(await dataOf(host, "t"), "theirs");
+    await host.expire("t");
+    assert.equal(await host.store.create("t", bytes("mine"), later()), false);
+    assert.equal(await host.store.find("t"), undefined);
+  },
+  "of many parallel creates one wins": async ({ store }) => {
+    const wins = await Promise.all(Array.from({ length: 20 }, (_, n) => store.create("t", bytes(String(n)), soon())));
+    assert.equal(wins.filter(Boolean).length, 1);
+  },
+  "replace needs the very bytes that are stored": async (host) => {
+    await host.store.save("t", bytes("one"), soon());
+    assert.equal(await host.store.replace("t", bytes("on"), bytes("two"), soon()), false);
+    assert.equal(await host.store.replace("t", bytes("onE"), bytes("two"), soon()), false);
+    assert.equal(await dataOf(host, "t"), "one");
+    const expiry = later();
+    assert.equal(await host.store.replace("t", bytes("one"), bytes("two"), expiry), true);
+    assert.equal(await dataOf(host, "t"), "two");
+    assert.equal((await host.store.find("t"))?.expiry.getTime(), expiry.getTime());
+  },
+  "replace never brings back what is gone or expired": async (host) => {
+    assert.equal(await host.store.replace("t", bytes("one"), bytes("two"), soon()), false);
+    await host.store.save("t", bytes("one"), soon());
+    await host.expire("t");
+    assert.equal(await host.store.replace("t", bytes("one"), bytes("two"), soon()), false);
+    assert.equal(await host.store.find("t"), undefined);
+  },
+  "of many parallel replaces one wins": async (host) => {
+    await host.store.save("t", bytes("start"), soon());
+    const attempts = Array.from({ length: 20 }, (_, n) =>
+      host.store.replace("t", bytes("start"), bytes(`won by ${n}`), soon()),
+    );
+    const wins = await Promise.all(attempts);
+    assert.equal(wins.filter(Boolean).length, 1);
+    assert.equal(await dataOf(host, "t"), `won by ${wins.indexOf(true)}`);
+  },
+  "renew ends the old row and inserts the new one": async (host) => {
+    await host.store.save("old", bytes("one"), soon());
+    const expiry = later();
+    assert.equal(await host.store.renew("old", "new", bytes("one"), bytes("two"), expiry), true);
+    assert.equal(await host.store.find("old"), undefined);
+    assert.equal(await dataOf(host, "new"), "two");
+    assert.equal((await host.store.find("new"))?.expiry.getTime(), expiry.getTime());
+  },
+  "renew changes nothing when the bytes are others, the row gone or expired, or the new token taken": async (host) => {
+    const { store } = host;
+    assert.equal(await store.renew("old", "new", bytes("one"), bytes("two"), soon()), false);
+    await store.save("old", bytes("one"), soon());
+    assert.equal(await store.renew("old", "new", bytes("other"), bytes("two"), soon()), false);
+    await store.save("taken", bytes("theirs"), soon());
+    assert.equal(await store.renew("old", "taken", bytes("one"), bytes("two"), soon()), false);
+    assert.equal(await dataOf(host, "taken"), "theirs");
+    assert.equal(await dataOf(host, "old"), "one");
+    await host.expire("old");
+    assert.equal(await store.renew("old", "new", bytes("one"), bytes("two"), soon()), false);
+    assert.equal(await store.find("new"), undefined);
+  },
+  "of many parallel renewals one wins": async (host) => {
+    await host.store.save("old", bytes("one"), soon());
+    const wins = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => host.store.renew("old", `new ${n}`, bytes("one"), bytes("two"), soon())),
+    );
+    assert.equal(wins.filter(Boolean).length, 1);
+    for (const [n, won] of wins.entries()) assert.equal((await host.store.find(`new ${n}`)) !== undefined, won);
+  },
+  "touch moves the expiry forward only and leaves the data": async (host) => {
+    const [first, second] = [soon(), later()];
+    await host.store.save("t", bytes("data"), first);
+    assert.equal(await host.store.touch("t", second), true);
+    assert.equal((await host.store.find("t"))?.expiry.getTime(), second.getTime());
+    await host.store.touch("t", first);
+    assert.equal((await host.store.find("t"))?.expiry.getTime(), second.getTime());
+    assert.equal(await dataOf(host, "t"), "data");
+  },
+  "touch never brings back what is gone or expired": async (host) => {
+    assert.equal(await host.store.touch("t", later()), false);
+    await host.store.save("t", bytes("data"), soon());
+    await host.expire("t");
+    assert.equal(await host.store.touch("t", later()), false);
+    assert.equal(await host.store.find("t"), undefined);
+  },
+  "all lists the live rows, across pages": async (host) => {
+    const count = 2100;
+    const tokens = Array.from({ length: count }, (_, n) => `t${n}`);
+    await Promise.all(tokens.map((token) => host.store.save(token, bytes(token), soon())));
+    await host.expire("t7");
+    const seen = new Set<string>();
+    for await (const { token, data, expiry } of host.store.all()) {
+      assert.equal(new TextDecoder().decode(data), token);
+      assert.ok(expiry.getTime() > Date.now());
+      seen.add(token);
+    }
+    assert.equal(seen.size, count - 1);
+    assert.ok(!seen.has("t7"));
+  },
+  "deleteExpired removes what has expired, and nothing else": async (host) => {
+    const tokens = Array.from({ length: 30 }, (_, n) => `t${n}`);
+    await Promise.all(tokens.map((token) => host.store.save(token, bytes(token), soon())));
+    for (const token of tokens.slice(0, 10)) await host.expire(token);
+    assert.equal(await host.store.deleteExpired(), 10);
+    assert.equal(await host.store.deleteExpired(), 0);
+    for (const token of tokens.slice(10)) assert.equal(await dataOf(host, token), token);
+    assert.equal(await host.store.create("t0", bytes("again"), soon()), true);
+  },
+  "now tells the store's time": async ({ store }) => {
+    assert.ok(Math.abs(((await store.now?.()) ?? 0) - Date.now()) < 60_000);
+  },
+  "stopCleanup and close are idempotent": async ({ store }) => {
+    store.stopCleanup();
+    store.stopCleanup();
+    await store.close();
+    await store.close();
+    store.stopCleanup();
+  },
+};

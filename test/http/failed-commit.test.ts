@@ -1,0 +1,204 @@
+import { Readable } from "node:stream";
+import { describe, expect, it } from "vitest";
+import { SessionDecodeError, SessionManager, type SessionOptions, StoreUnavailableError } from "../../src/index.ts";
+import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
+import { GatedStore } from "../support/gated-store.ts";
+import { serving } from "../support/serve.ts";
+
+const down = new StoreUnavailableError("expected by the test");
+
+function setup(answer: NodeListener, options: SessionOptions = {}) {
+  const store = new GatedStore();
+  store.failure = down;
+  const errors: unknown[] = [];
+  const manager = new SessionManager(store, { onError: (error) => errors.push(error), ...options });
+  const listener = nodeHandler(manager, (request, response) => {
+    if (request.url === "/plain") return response.end("plain");
+    manager.sessionOf(request).set("key", "value");
+    return answer(request, response);
+  });
+  return { store, errors, manager, listener };
+}
+
+describe("a commit that fails", () => {
+  it("is a 500 that gives nothing away, without what the handler wrote", async () => {
+    const { errors, listener } = setup((_request, response) => {
+      response.writeHead(200, {
+        "Content-Type": "text/html",
+        "Content-Length": 6,
+        ETag: '"1"',
+        "Cache-Control": "public, max-age=60",
+        "Content-Security-Policy": "default-src 'none'",
+        "Set-Cookie": "other=1",
+      });
+      response.write("sec");
+      response.end("ret");
+    });
+    await serving(listener, async ({ get }) => {
+      const response = await get("/");
+      expect(response.status).toBe(500);
+      expect(await response.text()).toBe("Internal Server Error\n");
+      expect(response.headers.getSetCookie()).toEqual([]);
+      expect(response.headers.get("ETag")).toBe(null);
+      expect(response.headers.get("Cache-Control")).toBe(null);
+      expect(response.headers.get("Content-Type")).toBe("text/plain; charset=utf-8");
+      expect(response.headers.get("Content-Security-Policy")).toBe("default-src 'none'");
+      expect(errors).toEqual([down]);
+    });
+  });
+
+  it("does not let a redirect through", async () => {
+    const { listener } = setup((_request, response) => response.writeHead(303, { Location: "/in" }).end());
+    await serving(listener, async ({ get }) => {
+      const response = await get("/");
+      expect(response.status).toBe(500);
+      expect(response.headers.get("Location")).toBe(null);
+    });
+  });
+
+  it("lets onError answer", async () => {
+    const onError = (error: unknown, _request: unknown, response: import("node:http").ServerResponse): void => {
+      response.writeHead(503, { "Retry-After": "1" }).end((error as Error).name);
+    };
+    const { listener } = setup((_request, response) => response.end("body"), { onError: onError as never });
+    await serving(listener, async ({ get }) => {
+      const response = await get("/");
+      expect(response.status).toBe(503);
+      expect(response.headers.get("Retry-After")).toBe("1");
+      expect(await response.text()).toBe("StoreUnavailableError");
+    });
+  });
+
+  it("lets onError answer later, and answers when it fails itself", async () => {
+    const later = setup((_request, response) => response.end("body"), {
+      onError: (async (_error: unknown, _request: unknown, response: import("node:http").ServerResponse) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        response.end("later");
+      }) as never,
+    });
+    await serving(later.listener, async ({ get }) => {
+      const response = await get("/");
+      expect([response.status, await response.text()]).toEqual([500, "later"]);
+    });
+    const failing = setup((_request, response) => response.end("body"), {
+      onError: () => {
+        throw new Error("expected by the test");
+      },
+    });
+    await serving(failing.listener, async ({ get }) => {
+      const response = await get("/");
+      expect([response.status, await response.text()]).toEqual([500, "Internal Server Error\n"]);
+    });
+  });
+
+  it("swallows what a stream goes on writing", async () => {
+    const written: unknown[] = [];
+    const { store, listener } = setup(async (_request, response) => {
+      Readable.from(["a", "b", "c"]).pipe(response);
+      await new Promise((resolve) => response.on("finish", resolve));
+      written.push(response.write("more", () => written.push("write called back")));
+      response.writeHead(200);
+      response.flushHeaders();
+      response.end("end", () => written.push("end called back"));
+    });
+    await serving(listener, async ({ get }) => {
+      const response = await get("/");
+      expect([response.status, await response.text()]).toEqual([500, "Internal Server Error\n"]);
+      await expect.poll(() => written).toEqual([true, "write called back", "end called back"]);
+      store.failure = undefined;
+      expect((await get("/plain")).status).toBe(200);
+    });
+  });
+
+  it("is retried by the next request, once the store is back", async () => {
+    const { store, listener } = setup((_request, response) => response.end("body"));
+    await serving(listener, async ({ get }) => {
+      expect((await get("/")).status).toBe(500);
+      store.failure = undefined;
+      const response = await get("/");
+      expect(response.status).toBe(200);
+      expect(response.headers.getSetCookie()).toHaveLength(1);
+    });
+  });
+});
+
+describe("a load that fails", () => {
+  class Failing extends GatedStore {
+    override async find(): Promise<undefined> {
+      throw down;
+    }
+  }
+  const cookie = `session=${"a".repeat(43)}`;
+
+  it("is a 500, and the handler does not run", async () => {
+    const errors: unknown[] = [];
+    const manager = new SessionManager(new Failing(), { onError: (error) => errors.push(error) });
+    let ran = false;
+    const listener = nodeHandler(manager, (_request, response) => {
+      ran = true;
+      response.end();
+    });
+    await serving(listener, async ({ get }) => {
+      const response = await get("/", cookie);
+      expect(response.status).toBe(500);
+      expect(response.headers.getSetCookie()).toEqual([]);
+      expect(errors).toEqual([down]);
+      expect(ran).toBe(false);
+    });
+  });
+
+  it("goes to next in connect", async () => {
+    const middleware = connect(new SessionManager(new Failing()));
+    const listener: NodeListener = (request, response) =>
+      middleware(request, response, (error) => response.writeHead(error === down ? 503 : 200).end());
+    await serving(listener, async ({ get }) => {
+      expect((await get("/", cookie)).status).toBe(503);
+      expect((await get("/")).status).toBe(200);
+    });
+  });
+
+  it("leaves a row alone whose data can't be decoded", async () => {
+    const errors: unknown[] = [];
+    const store = new GatedStore();
+    const manager = new SessionManager(store, { hashTokens: false, onError: (error) => errors.push(error) });
+    const id = "b".repeat(43);
+    await store.save(id, new TextEncoder().encode("{broken"), new Date(Date.now() + 60_000));
+    await serving(
+      nodeHandler(manager, (_request, response) => response.end()),
+      async ({ get }) => {
+        expect((await get("/", `session=${id}`)).status).toBe(500);
+        const [error] = errors;
+        expect(error).toBeInstanceOf(SessionDecodeError);
+        expect((error as SessionDecodeError).id).toBe(id);
+        expect(new TextDecoder().decode((await store.find(id))?.data)).toBe("{broken");
+      },
+    );
+  });
+});
+
+describe("a handler that throws after its head", () => {
+  it("cuts the response off", async () => {
+    const { store, errors, listener } = setup((_request, response) => {
+      response.write("half");
+      throw new Error("expected by the test");
+    });
+    store.failure = undefined;
+    await serving(listener, async ({ get }) => {
+      await expect(get("/").then((response) => response.text())).rejects.toThrow();
+      expect((errors[0] as Error).message).toBe("expected by the test");
+    });
+  });
+
+  it("does not spoil a response that is complete", async () => {
+    const { store, errors, listener } = setup((_request, response) => {
+      response.end("whole");
+      throw new Error("expected by the test");
+    });
+    store.failure = undefined;
+    await serving(listener, async ({ get }) => {
+      const response = await get("/");
+      expect([response.status, await response.text()]).toEqual([200, "whole"]);
+      expect(errors).toHaveLength(1);
+    });
+  });
+});
