@@ -215,6 +215,7 @@ describe("scsJson", () => {
   it("writes types only for what the text doesn't tell", () => {
     const big = 2 ** 53;
     expect(encode([["a", ["x", 1, -0.5, true, null, { b: 1e21 }, 2n ** 53n]]])).not.toContain("types");
+    expect(decode(encode([["~1~0/~", 1n]])).values.get("~1~0/~")).toBe(1n);
     expect(encode([["a/~", { d: [new Date(0.5e3)], n: [1n, big], u: Uint8Array.of(255) }]], new Date(1))).toBe(
       '{"data":{"a/~":{"d":["1970-01-01T00:00:00.5Z"],"n":[1,9007199254740992],"u":"/w=="}},"deadline":1000000,' +
         '"types":{"/a~1~0/d/0":"date","/a~1~0/n/0":"bigint","/a~1~0/n/1":"number","/a~1~0/u":"bytes"}}',
@@ -343,12 +344,25 @@ describe("decode", () => {
   });
 
   it("passes over hints that don't fit", () => {
-    const data = '{"a":[1,"x",{"b":"AAA="}],"length":"2017-02-30T00:00:00Z","s":"AA=","z":"9"}';
+    const data = `{"a":[1,"x",{"b":"AAA="}],"length":"2017-02-30T00:00:00Z","s":"AA=","y":"+010000-02-30T00:00:00.000Z","z":[1.5,${"9".repeat(400)}]}`;
     const kinds = ["date", "bytes", "bigint", "number", "string", "", "__proto__"];
     const nowhere =
-      "a /a/length /a/01 /a/-1 /a/9 /a/1/0 /s/length /none/x /__proto__/x /constructor/prototype/x /toString";
+      "a x/a/0 /a/length /a/01 /a/-1 /a/9 /a/1/0 /s/length /none/x /__proto__/x /constructor/prototype/x /toString";
     const plain = decode(`{"data":${data},"deadline":1}`).values;
-    for (const path of ["", "/", ...nowhere.split(" "), "/a", "/a/1", "/a/__proto__/0", "/length", "/s", "/z"]) {
+    for (const path of [
+      "",
+      "/",
+      ...nowhere.split(" "),
+      "/a",
+      "/a/1",
+      "/a/__proto__/0",
+      "/length",
+      "/s",
+      "/y",
+      "/z",
+      "/z/0",
+      "/z/1",
+    ]) {
       for (const kind of kinds) {
         expect(decode(`{"data":${data},"deadline":1,"types":{"${path}":"${kind}"}}`).values).toEqual(plain);
       }

@@ -3,8 +3,8 @@ import ms from "ms";
 /** Milliseconds, or a text that the `ms` package reads: `"20m"`, `"24h"`, `"30 days"`. */
 export type Duration = number | string;
 
-/** A thousand years in milliseconds: more is a mistake, and would leave the range of dates. */
-const LONGEST = 1000 * 365.25 * 24 * 3600 * 1000;
+/** A hundred years in milliseconds: more is a mistake, and Go's int64 of nanoseconds, in which SCS keeps deadlines, ends in 2262. */
+const LONGEST = 100 * 365.25 * 24 * 3600 * 1000;
 
 /**
  * Reads a duration.
@@ -22,7 +22,7 @@ export function parseDuration(option: string, value: unknown): number {
     throw new TypeError(`${option}: ${JSON.stringify(value)} is not a duration, such as 60000 or "20m"`);
   }
   if (milliseconds < 0 || milliseconds > LONGEST) {
-    throw new TypeError(`${option}: ${JSON.stringify(value)} is out of range, 0 to 1000 years`);
+    throw new TypeError(`${option}: ${JSON.stringify(value)} is out of range, 0 to 100 years`);
   }
   return milliseconds;
 }

@@ -26,7 +26,6 @@ export function compareStrings(a: string, b: string): number {
     const left = a.codePointAt(index) ?? 0;
     const right = b.codePointAt(index) ?? 0;
     if (left !== right) return left - right;
-    if (left > 0xffff) index++;
   }
   return a.length - b.length;
 }

@@ -32,11 +32,10 @@ export function parseJson(text: string): Value {
     let end = start;
     let escaped = true;
     while (escaped) {
-      const from = end + 1;
-      end = text.indexOf('"', from);
+      end = text.indexOf('"', end + 1);
       if (end === -1) return fail();
       let backslash = end;
-      while (backslash > from && text.charAt(backslash - 1) === "\\") backslash--;
+      while (text.charAt(backslash - 1) === "\\") backslash--;
       escaped = (end - backslash) % 2 === 1;
     }
     at = end + 1;

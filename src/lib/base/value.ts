@@ -50,9 +50,8 @@ export function assertValue(key: string, value: unknown): asserts value is Value
     if (open.size >= MAX_DEPTH) refuse("", `nesting deeper than ${MAX_DEPTH}`);
     open.add(container);
     if (Array.isArray(container)) {
-      const names = Object.keys(container);
-      if (names.length !== container.length) refuse(path, "an array with holes or properties");
-      container.forEach((entry, index) => visit(entry, `${path}[${index}]`));
+      if (Object.keys(container).length !== container.length) refuse(path, "an array with holes or properties");
+      for (let index = 0; index < container.length; index++) visit(container[index], `${path}[${index}]`);
     } else if (isPlainObject(container)) {
       if (Object.getOwnPropertySymbols(container).length > 0) refuse(path, "a symbol key");
       for (const [name, entry] of Object.entries(container)) visit(entry, path === "" ? name : `${path}.${name}`);

@@ -108,6 +108,7 @@ export class Committer {
     const { key = "", row } = record;
     switch (plan.kind) {
       case "nothing":
+        if (record.ending?.kind === "destroy") record.end({ kind: "nothing" });
         return { row };
       case "touch": {
         if (row === undefined || !(await this.#store.touch(key, new Date(plan.expiry)))) return "gone";

@@ -102,7 +102,7 @@ export function resolveOptions(options: SessionOptions = {}): ResolvedOptions {
     hashTokens: bool("hashTokens", options.hashTokens ?? DEFAULTS.hashTokens),
     codec,
     onError: onError as ResolvedOptions["onError"],
-    ...resolveCookie(options.cookie ?? {}),
+    ...resolveCookie(options.cookie === undefined ? {} : options.cookie),
   };
 }
 

@@ -129,12 +129,9 @@ export class Session<Data = SessionData> {
   async renew(): Promise<void> {
     const record = this.#writable("renew");
     record.operations = [];
-    if (record.phase === "stored") {
-      record.apply({ kind: "clear", reserved: true });
-      await this.#underNewToken(record, false, true);
-    } else {
-      record.restart(createToken());
-    }
+    record.apply({ kind: "clear", reserved: true });
+    if (record.phase === "ended") record.restart(createToken());
+    else await this.#underNewToken(record, false, true);
   }
 
   /** Ends the session: its row is removed at once, and the response clears the cookie. */
@@ -227,6 +224,8 @@ export class Session<Data = SessionData> {
 
   async #underNewToken(record: SessionRecord, keepDeadline: boolean, revive: boolean): Promise<void> {
     const token = createToken();
+    // A commit under way decides whether there is a row; its failure is reported to whoever began it.
+    if (record.pending !== undefined) await record.pending.catch(() => {});
     if (record.phase === "stored") {
       record.ending = { kind: "renew", token, keepDeadline, revive };
       await this.#host.flush(record);

@@ -1,0 +1,138 @@
+import { describe, expect, it } from "vitest";
+import { MemoryStore, PgStore, SessionManager, type SessionOptions } from "../src/index.ts";
+import { manage } from "../src/session.ts";
+
+const db = { query: async () => ({ rows: [] }) };
+
+describe("new PgStore", () => {
+  const wrong: [options: object, message: RegExp][] = [
+    [{ table: "" }, /^table: must be a non-empty string/],
+    [{ table: 7 }, /^table: /],
+    [{ table: "a\0b" }, /^table: must be valid UTF-8 without NUL/],
+    [{ table: "\ud800" }, /^table: must be valid UTF-8/],
+    [{ table: "n".repeat(64) }, /^table: must not be longer than 63 bytes/],
+    [{ table: "ü".repeat(32) }, /^table: must not be longer than 63 bytes/],
+    [{ schema: "" }, /^schema: /],
+    [{ cleanupInterval: -1 }, /^cleanupInterval: -1 is out of range/],
+    [{ cleanupInterval: "often" }, /^cleanupInterval: "often" is not a duration/],
+    [{ cleanupInterval: Number.POSITIVE_INFINITY }, /^cleanupInterval: /],
+    [{ queryTimeout: 0 }, /^queryTimeout: must be more than 0/],
+    [{ onError: "log" }, /^onError: must be a function/],
+    [{ tabel: "typo" }, /^tabel: there is no such option/],
+  ];
+  for (const [options, message] of wrong) {
+    it(`refuses ${JSON.stringify(options).slice(0, 40)}`, () => {
+      expect(() => new PgStore(db, options)).toThrow(TypeError);
+      expect(() => new PgStore(db, options)).toThrow(message);
+    });
+  }
+
+  it("refuses what is no client", () => {
+    for (const none of [undefined, null, "postgres://", {}, { query: 1 }]) {
+      expect(() => new PgStore(none as never)).toThrow(/^db: must be a pg.Pool/);
+    }
+  });
+});
+
+describe("new MemoryStore", () => {
+  it("refuses wrong options", () => {
+    expect(() => new MemoryStore({ cleanupInterval: -1 })).toThrow(/^cleanupInterval: /);
+    expect(() => new MemoryStore({ now: 1 as never })).toThrow(/^now: /);
+  });
+});
+
+describe("new SessionManager", () => {
+  const store = new MemoryStore({ cleanupInterval: 0 });
+  const wrong: [options: unknown, message: RegExp][] = [
+    [null, /^options: must be an object/],
+    [{ lifetime: -1 }, /^lifetime: -1 is out of range/],
+    [{ lifetime: 0 }, /^lifetime: must be more than 0/],
+    [{ lifetime: "5 parsecs" }, /^lifetime: "5 parsecs" is not a duration/],
+    [{ lifetime: "" }, /^lifetime: "" is not a duration/],
+    [{ lifetime: Number.NaN }, /^lifetime: /],
+    [{ lifetime: "2000y" }, /^lifetime: .* out of range/],
+    [{ lifetime: {} }, /^lifetime: /],
+    [{ lifetime: "1h", idleTimeout: "2h" }, /^idleTimeout: must not be longer than lifetime/],
+    [{ idleTimeout: -1 }, /^idleTimeout: /],
+    [{ idleTimeout: "20m", touchAfter: "20m" }, /^touchAfter: must be shorter than idleTimeout/],
+    [{ touchAfter: "1m" }, /^touchAfter: must be shorter than idleTimeout/],
+    [{ hashTokens: 1 }, /^hashTokens: must be a boolean/],
+    [{ codec: {} }, /^codec: must have the functions encode and decode/],
+    [{ codec: "json" }, /^codec: /],
+    [{ onError: "log" }, /^onError: must be a function/],
+    [{ idletimeout: "20m" }, /^idletimeout: there is no such option/],
+    [{ cookie: null }, /^cookie: must be an object/],
+    [{ cookie: { samesite: "lax" } }, /^cookie\.samesite: there is no such option/],
+    [{ cookie: { name: "" } }, /^cookie\.name: /],
+    [{ cookie: { name: "a b" } }, /^cookie\.name: /],
+    [{ cookie: { name: "a=b" } }, /^cookie\.name: /],
+    [{ cookie: { name: "ключ" } }, /^cookie\.name: /],
+    [{ cookie: { name: "n".repeat(4054) } }, /^cookie\.name: no browser/],
+    [{ cookie: { path: "in" } }, /^cookie\.path: /],
+    [{ cookie: { path: "/;x" } }, /^cookie\.path: /],
+    [{ cookie: { path: `/${"p".repeat(1024)}` } }, /^cookie\.path: /],
+    [{ cookie: { domain: "a b" } }, /^cookie\.domain: /],
+    [{ cookie: { domain: "a.example; Secure" } }, /^cookie\.domain: /],
+    [{ cookie: { secure: "yes" } }, /^cookie\.secure: /],
+    [{ cookie: { httpOnly: 0 } }, /^cookie\.httpOnly: /],
+    [{ cookie: { sameSite: "Lax" } }, /^cookie\.sameSite: /],
+    [{ cookie: { partitioned: "yes" } }, /^cookie\.partitioned: /],
+    [{ cookie: { persist: "yes" } }, /^cookie\.persist: /],
+    [{ cookie: { prefix: "__Http-" } }, /^cookie\.prefix: /],
+    [{ cookie: { sameSite: "none", secure: false } }, /^cookie\.secure: sameSite: "none" must be Secure/],
+    [{ cookie: { partitioned: true, secure: false } }, /^cookie\.secure: partitioned: true must be Secure/],
+    [{ cookie: { prefix: "__Host-", secure: false } }, /^cookie\.secure: /],
+    [{ cookie: { prefix: "__Secure-", secure: false } }, /^cookie\.secure: /],
+    [{ cookie: { prefix: "__Host-", domain: "example.org" } }, /^cookie\.domain: /],
+    [{ cookie: { prefix: "__Host-", path: "/in" } }, /^cookie\.path: /],
+    [{ cookie: { name: "__HOST-x", domain: "example.org" } }, /^cookie\.domain: /],
+    [{ cookie: { name: "__host-x", secure: false } }, /^cookie\.secure: /],
+    [{ cookie: { name: "__secure-x", secure: false } }, /^cookie\.secure: /],
+  ];
+  for (const [options, message] of wrong) {
+    it(`refuses ${JSON.stringify(options).slice(0, 60)}`, () => {
+      expect(() => new SessionManager(store, options as SessionOptions)).toThrow(TypeError);
+      expect(() => new SessionManager(store, options as SessionOptions)).toThrow(message);
+    });
+  }
+
+  it("takes what is right, fills in the defaults and leaves the caller's object alone", () => {
+    const given: SessionOptions = Object.freeze({ idleTimeout: "20m", cookie: Object.freeze({ prefix: "__Host-" }) });
+    expect(new SessionManager(store, given).options).toMatchObject({
+      lifetime: 86_400_000,
+      idleTimeout: 1_200_000,
+      touchAfter: 60_000,
+      hashTokens: true,
+      persist: false,
+      secure: true,
+      cookie: {
+        name: "__Host-session",
+        path: "/",
+        domain: undefined,
+        httpOnly: true,
+        sameSite: "lax",
+        partitioned: false,
+      },
+    });
+    const none = new SessionManager(store, { cookie: { sameSite: "none", secure: undefined as never } });
+    expect(none.options.secure).toBe(true);
+    expect(new SessionManager(store).options.secure).toBe("auto");
+    expect(new SessionManager(store, { cookie: { prefix: "__Host-", name: "__Host-x" } }).options.cookie.name).toBe(
+      "__Host-x",
+    );
+    expect(new SessionManager(store, { lifetime: "30 days", idleTimeout: "30 days" }).options.idleTimeout).toBe(
+      2_592_000_000,
+    );
+  });
+});
+
+describe("manage", () => {
+  const engine = new MemoryStore({ cleanupInterval: 0 });
+  it("refuses wrong options", () => {
+    expect(() => manage(engine, { lifetime: -1 })).toThrow(/^lifetime: /);
+    expect(() => manage(engine, { contextName: "" })).toThrow(/^contextName: /);
+    expect(() => manage(engine, { errorFunc: 1 as never })).toThrow(/^errorFunc: /);
+    expect(() => manage(engine, { cookieName: "a b" })).toThrow(/^cookie\.name: /);
+    expect(() => manage(engine, { idletimeout: 1 } as never)).toThrow(/^idletimeout: there is no such option/);
+  });
+});
