@@ -22,9 +22,22 @@ export function driverOf(db: PgClient): Driver {
     surviveIdleErrors(db);
     // Its own timeout as well as ours: it frees a connection that no longer answers, instead of keeping it for ever.
     const query = (db.query as unknown as ConfigQuery).bind(db);
-    return async (text, values, timeout) => (await query({ text, values, query_timeout: timeout })).rows as Row[];
+    const run: Driver = async (text, values, timeout) =>
+      (await query({ text, values, query_timeout: timeout })).rows as Row[];
+    return "waitingCount" in db ? run : oneByOne(run);
   }
   return async (text, values) => (await db.query(text, values)).rows as Row[];
+}
+
+/** A single connection: pg.Client will no longer queue statements by itself from version 9 on. */
+function oneByOne(run: Driver): Driver {
+  let last: Promise<unknown> = Promise.resolve();
+  return (...args) => {
+    const next = (): Promise<Row[]> => run(...args);
+    const mine = last.then(next, next);
+    last = mine;
+    return mine;
+  };
 }
 
 interface Emitter {

@@ -1,0 +1,75 @@
+import { PGlite } from "@electric-sql/pglite";
+import pg from "pg";
+import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
+import { MemoryStore, type PgClient, PgStore } from "../../src/index.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { storeContract, type StoreHost } from "./store-contract.ts";
+
+/** Runs the contract on a client of a database that has the table. */
+function onPostgres(name: string, open: () => Promise<{ db: PgClient; close: () => Promise<void> }>): void {
+  describe(`the store contract on ${name}`, () => {
+    let opened: Awaited<ReturnType<typeof open>>;
+    let host: StoreHost;
+    beforeAll(async () => {
+      opened = await open();
+    });
+    beforeEach(async () => {
+      await opened.db.query("TRUNCATE sessions");
+      host = {
+        store: new PgStore(opened.db, { cleanupInterval: 0 }),
+        expire: async (token) => {
+          const sql = "UPDATE sessions SET expiry = current_timestamp - interval '1 minute' WHERE token = $1";
+          await opened.db.query(sql, [token]);
+        },
+      };
+    });
+    afterAll(() => opened.close());
+    for (const [title, run] of Object.entries(storeContract)) it(title, () => run(host));
+  });
+}
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase();
+});
+afterAll(() => database.drop());
+
+onPostgres("pg.Pool", async () => ({ db: database.pool({ max: 5 }), close: async () => {} }));
+
+onPostgres("pg.Client", async () => {
+  const client = new pg.Client(database.url);
+  await client.connect();
+  return { db: client, close: () => client.end() };
+});
+
+onPostgres("a client whose type parsers are the application's own", async () => {
+  const parsed = { getTypeParser: () => (value: unknown) => ({ parsed: value }) };
+  const text = { getTypeParser: (oid: number) => (oid === 25 ? String : parsed.getTypeParser()) };
+  return { db: database.pool({ max: 5, types: text as never }), close: async () => {} };
+});
+
+onPostgres("an object with query(text, values)", async () => {
+  const pool = database.pool({ max: 5 });
+  return { db: { query: (text, values) => pool.query(text, values) }, close: async () => {} };
+});
+
+onPostgres("PGlite", async () => {
+  const db = await PGlite.create();
+  await new PgStore(db, { cleanupInterval: 0 }).migrate();
+  return { db, close: () => db.close() };
+});
+
+describe("the store contract on memory", () => {
+  let host: StoreHost;
+  beforeEach(() => {
+    const store = new MemoryStore({ cleanupInterval: 0 });
+    host = {
+      store,
+      expire: async (token) => {
+        const found = await store.find(token);
+        await store.save(token, found?.data ?? new Uint8Array(), new Date(Date.now() - 60_000));
+      },
+    };
+  });
+  for (const [title, run] of Object.entries(storeContract)) it(title, () => run(host));
+});

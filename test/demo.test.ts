@@ -1,0 +1,267 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { MemoryStore, SessionManager } from "pgstore";
+import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { answerError, createApp } from "../demo/app.ts";
+import type { DemoSession } from "../demo/demo-session.ts";
+import { html } from "../demo/html.ts";
+import { serve } from "./support/serve.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** A browser as far as the demo can tell: keeps the cookie, follows redirects. */
+class Browser {
+  cookie: string;
+  readonly #url: string;
+
+  constructor(url: string, cookie = "") {
+    this.#url = url;
+    this.cookie = cookie;
+  }
+
+  async get(path = "/"): Promise<string> {
+    const response = await this.#fetch(path);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+    return response.text();
+  }
+
+  async post(path: string, fields: Record<string, string> = {}): Promise<string> {
+    const response = await this.#fetch(path, fields);
+    expect(response.status).toBe(303);
+    return this.get(response.headers.get("location") ?? "");
+  }
+
+  async #fetch(path: string, fields?: Record<string, string>): Promise<Response> {
+    const response = await fetch(this.#url + path, {
+      redirect: "manual",
+      headers: { cookie: this.cookie, origin: this.#url, "sec-fetch-site": "same-origin" },
+      ...(fields && { method: "POST", body: new URLSearchParams(fields) }),
+    });
+    const [given] = response.headers.getSetCookie();
+    if (given !== undefined) this.cookie = /max-age=0/i.test(given) ? "" : (given.split(";", 1)[0] ?? "");
+    return response;
+  }
+}
+
+async function demo(store: MemoryStore): Promise<{ url: string; close: () => Promise<void> }> {
+  const manager = new SessionManager<DemoSession>(store, { onError: answerError });
+  const served = await serve(createApp(manager, { location: "a test" }));
+  onTestFinished(() => served.close());
+  return served;
+}
+
+describe("demo", () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it("keeps a note through login, restart and a new token, and shows each message once", async () => {
+    const store = new MemoryStore();
+    const first = await demo(store);
+    const browser = new Browser(first.url);
+    expect(await browser.get()).toContain("nobody is logged in");
+    expect(await browser.post("/notes", { note: "  Buy\n milk " })).toContain("<span>Buy milk</span>");
+    const anonymous = browser.cookie;
+
+    expect(await browser.post("/login", { name: "Ada" })).toContain("Welcome, Ada. Your token was renewed.");
+    expect(browser.cookie).not.toBe(anonymous);
+    const again = await browser.get();
+    expect(again).not.toContain("Welcome");
+    expect(again).toContain("Page 4 of this session.");
+    await first.close();
+
+    const second = await demo(store);
+    const returned = new Browser(second.url, browser.cookie);
+    const page = await returned.get();
+    expect(page).toContain("Hello, Ada");
+    expect(page).toContain("Buy milk");
+
+    expect(await returned.post("/token")).toContain("You have a new token.");
+    expect(await returned.get()).toContain("Buy milk");
+    const stale = await new Browser(second.url, browser.cookie).get();
+    expect(stale).toContain("nobody is logged in");
+    expect(stale).not.toContain("Buy milk");
+
+    const after = await returned.post("/logout");
+    expect(after).toContain("You are logged out.");
+    expect(after).not.toContain("Buy milk");
+  });
+
+  it("ends a session with its cookie, and begins no other by itself", async () => {
+    const store = new MemoryStore();
+    const browser = new Browser((await demo(store)).url);
+    await browser.post("/notes", { note: "Gone soon" });
+    expect(await browser.post("/destroy")).toContain("You have no session");
+    expect(browser.cookie).toBe("");
+    expect((await store.all().next()).done).toBe(true);
+  });
+
+  it("makes the cookie persistent when it is to remember", async () => {
+    const { url } = await demo(new MemoryStore());
+    const response = await fetch(`${url}/login`, {
+      method: "POST",
+      redirect: "manual",
+      body: new URLSearchParams({ name: "Ada", remember: "on" }),
+    });
+    expect(response.headers.getSetCookie()[0]).toMatch(/Max-Age=\d/);
+    const browser = new Browser(url, response.headers.getSetCookie()[0]?.split(";", 1)[0]);
+    expect(await browser.get()).toContain("<dd>persistent");
+  });
+
+  it("never shows a token", async () => {
+    const browser = new Browser((await demo(new MemoryStore())).url);
+    await browser.get();
+    await browser.post("/login", { name: "Ada" });
+    expect(await browser.get()).not.toContain(browser.cookie.replace("session=", ""));
+  });
+
+  it("escapes what users write", async () => {
+    const browser = new Browser((await demo(new MemoryStore())).url);
+    const page = await browser.post("/notes", { note: `<script>alert("1")</script>` });
+    expect(page).not.toContain("<script>");
+    expect(page).toContain("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;");
+    expect(html`<p title="${`"'&`}">${"<b>"}</p>`.markup).toBe(`<p title="&quot;&#39;&amp;">&lt;b&gt;</p>`);
+    expect(await browser.post("/login", { name: "<i>Eve</i>" })).toContain("Hello, &lt;i&gt;Eve&lt;/i&gt;");
+  });
+
+  it("limits names and notes", async () => {
+    const browser = new Browser((await demo(new MemoryStore())).url);
+    expect(await browser.post("/login", { name: " " })).toContain("A name has 1 to 40 characters.");
+    expect(await browser.post("/login", { name: "a".repeat(41) })).toContain("nobody is logged in");
+    expect(await browser.post("/notes", { note: "n".repeat(201) })).toContain("A note has 1 to 200 characters.");
+    for (let count = 1; count <= 20; count += 1) await browser.post("/notes", { note: `Note ${count}` });
+    expect(await browser.post("/notes", { note: "One more" })).toContain("There is room for 20 notes.");
+    const page = await browser.post("/notes/remove", { note: "Note 7" });
+    expect(page).toContain("19 of 20");
+    expect(page).not.toContain("<span>Note 7</span>");
+  });
+
+  it.each([
+    ["Sec-Fetch-Site", { "sec-fetch-site": "cross-site" }],
+    ["Origin", { origin: "https://evil.example" }],
+    ["an opaque origin", { origin: "null" }],
+  ])("refuses posts of other sites, told by %s", async (_, headers) => {
+    const { url } = await demo(new MemoryStore());
+    const body = new URLSearchParams({ name: "Eve" });
+    const response = await fetch(`${url}/login`, { method: "POST", redirect: "manual", headers, body });
+    expect(response.status).toBe(403);
+    expect(response.headers.getSetCookie()).toEqual([]);
+  });
+
+  it("refuses bodies over 10 KB and unknown paths", async () => {
+    const { url } = await demo(new MemoryStore());
+    const body = new URLSearchParams({ note: "x".repeat(10 * 1024) });
+    expect((await fetch(`${url}/notes`, { method: "POST", body })).status).toBe(413);
+    expect((await fetch(`${url}/nowhere`)).status).toBe(404);
+    expect((await fetch(`${url}/login`)).status).toBe(404);
+    expect((await fetch(`${url}/style.css`)).headers.get("content-type")).toContain("text/css");
+  });
+
+  it("answers with a page when the store fails", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const store = new MemoryStore();
+    const { url } = await demo(store);
+    vi.spyOn(store, "create").mockRejectedValue(new Error("broken"));
+    const response = await fetch(url);
+    expect(response.status).toBe(500);
+    expect(response.headers.getSetCookie()).toEqual([]);
+    expect(await response.text()).toContain("That went wrong.");
+  });
+});
+
+describe("npm start", () => {
+  beforeAll(() => {
+    if (existsSync(join(root, "dist/index.js"))) return;
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root });
+  }, 60_000);
+
+  it("keeps the sessions in a folder over a restart, and ends cleanly", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pgstore-demo-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+
+    const first = await start(folder);
+    expect(first.line).toMatch(
+      /^pgstore demo on http:\/\/localhost:\d+, sessions in PGlite in the folder pgstore-data$/,
+    );
+    const browser = new Browser(first.url);
+    await browser.post("/login", { name: "Ada" });
+    await browser.post("/notes", { note: "Still here" });
+    expect(await first.stop()).toEqual({ code: 0, errors: "" });
+
+    const second = await start(folder);
+    const page = await new Browser(second.url, browser.cookie).get();
+    expect(page).toContain("Hello, Ada");
+    expect(page).toContain("Still here");
+    expect(await second.stop()).toEqual({ code: 0, errors: "" });
+  }, 120_000);
+
+  it.each([
+    ["a port that is none", { PORT: "4000x" }, "PORT must be a number from 0 to 65535"],
+    [
+      "a database that can't be reached",
+      { DATABASE_URL: "postgres://127.0.0.1:1/none" },
+      "the database can't be reached",
+    ],
+  ])(
+    "says in one line what is wrong: %s",
+    async (_, env, message) => {
+      const child = launch(tmpdir(), env);
+      const errors = collect(child.stderr);
+      const [code] = (await once(child, "close")) as [number];
+      expect(code).toBe(1);
+      expect(errors()).toMatch(new RegExp(`^pgstore demo: ${message}.*\n$`));
+    },
+    60_000,
+  );
+
+  it("leaves a port that is taken alone, and opens no folder then", async () => {
+    const { url } = await demo(new MemoryStore());
+    const folder = mkdtempSync(join(tmpdir(), "pgstore-demo-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const child = launch(folder, { PORT: new URL(url).port });
+    const errors = collect(child.stderr);
+    const [code] = (await once(child, "close")) as [number];
+    expect(code).toBe(1);
+    expect(errors()).toMatch(/^pgstore demo: port \d+ is taken; .*\n$/);
+    expect(existsSync(join(folder, "pgstore-data"))).toBe(false);
+  }, 60_000);
+});
+
+/** What `npm start` runs after the build, in another working directory. */
+function launch(folder: string, env: Record<string, string> = {}) {
+  const loader = import.meta.resolve("tsx");
+  const { DATABASE_URL: _url, HOST: _host, NODE_OPTIONS: _options, ...inherited } = process.env;
+  const child = spawn(process.execPath, ["--import", loader, join(root, "demo/main.ts")], {
+    cwd: folder,
+    env: { ...inherited, PORT: "0", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return child;
+}
+
+function collect(stream: NodeJS.ReadableStream): () => string {
+  let text = "";
+  stream.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  return () => text;
+}
+
+async function start(folder: string) {
+  const child = launch(folder);
+  const [output, errors] = [collect(child.stdout), collect(child.stderr)];
+  await Promise.race([once(child.stdout, "data"), once(child, "close")]);
+  const line = output().trim();
+  return {
+    line,
+    url: `http://127.0.0.1:${/:(\d+),/.exec(line)?.[1] ?? errors()}`,
+    stop: async () => {
+      child.kill("SIGTERM");
+      const [code] = (await once(child, "close")) as [number | null];
+      return { code, errors: errors() };
+    },
+  };
+}

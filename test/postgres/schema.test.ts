@@ -1,0 +1,209 @@
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { PGlite } from "@electric-sql/pglite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PgStore, SchemaError } from "../../src/index.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+
+let database: TestDatabase;
+let db: ReturnType<TestDatabase["pool"]>;
+beforeAll(async () => {
+  database = await createDatabase({ template: false });
+  db = database.pool({ max: 10 });
+});
+afterAll(() => database.drop());
+
+const soon = (): Date => new Date(Date.now() + 60_000);
+const data = new Uint8Array([1, 2, 3]);
+const open = (table: string, schema?: string): PgStore =>
+  new PgStore(db, { cleanupInterval: 0, table, ...(schema === undefined ? {} : { schema }) });
+
+describe("PgStore.migrate", () => {
+  it("creates the seed's table and index, and does nothing when they are there", async () => {
+    const store = open("sessions");
+    expect(await store.check()).toHaveLength(1);
+    await store.migrate();
+    await store.migrate();
+    expect(await store.check()).toEqual([]);
+    const { rows } = await db.query("SELECT indexname FROM pg_indexes WHERE tablename = 'sessions' ORDER BY 1");
+    expect(rows).toEqual([{ indexname: "sessions_expiry_idx" }, { indexname: "sessions_pkey" }]);
+  });
+
+  it("is satisfied with the README's SQL", async () => {
+    await db.query("CREATE TABLE by_hand (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)");
+    await db.query("CREATE INDEX by_hand_expiry_idx ON by_hand (expiry)");
+    const store = open("by_hand");
+    expect(await store.check()).toEqual([]);
+    await store.migrate();
+    const { rows } = await db.query("SELECT count(*)::int AS n FROM pg_indexes WHERE tablename = 'by_hand'");
+    expect(rows).toEqual([{ n: 2 }]);
+  });
+
+  it("adds the index to a table that lacks it", async () => {
+    await db.query("CREATE TABLE no_index (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)");
+    const store = open("no_index");
+    expect(await store.check()).toEqual([expect.stringMatching(/expiry .* has no index: CREATE INDEX ON "no_index"/)]);
+    await store.migrate();
+    expect(await store.check()).toEqual([]);
+  });
+
+  it("takes any name as it is, and keeps the tables of one schema apart", async () => {
+    const names = [
+      'quo"te',
+      "dot.ted",
+      "Capital",
+      "capital",
+      "x'; DROP TABLE sessions; --",
+      'a"; DROP TABLE sessions; --',
+      "semi; colon",
+      "back\\slash",
+      "$$ END $$",
+      "ключ 键 🔑",
+      "n".repeat(63),
+      `${"n".repeat(62)}m`,
+      "select",
+    ];
+    for (const name of names) {
+      const store = open(name);
+      await store.migrate();
+      expect(await store.check(), name).toEqual([]);
+      expect(await store.create("t", new TextEncoder().encode(name), soon()), name).toBe(true);
+    }
+    for (const name of names) {
+      const found = await open(name).find("t");
+      expect(new TextDecoder().decode(found?.data)).toBe(name);
+    }
+    expect(await open("sessions").check()).toEqual([]);
+  });
+
+  it("creates the schema, whatever its name", async () => {
+    for (const schema of ["app", 'sch"ema."x', "it's"]) {
+      const store = open('ta"ble', schema);
+      await store.migrate();
+      await store.migrate();
+      await store.save("t", data, soon());
+      expect(await store.find("t"), schema).toBeDefined();
+      expect(await open('ta"ble', "app").check()).toEqual([]);
+    }
+  });
+
+  it("does not mistake an index of another table for its own", async () => {
+    await db.query("CREATE TABLE other (expiry timestamptz)");
+    await db.query("CREATE INDEX shared_expiry_idx ON other (expiry)");
+    const store = open("shared");
+    await store.migrate();
+    expect(await store.check()).toEqual([]);
+  });
+
+  it("leaves a table alone that is not ours", async () => {
+    await db.query("CREATE TABLE not_ours (id int)");
+    const store = open("not_ours");
+    await expect(store.migrate()).rejects.toThrow(SchemaError);
+    await expect(store.migrate()).rejects.toThrow(/"not_ours" has no column token/);
+    const { rows } = await db.query(
+      "SELECT attname FROM pg_attribute WHERE attrelid = 'not_ours'::regclass AND attnum > 0",
+    );
+    expect(rows).toEqual([{ attname: "id" }]);
+  });
+
+  it("may run from 20 processes at once", async () => {
+    const script = fileURLToPath(new URL("migrate-process.ts", import.meta.url));
+    const children = Array.from({ length: 20 }, () => {
+      const child = fork(script, {
+        execArgv: ["--import", "tsx"],
+        env: { ...process.env, APP_DATABASE_URL: database.url },
+      });
+      const ready = new Promise<void>((resolve, reject) => {
+        child.once("message", () => resolve());
+        child.once("exit", (code) => reject(new Error(`a process ended with code ${code}`)));
+      });
+      const done = new Promise<number | null>((resolve) => child.once("exit", resolve));
+      return { child, ready, done };
+    });
+    await Promise.all(children.map(({ ready }) => ready));
+    for (const { child } of children) child.send("go");
+    expect(await Promise.all(children.map(({ done }) => done))).toEqual(children.map(() => 0));
+    expect(await open("at once", "new schema").check()).toEqual([]);
+  }, 120_000);
+
+  it("works on PGlite", async () => {
+    const lite = await PGlite.create();
+    const store = new PgStore(lite, { cleanupInterval: 0, table: 'a"b', schema: "s.t" });
+    await Promise.all([store.migrate(), store.migrate(), store.migrate()]);
+    expect(await store.check()).toEqual([]);
+    await lite.close();
+  });
+});
+
+describe("PgStore.check", () => {
+  it("lists every difference", async () => {
+    await db.query(
+      `CREATE TABLE differs (token varchar(43), data text, expiry timestamp NOT NULL,
+        tenant int NOT NULL, note text, made timestamptz NOT NULL DEFAULT now())`,
+    );
+    expect(await open("differs").check()).toEqual([
+      expect.stringMatching(/^column token of table "differs" is character varying\(43\), not text/),
+      expect.stringMatching(/^column token of table "differs" may be null/),
+      expect.stringMatching(/^column data of table "differs" is text, not bytea/),
+      expect.stringMatching(/^column data of table "differs" may be null/),
+      expect.stringMatching(/^column expiry of table "differs" is timestamp without time zone/),
+      expect.stringMatching(/^column token of table "differs" is not unique/),
+      expect.stringMatching(/^column expiry of table "differs" has no index/),
+      expect.stringMatching(/^column tenant of table "differs" is NOT NULL without a default/),
+    ]);
+    expect(await open("absent").check()).toEqual([
+      expect.stringMatching(/^table "absent" does not exist: run store.migrate/),
+    ]);
+  });
+});
+
+describe("a table that is not as it should be", () => {
+  const calls: Record<string, (store: PgStore) => Promise<unknown>> = {
+    find: (store) => store.find("t"),
+    save: (store) => store.save("t", data, soon()),
+    create: (store) => store.create("t", data, soon()),
+    replace: (store) => store.replace("t", data, data, soon()),
+    renew: (store) => store.renew("t", "u", data, data, soon()),
+    touch: (store) => store.touch("t", soon()),
+    deleteExpired: (store) => store.deleteExpired(),
+    all: (store) => store.all().next(),
+  };
+  const tables: Record<string, string | undefined> = {
+    "that is missing": undefined,
+    "without a column": "(token text PRIMARY KEY, data bytea NOT NULL)",
+    "whose data is text": "(token text PRIMARY KEY, data text NOT NULL, expiry timestamptz NOT NULL)",
+    "whose data is jsonb": "(token text PRIMARY KEY, data jsonb NOT NULL, expiry timestamptz NOT NULL)",
+    "whose token is uuid": "(token uuid PRIMARY KEY, data bytea NOT NULL, expiry timestamptz NOT NULL)",
+    "whose token is integer": "(token int PRIMARY KEY, data bytea NOT NULL, expiry timestamptz NOT NULL)",
+    "whose expiry has no time zone": "(token text PRIMARY KEY, data bytea NOT NULL, expiry timestamp NOT NULL)",
+    "whose expiry is a number": "(token text PRIMARY KEY, data bytea NOT NULL, expiry bigint NOT NULL)",
+  };
+  for (const [name, columns] of Object.entries(tables)) {
+    it(`${name}: SchemaError that names it and says what to do`, async () => {
+      const table = `wrong ${name}`;
+      if (columns !== undefined) await db.query(`CREATE TABLE "${table}" ${columns}`);
+      const store = open(table);
+      for (const [call, run] of Object.entries(calls)) {
+        const error = await run(store).then(
+          () => undefined,
+          (thrown: unknown) => thrown,
+        );
+        expect(error, call).toBeInstanceOf(SchemaError);
+        expect((error as SchemaError).message, call).toContain(`"${table}"`);
+        expect((error as SchemaError).message, call).toContain("npx pgstore migrate");
+        expect((error as SchemaError).message, call).toContain("CREATE TABLE");
+      }
+      if (columns !== undefined) {
+        const { rows } = await db.query(`SELECT count(*)::int AS n FROM "${table}"`);
+        expect(rows).toEqual([{ n: 0 }]);
+      }
+    });
+  }
+
+  it("works again once it is there: no failure is remembered", async () => {
+    const store = open("made later");
+    await expect(store.find("t")).rejects.toThrow(SchemaError);
+    await store.migrate();
+    expect(await store.find("t")).toBe(undefined);
+  });
+});

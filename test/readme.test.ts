@@ -1,0 +1,187 @@
+import { readFileSync } from "node:fs";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { transform } from "esbuild";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import * as pgstore from "../src/index.ts";
+import * as node from "../src/node.ts";
+import * as seed from "../src/session.ts";
+import { createDatabase, type TestDatabase } from "./support/database.ts";
+import { cookieOf, serving } from "./support/serve.ts";
+
+const readme = readFileSync(fileURLToPath(new URL("../README.md", import.meta.url)), "utf8");
+
+/** The code block that follows `<!-- example: name -->`. */
+function example(name: string): string {
+  const match = new RegExp(`<!-- example: ${name} -->\\s*\`\`\`\\w+\\n([\\s\\S]*?)\`\`\``).exec(readme);
+  if (match?.[1] === undefined) throw new Error(`the README has no example ${name}`);
+  return match[1];
+}
+
+const modules: Record<string, object> = { pgstore, "pgstore/session": seed, "pgstore/node": node };
+
+/**
+ * Runs an example: its imports are resolved to the sources, its servers to free ports, and what `returns` names is given
+ * back. `scope` stands for what the README has defined before.
+ */
+async function run(
+  name: string,
+  returns: string[],
+  scope: Record<string, unknown> = {},
+): Promise<Record<string, unknown>> {
+  const { code } = await transform(example(name), { loader: "ts", format: "esm", target: "node20" });
+  const names: Record<string, unknown> = { ...scope, require: (id: string) => modules[id] ?? loaded[id] };
+  const body = code.replace(/^import\s+(\w+|\{[^}]*\})\s+from\s+"([^"]+)";$/gm, (_, bound: string, id: string) =>
+    bound.startsWith("{") ? `const ${bound} = require("${id}");` : `const ${bound} = require("${id}").default;`,
+  );
+  expect(body).not.toMatch(/^import /m);
+  const result = `return { ${returns.join(", ")} };`;
+  const AsyncFunction = (async () => {}).constructor as new (
+    ...args: string[]
+  ) => (...args: unknown[]) => Promise<never>;
+  return new AsyncFunction(...Object.keys(names), `${body}\n${result}`)(...Object.values(names));
+}
+
+const servers: Server[] = [];
+const pools: pg.Pool[] = [];
+const loaded: Record<string, object> = {
+  "node:http": {
+    default: {
+      createServer: (listener: RequestListener) => {
+        const server = createServer(listener);
+        servers.push(server);
+        const listen = server.listen.bind(server);
+        server.listen = ((port: number) => {
+          expect(port).toBe(4000);
+          return listen(0, "127.0.0.1");
+        }) as typeof server.listen;
+        return server;
+      },
+    },
+  },
+  pg: {
+    default: {
+      Pool: class extends pg.Pool {
+        constructor(config: pg.PoolConfig) {
+          super(config);
+          pools.push(this);
+        }
+      },
+    },
+  },
+};
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase({ template: false });
+  vi.stubEnv("DATABASE_URL", database.url);
+});
+afterAll(async () => {
+  for (const server of servers) {
+    server.close();
+    server.closeAllConnections();
+  }
+  await Promise.all(pools.map((pool) => pool.end()));
+  await database.drop();
+});
+
+async function urlOf(server: unknown): Promise<string> {
+  await expect.poll(() => (server as Server).listening).toBe(true);
+  return `http://127.0.0.1:${((server as Server).address() as AddressInfo).port}`;
+}
+
+describe("the README", () => {
+  it("has a table that check finds nothing wrong with, under the names that migrate gives", async () => {
+    const pool = database.pool();
+    await pool.query(example("sql"));
+    const store = new pgstore.PgStore(pool, { cleanupInterval: 0 });
+    expect(await store.check()).toEqual([]);
+    const indexes = "SELECT indexname FROM pg_indexes WHERE tablename = 'sessions' ORDER BY 1";
+    const byHand = await pool.query(indexes);
+    await pool.query("DROP TABLE sessions");
+    await store.migrate();
+    expect((await pool.query(indexes)).rows).toEqual(byHand.rows);
+  });
+
+  it("shows the seed's example, complete", async () => {
+    const { server, engine } = await run("seed", ["server", "engine"]);
+    const url = await urlOf(server);
+    const put = await fetch(`${url}/put`);
+    expect(await put.text()).toBe("OK");
+    const get = await fetch(`${url}/get`, { headers: { cookie: cookieOf(put) ?? "" } });
+    expect(await get.text()).toBe("Hello world!");
+    (engine as pgstore.PgStore).stopCleanup();
+  });
+
+  it("shows the same in pgstore's words", async () => {
+    const { server, store } = await run("own", ["server", "store"]);
+    const url = await urlOf(server);
+    const put = await fetch(`${url}/put`);
+    expect(await put.text()).toBe("Hello world! Visit 1.");
+    expect(cookieOf(put)).toMatch(/^__Host-session=/);
+    const get = await fetch(`${url}/`, { headers: { cookie: cookieOf(put) ?? "" } });
+    expect(await get.text()).toBe("Hello world! Visit 2.");
+    (store as pgstore.PgStore).stopCleanup();
+  });
+
+  it("shows how to clean up and stop", async () => {
+    await run("cleanup", [], { pool: database.pool(), PgStore: pgstore.PgStore });
+  });
+
+  it("shows how to log in and how to stream", async () => {
+    const manager = new pgstore.SessionManager(new pgstore.MemoryStore({ cleanupInterval: 0 }));
+    const { logIn } = await run("login", ["logIn"], { manager });
+    const { events } = await run("streaming", ["events"], { manager });
+    const listener: node.NodeListener = (request, response) =>
+      (request.url === "/login" ? (logIn as node.NodeListener) : (events as node.NodeListener))(request, response);
+    await serving(node.nodeHandler(manager, listener), async ({ get }) => {
+      const login = await get("/login");
+      expect(login.status).toBe(303);
+      const cookie = cookieOf(login) ?? "";
+      const session = await manager.load(cookie.split("=")[1]);
+      expect([session.userId, session.get("flash")]).toEqual(["user-42", "Welcome back."]);
+      expect(await (await get("/events", cookie)).text()).toBe("data: first\n\ndata: last\n\n");
+      expect((await manager.load(cookie.split("=")[1])).get("watching")).toBe(true);
+    });
+  });
+
+  it("shows a store of one's own", async () => {
+    const { MapStore } = await run("store", ["MapStore"]);
+    const manager = new pgstore.SessionManager(new (MapStore as new () => pgstore.Store)());
+    const session = await manager.load();
+    session.set("key", 1);
+    await manager.commit(session);
+    const again = await manager.load(session.token);
+    expect(again.get("key")).toBe(1);
+    await again.destroy();
+    expect((await manager.load(session.token)).status).toBe("new");
+  });
+
+  it("names every option, and no other", () => {
+    const optionsOf = (heading: string): string[] => {
+      const table = readme
+        .slice(readme.indexOf(heading))
+        .split(/\n\n/)
+        .find((part) => part.startsWith("| option"));
+      return [...(table ?? "").matchAll(/^\| `([\w.]+)`/gm)].map((match) => match[1] ?? "");
+    };
+    const store = new pgstore.MemoryStore({ cleanupInterval: 0 });
+    const check = (names: string[], make: (options: object) => unknown): void => {
+      expect(names.length).toBeGreaterThan(3);
+      for (const name of names) {
+        const [outer = "", inner] = name.split(".");
+        const wrong = { toString: () => "wrong" };
+        // An option that exists is refused for its value, one that doesn't for its name.
+        expect(() => make({ [outer]: inner === undefined ? wrong : { [inner]: wrong } }), name).toThrow(TypeError);
+        expect(() => make({ [outer]: inner === undefined ? wrong : { [inner]: wrong } }), name).not.toThrow(
+          /no such option/,
+        );
+      }
+    };
+    check(optionsOf("`new SessionManager(store, options)`"), (options) => new pgstore.SessionManager(store, options));
+    const db = { query: async () => ({ rows: [] }) };
+    check(optionsOf("`new PgStore(db, options)`"), (options) => new pgstore.PgStore(db, options));
+  });
+});
