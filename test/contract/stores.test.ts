@@ -45,7 +45,7 @@ onPostgres("pg.Client", async () => {
 onPostgres("a client whose type parsers are the application's own", async () => {
   const parsed = { getTypeParser: () => (value: unknown) => ({ parsed: value }) };
   const text = { getTypeParser: (oid: number) => (oid === 25 ? String : parsed.getTypeParser()) };
-  return { db: database.pool({ max: 5, types: text as never }), close: async () => {} };
+  return { db: database.pool({ max: 5, types: text }), close: async () => {} };
 });
 
 onPostgres("an object with query(text, values)", async () => {

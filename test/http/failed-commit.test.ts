@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { SessionDecodeError, SessionManager, type SessionOptions, StoreUnavailableError } from "../../src/index.ts";
@@ -57,10 +58,10 @@ describe("a commit that fails", () => {
   });
 
   it("lets onError answer", async () => {
-    const onError = (error: unknown, _request: unknown, response: import("node:http").ServerResponse): void => {
+    const onError = (error: unknown, _request: unknown, response: ServerResponse): void => {
       response.writeHead(503, { "Retry-After": "1" }).end((error as Error).name);
     };
-    const { listener } = setup((_request, response) => response.end("body"), { onError: onError as never });
+    const { listener } = setup((_request, response) => response.end("body"), { onError });
     await serving(listener, async ({ get }) => {
       const response = await get("/");
       expect(response.status).toBe(503);
@@ -71,10 +72,10 @@ describe("a commit that fails", () => {
 
   it("lets onError answer later, and answers when it fails itself", async () => {
     const later = setup((_request, response) => response.end("body"), {
-      onError: (async (_error: unknown, _request: unknown, response: import("node:http").ServerResponse) => {
+      onError: async (_error: unknown, _request: unknown, response: ServerResponse) => {
         await new Promise((resolve) => setImmediate(resolve));
         response.end("later");
-      }) as never,
+      },
     });
     await serving(later.listener, async ({ get }) => {
       const response = await get("/");

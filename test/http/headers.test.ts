@@ -286,7 +286,7 @@ describe("while the commit is under way", () => {
     await serving(listener, async ({ get }) => {
       const response = await get("/");
       const names = response.headers.getSetCookie().map((cookie) => cookie.split("=")[0]);
-      expect(names.toSorted()).toEqual(["second", "session"]);
+      expect(new Set(names)).toEqual(new Set(["second", "session"]));
       expect([first.writes, second.writes]).toEqual([1, 1]);
     });
   });

@@ -28,7 +28,7 @@ describe("Session", () => {
       () => {},
       Symbol("s"),
       new Map(),
-      new (class Point {})(),
+      new URL("http://x"),
       Promise.resolve(),
       cycle,
       Number.NaN,

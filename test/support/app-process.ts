@@ -46,7 +46,7 @@ export class AppProcess {
   ): Promise<Answer> {
     const query = new URLSearchParams({ key: options.key ?? "", ...(options.hold === true ? { hold: "1" } : {}) });
     const headers = options.cookie === undefined ? {} : { cookie: options.cookie };
-    const response = await fetch(`http://127.0.0.1:${this.#port}/${action}?${query}`, { headers });
+    const response = await fetch(`http://127.0.0.1:${this.#port}/${action}?${query.toString()}`, { headers });
     const setCookies = response.headers.getSetCookie();
     const text = await response.text();
     const session = response.ok ? (JSON.parse(text) as Answer["session"]) : { status: text, values: {} };
