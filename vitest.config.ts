@@ -2,21 +2,24 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { NoSkipReporter } from "./test/support/no-skip-reporter.ts";
 
-const source = (file: string): string => fileURLToPath(new URL(`src/${file}`, import.meta.url));
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   resolve: {
     alias: [
-      { find: /^pgstore$/, replacement: source("index.ts") },
-      { find: /^pgstore\/(session|node|codecs)$/, replacement: source("$1.ts") },
+      { find: /^pgstore$/, replacement: file("src/index.ts") },
+      { find: /^pgstore\/session$/, replacement: file("src/session.ts") },
+      { find: /^pgstore\/node$/, replacement: file("src/node.ts") },
+      { find: /^pgstore\/codecs$/, replacement: file("src/codecs.ts") },
     ],
   },
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: "test/support/global-setup.ts",
+    globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
     testTimeout: 30_000,
-    hookTimeout: 60_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 20_000,
     reporters: ["default", new NoSkipReporter()],
     coverage: {
       provider: "v8",

@@ -13,6 +13,8 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:crypto", /^base\/token\.ts$/],
   ["node:buffer", /^(?:base|postgres)\//],
   ["node:diagnostics_channel", /^manager\/events\.ts$/],
+  ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
+  ["node:path", /^postgres\/folder-lock\.ts$/],
   ["node:http", /^http\/(?:node-response|node-handler|connect|seed)\.ts$/],
 ];
 

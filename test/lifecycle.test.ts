@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -89,20 +89,29 @@ describe("a process", () => {
 });
 
 describe("the cleanup", () => {
-  it("removes expired rows at the interval, and not after it was stopped", async () => {
+  it("removes expired rows at the interval", async () => {
     const pool = database.pool();
-    const store = new PgStore(pool, { cleanupInterval: 20 });
-    const count = async (): Promise<number | null> => (await pool.query("SELECT 1 FROM sessions")).rowCount;
+    await using store = new PgStore(pool, { cleanupInterval: 20 });
     await store.save("expired", new Uint8Array([1]), new Date(0));
-    await expect.poll(count).toBe(0);
-    store.stopCleanup();
-    // One that was under way when it was stopped may still finish.
-    await store.deleteExpired();
-    await store.save("expired", new Uint8Array([1]), new Date(0));
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(await count()).toBe(1);
-    await pool.query("TRUNCATE sessions");
-    await store.close();
+    await expect.poll(async () => (await pool.query("SELECT 1 FROM sessions")).rowCount).toBe(0);
+  });
+
+  it("makes no query after it was stopped, and none at an interval of 0", async () => {
+    let queries = 0;
+    const db = {
+      query: async () => {
+        queries++;
+        return { rows: [] };
+      },
+    };
+    const stopped = new PgStore(db, { cleanupInterval: 2 });
+    const never = new PgStore(db, { cleanupInterval: 0 });
+    await expect.poll(() => queries).toBeGreaterThan(1);
+    stopped.stopCleanup();
+    never.stopCleanup();
+    const before = queries;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(queries).toBe(before);
   });
 
   it("of a memory store does the same", async () => {
@@ -194,6 +203,24 @@ describe("openStore", () => {
       if (target.startsWith("file://")) expect(session.get("n")).toBe(3);
       await store.close();
     }
+  }, 60_000);
+
+  it("lets one process at a time into a folder, and is not kept out by one that died", async () => {
+    const path = join(folder, "locked");
+    const store = await openStore(path, { cleanupInterval: 0 });
+    await expect(openStore(path)).rejects.toThrow(`the folder ${path} is in use by process ${process.pid}`);
+    await expect(openStore(path)).rejects.toThrow(StoreUnavailableError);
+    await store.close();
+    const { pid } = await new Promise<{ pid: number }>((resolve) => {
+      const child = execFile(process.execPath, ["-e", ""], () => resolve({ pid: child.pid ?? 0 }));
+    });
+    await writeFile(`${path}.lock`, String(pid));
+    const again = await openStore(path, { cleanupInterval: 0 });
+    await again.close();
+    const file = join(folder, "file");
+    await writeFile(file, "");
+    await expect(openStore(file)).rejects.toThrow(`PGlite can't open the folder ${file}`);
+    await expect(openStore(file)).rejects.toThrow(StoreUnavailableError);
   }, 60_000);
 
   it("takes DATABASE_URL by default", async () => {

@@ -1,67 +1,141 @@
+import { once } from "node:events";
 import net from "node:net";
-import type { AddressInfo } from "node:net";
 
-/** A TCP proxy on loopback between a client and PostgreSQL that can fail in the ways that networks do. */
+/** A proxy on loopback, between a client and PostgreSQL, that fails on command. It reads plain text, not TLS. */
 export interface CutProxy {
-  port: number;
-  /** Drops the next answers that hold this command tag, "UPDATE 1" say, and their connection: the outcome is unknown. */
+  readonly port: number;
+  /** How many connections `cutAfter` has cut. */
+  readonly cuts: number;
+  /** A server's URL with the proxy in its place. */
+  through(url: string): string;
+  /**
+   * Drops a connection when the server's answer holds a CommandComplete with this tag ("UPDATE 1", "COMMIT"; "UPDATE" for
+   * any number of rows), once the statement's transaction, if it ends with it, is committed. The client sees nothing of
+   * that answer.
+   *
+   * @param times how often; default 1. 0 disarms the tag.
+   */
   cutAfter(tag: string, times?: number): void;
-  /** Passes nothing on, in either direction, and closes nothing. */
+  /** Swallows what either side sends. Connections that lost something this way are dropped when it ends. */
   blackhole(on: boolean): void;
-  /** Closes new connections at once. */
+  /** Accepts new connections only to close them. */
   refuse(on: boolean): void;
-  /** Breaks every connection. */
+  /** Drops every connection. */
   killAll(): void;
   close(): Promise<void>;
 }
 
-export async function startCutProxy(targetPort: number): Promise<CutProxy> {
-  const sockets = new Set<net.Socket>();
-  let cut: { tag: Buffer; left: number } | undefined;
-  let silent = false;
-  let refusing = false;
+interface Pair {
+  /** Has lost bytes to the black hole. */
+  broken: boolean;
+  destroy(): void;
+}
 
-  const track = (socket: net.Socket): void => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => sockets.delete(socket));
+/** Starts a proxy in front of a server on `targetPort`. */
+export async function startCutProxy(targetPort: number, targetHost = "127.0.0.1"): Promise<CutProxy> {
+  const pairs = new Set<Pair>();
+  const armed = new Map<string, number>();
+  let swallowing = false;
+  let refusing = false;
+  let cuts = 0;
+
+  /** Whether this tag is to be cut; counts it. */
+  const takes = (tag: string): boolean => {
+    const key = [...armed.keys()].find((one) => tag === one || tag.startsWith(`${one} `));
+    const times = key === undefined ? 0 : (armed.get(key) ?? 0);
+    if (key === undefined || times === 0) return false;
+    armed.set(key, times - 1);
+    cuts++;
+    return true;
   };
-  const server = net.createServer((client) => {
-    track(client);
+
+  const listener = net.createServer({ noDelay: true }, (client) => {
+    client.on("error", () => {});
     if (refusing) {
       client.destroy();
       return;
     }
-    const upstream = net.connect(targetPort, "127.0.0.1");
-    track(upstream);
-    client.on("close", () => upstream.destroy());
-    upstream.on("close", () => client.destroy());
-    client.on("data", (chunk: Buffer) => {
-      if (!silent) upstream.write(chunk);
-    });
-    upstream.on("data", (chunk: Buffer) => {
-      if (silent) return;
-      if (cut !== undefined && cut.left > 0 && chunk.includes(cut.tag)) {
-        cut.left--;
+    const server = net.connect({ port: targetPort, host: targetHost, noDelay: true });
+    server.on("error", () => {});
+    const pair: Pair = {
+      broken: false,
+      destroy: () => {
         client.destroy();
-        return;
+        server.destroy();
+      },
+    };
+    pairs.add(pair);
+    const messages = messageReader();
+    let doomed = false;
+    client.on("data", (bytes) => {
+      if (swallowing) pair.broken = true;
+      else server.write(bytes);
+    });
+    server.on("data", (bytes) => {
+      for (const { type, body } of messages(bytes)) {
+        if (type === "C" && !doomed) doomed = takes(body.toString("utf8", 0, body.indexOf(0)));
+        // Only ReadyForQuery says that the commit is done: CommandComplete may be sent before it.
+        if (type === "Z" && doomed) pair.destroy();
       }
-      client.write(chunk);
+      if (doomed) return;
+      if (swallowing) pair.broken = true;
+      else client.write(bytes);
+    });
+    client.on("close", () => {
+      pairs.delete(pair);
+      if (swallowing) pair.destroy();
+      else server.destroySoon();
+    });
+    server.on("close", () => {
+      pairs.delete(pair);
+      client.destroySoon();
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+
   const killAll = (): void => {
-    for (const socket of sockets) socket.destroy();
+    for (const pair of pairs) pair.destroy();
   };
+  listener.listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address() as net.AddressInfo;
   return {
-    port: (server.address() as AddressInfo).port,
-    cutAfter: (tag, times = 1) => (cut = { tag: Buffer.from(tag), left: times }),
-    blackhole: (on) => (silent = on),
-    refuse: (on) => (refusing = on),
-    killAll,
-    close: () => {
-      killAll();
-      return new Promise((resolve) => server.close(() => resolve()));
+    port,
+    get cuts() {
+      return cuts;
     },
+    through(url) {
+      const proxied = new URL(url);
+      proxied.host = `127.0.0.1:${port}`;
+      return proxied.href;
+    },
+    cutAfter: (tag, times = 1) => void armed.set(tag, times),
+    blackhole(on) {
+      swallowing = on;
+      if (on) return;
+      for (const pair of pairs) if (pair.broken) pair.destroy();
+    },
+    refuse: (on) => void (refusing = on),
+    killAll,
+    async close() {
+      killAll();
+      listener.close();
+      await once(listener, "close");
+    },
+  };
+}
+
+/** Makes a function that takes the pieces of a server's answer and gives the messages that each completes. */
+function messageReader(): (bytes: Buffer) => { type: string; body: Buffer }[] {
+  let rest: Buffer = Buffer.alloc(0);
+  return (bytes) => {
+    const messages = [];
+    rest = Buffer.concat([rest, bytes]);
+    // One byte of type, four of a length that counts itself.
+    while (rest.length >= 5 && rest.length > rest.readUInt32BE(1)) {
+      const end = rest.readUInt32BE(1) + 1;
+      messages.push({ type: String.fromCharCode(rest[0] ?? 0), body: rest.subarray(5, end) });
+      rest = rest.subarray(end);
+    }
+    return messages;
   };
 }

@@ -1,51 +1,74 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { inject } from "vitest";
 
-/** A database of a test file's own. */
+/** A database of one test file. */
 export interface TestDatabase {
-  name: string;
-  url: string;
-  /** A pool on it, which `drop` ends. */
+  readonly name: string;
+  readonly url: string;
+  /** Makes a pool, without a listener for its errors, that `drop` ends. */
   pool(config?: pg.PoolConfig): pg.Pool;
+  /** Ends the pools and removes the database, whoever is still connected. */
   drop(): Promise<void>;
 }
 
-/** Guards the template, which can't be copied while somebody else copies it. */
-const LOCK = "SELECT pg_advisory_lock(20170704)";
+const OBJECT_IN_USE = "55006";
+const CLONE_MS = 20_000;
 
-/** Makes a database: a copy of the template, which has the table `sessions`, or an empty one. */
+/**
+ * Makes a database: a clone of the template, with the table `sessions`, or with `template: false` an empty one.
+ *
+ * @example
+ * const database = await createDatabase();
+ * afterAll(() => database.drop());
+ */
 export async function createDatabase(options: { template?: boolean } = {}): Promise<TestDatabase> {
-  const name = `pgstore_${randomUUID().replaceAll("-", "")}`;
-  const template = options.template === false ? "template1" : inject("template");
-  await asAdmin(async (client) => {
-    await client.query(LOCK);
-    await client.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
-  });
+  const name = `pgstore_test_${randomBytes(6).toString("hex")}`;
+  const source = options.template === false ? "template0" : inject("templateDatabase");
+  await administer((client) => clone(client, source, name));
   const url = new URL(inject("databaseUrl"));
-  url.pathname = `/${name}`;
+  url.pathname = name;
   const pools: pg.Pool[] = [];
   return {
     name,
     url: url.href,
-    pool(config = {}) {
-      const pool = new pg.Pool({ ...config, connectionString: url.href });
+    pool(config) {
+      const pool = new pg.Pool({ connectionString: url.href, ...config });
       pools.push(pool);
       return pool;
     },
     async drop() {
-      for (const pool of pools) {
-        // Connections of a pool that has ended may still be closing when the database goes.
-        pool.on("remove", (client) => client.on("error", () => {}));
-        await pool.end();
-      }
-      await asAdmin((client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`));
+      await Promise.all(
+        pools.splice(0).map(async (pool) => {
+          // FORCE may reach a connection that is about to end.
+          pool.on("error", () => {});
+          if (!pool.ending) await pool.end();
+        }),
+      );
+      await administer((client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
     },
   };
 }
 
-async function asAdmin(work: (client: pg.Client) => Promise<unknown>): Promise<void> {
-  const client = new pg.Client(inject("databaseUrl"));
+/** Clones one at a time in the whole run: PostgreSQL refuses while another session is connected to the source. */
+async function clone(client: pg.Client, source: string, name: string): Promise<void> {
+  const deadline = Date.now() + CLONE_MS;
+  // The session's end releases the lock.
+  await client.query("SELECT pg_advisory_lock(hashtext('pgstore_test'))");
+  for (;;) {
+    try {
+      await client.query(`CREATE DATABASE ${name} TEMPLATE ${source}`);
+      return;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== OBJECT_IN_USE || Date.now() > deadline) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+async function administer(work: (client: pg.Client) => Promise<unknown>): Promise<void> {
+  const client = new pg.Client({ connectionString: inject("databaseUrl") });
   await client.connect();
   try {
     await work(client);

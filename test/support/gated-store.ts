@@ -11,8 +11,9 @@ export class GatedStore extends MemoryStore {
   writes = 0;
   finds = 0;
 
-  constructor() {
-    super({ cleanupInterval: 0 });
+  /** @param now - the store's clock */
+  constructor(now?: () => number) {
+    super({ cleanupInterval: 0, ...(now === undefined ? {} : { now }) });
   }
 
   /** Lets the next writes wait; resolves when the first of them has arrived. */

@@ -1,41 +1,54 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
-import { startPostgres } from "./postgres-server.ts";
+import { type PostgresServer, startPostgres } from "./postgres-server.ts";
 
 declare module "vitest" {
-  interface ProvidedContext {
-    /** Of a database on the server of this run, as a user who may create databases. */
+  export interface ProvidedContext {
+    /** A database on which tests may create others. */
     databaseUrl: string;
-    /** The name of the database that test files copy. */
-    template: string;
+    /** The name of the database that tests clone; nobody may be connected to it. */
+    templateDatabase: string;
   }
 }
 
-/** Starts PostgreSQL once for the run, unless TEST_DATABASE_URL names a server, and makes the template there. */
+/** The README's table. */
+const SCHEMA = `
+  CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
+  CREATE INDEX sessions_expiry_idx ON sessions (expiry);
+`;
+
+/** Starts PostgreSQL for the whole run, unless TEST_DATABASE_URL names one, and makes the database to clone. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env["TEST_DATABASE_URL"];
-  const server = given === undefined ? await startPostgres() : undefined;
+  const server: PostgresServer | undefined = given ? undefined : await startPostgres();
   const url = server?.url ?? given ?? "";
-  const template = `pgstore_template_${randomUUID().replaceAll("-", "")}`;
-  const on = async (address: string, sql: string): Promise<void> => {
-    const client = new pg.Client(address);
-    await client.connect();
-    await client.query(sql);
-    await client.end();
+  const template = `pgstore_template_${randomBytes(6).toString("hex")}`;
+  const teardown = async (): Promise<void> => {
+    // Of a server of our own nothing is left anyway.
+    if (server === undefined) await run(url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
+    else await server.stop();
   };
-  await on(url, `CREATE DATABASE ${template}`);
-  const inTemplate = new URL(url);
-  inTemplate.pathname = `/${template}`;
-  await on(
-    inTemplate.href,
-    `CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
-     CREATE INDEX sessions_expiry_idx ON sessions (expiry);`,
-  );
+  try {
+    await run(url, `CREATE DATABASE ${template}`);
+    const templateUrl = new URL(url);
+    templateUrl.pathname = template;
+    await run(templateUrl.href, SCHEMA);
+  } catch (error) {
+    await teardown().catch(() => {});
+    throw error;
+  }
   project.provide("databaseUrl", url);
-  project.provide("template", template);
-  return async () => {
-    await on(url, `DROP DATABASE ${template} WITH (FORCE)`);
-    await server?.stop();
-  };
+  project.provide("templateDatabase", template);
+  return teardown;
+}
+
+async function run(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
 }

@@ -1,25 +1,37 @@
-import type { Reporter, TestModule } from "vitest/node";
+import type { SerializedError } from "vitest";
+import type { Reporter, TestCase, TestModule, TestSuite, Vitest } from "vitest/node";
 
 /**
- * Ends the run with a line of totals. With CI=true a skipped test is a failure: CI installs what tests need, so a skip
- * there would only hide that something is no longer tested.
+ * Says how the run went, as its last line: `N passed, N failed, N skipped`. Files and suites that broke outside of a test
+ * and unhandled errors count as failed, and so do tests that did not finish. With CI=true a skipped test fails the run.
  */
 export class NoSkipReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[]): void {
-    const totals = { passed: 0, failed: 0, skipped: 0 };
-    const skipped: string[] = [];
-    for (const module of modules) {
-      for (const test of module.children.allTests()) {
-        const { state } = test.result();
-        if (state === "pending") continue;
-        totals[state]++;
-        if (state === "skipped") skipped.push(`${module.moduleId}: ${test.fullName}`);
-      }
-    }
-    if (skipped.length > 0 && process.env["CI"] === "true") {
-      console.error(`Skipped, and in CI that is a failure:\n${skipped.join("\n")}`);
-      process.exitCode = 1;
-    }
-    console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+  #watch = false;
+
+  onInit(vitest: Vitest): void {
+    this.#watch = vitest.config.watch;
   }
+
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
+    const tests = modules.flatMap((module) => [...module.children.allTests()]);
+    const groups: (TestModule | TestSuite)[] = [...modules, ...modules.flatMap((one) => [...one.children.allSuites()])];
+    const broken = groups.filter((group) => group.errors().length > 0).length;
+    const passed = tests.filter((test) => test.result().state === "passed").length;
+    const skipped = tests.filter((test) => test.result().state === "skipped");
+    const failed = tests.length - passed - skipped.length + broken + unhandledErrors.length;
+    if (process.env["CI"] === "true" && skipped.length > 0) {
+      process.exitCode = 1;
+      console.error(
+        `\nWith CI=true no test may be skipped:\n${skipped.map((test) => `  ${titleOf(test)}\n`).join("")}`,
+      );
+    }
+    const say = (): void => console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`);
+    if (this.#watch) say();
+    // The coverage table comes after the reporters.
+    else process.once("exit", say);
+  }
+}
+
+function titleOf(test: TestCase): string {
+  return `${test.module.relativeModuleId} > ${test.fullName}`;
 }

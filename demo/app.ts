@@ -1,0 +1,112 @@
+import { readFileSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Session, type SessionManager, StoreUnavailableError } from "pgstore";
+import { nodeHandler, type NodeListener } from "pgstore/node";
+import { ACTIONS } from "./actions.ts";
+import type { DemoSession } from "./demo-session.ts";
+import type { Html } from "./html.ts";
+import { endedPage, homePage, messagePage } from "./page.ts";
+import { isCrossSite, pathOf, readForm } from "./request.ts";
+
+/** Sessions are counted up to here: counting reads every row. */
+const MOST_COUNTED = 1000;
+
+const HEADERS = {
+  "Content-Security-Policy":
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  "X-Content-Type-Options": "nosniff",
+  // Not no-referrer: browsers would send "Origin: null" with our own forms.
+  "Referrer-Policy": "same-origin",
+};
+
+const STYLE = readFileSync(new URL("style.css", import.meta.url));
+
+/**
+ * Makes the demo's listener for `http.createServer`.
+ *
+ * @param store - where the manager keeps the sessions; only its location is shown
+ */
+export function createApp(
+  manager: SessionManager<DemoSession>,
+  store: { readonly location?: string | undefined },
+): NodeListener {
+  const withSession = nodeHandler(manager, async (request, response) => {
+    const session = manager.sessionOf(request);
+    const path = pathOf(request);
+    const action = ACTIONS.get(path);
+    if (action !== undefined) {
+      const form = await readForm(request);
+      if (form === undefined) return refuse(response, 413, "That is too much for this form.");
+      session.set("flash", await action(session, form));
+      redirect(response, "/");
+    } else if (path === "/destroy") {
+      await session.destroy();
+      redirect(response, "/ended");
+    } else if (path === "/ended") {
+      // Sets nothing: so it makes no row and sends no cookie.
+      if (session.status === "new") send(response, 200, endedPage());
+      else redirect(response, "/");
+    } else {
+      await showHome(session, response);
+    }
+  });
+
+  async function showHome(session: Session<DemoSession>, response: ServerResponse): Promise<void> {
+    const { status } = session;
+    const flash = session.pop("flash");
+    const visits = session.update("visits", (before = 0) => before + 1);
+    // The middleware does this by itself; here it comes first, so that this session is among those counted.
+    await session.save();
+    const liveSessions = await countSessions(manager);
+    send(response, 200, homePage({ session, status, flash, visits, liveSessions, location: store.location }));
+  }
+
+  return (request, response) => {
+    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+    const path = pathOf(request);
+    const isPost = request.method === "POST";
+    const isKnown = isPost ? ACTIONS.has(path) || path === "/destroy" : path === "/" || path === "/ended";
+    // These need no session, so they cost no query.
+    if (!isPost && path === "/style.css") sendStyle(response);
+    else if (!isKnown) refuse(response, 404, "There is no such page.");
+    else if (isPost && isCrossSite(request)) refuse(response, 403, "This form was sent by another site.");
+    else withSession(request, response);
+  };
+}
+
+/** The manager's `onError`: for requests whose session could not be loaded or stored, and for our own mistakes. */
+export function answerError(error: unknown, _request: IncomingMessage, response: ServerResponse): void {
+  console.error("pgstore demo:", error);
+  if (response.headersSent) return;
+  if (error instanceof StoreUnavailableError) refuse(response, 503, "The database does not answer. Try again soon.");
+  else refuse(response, 500, "That went wrong.");
+}
+
+async function countSessions(manager: SessionManager<DemoSession>): Promise<string> {
+  let count = 0;
+  const sessions = manager.iterate();
+  while (count < MOST_COUNTED && !(await sessions.next()).done) count += 1;
+  await sessions.return();
+  return count < MOST_COUNTED ? String(count) : `${MOST_COUNTED} or more`;
+}
+
+function send(response: ServerResponse, status: number, page: Html): void {
+  response.writeHead(status, { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store" });
+  response.end(page.markup);
+}
+
+function sendStyle(response: ServerResponse): void {
+  response.writeHead(200, { "Content-Type": "text/css; charset=utf-8", "Cache-Control": "no-cache" });
+  response.end(STYLE);
+}
+
+/** Answers without having read what the client still sends: the connection can't be used again. */
+function refuse(response: ServerResponse, status: number, message: string): void {
+  response.setHeader("Connection", "close");
+  send(response, status, messagePage(message));
+}
+
+/** POST, redirect, GET: reloading the page sends no form again. */
+function redirect(response: ServerResponse, path: string): void {
+  response.writeHead(303, { Location: path }).end();
+}
