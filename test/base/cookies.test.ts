@@ -1,0 +1,187 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { withNoStore, withVaryCookie } from "../../src/lib/base/cache-headers.ts";
+import { cookieValues } from "../../src/lib/base/cookie-header.ts";
+import { clearCookie, type CookieAttributes, setCookie } from "../../src/lib/base/cookie-text.ts";
+import { createToken, idOf, isToken } from "../../src/lib/base/token.ts";
+
+const all = (): boolean => true;
+const attributes: CookieAttributes = {
+  name: "session",
+  path: "/",
+  domain: undefined,
+  httpOnly: true,
+  sameSite: "lax",
+  partitioned: false,
+};
+
+describe("cookieValues", () => {
+  it("finds our cookie among others, whatever stands around it", () => {
+    expect(cookieValues("session=a", "session", all)).toEqual(["a"]);
+    expect(cookieValues(" x=1;session=a ; session = b;  session=c;y", "session", all)).toEqual(["a", "b", "c"]);
+    expect(cookieValues("sessionx=1; xsession=2; session; =3; ;;", "session", all)).toEqual([]);
+    expect(cookieValues("session=a=b==", "session", all)).toEqual(["a=b=="]);
+    expect(cookieValues("session=a; session=a; session=b", "session", all)).toEqual(["a", "b"]);
+    expect(cookieValues(undefined, "session", all)).toEqual([]);
+    expect(cookieValues("", "session", all)).toEqual([]);
+  });
+
+  it("does not decode names or values", () => {
+    expect(cookieValues("%73ession=a; SESSION=b; session=%41", "session", all)).toEqual(["%41"]);
+    expect(cookieValues("__%48ost-session=a", "__Host-session", all)).toEqual([]);
+  });
+
+  it("stops at four values that are accepted", () => {
+    const header = Array.from({ length: 50 }, (_, n) => `session=${n % 2 === 0 ? "bad" : n}`).join("; ");
+    expect(cookieValues(header, "session", (value) => value !== "bad")).toEqual(["1", "3", "5", "7"]);
+  });
+
+  it("finds a token in any header of other cookies", () => {
+    const other = fc.tuple(
+      fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}$/),
+      fc.stringMatching(/^[^;\u0000-\u001f]{0,40}$/),
+    );
+    fc.assert(
+      fc.property(fc.array(other), fc.array(other), (before, after) => {
+        const token = createToken();
+        const pairs = [...before, ["session", token], ...after].filter(
+          ([name], at) => at === before.length || name !== "session",
+        );
+        const header = pairs.map(([name, value]) => `${name}=${value}`).join("; ");
+        expect(cookieValues(header, "session", isToken)).toEqual([token]);
+      }),
+    );
+  });
+
+  it("accepts nothing but tokens, and throws on nothing", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 200 }), (text) => {
+        for (const value of cookieValues(`session=${text}`, "session", isToken)) expect(value).toMatch(/^[\w-]{43}$/);
+        expect(cookieValues(text, "session", all).length).toBeLessThanOrEqual(4);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("takes time in proportion to the header's length, however it is made", () => {
+    const size = 1 << 20;
+    const headers = [
+      ";".repeat(size),
+      "=".repeat(size),
+      "a=b;".repeat(size / 4),
+      `${";".repeat(size)}=session`,
+      " ".repeat(size),
+    ];
+    // A quadratic scan of a megabyte takes minutes; the test's time limit is the bound.
+    for (const header of headers) cookieValues(`session;${header};session=x`, "session", isToken);
+  });
+});
+
+describe("setCookie", () => {
+  it("writes what RFC 6265bis lets a server write, with both attributes of one instant", () => {
+    const flag = fc.boolean();
+    const anyAttributes: fc.Arbitrary<CookieAttributes> = fc.record({
+      name: fc.constantFrom("session", "__Host-s", "a.b"),
+      path: fc.constantFrom("", "/", "/in side"),
+      domain: fc.constantFrom(undefined, "example.org"),
+      httpOnly: flag,
+      sameSite: fc.constantFrom<CookieAttributes["sameSite"][]>("lax", "strict", "none", false),
+      partitioned: flag,
+    });
+    const life = fc.option(
+      fc.record({ now: fc.integer({ min: 0, max: 4e12 }), left: fc.integer({ min: -1e6, max: 1e12 }) }),
+      { nil: undefined },
+    );
+    fc.assert(
+      fc.property(anyAttributes, flag, life, (given, secure, lived) => {
+        const token = createToken();
+        const until = lived && { now: lived.now, expiry: lived.now + lived.left };
+        const text = setCookie(given, secure, token, until);
+        const [pair, ...parts] = text.split("; ");
+        expect(pair).toBe(`${given.name}=${token}`);
+        const names = parts.map((part) => part.split("=")[0]);
+        expect(new Set(names).size).toBe(names.length);
+        expect(names.includes("Secure")).toBe(secure);
+        expect(names.includes("HttpOnly")).toBe(given.httpOnly);
+        expect(names.includes("Partitioned")).toBe(given.partitioned);
+        expect(names.includes("Path")).toBe(given.path !== "");
+        expect(names.includes("Expires")).toBe(lived !== undefined);
+        expect(text).toMatch(/^[\u0020-\u007e]+$/);
+        if (until === undefined) return;
+        const maxAge = Number(/Max-Age=(\d+)/.exec(text)?.[1]);
+        const expires = Date.parse(/Expires=([^;]+)/.exec(text)?.[1] ?? "");
+        expect(maxAge).toBeGreaterThan(0);
+        expect(maxAge).toBeLessThanOrEqual(400 * 24 * 3600);
+        // Rounded up to the second, each for itself.
+        expect(Math.abs(expires - until.now - maxAge * 1000)).toBeLessThanOrEqual(
+          Math.max(1000, until.now - until.expiry + 1000),
+        );
+      }),
+    );
+  });
+
+  it("caps the life at 400 days, as browsers do", () => {
+    const text = setCookie(attributes, false, "t", { now: 0, expiry: 1e15 });
+    expect(text).toBe(
+      "session=t; Max-Age=34560000; Path=/; Expires=Fri, 05 Feb 1971 00:00:00 GMT; HttpOnly; SameSite=Lax",
+    );
+  });
+});
+
+describe("clearCookie", () => {
+  it("repeats the attributes", () => {
+    expect(clearCookie({ ...attributes, domain: "example.org", partitioned: true, sameSite: "none" }, true)).toBe(
+      "session=; Max-Age=0; Domain=example.org; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; HttpOnly; Secure; Partitioned; SameSite=None",
+    );
+  });
+});
+
+describe("createToken", () => {
+  it("makes 43 characters of base64url, never twice, evenly spread", () => {
+    const count = 20_000;
+    const tokens = Array.from({ length: count }, () => createToken());
+    expect(new Set(tokens).size).toBe(count);
+    expect(tokens.every(isToken)).toBe(true);
+    // The last character holds 4 bits, the others 6: 64 values, count / 64 of each, within 6 standard deviations.
+    for (let position = 0; position < 42; position++) {
+      const seen = new Map<string, number>();
+      for (const token of tokens) seen.set(token.charAt(position), (seen.get(token.charAt(position)) ?? 0) + 1);
+      expect(seen.size).toBe(64);
+      for (const n of seen.values()) expect(Math.abs(n - count / 64)).toBeLessThan(6 * Math.sqrt(count / 64));
+    }
+  });
+
+  it("throws when the random source does: there is no other", () => {
+    const failing = (): Buffer => {
+      throw new Error("no entropy");
+    };
+    expect(() => createToken(failing)).toThrow("no entropy");
+  });
+});
+
+describe("idOf", () => {
+  it("is the SHA-256 of the token's characters, as SCS v2 stores it", () => {
+    expect(idOf("")).toBe("47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
+    expect(isToken(idOf(createToken()))).toBe(true);
+  });
+});
+
+describe("withNoStore", () => {
+  it("adds no-store and drops what speaks for storing", () => {
+    expect(withNoStore(undefined)).toBe("no-store");
+    expect(withNoStore("")).toBe("no-store");
+    expect(withNoStore("public, max-age=60, s-maxage = 5, immutable, stale-while-revalidate=1")).toBe("no-store");
+    expect(withNoStore("private, no-cache, must-revalidate")).toBe("private, no-cache, must-revalidate, no-store");
+    expect(withNoStore("NO-STORE, private")).toBe("private, no-store");
+    expect(withNoStore("must-understand, no-store")).toBe("no-store");
+  });
+});
+
+describe("withVaryCookie", () => {
+  it("adds Cookie once", () => {
+    expect(withVaryCookie(undefined)).toBe("Cookie");
+    expect(withVaryCookie("Accept , COOKIE")).toBe("Accept, COOKIE");
+    expect(withVaryCookie("Accept")).toBe("Accept, Cookie");
+    expect(withVaryCookie("*")).toBe("*");
+  });
+});
