@@ -101,8 +101,10 @@ export const storeContract: Record<string, (host: StoreHost) => Promise<void>> =
       ["t", bytes("x"), 123],
     ];
     for (const args of wrong) {
-      await assert.rejects(async () => store.save(...(args as [string, Uint8Array, Date])), TypeError);
-      await assert.rejects(async () => store.create(...(args as [string, Uint8Array, Date])), TypeError);
+      const [token, data, expiry] = args as [string, Uint8Array, Date];
+      // Rejected, not thrown: a caller without await would never see what is thrown.
+      await assert.rejects(store.save(token, data, expiry), TypeError);
+      await assert.rejects(store.create(token, data, expiry), TypeError);
     }
     assert.equal(await store.find("t"), undefined);
   },

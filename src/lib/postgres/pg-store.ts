@@ -98,17 +98,17 @@ export class PgStore implements ConditionalStore, StoreExtras {
   }
 
   /** Removes the row; does nothing when there is none. Resolves to whether there was one. */
-  delete(token: string): Promise<boolean> {
+  async delete(token: string): Promise<boolean> {
     return this.#done(this.#sql.delete, [assertToken(token)]);
   }
 
   /** Inserts a row. Resolves to false, and changes nothing, when the token is taken, even by an expired row. */
-  create(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+  async create(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
     return this.#done(this.#sql.create, [assertToken(token), bytesText(data), instantText(expiry)]);
   }
 
   /** Overwrites a live row whose bytes are `previous`. Resolves to false when they are others, or it is gone or expired. */
-  replace(token: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
+  async replace(token: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
     const values = [assertToken(token), bytesText(previous), bytesText(data), instantText(expiry)];
     return this.#done(this.#sql.replace, values);
   }
@@ -125,7 +125,7 @@ export class PgStore implements ConditionalStore, StoreExtras {
   }
 
   /** Moves a live row's expiry forward, never back. Resolves to whether the row is live. */
-  touch(token: string, expiry: Date): Promise<boolean> {
+  async touch(token: string, expiry: Date): Promise<boolean> {
     return this.#done(this.#sql.touch, [assertToken(token), instantText(expiry)]);
   }
 
