@@ -220,6 +220,25 @@ describe("SessionManager.mergeSession", () => {
   });
 });
 
+describe('secure: "auto"', () => {
+  it("is Secure unless the adapter says that the response is not encrypted", async () => {
+    const { manager } = setup();
+    for (const [context, secure] of [
+      [{}, true],
+      [{ tls: true }, true],
+      [{ tls: false }, false],
+    ] as const) {
+      const session = await manager.load();
+      session.set("key", 1);
+      expect((await manager.commit(session, context)).setCookie?.includes("Secure")).toBe(secure);
+    }
+    const always = new SessionManager(new MemoryStore({ cleanupInterval: 0 }), { cookie: { secure: true } });
+    const session = await always.load();
+    session.set("key", 1);
+    expect((await always.commit(session, { tls: false })).setCookie).toContain("Secure");
+  });
+});
+
 describe("SessionManager.iterate", () => {
   it("lists live sessions, which can be changed and destroyed, and leaves out what can't be read", async () => {
     const { clock, store, manager } = setup();
@@ -278,6 +297,46 @@ describe("a store of find, save and delete alone", () => {
     expect((await manager.commit(loaded)).kind).toBe("clear");
     expect((await manager.commit(late)).kind).toBe("nothing");
     expect((await manager.load(renewed.token)).status).toBe("new");
+  });
+
+  it("moves its expiry too, and does not bring back by that what is gone", async () => {
+    const clock = { now: NOW };
+    const memory = new MemoryStore({ cleanupInterval: 0, now: () => clock.now });
+    const bare: Store & { now: () => Promise<number> } = {
+      find: (token) => memory.find(token),
+      save: (token, data, expiry) => memory.save(token, data, expiry),
+      delete: (token) => memory.delete(token),
+      // A store may have to ask for its time.
+      now: async () => clock.now,
+    };
+    const manager = new SessionManager(bare, { lifetime: "1h", idleTimeout: "20m", touchAfter: 0 });
+    const token = await stored(manager);
+    clock.now += MINUTE;
+    const [touched, late] = [await manager.load(token), await manager.load(token)];
+    expect(manager.commitSettled(touched)).toBe(undefined);
+    await manager.commit(touched);
+    expect((await memory.find(idOf(token)))?.expiry.getTime()).toBe(NOW + 21 * MINUTE);
+    await manager.destroyById(idOf(token));
+    clock.now += MINUTE;
+    expect((await manager.commit(late)).kind).toBe("nothing");
+    expect(late.status).toBe("destroyed");
+    expect(await memory.find(idOf(token))).toBe(undefined);
+  });
+
+  it("is asked for its time once more when that fails, and the request fails then", async () => {
+    const failing = {
+      ...new MemoryStore({ cleanupInterval: 0 }),
+      find: async () => ({ data: new TextEncoder().encode('{"data":{},"deadline":0}'), expiry: new Date(NOW) }),
+      save: async () => {},
+      delete: async () => {},
+      now: async (): Promise<number> => {
+        throw new Error("expected by the test");
+      },
+    };
+    const manager = new SessionManager(failing, { idleTimeout: "20m" });
+    const session = await manager.load("x".repeat(43));
+    expect(manager.commitSettled(session)).toBe(undefined);
+    await expect(manager.commit(session)).rejects.toThrow("expected by the test");
   });
 
   it("must have the three", () => {
