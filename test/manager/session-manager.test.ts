@@ -325,7 +325,6 @@ describe("a store of find, save and delete alone", () => {
 
   it("is asked for its time once more when that fails, and the request fails then", async () => {
     const failing = {
-      ...new MemoryStore({ cleanupInterval: 0 }),
       find: async () => ({ data: new TextEncoder().encode('{"data":{},"deadline":0}'), expiry: new Date(NOW) }),
       save: async () => {},
       delete: async () => {},
