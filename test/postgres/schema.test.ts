@@ -1,8 +1,9 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 import { PGlite } from "@electric-sql/pglite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { PgStore, SchemaError } from "../../src/index.ts";
+import { type PgClient, PgStore, SchemaError, StoreError } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 let database: TestDatabase;
@@ -154,6 +155,31 @@ describe("PgStore.check", () => {
     expect(await open("absent").check()).toEqual([
       expect.stringMatching(/^table "absent" does not exist: run store.migrate/),
     ]);
+  });
+});
+
+describe("an error of the database", () => {
+  it("shows neither token nor data, wherever one looks", async () => {
+    const lite = await PGlite.create();
+    for (const client of [db, lite] as PgClient[]) {
+      const store = new PgStore(client, { cleanupInterval: 0, table: "checked" });
+      await store.migrate();
+      await client.query("ALTER TABLE checked ADD CONSTRAINT small CHECK (length(data) < 10)");
+      const secret = new TextEncoder().encode("a secret of many bytes");
+      const error: unknown = await store.save("secret_token", secret, soon()).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(StoreError);
+      const shown = inspect(error, { depth: 20, showHidden: true });
+      expect(shown).toContain("23514");
+      for (const hidden of [
+        "secret_token",
+        "a secret",
+        Buffer.from(secret).toString("hex"),
+        Buffer.from(secret).toString("base64"),
+      ]) {
+        expect(shown).not.toContain(hidden);
+      }
+    }
+    await lite.close();
   });
 });
 

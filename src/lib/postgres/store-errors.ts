@@ -34,16 +34,48 @@ export function sqlstateOf(error: unknown): string | undefined {
 export function toStoreError(error: unknown, table: string, remedy: string): PgStoreError {
   if (error instanceof PgStoreError) return error;
   const sqlstate = sqlstateOf(error);
+  const cause = withoutValues(error);
   if (sqlstate === undefined) {
-    return new StoreUnavailableError("the database can't be reached or closed the connection", { cause: error });
+    return new StoreUnavailableError("the database can't be reached or closed the connection", { cause });
   }
   if (SCHEMA.has(sqlstate)) {
     return new SchemaError(table, `table ${table} is missing or has other columns than pgstore's. ${remedy}`, {
-      cause: error,
+      cause,
     });
   }
   if (UNAVAILABLE.test(sqlstate)) {
-    return new StoreUnavailableError(`the database is not available (SQLSTATE ${sqlstate})`, { cause: error });
+    return new StoreUnavailableError(`the database is not available (SQLSTATE ${sqlstate})`, { cause });
   }
-  return new StoreError(`the database refused a statement on table ${table} (SQLSTATE ${sqlstate})`, { cause: error });
+  return new StoreError(`the database refused a statement on table ${table} (SQLSTATE ${sqlstate})`, { cause });
+}
+
+/** What a driver's error may tell: of the server, of the connection, of the schema. */
+const SAFE = [
+  "code",
+  "severity",
+  "schema",
+  "table",
+  "column",
+  "constraint",
+  "routine",
+  "errno",
+  "syscall",
+  "address",
+  "port",
+];
+
+/**
+ * Copies a driver's error without what quotes our parameters, tokens and data among them: PostgreSQL puts the failing row
+ * into `detail`, PGlite the statement's values into `params`.
+ */
+function withoutValues(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const copy = new Error(error.message);
+  copy.name = error.name;
+  if (error.stack !== undefined) copy.stack = error.stack;
+  for (const name of SAFE) {
+    const value: unknown = Reflect.get(error, name);
+    if (value !== undefined) Object.assign(copy, { [name]: value });
+  }
+  return copy;
 }
