@@ -183,6 +183,26 @@ describe("requests of one process", () => {
     expect(await valuesOf(token)).toEqual({ key: "first", kept: 1, "stored though": 1 });
   });
 
+  it("share no object, though they begin from what the one before wrote", async () => {
+    const { store, one, make, valuesOf } = setup();
+    const token = await make();
+    const [first, second] = [await one.load(token), await one.load(token)];
+    const list = [1];
+    first.set("list", list);
+    second.set("other", 1);
+    const { arrived, release } = store.hold();
+    const writing = one.commit(first);
+    await arrived;
+    const waiting = one.commit(second);
+    release();
+    await Promise.all([writing, waiting]);
+    list.push(2);
+    expect(second.get("list")).toEqual([1]);
+    second.set("more", 1);
+    await one.commit(second);
+    expect(await valuesOf(token)).toEqual({ key: "first", list: [1], other: 1, more: 1 });
+  });
+
   it("change in place what they read before others wrote", async () => {
     const { store, one, make, valuesOf } = setup();
     const token = await make({ list: [1] });

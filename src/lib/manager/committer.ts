@@ -78,8 +78,11 @@ export class Committer {
       return;
     }
     await this.#lanes.enter(key, (newest) => {
-      // The one before in the lane has just written: begin from that, instead of finding out by a conflict.
-      if (newest !== undefined && record.key === key && record.row?.data !== newest.data) record.rebase(newest);
+      // The one before in the lane has just written: begin from that, instead of finding out by a conflict. From its
+      // bytes, not its values: two requests never share an object.
+      if (newest !== undefined && record.key === key && record.row?.data !== newest.data) {
+        record.rebase(this.decode(key, newest));
+      }
       return this.#write(record);
     });
   }
