@@ -118,6 +118,18 @@ describe("planCommit", () => {
       absolute,
       { kind: "renew", expiry: NOW + 5, deadline: NOW + 5 },
     ],
+    [
+      "stored, renewed, the deadline kept, of a row that lives longer than its data say",
+      { ending: "renew", keepDeadline: true, deadline: NOW - DAY, expiry: NOW + 7 },
+      absolute,
+      { kind: "renew", expiry: NOW + 7, deadline: NOW + 7 },
+    ],
+    [
+      "stored, changed, of a row without a deadline",
+      { changed: true, deadline: undefined, expiry: NOW + 7 },
+      absolute,
+      { kind: "replace", expiry: NOW + 7, deadline: NOW + 7 },
+    ],
     ["stored, destroyed", { changed: true, ending: "destroy" }, idle, { kind: "destroy" }],
     ["ended", { phase: "ended", changed: true, ending: "renew" }, idle, { kind: "nothing" }],
     ["ended, destroyed again", { phase: "ended", ending: "destroy" }, idle, { kind: "nothing" }],
