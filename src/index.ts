@@ -1,4 +1,7 @@
-export { PgStore, type PgStoreOptions } from "./lib/postgres/pg-store.ts";
+export { type OperationOptions, PgStore } from "./lib/postgres/pg-store.ts";
+export type { PgStoreOptions } from "./lib/postgres/pg-store-options.ts";
+export type { BatchOptions } from "./lib/postgres/batch-options.ts";
+export type { CleanupOptions, CleanupProgress } from "./lib/postgres/cleanup.ts";
 export { openStore } from "./lib/postgres/open-store.ts";
 export { MemoryStore, type MemoryStoreOptions } from "./lib/memory/memory-store.ts";
 export { SessionManager, type CommitContext } from "./lib/manager/session-manager.ts";
@@ -23,5 +26,6 @@ export {
   SessionDecodeError,
   SessionMissingError,
   StoreError,
+  StoreOverloadedError,
   StoreUnavailableError,
 } from "./lib/base/errors.ts";

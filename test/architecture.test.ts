@@ -10,7 +10,7 @@ const FLOORS: Record<string, number> = { base: 0, port: 1, session: 2, postgres:
 
 /** What each file may use of Node; Bun and Deno have the modules named for the lower floors as well. */
 const NODE_MODULES: [module: string, files: RegExp][] = [
-  ["node:crypto", /^base\/token\.ts$/],
+  ["node:crypto", /^base\/(?:sha256|token)\.ts$/],
   ["node:buffer", /^(?:base|postgres)\//],
   ["node:diagnostics_channel", /^manager\/events\.ts$/],
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
@@ -115,11 +115,11 @@ describe("architecture", () => {
     expect(token).not.toContain("Math.random");
   });
 
-  it("reserves no connection and begins no transaction in the request path", () => {
+  it("reserves no connection and begins no transaction, but for the lock of the cleanup", () => {
     const wrong = library.filter((file) =>
-      /\.begin\(|\.reserve\(|\bBEGIN;|FOR UPDATE|ctid/.test(source.get(file) ?? ""),
+      /\.begin\(|\.reserve\(|\.connect\(|\bBEGIN\b(?!\n)|FOR UPDATE|ctid/.test(source.get(file) ?? ""),
     );
-    expect(wrong).toEqual([]);
+    expect(wrong).toEqual(["lib/postgres/node-postgres.ts"]);
   });
 
   it(`keeps files under ${MOST_LINES} lines`, () => {

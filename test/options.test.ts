@@ -17,6 +17,13 @@ describe("new PgStore", () => {
     [{ cleanupInterval: "often" }, /^cleanupInterval: "often" is not a duration/],
     [{ cleanupInterval: Number.POSITIVE_INFINITY }, /^cleanupInterval: /],
     [{ queryTimeout: 0 }, /^queryTimeout: must be more than 0/],
+    [{ batch: 7 }, /^batch: must be an object/],
+    [{ batch: null }, /^batch: must be an object/],
+    [{ batch: { rows: 0 } }, /^batch.rows: must be a whole number from 1/],
+    [{ batch: { statements: 1.5 } }, /^batch.statements: must be a whole number from 1/],
+    [{ batch: { waiting: "many" } }, /^batch.waiting: must be a whole number from 1/],
+    [{ batch: { size: 1 } }, /^batch.size: there is no such option/],
+    [{ prepare: "yes" }, /^prepare: must be a boolean/],
     [{ onError: "log" }, /^onError: must be a function/],
     [{ tabel: "typo" }, /^tabel: there is no such option/],
   ];

@@ -88,7 +88,7 @@ describe("a connection that is killed", () => {
   it("while idle ends neither the process nor the store, though the pool has no listener", async () => {
     const { pool, close } = await throughProxy({ application_name: "idle victim" });
     const store = new PgStore(pool, { cleanupInterval: 0 });
-    await Promise.all([store.find("a"), store.find("b"), store.find("c")]);
+    await Promise.all([store.find("a"), store.delete("b"), store.touch("c", soon())]);
     expect(pool.idleCount).toBe(3);
     await database.pool().query(kill, ["idle victim"]);
     await expect.poll(() => pool.totalCount).toBe(0);

@@ -2,6 +2,7 @@
 export type PgStoreErrorCode =
   | "STORE_UNAVAILABLE"
   | "STORE_FAILED"
+  | "STORE_OVERLOADED"
   | "SCHEMA"
   | "SESSION_DECODE"
   | "SESSION_MISSING"
@@ -33,6 +34,18 @@ export class StoreUnavailableError extends PgStoreError {
 
   constructor(message: string, options?: ErrorOptions) {
     super("STORE_UNAVAILABLE", message, options);
+  }
+}
+
+/**
+ * So many operations wait for the database already that another one would only wait in vain: it was not begun. The next
+ * may succeed, as soon as some of them are done.
+ */
+export class StoreOverloadedError extends PgStoreError {
+  override readonly name = "StoreOverloadedError";
+
+  constructor(waiting: number) {
+    super("STORE_OVERLOADED", `${waiting} operations of this kind wait for the database already`);
   }
 }
 

@@ -1,4 +1,5 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { sha256 } from "./sha256.ts";
 
 const TOKEN = /^[A-Za-z0-9_-]{43}$/;
 
@@ -18,5 +19,5 @@ export function isToken(text: string): boolean {
 
 /** The id of a token: SHA-256 of its characters in base64url. SCS v2 stores the same with HashTokenInStore. */
 export function idOf(token: string): string {
-  return createHash("sha256").update(token).digest("base64url");
+  return sha256(token);
 }

@@ -1,6 +1,7 @@
 import { StoreUnavailableError } from "../base/errors.ts";
 import { lockFolder } from "./folder-lock.ts";
-import { PgStore, type PgStoreOptions } from "./pg-store.ts";
+import { PgStore } from "./pg-store.ts";
+import type { PgStoreOptions } from "./pg-store-options.ts";
 
 /** Where PGlite keeps its files, in the working directory. */
 const FOLDER = "pgstore-data";

@@ -18,6 +18,33 @@ const SCHEMA = new Set([
  * intervention and timeouts (57, 55P03), system errors (58, XX), credentials (28), no such database (3D), a standby (25006).
  */
 const UNAVAILABLE = /^(?:08|40|53|57|55P03|58|XX|28|3D|25006)/;
+/** Serialization failure and deadlock: the statement was rolled back, and may go through the next time. */
+const ROLLED_BACK = /^(?:40001|40P01)$/;
+/** The connection went, or its server; no SQLSTATE at all says so too. */
+const LOST = /^(?:08|57P01|57P02|57P03)/;
+/** The prepared statement is taken (42P05) or unknown (26000): between us and the server is a pooler that mixes connections. */
+const UNPREPARED = /^(?:42P05|26000)$/;
+
+/**
+ * Why a statement failed, which decides what becomes of it.
+ * - `rolled back`: by its neighbours' doing; nothing has happened
+ * - `lost`: with its connection; whether it was carried out is unknown
+ * - `unprepared`: before it was carried out
+ * - `unavailable`: for a reason that may pass
+ * - `schema`: the table is another
+ * - `refused`: for a reason that lies in a row
+ */
+export type Failure = "rolled back" | "lost" | "unprepared" | "unavailable" | "schema" | "refused";
+
+/** The one table of SQLSTATEs. */
+export function failureOf(error: unknown): Failure {
+  const sqlstate = sqlstateOf(error);
+  if (sqlstate === undefined || LOST.test(sqlstate)) return "lost";
+  if (ROLLED_BACK.test(sqlstate)) return "rolled back";
+  if (UNPREPARED.test(sqlstate)) return "unprepared";
+  if (UNAVAILABLE.test(sqlstate)) return "unavailable";
+  return SCHEMA.has(sqlstate) ? "schema" : "refused";
+}
 
 /** The SQLSTATE of a driver's error; undefined for errors of the connection, which have none. */
 export function sqlstateOf(error: unknown): string | undefined {
@@ -38,15 +65,19 @@ export function toStoreError(error: unknown, table: string, remedy: string): PgS
   if (sqlstate === undefined) {
     return new StoreUnavailableError("the database can't be reached or closed the connection", { cause });
   }
-  if (SCHEMA.has(sqlstate)) {
-    return new SchemaError(table, `table ${table} is missing or has other columns than pgstore's. ${remedy}`, {
-      cause,
-    });
+  switch (failureOf(error)) {
+    case "schema":
+      return new SchemaError(table, `table ${table} is missing or has other columns than pgstore's. ${remedy}`, {
+        cause,
+      });
+    case "lost":
+    case "rolled back":
+    case "unavailable":
+      return new StoreUnavailableError(`the database is not available (SQLSTATE ${sqlstate})`, { cause });
+    case "unprepared":
+    case "refused":
+      return new StoreError(`the database refused a statement on table ${table} (SQLSTATE ${sqlstate})`, { cause });
   }
-  if (UNAVAILABLE.test(sqlstate)) {
-    return new StoreUnavailableError(`the database is not available (SQLSTATE ${sqlstate})`, { cause });
-  }
-  return new StoreError(`the database refused a statement on table ${table} (SQLSTATE ${sqlstate})`, { cause });
 }
 
 /** What a driver's error may tell: of the server, of the connection, of the schema. */

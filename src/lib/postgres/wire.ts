@@ -36,3 +36,8 @@ export function readBytes(text: string | null | undefined): Uint8Array {
 export function readInstant(text: string | null | undefined): Date {
   return new Date(Math.min(Math.max(Math.floor(Number(text)), -LATEST), LATEST));
 }
+
+/** Writes a PostgreSQL array of texts. Each is quoted: unquoted, NULL would be no text. */
+export function arrayText(texts: readonly string[]): string {
+  return `{"${texts.map((text) => (/["\\]/.test(text) ? text.replace(/["\\]/g, "\\$&") : text)).join('","')}"}`;
+}

@@ -1,0 +1,164 @@
+import { Buffer } from "node:buffer";
+import { monotonicNow } from "../base/clock.ts";
+import { StoreUnavailableError } from "../base/errors.ts";
+import { Batcher, type BatchLimits, Failed } from "./batcher.ts";
+import type { Row } from "./driver.ts";
+import type { Executor } from "./executor.ts";
+import { retrying } from "./retry.ts";
+import { type BatchKind, COLUMNS, type Statements } from "./statements.ts";
+import { failureOf, sqlstateOf } from "./store-errors.ts";
+import { arrayText, readBytes } from "./wire.ts";
+
+/** A row of a batch: the columns of its kind as text, the token first. */
+export type Input = readonly [token: string, ...columns: string[]];
+
+/** What a row came to: the row that the statement returned for its token, if it did. */
+export type Output = Row | undefined;
+
+/**
+ * What a lost connection means for a kind of operation.
+ * - `repeat`: done twice is as good as done once
+ * - `confirm`: it is made again, and what the table holds then tells whether the first attempt was carried out
+ * - `fail`: a second attempt could undo what somebody else has written since
+ */
+const WHEN_LOST: Record<BatchKind, "repeat" | "confirm" | "fail"> = {
+  find: "repeat",
+  touch: "repeat",
+  delete: "repeat",
+  create: "confirm",
+  replace: "confirm",
+  save: "fail",
+};
+
+const UNIQUE_VIOLATION = "23505";
+
+/** The operations of a store, each kind with a queue of its own. */
+export class Batches {
+  readonly #executor: Executor;
+  readonly #statements: Statements;
+  readonly #batchers: Record<BatchKind | "renew", Batcher<Input, Output>>;
+
+  /** @param timeout - milliseconds for an operation */
+  constructor(executor: Executor, statements: Statements, limits: BatchLimits, timeout: number) {
+    this.#executor = executor;
+    this.#statements = statements;
+    const batcher = (kind: BatchKind): Batcher<Input, Output> =>
+      new Batcher(limits, timeout, (inputs, left) => this.#run(kind, inputs, left, false));
+    this.#batchers = {
+      find: batcher("find"),
+      save: batcher("save"),
+      create: batcher("create"),
+      replace: batcher("replace"),
+      touch: batcher("touch"),
+      delete: batcher("delete"),
+      // Two rows of two tokens: these don't share a statement, and each leaves at once.
+      renew: new Batcher({ ...limits, rows: 1, statements: Infinity }, timeout, async ([input], left) =>
+        input === undefined ? [] : [await this.#renew(input, left)],
+      ),
+    };
+  }
+
+  /**
+   * Carries out an operation, with others of its kind.
+   *
+   * @param input - of a batch its columns; of `renew` the parameters of its statement
+   * @returns a row if the operation took place, or found one
+   */
+  submit(kind: BatchKind | "renew", input: Input, signal?: AbortSignal): Promise<Output> {
+    // Reads of one token may share a statement, writes follow one another.
+    const key = kind === "find" ? undefined : input[0];
+    let weight = 0;
+    for (const text of input) weight += text.length;
+    return this.#batchers[kind].submit(key, input, weight, signal);
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    await Promise.all(Object.values(this.#batchers).map((batcher) => batcher.idle()));
+  }
+
+  /** Carries out a batch, in halves when a row of it is refused: so that it fails alone. */
+  async #run(kind: BatchKind, inputs: Input[], timeout: number, doubt: boolean): Promise<(Output | Failed)[]> {
+    const end = monotonicNow() + timeout;
+    let inDoubt = doubt;
+    try {
+      return await retrying(timeout, WHEN_LOST[kind] !== "fail", async (left, lost) => {
+        inDoubt ||= lost;
+        const outputs = await this.#once(kind, inputs, left);
+        return inDoubt && WHEN_LOST[kind] === "confirm"
+          ? this.#confirm(kind, inputs, outputs, end - monotonicNow())
+          : outputs;
+      });
+    } catch (error) {
+      const left = end - monotonicNow();
+      if (
+        inputs.length === 1 ||
+        left <= 0 ||
+        error instanceof StoreUnavailableError ||
+        failureOf(error) !== "refused"
+      ) {
+        const failed = new Failed(this.#executor.explain(error));
+        return inputs.map(() => failed);
+      }
+      const middle = inputs.length >> 1;
+      return [
+        ...(await this.#run(kind, inputs.slice(0, middle), left, inDoubt)),
+        ...(await this.#run(kind, inputs.slice(middle), Math.max(end - monotonicNow(), 1), inDoubt)),
+      ];
+    }
+  }
+
+  async #renew(input: Input, timeout: number): Promise<Output | Failed> {
+    const [, newToken = "", , data = ""] = input;
+    try {
+      return await retrying(timeout, true, async (left, inDoubt) => {
+        const [row] = await this.#executor.run(this.#statements.renew, [...input], left).catch(unlessTaken);
+        if (row !== undefined || !inDoubt) return row;
+        const [found] = await this.#once("find", [[newToken]], left);
+        return found !== undefined && holds(found, data) ? found : undefined;
+      });
+    } catch (error) {
+      return new Failed(this.#executor.explain(error));
+    }
+  }
+
+  async #once(kind: BatchKind, inputs: Input[], timeout: number): Promise<Output[]> {
+    const ordered = kind === "find" ? inputs : inputs.toSorted(([a], [b]) => (a < b ? -1 : 1));
+    const values = COLUMNS[kind].map((_, column) => arrayText(ordered.map((input) => input[column] ?? "")));
+    const rows = new Map<string, Row>();
+    for (const row of await this.#executor.run(this.#statements[kind], values, timeout))
+      rows.set(row["token"] ?? "", row);
+    return inputs.map(([token]) => rows.get(token));
+  }
+
+  /**
+   * A second attempt has left some rows as they are. Was that because the first one was carried out, although its answer
+   * was lost? The table tells: it holds our bytes, or nothing (whatever we wrote has ended since), or others'.
+   */
+  async #confirm(kind: BatchKind, inputs: Input[], outputs: Output[], timeout: number): Promise<(Output | Failed)[]> {
+    const open = inputs.filter((_, index) => outputs[index] === undefined);
+    if (open.length === 0) return outputs;
+    const found = new Map((await this.#once("find", open, timeout)).map((row) => [row?.["token"], row]));
+    const written = (COLUMNS[kind] as readonly string[]).indexOf("data");
+    return inputs.map((input, index) => {
+      const row = outputs[index] ?? found.get(input[0]);
+      if (outputs[index] !== undefined || row === undefined) return row;
+      if (holds(row, input[written] ?? "")) return row;
+      if (kind === "create") return undefined;
+      return new Failed(
+        new StoreUnavailableError("the connection was lost during a write, and the row was changed by others since"),
+      );
+    });
+  }
+}
+
+/** @param data - base64 */
+function holds(row: Row, data: string): boolean {
+  return Buffer.from(data, "base64").equals(readBytes(row["data"]));
+}
+
+/** The new token of a renewal exists already: nothing happened. */
+function unlessTaken(error: unknown): Row[] {
+  if (sqlstateOf(error) === UNIQUE_VIOLATION) return [];
+  throw error;
+}

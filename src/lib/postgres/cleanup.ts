@@ -1,0 +1,67 @@
+import { monotonicNow } from "../base/clock.ts";
+import type { Row } from "./driver.ts";
+import type { Statement, Statements } from "./statements.ts";
+import { arrayText } from "./wire.ts";
+
+/** What `deleteExpired` takes. */
+export interface CleanupOptions {
+  /** Stops between two statements when it aborts; `deleteExpired` then rejects with its reason. */
+  signal?: AbortSignal;
+  /** Called after each statement that removes rows. What it throws ends the cleanup. */
+  onProgress?: (progress: CleanupProgress) => void;
+}
+
+/** How far a cleanup has come. */
+export interface CleanupProgress {
+  /** Rows removed so far. */
+  removed: number;
+}
+
+/** Rows of the first page; what follows is as much as the database removes in good time. */
+const FIRST_PAGE = 500;
+const SMALLEST_PAGE = 10;
+const LARGEST_PAGE = 2000;
+/** Milliseconds that a statement should take: so long may a request wait for a row, or for the processor, at most. */
+const SLOW = 50;
+
+type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
+
+/**
+ * Removes the rows that have expired, the oldest first: reads a page of their tokens, then removes those of them that have
+ * not been extended since. Rests after each statement for as long as that took, so that half of a connection's time at
+ * most goes into it.
+ *
+ * @returns how many it has removed
+ */
+export async function deleteExpired(run: Run, sql: Statements, options: CleanupOptions = {}): Promise<number> {
+  const { signal, onProgress } = options;
+  let size = FIRST_PAGE;
+  let from = "-infinity";
+  let removed = 0;
+  for (;;) {
+    signal?.throwIfAborted();
+    const page = await run(sql.expired, [from, String(size)]);
+    if (page.length === 0) return removed;
+    const begun = monotonicNow();
+    const tokens = page.map(({ token }) => token ?? "").toSorted();
+    const gone = await run(sql.deleteExpired, [arrayText(tokens)]);
+    const took = monotonicNow() - begun;
+    removed += gone.length;
+    if (gone.length > 0) onProgress?.({ removed });
+    if (page.length < size) return removed;
+    from = nextStart(from, page.at(-1)?.expiry ?? from, gone.length);
+    if (took > SLOW) size = Math.max(SMALLEST_PAGE, size >> 1);
+    else if (took < SLOW / 4) size = Math.min(LARGEST_PAGE, size * 2);
+    await rest(took);
+  }
+}
+
+/** Whole milliseconds, as that is what we can say exactly. A page of which nothing could be removed is not read again. */
+function nextStart(from: string, last: string, gone: number): string {
+  const next = Math.floor(Number(last));
+  return gone === 0 && String(next) === from ? String(next + 1) : String(next);
+}
+
+function rest(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.min(milliseconds, SLOW)));
+}

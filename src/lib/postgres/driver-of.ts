@@ -1,0 +1,22 @@
+import type { PgClient } from "../port/pg-client.ts";
+import type { Driver, Row } from "./driver.ts";
+import { isNodePostgres, nodePostgres } from "./node-postgres.ts";
+
+/**
+ * Makes a driver of a client.
+ *
+ * @throws TypeError when it is none
+ */
+export function driverOf(db: PgClient): Driver {
+  if (typeof db !== "object" || db === null || typeof db.query !== "function") {
+    throw new TypeError("db: must be a pg.Pool, a PGlite or an object with query(text, values)");
+  }
+  if (isNodePostgres(db)) return nodePostgres(db);
+  return {
+    prepares: false,
+    run: async ({ text }, values) => (await db.query(text, values)).rows as Row[],
+    leading: async (_name, _timeout, work) => {
+      await work();
+    },
+  };
+}

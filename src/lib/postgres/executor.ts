@@ -1,0 +1,61 @@
+import { withTimeout } from "./deadline.ts";
+import type { Driver, Row } from "./driver.ts";
+import { setupSql, type TableName } from "./schema.ts";
+import type { Statement } from "./statements.ts";
+import { failureOf, toStoreError } from "./store-errors.ts";
+
+/** Runs single statements, each with a time limit, prepared as long as that works. */
+export class Executor {
+  readonly #driver: Driver;
+  readonly #table: TableName;
+  readonly #timeout: number;
+  readonly #underWay = new Set<Promise<unknown>>();
+  #prepare: boolean;
+
+  /** @param timeout - milliseconds for an operation */
+  constructor(driver: Driver, table: TableName, timeout: number, prepare: boolean) {
+    this.#timeout = timeout;
+    this.#driver = driver;
+    this.#table = table;
+    this.#prepare = prepare && driver.prepares;
+  }
+
+  /**
+   * Runs a statement once.
+   *
+   * @param left - milliseconds of the operation's time
+   * @throws what the driver throws; StoreUnavailableError when it takes too long
+   */
+  async run(statement: Statement, values: unknown[], left: number): Promise<Row[]> {
+    const answer = withTimeout(this.#attempt(statement, values, left), left, this.#timeout);
+    this.#underWay.add(answer);
+    try {
+      return await answer;
+    } finally {
+      this.#underWay.delete(answer);
+    }
+  }
+
+  /** Resolves when no statement is under way. */
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+  }
+
+  /** Turns what `run` threw into an error of ours that names the table. */
+  explain(error: unknown): Error {
+    const remedy = `Run store.migrate(), npx pgstore migrate, or: ${setupSql(this.#table)}`;
+    return toStoreError(error, this.#table.quoted, remedy);
+  }
+
+  async #attempt({ text, name }: Statement, values: unknown[], timeout: number): Promise<Row[]> {
+    if (name === undefined || !this.#prepare) return this.#driver.run({ text }, values, timeout);
+    try {
+      return await this.#driver.run({ text, name }, values, timeout);
+    } catch (error) {
+      if (failureOf(error) !== "unprepared") throw error;
+      // A pooler that gives each statement another connection: nothing was carried out, and it won't work later either.
+      this.#prepare = false;
+      return this.#driver.run({ text }, values, timeout);
+    }
+  }
+}

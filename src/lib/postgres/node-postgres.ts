@@ -1,0 +1,95 @@
+import type { Driver, Row } from "./driver.ts";
+import { withTimeout } from "./deadline.ts";
+
+/** What of a pg.Client or pg.Pool is used: `query` with an options object, and its events. */
+interface NodePostgres {
+  query(config: {
+    text: string;
+    name?: string;
+    values: unknown[];
+    query_timeout: number;
+    types: typeof AS_IT_IS;
+  }): Promise<{ rows: unknown[] }>;
+  on(event: "error", listener: (error: unknown) => void): unknown;
+  removeListener(event: "error", listener: (error: unknown) => void): unknown;
+  listenerCount(event: "error"): number;
+}
+
+interface Pool extends NodePostgres {
+  options: { max?: number };
+  connect(): Promise<NodePostgres & { release(error?: unknown): void }>;
+}
+
+/** Every column that we select is text: no parser of the application's has a say. */
+const AS_IT_IS = { getTypeParser: () => (text: unknown) => text };
+
+export function isNodePostgres(db: object): db is NodePostgres {
+  return ("waitingCount" in db || "connectionParameters" in db) && "on" in db && "listenerCount" in db;
+}
+
+function isPool(db: NodePostgres): db is Pool {
+  return "waitingCount" in db && "connect" in db && "options" in db;
+}
+
+/** Makes a driver of a pg.Pool or a pg.Client. */
+export function nodePostgres(db: NodePostgres): Driver {
+  surviveIdleErrors(db);
+  const run: Driver["run"] = async (statement, values, timeout) => {
+    // Its own timeout as well as ours: it frees a connection that no longer answers, instead of keeping it for ever.
+    const { rows } = await db.query({ ...statement, values, query_timeout: timeout, types: AS_IT_IS });
+    return rows as Row[];
+  };
+  const leading: Driver["leading"] = async (name, timeout, work) => {
+    if (isPool(db) && db.options.max !== 1) await underLock(db, name, timeout, work);
+    else await work();
+  };
+  return { prepares: true, run: isPool(db) ? run : oneByOne(run), leading };
+}
+
+/** A single connection: pg.Client will no longer queue statements by itself from version 9 on. */
+function oneByOne(run: Driver["run"]): Driver["run"] {
+  let last: Promise<unknown> = Promise.resolve();
+  return (...args) => {
+    const next = (): Promise<Row[]> => run(...args);
+    const mine = last.then(next, next);
+    last = mine;
+    return mine;
+  };
+}
+
+/**
+ * Holds a lock by an open transaction on a connection of its own: PgBouncer's transaction mode can carry it, and it is
+ * gone when the process is. The transaction has no snapshot, so it keeps nothing from being vacuumed.
+ */
+async function underLock(pool: Pool, name: string, timeout: number, work: () => Promise<unknown>): Promise<void> {
+  const connecting = pool.connect();
+  const client = await withTimeout(connecting, timeout, timeout).catch((error: unknown) => {
+    connecting.then(
+      (late) => late.release(),
+      () => {},
+    );
+    throw error;
+  });
+  client.on("error", ignore);
+  const query = async (text: string, values: unknown[] = []): Promise<Row[]> =>
+    (await client.query({ text, values, query_timeout: timeout, types: AS_IT_IS })).rows as Row[];
+  let broken: unknown;
+  try {
+    await query("BEGIN ISOLATION LEVEL READ COMMITTED");
+    const lock = "SELECT pg_try_advisory_xact_lock(hashtext('pgstore'), hashtext($1))::text AS leads";
+    const [answer] = await query(lock, [name]);
+    if (answer?.["leads"] === "true") await work();
+  } finally {
+    await query("ROLLBACK").catch((error: unknown) => (broken = error));
+    client.removeListener("error", ignore);
+    client.release(broken);
+  }
+}
+
+/** A pool emits "error" when the server closes an idle connection; without a listener that ends the process. */
+function surviveIdleErrors(db: NodePostgres): void {
+  if (db.listenerCount("error") === 0) db.on("error", ignore);
+}
+
+/** The pool has thrown the connection away already; the next statement gets another, or fails with the reason. */
+function ignore(): void {}

@@ -1,0 +1,58 @@
+import { type Duration, parseDuration } from "../base/duration.ts";
+import type { BatchLimits } from "./batcher.ts";
+import { type BatchOptions, batchLimits } from "./batch-options.ts";
+import { type TableName, tableName } from "./schema.ts";
+
+/** Options of `PgStore`. Durations are milliseconds or a text such as `"5m"`. */
+export interface PgStoreOptions {
+  /** How often expired rows are removed, give or take a tenth. 0: never. Default `"5m"`. */
+  cleanupInterval?: Duration;
+  /** The table's name as it is, not quoted. Default `"sessions"`. */
+  table?: string;
+  /** The schema's name as it is, not quoted. Default: the connection's search path decides. */
+  schema?: string;
+  /** How long an operation may take, the wait for its turn and further attempts included. Default 5 s. */
+  queryTimeout?: Duration;
+  /** How many operations share a statement, and how many may wait. */
+  batch?: BatchOptions;
+  /**
+   * Whether statements are kept prepared on the server, where the client can do that. Default true: behind a pooler that
+   * can't, the first failure turns it off.
+   */
+  prepare?: boolean;
+  /** Gets the errors of the cleanup, which has no caller to throw to. Default: logs them. */
+  onError?: (error: unknown) => void;
+}
+
+/** The options, checked and with their defaults. */
+export interface ResolvedStoreOptions {
+  /** Milliseconds; 0: never. */
+  cleanupInterval: number;
+  table: TableName;
+  /** Milliseconds. */
+  queryTimeout: number;
+  batch: BatchLimits;
+  prepare: boolean;
+  onError: (error: unknown) => void;
+}
+
+const NAMES = ["cleanupInterval", "table", "schema", "queryTimeout", "batch", "prepare", "onError"];
+
+/** @throws TypeError that names the option */
+export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptions {
+  for (const name of Object.keys(options)) {
+    if (!NAMES.includes(name)) throw new TypeError(`${name}: there is no such option`);
+  }
+  const table = tableName(options.table ?? "sessions", options.schema);
+  const queryTimeout = parseDuration("queryTimeout", options.queryTimeout ?? "5s");
+  if (queryTimeout === 0) throw new TypeError("queryTimeout: must be more than 0");
+  const { prepare = true, onError = logError } = options;
+  if (typeof prepare !== "boolean") throw new TypeError("prepare: must be a boolean");
+  if (typeof onError !== "function") throw new TypeError("onError: must be a function");
+  const cleanupInterval = parseDuration("cleanupInterval", options.cleanupInterval ?? "5m");
+  return { cleanupInterval, table, queryTimeout, batch: batchLimits(options.batch), prepare, onError };
+}
+
+function logError(error: unknown): void {
+  console.error("pgstore: the cleanup of expired sessions failed:", error);
+}
