@@ -1,12 +1,16 @@
 import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
-import { MemoryStore, type PgClient, PgStore } from "../../src/index.ts";
+import { MemoryStore, type PgClient, PgStore, type PgStoreOptions } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { storeContract, type StoreHost } from "./store-contract.ts";
 
 /** Runs the contract on a client of a database that has the table. */
-function onPostgres(name: string, open: () => Promise<{ db: PgClient; close: () => Promise<void> }>): void {
+function onPostgres(
+  name: string,
+  open: () => Promise<{ db: PgClient; close: () => Promise<void> }>,
+  options: PgStoreOptions = {},
+): void {
   describe(`the store contract on ${name}`, () => {
     let opened: Awaited<ReturnType<typeof open>>;
     let host: StoreHost;
@@ -16,7 +20,7 @@ function onPostgres(name: string, open: () => Promise<{ db: PgClient; close: () 
     beforeEach(async () => {
       await opened.db.query("TRUNCATE sessions");
       host = {
-        store: new PgStore(opened.db, { cleanupInterval: 0 }),
+        store: new PgStore(opened.db, { ...options, cleanupInterval: 0 }),
         expire: async (token) => {
           const sql = "UPDATE sessions SET expiry = current_timestamp - interval '1 minute' WHERE token = $1";
           await opened.db.query(sql, [token]);
@@ -35,6 +39,17 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 onPostgres("pg.Pool", async () => ({ db: database.pool({ max: 5 }), close: async () => {} }));
+
+for (const rows of [1, 2]) {
+  const open = async () => ({ db: database.pool({ max: 5 }), close: async () => {} });
+  onPostgres(`pg.Pool in batches of ${rows}`, open, { batch: { rows } });
+}
+
+onPostgres(
+  "pg.Pool, a statement of each kind at a time, none prepared",
+  async () => ({ db: database.pool({ max: 5 }), close: async () => {} }),
+  { batch: { statements: 1 }, prepare: false },
+);
 
 onPostgres("pg.Client", async () => {
   const client = new pg.Client(database.url);

@@ -24,10 +24,10 @@ export class Failed {
  * Carries out operations together.
  *
  * @param inputs - their keys are distinct
- * @param timeout - milliseconds that are left for it; it must resolve by then
+ * @param left - milliseconds after which nobody waits for it any more; it must resolve some time
  * @returns what each came to, in the same order
  */
-export type RunBatch<In, Out> = (inputs: In[], timeout: number) => Promise<(Out | Failed)[]>;
+export type RunBatch<In, Out> = (inputs: In[], left: number) => Promise<(Out | Failed)[]>;
 
 /** One operation on its way. */
 interface Entry<In, Out> {
@@ -69,6 +69,8 @@ export class Batcher<In, Out> {
   readonly #lines = new Map<string, Entry<In, Out>[]>();
   #waiting = 0;
   #statements = 0;
+  /** A dispatch is about to come. */
+  #soon = false;
   #deadline: ReturnType<typeof setTimeout> | undefined;
   #patience: ReturnType<typeof setTimeout> | undefined;
   #whenIdle: (() => void)[] = [];
@@ -105,7 +107,7 @@ export class Batcher<In, Out> {
       }
       if (key !== undefined) this.#lines.set(key, []);
       this.#makeReady(entry);
-      this.#dispatch();
+      if (!this.#soon) this.#dispatch();
     });
   }
 
@@ -186,7 +188,7 @@ export class Batcher<In, Out> {
     const inputs = batch.map(({ input }) => input);
     // The youngest decides: the older ones fail by themselves when their time is over.
     const left = (batch.at(-1)?.since ?? 0) + this.#timeout - monotonicNow();
-    const outputs = await this.#run(inputs, Math.max(left, 1));
+    const outputs = await this.#run(inputs, left);
     this.#statements--;
     for (const [index, entry] of batch.entries()) {
       const output = outputs[index] as Out | Failed;
@@ -196,8 +198,18 @@ export class Batcher<In, Out> {
       }
       this.#next(entry.key);
     }
-    this.#dispatch();
+    this.#dispatchSoon();
     this.#settled();
+  }
+
+  /** Not at once: whoever waited for a batch may submit the next operation as soon as it hears of this one. */
+  #dispatchSoon(): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    process.nextTick(() => {
+      this.#soon = false;
+      this.#dispatch();
+    });
   }
 
   #settled(): void {

@@ -1,19 +1,20 @@
 import { Buffer } from "node:buffer";
 import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
+import type { StoredSession } from "../port/store.ts";
 import { Batcher, type BatchLimits, Failed } from "./batcher.ts";
 import type { Row } from "./driver.ts";
 import type { Executor } from "./executor.ts";
 import { retrying } from "./retry.ts";
 import { type BatchKind, COLUMNS, type Statements } from "./statements.ts";
 import { failureOf, sqlstateOf } from "./store-errors.ts";
-import { arrayText, readBytes } from "./wire.ts";
+import { arrayText, readBytes, readInstant } from "./wire.ts";
 
 /** A row of a batch: the columns of its kind as text, the token first. */
 export type Input = readonly [token: string, ...columns: string[]];
 
 /** What a row came to: the row that the statement returned for its token, if it did. */
-export type Output = Row | undefined;
+type Output = Row | undefined;
 
 /**
  * What a lost connection means for a kind of operation.
@@ -30,22 +31,39 @@ const WHEN_LOST: Record<BatchKind, "repeat" | "confirm" | "fail"> = {
   save: "fail",
 };
 
+export type WriteKind = Exclude<BatchKind, "find"> | "renew";
+
 const UNIQUE_VIOLATION = "23505";
 
 /** The operations of a store, each kind with a queue of its own. */
 export class Batches {
   readonly #executor: Executor;
   readonly #statements: Statements;
-  readonly #batchers: Record<BatchKind | "renew", Batcher<Input, Output>>;
+  readonly #reads: Batcher<Input, StoredSession | undefined>;
+  readonly #writes: Record<WriteKind, Batcher<Input, boolean>>;
 
-  /** @param timeout - milliseconds for an operation */
-  constructor(executor: Executor, statements: Statements, limits: BatchLimits, timeout: number) {
+  /**
+   * @param timeout - milliseconds for an operation
+   * @param onTime - is told the database's time, in milliseconds since 1970, as often as it is known
+   */
+  constructor(
+    executor: Executor,
+    statements: Statements,
+    limits: BatchLimits,
+    timeout: number,
+    onTime: (now: number) => void,
+  ) {
     this.#executor = executor;
     this.#statements = statements;
-    const batcher = (kind: BatchKind): Batcher<Input, Output> =>
-      new Batcher(limits, timeout, (inputs, left) => this.#run(kind, inputs, left, false));
-    this.#batchers = {
-      find: batcher("find"),
+    this.#reads = new Batcher(limits, timeout, async (inputs, left) => {
+      const outputs = await this.#run("find", inputs, left, false);
+      const first = outputs.find((output) => output !== undefined && !(output instanceof Failed));
+      if (first !== undefined) onTime(readInstant((first as Row)["now"]).getTime());
+      return outputs.map((output) => (output instanceof Failed ? output : sessionOf(output)));
+    });
+    const batcher = (kind: BatchKind): Batcher<Input, boolean> =>
+      new Batcher(limits, timeout, async (inputs, left) => (await this.#run(kind, inputs, left, false)).map(isDone));
+    this.#writes = {
       save: batcher("save"),
       create: batcher("create"),
       replace: batcher("replace"),
@@ -53,41 +71,42 @@ export class Batches {
       delete: batcher("delete"),
       // Two rows of two tokens: these don't share a statement, and each leaves at once.
       renew: new Batcher({ ...limits, rows: 1, statements: Infinity }, timeout, async ([input], left) =>
-        input === undefined ? [] : [await this.#renew(input, left)],
+        input === undefined ? [] : [isDone(await this.#renew(input, left))],
       ),
     };
   }
 
+  /** Reads a row, with others. Those of one token may share a statement. */
+  find(token: string, signal?: AbortSignal): Promise<StoredSession | undefined> {
+    return this.#reads.submit(undefined, [token], token.length, signal);
+  }
+
   /**
-   * Carries out an operation, with others of its kind.
+   * Writes a row, with others. Those of one token follow one another.
    *
    * @param input - of a batch its columns; of `renew` the parameters of its statement
-   * @returns a row if the operation took place, or found one
+   * @returns whether the row was written
    */
-  submit(kind: BatchKind | "renew", input: Input, signal?: AbortSignal): Promise<Output> {
-    // Reads of one token may share a statement, writes follow one another.
-    const key = kind === "find" ? undefined : input[0];
+  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
     let weight = 0;
     for (const text of input) weight += text.length;
-    return this.#batchers[kind].submit(key, input, weight, signal);
+    return this.#writes[kind].submit(input[0], input, weight, signal);
   }
 
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
-    await Promise.all(Object.values(this.#batchers).map((batcher) => batcher.idle()));
+    await Promise.all([this.#reads, ...Object.values(this.#writes)].map((batcher) => batcher.idle()));
   }
 
   /** Carries out a batch, in halves when a row of it is refused: so that it fails alone. */
-  async #run(kind: BatchKind, inputs: Input[], timeout: number, doubt: boolean): Promise<(Output | Failed)[]> {
-    const end = monotonicNow() + timeout;
+  async #run(kind: BatchKind, inputs: Input[], time: number, doubt: boolean): Promise<(Output | Failed)[]> {
+    const end = monotonicNow() + time;
     let inDoubt = doubt;
     try {
-      return await retrying(timeout, WHEN_LOST[kind] !== "fail", async (left, lost) => {
+      return await retrying(time, WHEN_LOST[kind] !== "fail", async (lost) => {
         inDoubt ||= lost;
-        const outputs = await this.#once(kind, inputs, left);
-        return inDoubt && WHEN_LOST[kind] === "confirm"
-          ? this.#confirm(kind, inputs, outputs, end - monotonicNow())
-          : outputs;
+        const outputs = await this.#once(kind, inputs);
+        return inDoubt && WHEN_LOST[kind] === "confirm" ? this.#confirm(kind, inputs, outputs) : outputs;
       });
     } catch (error) {
       const left = end - monotonicNow();
@@ -103,18 +122,18 @@ export class Batches {
       const middle = inputs.length >> 1;
       return [
         ...(await this.#run(kind, inputs.slice(0, middle), left, inDoubt)),
-        ...(await this.#run(kind, inputs.slice(middle), Math.max(end - monotonicNow(), 1), inDoubt)),
+        ...(await this.#run(kind, inputs.slice(middle), end - monotonicNow(), inDoubt)),
       ];
     }
   }
 
-  async #renew(input: Input, timeout: number): Promise<Output | Failed> {
+  async #renew(input: Input, time: number): Promise<Output | Failed> {
     const [, newToken = "", , data = ""] = input;
     try {
-      return await retrying(timeout, true, async (left, inDoubt) => {
-        const [row] = await this.#executor.run(this.#statements.renew, [...input], left).catch(unlessTaken);
+      return await retrying(time, true, async (inDoubt) => {
+        const [row] = await this.#executor.run(this.#statements.renew, [...input]).catch(unlessTaken);
         if (row !== undefined || !inDoubt) return row;
-        const [found] = await this.#once("find", [[newToken]], left);
+        const [found] = await this.#once("find", [[newToken]]);
         return found !== undefined && holds(found, data) ? found : undefined;
       });
     } catch (error) {
@@ -122,12 +141,11 @@ export class Batches {
     }
   }
 
-  async #once(kind: BatchKind, inputs: Input[], timeout: number): Promise<Output[]> {
+  async #once(kind: BatchKind, inputs: Input[]): Promise<Output[]> {
     const ordered = kind === "find" ? inputs : inputs.toSorted(([a], [b]) => (a < b ? -1 : 1));
     const values = COLUMNS[kind].map((_, column) => arrayText(ordered.map((input) => input[column] ?? "")));
     const rows = new Map<string, Row>();
-    for (const row of await this.#executor.run(this.#statements[kind], values, timeout))
-      rows.set(row["token"] ?? "", row);
+    for (const row of await this.#executor.run(this.#statements[kind], values)) rows.set(row["token"] ?? "", row);
     return inputs.map(([token]) => rows.get(token));
   }
 
@@ -135,10 +153,10 @@ export class Batches {
    * A second attempt has left some rows as they are. Was that because the first one was carried out, although its answer
    * was lost? The table tells: it holds our bytes, or nothing (whatever we wrote has ended since), or others'.
    */
-  async #confirm(kind: BatchKind, inputs: Input[], outputs: Output[], timeout: number): Promise<(Output | Failed)[]> {
+  async #confirm(kind: BatchKind, inputs: Input[], outputs: Output[]): Promise<(Output | Failed)[]> {
     const open = inputs.filter((_, index) => outputs[index] === undefined);
     if (open.length === 0) return outputs;
-    const found = new Map((await this.#once("find", open, timeout)).map((row) => [row?.["token"], row]));
+    const found = new Map((await this.#once("find", open)).map((row) => [row?.["token"], row]));
     const written = (COLUMNS[kind] as readonly string[]).indexOf("data");
     return inputs.map((input, index) => {
       const row = outputs[index] ?? found.get(input[0]);
@@ -150,6 +168,14 @@ export class Batches {
       );
     });
   }
+}
+
+function sessionOf(row: Output): StoredSession | undefined {
+  return row && { data: readBytes(row["data"]), expiry: readInstant(row["expiry"]) };
+}
+
+function isDone(output: Output | Failed): boolean | Failed {
+  return output instanceof Failed ? output : output !== undefined;
 }
 
 /** @param data - base64 */

@@ -3,16 +3,15 @@ import { StoreUnavailableError } from "../base/errors.ts";
 /**
  * Waits for an answer, but not for ever.
  *
- * @param left - milliseconds
- * @param timeout - milliseconds of which these are left, for the message
+ * @param timeout - milliseconds
  * @throws StoreUnavailableError when there is none by then; what comes later is ignored
  */
-export async function withTimeout<T>(answer: Promise<T>, left: number, timeout: number): Promise<T> {
+export async function withTimeout<T>(answer: Promise<T>, timeout: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
       () => reject(new StoreUnavailableError(`the database did not answer within ${timeout} ms`)),
-      left,
+      timeout,
     );
     timer.unref?.();
   });

@@ -63,7 +63,7 @@ function oneByOne(run: Driver["run"]): Driver["run"] {
  */
 async function underLock(pool: Pool, name: string, timeout: number, work: () => Promise<unknown>): Promise<void> {
   const connecting = pool.connect();
-  const client = await withTimeout(connecting, timeout, timeout).catch((error: unknown) => {
+  const client = await withTimeout(connecting, timeout).catch((error: unknown) => {
     connecting.then(
       (late) => late.release(),
       () => {},

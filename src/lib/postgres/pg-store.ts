@@ -2,16 +2,17 @@ import { RemoteClock } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { PgClient } from "../port/pg-client.ts";
 import type { ConditionalStore, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
-import { Batches, type Input, type Output } from "./batches.ts";
+import { Batches, type Input, type WriteKind } from "./batches.ts";
 import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
 import type { Row } from "./driver.ts";
+import { withTimeout } from "./deadline.ts";
 import { driverOf } from "./driver-of.ts";
 import { Executor } from "./executor.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
 import { type PgStoreOptions, resolveStoreOptions } from "./pg-store-options.ts";
 import { retrying } from "./retry.ts";
 import { check, migrate, type TableName } from "./schema.ts";
-import { type BatchKind, type Statement, type Statements, statementsFor } from "./statements.ts";
+import { type Statement, type Statements, statementsFor } from "./statements.ts";
 import { assertToken, bytesText, instantText, readBytes, readInstant } from "./wire.ts";
 
 /** What every operation takes besides. */
@@ -72,34 +73,36 @@ export class PgStore implements ConditionalStore, StoreExtras {
     this.#timeout = queryTimeout;
     const driver = driverOf(db);
     this.#executor = new Executor(driver, table, queryTimeout, prepare);
-    this.#batches = new Batches(this.#executor, this.#sql, batch, queryTimeout);
+    this.#batches = new Batches(this.#executor, this.#sql, batch, queryTimeout, (now) => this.#clock.observe(now));
     const clean = (signal: AbortSignal): Promise<unknown> =>
       driver.leading(`cleanup of ${table.quoted}`, queryTimeout, () => this.deleteExpired({ signal }));
     this.#cleanup = new PeriodicCleanup(cleanupInterval, clean, onError);
   }
 
   /** Resolves to the live row of a token; undefined when there is none or when it has expired by the database's clock. */
-  async find(token: string, options?: OperationOptions): Promise<StoredSession | undefined> {
-    const row = await this.#submit("find", [assertToken(token)], options);
-    if (row === undefined) return undefined;
-    this.#clock.observe(readInstant(row["now"]).getTime());
-    return { data: readBytes(row["data"]), expiry: readInstant(row["expiry"]) };
+  find(token: string, options?: OperationOptions): Promise<StoredSession | undefined> {
+    // Not async, as each of its promises counts here.
+    try {
+      this.#assertOpen();
+      return this.#batches.find(assertToken(token), options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Inserts the row or overwrites it: the last write wins. The seed's Save. */
   async save(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<void> {
-    await this.#submit("save", [assertToken(token), bytesText(data), instantText(expiry)], options);
+    await this.#write("save", [assertToken(token), bytesText(data), instantText(expiry)], options);
   }
 
   /** Removes the row; does nothing when there is none. Resolves to whether there was one. */
   async delete(token: string, options?: OperationOptions): Promise<boolean> {
-    return (await this.#submit("delete", [assertToken(token)], options)) !== undefined;
+    return this.#write("delete", [assertToken(token)], options);
   }
 
   /** Inserts a row. Resolves to false, and changes nothing, when the token is taken, even by an expired row. */
   async create(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    const row = await this.#submit("create", [assertToken(token), bytesText(data), instantText(expiry)], options);
-    return row !== undefined;
+    return this.#write("create", [assertToken(token), bytesText(data), instantText(expiry)], options);
   }
 
   /** Overwrites a live row whose bytes are `previous`. Resolves to false when they are others, or it is gone or expired. */
@@ -111,7 +114,7 @@ export class PgStore implements ConditionalStore, StoreExtras {
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [bytesText(previous), bytesText(data), instantText(expiry)];
-    return (await this.#submit("replace", [assertToken(token), ...columns], options)) !== undefined;
+    return this.#write("replace", [assertToken(token), ...columns], options);
   }
 
   /** Ends a live row whose bytes are `previous` and inserts `newToken`, in one statement. False as in `replace`: nothing happened. */
@@ -124,12 +127,12 @@ export class PgStore implements ConditionalStore, StoreExtras {
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [assertToken(newToken), bytesText(previous), bytesText(data), instantText(expiry)];
-    return (await this.#submit("renew", [assertToken(token), ...columns], options)) !== undefined;
+    return this.#write("renew", [assertToken(token), ...columns], options);
   }
 
   /** Moves a live row's expiry forward, never back. Resolves to whether the row is live. */
   async touch(token: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return (await this.#submit("touch", [assertToken(token), instantText(expiry)], options)) !== undefined;
+    return this.#write("touch", [assertToken(token), instantText(expiry)], options);
   }
 
   /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
@@ -211,16 +214,17 @@ export class PgStore implements ConditionalStore, StoreExtras {
     return now;
   }
 
-  #submit(kind: BatchKind | "renew", input: Input, options: OperationOptions | undefined): Promise<Output> {
+  #write(kind: WriteKind, input: Input, options: OperationOptions | undefined): Promise<boolean> {
     this.#assertOpen();
-    return this.#batches.submit(kind, input, options?.signal);
+    return this.#batches.write(kind, input, options?.signal);
   }
 
   /** Runs a statement that may be repeated. */
   async #query(statement: Statement, values: unknown[]): Promise<Row[]> {
     this.#assertOpen();
     try {
-      return await retrying(this.#timeout, true, (left) => this.#executor.run(statement, values, left));
+      const answer = retrying(this.#timeout, true, () => this.#executor.run(statement, values));
+      return await withTimeout(answer, this.#timeout);
     } catch (error) {
       throw this.#executor.explain(error);
     }

@@ -11,20 +11,20 @@ const LONGEST_PAUSE = 20;
  * Runs an attempt, and again where that can do no harm: after a rollback that its neighbours caused, and, if `repeatable`,
  * once after the connection was lost.
  *
- * @param timeout - milliseconds for all attempts together
- * @param attempt - gets the milliseconds that are left, and whether an earlier attempt may have been carried out
+ * @param left - milliseconds after which no further attempt begins
+ * @param attempt - is told whether an earlier one may have been carried out
  * @throws what the last attempt threw
  */
 export async function retrying<T>(
-  timeout: number,
+  left: number,
   repeatable: boolean,
-  attempt: (left: number, inDoubt: boolean) => Promise<T>,
+  attempt: (inDoubt: boolean) => Promise<T>,
 ): Promise<T> {
-  const end = monotonicNow() + timeout;
+  const end = monotonicNow() + left;
   let lost = 0;
   for (let attempts = 1; ; attempts++) {
     try {
-      return await attempt(Math.max(end - monotonicNow(), 1), lost > 0);
+      return await attempt(lost > 0);
     } catch (error) {
       const failure = error instanceof StoreUnavailableError ? "unavailable" : failureOf(error);
       if (failure === "lost") lost++;
