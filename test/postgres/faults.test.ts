@@ -114,7 +114,7 @@ describe("a connection that is killed", () => {
     const blocker = await database.pool().connect();
     await blocker.query("BEGIN");
     await blocker.query("SELECT 1 FROM sessions WHERE token = 'busy' FOR UPDATE");
-    const pending = store.touch("busy", soon());
+    const pending = store.save("busy", data, soon());
     const waiting =
       "SELECT 1 FROM pg_stat_activity WHERE application_name = 'busy victim' AND wait_event_type = 'Lock'";
     const watcher = database.pool();

@@ -198,11 +198,12 @@ export class Batcher<In, Out> {
       }
       this.#next(entry.key);
     }
-    this.#dispatchSoon();
+    if (batch.length > 1) this.#dispatchSoon();
+    else this.#dispatch();
     this.#settled();
   }
 
-  /** Not at once: whoever waited for a batch may submit the next operation as soon as it hears of this one. */
+  /** When all who waited for a batch have heard of it: they may submit their next operations, which then leave together. */
   #dispatchSoon(): void {
     if (this.#soon) return;
     this.#soon = true;

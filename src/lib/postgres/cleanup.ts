@@ -6,9 +6,9 @@ import { arrayText } from "./wire.ts";
 /** What `deleteExpired` takes. */
 export interface CleanupOptions {
   /** Stops between two statements when it aborts; `deleteExpired` then rejects with its reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called after each statement that removes rows. What it throws ends the cleanup. */
-  onProgress?: (progress: CleanupProgress) => void;
+  onProgress?: ((progress: CleanupProgress) => void) | undefined;
 }
 
 /** How far a cleanup has come. */

@@ -18,7 +18,7 @@ import { assertToken, bytesText, instantText, readBytes, readInstant } from "./w
 /** What every operation takes besides. */
 export interface OperationOptions {
   /** Rejects with its reason when it aborts. An operation that has not left by then never does; a write that has may still be carried out. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** A database that the store has opened itself, and closes. */

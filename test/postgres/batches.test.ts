@@ -1,0 +1,283 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type BatchOptions, PgStore, StoreError, StoreOverloadedError } from "../../src/index.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { gatedClient } from "../support/gated-client.ts";
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase();
+  await database.pool().query("ALTER TABLE sessions ADD CHECK (octet_length(data) < 1000)");
+});
+beforeEach(() => database.pool({ max: 1 }).query("TRUNCATE sessions"));
+afterAll(() => database.drop());
+
+const soon = (): Date => new Date(Date.now() + 60_000);
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const tokens = (count: number, prefix = "t"): string[] =>
+  Array.from({ length: count }, (_, n) => `${prefix}${String(n).padStart(4, "0")}`);
+/** The database refuses it. */
+const tooLong = new Uint8Array(1000);
+
+/** A store whose statements can be held. */
+function gated(batch?: BatchOptions, options: { queryTimeout?: number } = {}) {
+  const client = gatedClient(database.pool());
+  const store = new PgStore(client, { cleanupInterval: 0, ...options, ...(batch && { batch }) });
+  const textOf = async (token: string) => {
+    const found = await store.find(token);
+    return found && new TextDecoder().decode(found.data);
+  };
+  return { client, store, textOf };
+}
+
+/** Each kind of operation, on a row that is there with the data "one" (for create: that is not there). */
+const kinds: Record<string, (store: PgStore, token: string, signal?: AbortSignal) => Promise<unknown>> = {
+  find: (store, token, signal) => store.find(token, { signal }),
+  save: (store, token, signal) => store.save(token, bytes("two"), soon(), { signal }),
+  create: (store, token, signal) => store.create(`new ${token}`, bytes("two"), soon(), { signal }),
+  replace: (store, token, signal) => store.replace(token, bytes("one"), bytes("two"), soon(), { signal }),
+  touch: (store, token, signal) => store.touch(token, soon(), { signal }),
+  delete: (store, token, signal) => store.delete(token, { signal }),
+};
+
+/** Puts rows there, past the store under test. */
+async function fill(names: string[]): Promise<void> {
+  await using other = new PgStore(database.pool({ max: 1 }), { cleanupInterval: 0 });
+  await Promise.all(names.map((token) => other.save(token, bytes("one"), soon())));
+}
+
+for (const [kind, operate] of Object.entries(kinds)) {
+  describe(`a batch of ${kind}`, () => {
+    it("leaves in the same tick when nothing is under way, and gathers while something is", async () => {
+      const { client, store } = gated();
+      const names = tokens(11);
+      await fill(names);
+      client.sent.length = 0;
+      client.hold();
+      const first = operate(store, names[0] ?? "");
+      expect(client.sent).toHaveLength(1);
+      const rest = names.slice(1).map((token) => operate(store, token));
+      expect(client.sent).toHaveLength(1);
+      client.release();
+      const answers = await Promise.all([first, ...rest]);
+      expect(client.sent.map((one) => one.tokens.length)).toEqual([1, 10]);
+      if (kind === "find") expect(answers.every((one) => one !== undefined)).toBe(true);
+      else if (kind !== "save") expect(answers).toEqual(names.map(() => true));
+    });
+
+    it("answers each operation with its own row, with some that don't exist among them", async () => {
+      const { store } = gated({ rows: 4, statements: 2 });
+      const names = tokens(30);
+      await fill(names.filter((_, n) => n % 3 !== 0));
+      if (kind === "create") {
+        await fill(names.filter((_, n) => n % 3 === 0).map((token) => `new ${token}`));
+      }
+      const answers = await Promise.all(names.map((token) => operate(store, token)));
+      if (kind === "save") return;
+      expect(answers.map(Boolean)).toEqual(names.map((_, n) => n % 3 !== 0));
+    });
+
+    it("holds no more rows, and no more statements run at once, than the limits say", async () => {
+      const { client, store } = gated({ rows: 5, statements: 2 });
+      const names = tokens(23);
+      await fill(names);
+      const before = client.sent.length;
+      client.hold();
+      const all = names.map((token) => operate(store, token));
+      expect(client.sent.slice(before).map((one) => one.tokens.length)).toEqual([1, 5]);
+      client.release();
+      await Promise.all(all);
+      expect(client.most).toBe(2);
+      for (const one of client.sent.slice(before)) expect(one.tokens.length).toBeLessThanOrEqual(5);
+    });
+
+    it("throws StoreOverloadedError at once when too many wait, and recovers when they are done", async () => {
+      const { client, store } = gated({ statements: 1, waiting: 3 });
+      const names = tokens(6);
+      await fill(names);
+      client.hold();
+      const taken = names.slice(0, 4).map((token) => operate(store, token));
+      await expect(operate(store, names[4] ?? "")).rejects.toThrow(StoreOverloadedError);
+      await expect(operate(store, names[4] ?? "")).rejects.toMatchObject({ code: "STORE_OVERLOADED" });
+      client.release();
+      await Promise.all(taken);
+      await operate(store, names[5] ?? "");
+    });
+
+    it("is left by what is aborted, which never reaches the database, and goes on without it", async () => {
+      const { client, store } = gated({ statements: 1 });
+      const names = tokens(6);
+      await fill(names);
+      const reason = new Error("no longer wanted");
+      const before = client.sent.length;
+      client.hold();
+      const leading = operate(store, names[0] ?? "");
+      const controllers = names.slice(1).map(() => new AbortController());
+      const waiting = names.slice(1).map((token, n) => operate(store, token, controllers[n]?.signal));
+      controllers[1]?.abort(reason);
+      controllers[3]?.abort(reason);
+      await expect(waiting[1]).rejects.toBe(reason);
+      await expect(waiting[3]).rejects.toBe(reason);
+      client.release();
+      await Promise.all([leading, waiting[0], waiting[2], waiting[4]]);
+      const sent = client.sent.slice(before).flatMap((one) => one.tokens.map((token) => token.replace("new ", "")));
+      expect(sent.toSorted()).toEqual([0, 1, 3, 5].map((n) => names[n]));
+    });
+
+    it("does not hear of what is aborted before it begins, nor suffer from what is aborted under way", async () => {
+      const { client, store } = gated();
+      const names = tokens(3);
+      await fill(names);
+      const before = client.sent.length;
+      await expect(operate(store, "t0000", AbortSignal.abort())).rejects.toThrow(/abort/);
+      expect(client.sent).toHaveLength(before);
+      client.hold();
+      const first = operate(store, "t0000");
+      const controller = new AbortController();
+      const second = operate(store, "t0001", controller.signal);
+      const third = operate(store, "t0002");
+      client.release();
+      client.hold();
+      await first;
+      await expect.poll(() => client.sent.length).toBe(before + 2);
+      controller.abort();
+      await expect(second).rejects.toThrow(/abort/);
+      client.release();
+      await third;
+      expect(client.sent.at(-1)?.tokens).toHaveLength(2);
+    });
+  });
+}
+
+describe("the same token twice", () => {
+  it("keeps its order, across batches of every size", async () => {
+    for (const batch of [{ rows: 1 }, { rows: 2 }, { rows: 256 }]) {
+      const { client, store, textOf } = gated(batch);
+      client.hold();
+      const saves = Array.from({ length: 12 }, (_, n) => [
+        store.save("same", bytes(String(n)), soon()),
+        store.save(`other ${n % 3}`, bytes(String(n)), soon()),
+      ]);
+      client.release();
+      await Promise.all(saves.flat());
+      expect(await textOf("same")).toBe("11");
+      for (const n of [0, 1, 2]) expect(await textOf(`other ${n}`)).toBe(String(9 + n));
+      for (const { tokens: batched } of client.sent) expect(new Set(batched).size).toBe(batched.length);
+    }
+  });
+
+  it("goes on when the one before has failed or was aborted", async () => {
+    const { client, store, textOf } = gated();
+    const controller = new AbortController();
+    client.hold();
+    const bad = store.save("same", tooLong, soon());
+    const aborted = store.save("same", bytes("aborted"), soon(), { signal: controller.signal });
+    const good = store.save("same", bytes("good"), soon());
+    controller.abort();
+    await expect(aborted).rejects.toThrow(/abort/);
+    client.release();
+    await expect(bad).rejects.toThrow(StoreError);
+    await good;
+    expect(await textOf("same")).toBe("good");
+  });
+
+  it("may be read by many at once, each with bytes of its own", async () => {
+    const { client, store } = gated();
+    await store.save("same", bytes("data"), soon());
+    client.hold();
+    const reads = Array.from({ length: 10 }, () => store.find("same"));
+    client.release();
+    const found = await Promise.all(reads);
+    found[3]?.data.fill(0);
+    for (const [n, one] of found.entries()) {
+      expect(new TextDecoder().decode(one?.data)).toBe(n === 3 ? "\0\0\0\0" : "data");
+    }
+    expect(client.sent.length).toBeLessThanOrEqual(3);
+  });
+});
+
+describe("a row that the database refuses", () => {
+  const writes: Record<string, (store: PgStore, token: string, data: Uint8Array) => Promise<unknown>> = {
+    save: (store, token, data) => store.save(token, data, soon()),
+    create: (store, token, data) => store.create(`new ${token}`, data, soon()),
+    replace: (store, token, data) => store.replace(token, bytes("one"), data, soon()),
+  };
+  for (const [kind, write] of Object.entries(writes)) {
+    it(`fails alone, not its neighbours: ${kind}`, async () => {
+      const { client, store, textOf } = gated();
+      const names = tokens(21);
+      await fill(names);
+      client.hold();
+      const results = names.map((token, n) => write(store, token, n === 7 || n === 13 ? tooLong : bytes("two")));
+      client.release();
+      const settled = await Promise.allSettled(results);
+      for (const [n, result] of settled.entries()) {
+        const refused = n === 7 || n === 13;
+        expect(result.status).toBe(refused ? "rejected" : "fulfilled");
+        if (result.status === "rejected") expect(result.reason).toBeInstanceOf(StoreError);
+        if (result.status === "fulfilled" && kind !== "save") expect(result.value).toBe(true);
+        const token = kind === "create" ? `new ${names[n]}` : (names[n] ?? "");
+        expect(await textOf(token)).toBe(refused ? (kind === "create" ? undefined : "one") : "two");
+      }
+    });
+  }
+});
+
+describe("the time limit", () => {
+  it("covers the wait for a statement, and what has waited too long is never carried out", async () => {
+    const { client, store } = gated({ statements: 1 }, { queryTimeout: 300 });
+    client.hold();
+    const stuck = store.save("stuck", bytes("x"), soon());
+    const waiting = store.save("waiting", bytes("x"), soon());
+    await expect(stuck).rejects.toThrow("did not answer within 300 ms");
+    await expect(waiting).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    client.release();
+    await store.save("after", bytes("x"), soon());
+    expect(client.sent.flatMap((one) => one.tokens)).toEqual(["stuck", "after"]);
+    await store.close();
+  });
+
+  it("is not reached by operations behind one that is held up by a lock", async () => {
+    const { client, store } = gated();
+    const names = tokens(4);
+    await fill(names);
+    const blocker = await database.pool().connect();
+    await blocker.query("BEGIN");
+    await blocker.query("SELECT 1 FROM sessions WHERE token = 't0000' FOR UPDATE");
+    const stuck = store.touch("t0000", soon());
+    expect(await Promise.all(names.slice(1).map((token) => store.touch(token, soon())))).toEqual([true, true, true]);
+    expect(client.underWay).toBe(1);
+    await blocker.query("COMMIT");
+    blocker.release();
+    expect(await stuck).toBe(true);
+  });
+});
+
+describe("large rows", () => {
+  it("share a statement only up to a megabyte", async () => {
+    const empty = await createDatabase();
+    const client = gatedClient(empty.pool());
+    const store = new PgStore(client, { cleanupInterval: 0 });
+    client.hold();
+    const data = new Uint8Array(300_000);
+    const saves = tokens(10).map((token) => store.save(token, data, soon()));
+    client.release();
+    await Promise.all(saves);
+    for (const one of client.sent) expect(one.tokens.length).toBeLessThanOrEqual(3);
+    await store.close();
+    await empty.drop();
+  });
+});
+
+describe("PgStore.close", () => {
+  it("waits for what has been accepted, in the queue as well", async () => {
+    const { client, store } = gated({ rows: 2, statements: 1 });
+    client.hold();
+    const saves = tokens(9).map((token) => store.save(token, bytes("x"), soon()));
+    const closing = store.close();
+    await expect(store.find("t")).rejects.toThrow("the store is closed");
+    client.release();
+    await closing;
+    await Promise.all(saves);
+    expect((await database.pool().query("SELECT 1 FROM sessions")).rowCount).toBe(9);
+  });
+});

@@ -1,0 +1,60 @@
+import type { PgClient } from "../../src/index.ts";
+import { Gate } from "./barrier.ts";
+
+/** One statement that has been sent. */
+export interface Sent {
+  text: string;
+  values: unknown[];
+  /** The tokens in its first parameter, an array. */
+  tokens: string[];
+}
+
+/** A client that takes note of every statement and, when held, keeps them from the database. */
+export interface GatedClient extends PgClient {
+  readonly sent: Sent[];
+  /** Statements that the database has not answered. */
+  readonly underWay: number;
+  /** The greatest number of statements that were under way at once. */
+  readonly most: number;
+  /** Keeps the next statements, until `release`. */
+  hold(): void;
+  /** Lets the statements that are held go, and those that come. */
+  release(): void;
+}
+
+/** Stands between a store and a real client. */
+export function gatedClient(client: PgClient): GatedClient {
+  const sent: Sent[] = [];
+  let gate: Gate | undefined;
+  let underWay = 0;
+  let most = 0;
+  return {
+    sent,
+    get underWay() {
+      return underWay;
+    },
+    get most() {
+      return most;
+    },
+    hold() {
+      gate = new Gate();
+    },
+    release() {
+      gate?.open();
+      gate = undefined;
+    },
+    async query(text, values = []) {
+      const [first] = values;
+      const tokens = typeof first === "string" && first.startsWith('{"') ? first.slice(2, -2).split('","') : [];
+      sent.push({ text, values, tokens });
+      underWay++;
+      most = Math.max(most, underWay);
+      try {
+        await gate?.wait();
+        return await client.query(text, values);
+      } finally {
+        underWay--;
+      }
+    },
+  };
+}
