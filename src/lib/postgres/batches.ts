@@ -17,17 +17,18 @@ export type Input = readonly [token: string, ...columns: string[]];
 type Output = Row | undefined;
 
 /**
- * What a lost connection means for a kind of operation.
+ * What becomes of an operation whose answer was lost with the connection.
  * - `repeat`: done twice is as good as done once
- * - `confirm`: it is made again, and what the table holds then tells whether the first attempt was carried out
- * - `fail`: a second attempt could undo what somebody else has written since
+ * - `repeat and look`: it can't be done twice, as it needs the bytes from before; whether it was, the table tells
+ * - `look`: done again it could bring back what others have removed since; the table tells whether it was done
+ * - `fail`: done again it could undo what others have written since
  */
-const WHEN_LOST: Record<BatchKind, "repeat" | "confirm" | "fail"> = {
+const WHEN_LOST: Record<BatchKind, "repeat" | "repeat and look" | "look" | "fail"> = {
   find: "repeat",
   touch: "repeat",
   delete: "repeat",
-  create: "confirm",
-  replace: "confirm",
+  replace: "repeat and look",
+  create: "look",
   save: "fail",
 };
 
@@ -105,8 +106,9 @@ export class Batches {
     try {
       return await retrying(time, WHEN_LOST[kind] !== "fail", async (lost) => {
         inDoubt ||= lost;
-        const outputs = await this.#once(kind, inputs);
-        return inDoubt && WHEN_LOST[kind] === "confirm" ? this.#confirm(kind, inputs, outputs) : outputs;
+        const look = inDoubt && WHEN_LOST[kind] !== "repeat";
+        const outputs = look && kind === "create" ? [] : await this.#once(kind, inputs);
+        return look ? this.#look(kind, inputs, outputs) : outputs;
       });
     } catch (error) {
       const left = end - monotonicNow();
@@ -150,21 +152,21 @@ export class Batches {
   }
 
   /**
-   * A second attempt has left some rows as they are. Was that because the first one was carried out, although its answer
-   * was lost? The table tells: it holds our bytes, or nothing (whatever we wrote has ended since), or others'.
+   * Finds out what a first attempt, whose answer was lost, has come to where a second one left the row as it is. The table
+   * tells: it holds our bytes, or others', or the row has ended since.
    */
-  async #confirm(kind: BatchKind, inputs: Input[], outputs: Output[]): Promise<(Output | Failed)[]> {
+  async #look(kind: BatchKind, inputs: Input[], outputs: Output[]): Promise<(Output | Failed)[]> {
     const open = inputs.filter((_, index) => outputs[index] === undefined);
     if (open.length === 0) return outputs;
     const found = new Map((await this.#once("find", open)).map((row) => [row?.["token"], row]));
     const written = (COLUMNS[kind] as readonly string[]).indexOf("data");
     return inputs.map((input, index) => {
       const row = outputs[index] ?? found.get(input[0]);
-      if (outputs[index] !== undefined || row === undefined) return row;
-      if (holds(row, input[written] ?? "")) return row;
-      if (kind === "create") return undefined;
+      if (outputs[index] !== undefined || (row !== undefined && holds(row, input[written] ?? ""))) return row;
+      // Gone, whether by way of our bytes or not.
+      if (kind === "replace" && row === undefined) return undefined;
       return new Failed(
-        new StoreUnavailableError("the connection was lost during a write, and the row was changed by others since"),
+        new StoreUnavailableError("the connection was lost during a write, and its outcome is unknown"),
       );
     });
   }

@@ -1,0 +1,93 @@
+/** A process that carries out random operations on few rows, and tells its parent what it saw. */
+import pg from "pg";
+import { PgStore, PgStoreError } from "../../src/index.ts";
+import { seeded } from "../support/random.ts";
+import type { Operation } from "./history.ts";
+
+const { MODEL_URL, MODEL_NAME = "", MODEL_SEED, MODEL_WORKERS, MODEL_OPERATIONS, MODEL_TOKENS } = process.env;
+const tokens = (MODEL_TOKENS ?? "").split(",");
+const pool = new pg.Pool({ connectionString: MODEL_URL, max: 4, application_name: "model" });
+const store = new PgStore(pool, { cleanupInterval: 0, batch: { rows: 8, statements: 2 } });
+const history: Operation[] = [];
+const now = (): number => Number(process.hrtime.bigint());
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const later = (): Date => new Date(Date.now() + 3_600_000);
+let writes = 0;
+
+async function record(one: Omit<Operation, "from" | "to">, call: () => Promise<Partial<Operation>>): Promise<void> {
+  const from = now();
+  let outcome: Partial<Operation> = {};
+  try {
+    outcome = await call();
+  } catch (error) {
+    if (!(error instanceof PgStoreError) || error.code !== "STORE_UNAVAILABLE") throw error;
+  }
+  history.push({ ...one, ...outcome, from, to: now() });
+}
+
+async function work(worker: number): Promise<void> {
+  const random = seeded(Number(MODEL_SEED) * 1000 + worker);
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+  /** What this worker saw last of each row, on which it builds. */
+  const last = new Map<string, string>();
+  for (let n = 0; n < Number(MODEL_OPERATIONS); n++) {
+    const token = pick(tokens);
+    const data = `${MODEL_NAME}.${worker}.${writes++}`;
+    const previous = last.get(token) ?? "nothing";
+    const kind = pick([
+      "find",
+      "find",
+      "create",
+      "create",
+      "replace",
+      "replace",
+      "replace",
+      "touch",
+      "delete",
+      "renew",
+    ] as const);
+    switch (kind) {
+      case "find":
+        await record({ kind, token }, async () => {
+          const row = await store.find(token);
+          const found = row === undefined ? null : new TextDecoder().decode(row.data);
+          if (found === null) last.delete(token);
+          else last.set(token, found);
+          return { found };
+        });
+        break;
+      case "create":
+        await record({ kind, token, data }, async () => {
+          const done = await store.create(token, bytes(data), later());
+          if (done) last.set(token, data);
+          return { done };
+        });
+        break;
+      case "replace":
+        await record({ kind, token, previous, data }, async () => {
+          const done = await store.replace(token, bytes(previous), bytes(data), later());
+          if (done) last.set(token, data);
+          return { done };
+        });
+        break;
+      case "touch":
+        await record({ kind, token }, async () => ({ done: await store.touch(token, later()) }));
+        break;
+      case "delete":
+        await record({ kind, token }, async () => ({ done: await store.delete(token) }));
+        break;
+      case "renew": {
+        const newToken = `new ${data}`;
+        await record({ kind, token, previous, data, newToken }, async () => ({
+          done: await store.renew(token, newToken, bytes(previous), bytes(data), later()),
+        }));
+        break;
+      }
+    }
+  }
+}
+
+await Promise.all(Array.from({ length: Number(MODEL_WORKERS) }, (_, worker) => work(worker)));
+await store.close();
+await pool.end();
+process.send?.(history, () => process.disconnect());
