@@ -35,8 +35,7 @@ async function main(options: BenchOptions): Promise<void> {
       undo: undoScenario,
       log: (line) => log(`${name}: ${line}`),
     };
-    const result = await SCENARIOS[name]?.(bench);
-    if (result !== undefined) results.push(result);
+    results.push(await SCENARIOS[name](bench));
     await undoScenario.run();
   }
   await report({ options, postgres, redis, cores, results, seconds: (performance.now() - started) / 1000 });

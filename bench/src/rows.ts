@@ -27,7 +27,12 @@ export function jsonTextOf(n: number, version: number): string {
 const sqlKey = (n: string): string => `translate(encode(sha256(('session ' || ${n})::bytea), 'base64'), '+/=', '-_')`;
 
 /** Fills a table of pgstore's layout with rows `from` to `to` - 1 of version 0. */
-export function fillSql(table: string, from: number, to: number, expiry = "now() + interval '1 day'"): string {
+export function fillSql(
+  table: string,
+  from: number,
+  to: number,
+  expiry = "now() + interval '1 day' + n * interval '1 ms'",
+): string {
   return `INSERT INTO ${table} (token, data, expiry)
     SELECT ${sqlKey("n")}, rpad('session ' || n || ' 0 ', ${ROW_BYTES}, 'x')::bytea, ${expiry}
     FROM generate_series(${from}, ${to - 1}) n`;

@@ -57,7 +57,9 @@ export function createPool(url: string, undo: Undo): pg.Pool {
   const pool = new pg.Pool({ connectionString: url, max: 10 });
   // The server ends connections when the database is removed.
   pool.on("error", () => {});
-  undo.add(() => pool.end());
+  undo.add(async () => {
+    if (!pool.ending) await pool.end();
+  });
   return pool;
 }
 

@@ -17,13 +17,13 @@ export function openPgSession(pool: pg.Pool, options: { disableTouch?: boolean }
   return new PgSession({ pool, pruneSessionInterval: false, ...options });
 }
 
-export function connectPgSimplePeer(pool: pg.Pool, keys: readonly string[]): Peer {
+export function connectPgSimplePeer(pool: pg.Pool, keyOf: (n: number) => string): Peer {
   const store = openPgSession(pool);
   return {
     name: "connect-pg-simple",
     find: (n, version) =>
       new Promise((resolve, reject) => {
-        store.get(keys[n] ?? "", (error, found) => {
+        store.get(keyOf(n), (error, found) => {
           if (error) reject(error as Error);
           else resolve((found as { text?: string } | null)?.text === jsonTextOf(n, version));
         });
@@ -31,7 +31,7 @@ export function connectPgSimplePeer(pool: pg.Pool, keys: readonly string[]): Pee
     save: (n, version) =>
       new Promise((resolve, reject) => {
         const data = { cookie: COOKIE, text: jsonTextOf(n, version) } as unknown as session.SessionData;
-        store.set(keys[n] ?? "", data, (error) => {
+        store.set(keyOf(n), data, (error) => {
           if (error) reject(error as Error);
           else resolve();
         });

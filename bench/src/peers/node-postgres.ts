@@ -3,7 +3,7 @@ import { textOf } from "../rows.ts";
 import { type Peer, tomorrow } from "./peer.ts";
 
 /** What can be had from node-postgres by itself: a prepared statement for each operation, on pgstore's table. */
-export function nodePostgresPeer(pool: pg.Pool, table: string, keys: readonly string[]): Peer {
+export function nodePostgresPeer(pool: pg.Pool, table: string, keyOf: (n: number) => string): Peer {
   const find = {
     name: "find",
     text: `SELECT data, expiry FROM ${table} WHERE token = $1 AND expiry > current_timestamp`,
@@ -16,11 +16,11 @@ export function nodePostgresPeer(pool: pg.Pool, table: string, keys: readonly st
   return {
     name: "node-postgres, prepared",
     async find(n, version) {
-      const { rows } = await pool.query<{ data: Buffer; expiry: Date }>({ ...find, values: [keys[n]] });
+      const { rows } = await pool.query<{ data: Buffer; expiry: Date }>({ ...find, values: [keyOf(n)] });
       return rows[0] !== undefined && Buffer.from(textOf(n, version)).equals(rows[0].data);
     },
     async save(n, version) {
-      await pool.query({ ...save, values: [keys[n], Buffer.from(textOf(n, version)), tomorrow()] });
+      await pool.query({ ...save, values: [keyOf(n), Buffer.from(textOf(n, version)), tomorrow()] });
     },
   };
 }

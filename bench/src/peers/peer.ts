@@ -1,4 +1,4 @@
-/** A store to measure; it holds rows 0, 1, 2 and so on, at first in version 0. */
+/** A store to measure; it holds rows 0, 1, 2 and so on, at first in version 0. A pool that it works on is the caller's. */
 export interface Peer {
   name: string;
   /** Reads row `n` and says whether it is, byte by byte, what was saved in that version. */

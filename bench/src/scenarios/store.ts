@@ -69,10 +69,11 @@ async function openPeers(bench: Bench): Promise<Peer[]> {
   await admin.query("VACUUM ANALYZE");
   await admin.query("CHECKPOINT");
   const keys = Array.from({ length: rows }, (_, n) => keyOf(n));
+  const key = (n: number): string => keys[n] ?? "";
   const peers = [
-    pgstorePeer(pool(), "sessions", keys),
-    connectPgSimplePeer(pool(), keys),
-    nodePostgresPeer(pool(), "sessions_plain", keys),
+    pgstorePeer(pool(), "sessions", key),
+    connectPgSimplePeer(pool(), key),
+    nodePostgresPeer(pool(), "sessions_plain", key),
   ];
   if (redis !== undefined) {
     const client = await openRedisClient(redis.url);
