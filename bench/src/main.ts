@@ -1,12 +1,15 @@
 import { divideCores, pin } from "./env/cores.ts";
+import { describeMachine, packageVersions } from "./env/machine.ts";
 import { openPostgres } from "./env/postgres.ts";
 import { openRedis } from "./env/redis.ts";
 import { Undo } from "./env/undo.ts";
 import { type BenchOptions, parseOptions, USAGE, UsageError } from "./options.ts";
-import { report } from "./report/report.ts";
+import { keep, print } from "./report/report.ts";
+import type { Run } from "./report/run.ts";
 import { SCENARIOS } from "./scenarios/all.ts";
 import type { Bench, ScenarioResult } from "./scenarios/scenario.ts";
 import { SIZES } from "./sizes.ts";
+import { judge, TARGETS } from "./targets.ts";
 
 const undo = new Undo();
 
@@ -38,7 +41,27 @@ async function main(options: BenchOptions): Promise<void> {
     results.push(await SCENARIOS[name](bench));
     await undoScenario.run();
   }
-  await report({ options, postgres, redis, cores, results, seconds: (performance.now() - started) / 1000 });
+  const { own: ownPostgres, version, settings } = postgres;
+  const run: Run = {
+    date: new Date().toISOString(),
+    extent: options.extent,
+    seconds: (performance.now() - started) / 1000,
+    machine: describeMachine(),
+    versions: {
+      "Node.js": process.versions.node,
+      PostgreSQL: version,
+      ...(redis === undefined ? {} : { Redis: redis.version }),
+      ...packageVersions(),
+    },
+    settings,
+    ownPostgres,
+    hasRedis: redis !== undefined,
+    cores,
+    results,
+    verdicts: judge(TARGETS, Object.assign({}, ...results.map(({ measures }) => measures)) as Record<string, number[]>),
+  };
+  print(run);
+  for (const file of await keep(run, options.write)) log(`wrote ${file}`);
 }
 
 async function run(): Promise<void> {

@@ -32,6 +32,8 @@ BENCH_DATABASE_URL names a PostgreSQL to use instead of starting one; its user m
 export function parseOptions(args: string[]): BenchOptions {
   const { quick, full, only, write, help } = read(args);
   if (quick && full) throw new UsageError("--quick and --full exclude each other");
+  // Its ratios and tables are of one run.
+  if (write && only !== undefined) throw new UsageError("--write needs every scenario, not only some");
   return {
     extent: quick ? "quick" : full ? "full" : "default",
     only: only === undefined ? SCENARIO_NAMES : scenariosOf(only),

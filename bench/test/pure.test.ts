@@ -16,7 +16,15 @@ describe("parseOptions", () => {
   });
 
   it("refuses what it does not know", () => {
-    for (const args of [["--fast"], ["extra"], ["--only", "stor"], ["--only="], ["--quick", "--full"], ["--write=1"]]) {
+    for (const args of [
+      ["--fast"],
+      ["extra"],
+      ["--only", "stor"],
+      ["--only="],
+      ["--quick", "--full"],
+      ["--write=1"],
+      ["--write", "--only", "http"],
+    ]) {
       assert.throws(() => parseOptions(args), UsageError, args.join(" "));
     }
     assert.throws(() => parseOptions(["--only", "stor"]), /no scenario "stor"; there are store, http/);

@@ -17,6 +17,8 @@ const SETTINGS = {
 /** The PostgreSQL that everything is measured on. */
 export interface Postgres {
   url: string;
+  /** Started by us, not that of BENCH_DATABASE_URL. */
+  own: boolean;
   version: string;
   /** The settings that matter, by name, as the server has them. */
   settings: Record<string, string>;
@@ -24,8 +26,9 @@ export interface Postgres {
 
 /** Starts PostgreSQL; takes the one of BENCH_DATABASE_URL where that is set. */
 export async function openPostgres(undo: Undo): Promise<Postgres> {
-  let url = process.env["BENCH_DATABASE_URL"];
-  if (!url) {
+  const given = process.env["BENCH_DATABASE_URL"];
+  let url = given ?? "";
+  if (url === "") {
     const server = await startPostgres({ settings: SETTINGS });
     undo.add(() => server.stop());
     url = server.url;
@@ -38,7 +41,7 @@ export async function openPostgres(undo: Undo): Promise<Postgres> {
     const { server_version: version = "", ...settings } = Object.fromEntries(
       rows.map(({ name, setting }) => [name, setting]),
     );
-    return { url, version, settings };
+    return { url, own: url !== given, version, settings };
   });
 }
 

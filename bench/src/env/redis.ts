@@ -41,6 +41,8 @@ export async function openRedis(undo: Undo): Promise<Redis | undefined> {
   return { url, version: await versionOf(url) };
 }
 
+export type RedisClient = Awaited<ReturnType<typeof openRedisClient>>;
+
 /** Opens a client as connect-redis wants it. */
 export async function openRedisClient(url: string) {
   const client = createClient({ url });

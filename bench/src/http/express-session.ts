@@ -1,6 +1,5 @@
 import http from "node:http";
-import { RedisStore } from "connect-redis";
-import express, { type Request, type Response } from "express";
+import type { Request, Response } from "express";
 import session from "express-session";
 import { openPgSession } from "../peers/connect-pg-simple.ts";
 import type { App, AppContext } from "./app.ts";
@@ -14,12 +13,12 @@ declare module "express-session" {
 }
 
 /** As express-session recommends it: nothing is stored that did not change. */
-function middleware(store: session.Store) {
+export function middleware(store: session.Store) {
   return session({ store, secret: "benchmark", resave: false, saveUninitialized: false, cookie: { secure: false } });
 }
 
 /** express-session on node:http, without a framework. */
-function onNode(openStore: (context: AppContext) => Promise<session.Store>): App {
+export function onNode(openStore: (context: AppContext) => Promise<session.Store>): App {
   return async (context) => {
     const handle = middleware(await openStore(context));
     const server = http.createServer((request, response) => {
@@ -33,7 +32,8 @@ function onNode(openStore: (context: AppContext) => Promise<session.Store>): App
   };
 }
 
-function answer({ url, session }: Request, response: http.ServerResponse): void {
+/** What the servers with express-session answer. */
+export function answer({ url, session }: Request, response: http.ServerResponse): void {
   if (url === ROUTES.get) {
     sendText(response, session.name ?? "");
   } else if (url === ROUTES.inc) {
@@ -48,17 +48,3 @@ function answer({ url, session }: Request, response: http.ServerResponse): void 
 
 export const withPgSession = (disableTouch: boolean): App =>
   onNode(async ({ pool }) => openPgSession(pool(), { disableTouch }));
-
-export const withRedis = (disableTouch: boolean): App =>
-  onNode(async ({ redis }) => new RedisStore({ client: await redis(), disableTouch }));
-
-/** The same in Express. */
-export const onExpress: App = async ({ pool }) => {
-  const app = express();
-  app.use(middleware(openPgSession(pool())));
-  const handler = (request: Request, response: Response): void => answer(request, response);
-  app.get(ROUTES.get, handler);
-  app.post(ROUTES.inc, handler);
-  app.post(ROUTES.put, handler);
-  return await listen(http.createServer(app));
-};

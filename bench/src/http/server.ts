@@ -8,6 +8,7 @@ export type ServerQuestion = "port" | "cpu";
 const app = APPS.find(({ id }) => id === process.argv[2]);
 if (app === undefined) throw new TypeError("there is no such server");
 const { DATABASE_URL = "", REDIS_URL = "" } = process.env;
-const port = app.start(contextOf(DATABASE_URL, REDIS_URL));
+const start = await app.load();
+const port = start(contextOf(DATABASE_URL, REDIS_URL));
 
 answerQuestions((question: ServerQuestion) => (question === "port" ? port : process.cpuUsage()));

@@ -1,15 +1,13 @@
 import { RedisStore } from "connect-redis";
 import type session from "express-session";
-import type { openRedisClient } from "../env/redis.ts";
+import type { RedisClient } from "../env/redis.ts";
 import { COOKIE, jsonTextOf } from "../rows.ts";
 import type { Peer } from "./peer.ts";
-
-type Client = Awaited<ReturnType<typeof openRedisClient>>;
 
 const FILL_AT_ONCE = 1000;
 
 /** @param prefix - of this peer's keys */
-export async function connectRedisPeer(client: Client, prefix: string, keys: readonly string[]): Promise<Peer> {
+export async function connectRedisPeer(client: RedisClient, prefix: string, keys: readonly string[]): Promise<Peer> {
   const store = new RedisStore({ client, prefix });
   const peer: Peer = {
     name: "connect-redis",

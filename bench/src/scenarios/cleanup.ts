@@ -91,9 +91,9 @@ async function measureRound({ postgres, sizes, undo }: Bench): Promise<Round> {
 /** Keeps finds in flight until something else has ended, and returns what each took, in milliseconds. */
 async function findUntil(store: PgStore, live: number, inFlight: number, end: Promise<unknown>): Promise<number[]> {
   const times: number[] = [];
-  let ended = false;
-  const work = async (): Promise<void> => {
-    while (!ended) {
+  const work = { ended: false };
+  const keepFinding = async (): Promise<void> => {
+    while (!work.ended) {
       const n = Math.floor(Math.random() * live);
       const key = keyOf(n);
       const start = performance.now();
@@ -104,11 +104,11 @@ async function findUntil(store: PgStore, live: number, inFlight: number, end: Pr
       }
     }
   };
-  const workers = Array.from({ length: inFlight }, work);
+  const workers = Array.from({ length: inFlight }, keepFinding);
   try {
     await Promise.race([end, Promise.all(workers)]);
   } finally {
-    ended = true;
+    work.ended = true;
   }
   await Promise.all(workers);
   return times;
