@@ -14,6 +14,8 @@ const SETTINGS = {
   autovacuum: "on",
 };
 
+const INSUFFICIENT_PRIVILEGE = "42501";
+
 /** The PostgreSQL that everything is measured on. */
 export interface Postgres {
   url: string;
@@ -64,6 +66,17 @@ export function createPool(url: string, undo: Undo): pg.Pool {
     if (!pool.ending) await pool.end();
   });
   return pool;
+}
+
+/** Leaves nothing of the filling of tables to be done during a measurement. */
+export async function settle(pool: pg.Pool): Promise<void> {
+  await pool.query("VACUUM ANALYZE");
+  try {
+    await pool.query("CHECKPOINT");
+  } catch (error) {
+    // Not everybody may, on a server that is not ours.
+    if ((error as { code?: unknown }).code !== INSUFFICIENT_PRIVILEGE) throw error;
+  }
 }
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {

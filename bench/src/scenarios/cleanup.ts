@@ -1,5 +1,5 @@
 import { type SeenStatement, watchStatements } from "../env/statements.ts";
-import { createDatabase, createPool } from "../env/postgres.ts";
+import { createDatabase, createPool, settle } from "../env/postgres.ts";
 import { PgStore } from "../ours.ts";
 import { fillSql, keyOf, textOf } from "../rows.ts";
 import { percentile, ratios, spread } from "../stats.ts";
@@ -60,8 +60,7 @@ async function measureRound({ postgres, sizes, undo }: Bench): Promise<Round> {
   await new PgStore(admin, { cleanupInterval: 0 }).migrate();
   await admin.query(fillSql("sessions", 0, live));
   await admin.query(fillSql("sessions", live, live + expired, "now() - n * interval '1 ms'"));
-  await admin.query("VACUUM ANALYZE");
-  await admin.query("CHECKPOINT");
+  await settle(admin);
 
   const pool = createPool(url, undo);
   const statements: SeenStatement[] = [];

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { createDatabase, createPool } from "../env/postgres.ts";
+import { createDatabase, createPool, settle } from "../env/postgres.ts";
 import { PgStore } from "../ours.ts";
 import { pgstorePeer } from "../peers/pgstore.ts";
 import { fillSql, keyOf } from "../rows.ts";
@@ -23,7 +23,7 @@ export async function measureGrowth(bench: Bench): Promise<ScenarioResult> {
     bench.log(`making ${numberText(size)} rows`);
     await fill(pool, tableOf(size), size);
   }
-  await pool.query("CHECKPOINT");
+  await settle(pool);
   const tables = sizes.map((size) => ({ size, rows: new RowsOfPeer(pgstorePeer(pool, tableOf(size), keyOf), size) }));
   const lone: Record<number, number[]> = {};
   const busy: Record<number, number[]> = {};
@@ -75,5 +75,4 @@ async function fill(pool: pg.Pool, table: string, size: number): Promise<void> {
   for (let from = 0; from < size; from += FILL_AT_ONCE) {
     await pool.query(fillSql(table, from, Math.min(from + FILL_AT_ONCE, size)));
   }
-  await pool.query(`VACUUM ANALYZE ${table}`);
 }

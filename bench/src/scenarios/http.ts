@@ -1,6 +1,6 @@
 import { Child } from "../env/child.ts";
 import { pin } from "../env/cores.ts";
-import { createDatabase, createPool } from "../env/postgres.ts";
+import { createDatabase, createPool, settle } from "../env/postgres.ts";
 import { openRedisClient } from "../env/redis.ts";
 import { type AppEntry, APPS } from "../http/apps.ts";
 import type { GeneratorAnswer, GeneratorQuestion } from "../http/generator.ts";
@@ -65,7 +65,7 @@ async function startServers(bench: Bench, generator: Child): Promise<Running[]> 
   await createSessionTable(admin);
   await admin.query(fillSql("sessions", 0, sizes.http.rows));
   await admin.query(fillSessSql("session", sizes.http.rows));
-  await admin.query("VACUUM ANALYZE");
+  await settle(admin);
   if (redis !== undefined) await fillRedis(redis.url, sizes.http.rows);
   const apps = APPS.filter(({ needsRedis }) => needsRedis !== true || redis !== undefined);
   log(`starting ${apps.length} servers`);

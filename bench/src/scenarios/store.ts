@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { createDatabase, createPool } from "../env/postgres.ts";
+import { createDatabase, createPool, settle } from "../env/postgres.ts";
 import { openRedisClient } from "../env/redis.ts";
 import { PgStore } from "../ours.ts";
 import { connectPgSimplePeer, createSessionTable } from "../peers/connect-pg-simple.ts";
@@ -66,8 +66,7 @@ async function openPeers(bench: Bench): Promise<Peer[]> {
   }
   await createSessionTable(admin);
   await admin.query(fillSessSql("session", rows));
-  await admin.query("VACUUM ANALYZE");
-  await admin.query("CHECKPOINT");
+  await settle(admin);
   const keys = Array.from({ length: rows }, (_, n) => keyOf(n));
   const key = (n: number): string => keys[n] ?? "";
   const peers = [
