@@ -13,7 +13,14 @@ export interface Sizes {
     /** Operations in such a block. */
     loneOperations: number;
   };
-  http: { rows: number; connections: number; rounds: number; blockMs: number; warmUpMs: number };
+  http: {
+    rows: number;
+    connections: number;
+    rounds: number;
+    blockMs: number;
+    /** Before the first round, for each server and operation: it takes seconds until V8 has compiled all that is hot. */
+    warmUpMs: number;
+  };
   growth: { rows: readonly number[]; rounds: number; blockMs: number; loneOperations: number };
   cleanup: { expired: number; live: number; inFlight: number; beforeMs: number; rounds: number };
   touch: { sessions: number; everySeconds: number; minutes: number };
@@ -29,7 +36,7 @@ const DEFAULT: Sizes = {
     loneBlocks: 21,
     loneOperations: 500,
   },
-  http: { rows: 10_000, connections: 32, rounds: 5, blockMs: 1500, warmUpMs: 1000 },
+  http: { rows: 10_000, connections: 32, rounds: 5, blockMs: 1500, warmUpMs: 4000 },
   growth: { rows: [10_000, 1_000_000], rounds: 7, blockMs: 1000, loneOperations: 1000 },
   cleanup: { expired: 1_000_000, live: 100_000, inFlight: 64, beforeMs: 5000, rounds: 3 },
   touch: { sessions: 1000, everySeconds: 10, minutes: 120 },
@@ -38,7 +45,7 @@ const DEFAULT: Sizes = {
 
 const QUICK: Sizes = {
   store: { ...DEFAULT.store, rows: 20_000, rounds: 3, blockMs: 150, loneBlocks: 7, loneOperations: 200 },
-  http: { ...DEFAULT.http, rounds: 3, blockMs: 300, warmUpMs: 300 },
+  http: { ...DEFAULT.http, rounds: 3, blockMs: 350, warmUpMs: 1200 },
   growth: { rows: [10_000, 200_000], rounds: 3, blockMs: 300, loneOperations: 300 },
   cleanup: { expired: 100_000, live: 20_000, inFlight: 64, beforeMs: 1500, rounds: 1 },
   touch: { sessions: 200, everySeconds: 10, minutes: 30 },

@@ -41,7 +41,7 @@ export function conditionsOf(run: Run): string[] {
       ? "No process is bound to a core: there is no taskset, or only one core."
       : `What is measured has core ${cores.measured} to itself; ${
           run.ownPostgres ? "PostgreSQL, Redis" : "Redis (PostgreSQL is not ours to bind)"
-        } and the load generator share core ${cores.others}.`,
+        } and the load generator share ${cores.others.includes(",") ? "cores" : "core"} ${cores.others}.`,
     "Numbers are medians of the rounds, with their range. In each round all take turns, so that ratios are of the same time.",
   ];
 }

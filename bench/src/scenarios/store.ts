@@ -30,7 +30,7 @@ export async function measureStore(bench: Bench): Promise<ScenarioResult> {
     for (const operation of OPERATIONS) {
       for (const workers of inFlight) {
         for (const peer of rotate(peers, round + 1)) {
-          const rate = await measureBlock(peer, operation, workers, round < 0 ? blockMs / 4 : blockMs);
+          const rate = await measureBlock(peer, operation, workers, blockMs);
           if (round >= 0) (values[pathOf(operation, workers, peer.peer.name)] ??= []).push(rate);
         }
       }
