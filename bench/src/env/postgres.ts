@@ -31,7 +31,9 @@ export async function openPostgres(undo: Undo): Promise<Postgres> {
   const given = process.env["BENCH_DATABASE_URL"];
   let url = given ?? "";
   if (url === "") {
-    const server = await startPostgres({ settings: SETTINGS });
+    const server = await startPostgres({ settings: SETTINGS }).catch((cause: unknown) => {
+      throw new Error("PostgreSQL can't be started here; set BENCH_DATABASE_URL to a server to use", { cause });
+    });
     undo.add(() => server.stop());
     url = server.url;
   }
