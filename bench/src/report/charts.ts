@@ -69,6 +69,7 @@ function storeChart({ title, values }: ScenarioResult): TopLevelSpec {
     title: `${title}; operations a second`,
     data: { values: points },
     facet: { column: { field: "operation", type: "nominal", title: null } },
+    spacing: 36,
     spec: {
       width: 330,
       height: 260,
@@ -105,6 +106,7 @@ function httpChart({ title, values }: ScenarioResult): TopLevelSpec {
     title: `${title}; requests a second`,
     data: { values: points },
     facet: { column: { field: "operation", type: "nominal", title: null } },
+    spacing: 36,
     spec: {
       width: 260,
       height: { step: 26 },
