@@ -1,0 +1,30 @@
+import http from "node:http";
+import { nodeHandler, PgStore, SessionManager, type SessionOptions } from "../ours.ts";
+import type { App } from "./app.ts";
+import { clientOf, listen, nameOf, ROUTES, sendText } from "./wire.ts";
+
+interface Data {
+  name: string;
+  n: number;
+}
+
+/** pgstore on node:http. */
+export function pgstore(options: SessionOptions = {}): App {
+  return ({ pool }) => {
+    const manager = new SessionManager<Data>(new PgStore(pool()), options);
+    const handler = nodeHandler(manager, (request, response) => {
+      const session = manager.sessionOf(request);
+      const { url = "" } = request;
+      if (url === ROUTES.get) {
+        sendText(response, session.get("name") ?? "");
+      } else if (url === ROUTES.inc) {
+        sendText(response, String(session.update("n", (n = 0) => n + 1)));
+      } else {
+        session.set("name", nameOf(clientOf(url)));
+        session.set("n", 0);
+        sendText(response, "OK");
+      }
+    });
+    return listen(http.createServer(handler));
+  };
+}

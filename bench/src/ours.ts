@@ -1,0 +1,3 @@
+/** pgstore as users get it: compiled. */
+export * from "../../dist/index.js";
+export * from "../../dist/node.js";

@@ -1,0 +1,139 @@
+import { Child } from "../env/child.ts";
+import { pin } from "../env/cores.ts";
+import { createDatabase, createPool, settle } from "../env/postgres.ts";
+import { openRedisClient } from "../env/redis.ts";
+import { type AppEntry, APPS } from "../http/apps.ts";
+import type { GeneratorAnswer, GeneratorQuestion } from "../http/generator.ts";
+import type { ServerQuestion } from "../http/server.ts";
+import type { Operation } from "../http/wire.ts";
+import { PgStore } from "../ours.ts";
+import { createSessionTable } from "../peers/connect-pg-simple.ts";
+import { connectRedisPeer } from "../peers/connect-redis.ts";
+import { fillSessSql, fillSql, keyOf } from "../rows.ts";
+import { median, ratios, spread } from "../stats.ts";
+import { numberText, type ResultTable, spreadText } from "../text.ts";
+import { rotate } from "./closed-loop.ts";
+import type { Bench, ScenarioResult } from "./scenario.ts";
+
+const OPERATIONS: readonly Operation[] = ["get", "inc"];
+
+/** A server that runs, in a process of its own. */
+interface Running {
+  app: AppEntry;
+  child: Child;
+  port: number;
+}
+
+/** Requests to servers on one core. */
+export async function measureHttp(bench: Bench): Promise<ScenarioResult> {
+  const { connections, rounds, blockMs, warmUpMs, rows } = bench.sizes.http;
+  const generator = new Child("http/generator.ts", bench.undo);
+  pin(generator.pid, bench.cores?.others);
+  const servers = await startServers(bench, generator);
+  const values: Record<string, number[]> = {};
+  for (let round = -1; round < rounds; round++) {
+    bench.log(round < 0 ? "warm-up" : `round ${round + 1} of ${rounds}`);
+    for (const operation of OPERATIONS) {
+      for (const server of rotate(servers, round + 1)) {
+        const block = await measureBlock(server, generator, operation, round < 0 ? warmUpMs : blockMs);
+        if (round < 0) continue;
+        for (const [what, value] of Object.entries(block)) {
+          (values[`${operation}/${server.app.id}/${what}`] ??= []).push(value);
+        }
+      }
+    }
+  }
+  return {
+    name: "http",
+    title: `HTTP level: one core for the server, ${connections} connections, ${numberText(rows)} sessions`,
+    tables: [rateTable(servers, values), cpuTable(servers, values)],
+    values,
+    measures: measuresOf(values),
+    notes: [
+      "GET reads a key of the session; INC reads the session, changes it and writes it. Every answer is checked: the",
+      "value, and that the counter of each client goes up by exactly one.",
+      "A server below 100 % of its core waits for PostgreSQL, Redis or the load generator, which share the other cores.",
+    ],
+  };
+}
+
+async function startServers(bench: Bench, generator: Child): Promise<Running[]> {
+  const { postgres, redis, undo, sizes, log } = bench;
+  const url = await createDatabase(postgres, undo);
+  const admin = createPool(url, undo);
+  await new PgStore(admin, { cleanupInterval: 0 }).migrate();
+  await createSessionTable(admin);
+  await admin.query(fillSql("sessions", 0, sizes.http.rows));
+  await admin.query(fillSessSql("session", sizes.http.rows));
+  await settle(admin);
+  if (redis !== undefined) await fillRedis(redis.url, sizes.http.rows);
+  const apps = APPS.filter(({ needsRedis }) => needsRedis !== true || redis !== undefined);
+  log(`starting ${apps.length} servers`);
+  const env = { DATABASE_URL: url, REDIS_URL: redis?.url };
+  const running: Running[] = [];
+  for (const app of apps) {
+    const child = new Child("http/server.ts", undo, { args: [app.id], env });
+    const port = await child.ask<number>("port" satisfies ServerQuestion);
+    const { connections: clients } = sizes.http;
+    const question: GeneratorQuestion = { kind: "begin", port, clients, sessions: app.id !== "bare" };
+    await generator.ask(question);
+    running.push({ app, child, port });
+  }
+  return running;
+}
+
+/** As many sessions as the tables have. */
+async function fillRedis(url: string, rows: number): Promise<void> {
+  const client = await openRedisClient(url);
+  const keys = Array.from({ length: rows }, (_, n) => keyOf(n));
+  await connectRedisPeer(client, "sess:", keys);
+  client.destroy();
+}
+
+async function measureBlock({ child, port }: Running, generator: Child, operation: Operation, milliseconds: number) {
+  const before = await child.ask<NodeJS.CpuUsage>("cpu" satisfies ServerQuestion);
+  const start = performance.now();
+  const question: GeneratorQuestion = { kind: "run", port, operation, milliseconds };
+  const { requestsPerSecond, cpu } = await generator.ask<GeneratorAnswer>(question);
+  const after = await child.ask<NodeJS.CpuUsage>("cpu" satisfies ServerQuestion);
+  const used = after.user + after.system - before.user - before.system;
+  return { rate: requestsPerSecond, serverCpu: used / 1000 / (performance.now() - start), generatorCpu: cpu };
+}
+
+function rateTable(servers: readonly Running[], values: Record<string, number[]>): ResultTable {
+  return {
+    title: "Requests a second",
+    columns: ["", "GET", "INC"],
+    rows: servers.map(({ app: { id, name } }) => [
+      name,
+      ...OPERATIONS.map((operation) => spreadText(spread(values[`${operation}/${id}/rate`] ?? []))),
+    ]),
+  };
+}
+
+function cpuTable(servers: readonly Running[], values: Record<string, number[]>): ResultTable {
+  const percent = (path: string): string => `${Math.round(median(values[path] ?? []) * 100)} %`;
+  return {
+    title: "Share of a core: the server, the load generator",
+    columns: ["", "GET server", "GET generator", "INC server", "INC generator"],
+    rows: servers.map(({ app: { id, name } }) => [
+      name,
+      ...OPERATIONS.flatMap((op) => [percent(`${op}/${id}/serverCpu`), percent(`${op}/${id}/generatorCpu`)]),
+    ]),
+  };
+}
+
+function measuresOf(values: Record<string, number[]>): Record<string, number[]> {
+  const ratio = (operation: Operation, above: string, below: string): number[] => {
+    const [ours, theirs] = [values[`${operation}/${above}/rate`], values[`${operation}/${below}/rate`]];
+    return ours === undefined || theirs === undefined ? [] : ratios(ours, theirs);
+  };
+  return {
+    "get/connect-pg-simple": ratio("get", "pgstore", "connect-pg-simple-untouched"),
+    "get/connect-redis": ratio("get", "pgstore", "redis"),
+    "get/bare": ratio("get", "pgstore", "bare"),
+    "inc/connect-pg-simple": ratio("inc", "pgstore", "connect-pg-simple-untouched"),
+    "inc/connect-redis": ratio("inc", "pgstore", "redis"),
+    "get/idle": ratio("get", "pgstore-idle", "pgstore"),
+  };
+}

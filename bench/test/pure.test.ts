@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parseOptions, SCENARIO_NAMES, UsageError } from "../src/options.ts";
+import { median, percentile, ratios, spread } from "../src/stats.ts";
+import { judge, type Target, verdictTable } from "../src/targets.ts";
+import { markdownTable, numberText, plainTable, spreadText } from "../src/text.ts";
+
+describe("parseOptions", () => {
+  it("measures everything by default and writes nothing", () => {
+    assert.deepEqual(parseOptions([]), { extent: "default", only: SCENARIO_NAMES, write: false, help: false });
+  });
+
+  it("takes scenarios in the order in which they run", () => {
+    assert.deepEqual(parseOptions(["--quick", "--only", "touch, store"]).only, ["store", "touch"]);
+    assert.equal(parseOptions(["--full"]).extent, "full");
+  });
+
+  it("refuses what it does not know", () => {
+    for (const args of [
+      ["--fast"],
+      ["extra"],
+      ["--only", "stor"],
+      ["--only="],
+      ["--quick", "--full"],
+      ["--write=1"],
+      ["--write", "--only", "http"],
+    ]) {
+      assert.throws(() => parseOptions(args), UsageError, args.join(" "));
+    }
+    assert.throws(() => parseOptions(["--only", "stor"]), /no scenario "stor"; there are store, http/);
+  });
+});
+
+describe("median", () => {
+  it("is the middle, or halfway between the two in the middle", () => {
+    assert.equal(median([3, 1, 2]), 2);
+    assert.equal(median([10, 4, 1, 2]), 3);
+    assert.equal(median([7]), 7);
+    assert.throws(() => median([]), RangeError);
+  });
+});
+
+describe("percentile", () => {
+  it("is a value that occurs, by nearest rank", () => {
+    const values = Array.from({ length: 200 }, (_, n) => 200 - n);
+    assert.equal(percentile(values, 0.99), 198);
+    assert.equal(percentile(values, 1), 200);
+    assert.equal(percentile([5], 0.5), 5);
+    assert.throws(() => percentile([], 0.5), RangeError);
+  });
+});
+
+describe("spread", () => {
+  it("has the median and the range, and leaves the values as they are", () => {
+    const values = [9, 1, 5];
+    assert.deepEqual(spread(values), { median: 5, min: 1, max: 9 });
+    assert.deepEqual(values, [9, 1, 5]);
+  });
+});
+
+describe("ratios", () => {
+  it("are taken round by round", () => {
+    assert.deepEqual(ratios([10, 30], [5, 10]), [2, 3]);
+    assert.throws(() => ratios([1], [1, 2]), RangeError);
+  });
+});
+
+describe("judge", () => {
+  const target = (limit: Target["limit"]): Target => ({ id: "x", what: "x", limit, value: 2 });
+  const met = (limit: Target["limit"], values?: number[]): boolean | undefined =>
+    judge([target(limit)], values === undefined ? {} : { x: values })[0]?.met;
+
+  it("goes by the median, and the limit itself will do", () => {
+    assert.equal(met("at least", [1, 2, 9]), true);
+    assert.equal(met("at least", [1.99, 1.99, 9]), false);
+    assert.equal(met("at most", [1, 2, 9]), true);
+    assert.equal(met("at most", [1, 2.01, 2.01]), false);
+  });
+
+  it("says nothing of what was not measured", () => {
+    assert.equal(met("at least"), undefined);
+    assert.equal(met("at least", []), undefined);
+    const [row] = verdictTable(judge([target("at most")], {})).rows;
+    assert.deepEqual(row, ["x", "at most 2", "–", "not measured"]);
+  });
+
+  it("shows the unit", () => {
+    const [row] = verdictTable(judge([{ ...target("at most"), unit: "ms" }], { x: [1, 3, 5] })).rows;
+    assert.deepEqual(row, ["x", "at most 2 ms", "3 [1–5] ms", "missed"]);
+  });
+});
+
+describe("tables", () => {
+  const table = {
+    title: "T",
+    columns: ["peer", "n"],
+    rows: [
+      ["a|b", "1"],
+      ["c", "1,000"],
+    ],
+  };
+
+  it("are aligned in a terminal", () => {
+    assert.equal(plainTable(table), "T\npeer      n\n----  -----\na|b       1\nc     1,000");
+  });
+
+  it("are Markdown, whatever is in a cell", () => {
+    assert.equal(markdownTable(table), "| peer | n |\n| --- | --: |\n| a\\|b | 1 |\n| c | 1,000 |");
+  });
+
+  it("show three digits or so", () => {
+    assert.deepEqual([12345.6, 123.4, 12.34, 1.234, 0.1234].map(numberText), [
+      "12,346",
+      "123",
+      "12.3",
+      "1.23",
+      "0.123",
+    ]);
+    assert.equal(spreadText({ median: 2, min: 1, max: 3.5 }), "2 [1–3.5]");
+    assert.equal(spreadText({ median: 2, min: 2, max: 2 }), "2");
+  });
+});
