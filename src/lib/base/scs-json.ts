@@ -56,7 +56,8 @@ export const scsJson = {
 
 interface Members {
   data: Record<string, Value>;
-  deadline: bigint;
+  /** Nanoseconds since 1970, or a Date where that is as exact. */
+  deadline: bigint | Date;
   types: unknown;
 }
 
@@ -75,7 +76,7 @@ function readQuickly(text: string): Members | undefined {
   try {
     const members = {
       data: JSON.parse(text.slice('{"data":'.length, cut)) as Record<string, Value>,
-      deadline: BigInt(deadline),
+      deadline: wholeMilliseconds(deadline) ?? BigInt(deadline),
       types: types === undefined ? undefined : (JSON.parse(types) as unknown),
     };
     return magnitudeOf(members.data) <= Number.MAX_SAFE_INTEGER ? members : undefined;
@@ -124,7 +125,14 @@ function sorted<T>(entries: Map<string, T>): [string, T][] {
   return [...entries].toSorted(([a], [b]) => compareStrings(a, b));
 }
 
-function dateOf(deadline: bigint): Date {
+/** Reads nanoseconds that are whole milliseconds, as all are that we write: a Date then says it all. */
+function wholeMilliseconds(nanoseconds: string): Date | undefined {
+  if (!nanoseconds.endsWith("000000")) return undefined;
+  return new Date(Number(nanoseconds.slice(0, -6)));
+}
+
+function dateOf(deadline: bigint | Date): Date {
+  if (deadline instanceof Date) return deadline;
   const date = new Date(millisecondsOf(deadline));
   nanoseconds.set(date, deadline);
   return date;

@@ -4,7 +4,8 @@ import type { CommitResult } from "../manager/commit-result.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { holdResponse, type ResponseHead } from "./node-response.ts";
+import { discardEntityHeaders } from "./node-head.ts";
+import { type HeldResponse, holdResponse, type ResponseHead } from "./node-response.ts";
 
 /** A handler as `node:http` has it; it may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -26,12 +27,16 @@ export function nodeHandler<Data = SessionData>(
       if (response.headersSent && !response.writableEnded) response.destroy();
       void answerError(manager, error, request, response);
     };
-    const handle = (): void => {
+    const handle = (_session: Session<Data>, held?: HeldResponse): void => {
+      const failed = (error: unknown): void => {
+        held?.forgetHead();
+        fail(error);
+      };
       try {
         const outcome = listener(request, response);
-        if (outcome instanceof Promise) outcome.catch(fail);
+        if (isThenable(outcome)) outcome.then(undefined, failed);
       } catch (error) {
-        fail(error);
+        failed(error);
       }
     };
     withSession(manager, request, response, handle, fail);
@@ -46,7 +51,7 @@ export function withSession<Data>(
   manager: SessionManager<Data>,
   request: IncomingMessage,
   response: ServerResponse,
-  handle: (session: Session<Data>) => void,
+  handle: (session: Session<Data>, held?: HeldResponse) => void,
   fail: (error: unknown) => void,
 ): void {
   // Wrapped twice with one manager: the outer one does the work.
@@ -57,7 +62,7 @@ export function withSession<Data>(
   const start = (session: Session<Data>): void => {
     manager.bind(request, session);
     const context = { tls: isEncrypted(request), seal: true };
-    holdResponse(response, {
+    const held = holdResponse(response, {
       commit: () => {
         const settled = manager.commitSettled(session, context);
         return settled === undefined
@@ -66,10 +71,11 @@ export function withSession<Data>(
       },
       fail: (error) => answerError(manager, error, request, response),
     });
-    handle(session);
+    handle(session, held);
   };
   const session = manager.loadFromCookie(request.headers.cookie);
-  if (session instanceof Promise) session.then(start, fail);
+  // What the next middleware throws is reported like what it throws at once.
+  if (session instanceof Promise) session.then(start).catch(fail);
   else start(session);
 }
 
@@ -107,6 +113,7 @@ async function answerError<Data>(
 ): Promise<void> {
   const { onError = logError } = manager.options;
   if (!response.headersSent) {
+    discardEntityHeaders(response);
     response.statusCode = 500;
     response.statusMessage = "";
   }
@@ -118,6 +125,10 @@ async function answerError<Data>(
   if (response.headersSent || response.destroyed) return;
   response.setHeader("Content-Type", "text/plain; charset=utf-8");
   response.end("Internal Server Error\n");
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
 function logError(error: unknown): void {

@@ -1,4 +1,5 @@
-import { type ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
+import { ServerResponse } from "node:http";
+import { checkHead, discardEntityHeaders, foldHeaders, type HeadArguments } from "./node-head.ts";
 
 /** What is added to a response before its head leaves. */
 export interface ResponseHead {
@@ -14,8 +15,6 @@ export interface ResponseGate {
   fail(error: unknown): Promise<void>;
 }
 
-type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
-
 /**
  * Holds a response back until its session is committed.
  *
@@ -27,83 +26,54 @@ type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
  * Wrappers stay in place for good: other middleware may have wrapped ours since, so taking them off would take off
  * theirs.
  */
-export function holdResponse(response: ServerResponse, gate: ResponseGate): void {
-  const original = {
-    writeHead: response.writeHead as (...args: unknown[]) => ServerResponse,
-    write: response.write as (...args: unknown[]) => boolean,
-    end: response.end as (...args: unknown[]) => ServerResponse,
-    flushHeaders: response.flushHeaders,
+export function holdResponse(response: ServerResponse, gate: ResponseGate): HeldResponse {
+  const held = new HeldResponse(response, gate);
+  response.writeHead = (...args: unknown[]) => held.writeHead(args as HeadArguments);
+  response.flushHeaders = () => held.flushHeaders();
+  response.write = ((...args: unknown[]) => held.write(args)) as ServerResponse["write"];
+  response.end = ((...args: unknown[]) => held.end(args)) as ServerResponse["end"];
+  return held;
+}
+
+/** A response that is held back, as `holdResponse` says. */
+export class HeldResponse {
+  readonly #response: ServerResponse;
+  readonly #gate: ResponseGate;
+  readonly #original: {
+    writeHead: (...args: unknown[]) => ServerResponse;
+    write: (...args: unknown[]) => boolean;
+    end: (...args: unknown[]) => ServerResponse;
+    flushHeaders: () => void;
   };
   /** "open": nothing to send yet; "held": committing; "released": pass on; "failed": the gate answers; "discarded". */
-  let state: "open" | "held" | "released" | "failed" | "discarded" = "open";
-  let head: HeadArguments | undefined;
-  let kept: (() => void)[] = [];
-  let ended = false;
-  let drainOwed = false;
+  #state: "open" | "held" | "released" | "failed" | "discarded" = "open";
+  #head: HeadArguments | undefined;
+  #kept: (() => void)[] = [];
+  #ended = false;
+  #drainOwed = false;
+  /** While something is kept the response says of itself what is true for the application: its head has been sent. */
+  #pretending = false;
+  #canPretend = false;
 
-  const begin = (): void => {
-    let outcome: ResponseHead | Promise<ResponseHead>;
-    try {
-      outcome = gate.commit();
-    } catch (error) {
-      fail(error);
-      return;
-    }
-    if (outcome instanceof Promise) {
-      state = "held";
-      pretend(true);
-      outcome.then(release, fail);
-    } else {
-      passHead(outcome);
-    }
-  };
+  constructor(response: ServerResponse, gate: ResponseGate) {
+    this.#response = response;
+    this.#gate = gate;
+    const { writeHead, write, end, flushHeaders } = response;
+    this.#original = { writeHead, write, end, flushHeaders } as never;
+  }
 
-  const passHead = ({ apply }: ResponseHead): void => {
-    state = "released";
-    pretend(false);
-    if (apply !== false && !response.headersSent) {
-      if (head !== undefined) foldHeaders(response, head);
-      apply();
-    }
-    if (head !== undefined) original.writeHead.apply(response, head);
-  };
+  /** Forgets a head that was written but has not left, so that another answer can take its place. */
+  forgetHead(): void {
+    if (this.#state !== "open" || this.#head === undefined) return;
+    this.#head = undefined;
+    this.#pretend(false);
+  }
 
-  const release = (outcome: ResponseHead): void => {
-    try {
-      passHead(outcome);
-      for (const call of kept) call();
-    } catch (error) {
-      response.destroy(error as Error);
-    }
-    kept = [];
-    if (drainOwed && !ended && !response.destroyed && !response.writableNeedDrain) response.emit("drain");
-  };
-
-  const fail = (error: unknown): void => {
-    state = "failed";
-    pretend(false);
-    kept = [];
-    if (head !== undefined && !response.headersSent) foldHeaders(response, head);
-    discardEntityHeaders(response);
-    const discard = (): void => {
-      state = "discarded";
-    };
-    gate.fail(error).then(discard, discard);
-  };
-
-  /** While something is kept, the response says of itself what is true for the application: its head has been sent. */
-  const pretend = (on: boolean): void => {
-    for (const [name, value] of [["headersSent", () => true] as const, ["writableEnded", () => ended] as const]) {
-      if (on) Object.defineProperty(response, name, { configurable: true, enumerable: true, get: value });
-      else delete (response as unknown as Record<string, unknown>)[name];
-    }
-  };
-
-  response.writeHead = function writeHead(...args: unknown[]) {
-    const next = args as HeadArguments;
-    if (state === "discarded") return response;
-    if (state === "released" || state === "failed") return original.writeHead.apply(response, next);
-    if (head !== undefined || state === "held") {
+  writeHead(next: HeadArguments): ServerResponse {
+    const response = this.#response;
+    if (this.#state === "discarded") return response;
+    if (this.#state === "released" || this.#state === "failed") return this.#original.writeHead.apply(response, next);
+    if (this.#head !== undefined || this.#state === "held") {
       // Older middleware asks by calling; Node itself throws when the head is really another one.
       if (next.length === 1 && next[0] === response.statusCode) return response;
       throw Object.assign(new Error("Cannot write headers after they are sent to the client"), {
@@ -111,84 +81,133 @@ export function holdResponse(response: ServerResponse, gate: ResponseGate): void
       });
     }
     checkHead(next);
-    head = next;
-    response.statusCode = head[0];
-    pretend(true);
+    this.#head = next;
+    response.statusCode = next[0];
+    this.#pretend(true);
     return response;
-  };
+  }
 
-  response.flushHeaders = function flushHeaders() {
-    if (state === "open") begin();
-    if (state === "held") kept.push(() => original.flushHeaders.call(response));
-    else if (state !== "discarded") original.flushHeaders.call(response);
-  };
+  flushHeaders(): void {
+    const { flushHeaders } = this.#original;
+    if (this.#state === "open") this.#begin();
+    if (this.#state === "held") this.#kept.push(() => flushHeaders.call(this.#response));
+    else if (this.#state !== "discarded") flushHeaders.call(this.#response);
+  }
 
-  response.write = function write(...args: unknown[]) {
-    if (state === "open") begin();
-    if (state === "discarded") {
+  write(args: unknown[]): boolean {
+    if (this.#state === "open") this.#begin();
+    if (this.#state === "discarded") {
       callBack(args);
       return true;
     }
-    if (state !== "held") return original.write.apply(response, args);
-    drainOwed = true;
-    kept.push(() => original.write.apply(response, args));
+    if (this.#state !== "held") return this.#original.write.apply(this.#response, args);
+    this.#drainOwed = true;
+    this.#kept.push(() => this.#original.write.apply(this.#response, args));
     return false;
-  } as ServerResponse["write"];
+  }
 
-  response.end = function end(...args: unknown[]) {
-    if (state === "open") begin();
-    if (state === "discarded") callBack(args);
-    else if (state !== "held") original.end.apply(response, args);
+  end(args: unknown[]): ServerResponse {
+    if (this.#state === "open") this.#begin();
+    if (this.#state === "discarded") callBack(args);
+    else if (this.#state !== "held") this.#original.end.apply(this.#response, args);
     else {
-      ended = true;
-      kept.push(() => original.end.apply(response, args));
+      this.#ended = true;
+      this.#kept.push(() => this.#original.end.apply(this.#response, args));
     }
-    return response;
-  } as ServerResponse["end"];
+    return this.#response;
+  }
+
+  #begin(): void {
+    let outcome: ResponseHead | Promise<ResponseHead>;
+    try {
+      outcome = this.#gate.commit();
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (outcome instanceof Promise) {
+      this.#state = "held";
+      this.#pretend(true);
+      outcome.then(
+        (head) => this.#release(head),
+        (error: unknown) => this.#fail(error),
+      );
+    } else {
+      this.#passHead(outcome);
+    }
+  }
+
+  #passHead({ apply }: ResponseHead): void {
+    const response = this.#response;
+    this.#state = "released";
+    this.#pretend(false);
+    if (apply !== false && !response.headersSent) {
+      if (this.#head !== undefined) foldHeaders(response, this.#head);
+      apply();
+    }
+    if (this.#head !== undefined) this.#original.writeHead.apply(response, this.#head);
+  }
+
+  #release(outcome: ResponseHead): void {
+    const response = this.#response;
+    try {
+      this.#passHead(outcome);
+      for (const call of this.#kept) call();
+    } catch (error) {
+      // What Node would have thrown at the application, had the call not been kept.
+      if (response.headersSent) response.destroy();
+      this.#fail(error);
+      return;
+    }
+    this.#kept = [];
+    if (this.#drainOwed && !this.#ended && !response.destroyed && !response.writableNeedDrain) response.emit("drain");
+  }
+
+  #fail(error: unknown): void {
+    const response = this.#response;
+    this.#state = "failed";
+    this.#pretend(false);
+    this.#kept = [];
+    if (this.#head !== undefined && !response.headersSent) foldHeaders(response, this.#head);
+    discardEntityHeaders(response);
+    const discard = (): void => {
+      this.#state = "discarded";
+    };
+    this.#gate.fail(error).then(discard, discard);
+  }
+
+  #pretend(on: boolean): void {
+    this.#pretending = on;
+    if (!on || this.#canPretend) return;
+    this.#canPretend = true;
+    // Defined once and never deleted: that would make every access to the response slow.
+    const response = this.#response;
+    const { headersSent, writableEnded } = READERS;
+    Object.defineProperty(response, "headersSent", {
+      configurable: true,
+      enumerable: true,
+      get: () => this.#pretending || headersSent.call(response),
+    });
+    Object.defineProperty(response, "writableEnded", {
+      configurable: true,
+      enumerable: true,
+      get: () => (this.#pretending ? this.#ended : writableEnded.call(response)),
+    });
+  }
 }
 
-/** The headers among the arguments of writeHead, flat: name, value, name, value. */
-function headersOf(head: HeadArguments): unknown[] {
-  const headers = typeof head[1] === "string" ? head[2] : (head[2] ?? head[1]);
-  if (typeof headers !== "object" || headers === null) return [];
-  return Array.isArray(headers) ? headers.flat() : Object.entries(headers).flat(1);
-}
+/** How Node itself says what has been sent. */
+const READERS = {
+  headersSent: readerOf("headersSent"),
+  writableEnded: readerOf("writableEnded"),
+};
 
-/** Throws what Node would throw on sending this head. */
-function checkHead(head: HeadArguments): void {
-  const [status] = head;
-  if (!Number.isInteger(status) || status < 100 || status > 999) {
-    throw Object.assign(new RangeError(`Invalid status code: ${status}`), { code: "ERR_HTTP_INVALID_STATUS_CODE" });
+function readerOf(name: "headersSent" | "writableEnded"): (this: ServerResponse) => boolean {
+  for (let proto: unknown = ServerResponse.prototype; proto !== null; proto = Object.getPrototypeOf(proto)) {
+    const reader = Object.getOwnPropertyDescriptor(proto, name)?.get;
+    if (reader !== undefined) return reader as (this: ServerResponse) => boolean;
   }
-  const headers = headersOf(head);
-  for (let index = 0; index < headers.length; index += 2) {
-    const [name, value] = [String(headers[index]), headers[index + 1]];
-    validateHeaderName(name);
-    for (const one of [value].flat()) validateHeaderValue(name, one as string);
-  }
-}
-
-/** Moves the headers of a writeHead call into the response, as Node would, so that ours can join them. Changes `head`. */
-function foldHeaders(response: ServerResponse, head: HeadArguments): void {
-  const headers = headersOf(head);
-  head.splice(1, 2, ...(typeof head[1] === "string" ? [head[1]] : []));
-  const names = new Set(headers.filter((_, index) => index % 2 === 0).map(String));
-  for (const name of names) response.removeHeader(name);
-  for (let index = 0; index < headers.length; index += 2) {
-    const [name, value] = [String(headers[index]), headers[index + 1] as string];
-    const present = response.getHeader(name);
-    response.setHeader(name, present === undefined ? value : [present, value].flat().map(String));
-  }
-}
-
-/** Headers that speak of a body that is not sent, or let another answer be cached or followed, go; policies stay. */
-function discardEntityHeaders(response: ServerResponse): void {
-  if (response.headersSent) return;
-  for (const name of response.getHeaderNames()) {
-    const entity =
-      /^(?:content-(?!security-policy)|etag$|last-modified$|cache-control$|expires$|location$|set-cookie$|accept-ranges$|transfer-encoding$|trailer$)/;
-    if (entity.test(name)) response.removeHeader(name);
-  }
+  throw new TypeError(`ServerResponse has no ${name}`);
 }
 
 function callBack(args: unknown[]): void {

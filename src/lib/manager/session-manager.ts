@@ -31,7 +31,8 @@ export class SessionManager<Data = SessionData> {
   readonly #store: Store & StoreExtras;
   readonly #committer: Committer;
   readonly #host: SessionHost;
-  readonly #sessions = new WeakMap<object, Session<Data>>();
+  /** Where a request keeps its session. Not a WeakMap, which costs more than all else that a request does with us. */
+  readonly #key = Symbol("pgstore session");
 
   /** @throws TypeError when an option is wrong; it names the option */
   constructor(store: Store & StoreExtras, options?: SessionOptions) {
@@ -103,12 +104,12 @@ export class SessionManager<Data = SessionData> {
 
   /** Remembers the session of a request, for `sessionOf`. Adapters call it. */
   bind(request: object, session: Session<Data>): void {
-    this.#sessions.set(request, session);
+    (request as Record<symbol, unknown>)[this.#key] = session;
   }
 
   /** Says whether this manager's middleware has run for a request. */
   has(request: object): boolean {
-    return this.#sessions.has(request);
+    return this.#key in request;
   }
 
   /**
@@ -117,7 +118,7 @@ export class SessionManager<Data = SessionData> {
    * @throws SessionMissingError when no middleware of this manager ran
    */
   sessionOf(request: object): Session<Data> {
-    const session = this.#sessions.get(request);
+    const session = (request as Record<symbol, unknown>)[this.#key] as Session<Data> | undefined;
     if (session === undefined) throw new SessionMissingError();
     return session;
   }

@@ -1,4 +1,4 @@
-import type { BatchLimits } from "./batcher.ts";
+import type { BatchLimits } from "./batch.ts";
 
 /** How many operations of a kind (find, create, replace, save, touch, delete) go together. */
 export interface BatchOptions {

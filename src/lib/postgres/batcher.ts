@@ -1,33 +1,6 @@
 import { monotonicNow } from "../base/clock.ts";
+import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
 import { StoreOverloadedError, StoreUnavailableError } from "../base/errors.ts";
-
-/** How much goes together. */
-export interface BatchLimits {
-  /** Operations in one statement. */
-  rows: number;
-  /** Statements of one kind under way at the same time. */
-  statements: number;
-  /** Operations of one kind that wait for their statement. */
-  waiting: number;
-}
-
-/** How one operation of a batch failed. */
-export class Failed {
-  readonly error: unknown;
-
-  constructor(error: unknown) {
-    this.error = error;
-  }
-}
-
-/**
- * Carries out operations together.
- *
- * @param inputs - their keys are distinct
- * @param left - milliseconds after which nobody waits for it any more; it must resolve some time
- * @returns what each came to, in the same order
- */
-export type RunBatch<In, Out> = (inputs: In[], left: number) => Promise<(Out | Failed)[]>;
 
 /** One operation on its way. */
 interface Entry<In, Out> {
@@ -54,7 +27,8 @@ const MOST_BYTES = 1 << 20;
 /**
  * Gathers operations of one kind while a statement of that kind is under way, and sends what has gathered together.
  *
- * When nothing is under way an operation leaves at once, in the same tick. Of two operations with the same key the later
+ * When nothing is under way an operation leaves at once: in the call itself, or, if the last batch was shared, when the
+ * event loop has taken in what has arrived with it. Of two operations with the same key the later
  * one leaves when the earlier is done, so a batch never holds a key twice, and their order is kept.
  */
 export class Batcher<In, Out> {
@@ -69,6 +43,8 @@ export class Batcher<In, Out> {
   readonly #lines = new Map<string, Entry<In, Out>[]>();
   #waiting = 0;
   #statements = 0;
+  /** The last batch held more than one: there is company. */
+  #shared = false;
   /** A dispatch is about to come. */
   #soon = false;
   #deadline: ReturnType<typeof setTimeout> | undefined;
@@ -107,7 +83,9 @@ export class Batcher<In, Out> {
       }
       if (key !== undefined) this.#lines.set(key, []);
       this.#makeReady(entry);
-      if (!this.#soon) this.#dispatch();
+      if (this.#soon) return;
+      if (this.#shared && this.#statements === 0) this.#dispatchWith(setImmediate);
+      else this.#dispatch();
     });
   }
 
@@ -185,6 +163,7 @@ export class Batcher<In, Out> {
 
   async #send(batch: Entry<In, Out>[]): Promise<void> {
     this.#statements++;
+    this.#shared = batch.length > 1;
     const inputs = batch.map(({ input }) => input);
     // The youngest decides: the older ones fail by themselves when their time is over.
     const left = (batch.at(-1)?.since ?? 0) + this.#timeout - monotonicNow();
@@ -198,16 +177,19 @@ export class Batcher<In, Out> {
       }
       this.#next(entry.key);
     }
-    if (batch.length > 1) this.#dispatchSoon();
+    if (this.#shared) this.#dispatchWith(process.nextTick);
     else this.#dispatch();
     this.#settled();
   }
 
-  /** When all who waited for a batch have heard of it: they may submit their next operations, which then leave together. */
-  #dispatchSoon(): void {
+  /**
+   * Gives what comes in this turn of the event loop the chance to leave together: by nextTick what those submit who hear of
+   * their answers now, by setImmediate the requests that have arrived as well. Neither is a timer.
+   */
+  #dispatchWith(defer: (callback: () => void) => unknown): void {
     if (this.#soon) return;
     this.#soon = true;
-    process.nextTick(() => {
+    defer(() => {
       this.#soon = false;
       this.#dispatch();
     });

@@ -1,5 +1,5 @@
 import { type Duration, parseDuration } from "../base/duration.ts";
-import type { BatchLimits } from "./batcher.ts";
+import type { BatchLimits } from "./batch.ts";
 import { type BatchOptions, batchLimits } from "./batch-options.ts";
 import { type TableName, tableName } from "./schema.ts";
 
