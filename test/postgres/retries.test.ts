@@ -219,7 +219,7 @@ describe("prepared statements", () => {
     await everything(one);
     await everything(one);
     const names = await prepared(client);
-    expect(names).toHaveLength(7);
+    expect(names).toHaveLength(7); // find, create, replace, touch, renew, save, delete
     for (const name of names) expect(name).toMatch(/^pgstore_[\w-]{16}$/);
     await client.end();
   });

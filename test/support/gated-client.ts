@@ -5,7 +5,7 @@ import { Gate } from "./barrier.ts";
 export interface Sent {
   text: string;
   values: unknown[];
-  /** The tokens in its first parameter, an array. */
+  /** The tokens in its first parameter, an array or one alone. */
   tokens: string[];
 }
 
@@ -45,7 +45,7 @@ export function gatedClient(client: PgClient): GatedClient {
     },
     async query(text, values = []) {
       const [first] = values;
-      const tokens = typeof first === "string" && first.startsWith('{"') ? first.slice(2, -2).split('","') : [];
+      const tokens = String(first).startsWith('{"') ? String(first).slice(2, -2).split('","') : [String(first)];
       sent.push({ text, values, tokens });
       underWay++;
       most = Math.max(most, underWay);

@@ -17,7 +17,8 @@ export function withNoStore(cacheControl: string | undefined): string {
 
 /** Adds `Cookie` to a Vary header unless it, or `*`, is there. */
 export function withVaryCookie(vary: string | undefined): string {
-  const fields = (vary ?? "")
+  if (vary === undefined) return "Cookie";
+  const fields = vary
     .split(",")
     .map((field) => field.trim())
     .filter((field) => field !== "");

