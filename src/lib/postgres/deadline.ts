@@ -20,7 +20,7 @@ export function withTimeout<T>(answer: Promise<T>, timeout: number): Promise<T> 
       },
       (error: unknown) => {
         clearTimeout(timer);
-        reject(error as Error);
+        reject(error);
       },
     );
   });
