@@ -69,14 +69,21 @@ export function withSession<Data>(
           ? manager.commit(session, context).then((result) => headOf(response, manager, result))
           : headOf(response, manager, settled);
       },
-      fail: (error) => answerError(manager, error, request, response),
+      fail: (error) => {
+        setVary(response);
+        return answerError(manager, error, request, response);
+      },
     });
     handle(session, held);
   };
   const session = manager.loadFromCookie(request.headers.cookie);
   // What the next middleware throws is reported like what it throws at once.
-  if (session instanceof Promise) session.then(start).catch(fail);
-  else start(session);
+  if (session instanceof Promise) {
+    session.then(start).catch((error: unknown) => {
+      setVary(response);
+      fail(error);
+    });
+  } else start(session);
 }
 
 function headOf<Data>(response: ServerResponse, manager: SessionManager<Data>, result: CommitResult): ResponseHead {
@@ -84,7 +91,7 @@ function headOf<Data>(response: ServerResponse, manager: SessionManager<Data>, r
   if (setCookie === undefined && !varies) return { apply: false };
   return {
     apply: () => {
-      response.setHeader("Vary", withVaryCookie(textOf(response, "Vary")));
+      setVary(response);
       if (setCookie === undefined) return;
       response.setHeader("Cache-Control", withNoStore(textOf(response, "Cache-Control")));
       // One of our name at most; those of others stay.
@@ -93,6 +100,11 @@ function headOf<Data>(response: ServerResponse, manager: SessionManager<Data>, r
       response.setHeader("Set-Cookie", [...others.filter((cookie) => !cookie.startsWith(ours)), setCookie]);
     },
   };
+}
+
+/** What the response is depends on the session, that it could not be read or stored included. */
+function setVary(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader("Vary", withVaryCookie(textOf(response, "Vary")));
 }
 
 function textOf(response: ServerResponse, name: string): string | undefined {

@@ -75,7 +75,10 @@ function get<T>(kind: Kind<T>, request: object, key: string): T {
 
 function pop<T>(kind: Kind<T>, request: object, key: string): T {
   const session = sessionOf(request);
-  return session.has(key) ? assert(kind, key, session.pop(key)) : kind.zero();
+  const present = session.has(key);
+  // Of an absent key as well: SCS says ErrAlreadyWritten then too.
+  const value = session.pop(key);
+  return present ? assert(kind, key, value) : kind.zero();
 }
 
 function assert<T>(kind: Kind<T>, key: string, value: unknown): T {

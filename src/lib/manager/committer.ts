@@ -179,6 +179,7 @@ export class Committer {
     const loaded = record.deadline;
     const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
     const data = this.#options.codec.encode({ values, deadline });
+    record.observe();
     return { data, values, deadline, expiry: new Date(plan.expiry) };
   }
 
@@ -204,7 +205,7 @@ function stateOf(record: SessionRecord): PlanState {
   return {
     phase,
     changed,
-    empty: record.values.size === 0,
+    empty: record.isEmpty,
     ending: ending?.kind,
     keepDeadline: ending?.kind === "renew" && ending.keepDeadline,
     deadline: deadline?.getTime(),

@@ -88,7 +88,6 @@ export function resolveOptions(options: SessionOptions = {}): ResolvedOptions {
   const lifetime = parseDuration("lifetime", options.lifetime ?? DEFAULTS.lifetime);
   if (lifetime === 0) throw new TypeError("lifetime: must be more than 0");
   const idleTimeout = parseDuration("idleTimeout", options.idleTimeout ?? 0);
-  if (idleTimeout > lifetime) throw new TypeError("idleTimeout: must not be longer than lifetime");
   const touchAfter = parseDuration("touchAfter", options.touchAfter ?? idleTimeout / 20);
   if (touchAfter > 0 && touchAfter >= idleTimeout) throw new TypeError("touchAfter: must be shorter than idleTimeout");
   const codec: unknown = options.codec ?? DEFAULTS.codec;

@@ -126,6 +126,19 @@ export class SessionRecord {
     }
   }
 
+  /**
+   * Remembers the objects that were set as they are now, when they are about to be written: they stay the caller's, and
+   * changed while the write is under way or later, they go into the next one.
+   */
+  observe(): void {
+    for (const operation of this.operations) if ("key" in operation) this.read(operation.key);
+  }
+
+  /** There is nothing to keep: how long a cookie is to live is no reason for a row. */
+  get isEmpty(): boolean {
+    return this.values.size === (this.values.has(REMEMBER_ME) ? 1 : 0);
+  }
+
   /** Says whether anything would be lost if nothing were written. */
   get changed(): boolean {
     return this.operations.length > 0;
@@ -160,10 +173,7 @@ export class SessionRecord {
     this.row = row;
     this.key = key;
     this.ending = undefined;
-    for (const operation of this.operations.splice(0, count)) {
-      // Objects that were set stay the caller's: changed after this commit, they go into the next one.
-      if ("key" in operation) this.read(operation.key);
-    }
+    this.operations.splice(0, count);
     this.deadlineMoved = this.operations.some(({ kind }) => kind === "deadline");
     if (!this.deadlineMoved) this.deadline = row.deadline;
   }
@@ -177,6 +187,12 @@ export class SessionRecord {
     this.ending = undefined;
     this.delivery = delivery;
     this.#handedOut.clear();
+  }
+
+  /** A step may change what it is given; made again, it must begin from what was there. */
+  #copyOf(key: string): Value | undefined {
+    const value = this.values.get(key);
+    return value === undefined ? undefined : cloneValue(value);
   }
 
   #replay(): void {
@@ -199,7 +215,7 @@ export class SessionRecord {
         }
         break;
       case "update":
-        this.values.set(operation.key, operation.step(this.values.get(operation.key)));
+        this.values.set(operation.key, operation.step(this.#copyOf(operation.key)));
         this.#handedOut.delete(operation.key);
         break;
       case "deadline":

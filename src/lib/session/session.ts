@@ -136,7 +136,8 @@ export class Session<Data = SessionData> {
 
   /** Ends the session: its row is removed at once, and the response clears the cookie. */
   async destroy(): Promise<void> {
-    const record = this.#writable("destroy");
+    // One that failed may be tried again.
+    const record = this.#record.ending?.kind === "destroy" ? this.#record : this.#writable("destroy");
     record.ending = { kind: "destroy" };
     await this.#host.flush(record);
     record.sealed = true;
