@@ -21,6 +21,8 @@ interface Entry<In, Out> {
 const ENOUGH = 16;
 /** Milliseconds after which an operation no longer waits for the statements before it, one held up by a lock, say. */
 const PATIENCE = 100;
+/** Share of its time that an operation must have left to be sent: its caller would hear of a failure while it is carried out. */
+const WORTHWHILE = 0.02;
 /** Bytes in one statement, give or take an operation. */
 const MOST_BYTES = 1 << 20;
 
@@ -137,6 +139,7 @@ export class Batcher<In, Out> {
   }
 
   #dispatch(impatient = false): void {
+    this.#dropLate();
     const enough = Math.min(ENOUGH, this.#limits.rows);
     while (this.#ready.size > 0 && this.#statements < this.#limits.statements) {
       if (this.#statements > 0 && this.#ready.size < enough && !impatient) {
@@ -145,6 +148,18 @@ export class Batcher<In, Out> {
       }
       void this.#send(this.#take());
     }
+  }
+
+  #dropLate(): void {
+    const latest = monotonicNow() - this.#timeout * (1 - WORTHWHILE);
+    for (const entry of this.#ready) {
+      if (entry.since > latest) return;
+      this.#fail(entry, this.#tooLate());
+    }
+  }
+
+  #tooLate(): StoreUnavailableError {
+    return new StoreUnavailableError(`the database did not answer within ${this.#timeout} ms`);
   }
 
   #take(): Entry<In, Out>[] {
@@ -218,7 +233,7 @@ export class Batcher<In, Out> {
         this.#deadline = this.#arm(left, this.#expire);
         break;
       }
-      this.#fail(entry, new StoreUnavailableError(`the database did not answer within ${this.#timeout} ms`));
+      this.#fail(entry, this.#tooLate());
     }
     this.#dispatch();
   };
