@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { SessionDecodeError, SessionManager, type SessionOptions, StoreUnavailableError } from "../../src/index.ts";
+import { idOf } from "../../src/lib/base/token.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
 import { GatedStore } from "../support/gated-store.ts";
 import { serving } from "../support/serve.ts";
@@ -162,16 +163,17 @@ describe("a load that fails", () => {
     const errors: unknown[] = [];
     const store = new GatedStore();
     const manager = new SessionManager(store, { hashTokens: false, onError: (error) => errors.push(error) });
-    const id = "b".repeat(43);
-    await store.save(id, new TextEncoder().encode("{broken"), new Date(Date.now() + 60_000));
+    const token = "b".repeat(43);
+    await store.save(token, new TextEncoder().encode("{broken"), new Date(Date.now() + 60_000));
     await serving(
       nodeHandler(manager, (_request, response) => response.end()),
       async ({ get }) => {
-        expect((await get("/", `session=${id}`)).status).toBe(500);
+        expect((await get("/", `session=${token}`)).status).toBe(500);
         const [error] = errors;
         expect(error).toBeInstanceOf(SessionDecodeError);
-        expect((error as SessionDecodeError).id).toBe(id);
-        expect(new TextDecoder().decode((await store.find(id))?.data)).toBe("{broken");
+        expect((error as SessionDecodeError).id).toBe(idOf(token));
+        expect((error as SessionDecodeError).message).not.toContain(token);
+        expect(new TextDecoder().decode((await store.find(token))?.data)).toBe("{broken");
       },
     );
   });

@@ -7,15 +7,20 @@ function setup() {
   const manager = new SessionManager<Record<string, unknown>>(store);
   const other = new SessionManager<Record<string, unknown>>(store);
   const stored = async (token: string | undefined, key: string) => (await other.load(token)).get(key);
-  return { store, manager, other, stored };
+  /** A session with a row. */
+  const begun = async () => {
+    const session = await manager.load();
+    session.set("first", 1);
+    await manager.commit(session);
+    return session;
+  };
+  return { store, manager, other, stored, begun };
 }
 
 describe("an object that was set and is changed while the write is under way", () => {
   it("goes into the next commit", async () => {
-    const { store, manager, stored } = setup();
-    const session = await manager.load();
-    session.set("first", 1);
-    await manager.commit(session);
+    const { store, manager, stored, begun } = setup();
+    const session = await begun();
     const object = { n: 0 };
     session.set("object", object);
     const { arrived, release } = store.hold();
@@ -31,10 +36,8 @@ describe("an object that was set and is changed while the write is under way", (
 
 describe("an update that changes what it is given", () => {
   it("takes effect once, though it is made again after a conflict", async () => {
-    const { manager, other, stored } = setup();
-    const session = await manager.load();
-    session.set("first", 1);
-    await manager.commit(session);
+    const { manager, other, stored, begun } = setup();
+    const session = await begun();
     session.set("list", []);
     session.update("list", (list) => {
       (list as number[]).push(1);
@@ -51,16 +54,14 @@ describe("an update that changes what it is given", () => {
 
 describe("a destroy that failed", () => {
   it("can be tried again, and then really ends the session", async () => {
-    const { store, manager, stored } = setup();
-    const session = await manager.load();
-    session.set("key", 1);
-    await manager.commit(session);
+    const { store, stored, begun } = setup();
+    const session = await begun();
     const { token } = session;
     store.failure = new StoreUnavailableError("expected by the test");
     await expect(session.destroy()).rejects.toBe(store.failure);
     store.failure = undefined;
     await session.destroy();
-    expect(await stored(token, "key")).toBe(undefined);
+    expect(await stored(token, "first")).toBe(undefined);
     expect(() => session.set("key", 2)).toThrow(AlreadyCommittedError);
   });
 });
@@ -96,10 +97,8 @@ describe("a commit that is under way", () => {
   });
 
   it("does not take a deadline that was set meanwhile for the one that it writes", async () => {
-    const { store, manager, other } = setup();
-    const session = await manager.load();
-    session.set("a", 1);
-    await manager.commit(session);
+    const { store, manager, other, begun } = setup();
+    const session = await begun();
     session.set("a", 2);
     const { arrived, release } = store.hold();
     const first = manager.commit(session);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   type BatchOptions,
+  type PgClient,
   PgStore,
   StoreError,
   StoreOverloadedError,
@@ -198,6 +199,17 @@ describe("the same token twice", () => {
       expect(new TextDecoder().decode(one?.data)).toBe(n === 3 ? "\0\0\0\0" : "data");
     }
     expect(client.sent.length).toBeLessThanOrEqual(3);
+  });
+});
+
+describe("an answer that makes no sense", () => {
+  it("fails its operation and holds up no other", async () => {
+    let answer: unknown[] = [{ token: "t", data: 5, expiry: "5", now: "5" }];
+    const client = { query: async () => ({ rows: answer }) } as unknown as PgClient;
+    await using store = new PgStore(client, { cleanupInterval: 0, batch: { statements: 1 } });
+    await expect(store.find("t")).rejects.toThrow(TypeError);
+    answer = [];
+    expect(await store.find("t")).toBe(undefined);
   });
 });
 

@@ -114,13 +114,13 @@ describe("a connection that is killed", () => {
     const blocker = await database.pool().connect();
     await blocker.query("BEGIN");
     await blocker.query("SELECT 1 FROM sessions WHERE token = 'busy' FOR UPDATE");
-    const pending = store.save("busy", data, soon());
+    const failing = expect(store.save("busy", data, soon())).rejects.toThrow(StoreUnavailableError);
     const waiting =
       "SELECT 1 FROM pg_stat_activity WHERE application_name = 'busy victim' AND wait_event_type = 'Lock'";
     const watcher = database.pool();
     await expect.poll(async () => (await watcher.query(waiting)).rowCount).toBe(1);
     await watcher.query(kill, ["busy victim"]);
-    await expect(pending).rejects.toThrow(StoreUnavailableError);
+    await failing;
     await blocker.query("ROLLBACK");
     blocker.release();
     expect(await store.touch("busy", soon())).toBe(true);

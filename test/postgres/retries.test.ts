@@ -106,25 +106,27 @@ describe("a connection that is lost after the commit, before the answer", () => 
   });
 });
 
+/** A store whose first answer is lost, after the commit, and others are faster than its second attempt. */
+function racing(others: string): PgStore {
+  let calls = 0;
+  return new PgStore(
+    {
+      async query(text, values) {
+        const answer = await direct.query(text, values);
+        if (++calls > 1) return answer;
+        await direct.query(others);
+        throw new Error("Connection terminated unexpectedly");
+      },
+    },
+    { cleanupInterval: 0 },
+  );
+}
+
 describe("a replace whose first attempt was carried out, and overwritten by others before the second", () => {
   it("is not reported as a conflict, as its step would then be made twice", async () => {
     await store.save("t", bytes("one"), soon());
-    let calls = 0;
-    // The database for real, but for the order of events: between our two attempts somebody else is faster.
-    const racing = new PgStore(
-      {
-        async query(text, values) {
-          const answer = await direct.query(text, values);
-          if (++calls === 1) {
-            await direct.query("UPDATE sessions SET data = 'theirs' WHERE token = 't'");
-            throw new Error("Connection terminated unexpectedly");
-          }
-          return answer;
-        },
-      },
-      { cleanupInterval: 0 },
-    );
-    await expect(racing.replace("t", bytes("one"), bytes("two"), soon())).rejects.toThrow(
+    const replacing = racing("UPDATE sessions SET data = 'theirs' WHERE token = 't'");
+    await expect(replacing.replace("t", bytes("one"), bytes("two"), soon())).rejects.toThrow(
       "the connection was lost during a write, and its outcome is unknown",
     );
     expect(await textOf("t")).toBe("theirs");
@@ -133,21 +135,9 @@ describe("a replace whose first attempt was carried out, and overwritten by othe
 
 describe("a create whose first attempt was carried out, and whose row others have removed before the second", () => {
   it("does not bring it back", async () => {
-    let calls = 0;
-    const racing = new PgStore(
-      {
-        async query(text, values) {
-          const answer = await direct.query(text, values);
-          if (++calls === 1) {
-            await direct.query("DELETE FROM sessions");
-            throw new Error("Connection terminated unexpectedly");
-          }
-          return answer;
-        },
-      },
-      { cleanupInterval: 0 },
+    await expect(racing("DELETE FROM sessions").create("t", bytes("one"), soon())).rejects.toThrow(
+      StoreUnavailableError,
     );
-    await expect(racing.create("t", bytes("one"), soon())).rejects.toThrow(StoreUnavailableError);
     expect(await textOf("t")).toBe(undefined);
   });
 });

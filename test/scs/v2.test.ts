@@ -135,7 +135,11 @@ describe("SCS v2, session_test.go", () => {
 
 describe("SCS v2, data_test.go", () => {
   it("TestSessionDataFromContext: no session where no middleware ran", () => {
-    expect(() => setup().manager.sessionOf({})).toThrow(SessionMissingError);
+    const { manager } = setup();
+    for (const request of [{}, undefined, null, 5] as object[]) {
+      expect(() => manager.sessionOf(request)).toThrow(SessionMissingError);
+      expect(manager.has(request)).toBe(false);
+    }
   });
 
   it("TestSessionManager_Load: a new session without a token and for an unknown one, the stored one otherwise", async () => {

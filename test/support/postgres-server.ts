@@ -1,12 +1,12 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
+import { freePort } from "./free-port.ts";
 import { prepareBinaries, unprivilegedUser, type User } from "./postgres-binaries.ts";
 import { environment, startUndertaker, type Undertaker } from "./undertaker.ts";
 
@@ -220,13 +220,4 @@ function temporaryFolder(user: User): string {
   const names = tmpdir().split("/");
   const isOpen = names.every((_, n) => (statSync(names.slice(0, n + 1).join("/") || "/").mode & 0o001) !== 0);
   return isOpen ? tmpdir() : "/tmp";
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

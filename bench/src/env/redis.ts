@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "redis";
+import { freePort } from "../../../test/support/free-port.ts";
 import { startUndertaker } from "../../../test/support/undertaker.ts";
 import type { Undo } from "./undo.ts";
 
@@ -65,13 +65,4 @@ async function versionOf(url: string): Promise<string> {
       await sleep(50);
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -73,7 +73,7 @@ export class SchemaError extends PgStoreError {
 /** The stored bytes of a session are not what the codec writes. The row is left as it is. */
 export class SessionDecodeError extends PgStoreError {
   override readonly name = "SessionDecodeError";
-  /** The key of the row; with hashed tokens it is safe to log. */
+  /** The session's id: the token's SHA-256, even where the table holds the token itself. */
   readonly id: string;
 
   constructor(id: string, options?: ErrorOptions) {
@@ -94,6 +94,7 @@ export class SessionMissingError extends PgStoreError {
 /** Parallel writers changed the session before each of our attempts to commit; nothing of this commit was stored. */
 export class SessionConflictError extends PgStoreError {
   override readonly name = "SessionConflictError";
+  /** The session's id, as in SessionDecodeError. */
   readonly id: string;
 
   constructor(id: string, attempts: number) {

@@ -1,6 +1,11 @@
 /** The longest delay that a JavaScript timer takes; a longer one would fire at once. */
 const LONGEST_DELAY = 2 ** 31 - 1;
 
+/** Resolves after so many milliseconds. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
 /**
  * Calls `action` again and again, `interval` milliseconds after its last call ended, give or take a tenth (so that the
  * processes of a fleet spread). Calls never overlap, and the timer never keeps the process alive.

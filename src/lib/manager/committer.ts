@@ -1,5 +1,6 @@
 import { systemNow } from "../base/clock.ts";
 import { SessionConflictError, SessionDecodeError } from "../base/errors.ts";
+import { pause } from "../base/timer.ts";
 import { createToken, idOf } from "../base/token.ts";
 import type { Value } from "../base/value.ts";
 import type { ConditionalStore, Store, StoredSession, StoreExtras } from "../port/store.ts";
@@ -36,13 +37,18 @@ export class Committer {
     return this.#options.hashTokens ? idOf(token) : token;
   }
 
+  /** What errors and events call the session of a key: never its token. */
+  #idOf(key = ""): string {
+    return this.#options.hashTokens ? key : idOf(key);
+  }
+
   /** Reads the bytes that are stored under `key`. */
   decode(key: string, found: StoredSession): StoredRow {
     try {
       const { values, deadline } = this.#options.codec.decode(found.data);
       return { data: found.data, values: new Map(values), deadline, expiry: found.expiry };
     } catch (cause) {
-      throw new SessionDecodeError(key, { cause });
+      throw new SessionDecodeError(this.#idOf(key), { cause });
     }
   }
 
@@ -100,11 +106,11 @@ export class Committer {
         if (!this.#bury(record)) return undefined;
         continue;
       }
-      publish("conflict", { id: record.key ?? "", attempt });
+      publish("conflict", { id: this.#idOf(record.key), attempt });
       record.rebase(this.decode(record.key ?? "", found));
       if (attempt > 2) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE));
     }
-    throw new SessionConflictError(record.key ?? "", MOST_ATTEMPTS);
+    throw new SessionConflictError(this.#idOf(record.key), MOST_ATTEMPTS);
   }
 
   async #perform(plan: CommitPlan, record: SessionRecord, now: number): Promise<Outcome> {
@@ -164,7 +170,7 @@ export class Committer {
 
   /** The session was ended elsewhere: drops what was to be written. Returns true when the request begins a new one instead. */
   #bury(record: SessionRecord): boolean {
-    publish("gone", { id: record.key ?? "" });
+    publish("gone", { id: this.#idOf(record.key) });
     if (record.ending?.kind === "renew" && record.ending.revive) {
       record.restart(record.ending.token);
       return true;
@@ -212,8 +218,4 @@ function stateOf(record: SessionRecord): PlanState {
     deadlineMoved,
     expiry: row?.expiry.getTime(),
   };
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 
 /**
- * What happened to a session, for observers. `id` is the row's key (with hashed tokens the id), never the token.
+ * What happened to a session, for observers. `id` is the token's SHA-256, even where the table holds the token itself.
  * - `pgstore:gone`: a commit was dropped, because the session was destroyed, renewed, revoked or has expired meanwhile
  * - `pgstore:conflict`: another request changed the session first; the commit is made again on top of that
  * - `pgstore:error`: a row could not be read while listing

@@ -109,7 +109,7 @@ export class SessionManager<Data = SessionData> {
 
   /** Says whether this manager's middleware has run for a request. */
   has(request: object): boolean {
-    return this.#key in request;
+    return this.#sessionIn(request) !== undefined;
   }
 
   /**
@@ -118,7 +118,7 @@ export class SessionManager<Data = SessionData> {
    * @throws SessionMissingError when no middleware of this manager ran
    */
   sessionOf(request: object): Session<Data> {
-    const session = (request as Record<symbol, unknown>)[this.#key] as Session<Data> | undefined;
+    const session = this.#sessionIn(request);
     if (session === undefined) throw new SessionMissingError();
     return session;
   }
@@ -158,7 +158,7 @@ export class SessionManager<Data = SessionData> {
         row = this.#committer.decode(key, found);
       } catch (error) {
         if (!(error instanceof SessionDecodeError)) throw error;
-        publish("error", { id: key, error });
+        publish("error", { id: error.id, error });
         continue;
       }
       yield this.#session(new SessionRecord(row, key));
@@ -168,6 +168,11 @@ export class SessionManager<Data = SessionData> {
   /** Ends the session of an id, at once and everywhere; does nothing when there is none. */
   async destroyById(id: string): Promise<void> {
     await this.#store.delete(id);
+  }
+
+  /** JavaScript callers pass anything. */
+  #sessionIn(request: object | null | undefined): Session<Data> | undefined {
+    return (request as Record<symbol, unknown> | null | undefined)?.[this.#key] as Session<Data> | undefined;
   }
 
   #begin(presented: boolean): Session<Data> {

@@ -1,18 +1,7 @@
 import { monotonicNow } from "../base/clock.ts";
-import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
 import { StoreOverloadedError, StoreUnavailableError } from "../base/errors.ts";
-
-/** One operation on its way. */
-interface Entry<In, Out> {
-  key: string | undefined;
-  input: In;
-  weight: number;
-  /** By the monotonic clock. */
-  since: number;
-  state: "queued" | "ready" | "sent";
-  resolve(output: Out): void;
-  reject(error: unknown): void;
-}
+import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
+import { type Entry, Queue } from "./queue.ts";
 
 /**
  * While a statement is under way, a further one leaves when this many operations have gathered: enough that sharing pays,
@@ -30,20 +19,14 @@ const MOST_BYTES = 1 << 20;
  * Gathers operations of one kind while a statement of that kind is under way, and sends what has gathered together.
  *
  * When nothing is under way an operation leaves at once: in the call itself, or, if the last batch was shared, when the
- * event loop has taken in what has arrived with it. Of two operations with the same key the later
- * one leaves when the earlier is done, so a batch never holds a key twice, and their order is kept.
+ * event loop has taken in what has arrived with it. Of two operations with the same key the later one leaves when the
+ * earlier is done, so a batch never holds a key twice, and their order is kept.
  */
 export class Batcher<In, Out> {
   readonly #limits: BatchLimits;
   readonly #timeout: number;
   readonly #run: RunBatch<In, Out>;
-  /** Every operation that is not settled, the oldest first. */
-  readonly #open = new Set<Entry<In, Out>>();
-  /** Those that may leave, in the order in which they came. */
-  readonly #ready = new Set<Entry<In, Out>>();
-  /** The keys of what is ready or sent, each with what is queued behind it. */
-  readonly #lines = new Map<string, Entry<In, Out>[]>();
-  #waiting = 0;
+  readonly #queue = new Queue<In, Out>();
   #statements = 0;
   /** The last batch held more than one: there is company. */
   #shared = false;
@@ -71,21 +54,13 @@ export class Batcher<In, Out> {
    */
   submit(key: string | undefined, input: In, weight: number, signal?: AbortSignal): Promise<Out> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
-    if (this.#waiting >= this.#limits.waiting) return Promise.reject(new StoreOverloadedError(this.#waiting));
+    const { waiting } = this.#queue;
+    if (waiting >= this.#limits.waiting) return Promise.reject(new StoreOverloadedError(waiting));
     return new Promise<Out>((resolve, reject) => {
       const entry: Entry<In, Out> = { key, input, weight, since: monotonicNow(), state: "queued", resolve, reject };
       if (signal !== undefined) this.#watch(entry, signal);
-      this.#open.add(entry);
-      if (this.#deadline === undefined) this.#deadline = this.#arm(this.#timeout, this.#expire);
-      this.#waiting++;
-      const line = key === undefined ? undefined : this.#lines.get(key);
-      if (line !== undefined) {
-        line.push(entry);
-        return;
-      }
-      if (key !== undefined) this.#lines.set(key, []);
-      this.#makeReady(entry);
-      if (this.#soon) return;
+      if (this.#deadline === undefined) this.#deadline = arm(this.#timeout, this.#expire);
+      if (!this.#queue.add(entry) || this.#soon) return;
       if (this.#shared && this.#statements === 0) this.#dispatchWith(setImmediate);
       else this.#dispatch();
     });
@@ -93,13 +68,20 @@ export class Batcher<In, Out> {
 
   /** Resolves when nothing is under way any more. */
   idle(): Promise<void> {
-    if (this.#open.size === 0 && this.#statements === 0) return Promise.resolve();
+    if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  get #isIdle(): boolean {
+    return this.#queue.size === 0 && this.#statements === 0;
   }
 
   #watch(entry: Entry<In, Out>, signal: AbortSignal): void {
     const { resolve, reject } = entry;
-    const abort = (): void => this.#fail(entry, signal.reason);
+    const abort = (): void => {
+      this.#queue.fail(entry, signal.reason);
+      this.#settled();
+    };
     signal.addEventListener("abort", abort, { once: true });
     entry.resolve = (output) => {
       signal.removeEventListener("abort", abort);
@@ -111,69 +93,18 @@ export class Batcher<In, Out> {
     };
   }
 
-  /** Settles an operation that nobody waits for any more, and takes it out of the queue if it is still there. */
-  #fail(entry: Entry<In, Out>, error: unknown): void {
-    if (!this.#open.delete(entry)) return;
-    entry.reject(error);
-    if (entry.state === "sent") return;
-    this.#waiting--;
-    if (this.#ready.delete(entry)) this.#next(entry.key);
-    else {
-      const line = this.#lines.get(entry.key ?? "") ?? [];
-      line.splice(line.indexOf(entry), 1);
-    }
-    this.#settled();
-  }
-
-  #makeReady(entry: Entry<In, Out>): void {
-    entry.state = "ready";
-    this.#ready.add(entry);
-  }
-
-  /** The first operation of a key is out of the way: the next one may leave. */
-  #next(key: string | undefined): void {
-    if (key === undefined) return;
-    const entry = this.#lines.get(key)?.shift();
-    if (entry === undefined) this.#lines.delete(key);
-    else this.#makeReady(entry);
-  }
-
   #dispatch(impatient = false): void {
-    this.#dropLate();
+    const queue = this.#queue;
+    queue.failOlder(this.#timeout * (1 - WORTHWHILE), false, this.#tooLate);
     const enough = Math.min(ENOUGH, this.#limits.rows);
-    while (this.#ready.size > 0 && this.#statements < this.#limits.statements) {
-      if (this.#statements > 0 && this.#ready.size < enough && !impatient) {
-        this.#patience ??= this.#arm(PATIENCE, this.#hurry);
+    while (queue.ready > 0 && this.#statements < this.#limits.statements) {
+      if (this.#statements > 0 && queue.ready < enough && !impatient) {
+        this.#patience ??= arm(PATIENCE, this.#hurry);
         return;
       }
-      void this.#send(this.#take());
+      void this.#send(queue.take(this.#limits.rows, MOST_BYTES));
     }
-  }
-
-  #dropLate(): void {
-    const latest = monotonicNow() - this.#timeout * (1 - WORTHWHILE);
-    for (const entry of this.#ready) {
-      if (entry.since > latest) return;
-      this.#fail(entry, this.#tooLate());
-    }
-  }
-
-  #tooLate(): StoreUnavailableError {
-    return new StoreUnavailableError(`the database did not answer within ${this.#timeout} ms`);
-  }
-
-  #take(): Entry<In, Out>[] {
-    const batch: Entry<In, Out>[] = [];
-    let weight = 0;
-    for (const entry of this.#ready) {
-      weight += entry.weight;
-      if (batch.length > 0 && (batch.length === this.#limits.rows || weight > MOST_BYTES)) break;
-      entry.state = "sent";
-      batch.push(entry);
-    }
-    for (const entry of batch) this.#ready.delete(entry);
-    this.#waiting -= batch.length;
-    return batch;
+    this.#settled();
   }
 
   async #send(batch: Entry<In, Out>[]): Promise<void> {
@@ -182,19 +113,26 @@ export class Batcher<In, Out> {
     const inputs = batch.map(({ input }) => input);
     // The youngest decides: the older ones fail by themselves when their time is over.
     const left = (batch.at(-1)?.since ?? 0) + this.#timeout - monotonicNow();
-    const outputs = await this.#run(inputs, left);
+    const outputs = await this.#attempt(inputs, left);
     this.#statements--;
     for (const [index, entry] of batch.entries()) {
-      const output = outputs[index] as Out | Failed;
-      if (this.#open.delete(entry)) {
-        if (output instanceof Failed) entry.reject(output.error);
-        else entry.resolve(output);
-      }
-      this.#next(entry.key);
+      const output = outputs instanceof Failed ? outputs : (outputs[index] as Out | Failed);
+      if (!this.#queue.done(entry)) continue;
+      if (output instanceof Failed) entry.reject(output.error);
+      else entry.resolve(output);
     }
     if (this.#shared) this.#dispatchWith(process.nextTick);
     else this.#dispatch();
     this.#settled();
+  }
+
+  async #attempt(inputs: In[], left: number): Promise<(Out | Failed)[] | Failed> {
+    try {
+      return await this.#run(inputs, left);
+    } catch (error) {
+      // An answer that makes no sense, say: it must not hold up those that come later.
+      return new Failed(error);
+    }
   }
 
   /**
@@ -211,36 +149,31 @@ export class Batcher<In, Out> {
   }
 
   #settled(): void {
-    if (this.#open.size > 0 || this.#statements > 0) return;
+    if (!this.#isIdle) return;
     clearTimeout(this.#patience);
     this.#patience = undefined;
     for (const tell of this.#whenIdle.splice(0)) tell();
   }
 
-  #arm(milliseconds: number, action: () => void): ReturnType<typeof setTimeout> {
-    const timer = setTimeout(action, milliseconds);
-    timer.unref?.();
-    return timer;
-  }
+  readonly #tooLate = (): StoreUnavailableError =>
+    new StoreUnavailableError(`the database did not answer within ${this.#timeout} ms`);
 
   /** Fails what has taken too long, and comes again when the next one could have. */
   readonly #expire = (): void => {
-    const now = monotonicNow();
-    this.#deadline = undefined;
-    for (const entry of this.#open) {
-      const left = entry.since + this.#timeout - now;
-      if (left > 0) {
-        this.#deadline = this.#arm(left, this.#expire);
-        break;
-      }
-      this.#fail(entry, this.#tooLate());
-    }
+    const left = this.#queue.failOlder(this.#timeout, true, this.#tooLate);
+    this.#deadline = left === undefined ? undefined : arm(left, this.#expire);
     this.#dispatch();
   };
 
   readonly #hurry = (): void => {
     this.#patience = undefined;
-    const [oldest] = this.#ready;
+    const oldest = this.#queue.first;
     if (oldest !== undefined) this.#dispatch(monotonicNow() - oldest.since >= PATIENCE);
   };
+}
+
+function arm(milliseconds: number, action: () => void): ReturnType<typeof setTimeout> {
+  const timer = setTimeout(action, milliseconds);
+  timer.unref?.();
+  return timer;
 }

@@ -103,13 +103,13 @@ export class Batches {
   /** Carries out a batch, in halves when a row of it is refused: so that it fails alone. */
   async #run(kind: BatchKind, inputs: Input[], time: number, doubt: boolean): Promise<(Output | Failed)[]> {
     const end = monotonicNow() + time;
+    const whenLost = WHEN_LOST[kind];
     let inDoubt = doubt;
     try {
-      return await retrying(time, WHEN_LOST[kind] !== "fail", async (lost) => {
+      return await retrying(time, whenLost !== "fail", async (lost) => {
         inDoubt ||= lost;
-        const look = inDoubt && WHEN_LOST[kind] !== "repeat";
-        const outputs = look && kind === "create" ? [] : await this.#once(kind, inputs);
-        return look ? this.#look(kind, inputs, outputs) : outputs;
+        const outputs = inDoubt && whenLost === "look" ? [] : await this.#once(kind, inputs);
+        return inDoubt && whenLost !== "repeat" ? this.#look(kind, inputs, outputs) : outputs;
       });
     } catch (error) {
       const left = end - monotonicNow();
@@ -169,8 +169,8 @@ export class Batches {
     return inputs.map((input, index) => {
       const row = outputs[index] ?? found.get(input[0]);
       if (outputs[index] !== undefined || (row !== undefined && holds(row, input[written] ?? ""))) return row;
-      // Gone, whether by way of our bytes or not.
-      if (kind === "replace" && row === undefined) return undefined;
+      // It had a row to find, which is gone, whether by way of our bytes or not.
+      if (WHEN_LOST[kind] === "repeat and look" && row === undefined) return undefined;
       return new Failed(
         new StoreUnavailableError("the connection was lost during a write, and its outcome is unknown"),
       );

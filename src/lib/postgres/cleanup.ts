@@ -1,4 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
+import { pause } from "../base/timer.ts";
 import type { Row } from "./driver.ts";
 import type { Statement, Statements } from "./statements.ts";
 import { arrayText } from "./wire.ts";
@@ -52,7 +53,7 @@ export async function deleteExpired(run: Run, sql: Statements, options: CleanupO
     from = nextStart(from, page.at(-1)?.expiry ?? from, gone.length);
     if (took > SLOW) size = Math.max(SMALLEST_PAGE, size >> 1);
     else if (took < SLOW / 4) size = Math.min(LARGEST_PAGE, size * 2);
-    await rest(took);
+    await pause(Math.min(took, SLOW));
   }
 }
 
@@ -60,8 +61,4 @@ export async function deleteExpired(run: Run, sql: Statements, options: CleanupO
 function nextStart(from: string, last: string, gone: number): string {
   const next = Math.floor(Number(last));
   return gone === 0 && String(next) === from ? String(next + 1) : String(next);
-}
-
-function rest(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.min(milliseconds, SLOW)));
 }

@@ -1,5 +1,6 @@
 import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
+import { pause } from "../base/timer.ts";
 import { failureOf } from "./store-errors.ts";
 
 /** Of a statement that its neighbours roll back. */
@@ -35,8 +36,4 @@ export async function retrying<T>(
       await pause(rest);
     }
   }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
