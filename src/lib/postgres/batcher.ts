@@ -3,10 +3,7 @@ import { StoreOverloadedError, StoreUnavailableError } from "../base/errors.ts";
 import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
 import { type Entry, Queue } from "./queue.ts";
 
-/**
- * While a statement is under way, a further one leaves when this many operations have gathered: enough that sharing pays,
- * few enough that the client reads one answer while the database works on another. Measured at 16 to 256 in flight.
- */
+/** Operations for which a further statement pays, while one is under way. Fewer wait for it. */
 const ENOUGH = 16;
 /** Milliseconds after which an operation no longer waits for the statements before it, one held up by a lock, say. */
 const PATIENCE = 100;
@@ -96,13 +93,14 @@ export class Batcher<In, Out> {
   #dispatch(impatient = false): void {
     const queue = this.#queue;
     queue.failOlder(this.#timeout * (1 - WORTHWHILE), false, this.#tooLate);
-    const enough = Math.min(ENOUGH, this.#limits.rows);
+    // Half of what is open, so that the client reads one answer while the database works on another.
+    const share = Math.min(Math.max(ENOUGH, Math.ceil(queue.size / 2)), this.#limits.rows);
     while (queue.ready > 0 && this.#statements < this.#limits.statements) {
-      if (this.#statements > 0 && queue.ready < enough && !impatient) {
+      if (this.#statements > 0 && queue.ready < share && !impatient) {
         this.#patience ??= arm(PATIENCE, this.#hurry);
         return;
       }
-      void this.#send(queue.take(this.#limits.rows, MOST_BYTES));
+      void this.#send(queue.take(share, MOST_BYTES));
     }
     this.#settled();
   }
