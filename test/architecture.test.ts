@@ -15,7 +15,7 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:diagnostics_channel", /^manager\/events\.ts$/],
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
   ["node:path", /^postgres\/folder-lock\.ts$/],
-  ["node:http", /^http\/(?:node-response|node-head|node-handler|connect|seed)\.ts$/],
+  ["node:http", /^http\/(?:node-[a-z]+|connect|seed)\.ts$/],
 ];
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */

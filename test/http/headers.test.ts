@@ -280,11 +280,20 @@ describe("while the commit is under way", () => {
           one.sessionOf(request).set("key", "one");
           two.sessionOf(request).set("key", "two");
           response.end();
+          seen = () => [response.headersSent, response.writableEnded];
         }),
       ),
     );
+    let seen = (): unknown => undefined;
     await serving(listener, async ({ get }) => {
-      const response = await get("/");
+      const stores = [second.hold(), first.hold()];
+      const pending = get("/");
+      for (const { arrived, release } of stores) {
+        await arrived;
+        expect(seen()).toEqual([true, true]);
+        release();
+      }
+      const response = await pending;
       const names = response.headers.getSetCookie().map((cookie) => cookie.split("=")[0]);
       expect(new Set(names)).toEqual(new Set(["second", "session"]));
       expect([first.writes, second.writes]).toEqual([1, 1]);

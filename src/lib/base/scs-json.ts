@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { compareStrings, goJson, goString } from "./go-json.ts";
 import { parseJson } from "./json-reader.ts";
 import { applyHints, type Hint } from "./type-hints.ts";
@@ -13,7 +14,6 @@ interface Session {
 const LAST_INSTANT = 8.64e15;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const encoder = new TextEncoder();
 
 /** What follows the data in bytes of ours and of Go. Anchored, and with one `.*`, it can't run away. */
 const TAIL = /^,"deadline":(-?(?:0|[1-9]\d{0,18}))(?:,"types":(\{.*\}))?\}$/s;
@@ -40,9 +40,9 @@ export const scsJson = {
       return `${goString(key)}:${goJson(value, [key], hints)}`;
     });
     const text = `{"data":{${members.join()}},"deadline":${nanosecondsOf(deadline)}`;
-    if (hints.size === 0) return encoder.encode(`${text}}`);
+    if (hints.size === 0) return utf8Bytes(`${text}}`);
     const types = sorted(hints).map(([pointer, hint]) => `${goString(pointer)}:"${hint}"`);
-    return encoder.encode(`${text},"types":{${types.join()}}}`);
+    return utf8Bytes(`${text},"types":{${types.join()}}}`);
   },
 
   /** @throws SyntaxError or TypeError for other bytes */
@@ -123,6 +123,12 @@ function magnitudeOf(value: unknown, depth = 0): number {
 
 function sorted<T>(entries: Map<string, T>): [string, T][] {
   return [...entries].toSorted(([a], [b]) => compareStrings(a, b));
+}
+
+/** From the pool of Buffer: an ArrayBuffer for each text would be an allocation outside of the heap, and dear to collect. */
+function utf8Bytes(text: string): Uint8Array {
+  const { buffer, byteOffset, byteLength } = Buffer.from(text);
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** Reads nanoseconds that are whole milliseconds, as all are that we write: a Date then says it all. */

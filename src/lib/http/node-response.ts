@@ -1,5 +1,6 @@
-import { ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { checkHead, discardEntityHeaders, foldHeaders, type HeadArguments } from "./node-head.ts";
+import { install, type Pretence } from "./node-pretence.ts";
 
 /** What is added to a response before its head leaves. */
 export interface ResponseHead {
@@ -49,11 +50,9 @@ export class HeldResponse {
   #state: "open" | "held" | "released" | "failed" | "discarded" = "open";
   #head: HeadArguments | undefined;
   #kept: (() => void)[] = [];
-  #ended = false;
   #drainOwed = false;
-  /** While something is kept the response says of itself what is true for the application: its head has been sent. */
-  #pretending = false;
-  #canPretend = false;
+  readonly #pretence: Pretence = { active: false, ended: false };
+  #installed = false;
 
   constructor(response: ServerResponse, gate: ResponseGate) {
     this.#response = response;
@@ -111,7 +110,7 @@ export class HeldResponse {
     if (this.#state === "discarded") callBack(args);
     else if (this.#state !== "held") this.#original.end.apply(this.#response, args);
     else {
-      this.#ended = true;
+      this.#pretence.ended = true;
       this.#kept.push(() => this.#original.end.apply(this.#response, args));
     }
     return this.#response;
@@ -160,7 +159,8 @@ export class HeldResponse {
       return;
     }
     this.#kept = [];
-    if (this.#drainOwed && !this.#ended && !response.destroyed && !response.writableNeedDrain) response.emit("drain");
+    if (this.#drainOwed && !this.#pretence.ended && !response.destroyed && !response.writableNeedDrain)
+      response.emit("drain");
   }
 
   #fail(error: unknown): void {
@@ -176,38 +176,12 @@ export class HeldResponse {
     this.#gate.fail(error).then(discard, discard);
   }
 
-  #pretend(on: boolean): void {
-    this.#pretending = on;
-    if (!on || this.#canPretend) return;
-    this.#canPretend = true;
-    // Defined once and never deleted: that would make every access to the response slow.
-    const response = this.#response;
-    const { headersSent, writableEnded } = READERS;
-    Object.defineProperty(response, "headersSent", {
-      configurable: true,
-      enumerable: true,
-      get: () => this.#pretending || headersSent.call(response),
-    });
-    Object.defineProperty(response, "writableEnded", {
-      configurable: true,
-      enumerable: true,
-      get: () => (this.#pretending ? this.#ended : writableEnded.call(response)),
-    });
+  #pretend(active: boolean): void {
+    this.#pretence.active = active;
+    if (!active || this.#installed) return;
+    this.#installed = true;
+    install(this.#response, this.#pretence);
   }
-}
-
-/** How Node itself says what has been sent. */
-const READERS = {
-  headersSent: readerOf("headersSent"),
-  writableEnded: readerOf("writableEnded"),
-};
-
-function readerOf(name: "headersSent" | "writableEnded"): (this: ServerResponse) => boolean {
-  for (let proto: unknown = ServerResponse.prototype; proto !== null; proto = Object.getPrototypeOf(proto)) {
-    const reader = Object.getOwnPropertyDescriptor(proto, name)?.get;
-    if (reader !== undefined) return reader as (this: ServerResponse) => boolean;
-  }
-  throw new TypeError(`ServerResponse has no ${name}`);
 }
 
 function callBack(args: unknown[]): void {
