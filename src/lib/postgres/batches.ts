@@ -164,7 +164,8 @@ export class Batches {
   async #look(kind: BatchKind, inputs: Input[], outputs: Output[]): Promise<(Output | Failed)[]> {
     const open = inputs.filter((_, index) => outputs[index] === undefined);
     if (open.length === 0) return outputs;
-    const found = new Map((await this.#once("find", open)).map((row) => [row?.["token"], row]));
+    const rows = await this.#once("find", open);
+    const found = new Map(open.map(([token], index) => [token, rows[index]]));
     const written = (COLUMNS[kind] as readonly string[]).indexOf("data");
     return inputs.map((input, index) => {
       const row = outputs[index] ?? found.get(input[0]);

@@ -76,15 +76,15 @@ const JOINED = "s.token = v.token AND (v.token || '') = v.token";
 /** @param table - quoted, with its schema if it has one */
 export function statementsFor(table: string): Statements {
   const live = `s.expiry > current_timestamp AND ${TYPED}`;
-  const row = `s.token, encode(s.data, 'base64') AS data, ${millisecondsOf("s.expiry")} AS expiry`;
-  // The time in a subquery, so that it is written out once, not for each row.
-  const find = `SELECT ${row}, (SELECT ${millisecondsOf("current_timestamp")}) AS now FROM ${table} s`;
+  const found = `encode(s.data, 'base64') AS data, ${millisecondsOf("s.expiry")} AS expiry`;
+  const now = millisecondsOf("current_timestamp");
   const insert = (kind: "save" | "create"): string =>
     `INSERT INTO ${table} AS s (token, data, expiry) ` +
     `SELECT v.token, ${bytes("v.data")}, ${instant("v.expiry")} FROM ${rowsOf(kind)} ON CONFLICT (token)`;
   const texts = {
-    find: `${find}, ${rowsOf("find")} WHERE ${JOINED} AND ${live}`,
-    findOne: `${find} WHERE s.token = $1::text AND ${live}`,
+    // The time in a subquery, so that it is written out once, not for each row.
+    find: `SELECT s.token, ${found}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} WHERE ${JOINED} AND ${live}`,
+    findOne: `SELECT ${found}, ${now} AS now FROM ${table} s WHERE s.token = $1::text AND ${live}`,
     save: `${insert("save")} DO UPDATE SET data = EXCLUDED.data, expiry = EXCLUDED.expiry RETURNING s.token, ${TYPED} AS typed`,
     create: `${insert("create")} DO NOTHING RETURNING s.token, ${TYPED} AS typed`,
     replace:
@@ -98,8 +98,8 @@ export function statementsFor(table: string): Statements {
     renew:
       `WITH ended AS (DELETE FROM ${table} s WHERE s.token = $1::text AND s.data = ${bytes("$3::text")} AND ${live} RETURNING 1) ` +
       `INSERT INTO ${table} (token, data, expiry) SELECT $2::text, ${bytes("$4::text")}, ${instant("$5::text")} FROM ended RETURNING token`,
-    now: `SELECT ${millisecondsOf("current_timestamp")} AS now`,
-    page: `SELECT ${row} FROM ${table} s WHERE s.token > $1::text AND ${live} ORDER BY s.token LIMIT $2::text::int`,
+    now: `SELECT ${now} AS now`,
+    page: `SELECT s.token, ${found} FROM ${table} s WHERE s.token > $1::text AND ${live} ORDER BY s.token LIMIT $2::text::int`,
     // From where the last page ended: the index still holds what has been removed before it, until a vacuum.
     expired:
       `SELECT s.token, ${millisecondsOf("s.expiry")} AS expiry FROM ${table} s ` +
