@@ -1,3 +1,4 @@
+import type { Pool } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   type BatchOptions,
@@ -11,11 +12,14 @@ import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { gatedClient } from "../support/gated-client.ts";
 
 let database: TestDatabase;
+/** For all tests of this file, so that they don't use up the server's connections. */
+let pool: Pool;
 beforeAll(async () => {
   database = await createDatabase();
-  await database.pool().query("ALTER TABLE sessions ADD CHECK (octet_length(data) < 1000)");
+  pool = database.pool();
+  await pool.query("ALTER TABLE sessions ADD CHECK (octet_length(data) < 1000)");
 });
-beforeEach(() => database.pool({ max: 1 }).query("TRUNCATE sessions"));
+beforeEach(() => pool.query("TRUNCATE sessions"));
 afterAll(() => database.drop());
 
 const soon = (): Date => new Date(Date.now() + 60_000);
@@ -27,7 +31,7 @@ const tooLong = new Uint8Array(1000);
 
 /** A store whose statements can be held. */
 function gated(batch?: BatchOptions, options: { queryTimeout?: number } = {}) {
-  const client = gatedClient(database.pool());
+  const client = gatedClient(pool);
   const store = new PgStore(client, { cleanupInterval: 0, ...options, ...(batch && { batch }) });
   const textOf = async (token: string) => {
     const found = await store.find(token);
@@ -48,7 +52,7 @@ const kinds: Record<string, (store: PgStore, token: string, signal?: AbortSignal
 
 /** Puts rows there, past the store under test. */
 async function fill(names: string[]): Promise<void> {
-  await using other = new PgStore(database.pool({ max: 1 }), { cleanupInterval: 0 });
+  await using other = new PgStore(pool, { cleanupInterval: 0 });
   await Promise.all(names.map((token) => other.save(token, bytes("one"), soon())));
 }
 
@@ -69,6 +73,30 @@ for (const [kind, operate] of Object.entries(kinds)) {
       expect(client.sent.map((one) => one.tokens.length)).toEqual([1, 10]);
       if (kind === "find") expect(answers.every((one) => one !== undefined)).toBe(true);
       else if (kind !== "save") expect(answers).toEqual(names.map(() => true));
+    });
+
+    it("leaves in the same tick after a shared one, too", async () => {
+      const { client, store } = gated();
+      const names = tokens(5);
+      await fill(names);
+      await Promise.all(names.slice(1).map((token) => operate(store, token)));
+      await new Promise((resolve) => setImmediate(resolve));
+      const before = client.sent.length;
+      const last = operate(store, names[0] ?? "");
+      expect(client.sent).toHaveLength(before + 1);
+      await last;
+    });
+
+    it("takes half of what waits, so that one is under way while the other's answers are read", async () => {
+      const { client, store } = gated();
+      const names = tokens(81);
+      await fill(names);
+      const warm = operate(store, names[80] ?? "");
+      const all = names.slice(0, 80).map((token) => operate(store, token));
+      await Promise.all([warm, ...all]);
+      const most = Math.max(...client.sent.map((one) => one.tokens.length));
+      expect(most).toBeGreaterThanOrEqual(16);
+      expect(most).toBeLessThanOrEqual(41);
     });
 
     it("answers each operation with its own row, with some that don't exist among them", async () => {
@@ -259,7 +287,7 @@ describe("the time limit", () => {
     const { client, store } = gated();
     const names = tokens(4);
     await fill(names);
-    const blocker = await database.pool().connect();
+    const blocker = await pool.connect();
     await blocker.query("BEGIN");
     await blocker.query("SELECT 1 FROM sessions WHERE token = 't0000' FOR UPDATE");
     const stuck = store.touch("t0000", soon());
@@ -297,6 +325,6 @@ describe("PgStore.close", () => {
     client.release();
     await closing;
     await Promise.all(saves);
-    expect((await database.pool().query("SELECT 1 FROM sessions")).rowCount).toBe(9);
+    expect((await pool.query("SELECT 1 FROM sessions")).rowCount).toBe(9);
   });
 });

@@ -15,9 +15,9 @@ const MOST_BYTES = 1 << 20;
 /**
  * Gathers operations of one kind while a statement of that kind is under way, and sends what has gathered together.
  *
- * When nothing is under way an operation leaves at once: in the call itself, or, if the last batch was shared, when the
- * event loop has taken in what has arrived with it. Of two operations with the same key the later one leaves when the
- * earlier is done, so a batch never holds a key twice, and their order is kept.
+ * When nothing is under way an operation leaves in the call itself; those that are submitted when the answers of a batch
+ * arrive leave together, in the same turn of the event loop. Of two operations with the same key the later one leaves when
+ * the earlier is done, so a batch never holds a key twice, and their order is kept.
  */
 export class Batcher<In, Out> {
   readonly #limits: BatchLimits;
@@ -25,8 +25,6 @@ export class Batcher<In, Out> {
   readonly #run: RunBatch<In, Out>;
   readonly #queue = new Queue<In, Out>();
   #statements = 0;
-  /** The last batch held more than one: there is company. */
-  #shared = false;
   /** A dispatch is about to come. */
   #soon = false;
   #deadline: ReturnType<typeof setTimeout> | undefined;
@@ -57,9 +55,7 @@ export class Batcher<In, Out> {
       const entry: Entry<In, Out> = { key, input, weight, since: monotonicNow(), state: "queued", resolve, reject };
       if (signal !== undefined) this.#watch(entry, signal);
       if (this.#deadline === undefined) this.#deadline = arm(this.#timeout, this.#expire);
-      if (!this.#queue.add(entry) || this.#soon) return;
-      if (this.#shared && this.#statements === 0) this.#dispatchWith(setImmediate);
-      else this.#dispatch();
+      if (this.#queue.add(entry) && !this.#soon) this.#dispatch();
     });
   }
 
@@ -107,7 +103,6 @@ export class Batcher<In, Out> {
 
   async #send(batch: Entry<In, Out>[]): Promise<void> {
     this.#statements++;
-    this.#shared = batch.length > 1;
     const inputs = batch.map(({ input }) => input);
     // The youngest decides: the older ones fail by themselves when their time is over.
     const left = (batch.at(-1)?.since ?? 0) + this.#timeout - monotonicNow();
@@ -119,7 +114,7 @@ export class Batcher<In, Out> {
       if (output instanceof Failed) entry.reject(output.error);
       else entry.resolve(output);
     }
-    if (this.#shared) this.#dispatchWith(process.nextTick);
+    if (batch.length > 1) this.#dispatchSoon();
     else this.#dispatch();
     this.#settled();
   }
@@ -133,14 +128,11 @@ export class Batcher<In, Out> {
     }
   }
 
-  /**
-   * Gives what comes in this turn of the event loop the chance to leave together: by nextTick what those submit who hear of
-   * their answers now, by setImmediate the requests that have arrived as well. Neither is a timer.
-   */
-  #dispatchWith(defer: (callback: () => void) => unknown): void {
+  /** Gives those who hear of their answers now the chance to leave together, still in this turn of the event loop. */
+  #dispatchSoon(): void {
     if (this.#soon) return;
     this.#soon = true;
-    defer(() => {
+    process.nextTick(() => {
       this.#soon = false;
       this.#dispatch();
     });
