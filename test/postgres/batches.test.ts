@@ -99,6 +99,14 @@ for (const [kind, operate] of Object.entries(kinds)) {
       expect(most).toBeLessThanOrEqual(41);
     });
 
+    it("takes all that waits where only one statement may be under way", async () => {
+      const { client, store } = gated({ statements: 1 });
+      const names = tokens(81);
+      await fill(names);
+      await Promise.all(names.map((token) => operate(store, token)));
+      expect(client.sent.map((one) => one.tokens.length)).toEqual([1, 80]);
+    });
+
     it("answers each operation with its own row, with some that don't exist among them", async () => {
       const { store } = gated({ rows: 4, statements: 2 });
       const names = tokens(30);

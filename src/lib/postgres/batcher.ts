@@ -90,7 +90,8 @@ export class Batcher<In, Out> {
     const queue = this.#queue;
     queue.failOlder(this.#timeout * (1 - WORTHWHILE), false, this.#tooLate);
     // Half of what is open, so that the client reads one answer while the database works on another.
-    const share = Math.min(Math.max(ENOUGH, Math.ceil(queue.size / 2)), this.#limits.rows);
+    const parts = Math.min(2, this.#limits.statements);
+    const share = Math.min(Math.max(ENOUGH, Math.ceil(queue.size / parts)), this.#limits.rows);
     while (queue.ready > 0 && this.#statements < this.#limits.statements) {
       if (this.#statements > 0 && queue.ready < share && !impatient) {
         this.#patience ??= arm(PATIENCE, this.#hurry);
