@@ -71,10 +71,7 @@ export class Batcher<In, Out> {
 
   #watch(entry: Entry<In, Out>, signal: AbortSignal): void {
     const { resolve, reject } = entry;
-    const abort = (): void => {
-      this.#queue.fail(entry, signal.reason);
-      this.#settled();
-    };
+    const abort = (): void => this.#queue.fail(entry, signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     entry.resolve = (output) => {
       signal.removeEventListener("abort", abort);
@@ -153,7 +150,6 @@ export class Batcher<In, Out> {
   readonly #expire = (): void => {
     const left = this.#queue.failOlder(this.#timeout, true, this.#tooLate);
     this.#deadline = left === undefined ? undefined : arm(left, this.#expire);
-    this.#dispatch();
   };
 
   readonly #hurry = (): void => {

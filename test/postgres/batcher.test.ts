@@ -1,0 +1,208 @@
+import { getEventListeners } from "node:events";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { BatchLimits } from "../../src/lib/postgres/batch.ts";
+import { Batcher } from "../../src/lib/postgres/batcher.ts";
+
+const TIMEOUT = 1000;
+
+/** A batcher whose batches are answered when the test says so; each answer is the input. */
+function setup(limits: Partial<BatchLimits> = {}) {
+  const sent: string[][] = [];
+  const answers: (() => void)[] = [];
+  const batcher = new Batcher<string, string>(
+    { rows: 256, statements: 1, waiting: 100, ...limits },
+    TIMEOUT,
+    (inputs) => {
+      sent.push(inputs);
+      return new Promise((resolve) => answers.push(() => resolve(inputs)));
+    },
+  );
+  const submit = (input: string, signal?: AbortSignal, key: string = input) => batcher.submit(key, input, 1, signal);
+  /** Answers the oldest batch that is under way, and lets everybody hear of it. */
+  const answer = async (): Promise<void> => {
+    answers.shift()?.();
+    await new Promise(setImmediate);
+  };
+  return { batcher, sent, submit, answer };
+}
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
+afterEach(() => void vi.useRealTimers());
+
+describe("an operation that is cancelled while it waits", () => {
+  it("makes room for another", async () => {
+    const { submit, answer, sent } = setup({ waiting: 1 });
+    const controller = new AbortController();
+    const first = submit("first");
+    const cancelled = expect(submit("cancelled", controller.signal)).rejects.toThrow("enough");
+    await expect(submit("too much")).rejects.toMatchObject({ code: "STORE_OVERLOADED" });
+    controller.abort(new Error("enough"));
+    await cancelled;
+    const second = submit("second");
+    await answer();
+    await answer();
+    expect(await Promise.all([first, second])).toEqual(["first", "second"]);
+    expect(sent).toEqual([["first"], ["second"]]);
+  });
+
+  it("lets the next one of its key go", async () => {
+    const { submit, answer, sent } = setup();
+    const controller = new AbortController();
+    const first = submit("first");
+    const cancelled = expect(submit("cancelled", controller.signal, "key")).rejects.toThrow("enough");
+    const next = submit("next", undefined, "key");
+    controller.abort(new Error("enough"));
+    await cancelled;
+    await answer();
+    await answer();
+    expect(await Promise.all([first, next])).toEqual(["first", "next"]);
+    expect(sent).toEqual([["first"], ["next"]]);
+  });
+
+  it("behind another of its key never leaves", async () => {
+    const { submit, answer, sent } = setup();
+    const controller = new AbortController();
+    const first = submit("first", undefined, "key");
+    const cancelled = expect(submit("cancelled", controller.signal, "key")).rejects.toThrow("enough");
+    const last = submit("last", undefined, "key");
+    controller.abort(new Error("enough"));
+    await cancelled;
+    await answer();
+    await answer();
+    expect(await Promise.all([first, last])).toEqual(["first", "last"]);
+    expect(sent).toEqual([["first"], ["last"]]);
+  });
+});
+
+describe("an operation that is cancelled when it has left", () => {
+  it("neither counts as waiting nor makes room", async () => {
+    const { submit, answer } = setup({ waiting: 1 });
+    const controller = new AbortController();
+    const cancelled = expect(submit("cancelled", controller.signal)).rejects.toThrow("enough");
+    controller.abort(new Error("enough"));
+    await cancelled;
+    const waiting = submit("waiting");
+    await expect(submit("too much")).rejects.toMatchObject({ code: "STORE_OVERLOADED" });
+    await answer();
+    await answer();
+    expect(await waiting).toBe("waiting");
+  });
+
+  it("keeps the next one of its key back until the answer is there", async () => {
+    const { submit, answer, sent } = setup({ statements: 3 });
+    const controller = new AbortController();
+    const cancelled = expect(submit("cancelled", controller.signal, "key")).rejects.toThrow("enough");
+    controller.abort(new Error("enough"));
+    await cancelled;
+    const next = submit("next", undefined, "key");
+    await vi.advanceTimersByTimeAsync(TIMEOUT / 2);
+    expect(sent).toEqual([["cancelled"]]);
+    await answer();
+    await answer();
+    expect(await next).toBe("next");
+  });
+});
+
+describe("a signal", () => {
+  it("keeps no listener, whatever the operation came to", async () => {
+    const { submit, answer } = setup();
+    const { signal } = new AbortController();
+    const done = submit("done", signal);
+    const late = expect(submit("late", signal)).rejects.toThrow("did not answer");
+    expect(getEventListeners(signal, "abort")).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(TIMEOUT - 1);
+    await answer();
+    await done;
+    await vi.advanceTimersByTimeAsync(1);
+    await late;
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+});
+
+describe("the time limit", () => {
+  it("holds for what has left as well, each at its own time", async () => {
+    const { submit, sent } = setup({ statements: 2 });
+    const settled: string[] = [];
+    const noted = (name: string) => submit(name).catch(() => settled.push(name));
+    void noted("first");
+    await vi.advanceTimersByTimeAsync(TIMEOUT / 2);
+    void noted("second");
+    expect(settled).toEqual([]);
+    await vi.advanceTimersByTimeAsync(TIMEOUT / 2);
+    expect(settled).toEqual(["first"]);
+    await vi.advanceTimersByTimeAsync(TIMEOUT / 2);
+    expect(settled).toEqual(["first", "second"]);
+    expect(sent).toEqual([["first"], ["second"]]);
+  });
+
+  it("sends nothing whose time is nearly over", async () => {
+    const { submit, answer, sent } = setup();
+    const first = submit("first");
+    const late = expect(submit("late")).rejects.toThrow("did not answer within 1000 ms");
+    await vi.advanceTimersByTimeAsync(TIMEOUT - 5);
+    const fresh = submit("fresh");
+    await answer();
+    await late;
+    expect(sent).toEqual([["first"], ["fresh"]]);
+    await answer();
+    expect(await Promise.all([first, fresh])).toEqual(["first", "fresh"]);
+  });
+});
+
+describe("operations that wait for a statement before them", () => {
+  it("wait no longer than a tenth of a second", async () => {
+    const { submit, answer, sent } = setup({ statements: 2 });
+    const all = ["stuck", "one", "two"].map((input) => submit(input));
+    await vi.advanceTimersByTimeAsync(99);
+    expect(sent).toEqual([["stuck"]]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(sent).toEqual([["stuck"], ["one", "two"]]);
+    await answer();
+    await answer();
+    expect(await Promise.all(all)).toEqual(["stuck", "one", "two"]);
+  });
+
+  it("are not hurried by the patience of others that have left", async () => {
+    const { submit, answer, sent } = setup({ statements: 2 });
+    const [first, second] = [submit("first"), submit("second")];
+    await vi.advanceTimersByTimeAsync(90);
+    await answer();
+    const third = submit("third");
+    await vi.advanceTimersByTimeAsync(10);
+    expect(sent).toEqual([["first"], ["second"]]);
+    await answer();
+    await answer();
+    expect(await Promise.all([first, second, third])).toEqual(["first", "second", "third"]);
+  });
+});
+
+describe("those who hear of their answers at once and go on", () => {
+  it("stay together", async () => {
+    const { submit, answer, sent, batcher } = setup();
+    const worker = async (name: number): Promise<void> => {
+      for (let round = 0; round < 4; round++) await submit(`${name} ${round}`);
+    };
+    const workers = Promise.all(Array.from({ length: 8 }, (_, name) => worker(name)));
+    for (let n = 0; n < 5; n++) await answer();
+    await workers;
+    expect(sent.map((batch) => batch.length)).toEqual([1, 7, 8, 8, 8]);
+    await batcher.idle();
+  });
+});
+
+describe("idle", () => {
+  it("resolves when the last operation was cancelled, and its batch answered", async () => {
+    const { submit, answer, batcher } = setup();
+    const controller = new AbortController();
+    const first = submit("first");
+    const cancelled = expect(submit("cancelled", controller.signal)).rejects.toThrow("enough");
+    let idle = false;
+    const waiting = batcher.idle().then(() => (idle = true));
+    controller.abort(new Error("enough"));
+    await cancelled;
+    expect(idle).toBe(false);
+    await answer();
+    expect(await first).toBe("first");
+    await waiting;
+  });
+});
