@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { once } from "node:events";
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { SessionDecodeError, SessionManager, type SessionOptions, StoreUnavailableError } from "../../src/index.ts";
@@ -176,6 +177,25 @@ describe("a load that fails", () => {
         expect(new TextDecoder().decode((await store.find(token))?.data)).toBe("{broken");
       },
     );
+  });
+});
+
+describe("what is kept while a commit fails", () => {
+  it("is not sent, but nobody waits for it for ever", async () => {
+    const { listener } = setup(async (_request, response) => {
+      const written = new Promise((resolve) => response.write("discarded", resolve));
+      await Promise.all([written, once(response, "drain")]);
+      await new Promise<void>((resolve) => response.end("discarded", resolve));
+      done();
+    });
+    let done = (): void => {};
+    const finished = new Promise<void>((resolve) => (done = resolve));
+    await serving(listener, async ({ get }) => {
+      const response = await get("/");
+      expect(response.status).toBe(500);
+      expect(await response.text()).not.toContain("discarded");
+      await finished;
+    });
   });
 });
 

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { SessionManager, type Session } from "../../src/index.ts";
@@ -179,6 +182,19 @@ describe("Set-Cookie", () => {
         `session=; Max-Age=0; ${attributes}; Expires=Thu, 01 Jan 1970 00:00:01 GMT; HttpOnly; Secure; Partitioned; SameSite=None`,
       );
     });
+  });
+});
+
+describe("a response of HTTP/2", () => {
+  it("is held like any other", async () => {
+    const { listener } = app({ "/": put });
+    const server = http2.createServer(listener as never).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const [headers] = await once(client.request({ ":path": "/" }).resume().end(), "response");
+    expect([headers[":status"], headers["set-cookie"]]).toEqual([200, [expect.stringMatching(/^session=/)]]);
+    client.destroy();
+    server.close();
   });
 });
 

@@ -149,6 +149,26 @@ describe("the time limit", () => {
   });
 });
 
+describe("the time that a batch has", () => {
+  it("is that of its youngest, though one that is older became ready later", async () => {
+    const lefts: number[] = [];
+    const answers: (() => void)[] = [];
+    const batcher = new Batcher<string, string>({ rows: 256, statements: 1, waiting: 100 }, TIMEOUT, (inputs, left) => {
+      lefts.push(left);
+      return new Promise((resolve) => answers.push(() => resolve(inputs)));
+    });
+    const all = [batcher.submit("key", "first", 1), batcher.submit("key", "old", 1)];
+    await vi.advanceTimersByTimeAsync(500);
+    all.push(batcher.submit("other", "young", 1));
+    for (let n = 0; n < 2; n++) {
+      answers[n]?.();
+      await new Promise(setImmediate);
+    }
+    await Promise.all(all);
+    expect(lefts).toEqual([TIMEOUT, TIMEOUT]);
+  });
+});
+
 describe("operations that wait for a statement before them", () => {
   it("wait no longer than a tenth of a second", async () => {
     const { submit, answer, sent } = setup({ statements: 2 });

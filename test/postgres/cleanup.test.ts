@@ -76,6 +76,8 @@ describe("PgStore.deleteExpired", () => {
     await pool.query(`CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`);
     await pool.query("CREATE TRIGGER keep BEFORE DELETE ON sessions FOR EACH ROW EXECUTE FUNCTION keep()");
     expect(await open(pool).deleteExpired()).toBe(0);
+    await pool.query("UPDATE sessions SET expiry = '-infinity'");
+    expect(await open(pool).deleteExpired()).toBe(0);
     await pool.query("DROP TRIGGER keep ON sessions");
     await pool.query("DROP FUNCTION keep()");
   });

@@ -77,8 +77,11 @@ describe("a database that can't be reached", () => {
     const store = new PgStore(pool, { cleanupInterval: 0, queryTimeout: 100 });
     const client = await pool.connect();
     await expect(store.find("t")).rejects.toThrow("did not answer within 100 ms");
+    await expect(store.save("too late", data, soon())).rejects.toThrow("did not answer within 100 ms");
     client.release();
     expect(await store.find("t")).toBe(undefined);
+    // What has failed is not carried out when the connection comes.
+    expect(await store.find("too late")).toBe(undefined);
   });
 });
 
@@ -157,6 +160,14 @@ describe("a request while the database is down", () => {
       expect([back.status, await back.text()]).toEqual([200, "user ada"]);
     });
     await close();
+  });
+});
+
+describe("queryTimeout", () => {
+  it("is one that a timer can take", () => {
+    for (const queryTimeout of [0, 2 ** 31, "30d"]) {
+      expect(() => new PgStore(database.pool(), { queryTimeout })).toThrow(/^queryTimeout: /);
+    }
   });
 });
 

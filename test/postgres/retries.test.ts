@@ -245,6 +245,16 @@ describe("prepared statements", () => {
     await second.client.end();
   });
 
+  it("survive another type of a column, without being given up (0A000)", async () => {
+    const { client, store: one } = await connected();
+    await client.query("ALTER TABLE sessions ALTER COLUMN token TYPE varchar");
+    await everything(one);
+    await client.query("ALTER TABLE sessions ALTER COLUMN token TYPE text");
+    await everything(one);
+    expect(await prepared(client)).toHaveLength(7);
+    await client.end();
+  });
+
   it("carry out a write once, though the first attempt fails", async () => {
     const { client, store: one } = await connected();
     await one.create("warm", bytes("one"), soon());

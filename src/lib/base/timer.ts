@@ -1,5 +1,5 @@
-/** The longest delay that a JavaScript timer takes; a longer one would fire at once. */
-const LONGEST_DELAY = 2 ** 31 - 1;
+/** The longest delay that a JavaScript timer takes, in milliseconds; a longer one would fire at once. */
+export const LONGEST_DELAY = 2 ** 31 - 1;
 
 /** Resolves after so many milliseconds. */
 export function pause(milliseconds: number): Promise<void> {

@@ -1,4 +1,4 @@
-import { ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 
 /** What a response says of itself while calls to it are kept: to the application its head has been sent. */
 export interface Pretence {
@@ -23,22 +23,19 @@ export function install(response: ServerResponse, pretence: Pretence): void {
   if (below === undefined) Object.defineProperties(response, PROPERTIES);
 }
 
-const headersSent = readerOf("headersSent");
-const writableEnded = readerOf("writableEnded");
-
 const PROPERTIES: PropertyDescriptorMap & ThisType<Response> = {
   headersSent: {
     configurable: true,
     enumerable: true,
     get() {
-      return activeOne(this) !== undefined || headersSent.call(this);
+      return activeOne(this) !== undefined || truly(this, "headersSent");
     },
   },
   writableEnded: {
     configurable: true,
     enumerable: true,
     get() {
-      return activeOne(this)?.ended ?? writableEnded.call(this);
+      return activeOne(this)?.ended ?? truly(this, "writableEnded");
     },
   },
 };
@@ -49,11 +46,7 @@ function activeOne(response: Response): Pretence | undefined {
   return pretence;
 }
 
-/** How Node itself says what has been sent. */
-function readerOf(name: "headersSent" | "writableEnded"): (this: ServerResponse) => boolean {
-  for (let proto: unknown = ServerResponse.prototype; proto !== null; proto = Object.getPrototypeOf(proto)) {
-    const reader = Object.getOwnPropertyDescriptor(proto, name)?.get;
-    if (reader !== undefined) return reader as (this: ServerResponse) => boolean;
-  }
-  throw new TypeError(`ServerResponse has no ${name}`);
+/** What Node itself says, of HTTP/1 or HTTP/2. */
+function truly(response: Response, name: "headersSent" | "writableEnded"): boolean {
+  return Reflect.get(Object.getPrototypeOf(response) as object, name, response) as boolean;
 }

@@ -49,7 +49,7 @@ export class HeldResponse {
   /** "open": nothing to send yet; "held": committing; "released": pass on; "failed": the gate answers; "discarded". */
   #state: "open" | "held" | "released" | "failed" | "discarded" = "open";
   #head: HeadArguments | undefined;
-  #kept: (() => void)[] = [];
+  #kept: { call: () => void; args: unknown[] }[] = [];
   #drainOwed = false;
   readonly #pretence: Pretence = { active: false, ended: false };
   #installed = false;
@@ -89,7 +89,7 @@ export class HeldResponse {
   flushHeaders(): void {
     const { flushHeaders } = this.#original;
     if (this.#state === "open") this.#begin();
-    if (this.#state === "held") this.#kept.push(() => flushHeaders.call(this.#response));
+    if (this.#state === "held") this.#kept.push({ call: () => flushHeaders.call(this.#response), args: [] });
     else if (this.#state !== "discarded") flushHeaders.call(this.#response);
   }
 
@@ -101,7 +101,7 @@ export class HeldResponse {
     }
     if (this.#state !== "held") return this.#original.write.apply(this.#response, args);
     this.#drainOwed = true;
-    this.#kept.push(() => this.#original.write.apply(this.#response, args));
+    this.#kept.push({ call: () => this.#original.write.apply(this.#response, args), args });
     return false;
   }
 
@@ -111,7 +111,7 @@ export class HeldResponse {
     else if (this.#state !== "held") this.#original.end.apply(this.#response, args);
     else {
       this.#pretence.ended = true;
-      this.#kept.push(() => this.#original.end.apply(this.#response, args));
+      this.#kept.push({ call: () => this.#original.end.apply(this.#response, args), args });
     }
     return this.#response;
   }
@@ -151,27 +151,32 @@ export class HeldResponse {
     const response = this.#response;
     try {
       this.#passHead(outcome);
-      for (const call of this.#kept) call();
+      for (let kept = this.#kept.shift(); kept !== undefined; kept = this.#kept.shift()) kept.call();
     } catch (error) {
       // What Node would have thrown at the application, had the call not been kept.
       if (response.headersSent) response.destroy();
       this.#fail(error);
       return;
     }
-    this.#kept = [];
-    if (this.#drainOwed && !this.#pretence.ended && !response.destroyed && !response.writableNeedDrain)
-      response.emit("drain");
+    if (!response.writableNeedDrain) this.#settleDrain();
+  }
+
+  #settleDrain(): void {
+    if (this.#drainOwed && !this.#pretence.ended && !this.#response.destroyed) this.#response.emit("drain");
   }
 
   #fail(error: unknown): void {
     const response = this.#response;
     this.#state = "failed";
     this.#pretend(false);
-    this.#kept = [];
+    const discarded = this.#kept.splice(0);
     if (this.#head !== undefined && !response.headersSent) foldHeaders(response, this.#head);
     discardEntityHeaders(response);
     const discard = (): void => {
       this.#state = "discarded";
+      // Nobody waits for ever for what will not be sent.
+      for (const { args } of discarded) callBack(args);
+      this.#settleDrain();
     };
     this.#gate.fail(error).then(discard, discard);
   }

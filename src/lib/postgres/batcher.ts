@@ -1,6 +1,7 @@
 import { monotonicNow } from "../base/clock.ts";
-import { StoreOverloadedError, StoreUnavailableError } from "../base/errors.ts";
+import { StoreOverloadedError } from "../base/errors.ts";
 import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
+import { tooLate } from "./deadline.ts";
 import { type Entry, Queue } from "./queue.ts";
 
 /** Operations for which a further statement pays, while one is under way. Fewer wait for it. */
@@ -103,7 +104,8 @@ export class Batcher<In, Out> {
     this.#statements++;
     const inputs = batch.map(({ input }) => input);
     // The youngest decides: the older ones fail by themselves when their time is over.
-    const left = (batch.at(-1)?.since ?? 0) + this.#timeout - monotonicNow();
+    const youngest = batch.reduce((latest, { since }) => Math.max(latest, since), 0);
+    const left = youngest + this.#timeout - monotonicNow();
     const outputs = await this.#attempt(inputs, left);
     this.#statements--;
     for (const [index, entry] of batch.entries()) {
@@ -143,8 +145,7 @@ export class Batcher<In, Out> {
     for (const tell of this.#whenIdle.splice(0)) tell();
   }
 
-  readonly #tooLate = (): StoreUnavailableError =>
-    new StoreUnavailableError(`the database did not answer within ${this.#timeout} ms`);
+  readonly #tooLate = (): Error => tooLate(this.#timeout);
 
   /** Fails what has taken too long, and comes again when the next one could have. */
   readonly #expire = (): void => {

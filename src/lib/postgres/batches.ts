@@ -35,6 +35,9 @@ const WHEN_LOST: Record<BatchKind, "repeat" | "repeat and look" | "look" | "fail
 
 export type WriteKind = Exclude<BatchKind, "find"> | "renew";
 
+/** Renewals under way at once, as many as a pool has connections by default. */
+const RENEWALS = 10;
+
 const UNIQUE_VIOLATION = "23505";
 
 /** The operations of a store, each kind with a queue of its own. */
@@ -71,8 +74,8 @@ export class Batches {
       replace: batcher("replace"),
       touch: batcher("touch"),
       delete: batcher("delete"),
-      // Two rows of two tokens: these don't share a statement, and each leaves at once.
-      renew: new Batcher({ ...limits, rows: 1, statements: Infinity }, timeout, async ([input], left) =>
+      // Two rows of two tokens: these don't share a statement.
+      renew: new Batcher({ ...limits, rows: 1, statements: RENEWALS }, timeout, async ([input], left) =>
         input === undefined ? [] : [isDone(await this.#renew(input, left))],
       ),
     };

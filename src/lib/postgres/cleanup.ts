@@ -37,7 +37,7 @@ type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 export async function deleteExpired(run: Run, sql: Statements, options: CleanupOptions = {}): Promise<number> {
   const { signal, onProgress } = options;
   let size = FIRST_PAGE;
-  let from = "-infinity";
+  let from = "-Infinity";
   let removed = 0;
   for (;;) {
     signal?.throwIfAborted();
@@ -50,7 +50,10 @@ export async function deleteExpired(run: Run, sql: Statements, options: CleanupO
     removed += gone.length;
     if (gone.length > 0) onProgress?.({ removed });
     if (page.length < size) return removed;
-    from = nextStart(from, page.at(-1)?.expiry ?? from, gone.length);
+    const next = nextStart(from, page.at(-1)?.expiry ?? from, gone.length);
+    // Rows of -infinity that the database keeps: what comes after them can't be reached.
+    if (gone.length === 0 && next === from) return removed;
+    from = next;
     if (took > SLOW) size = Math.max(SMALLEST_PAGE, size >> 1);
     else if (took < SLOW / 4) size = Math.min(LARGEST_PAGE, size * 2);
     await pause(Math.min(took, SLOW));

@@ -9,10 +9,7 @@ import { StoreUnavailableError } from "../base/errors.ts";
 export function withTimeout<T>(answer: Promise<T>, timeout: number): Promise<T> {
   return new Promise((resolve, reject) => {
     // Not unref'd, which costs more than the timer: it is gone with the answer.
-    const timer = setTimeout(
-      () => reject(new StoreUnavailableError(`the database did not answer within ${timeout} ms`)),
-      timeout,
-    );
+    const timer = setTimeout(() => reject(tooLate(timeout)), timeout);
     answer.then(
       (value) => {
         clearTimeout(timer);
@@ -24,4 +21,9 @@ export function withTimeout<T>(answer: Promise<T>, timeout: number): Promise<T> 
       },
     );
   });
+}
+
+/** @param timeout - milliseconds */
+export function tooLate(timeout: number): StoreUnavailableError {
+  return new StoreUnavailableError(`the database did not answer within ${timeout} ms`);
 }

@@ -2,7 +2,10 @@ import { withTimeout } from "./deadline.ts";
 import type { Driver, Row } from "./driver.ts";
 import { setupSql, type TableName } from "./schema.ts";
 import type { Statement } from "./statements.ts";
-import { failureOf, toStoreError } from "./store-errors.ts";
+import { failureOf, sqlstateOf, toStoreError } from "./store-errors.ts";
+
+/** "cached plan must not change result type" is one of these. */
+const FEATURE_NOT_SUPPORTED = "0A000";
 
 /** Runs single statements, each with a time limit, prepared as long as that works. */
 export class Executor {
@@ -51,6 +54,8 @@ export class Executor {
     try {
       return await this.#driver.run({ text, name }, values, this.#timeout);
     } catch (error) {
+      // The table's columns have changed since it was prepared; nothing was carried out.
+      if (sqlstateOf(error) === FEATURE_NOT_SUPPORTED) return this.#driver.run({ text }, values, this.#timeout);
       if (failureOf(error) !== "unprepared") throw error;
       // A pooler that gives each statement another connection: nothing was carried out, and it won't work later either.
       this.#prepare = false;

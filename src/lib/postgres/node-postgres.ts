@@ -1,15 +1,20 @@
 import type { Driver, Row } from "./driver.ts";
-import { withTimeout } from "./deadline.ts";
+import { monotonicNow } from "../base/clock.ts";
+import { StoreUnavailableError } from "../base/errors.ts";
+import { tooLate, withTimeout } from "./deadline.ts";
+
+interface Query {
+  text: string;
+  name?: string;
+  values: unknown[];
+  /** Milliseconds. */
+  query_timeout: number;
+  types: typeof AS_IT_IS;
+}
 
 /** What of a pg.Client or pg.Pool is used: `query` with an options object, and its events. */
 interface NodePostgres {
-  query(config: {
-    text: string;
-    name?: string;
-    values: unknown[];
-    query_timeout: number;
-    types: typeof AS_IT_IS;
-  }): Promise<{ rows: unknown[] }>;
+  query(config: Query): Promise<{ rows: unknown[] }>;
   on(event: "error", listener: (error: unknown) => void): unknown;
   removeListener(event: "error", listener: (error: unknown) => void): unknown;
   listenerCount(event: "error"): number;
@@ -17,7 +22,17 @@ interface NodePostgres {
 
 interface Pool extends NodePostgres {
   options: { max?: number };
+  totalCount: number;
+  idleCount: number;
+  waitingCount: number;
   connect(): Promise<NodePostgres & { release(error?: unknown): void }>;
+  connect(
+    callback: (
+      failure: Error | undefined,
+      client: NodePostgres | undefined,
+      release: (error?: unknown) => void,
+    ) => void,
+  ): void;
 }
 
 /** Every column that we select is text: no parser of the application's has a say. */
@@ -36,7 +51,8 @@ export function nodePostgres(db: NodePostgres): Driver {
   surviveIdleErrors(db);
   const run: Driver["run"] = async (statement, values, timeout) => {
     // Its own timeout as well as ours: it frees a connection that no longer answers, instead of keeping it for ever.
-    const { rows } = await db.query({ ...statement, values, query_timeout: timeout, types: AS_IT_IS });
+    const query = { ...statement, values, query_timeout: timeout, types: AS_IT_IS };
+    const { rows } = isPool(db) && isUsedUp(db) ? await whenFree(db, query) : await db.query(query);
     return rows as Row[];
   };
   const leading: Driver["leading"] = async (name, timeout, work) => {
@@ -46,11 +62,52 @@ export function nodePostgres(db: NodePostgres): Driver {
   return { prepares: true, run: isPool(db) ? run : oneByOne(run), leading };
 }
 
+/** Every connection is taken, by the application itself maybe: the pool would queue the statement. */
+function isUsedUp({ totalCount, idleCount, waitingCount, options: { max = 10 } }: Pool): boolean {
+  return totalCount >= max && idleCount <= waitingCount;
+}
+
+/** Waits for a connection, and sends nothing when it comes too late: a write that has failed must not be carried out then. */
+function whenFree(pool: Pool, query: Query): Promise<{ rows: unknown[] }> {
+  const end = monotonicNow() + query.query_timeout;
+  return new Promise((resolve, reject) => {
+    // By callback, as an error of the connection can come before a promise would tell of it.
+    pool.connect((failure, client, release) => {
+      if (client === undefined) {
+        reject(failure ?? new StoreUnavailableError("the pool has no connection"));
+        return;
+      }
+      if (monotonicNow() >= end) {
+        release();
+        reject(tooLate(query.query_timeout));
+        return;
+      }
+      client.on("error", ignore);
+      const finish = (error?: unknown): void => {
+        release(error);
+        client.removeListener("error", ignore);
+      };
+      client.query(query).then(
+        (result) => {
+          finish();
+          resolve(result);
+        },
+        (error: unknown) => {
+          finish(error);
+          reject(error);
+        },
+      );
+    });
+  });
+}
+
 /** A single connection: pg.Client will no longer queue statements by itself from version 9 on. */
 function oneByOne(run: Driver["run"]): Driver["run"] {
   let last: Promise<unknown> = Promise.resolve();
-  return (...args) => {
-    const next = (): Promise<Row[]> => run(...args);
+  return (statement, values, timeout) => {
+    const end = monotonicNow() + timeout;
+    const next = (): Promise<Row[]> =>
+      monotonicNow() < end ? run(statement, values, timeout) : Promise.reject(tooLate(timeout));
     const mine = last.then(next, next);
     last = mine;
     return mine;

@@ -1,3 +1,4 @@
+import { LONGEST_DELAY } from "../base/timer.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
 import type { BatchLimits } from "./batch.ts";
 import { type BatchOptions, batchLimits } from "./batch-options.ts";
@@ -45,7 +46,9 @@ export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptio
   }
   const table = tableName(options.table ?? "sessions", options.schema);
   const queryTimeout = parseDuration("queryTimeout", options.queryTimeout ?? "5s");
-  if (queryTimeout === 0) throw new TypeError("queryTimeout: must be more than 0");
+  if (queryTimeout === 0 || queryTimeout > LONGEST_DELAY) {
+    throw new TypeError(`queryTimeout: must be more than 0, and at most ${LONGEST_DELAY} ms`);
+  }
   const { prepare = true, onError = logError } = options;
   if (typeof prepare !== "boolean") throw new TypeError("prepare: must be a boolean");
   if (typeof onError !== "function") throw new TypeError("onError: must be a function");

@@ -21,7 +21,7 @@ const UNAVAILABLE = /^(?:08|40|53|57|55P03|58|XX|28|3D|25006)/;
 /** Serialization failure and deadlock: the statement was rolled back, and may go through the next time. */
 const ROLLED_BACK = /^(?:40001|40P01)$/;
 /** The connection went, or its server; no SQLSTATE at all says so too. */
-const LOST = /^(?:08|57P01|57P02|57P03)/;
+const LOST = /^(?:08|57P01|57P02|57P03|57P05)/;
 /** The prepared statement is taken (42P05) or unknown (26000): between us and the server is a pooler that mixes connections. */
 const UNPREPARED = /^(?:42P05|26000)$/;
 
