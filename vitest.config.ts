@@ -8,9 +8,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^pgstore$/, replacement: file("src/index.ts") },
-      { find: /^pgstore\/session$/, replacement: file("src/session.ts") },
-      { find: /^pgstore\/node$/, replacement: file("src/node.ts") },
-      { find: /^pgstore\/codecs$/, replacement: file("src/codecs.ts") },
+      { find: /^pgstore\/([a-z-]+)$/, replacement: file("src/$1.ts") },
     ],
   },
   test: {

@@ -15,13 +15,16 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:diagnostics_channel", /^manager\/events\.ts$/],
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
   ["node:path", /^postgres\/folder-lock\.ts$/],
-  ["node:http", /^http\/(?:node-[a-z]+|connect|seed)\.ts$/],
+  ["node:http", /^http\/(?:node-[a-z]+|connect|seed|koa|upgrade)\.ts$/],
 ];
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */
 const PACKAGES: [name: string, files: RegExp][] = [
   ["cookie", /^base\/cookie-text\.ts$/],
   ["ms", /^base\/duration\.ts$/],
+  ["fastify", /^http\/fastify\.ts$/],
+  ["fastify-plugin", /^http\/fastify\.ts$/],
+  ["hono", /^http\/hono\.ts$/],
   ["pg", /^postgres\/open-store\.ts$/],
   ["@electric-sql/pglite", /^postgres\/open-store\.ts$/],
 ];

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { withNoStore, withVaryCookie } from "../../src/lib/base/cache-headers.ts";
+import { withNoStore, withVary } from "../../src/lib/base/cache-headers.ts";
 import { cookieValues } from "../../src/lib/base/cookie-header.ts";
 import { clearCookie, type CookieAttributes, setCookie } from "../../src/lib/base/cookie-text.ts";
 import { createToken, idOf, isToken } from "../../src/lib/base/token.ts";
@@ -177,11 +177,11 @@ describe("withNoStore", () => {
   });
 });
 
-describe("withVaryCookie", () => {
+describe("withVary", () => {
   it("adds Cookie once", () => {
-    expect(withVaryCookie(undefined)).toBe("Cookie");
-    expect(withVaryCookie("Accept , COOKIE")).toBe("Accept, COOKIE");
-    expect(withVaryCookie("Accept")).toBe("Accept, Cookie");
-    expect(withVaryCookie("*")).toBe("*");
+    expect(withVary(undefined, "Cookie")).toBe("Cookie");
+    expect(withVary("Accept , COOKIE", "Cookie")).toBe("Accept, COOKIE");
+    expect(withVary("Accept", "Cookie")).toBe("Accept, Cookie");
+    expect(withVary("*", "Cookie")).toBe("*");
   });
 });

@@ -66,21 +66,23 @@ describe("SessionManager.load", () => {
   });
 });
 
-describe("SessionManager.loadFromCookie", () => {
+describe("SessionManager.loadFrom", () => {
   it("asks nothing for malformed tokens and at most four times for well-formed ones", async () => {
     const store = new GatedStore();
     const manager = new SessionManager(store);
     const token = await stored(manager);
     const fifty = Array.from({ length: 50 }, (_, n) => `session=${String(n).padStart(43, "z")}`);
-    expect(manager.loadFromCookie("session=a; session=%00; session=' OR 1; session=ü; sessio=x")).not.toBeInstanceOf(
-      Promise,
-    );
+    expect(
+      manager.loadFrom({ cookie: "session=a; session=%00; session=' OR 1; session=ü; sessio=x" }),
+    ).not.toBeInstanceOf(Promise);
     expect(store.finds).toBe(0);
-    expect((await manager.loadFromCookie(`${fifty.join("; ")}; session=${token}`)).status).toBe("new");
+    expect((await manager.loadFrom({ cookie: `${fifty.join("; ")}; session=${token}` })).status).toBe("new");
     expect(store.finds).toBe(4);
-    const found = await manager.loadFromCookie(`other=1; session=bad; session=${"q".repeat(43)};session=${token}`);
+    const found = await manager.loadFrom({
+      cookie: `other=1; session=bad; session=${"q".repeat(43)};session=${token}`,
+    });
     expect(found.get("key")).toBe(1);
-    expect((await manager.loadFromCookie(`%73ession=${token}; Session=${token}`)).status).toBe("new");
+    expect((await manager.loadFrom({ cookie: `%73ession=${token}; Session=${token}` })).status).toBe("new");
   });
 });
 

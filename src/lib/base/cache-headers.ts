@@ -15,13 +15,12 @@ export function withNoStore(cacheControl: string | undefined): string {
   return [...kept, "no-store"].join(", ");
 }
 
-/** Adds `Cookie` to a Vary header unless it, or `*`, is there. */
-export function withVaryCookie(vary: string | undefined): string {
-  if (vary === undefined) return "Cookie";
-  const fields = vary
+/** Adds the name of a request header to a Vary header unless it, or `*`, is there. */
+export function withVary(vary: string | undefined, name: string): string {
+  const fields = (vary ?? "")
     .split(",")
     .map((field) => field.trim())
     .filter((field) => field !== "");
-  if (fields.some((field) => field === "*" || field.toLowerCase() === "cookie")) return fields.join(", ");
-  return [...fields, "Cookie"].join(", ");
+  if (fields.some((field) => field === "*" || field.toLowerCase() === name.toLowerCase())) return fields.join(", ");
+  return [...fields, name].join(", ");
 }

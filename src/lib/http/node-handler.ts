@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { withNoStore, withVaryCookie } from "../base/cache-headers.ts";
+import { withVary } from "../base/cache-headers.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
-import type { Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { discardEntityHeaders } from "./node-head.ts";
 import { type HeldResponse, holdResponse, type ResponseHead } from "./node-response.ts";
+import { type OpenHeaders, tell, tellsNothing } from "./response-headers.ts";
+import { isForwardedSecure } from "./secure.ts";
 
 /** A handler as `node:http` has it; it may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -17,17 +18,17 @@ export type NodeListener = (request: IncomingMessage, response: ServerResponse) 
  * What the handler throws, or rejects with, becomes a 500 through the manager's `onError`; the session is committed then
  * too.
  */
-export function nodeHandler<Data = SessionData>(
-  manager: SessionManager<Data>,
+export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
+  manager: SessionManager<Data, Lazy>,
   listener: NodeListener,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     const fail = (error: unknown): void => {
       // A head without its body: cut it off, rather than let it pass for whole.
       if (response.headersSent && !response.writableEnded) response.destroy();
-      void answerError(manager, error, request, response);
+      void answerError(manager.options.onError, error, request, response);
     };
-    const handle = (_session: Session<Data>, held?: HeldResponse): void => {
+    const handle = (held?: HeldResponse): void => {
       const failed = (error: unknown): void => {
         held?.forgetHead();
         fail(error);
@@ -44,67 +45,77 @@ export function nodeHandler<Data = SessionData>(
 }
 
 /**
- * Loads the session of a request, binds it and holds the response back until it is committed: the sequence that all
- * adapters for Node share. Without a cookie of ours `handle` is called at once.
+ * Loads the session of a request, for `manager.sessionOf`, and holds the response back until it is committed: the sequence
+ * that all adapters for Node share. When nothing has to be loaded, `handle` is called at once.
+ *
+ * @param fail - is told that the session could not be loaded, and what `handle` throws
+ * @param frame - what a framework knows better: whether the request came over TLS, where errors are logged
  */
-export function withSession<Data>(
-  manager: SessionManager<Data>,
+export function withSession<Data, Lazy extends boolean>(
+  manager: SessionManager<Data, Lazy>,
   request: IncomingMessage,
   response: ServerResponse,
-  handle: (session: Session<Data>, held?: HeldResponse) => void,
+  handle: (held?: HeldResponse) => void,
   fail: (error: unknown) => void,
+  frame: { isSecure?: () => boolean; log?: (error: unknown) => void } = {},
 ): void {
   // Wrapped twice with one manager: the outer one does the work.
   if (manager.has(request)) {
-    handle(manager.sessionOf(request));
+    handle();
     return;
   }
-  const start = (session: Session<Data>): void => {
-    manager.bind(request, session);
-    const context = { tls: isEncrypted(request), seal: true };
+  const { isSecure = () => isEncrypted(request), log } = frame;
+  const { trustProxy, tokenHeader, onError = log } = manager.options;
+  const vary = tokenHeader === undefined ? "Cookie" : "Authorization";
+  const start = (): void => {
+    const tls = (): boolean => isSecure() || (trustProxy && isForwardedSecure(request.headers["x-forwarded-proto"]));
+    const context = { tls, seal: true };
     const held = holdResponse(response, {
       commit: () => {
-        const settled = manager.commitSettled(session, context);
-        return settled === undefined
-          ? manager.commit(session, context).then((result) => headOf(response, manager, result))
-          : headOf(response, manager, settled);
+        const result = manager.close(request, context);
+        return result instanceof Promise
+          ? result.then((later) => headOf(response, manager, later))
+          : headOf(response, manager, result);
       },
       fail: (error) => {
-        setVary(response);
-        return answerError(manager, error, request, response);
+        setVary(response, vary);
+        return answerError(onError, error, request, response);
       },
     });
-    handle(session, held);
+    handle(held);
   };
-  const session = manager.loadFromCookie(request.headers.cookie);
+  const opening = manager.open(request, request.headers);
   // What the next middleware throws is reported like what it throws at once.
-  if (session instanceof Promise) {
-    session.then(start).catch((error: unknown) => {
-      setVary(response);
+  if (opening === undefined) start();
+  else {
+    opening.then(start).catch((error: unknown) => {
+      setVary(response, vary);
       fail(error);
     });
-  } else start(session);
+  }
 }
 
-function headOf<Data>(response: ServerResponse, manager: SessionManager<Data>, result: CommitResult): ResponseHead {
-  const { setCookie, varies } = result;
-  if (setCookie === undefined && !varies) return { apply: false };
+function headOf<Data, Lazy extends boolean>(
+  response: ServerResponse,
+  manager: SessionManager<Data, Lazy>,
+  result: CommitResult,
+): ResponseHead {
+  if (tellsNothing(result)) return { apply: false };
+  return { apply: () => tell(openHeaders(response), result, manager.options.cookie.name) };
+}
+
+function openHeaders(response: ServerResponse): OpenHeaders {
   return {
-    apply: () => {
-      setVary(response);
-      if (setCookie === undefined) return;
-      response.setHeader("Cache-Control", withNoStore(textOf(response, "Cache-Control")));
-      // One of our name at most; those of others stay.
-      const others = [response.getHeader("Set-Cookie") ?? []].flat().map(String);
-      const ours = `${manager.options.cookie.name}=`;
-      response.setHeader("Set-Cookie", [...others.filter((cookie) => !cookie.startsWith(ours)), setCookie]);
-    },
+    get: (name) => textOf(response, name),
+    set: (name, value) => void response.setHeader(name, value),
+    getSetCookie: () => [response.getHeader("Set-Cookie") ?? []].flat().map(String),
+    setSetCookie: (values) => void response.setHeader("Set-Cookie", values),
   };
 }
 
 /** What the response is depends on the session, that it could not be read or stored included. */
-function setVary(response: ServerResponse): void {
-  if (!response.headersSent) response.setHeader("Vary", withVaryCookie(textOf(response, "Vary")));
+function setVary(response: ServerResponse, name: string): void {
+  if (!response.headersSent) response.setHeader("Vary", withVary(textOf(response, "Vary"), name));
 }
 
 function textOf(response: ServerResponse, name: string): string | undefined {
@@ -112,18 +123,19 @@ function textOf(response: ServerResponse, name: string): string | undefined {
   return value === undefined ? undefined : [value].flat().join(", ");
 }
 
+/** Express tells by its setting "trust proxy". */
 function isEncrypted(request: IncomingMessage): boolean {
-  return (request.socket as { encrypted?: boolean } | null)?.encrypted === true;
+  const { secure } = request as { secure?: unknown };
+  return secure === true || (request.socket as { encrypted?: boolean } | null)?.encrypted === true;
 }
 
 /** Lets `onError` answer, and answers with a plain 500 what it left open. Never throws. */
-async function answerError<Data>(
-  manager: SessionManager<Data>,
+async function answerError(
+  onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined = logError,
   error: unknown,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { onError = logError } = manager.options;
   if (!response.headersSent) {
     discardEntityHeaders(response);
     response.statusCode = 500;

@@ -5,6 +5,7 @@ import { createToken, idOf } from "../base/token.ts";
 import type { Value } from "../base/value.ts";
 import type { ConditionalStore, Store, StoredSession, StoreExtras } from "../port/store.ts";
 import { REMEMBER_ME, type SessionRecord, type StoredRow } from "../session/record.ts";
+import { Endings } from "./endings.ts";
 import { publish } from "./events.ts";
 import { Lanes } from "./lanes.ts";
 import { isConditional, LastWriteWins } from "./last-write-wins.ts";
@@ -25,6 +26,8 @@ export class Committer {
   readonly #now: () => number | Promise<number>;
   readonly #options: ResolvedOptions;
   readonly #lanes = new Lanes<StoredRow | undefined>();
+  /** Of the sessions that end by a commit of this process. */
+  readonly endings = new Endings();
 
   constructor(store: Store & StoreExtras, options: ResolvedOptions) {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
@@ -156,6 +159,7 @@ export class Committer {
         if (!(await this.#store.renew(key, newKey, row.data, next.data, next.expiry))) return "conflict";
         record.token = ending.token;
         record.settle(next, newKey, count);
+        this.endings.tell(key);
         this.#deliver(record, undefined, next, now);
         return { row: undefined };
       }
@@ -163,6 +167,7 @@ export class Committer {
         // When it was gone already, a clearing cookie could wipe out the cookie of whoever renewed it.
         const ended = await this.#store.delete(key);
         record.end({ kind: ended === false ? "nothing" : "clear" });
+        this.endings.tell(key);
         return { row: undefined };
       }
     }

@@ -39,6 +39,21 @@ export interface SessionOptions {
    */
   touchAfter?: Duration;
   cookie?: CookieOptions;
+  /**
+   * How the token travels: in a cookie, or, for API and mobile clients, as `Authorization: Bearer` in requests and in a
+   * header of responses, `Session-Token` unless named otherwise. Never both. Default `"cookie"`.
+   */
+  transport?: "cookie" | "header" | { header: string };
+  /**
+   * Sessions are loaded when they are first awaited (`await manager.sessionOf(request)`), not before the handler runs.
+   * A request that doesn't ask makes no query, and is no activity for `idleTimeout`. Default false.
+   */
+  lazy?: boolean;
+  /**
+   * Whether `X-Forwarded-Proto` may be believed, for `secure: "auto"`: true only behind a proxy that sets it. Express's,
+   * Fastify's and Koa's own settings count as well. Default false.
+   */
+  trustProxy?: boolean;
   /** The table holds the token's SHA-256, so that who reads the table can't use it. Default true. */
   hashTokens?: boolean;
   /** Default `scsJson`. */
@@ -55,6 +70,10 @@ export interface ResolvedOptions extends PlanOptions {
   cookie: CookieAttributes;
   secure: boolean | "auto";
   persist: boolean;
+  /** The response header that carries the token, in lower case; undefined: the cookie does. */
+  tokenHeader: string | undefined;
+  lazy: boolean;
+  trustProxy: boolean;
   hashTokens: boolean;
   codec: Codec;
   onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined;
@@ -62,6 +81,8 @@ export interface ResolvedOptions extends PlanOptions {
 
 const DEFAULTS = {
   lifetime: "24h",
+  lazy: false,
+  trustProxy: false,
   hashTokens: true,
   codec: scsJson,
   cookie: {
@@ -75,7 +96,14 @@ const DEFAULTS = {
   },
 } as const;
 
-const OPTION_NAMES = ["lifetime", "idleTimeout", "touchAfter", "cookie", "hashTokens", "codec", "onError"];
+// prettier-ignore
+const OPTION_NAMES = [
+  "lifetime", "idleTimeout", "touchAfter", "cookie", "transport", "lazy", "trustProxy", "hashTokens", "codec", "onError",
+];
+/** @see RFC 9110, section 5.6.2 */
+const HTTP_TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** Headers that a token must not take the place of. */
+const TAKEN_HEADERS = ["set-cookie", "vary", "cache-control", "content-type", "content-length", "location"];
 const COOKIE_NAMES = [...Object.keys(DEFAULTS.cookie), "domain", "prefix"];
 
 /**
@@ -98,11 +126,25 @@ export function resolveOptions(options: SessionOptions = {}): ResolvedOptions {
     lifetime,
     idleTimeout,
     touchAfter,
+    tokenHeader: resolveTransport(options.transport),
+    lazy: bool("lazy", options.lazy ?? DEFAULTS.lazy),
+    trustProxy: bool("trustProxy", options.trustProxy ?? DEFAULTS.trustProxy),
     hashTokens: bool("hashTokens", options.hashTokens ?? DEFAULTS.hashTokens),
     codec,
     onError: onError as ResolvedOptions["onError"],
     ...resolveCookie(options.cookie === undefined ? {} : options.cookie),
   };
+}
+
+function resolveTransport(transport: unknown = "cookie"): string | undefined {
+  if (transport === "cookie") return undefined;
+  const { header } = transport === "header" ? { header: "session-token" } : ((transport ?? {}) as { header?: unknown });
+  if (typeof header !== "string" || !HTTP_TOKEN.test(header)) {
+    throw new TypeError('transport: must be "cookie", "header" or { header: the name of a response header }');
+  }
+  const name = header.toLowerCase();
+  if (TAKEN_HEADERS.includes(name)) throw new TypeError(`transport.header: ${header} has a meaning of its own`);
+  return name;
 }
 
 function resolveCookie(given: CookieOptions): Pick<ResolvedOptions, "cookie" | "secure" | "persist"> {
@@ -112,7 +154,7 @@ function resolveCookie(given: CookieOptions): Pick<ResolvedOptions, "cookie" | "
   if (prefix !== "" && prefix !== "__Host-" && prefix !== "__Secure-") {
     throw new TypeError('cookie.prefix: must be "__Host-" or "__Secure-"');
   }
-  if (typeof options.name !== "string" || !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(options.name)) {
+  if (typeof options.name !== "string" || !HTTP_TOKEN.test(options.name)) {
     throw new TypeError(`cookie.name: ${JSON.stringify(options.name)} is not a cookie name`);
   }
   const name = prefix !== "" && options.name.startsWith(prefix) ? options.name : prefix + options.name;

@@ -1,4 +1,3 @@
-import { cookieValues } from "../base/cookie-header.ts";
 import { systemNow } from "../base/clock.ts";
 import { SessionDecodeError, SessionMissingError } from "../base/errors.ts";
 import { isToken } from "../base/token.ts";
@@ -7,25 +6,19 @@ import { SessionRecord, USER_ID } from "../session/record.ts";
 import type { SessionHost } from "../session/host.ts";
 import { recordOf, Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { CommitResult } from "./commit-result.ts";
+import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { Committer } from "./committer.ts";
+import { type Credentials, tokensOf } from "./credentials.ts";
 import { publish } from "./events.ts";
+import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
-
-/** How a commit is made. */
-export interface CommitContext {
-  /** Whether the response goes over TLS, for `secure: "auto"`. Default true. */
-  tls?: boolean;
-  /** Later changes of the session throw, as the response's head is on its way. Default false. */
-  seal?: boolean;
-}
 
 /**
  * Loads sessions and commits them: what happens between a request's cookie and a response's.
  *
  * One manager serves any number of parallel requests. It holds no connection and no timer.
  */
-export class SessionManager<Data = SessionData> {
+export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /** The options, checked and with their defaults. */
   readonly options: Readonly<ResolvedOptions>;
   readonly #store: Store & StoreExtras;
@@ -33,14 +26,17 @@ export class SessionManager<Data = SessionData> {
   readonly #host: SessionHost;
   /** Where a request keeps its session. Not a WeakMap, which costs more than all else that a request does with us. */
   readonly #key = Symbol("pgstore session");
+  /** What is told the client of a request whose session was not looked at. */
+  readonly #nothing: CommitResult;
 
   /** @throws TypeError when an option is wrong; it names the option */
-  constructor(store: Store & StoreExtras, options?: SessionOptions) {
+  constructor(store: Store & StoreExtras, options?: SessionOptions & { lazy?: Lazy }) {
     const { find, save, delete: remove } = (store ?? {}) as Partial<Store>;
     if (![find, save, remove].every((method) => typeof method === "function")) {
       throw new TypeError("store: must have the functions find, save and delete");
     }
     this.options = resolveOptions(options);
+    this.#nothing = new CommitResult({ kind: "nothing" }, false, this.options, () => true);
     this.#store = store;
     const committer = new Committer(store, this.options);
     this.#committer = committer;
@@ -72,12 +68,12 @@ export class SessionManager<Data = SessionData> {
   }
 
   /**
-   * Loads the session of a request's Cookie header; at once when it has no cookie of ours that could be a token.
+   * Loads the session of a request; at once when it carries nothing that could be a token.
    *
    * @throws as `load`
    */
-  loadFromCookie(header: string | undefined): Session<Data> | Promise<Session<Data>> {
-    const tokens = cookieValues(header, this.options.cookie.name, isToken);
+  loadFrom(credentials: Credentials): Session<Data> | Promise<Session<Data>> {
+    const tokens = tokensOf(credentials, this.options);
     return tokens.length === 0 ? this.#begin(false) : this.load(tokens);
   }
 
@@ -102,25 +98,56 @@ export class SessionManager<Data = SessionData> {
     return this.#result(record, context);
   }
 
-  /** Remembers the session of a request, for `sessionOf`. Adapters call it. */
-  bind(request: object, session: Session<Data>): void {
-    (request as Record<symbol, unknown>)[this.#key] = session;
+  /**
+   * Loads the session of a request and remembers it, for `sessionOf`; a lazy one when it is first awaited. Adapters call
+   * it, once for a request. Undefined when it is done at once.
+   *
+   * @throws as `load`
+   */
+  open(request: object, credentials: Credentials): Promise<void> | undefined {
+    if (this.options.lazy) {
+      this.#bind(request, new LazySession(async () => this.loadFrom(credentials)));
+      return undefined;
+    }
+    const session = this.loadFrom(credentials);
+    if (session instanceof Promise) return session.then((loaded) => this.#bind(request, loaded));
+    this.#bind(request, session);
+    return undefined;
+  }
+
+  /** Lets `sessionOf` know a request by a framework's object for it as well. Adapters call it. */
+  alias(wrapper: object, request: object): void {
+    this.#bind(wrapper, this.#bound(request));
+  }
+
+  /** Commits the session of a request before its response's head leaves. Adapters call it. At once where it can. */
+  close(request: object, context: CommitContext): CommitResult | Promise<CommitResult> {
+    const bound = this.#bound(request);
+    if (bound instanceof LazySession) return this.#closeLazy(bound, context);
+    if (bound === undefined) return this.#nothing;
+    return this.commitSettled(bound, context) ?? this.commit(bound, context);
   }
 
   /** Says whether this manager's middleware has run for a request. */
   has(request: object): boolean {
-    return this.#sessionIn(request) !== undefined;
+    return this.#bound(request) !== undefined;
   }
 
   /**
-   * The session of a request.
+   * The session of a request; with `lazy: true` one to await.
    *
    * @throws SessionMissingError when no middleware of this manager ran
    */
-  sessionOf(request: object): Session<Data> {
-    const session = this.#sessionIn(request);
-    if (session === undefined) throw new SessionMissingError();
-    return session;
+  sessionOf(request: object): SessionFor<Data, Lazy> {
+    const bound = this.#bound(request);
+    if (bound === undefined) throw new SessionMissingError();
+    return bound as SessionFor<Data, Lazy>;
+  }
+
+  /** Calls `listener` when this process ends the session; one that others end is noticed by looking. Returns what stops it. */
+  watch(session: Session<Data>, listener: () => void): () => void {
+    const { key } = recordOf(session);
+    return key === undefined ? () => {} : this.#committer.endings.watch(key, listener);
   }
 
   /**
@@ -168,11 +195,25 @@ export class SessionManager<Data = SessionData> {
   /** Ends the session of an id, at once and everywhere; does nothing when there is none. */
   async destroyById(id: string): Promise<void> {
     await this.#store.delete(id);
+    this.#committer.endings.tell(id);
   }
 
   /** JavaScript callers pass anything. */
-  #sessionIn(request: object | null | undefined): Session<Data> | undefined {
+  #bound(request: object | null | undefined): Session<Data> | LazySession<Data> | undefined {
     return (request as Record<symbol, unknown> | null | undefined)?.[this.#key] as Session<Data> | undefined;
+  }
+
+  #bind(request: object, session: Session<Data> | LazySession<Data> | undefined): void {
+    (request as Record<symbol, unknown>)[this.#key] = session;
+  }
+
+  /** Of a session that nobody asked for there is nothing to commit; a failed load was reported to whoever asked. */
+  #closeLazy({ asked }: LazySession<Data>, context: CommitContext): CommitResult | Promise<CommitResult> {
+    if (asked === undefined) return this.#nothing;
+    return asked.then(
+      (session) => this.commit(session, context),
+      () => new CommitResult({ kind: "nothing" }, true, this.options, () => true),
+    );
   }
 
   #begin(presented: boolean): Session<Data> {
@@ -190,6 +231,7 @@ export class SessionManager<Data = SessionData> {
     const { delivery } = record;
     record.delivery = { kind: "nothing" };
     const varies = record.accessed || record.row !== undefined;
-    return new CommitResult(delivery, varies, this.options, context.tls ?? true);
+    const { tls = true } = context;
+    return new CommitResult(delivery, varies, this.options, typeof tls === "function" ? tls : () => tls);
   }
 }

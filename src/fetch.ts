@@ -1,0 +1,1 @@
+export { fetchHandler } from "./lib/http/fetch.ts";

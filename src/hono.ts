@@ -1,0 +1,1 @@
+export { session, session as default } from "./lib/http/hono.ts";

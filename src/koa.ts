@@ -1,0 +1,2 @@
+export { session, session as default } from "./lib/http/koa.ts";
+export type { PropertyOptions } from "./lib/http/property.ts";

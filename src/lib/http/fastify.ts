@@ -1,0 +1,55 @@
+import type { FastifyPluginCallback } from "fastify";
+import plugin from "fastify-plugin";
+import { SessionManager } from "../manager/session-manager.ts";
+import type { Session } from "../session/session.ts";
+import { withSession } from "./node-handler.ts";
+import { propertyName, type PropertyOptions } from "./property.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Of `pgstore/fastify`. With `lazy: true`, or another type of data, `manager.sessionOf(request)` knows better. */
+    session: Session;
+  }
+}
+
+/** Options of the plugin. */
+export interface FastifySessionOptions extends PropertyOptions {
+  /** A SessionManager, of whichever data. */
+  manager: { sessionOf(request: object): unknown };
+}
+
+const register: FastifyPluginCallback<FastifySessionOptions> = (fastify, options, done) => {
+  const { manager } = options;
+  if (!(manager instanceof SessionManager)) {
+    done(new TypeError("manager: must be a SessionManager"));
+    return;
+  }
+  fastify.decorateRequest(propertyName(options), {
+    getter() {
+      return manager.sessionOf(this.raw);
+    },
+  });
+  fastify.addHook("onRequest", (request, reply, next) => {
+    const handle = (): void => {
+      manager.alias(request, request.raw);
+      next();
+    };
+    // Fastify shows an error's message to the client; ours are for operators.
+    const fail = (cause: unknown): void => next(new Error("Internal Server Error", { cause }));
+    withSession(manager, request.raw, reply.raw, handle, fail, {
+      isSecure: () => request.protocol === "https",
+      log: (error) => request.log.error(error),
+    });
+  });
+  done();
+};
+
+/**
+ * The plugin for Fastify: `app.register(session, { manager })`. `request.session` (and `manager.sessionOf(request)`) is the
+ * session from the first `onRequest` hook on. It is committed when the head is about to leave, after every `onSend` hook,
+ * streams and hijacked replies included.
+ */
+export const session: FastifyPluginCallback<FastifySessionOptions> = plugin(register, {
+  name: "pgstore",
+  fastify: "5.x",
+});

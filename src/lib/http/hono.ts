@@ -1,0 +1,32 @@
+import type { MiddlewareHandler } from "hono";
+import type { SessionFor } from "../manager/lazy-session.ts";
+import type { SessionManager } from "../manager/session-manager.ts";
+import type { SessionData } from "../session/session-data.ts";
+import { closeRequest, openRequest } from "./fetch.ts";
+import { propertyName } from "./property.ts";
+
+/**
+ * Makes middleware for Hono: `c.var.session` (and `manager.sessionOf(c)`) is the session, committed before the response
+ * leaves. What fails in loading or committing it goes to `app.onError`.
+ *
+ * @param options - property: the variable's name, another one for each of several managers
+ */
+export function session<Data = SessionData, Lazy extends boolean = false, Property extends string = "session">(
+  manager: SessionManager<Data, Lazy>,
+  options: { property?: Property } = {},
+): MiddlewareHandler<{ Variables: { [P in Property]: SessionFor<Data, Lazy> } }> {
+  const property = propertyName(options) as Property;
+  return async (context, next) => {
+    const request = context.req.raw;
+    const outermost = !manager.has(request);
+    if (outermost) await openRequest(manager, request);
+    manager.alias(context, request);
+    context.set(property, manager.sessionOf(request) as never);
+    await next();
+    if (!outermost) return;
+    const answer = context.res;
+    // Emptied first: Hono would merge the headers of the old response into the new one.
+    context.res = undefined;
+    context.res = await closeRequest(manager, request, answer);
+  };
+}

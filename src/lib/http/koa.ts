@@ -1,0 +1,33 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { SessionManager } from "../manager/session-manager.ts";
+import type { SessionData } from "../session/session-data.ts";
+import { withSession } from "./node-handler.ts";
+import { propertyName, type PropertyOptions } from "./property.ts";
+
+/** What of Koa's context is used. */
+interface KoaContext {
+  req: IncomingMessage;
+  res: ServerResponse;
+  /** Follows `app.proxy`. */
+  secure: boolean;
+}
+
+/**
+ * Makes middleware for Koa: `ctx.session` (and `manager.sessionOf(ctx)`) is the session, committed before the first byte
+ * of the response. An error while loading is thrown to Koa.
+ */
+export function session<Data = SessionData, Lazy extends boolean = false>(
+  manager: SessionManager<Data, Lazy>,
+  options: PropertyOptions = {},
+): (context: KoaContext, next: () => Promise<unknown>) => Promise<unknown> {
+  const property = propertyName(options);
+  return async (context, next) => {
+    const { req, res } = context;
+    await new Promise<void>((resolve, reject) => {
+      withSession(manager, req, res, () => resolve(), reject, { isSecure: () => context.secure });
+    });
+    manager.alias(context, req);
+    Object.assign(context, { [property]: manager.sessionOf(req) });
+    return next();
+  };
+}

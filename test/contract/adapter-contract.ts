@@ -1,0 +1,331 @@
+import assert from "node:assert/strict";
+import {
+  MemoryStore,
+  type Session,
+  SessionManager,
+  type SessionOptions,
+  StoreUnavailableError,
+} from "../../src/index.ts";
+import { idOf } from "../../src/lib/base/token.ts";
+import { GatedStore } from "../support/gated-store.ts";
+
+type AnySession = Session<Record<string, unknown>>;
+type AnyManager = SessionManager<Record<string, unknown>>;
+
+/** What a route answers, in no framework's words. */
+export interface Answer {
+  status?: number;
+  headers?: Record<string, string | string[]>;
+  /** Chunks are streamed. */
+  body?: string | string[];
+}
+
+/** An application for the adapter under test. */
+export interface App {
+  /** The first one's session is under `session`, a second one's under `second`. */
+  managers: AnyManager[];
+  routes: Record<string, (session: AnySession, second: AnySession) => Answer | Promise<Answer>>;
+}
+
+/** An adapter under test: serves an application on loopback. A route that throws is the framework's to answer, with a 500. */
+export interface AdapterHost {
+  serve(app: App): Promise<{ url: string; close(): Promise<void> }>;
+}
+
+/** Answers a request. @param found - what the adapter has put where the framework's users look for it */
+export async function respond(app: App, path: string, request: object, found: unknown): Promise<Answer> {
+  const [first, second] = app.managers;
+  const session = first?.sessionOf(request);
+  if (first?.options.lazy !== true) assert.equal(found, session);
+  const route = app.routes[path];
+  if (route === undefined) return { status: 404 };
+  return route(session as AnySession, second?.sessionOf(request) as AnySession);
+}
+
+/** The chunks of an answer's body, one after the other. */
+export async function* chunksOf({ body = "" }: Answer): AsyncGenerator<Uint8Array> {
+  for (const chunk of [body].flat()) {
+    await new Promise((resolve) => setTimeout(resolve));
+    yield new TextEncoder().encode(chunk);
+  }
+}
+
+const routes: App["routes"] = {
+  "/get": (session) => ({ body: String(session.get("key")) }),
+  "/untouched": () => ({ body: "untouched" }),
+  "/put": (session) => {
+    session.set("key", "value");
+    return { body: "put" };
+  },
+  "/count": (session) => ({ body: String(session.update("n", (n) => (typeof n === "number" ? n : 0) + 1)) }),
+  "/login": async (session) => {
+    await session.login("ada");
+    return { status: 303, headers: { Location: "/get" } };
+  },
+  "/logout": async (session) => {
+    await session.logout();
+    return { body: "bye" };
+  },
+  "/user": (session) => ({ body: String(session.userId) }),
+  "/stream": (session) => {
+    session.set("key", "streamed");
+    return { body: ["one ", "two ", "three"] };
+  },
+  "/empty": (session) => {
+    session.set("key", "empty");
+    return { status: 204 };
+  },
+  "/headers": (session) => {
+    session.set("key", "value");
+    return {
+      headers: { "Set-Cookie": ["a=1; Path=/", "b=2; Path=/"], "Cache-Control": "private, max-age=60", Vary: "Accept" },
+      body: "headers",
+    };
+  },
+  "/throw": (session) => {
+    session.set("key", "thrown");
+    throw new Error("secret of the test");
+  },
+};
+
+interface Client {
+  store: GatedStore;
+  manager: AnyManager;
+  get(path: string, headers?: Record<string, string>): Promise<Response>;
+}
+
+async function withApp(
+  host: AdapterHost,
+  options: SessionOptions,
+  work: (client: Client) => Promise<void>,
+  more: Partial<App> = {},
+): Promise<void> {
+  const store = new GatedStore();
+  const manager: AnyManager = new SessionManager(store, options);
+  const app: App = { managers: [manager], routes, ...more };
+  if (more.managers !== undefined) app.managers = [manager, ...more.managers];
+  const { url, close } = await host.serve(app);
+  try {
+    await work({ store, manager, get: (path, headers = {}) => fetch(url + path, { redirect: "manual", headers }) });
+  } finally {
+    await close();
+  }
+}
+
+/** The `name=value` of a response's Set-Cookie of a name; undefined when there is none. */
+function cookieOf(response: Response, name = "session"): string | undefined {
+  const ours = response.headers.getSetCookie().filter((cookie) => cookie.startsWith(`${name}=`));
+  assert.ok(ours.length < 2, "more than one Set-Cookie");
+  return ours[0]?.split(";")[0];
+}
+
+/** What a manager with `lazy: true` gives. */
+const lazily = (session: AnySession): LazySession<Record<string, unknown>> => session as never;
+
+async function put(client: Client): Promise<{ cookie: string }> {
+  const response = await client.get("/put");
+  assert.equal(await response.text(), "put");
+  const cookie = cookieOf(response);
+  assert.ok(cookie !== undefined);
+  return { cookie };
+}
+
+/** What every adapter promises. Knows no test runner, so that any runtime can run it. */
+export const adapterContract: Record<string, (host: AdapterHost) => Promise<void>> = {
+  "keeps a session over requests": (host) =>
+    withApp(host, {}, async (client) => {
+      const cookies = await put(client);
+      const response = await client.get("/get", cookies);
+      assert.equal(await response.text(), "value");
+      assert.equal(response.headers.get("Vary"), "Cookie");
+      assert.equal(cookieOf(response), undefined);
+      assert.equal(await (await client.get("/get")).text(), "undefined");
+    }),
+  "does nothing for nothing": (host) =>
+    withApp(host, {}, async ({ store, get }) => {
+      const response = await get("/untouched", { cookie: "session=; session=malformed; other=1" });
+      assert.equal(await response.text(), "untouched");
+      assert.deepEqual([store.finds, store.writes, cookieOf(response)], [0, 0, undefined]);
+      assert.equal(response.headers.get("Cache-Control"), null);
+      assert.equal((await get("/nowhere")).status, 404);
+    }),
+  "does not adopt a token that a client made up": (host) =>
+    withApp(host, {}, async ({ get }) => {
+      const made = `session=${"x".repeat(43)}`;
+      const response = await get("/put", { cookie: made });
+      assert.notEqual(cookieOf(response), made);
+      assert.equal(await (await get("/get", { cookie: made })).text(), "undefined");
+    }),
+  "counts every one of parallel requests": (host) =>
+    withApp(host, {}, async (client) => {
+      const cookies = await put(client);
+      await Promise.all(Array.from({ length: 20 }, async () => (await client.get("/count", cookies)).text()));
+      assert.equal(await (await client.get("/count", cookies)).text(), "21");
+    }),
+  "keeps the application's headers, several cookies among them": (host) =>
+    withApp(host, {}, async ({ get }) => {
+      const { headers } = await get("/headers");
+      const names = headers.getSetCookie().map((cookie) => cookie.split("=")[0]);
+      assert.deepEqual(names, ["a", "b", "session"]);
+      assert.equal(headers.get("Vary"), "Accept, Cookie");
+      assert.equal(headers.get("Cache-Control"), "private, no-store");
+    }),
+  "sends no byte before the session is stored": (host) =>
+    withApp(host, {}, async ({ store, get }) => {
+      const { arrived, release } = store.hold();
+      let answered = false;
+      const pending = get("/put").then((response) => {
+        answered = true;
+        return response;
+      });
+      await arrived;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.equal(answered, false);
+      release();
+      assert.ok(cookieOf(await pending) !== undefined);
+    }),
+  "lets no redirect overtake the login": (host) =>
+    withApp(host, {}, async (client) => {
+      const anonymous = await put(client);
+      const response = await client.get("/login", anonymous);
+      assert.deepEqual([response.status, response.headers.get("Location")], [303, "/get"]);
+      const cookie = cookieOf(response) ?? "";
+      assert.notEqual(cookie, anonymous.cookie);
+      assert.equal(await (await client.get("/user", { cookie })).text(), "ada");
+      assert.equal(await (await client.get("/get", { cookie })).text(), "value");
+      assert.equal(await (await client.get("/get", anonymous)).text(), "undefined");
+    }),
+  "clears the cookie of a session that ends": (host) =>
+    withApp(host, {}, async (client) => {
+      const cookies = await put(client);
+      const response = await client.get("/logout", cookies);
+      assert.match(response.headers.getSetCookie().join("\n"), /^session=; Max-Age=0;/);
+      assert.equal(response.headers.get("Cache-Control"), "no-store");
+      assert.equal(await (await client.get("/get", cookies)).text(), "undefined");
+    }),
+  "drops what a late request writes to an ended session, without a cookie": (host) =>
+    withApp(host, {}, async (client) => {
+      const cookies = await put(client);
+      const { arrived, release } = client.store.hold();
+      const late = client.get("/count", cookies);
+      await arrived;
+      // By another process: past the gate.
+      await MemoryStore.prototype.delete.call(client.store, idOf(cookies.cookie.split("=")[1] ?? ""));
+      release();
+      assert.deepEqual((await late).headers.getSetCookie(), []);
+      assert.equal(await (await client.get("/get", cookies)).text(), "undefined");
+    }),
+  "streams, with the cookie before the first byte": (host) =>
+    withApp(host, {}, async ({ get }) => {
+      const response = await get("/stream");
+      const cookie = cookieOf(response) ?? "";
+      assert.equal(await response.text(), "one two three");
+      assert.equal(await (await get("/get", { cookie })).text(), "streamed");
+    }),
+  "answers without a body, and HEAD": (host) =>
+    withApp(host, {}, async ({ get }) => {
+      const response = await get("/empty");
+      assert.equal(response.status, 204);
+      assert.equal(await (await get("/get", { cookie: cookieOf(response) ?? "" })).text(), "empty");
+    }),
+  "answers a failed commit with a 500 that tells nothing, and goes on": (host) =>
+    withApp(host, { onError: () => undefined }, async ({ store, get }) => {
+      store.failure = new StoreUnavailableError("the table of the test");
+      for (const path of ["/put", "/headers", "/stream", "/login"]) {
+        const response = await get(path);
+        assert.equal(response.status, 500, path);
+        const body = await response.text();
+        assert.doesNotMatch(body, /table|put|headers|one/);
+        assert.deepEqual([response.headers.getSetCookie(), response.headers.get("Location")], [[], null]);
+      }
+      store.failure = undefined;
+      assert.ok(cookieOf(await get("/put")) !== undefined);
+    }),
+  "answers a failed load with a 500 that tells nothing": (host) =>
+    withApp(host, {}, async (client) => {
+      const cookies = await put(client);
+      const { find } = client.store;
+      client.store.find = () => Promise.reject(new StoreUnavailableError("the table of the test"));
+      const response = await client.get("/get", cookies);
+      assert.equal(response.status, 500);
+      assert.doesNotMatch(await response.text(), /table/);
+      assert.equal(cookieOf(response), undefined);
+      client.store.find = find;
+      assert.equal(await (await client.get("/get", cookies)).text(), "value");
+    }),
+  "stores the session of a handler that throws": (host) =>
+    withApp(host, { onError: () => undefined }, async ({ get }) => {
+      const response = await get("/throw");
+      assert.equal(response.status, 500);
+      assert.equal(await (await get("/get", { cookie: cookieOf(response) ?? "" })).text(), "thrown");
+    }),
+  "carries the token in headers where that is the transport": (host) =>
+    withApp(host, { transport: "header" }, async ({ store, get }) => {
+      const response = await get("/put", { cookie: `session=${"x".repeat(43)}` });
+      const token = response.headers.get("Session-Token");
+      assert.deepEqual([token?.length, response.headers.getSetCookie(), store.finds], [43, [], 0]);
+      assert.equal(response.headers.get("Cache-Control"), "no-store");
+      const authorization = `bearer ${token}`;
+      const second = await get("/get", { authorization });
+      assert.equal(await second.text(), "value");
+      assert.deepEqual([second.headers.get("Vary"), second.headers.get("Session-Token")], ["Authorization", null]);
+      assert.equal(await (await get("/get", { cookie: `session=${token}` })).text(), "undefined");
+      assert.equal((await get("/logout", { authorization })).headers.get("Session-Token"), "");
+      assert.equal(await (await get("/get", { authorization })).text(), "undefined");
+    }),
+  "serves two managers in one request": (host) => {
+    const other: AnyManager = new SessionManager(new GatedStore(), { cookie: { name: "admin" }, lifetime: "1h" });
+    const both: App["routes"] = {
+      "/both": (session, second) => {
+        session.set("key", "first");
+        second.set("key", "second");
+        return { body: "both" };
+      },
+      "/read": (session, second) => ({ body: `${String(session.get("key"))} ${String(second.get("key"))}` }),
+    };
+    return withApp(
+      host,
+      {},
+      async ({ get }) => {
+        const response = await get("/both");
+        const cookie = `${cookieOf(response)}; ${cookieOf(response, "admin")}`;
+        assert.equal(response.headers.get("Vary"), "Cookie");
+        assert.equal(response.headers.get("Cache-Control"), "no-store");
+        assert.equal(await (await get("/read", { cookie })).text(), "first second");
+        const [only] = cookie.split("; ");
+        assert.equal(await (await get("/read", { cookie: only ?? "" })).text(), "first undefined");
+      },
+      { managers: [other], routes: both },
+    );
+  },
+  "makes no query until a lazy session is awaited": (host) => {
+    const lazy: App["routes"] = {
+      "/untouched": () => ({ body: "untouched" }),
+      "/put": async (session) => {
+        (await lazily(session)).set("key", "value");
+        return { body: "put" };
+      },
+      "/get": async (session) => ({ body: String((await lazily(session)).get("key")) }),
+    };
+    const work = async (client: Client): Promise<void> => {
+      const cookies = await put(client);
+      const untouched = await client.get("/untouched", cookies);
+      assert.equal(await untouched.text(), "untouched");
+      assert.deepEqual([client.store.finds, untouched.headers.get("Vary")], [0, null]);
+      assert.equal(await (await client.get("/get", cookies)).text(), "value");
+      assert.equal(client.store.finds, 1);
+    };
+    return withApp(host, { lazy: true }, work, { routes: lazy });
+  },
+  "believes a proxy's word on TLS only where it is trusted": async (host) => {
+    const secure = async (options: SessionOptions): Promise<boolean> => {
+      let result = false;
+      await withApp(host, options, async ({ get }) => {
+        const response = await get("/put", { "x-forwarded-proto": "https, http" });
+        result = response.headers.getSetCookie().join().includes("Secure");
+      });
+      return result;
+    };
+    assert.deepEqual([await secure({}), await secure({ trustProxy: true })], [false, true]);
+  },
+};
