@@ -97,12 +97,12 @@ interface Client {
 
 async function withApp(
   host: AdapterHost,
-  options: SessionOptions,
+  options: SessionOptions<boolean>,
   work: (client: Client) => Promise<void>,
   more: Partial<App> = {},
 ): Promise<void> {
   const store = new GatedStore();
-  const manager: AnyManager = new SessionManager(store, options);
+  const manager = new SessionManager(store, options) as unknown as AnyManager;
   const app: App = { managers: [manager], routes, ...more };
   if (more.managers !== undefined) app.managers = [manager, ...more.managers];
   const { url, close } = await host.serve(app);

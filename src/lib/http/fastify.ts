@@ -1,4 +1,4 @@
-import type { FastifyPluginCallback } from "fastify";
+import type { FastifyPluginAsync } from "fastify";
 import plugin from "fastify-plugin";
 import { SessionManager } from "../manager/session-manager.ts";
 import type { Session } from "../session/session.ts";
@@ -18,12 +18,10 @@ export interface FastifySessionOptions extends PropertyOptions {
   manager: { sessionOf(request: object): unknown };
 }
 
-const register: FastifyPluginCallback<FastifySessionOptions> = (fastify, options, done) => {
+// Asynchronous, so that what it throws fails the registration.
+const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, options) => {
   const { manager } = options;
-  if (!(manager instanceof SessionManager)) {
-    done(new TypeError("manager: must be a SessionManager"));
-    return;
-  }
+  if (!(manager instanceof SessionManager)) throw new TypeError("manager: must be a SessionManager");
   fastify.decorateRequest(propertyName(options), {
     getter() {
       return manager.sessionOf(this.raw);
@@ -41,7 +39,6 @@ const register: FastifyPluginCallback<FastifySessionOptions> = (fastify, options
       log: (error) => request.log.error(error),
     });
   });
-  done();
 };
 
 /**
@@ -49,7 +46,7 @@ const register: FastifyPluginCallback<FastifySessionOptions> = (fastify, options
  * session from the first `onRequest` hook on. It is committed when the head is about to leave, after every `onSend` hook,
  * streams and hijacked replies included.
  */
-export const session: FastifyPluginCallback<FastifySessionOptions> = plugin(register, {
+export const session: FastifyPluginAsync<FastifySessionOptions> = plugin(register, {
   name: "pgstore",
   fastify: "5.x",
 });

@@ -4,6 +4,7 @@ import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { closeRequest, openRequest } from "./fetch.ts";
 import { propertyName } from "./property.ts";
+import { isEntityHeader } from "./response-headers.ts";
 
 /**
  * Makes middleware for Hono: `c.var.session` (and `manager.sessionOf(c)`) is the session, committed before the response
@@ -27,6 +28,13 @@ export function session<Data = SessionData, Lazy extends boolean = false, Proper
     const answer = context.res;
     // Emptied first: Hono would merge the headers of the old response into the new one.
     context.res = undefined;
-    context.res = await closeRequest(manager, request, answer);
+    try {
+      context.res = await closeRequest(manager, request, answer);
+    } catch (error) {
+      // What the application has said of its own answer must not stand on the one of app.onError.
+      context.finalized = false;
+      for (const name of answer.headers.keys()) if (isEntityHeader(name)) context.header(name, undefined);
+      throw error;
+    }
   };
 }

@@ -1,4 +1,5 @@
 import { type ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
+import { isEntityHeader } from "./response-headers.ts";
 
 /** What writeHead takes. */
 export type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
@@ -43,9 +44,5 @@ export function foldHeaders(response: ServerResponse, head: HeadArguments): void
 /** Headers that speak of a body that is not sent, or let another answer be cached or followed, go; policies stay. */
 export function discardEntityHeaders(response: ServerResponse): void {
   if (response.headersSent) return;
-  for (const name of response.getHeaderNames()) {
-    const entity =
-      /^(?:content-(?!security-policy)|etag$|last-modified$|cache-control$|expires$|location$|set-cookie$|accept-ranges$|transfer-encoding$|trailer$)/;
-    if (entity.test(name)) response.removeHeader(name);
-  }
+  for (const name of response.getHeaderNames()) if (isEntityHeader(name)) response.removeHeader(name);
 }

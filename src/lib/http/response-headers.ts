@@ -11,6 +11,14 @@ export interface OpenHeaders {
   setSetCookie(values: string[]): void;
 }
 
+const ENTITY_HEADER =
+  /^(?:content-(?!security-policy)|etag$|last-modified$|cache-control$|expires$|location$|set-cookie$|accept-ranges$|transfer-encoding$|trailer$)/i;
+
+/** Says whether a header must not stay on the answer that takes the place of a failed one. */
+export function isEntityHeader(name: string): boolean {
+  return ENTITY_HEADER.test(name);
+}
+
 /** Says whether a commit leaves a response as it is. */
 export function tellsNothing({ kind, vary }: CommitResult): boolean {
   return kind === "nothing" && vary === undefined;

@@ -28,7 +28,7 @@ export interface CookieOptions {
 }
 
 /** Options of `SessionManager`. Durations are milliseconds or a text such as `"20m"`. */
-export interface SessionOptions {
+export interface SessionOptions<Lazy extends boolean = false> {
   /** Absolute length of a session from its creation; renewing the token begins it anew. Default `"24h"`. */
   lifetime?: Duration;
   /** Allowed inactivity: a session expires this long after its last request, the deadline at the latest. Default: none. */
@@ -48,7 +48,7 @@ export interface SessionOptions {
    * Sessions are loaded when they are first awaited (`await manager.sessionOf(request)`), not before the handler runs.
    * A request that doesn't ask makes no query, and is no activity for `idleTimeout`. Default false.
    */
-  lazy?: boolean;
+  lazy?: Lazy;
   /**
    * Whether `X-Forwarded-Proto` may be believed, for `secure: "auto"`: true only behind a proxy that sets it. Express's,
    * Fastify's and Koa's own settings count as well. Default false.
@@ -111,7 +111,7 @@ const COOKIE_NAMES = [...Object.keys(DEFAULTS.cookie), "domain", "prefix"];
  *
  * @throws TypeError that names the option
  */
-export function resolveOptions(options: SessionOptions = {}): ResolvedOptions {
+export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedOptions {
   known("", options, OPTION_NAMES);
   const lifetime = parseDuration("lifetime", options.lifetime ?? DEFAULTS.lifetime);
   if (lifetime === 0) throw new TypeError("lifetime: must be more than 0");

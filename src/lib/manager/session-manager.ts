@@ -30,7 +30,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   readonly #nothing: CommitResult;
 
   /** @throws TypeError when an option is wrong; it names the option */
-  constructor(store: Store & StoreExtras, options?: SessionOptions & { lazy?: Lazy }) {
+  constructor(store: Store & StoreExtras, options?: SessionOptions<Lazy>) {
     const { find, save, delete: remove } = (store ?? {}) as Partial<Store>;
     if (![find, save, remove].every((method) => typeof method === "function")) {
       throw new TypeError("store: must have the functions find, save and delete");

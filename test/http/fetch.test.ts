@@ -1,0 +1,152 @@
+import { describe, expect, it } from "vitest";
+import { SessionManager, type SessionOptions, StoreUnavailableError } from "../../src/index.ts";
+import { fetchHandler } from "../../src/fetch.ts";
+import { GatedStore } from "../support/gated-store.ts";
+
+type Data = Record<string, unknown>;
+
+const url = "https://example.org/";
+const cookieOf = (response: Response): string => response.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+
+function setup(options: SessionOptions = {}) {
+  const store = new GatedStore();
+  return { store, manager: new SessionManager<Data>(store, options) };
+}
+
+describe("fetchHandler", () => {
+  it("hands on what the server passes besides", async () => {
+    const { manager } = setup();
+    const handler = fetchHandler(manager, (_request, session, context: { params: string }, last: number) => {
+      session.set("key", context.params);
+      return Response.json([context.params, last]);
+    });
+    const response = await handler(new Request(url), { params: "a" }, 7);
+    expect(await response.json()).toEqual(["a", 7]);
+    expect(response.headers.get("Content-Type")).toBe("application/json");
+    expect(response.headers.getSetCookie()[0]).toMatch(/^session=.*; Secure/);
+  });
+
+  it("adds to responses whose headers are immutable", async () => {
+    const { manager } = setup();
+    const proxied = await fetch("data:text/plain,proxied");
+    expect(() => proxied.headers.append("x", "y")).toThrow(TypeError);
+    const answers = { redirect: () => Response.redirect("https://example.org/in", 303), proxied: () => proxied };
+    for (const answer of Object.values(answers)) {
+      const response = await fetchHandler(manager, (_request, session) => {
+        session.set("key", "value");
+        return answer();
+      })(new Request(url));
+      expect(response.headers.getSetCookie()).toHaveLength(1);
+      if (answer === answers.redirect)
+        expect([response.status, response.headers.get("Location")]).toEqual([303, "https://example.org/in"]);
+      else expect(await response.text()).toBe("proxied");
+    }
+  });
+
+  it("never writes a cookie into a Response that the application gives to others as well", async () => {
+    const { manager } = setup();
+    const shared = new Response(null, { status: 404 });
+    const handler = fetchHandler(manager, (_request, session) => {
+      session.set("key", "value");
+      return shared;
+    });
+    const [first, second] = [await handler(new Request(url)), await handler(new Request(url))];
+    expect(cookieOf(first)).not.toBe(cookieOf(second));
+    expect([...shared.headers]).toEqual([]);
+  });
+
+  it("returns the very response when there is nothing to add", async () => {
+    const { manager } = setup();
+    const own = new Response("own");
+    expect(await fetchHandler(manager, () => own)(new Request(url))).toBe(own);
+  });
+
+  it("takes a thrown Response for the answer", async () => {
+    const { manager } = setup();
+    const response = await fetchHandler(manager, async (_request, session) => {
+      await session.login("ada");
+      throw Response.redirect("https://example.org/in", 302);
+    })(new Request(url));
+    expect([response.status, cookieOf(response) !== ""]).toEqual([302, true]);
+  });
+
+  it("lets onError answer, and answers itself when that fails or returns nothing", async () => {
+    const seen: unknown[] = [];
+    const answers: (() => unknown)[] = [
+      () => new Response("sorry", { status: 503, headers: { "Retry-After": "1" } }),
+      () => undefined,
+      () => {
+        throw new Error("expected by the test");
+      },
+    ];
+    const { manager, store } = setup({
+      onError: (error: unknown) => {
+        seen.push(error);
+        return answers.shift()?.();
+      },
+    });
+    store.failure = new StoreUnavailableError("expected by the test");
+    const handler = fetchHandler(manager, (_request, session) => {
+      session.set("key", "value");
+      return new Response("secret", { headers: { "Set-Cookie": "a=1" } });
+    });
+    const results: unknown[] = [];
+    for (let index = 0; index < 3; index++) {
+      const response = await handler(new Request(url));
+      results.push([response.status, await response.text(), response.headers.get("Vary")]);
+      expect(response.headers.getSetCookie()).toEqual([]);
+    }
+    const plain = [500, "Internal Server Error\n", "Cookie"];
+    expect(results).toEqual([[503, "sorry", "Cookie"], plain, plain]);
+    expect(seen).toEqual([store.failure, store.failure, store.failure]);
+  });
+
+  it("refuses what is no Response, by a 500", async () => {
+    const seen: unknown[] = [];
+    const { manager } = setup({ onError: (error: unknown) => void seen.push(error) });
+    const response = await fetchHandler(manager, () => "text" as never)(new Request(url));
+    expect(response.status).toBe(500);
+    expect(seen).toEqual([new TypeError("fetchHandler: the handler must return a Response")]);
+  });
+
+  it("cancels the body of a response that can't be sent", async () => {
+    const { manager, store } = setup({ onError: () => undefined });
+    store.failure = new StoreUnavailableError("expected by the test");
+    let cancelled = false;
+    const body = new ReadableStream({ cancel: () => void (cancelled = true) });
+    await fetchHandler(manager, (_request, session) => {
+      session.set("key", "value");
+      return new Response(body);
+    })(new Request(url));
+    expect(cancelled).toBe(true);
+  });
+
+  it("lets a body that still streams read the session, and refuses its writes", async () => {
+    const { manager } = setup();
+    const response = await fetchHandler(manager, (_request, session) => {
+      session.set("key", "value");
+      const body = new ReadableStream(
+        {
+          pull(controller) {
+            expect(() => session.set("key", "late")).toThrow(/committed already/);
+            controller.enqueue(new TextEncoder().encode(String(session.get("key"))));
+            controller.close();
+          },
+        },
+        { highWaterMark: 0 },
+      );
+      return new Response(body);
+    })(new Request(url));
+    expect(await response.text()).toBe("value");
+  });
+
+  it("wraps twice with one manager as if once", async () => {
+    const { manager, store } = setup();
+    const inner = fetchHandler(
+      manager,
+      (_request, session) => new Response(String(session.update("n", (n) => Number(n ?? 0) + 1))),
+    );
+    const response = await fetchHandler(manager, (request) => inner(request))(new Request(url));
+    expect([await response.text(), response.headers.getSetCookie().length, store.writes]).toEqual(["1", 1, 1]);
+  });
+});
