@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -5,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
 import * as pgstore from "../src/index.ts";
 import * as node from "../src/node.ts";
 import * as seed from "../src/session.ts";
@@ -145,6 +147,40 @@ describe("the README", () => {
       expect(await (await get("/events", cookie)).text()).toBe("data: first\n\ndata: last\n\n");
       expect((await manager.load(cookie.split("=")[1])).get("watching")).toBe(true);
     });
+  });
+
+  it("shows how to load lazily", async () => {
+    const store = new pgstore.MemoryStore({ cleanupInterval: 0 });
+    const { hello } = await run("lazy", ["hello"], { ...pgstore, ...node, store });
+    await serving(hello as node.NodeListener, async ({ get }) => {
+      expect(await (await get("/health")).text()).toBe("ok");
+      expect(await (await get("/")).text()).toBe("Hello stranger");
+    });
+  });
+
+  it("shows WebSockets", async () => {
+    const manager = new pgstore.SessionManager<Record<string, unknown>>(
+      new pgstore.MemoryStore({ cleanupInterval: 0 }),
+    );
+    const session = await manager.load();
+    await session.login("ada");
+    session.set("message", "Hello world!");
+    await manager.commit(session);
+    const server = createServer();
+    servers.push(server);
+    await run("websocket", ["sockets"], { ...node, WebSocketServer, manager, server });
+    server.listen(0, "127.0.0.1");
+    const url = (await urlOf(server)).replace("http:", "ws:");
+    const [error] = (await once(new WebSocket(url), "error")) as [Error];
+    expect(error.message).toContain("401");
+    const socket = new WebSocket(url, { headers: { cookie: `session=${session.token}` } });
+    await once(socket, "open");
+    socket.send("?");
+    const [message] = (await once(socket, "message")) as [Buffer];
+    expect(message.toString()).toBe("Hello world!");
+    const closed = once(socket, "close");
+    await manager.destroyById(session.id ?? "");
+    expect((await closed)[0]).toBe(4001);
   });
 
   it("shows a store of one's own", async () => {

@@ -55,10 +55,22 @@ describe("fetchHandler", () => {
     expect([...shared.headers]).toEqual([]);
   });
 
-  it("returns the very response when there is nothing to add", async () => {
+  it("returns the very response when there is nothing to add, or only Vary", async () => {
     const { manager } = setup();
     const own = new Response("own");
     expect(await fetchHandler(manager, () => own)(new Request(url))).toBe(own);
+    const reading = fetchHandler(manager, (_request, session) => {
+      session.get("key");
+      return own;
+    });
+    expect(await reading(new Request(url))).toBe(own);
+    expect([...own.headers]).toContainEqual(["vary", "Cookie"]);
+    const proxied = await fetch("data:text/plain,proxied");
+    const passing = fetchHandler(manager, (_request, session) => {
+      session.get("key");
+      return proxied;
+    });
+    expect((await passing(new Request(url))).headers.get("Vary")).toBe("Cookie");
   });
 
   it("takes a thrown Response for the answer", async () => {

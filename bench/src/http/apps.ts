@@ -27,6 +27,26 @@ export const APPS: readonly AppEntry[] = [
     load: async () => (await import("./pgstore.ts")).pgstore({ idleTimeout: "20m" }),
   },
   {
+    id: "pgstore-express",
+    name: "Express 5: pgstore",
+    load: async () => (await import("./frameworks.ts")).inExpress,
+  },
+  {
+    id: "pgstore-fastify",
+    name: "Fastify: pgstore",
+    load: async () => (await import("./frameworks.ts")).inFastify,
+  },
+  {
+    id: "pgstore-hono",
+    name: "Hono: pgstore",
+    load: async () => (await import("./frameworks.ts")).inHono,
+  },
+  {
+    id: "pgstore-koa",
+    name: "Koa: pgstore",
+    load: async () => (await import("./frameworks.ts")).inKoa,
+  },
+  {
     id: "redis",
     name: "express-session + connect-redis on node:http",
     load: async () => (await import("./connect-redis.ts")).withRedis(false),

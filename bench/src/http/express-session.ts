@@ -33,7 +33,10 @@ export function onNode(openStore: (context: AppContext) => Promise<session.Store
 }
 
 /** What the servers with express-session answer. */
-export function answer({ url, session }: Request, response: http.ServerResponse): void {
+export function answer(request: Request, response: http.ServerResponse): void {
+  const { url } = request;
+  // In this program pgstore types the property as well.
+  const session = request.session as unknown as session.Session & Partial<session.SessionData>;
   if (url === ROUTES.get) {
     sendText(response, session.name ?? "");
   } else if (url === ROUTES.inc) {

@@ -64,14 +64,25 @@ export async function closeRequest<Data, Lazy extends boolean>(
   return withResult(response, result, manager.options.cookie.name);
 }
 
-/** A response of its own: that of the application may be immutable, or one that it gives to all. */
+/** With a cookie a response of its own: that of the application may be immutable, or one that it gives to all. */
 function withResult(response: Response, result: CommitResult, cookieName: string): Response {
   // 0 is Response.error(), 101 an upgrade that the runtime recognises by the object.
   if (tellsNothing(result) || response.status < 200) return response;
+  if (result.kind === "nothing" && tellInPlace(response, result, cookieName)) return response;
   const { status, statusText } = response;
   const headers = new Headers(response.headers);
   tell(openHeaders(headers), result, cookieName);
   return new Response(response.body, { status, statusText, headers });
+}
+
+/** Vary is no secret, and a body that is passed on as a stream costs a server its Content-Length. */
+function tellInPlace({ headers }: Response, result: CommitResult, cookieName: string): boolean {
+  try {
+    tell(openHeaders(headers), result, cookieName);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function openHeaders(headers: Headers): OpenHeaders {
