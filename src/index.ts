@@ -15,7 +15,7 @@ export type { SessionStatus } from "./lib/session/record.ts";
 // A star, not a name: only so can an application augment the interface through "pgstore".
 export * from "./lib/session/session-data.ts";
 export type { ConditionalStore, Store, StoredEntry, StoredSession, StoreExtras } from "./lib/port/store.ts";
-export type { PgClient } from "./lib/port/pg-client.ts";
+export type { PgClient, PostgresSql } from "./lib/port/pg-client.ts";
 export type { Codec, DecodedSession } from "./lib/port/codec.ts";
 export type { Value } from "./lib/base/value.ts";
 export type { Duration } from "./lib/base/duration.ts";

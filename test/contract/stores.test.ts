@@ -1,29 +1,35 @@
 import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
+import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
-import { MemoryStore, type PgClient, PgStore, type PgStoreOptions } from "../../src/index.ts";
+import { MemoryStore, type PgClient, PgStore, type PostgresSql, type PgStoreOptions } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { storeContract, type StoreHost } from "./store-contract.ts";
 
+interface Opened {
+  db: PgClient | PostgresSql;
+  /** Where `db` has no such function. */
+  query?: PgClient["query"];
+  close: () => Promise<void>;
+}
+
 /** Runs the contract on a client of a database that has the table. */
-function onPostgres(
-  name: string,
-  open: () => Promise<{ db: PgClient; close: () => Promise<void> }>,
-  options: PgStoreOptions = {},
-): void {
+function onPostgres(name: string, open: () => Promise<Opened>, options: PgStoreOptions = {}): void {
   describe(`the store contract on ${name}`, () => {
-    let opened: Awaited<ReturnType<typeof open>>;
+    let opened: Opened;
+    const query = (text: string, values?: unknown[]): Promise<unknown> =>
+      opened.query?.(text, values) ?? (opened.db as PgClient).query(text, values);
     let host: StoreHost;
     beforeAll(async () => {
       opened = await open();
     });
     beforeEach(async () => {
-      await opened.db.query("TRUNCATE sessions");
+      await query("TRUNCATE sessions");
       host = {
         store: new PgStore(opened.db, { ...options, cleanupInterval: 0 }),
         expire: async (token) => {
           const sql = "UPDATE sessions SET expiry = current_timestamp - interval '1 minute' WHERE token = $1";
-          await opened.db.query(sql, [token]);
+          await query(sql, [token]);
         },
       };
     });
@@ -67,6 +73,23 @@ onPostgres("an object with query(text, values)", async () => {
   const pool = database.pool({ max: 5 });
   return { db: { query: (text, values) => pool.query(text, values) }, close: async () => {} };
 });
+
+const sqlOptions: Record<string, postgres.Options<Record<string, postgres.PostgresType>>> = {
+  "postgres.js": {},
+  "postgres.js, none prepared": { prepare: false },
+  "postgres.js with one connection": { max: 1 },
+  "postgres.js whose types and transforms are the application's own": {
+    transform: { ...postgres.toPascal, value: { from: () => "changed" }, undefined: null },
+    types: { text: { to: 25, from: [25, 1009], serialize: String, parse: () => "parsed" } },
+  },
+};
+for (const [name, options] of Object.entries(sqlOptions)) {
+  onPostgres(name, async () => {
+    const sql = postgres(database.url, { max: 5, onnotice: () => {}, ...options });
+    const query = async (text: string, values: unknown[] = []) => ({ rows: await sql.unsafe(text, values as never[]) });
+    return { db: sql, query, close: () => sql.end({ timeout: 1 }) };
+  });
+}
 
 onPostgres("PGlite", async () => {
   const db = await PGlite.create();

@@ -7,3 +7,10 @@ export interface PgClient {
   // The result's rows are read by column name; each column that we select is text or null.
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
 }
+
+/** What pgstore asks of postgres.js: the function that `postgres(url)` returns. */
+export interface PostgresSql {
+  // Called with text; its own type knows more kinds of parameters.
+  unsafe(query: string, parameters?: never[], options?: { prepare?: boolean }): PromiseLike<unknown>;
+  readonly options: { readonly prepare: boolean };
+}

@@ -1,6 +1,6 @@
 import { RemoteClock } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
-import type { PgClient } from "../port/pg-client.ts";
+import type { PgClient, PostgresSql } from "../port/pg-client.ts";
 import type { ConditionalStore, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
 import { Batches, type Input, type WriteKind } from "./batches.ts";
 import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
@@ -60,11 +60,11 @@ export class PgStore implements ConditionalStore, StoreExtras {
   #closing: Promise<void> | undefined;
 
   /**
-   * @param db - a pg.Pool, pg.Client, PGlite, or an object with `query(text, values)`
+   * @param db - a pg.Pool, pg.Client, the `sql` of postgres.js, a PGlite, or an object with `query(text, values)`
    * @param own - for `openStore`
    * @throws TypeError when an option is wrong; it names the option
    */
-  constructor(db: PgClient, options: PgStoreOptions = {}, own?: OwnDatabase) {
+  constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, own?: OwnDatabase) {
     const { table, queryTimeout, batch, prepare, cleanupInterval, onError } = resolveStoreOptions(options);
     this.#own = own;
     this.location = own?.location;

@@ -1,0 +1,57 @@
+import { Buffer } from "node:buffer";
+import type { PostgresSql } from "../port/pg-client.ts";
+import type { Driver, Row } from "./driver.ts";
+
+/** A statement of postgres.js, and what of its inside tells whether it was sent. */
+interface Query extends PromiseLike<Result> {
+  raw(): Query;
+  /** The connection that has it; null while it waits for one. */
+  state: object | null;
+  cancel(): void;
+}
+
+/** Rows as arrays of the bytes that came; nobody's parsers or transforms had a say in them. */
+type Result = (readonly (Uint8Array | null)[])[] & { columns: { name: string }[] };
+
+export function isPostgresJs(db: unknown): db is PostgresSql {
+  const { unsafe, options } = (db ?? {}) as Partial<PostgresSql>;
+  return typeof db === "function" && typeof unsafe === "function" && typeof options === "object";
+}
+
+/** Makes a driver of the function that `postgres(url)` returns. */
+export function postgresJs(sql: PostgresSql): Driver {
+  return {
+    // False for those behind a pooler that can't.
+    prepares: sql.options.prepare,
+    run: async ({ text, name }, values, timeout) => {
+      // It names statements itself.
+      const query = sql.unsafe(text, values as never[], { prepare: name !== undefined }) as Query;
+      // One that waits for a connection still must not be carried out when it has failed. One that was sent is left alone:
+      // to cancel it takes a connection of its own, and postgres.js lets nobody catch that one's errors.
+      const timer = setTimeout(() => query.state === null && query.cancel(), timeout);
+      try {
+        return rowsOf(await query.raw());
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    // A lock would need a connection of its own for the whole work, and when that dies, postgres.js throws where nobody
+    // can catch it. So each process cleans up: twice the reading, and nothing wrong.
+    leading: async (_name, _timeout, work) => {
+      await work();
+    },
+  };
+}
+
+function rowsOf(result: Result): Row[] {
+  // The application's transforms may have changed the columns' names, to other cases mostly; ours are lower-case words.
+  const names = result.columns?.map(({ name }) => name.toLowerCase()) ?? [];
+  return result.map((row) => {
+    const entries = row.map((bytes, index) => [names[index] ?? "", bytes === null ? null : textOf(bytes)]);
+    return Object.fromEntries(entries) as Row;
+  });
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+}
