@@ -1,5 +1,5 @@
-export { type OperationOptions, PgStore } from "./lib/postgres/pg-store.ts";
-export type { PgStoreOptions } from "./lib/postgres/pg-store-options.ts";
+export { PgStore } from "./lib/postgres/pg-store.ts";
+export type { OperationOptions, PgStoreOptions } from "./lib/postgres/pg-store-options.ts";
 export type { BatchOptions } from "./lib/postgres/batch-options.ts";
 export type { CleanupOptions, CleanupProgress } from "./lib/postgres/cleanup.ts";
 export { openStore } from "./lib/postgres/open-store.ts";
@@ -14,7 +14,14 @@ export { Session } from "./lib/session/session.ts";
 export type { SessionStatus } from "./lib/session/record.ts";
 // A star, not a name: only so can an application augment the interface through "pgstore".
 export * from "./lib/session/session-data.ts";
-export type { ConditionalStore, Store, StoredEntry, StoredSession, StoreExtras } from "./lib/port/store.ts";
+export type {
+  ConditionalStore,
+  EndingStore,
+  Store,
+  StoredEntry,
+  StoredSession,
+  StoreExtras,
+} from "./lib/port/store.ts";
 export type { PgClient, PostgresSql } from "./lib/port/pg-client.ts";
 export type { Codec, DecodedSession } from "./lib/port/codec.ts";
 export type { Value } from "./lib/base/value.ts";

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import type { ConditionalStore, StoredEntry, StoreExtras } from "../../src/index.ts";
+import type { ConditionalStore, EndingStore, StoredEntry, StoreExtras } from "../../src/index.ts";
 
 /** A store under test, empty, and the means to age its rows without waiting. */
 export interface StoreHost {
   store: ConditionalStore &
+    EndingStore &
     StoreExtras & {
       all(): AsyncIterable<StoredEntry>;
+      count(): Promise<number>;
       deleteExpired(): Promise<number>;
       stopCleanup(): void;
       close(): Promise<void>;
@@ -200,6 +202,72 @@ export const storeContract: Record<string, (host: StoreHost) => Promise<void>> =
     await host.expire("t");
     assert.equal(await host.store.touch("t", later()), false);
     assert.equal(await host.store.find("t"), undefined);
+  },
+  "upsert inserts and overwrites": async (host) => {
+    assert.equal(await host.store.upsert("t", bytes("one"), later()), true);
+    const expiry = soon();
+    assert.equal(await host.store.upsert("t", bytes("two"), expiry), true);
+    assert.equal(await dataOf(host, "t"), "two");
+    assert.equal((await host.store.find("t"))?.expiry.getTime(), expiry.getTime());
+  },
+  "upsert takes over an expired row": async (host) => {
+    await host.store.save("t", bytes("one"), soon());
+    await host.expire("t");
+    assert.equal(await host.store.upsert("t", bytes("two"), soon()), true);
+    assert.equal(await dataOf(host, "t"), "two");
+  },
+  "what was ended is absent, and only save brings it back": async (host) => {
+    const { store } = host;
+    await store.save("t", bytes("one"), soon());
+    assert.equal(await store.end("t"), true);
+    assert.equal(await store.find("t"), undefined);
+    assert.equal(await store.upsert("t", bytes("two"), soon()), false);
+    assert.equal(await store.touch("t", later()), false);
+    assert.equal(await store.setExpiry("t", later()), false);
+    assert.equal(await store.create("t", bytes("two"), soon()), false);
+    assert.equal(await store.replace("t", bytes("one"), bytes("two"), soon()), false);
+    assert.equal(await store.renew("t", "new", bytes("one"), bytes("two"), soon()), false);
+    assert.equal(await store.find("t"), undefined);
+    assert.equal(await store.count(), 0);
+    for await (const { token } of store.all()) assert.fail(token);
+    await store.save("t", bytes("two"), soon());
+    assert.equal(await dataOf(host, "t"), "two");
+  },
+  "end says whether there was something to end": async ({ store, ...host }) => {
+    assert.equal(await store.end("t"), false);
+    assert.equal(await store.upsert("t", bytes("one"), soon()), true);
+    assert.equal(await store.end("t"), true);
+    assert.equal(await store.end("t"), false);
+    await store.save("late", bytes("one"), soon());
+    await host.expire("late");
+    assert.equal(await store.end("late"), true);
+    assert.equal(await store.upsert("late", bytes("two"), soon()), false);
+  },
+  "deleteExpired keeps what was ended for a while": async (host) => {
+    await host.store.save("t", bytes("one"), soon());
+    await host.store.end("t");
+    await host.expire("t");
+    assert.equal(await host.store.deleteExpired(), 0);
+    assert.equal(await host.store.upsert("t", bytes("two"), soon()), false);
+  },
+  "setExpiry moves the expiry of a live row, forward and back": async (host) => {
+    const { store } = host;
+    assert.equal(await store.setExpiry("t", later()), false);
+    await store.save("t", bytes("data"), soon());
+    for (const expiry of [later(), soon()]) {
+      assert.equal(await store.setExpiry("t", expiry), true);
+      assert.equal((await store.find("t"))?.expiry.getTime(), expiry.getTime());
+    }
+    assert.equal(await dataOf(host, "t"), "data");
+    await host.expire("t");
+    assert.equal(await store.setExpiry("t", later()), false);
+    assert.equal(await store.find("t"), undefined);
+  },
+  "count counts the live rows": async (host) => {
+    await Promise.all(["a", "b", "c", "d"].map((token) => host.store.save(token, bytes(token), soon())));
+    await host.expire("a");
+    await host.store.end("b");
+    assert.equal(await host.store.count(), 2);
   },
   "all lists the live rows, across pages": async (host) => {
     const count = 2100;

@@ -51,6 +51,30 @@ describe("PgStore.deleteExpired", () => {
     expect(client.most).toBe(1);
   });
 
+  it("removes ended sessions once their grace is over, and not before, though the page was read before they ended", async () => {
+    await fill(2);
+    const store = open(pool);
+    await store.end("live 1");
+    await store.end("live 2");
+    await pool.query("UPDATE sessions SET expiry = current_timestamp - interval '119 s' WHERE token = 'live 1'");
+    await pool.query("UPDATE sessions SET expiry = current_timestamp - interval '121 s' WHERE token = 'live 2'");
+    expect(await store.deleteExpired()).toBe(3);
+    expect(await store.upsert("live 1", new Uint8Array([1]), new Date(Date.now() + 60_000))).toBe(false);
+    expect(await open(pool, { endedGrace: "1s" }).deleteExpired()).toBe(1);
+    expect(await count("live")).toBe(0);
+    await fill(1);
+    const client = gatedClient(pool);
+    const endsAfterTheRead: PgClient = {
+      query: async (text, values) => {
+        const answer = await client.query(text, values);
+        if (text.startsWith("SELECT")) await store.end("dead 1");
+        return answer;
+      },
+    };
+    expect(await open(endsAfterTheRead).deleteExpired()).toBe(0);
+    expect(await count("dead")).toBe(1);
+  });
+
   it("removes rows that all expired at the same instant", async () => {
     await fill(3000, true);
     expect(await open(pool).deleteExpired()).toBe(3000);

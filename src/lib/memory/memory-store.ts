@@ -1,26 +1,31 @@
 import { systemNow } from "../base/clock.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
 import { repeat } from "../base/timer.ts";
-import type { ConditionalStore, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
+import type { ConditionalStore, EndingStore, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
 
 /** Options of `MemoryStore`. */
 export interface MemoryStoreOptions {
   /** How often expired sessions are removed: milliseconds or a text such as `"5m"`. 0: never. Default `"5m"`. */
   cleanupInterval?: Duration;
+  /** How long it is remembered that a session was ended, so that a late `upsert` doesn't bring it back. Default `"2m"`. */
+  endedGrace?: Duration;
   /** The store's clock, in milliseconds since 1970, for tests. */
   now?: () => number;
 }
 
 /** Sessions in the memory of this process, for tests and toys: they end with it, and no other process sees them. */
-export class MemoryStore implements ConditionalStore, StoreExtras {
+export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #rows = new Map<string, { data: Uint8Array; expiry: number }>();
   readonly #now: () => number;
   readonly #stop: () => void;
+  /** Milliseconds. */
+  readonly #grace: number;
 
   /** @throws TypeError when an option is wrong; it names the option */
   constructor(options: MemoryStoreOptions = {}) {
     this.#now = options.now ?? systemNow;
     if (typeof this.#now !== "function") throw new TypeError("now: must be a function");
+    this.#grace = parseDuration("endedGrace", options.endedGrace ?? "2m");
     const interval = parseDuration("cleanupInterval", options.cleanupInterval ?? "5m");
     this.#stop =
       interval === 0
@@ -39,6 +44,29 @@ export class MemoryStore implements ConditionalStore, StoreExtras {
   /** Inserts or overwrites: the last write wins. */
   async save(token: string, data: Uint8Array, expiry: Date): Promise<void> {
     this.#put(token, data, expiry);
+  }
+
+  /** Inserts or overwrites, unless the session was ended. Resolves to whether it did. */
+  async upsert(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+    if (this.#rows.get(token)?.data.length === 0) return false;
+    this.#put(token, data, expiry);
+    return true;
+  }
+
+  /** Ends a session: its row stays for a while, empty and expired. Resolves to whether there was one to end. */
+  async end(token: string): Promise<boolean> {
+    const row = this.#rows.get(token);
+    if (row === undefined || row.data.length === 0) return false;
+    this.#rows.set(token, { data: new Uint8Array(), expiry: this.#now() });
+    return true;
+  }
+
+  /** Sets a live session's expiry, forward or back. Resolves to whether it is live. */
+  async setExpiry(token: string, expiry: Date): Promise<boolean> {
+    const row = this.#live(token);
+    if (row === undefined) return false;
+    row.expiry = milliseconds(expiry);
+    return true;
   }
 
   /** Removes a session. Resolves to whether there was one. */
@@ -89,11 +117,17 @@ export class MemoryStore implements ConditionalStore, StoreExtras {
     }
   }
 
+  /** Counts the live sessions. */
+  async count(): Promise<number> {
+    return Array.from(this.#rows.keys()).filter((token) => this.#live(token) !== undefined).length;
+  }
+
   /** Removes what has expired. Resolves to how many. */
   async deleteExpired(): Promise<number> {
     const before = this.#rows.size;
-    for (const token of this.#rows.keys()) {
-      if (this.#live(token) === undefined) this.#rows.delete(token);
+    const now = this.#now();
+    for (const [token, { data, expiry }] of this.#rows) {
+      if (expiry <= (data.length === 0 ? now - this.#grace : now)) this.#rows.delete(token);
     }
     return before - this.#rows.size;
   }

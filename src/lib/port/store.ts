@@ -47,6 +47,19 @@ export interface ConditionalStore extends Store {
   touch(token: string, expiry: Date): Promise<boolean>;
 }
 
+/**
+ * What a store needs for protocols that can only upsert, as express-session's: their late writes would bring an ended
+ * session back, if its row did not tell.
+ */
+export interface EndingStore extends Store {
+  /** Ends the session of a row: it is absent from now on, and `upsert` refuses it for a while. Resolves to whether there was one. */
+  end(token: string): Promise<boolean>;
+  /** Inserts the row or overwrites it. Resolves to false, and changes nothing, when its session was ended. */
+  upsert(token: string, data: Uint8Array, expiry: Date): Promise<boolean>;
+  /** Sets the expiry of a live row, forward or back. Resolves to false when it is gone or expired, which it then stays. */
+  setExpiry(token: string, expiry: Date): Promise<boolean>;
+}
+
 /** What a store may have besides. */
 export interface StoreExtras {
   /**
@@ -57,4 +70,6 @@ export interface StoreExtras {
   now?(): number | Promise<number>;
   /** Lists the live rows, in no particular order. */
   all?(): AsyncIterable<StoredEntry>;
+  /** Counts the live rows. */
+  count?(): Promise<number>;
 }

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { StoredSession } from "../port/store.ts";
@@ -6,10 +5,11 @@ import { type BatchLimits, Failed } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import type { Row } from "./driver.ts";
 import type { Executor } from "./executor.ts";
+import type { Layout } from "./layout.ts";
 import { retrying } from "./retry.ts";
 import { type BatchKind, COLUMNS, type Statements } from "./statements.ts";
 import { failureOf, sqlstateOf } from "./store-errors.ts";
-import { arrayText, readBytes, readInstant } from "./wire.ts";
+import { arrayText, readInstant } from "./wire.ts";
 
 /** A row of a batch: the columns of its kind as text, the token first. */
 export type Input = readonly [token: string, ...columns: string[]];
@@ -28,6 +28,10 @@ const WHEN_LOST: Record<BatchKind, "repeat" | "repeat and look" | "look" | "fail
   find: "repeat",
   touch: "repeat",
   delete: "repeat",
+  end: "repeat",
+  setExpiry: "repeat",
+  // The last write wins, be it by a moment later; what was ended meanwhile is safe from it.
+  upsert: "repeat",
   replace: "repeat and look",
   create: "look",
   save: "fail",
@@ -44,6 +48,7 @@ const UNIQUE_VIOLATION = "23505";
 export class Batches {
   readonly #executor: Executor;
   readonly #statements: Statements;
+  readonly #layout: Layout;
   readonly #reads: Batcher<Input, StoredSession | undefined>;
   readonly #writes: Record<WriteKind, Batcher<Input, boolean>>;
 
@@ -54,17 +59,19 @@ export class Batches {
   constructor(
     executor: Executor,
     statements: Statements,
+    layout: Layout,
     limits: BatchLimits,
     timeout: number,
     onTime: (now: number) => void,
   ) {
     this.#executor = executor;
     this.#statements = statements;
+    this.#layout = layout;
     this.#reads = new Batcher(limits, timeout, async (inputs, left) => {
       const outputs = await this.#run("find", inputs, left, false);
       const first = outputs.find((output) => output !== undefined && !(output instanceof Failed));
       if (first !== undefined) onTime(readInstant((first as Row)["now"]).getTime());
-      return outputs.map((output) => (output instanceof Failed ? output : sessionOf(output)));
+      return outputs.map((output) => (output instanceof Failed ? output : this.#sessionOf(output)));
     });
     const batcher = (kind: BatchKind): Batcher<Input, boolean> =>
       new Batcher(limits, timeout, async (inputs, left) => (await this.#run(kind, inputs, left, false)).map(isDone));
@@ -73,6 +80,9 @@ export class Batches {
       create: batcher("create"),
       replace: batcher("replace"),
       touch: batcher("touch"),
+      upsert: batcher("upsert"),
+      setExpiry: batcher("setExpiry"),
+      end: batcher("end"),
       delete: batcher("delete"),
       // Two rows of two tokens: these don't share a statement.
       renew: new Batcher({ ...limits, rows: 1, statements: RENEWALS }, timeout, async ([input], left) =>
@@ -140,7 +150,7 @@ export class Batches {
         const [row] = await this.#executor.run(this.#statements.renew, [...input]).catch(unlessTaken);
         if (row !== undefined || !inDoubt) return row;
         const [found] = await this.#once("find", [[newToken]]);
-        return found !== undefined && holds(found, data) ? found : undefined;
+        return found !== undefined && this.#holds(found, data) ? found : undefined;
       });
     } catch (error) {
       return new Failed(this.#executor.explain(error));
@@ -172,7 +182,7 @@ export class Batches {
     const written = (COLUMNS[kind] as readonly string[]).indexOf("data");
     return inputs.map((input, index) => {
       const row = outputs[index] ?? found.get(input[0]);
-      if (outputs[index] !== undefined || (row !== undefined && holds(row, input[written] ?? ""))) return row;
+      if (outputs[index] !== undefined || (row !== undefined && this.#holds(row, input[written] ?? ""))) return row;
       // It had a row to find, which is gone, whether by way of our bytes or not.
       if (WHEN_LOST[kind] === "repeat and look" && row === undefined) return undefined;
       return new Failed(
@@ -180,19 +190,24 @@ export class Batches {
       );
     });
   }
-}
 
-function sessionOf(row: Output): StoredSession | undefined {
-  return row && { data: readBytes(row["data"]), expiry: readInstant(row["expiry"]) };
+  #sessionOf(row: Output): StoredSession | undefined {
+    return row && { data: this.#layout.decode(row["data"]), expiry: readInstant(row["expiry"]) };
+  }
+
+  /** @param data - as it was sent */
+  #holds(row: Row, data: string): boolean {
+    const { decode } = this.#layout;
+    return equalBytes(decode(row["data"]), decode(data));
+  }
 }
 
 function isDone(output: Output | Failed): boolean | Failed {
   return output instanceof Failed ? output : output !== undefined;
 }
 
-/** @param data - base64 */
-function holds(row: Row, data: string): boolean {
-  return Buffer.from(data, "base64").equals(readBytes(row["data"]));
+function equalBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
 
 /** The new token of a renewal exists already: nothing happened. */

@@ -1,6 +1,6 @@
 import { withTimeout } from "./deadline.ts";
 import type { Driver, Row } from "./driver.ts";
-import { setupSql, type TableName } from "./schema.ts";
+import type { TableName } from "./schema.ts";
 import type { Statement } from "./statements.ts";
 import { failureOf, sqlstateOf, toStoreError } from "./store-errors.ts";
 
@@ -11,15 +11,20 @@ const FEATURE_NOT_SUPPORTED = "0A000";
 export class Executor {
   readonly #driver: Driver;
   readonly #table: TableName;
+  readonly #setup: string;
   readonly #timeout: number;
   readonly #underWay = new Set<Promise<unknown>>();
   #prepare: boolean;
 
-  /** @param timeout - milliseconds for an operation */
-  constructor(driver: Driver, table: TableName, timeout: number, prepare: boolean) {
+  /**
+   * @param timeout - milliseconds for an operation
+   * @param setup - SQL that makes such a table
+   */
+  constructor(driver: Driver, timeout: number, prepare: boolean, table: TableName, setup: string) {
     this.#timeout = timeout;
     this.#driver = driver;
     this.#table = table;
+    this.#setup = setup;
     this.#prepare = prepare && driver.prepares;
   }
 
@@ -45,8 +50,7 @@ export class Executor {
 
   /** Turns what `run` threw into an error of ours that names the table. */
   explain(error: unknown): Error {
-    const remedy = `Run store.migrate(), npx pgstore migrate, or: ${setupSql(this.#table)}`;
-    return toStoreError(error, this.#table.quoted, remedy);
+    return toStoreError(error, this.#table.quoted, `Run store.migrate(), npx pgstore migrate, or: ${this.#setup}`);
   }
 
   async #attempt({ text, name }: Statement, values: unknown[]): Promise<Row[]> {

@@ -35,7 +35,7 @@ async function openServer(url: string, options: PgStoreOptions): Promise<PgStore
   const location = locationOf(url);
   const { default: pg } = await import("pg").catch(missing("pg"));
   const pool = new pg.Pool({ connectionString: url });
-  return new PgStore(pool, options, { location, close: () => pool.end() });
+  return new PgStore(pool, options, { own: { location, close: () => pool.end() } });
 }
 
 function locationOf(url: string): string {
@@ -54,7 +54,7 @@ async function openFolder(folder: string, options: PgStoreOptions): Promise<PgSt
       await db.close();
       await unlock();
     };
-    return new PgStore(db, options, { location: `PGlite in the folder ${folder}`, close });
+    return new PgStore(db, options, { own: { location: `PGlite in the folder ${folder}`, close } });
   } catch (cause) {
     await unlock();
     throw new StoreUnavailableError(`PGlite can't open the folder ${folder}`, { cause });

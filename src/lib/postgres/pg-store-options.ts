@@ -8,6 +8,11 @@ import { type TableName, tableName } from "./schema.ts";
 export interface PgStoreOptions {
   /** How often expired rows are removed, give or take a tenth. 0: never. Default `"5m"`. */
   cleanupInterval?: Duration;
+  /**
+   * How long the row of an ended session stays, empty, so that a late write of a protocol that can only upsert doesn't
+   * bring the session back. Default `"2m"`.
+   */
+  endedGrace?: Duration;
   /** The table's name as it is, not quoted. Default `"sessions"`. */
   table?: string;
   /** The schema's name as it is, not quoted. Default: the connection's search path decides. */
@@ -25,10 +30,18 @@ export interface PgStoreOptions {
   onError?: (error: unknown) => void;
 }
 
+/** What every operation takes besides. */
+export interface OperationOptions {
+  /** Rejects with its reason when it aborts. An operation that has not left by then never does; a write that has may still be carried out. */
+  signal?: AbortSignal | undefined;
+}
+
 /** The options, checked and with their defaults. */
 export interface ResolvedStoreOptions {
   /** Milliseconds; 0: never. */
   cleanupInterval: number;
+  /** Milliseconds. */
+  endedGrace: number;
   table: TableName;
   /** Milliseconds. */
   queryTimeout: number;
@@ -37,7 +50,7 @@ export interface ResolvedStoreOptions {
   onError: (error: unknown) => void;
 }
 
-const NAMES = ["cleanupInterval", "table", "schema", "queryTimeout", "batch", "prepare", "onError"];
+const NAMES = ["cleanupInterval", "endedGrace", "table", "schema", "queryTimeout", "batch", "prepare", "onError"];
 
 /** @throws TypeError that names the option */
 export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptions {
@@ -53,7 +66,8 @@ export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptio
   if (typeof prepare !== "boolean") throw new TypeError("prepare: must be a boolean");
   if (typeof onError !== "function") throw new TypeError("onError: must be a function");
   const cleanupInterval = parseDuration("cleanupInterval", options.cleanupInterval ?? "5m");
-  return { cleanupInterval, table, queryTimeout, batch: batchLimits(options.batch), prepare, onError };
+  const endedGrace = parseDuration("endedGrace", options.endedGrace ?? "2m");
+  return { cleanupInterval, endedGrace, table, queryTimeout, batch: batchLimits(options.batch), prepare, onError };
 }
 
 function logError(error: unknown): void {

@@ -1,40 +1,25 @@
 import { RemoteClock } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
-import type { ConditionalStore, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
+import type { ConditionalStore, EndingStore, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
 import { Batches, type Input, type WriteKind } from "./batches.ts";
 import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
 import type { Row } from "./driver.ts";
 import { withTimeout } from "./deadline.ts";
 import { driverOf } from "./driver-of.ts";
 import { Executor } from "./executor.ts";
+import { type Layout, seedLayout } from "./layout.ts";
+import { listRows } from "./listing.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
-import { type PgStoreOptions, resolveStoreOptions } from "./pg-store-options.ts";
+import { type OperationOptions, type PgStoreOptions, resolveStoreOptions } from "./pg-store-options.ts";
+import type { Inside, OwnDatabase } from "./inside.ts";
 import { retrying } from "./retry.ts";
 import { check, migrate, type TableName } from "./schema.ts";
 import { type Statement, type Statements, statementsFor } from "./statements.ts";
-import { assertToken, bytesText, instantText, readBytes, readInstant } from "./wire.ts";
-
-/** What every operation takes besides. */
-export interface OperationOptions {
-  /** Rejects with its reason when it aborts. An operation that has not left by then never does; a write that has may still be carried out. */
-  signal?: AbortSignal | undefined;
-}
-
-/** A database that the store has opened itself, and closes. */
-export interface OwnDatabase {
-  /** Where the sessions are, fit for a log: no password. */
-  location: string;
-  close: () => Promise<void>;
-}
+import { assertToken, instantText, readInstant } from "./wire.ts";
 
 /** Milliseconds after which the database is asked for its time again; clocks drift some 50 ppm, 15 ms in that time. */
 const CLOCK_MAX_AGE = 5 * 60 * 1000;
-/** Rows that `all` reads at once; then as many as make up some length, in characters, whatever the size of a row. */
-const FIRST_PAGE = 100;
-const LARGEST_PAGE = 1000;
-const PAGE_LENGTH = 1 << 20;
-
 /**
  * Sessions in a PostgreSQL table of the seed's three columns, on a connection pool (or client) that stays the caller's.
  *
@@ -45,7 +30,7 @@ const PAGE_LENGTH = 1 << 20;
  * StoreOverloadedError when too many operations wait already, SchemaError when the table is not as it should be, StoreError
  * when the database refuses otherwise.
  */
-export class PgStore implements ConditionalStore, StoreExtras {
+export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Where the sessions are, fit for a log; undefined when the database is the caller's. */
   readonly location: string | undefined;
   readonly #table: TableName;
@@ -56,24 +41,32 @@ export class PgStore implements ConditionalStore, StoreExtras {
   readonly #cleanup: PeriodicCleanup;
   readonly #clock = new RemoteClock(CLOCK_MAX_AGE);
   readonly #own: OwnDatabase | undefined;
+  readonly #layout: Layout;
+  readonly #grace: number;
   #asking: Promise<number> | undefined;
   #closing: Promise<void> | undefined;
 
   /**
    * @param db - a pg.Pool, pg.Client, the `sql` of postgres.js, a PGlite, or an object with `query(text, values)`
-   * @param own - for `openStore`
+   * @param inside - for pgstore itself
    * @throws TypeError when an option is wrong; it names the option
    */
-  constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, own?: OwnDatabase) {
-    const { table, queryTimeout, batch, prepare, cleanupInterval, onError } = resolveStoreOptions(options);
+  constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, inside: Inside = {}) {
+    const resolved = resolveStoreOptions(options);
+    const { table, queryTimeout, batch, prepare, cleanupInterval, onError } = resolved;
+    const { own, layout = seedLayout } = inside;
     this.#own = own;
     this.location = own?.location;
+    this.#layout = layout;
+    this.#grace = resolved.endedGrace;
     this.#table = table;
-    this.#sql = statementsFor(table.quoted);
+    this.#sql = statementsFor(table.quoted, layout);
     this.#timeout = queryTimeout;
     const driver = driverOf(db);
-    this.#executor = new Executor(driver, table, queryTimeout, prepare);
-    this.#batches = new Batches(this.#executor, this.#sql, batch, queryTimeout, (now) => this.#clock.observe(now));
+    this.#executor = new Executor(driver, queryTimeout, prepare, table, layout.setup(table));
+    this.#batches = new Batches(this.#executor, this.#sql, layout, batch, queryTimeout, (now) =>
+      this.#clock.observe(now),
+    );
     const clean = (signal: AbortSignal): Promise<unknown> =>
       driver.leading(`cleanup of ${table.quoted}`, queryTimeout, () => this.deleteExpired({ signal }));
     this.#cleanup = new PeriodicCleanup(cleanupInterval, clean, onError);
@@ -92,7 +85,20 @@ export class PgStore implements ConditionalStore, StoreExtras {
 
   /** Inserts the row or overwrites it: the last write wins. The seed's Save. */
   async save(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<void> {
-    await this.#write("save", [assertToken(token), bytesText(data), instantText(expiry)], options);
+    await this.#write("save", [assertToken(token), this.#layout.encode(data), instantText(expiry)], options);
+  }
+
+  /** Inserts the row or overwrites it, unless its session was ended. Resolves to whether it did. */
+  async upsert(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
+    return this.#write("upsert", [assertToken(token), this.#layout.encode(data), instantText(expiry)], options);
+  }
+
+  /**
+   * Ends a session: its row stays for a while, empty and expired, so that no late write brings it back. Resolves to
+   * whether there was one to end.
+   */
+  async end(token: string, options?: OperationOptions): Promise<boolean> {
+    return this.#write("end", [assertToken(token)], options);
   }
 
   /** Removes the row; does nothing when there is none. Resolves to whether there was one. */
@@ -102,7 +108,7 @@ export class PgStore implements ConditionalStore, StoreExtras {
 
   /** Inserts a row. Resolves to false, and changes nothing, when the token is taken, even by an expired row. */
   async create(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#write("create", [assertToken(token), bytesText(data), instantText(expiry)], options);
+    return this.#write("create", [assertToken(token), this.#layout.encode(data), instantText(expiry)], options);
   }
 
   /** Overwrites a live row whose bytes are `previous`. Resolves to false when they are others, or it is gone or expired. */
@@ -113,7 +119,7 @@ export class PgStore implements ConditionalStore, StoreExtras {
     expiry: Date,
     options?: OperationOptions,
   ): Promise<boolean> {
-    const columns = [bytesText(previous), bytesText(data), instantText(expiry)];
+    const columns = [this.#layout.encode(previous), this.#layout.encode(data), instantText(expiry)];
     return this.#write("replace", [assertToken(token), ...columns], options);
   }
 
@@ -126,13 +132,23 @@ export class PgStore implements ConditionalStore, StoreExtras {
     expiry: Date,
     options?: OperationOptions,
   ): Promise<boolean> {
-    const columns = [assertToken(newToken), bytesText(previous), bytesText(data), instantText(expiry)];
+    const columns = [
+      assertToken(newToken),
+      this.#layout.encode(previous),
+      this.#layout.encode(data),
+      instantText(expiry),
+    ];
     return this.#write("renew", [assertToken(token), ...columns], options);
   }
 
   /** Moves a live row's expiry forward, never back. Resolves to whether the row is live. */
   async touch(token: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
     return this.#write("touch", [assertToken(token), instantText(expiry)], options);
+  }
+
+  /** Sets a live row's expiry, forward or back. Resolves to whether the row is live. */
+  async setExpiry(token: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
+    return this.#write("setExpiry", [assertToken(token), instantText(expiry)], options);
   }
 
   /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
@@ -144,21 +160,14 @@ export class PgStore implements ConditionalStore, StoreExtras {
    * Lists the live rows by token, a page at a time, in constant memory: rows that come or go meanwhile may be missed.
    * Leaving the loop ends it.
    */
-  async *all(options: OperationOptions = {}): AsyncGenerator<StoredEntry, void, undefined> {
-    let last = "";
-    let size = FIRST_PAGE;
-    for (;;) {
-      options.signal?.throwIfAborted();
-      const rows = await this.#query(this.#sql.page, [last, String(size)]);
-      let length = 0;
-      for (const { token, data, expiry } of rows) {
-        last = token ?? "";
-        length += data?.length ?? 0;
-        yield { token: last, data: readBytes(data), expiry: readInstant(expiry) };
-      }
-      if (rows.length < size) return;
-      size = Math.min(LARGEST_PAGE, Math.max(1, Math.floor((PAGE_LENGTH * rows.length) / length)));
-    }
+  all(options: OperationOptions = {}): AsyncGenerator<StoredEntry, void, undefined> {
+    return listRows(this.#run, this.#sql.page, this.#layout, options.signal);
+  }
+
+  /** Counts the live rows. */
+  async count(): Promise<number> {
+    const [row] = await this.#run(this.#sql.count, []);
+    return Number(row?.["count"]);
   }
 
   /**
@@ -166,7 +175,7 @@ export class PgStore implements ConditionalStore, StoreExtras {
    * stays. Resolves to how many it has removed.
    */
   deleteExpired(options?: CleanupOptions): Promise<number> {
-    return deleteExpired((statement, values) => this.#query(statement, values), this.#sql, options);
+    return deleteExpired(this.#run, this.#sql, this.#grace, options);
   }
 
   /** Stops the periodic cleanup for good, one under way after its present statement. Idempotent. */
@@ -192,12 +201,12 @@ export class PgStore implements ConditionalStore, StoreExtras {
    * @throws SchemaError when there is a table of that name whose columns are others; it is left as it is
    */
   async migrate(): Promise<void> {
-    await migrate((text, values) => this.#query({ text }, values), this.#table);
+    await migrate((text, values) => this.#run({ text }, values), this.#table);
   }
 
   /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Empty: all is well. */
   check(): Promise<string[]> {
-    return check((text, values) => this.#query({ text }, values), this.#table);
+    return check((text, values) => this.#run({ text }, values), this.#table);
   }
 
   async #close(): Promise<void> {
@@ -208,7 +217,7 @@ export class PgStore implements ConditionalStore, StoreExtras {
   }
 
   async #ask(): Promise<number> {
-    const [row] = await this.#query(this.#sql.now, []);
+    const [row] = await this.#run(this.#sql.now, []);
     const now = readInstant(row?.["now"]).getTime();
     this.#clock.observe(now);
     return now;
@@ -220,7 +229,7 @@ export class PgStore implements ConditionalStore, StoreExtras {
   }
 
   /** Runs a statement that may be repeated. */
-  async #query(statement: Statement, values: unknown[]): Promise<Row[]> {
+  readonly #run = async (statement: Statement, values: unknown[]): Promise<Row[]> => {
     this.#assertOpen();
     try {
       const answer = retrying(this.#timeout, true, () => this.#executor.run(statement, values));
@@ -228,7 +237,7 @@ export class PgStore implements ConditionalStore, StoreExtras {
     } catch (error) {
       throw this.#executor.explain(error);
     }
-  }
+  };
 
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new StoreUnavailableError("the store is closed");

@@ -1,0 +1,66 @@
+import { Buffer } from "node:buffer";
+import { setupSql, type TableName } from "./schema.ts";
+import { bytesText, readBytes } from "./wire.ts";
+
+/** How a table keeps sessions: its columns, and what stands in them. */
+export interface Layout {
+  readonly token: string;
+  readonly data: string;
+  readonly expiry: string;
+  /** SQL that makes the data of a text that `encode` made. */
+  write(text: string): string;
+  /** SQL that makes a text for `decode` of the data. */
+  read(data: string): string;
+  /** @throws TypeError when it is no Uint8Array */
+  encode(data: Uint8Array): string;
+  decode(text: string | null | undefined): Uint8Array;
+  /** The data of a row whose session was ended, as SQL. It stays for a while, so that late writes find it and keep off. */
+  readonly tombstone: string;
+  /** SQL that says whether a row `s` is such a one. */
+  readonly ended: string;
+  /** SQL that is true of every row `s`, and fails when the columns have other types. */
+  readonly typed: string;
+  /** What makes such a table. */
+  setup(table: TableName): string;
+}
+
+/**
+ * The seed's table.
+ *
+ * `typed`: `@>` wants exactly timestamptz, the comparisons text and bytea. On a column of another type the statement fails
+ * with 42883, undefined_function, before it does anything; otherwise a timestamp without time zone would shift every expiry
+ * by the session's zone, and a text column would take the bytes as text.
+ */
+export const seedLayout: Layout = {
+  token: "token",
+  data: "data",
+  expiry: "expiry",
+  write: (text) => `decode(${text}, 'base64')`,
+  read: (data) => `encode(${data}, 'base64')`,
+  encode: bytesText,
+  decode: readBytes,
+  tombstone: "''::bytea",
+  ended: "s.data = ''::bytea",
+  typed:
+    "tstzrange(null, null) @> s.expiry AND s.data IS DISTINCT FROM null::bytea AND s.token IS DISTINCT FROM null::text",
+  setup: setupSql,
+};
+
+/**
+ * The table of the package connect-pg-simple: `sid varchar, sess json` (or jsonb), `expire timestamp(6)` in the time zone
+ * of the connection, as that package has it. A tombstone is the JSON null, which that package takes for no session.
+ */
+export const connectPgSimpleLayout: Layout = {
+  token: "sid",
+  data: "sess",
+  expiry: "expire",
+  write: (text) => `${text}::json`,
+  read: (data) => `${data}::text`,
+  encode: (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"),
+  decode: (text) => Buffer.from(text ?? "", "utf8"),
+  tombstone: "'null'",
+  ended: "s.sess::text = 'null'",
+  typed: "true",
+  setup: ({ quoted }) =>
+    `CREATE TABLE ${quoted} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL); CREATE INDEX ON ${quoted} (expire);`,
+};

@@ -1,0 +1,33 @@
+import type { StoredEntry } from "../port/store.ts";
+import type { Row } from "./driver.ts";
+import type { Layout } from "./layout.ts";
+import type { Statement } from "./statements.ts";
+import { readInstant } from "./wire.ts";
+
+/** Rows that are read at once; then as many as make up some length, in characters, whatever the size of a row. */
+const FIRST_PAGE = 100;
+const LARGEST_PAGE = 1000;
+const PAGE_LENGTH = 1 << 20;
+
+/** Lists the live rows by token, a page at a time, in constant memory. */
+export async function* listRows(
+  run: (statement: Statement, values: unknown[]) => Promise<Row[]>,
+  page: Statement,
+  layout: Layout,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<StoredEntry, void, undefined> {
+  let last = "";
+  let size = FIRST_PAGE;
+  for (;;) {
+    signal?.throwIfAborted();
+    const rows = await run(page, [last, String(size)]);
+    let length = 0;
+    for (const { token, data, expiry } of rows) {
+      last = token ?? "";
+      length += data?.length ?? 0;
+      yield { token: last, data: layout.decode(data), expiry: readInstant(expiry) };
+    }
+    if (rows.length < size) return;
+    size = Math.min(LARGEST_PAGE, Math.max(1, Math.floor((PAGE_LENGTH * rows.length) / length)));
+  }
+}
