@@ -15,6 +15,7 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:diagnostics_channel", /^manager\/events\.ts$/],
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
   ["node:path", /^postgres\/folder-lock\.ts$/],
+  ["node:events", /^http\/express-session\.ts$/],
   ["node:http", /^http\/(?:node-[a-z]+|connect|seed|koa|upgrade)\.ts$/],
 ];
 

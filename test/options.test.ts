@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ExpressSessionStore } from "../src/express-session.ts";
 import { MemoryStore, PgStore, SessionManager, type SessionOptions } from "../src/index.ts";
 import { manage } from "../src/session.ts";
 
@@ -147,4 +148,29 @@ describe("manage", () => {
     expect(() => manage(engine, { cookieName: "a b" })).toThrow(/^cookie\.name: /);
     expect(() => manage(engine, { idletimeout: 1 } as never)).toThrow(/^idletimeout: there is no such option/);
   });
+});
+
+describe("ExpressSessionStore", () => {
+  const store = new MemoryStore({ cleanupInterval: 0 });
+  const pool = { query: async () => ({ rows: [] }) };
+  const wrong: [options: object | undefined, message: RegExp][] = [
+    [undefined, /^store, pool: one of the two is needed/],
+    [{}, /^store, pool: one of the two is needed/],
+    [{ store, pool }, /^pool: /],
+    [{ store: {} }, /^store: must have the functions find, save and delete/],
+    [{ pool: {} }, /^db: /],
+    [{ store, table: "session" }, /^table: goes with pool/],
+    [{ store, layout: "connect-pg-simple" }, /^layout: goes with pool/],
+    [{ pool, layout: "connect-redis" }, /^layout: must be/],
+    [{ pool, ttl: 0 }, /^ttl: /],
+    [{ pool, ttl: "soon" }, /^ttl: /],
+    [{ pool, tableName: "session" }, /^tableName: there is no such option/],
+    [{ pool, endedGrace: -1 }, /^endedGrace: /],
+  ];
+  for (const [options, message] of wrong) {
+    it(`refuses ${options === undefined ? "nothing" : JSON.stringify(Object.keys(options))}: ${message.source}`, () => {
+      expect(() => new ExpressSessionStore(options as never)).toThrow(message);
+      expect(() => new ExpressSessionStore(options as never)).toThrow(TypeError);
+    });
+  }
 });

@@ -20,17 +20,21 @@ export interface Layout {
   readonly ended: string;
   /** SQL that is true of every row `s`, and fails when the columns have other types. */
   readonly typed: string;
+  /** SQL that a row `s` must fulfil besides not having expired, in order to be found. */
+  readonly live: string;
   /** What makes such a table. */
   setup(table: TableName): string;
 }
 
 /**
- * The seed's table.
- *
- * `typed`: `@>` wants exactly timestamptz, the comparisons text and bytea. On a column of another type the statement fails
- * with 42883, undefined_function, before it does anything; otherwise a timestamp without time zone would shift every expiry
- * by the session's zone, and a text column would take the bytes as text.
+ * Of the seed's table. `@>` wants exactly timestamptz, the comparisons text and bytea. On a column of another type the
+ * statement fails with 42883, undefined_function, before it does anything; otherwise a timestamp without time zone would
+ * shift every expiry by the session's zone, and a text column would take the bytes as text.
  */
+const TYPED =
+  "tstzrange(null, null) @> s.expiry AND s.data IS DISTINCT FROM null::bytea AND s.token IS DISTINCT FROM null::text";
+
+/** The seed's table. */
 export const seedLayout: Layout = {
   token: "token",
   data: "data",
@@ -41,8 +45,8 @@ export const seedLayout: Layout = {
   decode: readBytes,
   tombstone: "''::bytea",
   ended: "s.data = ''::bytea",
-  typed:
-    "tstzrange(null, null) @> s.expiry AND s.data IS DISTINCT FROM null::bytea AND s.token IS DISTINCT FROM null::text",
+  typed: TYPED,
+  live: TYPED,
   setup: setupSql,
 };
 
@@ -61,6 +65,8 @@ export const connectPgSimpleLayout: Layout = {
   tombstone: "'null'",
   ended: "s.sess::text = 'null'",
   typed: "true",
+  // That package's touch may have moved a tombstone's expiry.
+  live: "s.sess::text <> 'null'",
   setup: ({ quoted }) =>
     `CREATE TABLE ${quoted} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL); CREATE INDEX ON ${quoted} (expire);`,
 };

@@ -75,7 +75,7 @@ const joinedBy = (token: string): string => `s.${token} = v.token AND (v.token |
 export function statementsFor(table: string, layout: Layout): Statements {
   const { token, data, expiry, tombstone, ended, typed, write } = layout;
   const joined = joinedBy(token);
-  const live = `s.${expiry} > current_timestamp AND ${typed}`;
+  const live = `s.${expiry} > current_timestamp AND ${layout.live}`;
   // A cast, as the column may have no time zone: then it is the connection's, as in the comparison.
   const expiryText = millisecondsOf(`s.${expiry}::timestamptz`);
   const found = `${layout.read(`s.${data}`)} AS data, ${expiryText} AS expiry`;

@@ -1,0 +1,249 @@
+import { EventEmitter } from "node:events";
+import { systemNow } from "../base/clock.ts";
+import { type Duration, parseDuration } from "../base/duration.ts";
+import { sha256 } from "../base/sha256.ts";
+import { publish } from "../manager/events.ts";
+import { Lanes } from "../manager/lanes.ts";
+import type { PgClient, PostgresSql } from "../port/pg-client.ts";
+import type { EndingStore, Store, StoredEntry, StoreExtras } from "../port/store.ts";
+import { connectPgSimpleLayout } from "../postgres/layout.ts";
+import { PgStore } from "../postgres/pg-store.ts";
+import type { PgStoreOptions } from "../postgres/pg-store-options.ts";
+import { type HostRequest, inflate, regenerate } from "./express-session-host.ts";
+import { expiryOf, parseSession, sessionBytes, type ExpressSessionData } from "./express-session-data.ts";
+import { withEndings } from "./without-endings.ts";
+
+/** Options of `ExpressSessionStore`; those of `PgStore` go with `pool`. */
+export interface ExpressSessionStoreOptions extends PgStoreOptions {
+  /** Where the sessions go: a PgStore on a table that `migrate()` made, a MemoryStore, or one of your own. Stays yours. */
+  store?: Store & StoreExtras;
+  /** Instead of `store`: what `PgStore` takes. Stays yours. */
+  pool?: PgClient | PostgresSql;
+  /**
+   * What the table is like: `"pgstore"` (the default), or `"connect-pg-simple"`, with `pool`: that package's own table as it
+   * is, `"session"` unless `table` names another.
+   */
+  layout?: "pgstore" | "connect-pg-simple";
+  /** How long a session lasts whose cookie has no `expires`. Default `"1 day"`. */
+  ttl?: Duration;
+}
+
+type Callback<T> = (error: unknown, result?: T) => void;
+// oxlint-disable-next-line typescript/no-explicit-any -- its class is express-session's, and applications augment its type
+type HostsOwn = any;
+
+/** Sessions that `clear` ends at a time. */
+const CLEARED_AT_ONCE = 1000;
+/** Bytes of a session's id. */
+const LONGEST_SID = 1024;
+
+/**
+ * A store for express-session 1.x and @fastify/session.
+ *
+ * A destroyed session is not brought back by the `set` or `touch` of a request that loaded it earlier: its row stays for a
+ * while, emptied, and they are dropped. That interface knows no more than "write this", so of parallel requests with one
+ * session the last one's whole session wins; `SessionManager` keeps the changes of both.
+ *
+ * Each method takes a callback, which is called exactly once and outside of any promise, or returns a promise. Errors are
+ * those of `PgStore`; TypeError for an id or a session that can't be stored.
+ */
+export class ExpressSessionStore extends EventEmitter {
+  /** Set by express-session: gives a request a new session. */
+  generate: ((request: HostRequest) => void) | undefined;
+  readonly #store: EndingStore;
+  readonly #extras: StoreExtras;
+  readonly #own: PgStore | undefined;
+  readonly #keyOf: (sid: string) => string;
+  readonly #ttl: number;
+  /** Writes of one session follow each other: a `set` that is under way must not come after the `destroy` that follows it. */
+  readonly #lanes = new Lanes<unknown>();
+
+  /** @throws TypeError when an option is wrong; it names the option */
+  constructor(options: ExpressSessionStoreOptions) {
+    super();
+    const { store, pool, layout = "pgstore", ttl = "1 day", ...rest } = options ?? {};
+    if (layout !== "pgstore" && layout !== "connect-pg-simple") {
+      throw new TypeError('layout: must be "pgstore" or "connect-pg-simple"');
+    }
+    this.#ttl = parseDuration("ttl", ttl);
+    if (this.#ttl === 0) throw new TypeError("ttl: must be more than 0");
+    let kept: Store & StoreExtras;
+    if (store !== undefined) {
+      if (pool !== undefined) throw new TypeError("pool: goes without store");
+      const [other = layout === "pgstore" ? undefined : "layout"] = Object.keys(rest);
+      if (other !== undefined) throw new TypeError(`${other}: goes with pool, not with store`);
+      kept = store;
+    } else {
+      if (pool === undefined) throw new TypeError("store, pool: one of the two is needed");
+      const inside = layout === "pgstore" ? {} : { layout: connectPgSimpleLayout };
+      kept = this.#own = new PgStore(pool, layout === "pgstore" ? rest : { table: "session", ...rest }, inside);
+    }
+    this.#extras = kept;
+    this.#store = withEndings(kept);
+    this.#keyOf = layout === "pgstore" ? (sid) => sha256(assertSid(sid)) : assertSid;
+  }
+
+  /** Reads a session; undefined when there is none. Its `cookie.expires` is the row's, unless the cookie has none. */
+  get(sid: string): Promise<ExpressSessionData | undefined>;
+  get(sid: string, callback: Callback<ExpressSessionData | undefined>): void;
+  get(
+    sid: string,
+    callback?: Callback<ExpressSessionData | undefined>,
+  ): Promise<ExpressSessionData | undefined> | void {
+    return answer(this.#get(sid), callback);
+  }
+
+  /** Stores a session until its `cookie.expires`, or for `ttl`. Dropped when the session was destroyed meanwhile. */
+  set(sid: string, session: ExpressSessionData): Promise<void>;
+  set(sid: string, session: ExpressSessionData, callback?: Callback<void>): void;
+  set(sid: string, session: ExpressSessionData, callback?: Callback<void>): Promise<void> | void {
+    return answer(this.#set(sid, session), callback);
+  }
+
+  /** Moves a session's end to its `cookie.expires`, or to `ttl` from now. Does nothing when it is gone. */
+  touch(sid: string, session: ExpressSessionData): Promise<void>;
+  touch(sid: string, session: ExpressSessionData, callback?: Callback<void>): void;
+  touch(sid: string, session: ExpressSessionData, callback?: Callback<void>): Promise<void> | void {
+    return answer(this.#touch(sid, session), callback);
+  }
+
+  /** Ends a session, after what is being stored of it. */
+  destroy(sid: string): Promise<void>;
+  destroy(sid: string, callback?: Callback<void>): void;
+  destroy(sid: string, callback?: Callback<void>): Promise<void> | void {
+    return answer(this.#destroy(sid), callback);
+  }
+
+  /** Reads every live session into memory. */
+  all(): Promise<ExpressSessionData[]>;
+  all(callback: Callback<ExpressSessionData[]>): void;
+  all(callback?: Callback<ExpressSessionData[]>): Promise<ExpressSessionData[]> | void {
+    return answer(this.#all(), callback);
+  }
+
+  /** Counts the live sessions. */
+  length(): Promise<number>;
+  length(callback: Callback<number>): void;
+  length(callback?: Callback<number>): Promise<number> | void {
+    return answer(this.#length(), callback);
+  }
+
+  /** Ends every live session. */
+  clear(): Promise<void>;
+  clear(callback?: Callback<void>): void;
+  clear(callback?: Callback<void>): Promise<void> | void {
+    return answer(this.#clear(), callback);
+  }
+
+  /** Of express-session: ends the request's session and gives it a new one. */
+  regenerate(request: HostRequest, callback: (error?: unknown) => void): void {
+    regenerate(this, request, callback);
+  }
+
+  /** Of express-session: makes the request's session of a stored one. */
+  createSession(request: HostRequest, session: ExpressSessionData): HostsOwn {
+    return inflate(this.generate, request, session);
+  }
+
+  /** Of express-session: reads a session as `request.session` would be. */
+  load(sid: string, callback: Callback<HostsOwn>): void {
+    this.get(sid, (error, found) => {
+      if (error || found === undefined) callback(error);
+      else callback(null, inflate(this.generate, { sessionID: sid, sessionStore: this, headers: {} }, found));
+    });
+  }
+
+  /** Stops the periodic removal of expired rows. Idempotent. */
+  stopCleanup(): void {
+    this.#own?.stopCleanup();
+  }
+
+  /** Waits for writes under way and stops the cleanup; never ends a pool or a store that it was given. Idempotent. */
+  async close(): Promise<void> {
+    await this.#own?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #get(sid: string): Promise<ExpressSessionData | undefined> {
+    const found = await this.#store.find(this.#keyOf(sid));
+    if (found === undefined) return undefined;
+    const session = parseSession(found.data, found.expiry);
+    if (session === undefined) publish("error", { id: sha256(sid), error: new TypeError("the row is no session") });
+    return session;
+  }
+
+  async #set(sid: string, session: ExpressSessionData): Promise<void> {
+    const key = this.#keyOf(sid);
+    const data = sessionBytes(session);
+    const expiry = expiryOf(session) ?? new Date((await this.#now()) + this.#ttl);
+    if (!(await this.#lanes.enter(key, () => this.#store.upsert(key, data, expiry)))) publishGone(sid);
+  }
+
+  async #touch(sid: string, session: ExpressSessionData): Promise<void> {
+    const key = this.#keyOf(sid);
+    const expiry = expiryOf(session) ?? new Date((await this.#now()) + this.#ttl);
+    if (!(await this.#lanes.enter(key, () => this.#store.setExpiry(key, expiry)))) publishGone(sid);
+  }
+
+  async #destroy(sid: string): Promise<void> {
+    const key = this.#keyOf(sid);
+    await this.#lanes.enter(key, () => this.#store.end(key));
+  }
+
+  async #all(): Promise<ExpressSessionData[]> {
+    const sessions: ExpressSessionData[] = [];
+    for await (const { data, expiry } of this.#rows()) {
+      const session = parseSession(data, expiry);
+      if (session !== undefined) sessions.push(session);
+    }
+    return sessions;
+  }
+
+  async #length(): Promise<number> {
+    return this.#extras.count?.() ?? (await this.#all()).length;
+  }
+
+  async #clear(): Promise<void> {
+    let keys: string[] = [];
+    const end = async (): Promise<void> => {
+      await Promise.all(keys.map((key) => this.#store.end(key)));
+      keys = [];
+    };
+    for await (const { token } of this.#rows()) {
+      if (keys.push(token) === CLEARED_AT_ONCE) await end();
+    }
+    await end();
+  }
+
+  #rows(): AsyncIterable<StoredEntry> {
+    if (this.#extras.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
+    return this.#extras.all();
+  }
+
+  async #now(): Promise<number> {
+    return this.#extras.now?.() ?? systemNow();
+  }
+}
+
+/** Calls back from outside of the promise: what the callback throws is the application's own, and no reason to call it again. */
+function answer<T>(promise: Promise<T>, callback: Callback<T> | undefined): Promise<T> | void {
+  if (callback === undefined) return promise;
+  promise.then(
+    (result) => process.nextTick(callback, null, result),
+    (error: unknown) => process.nextTick(callback, error),
+  );
+}
+
+function assertSid(sid: unknown): string {
+  if (typeof sid !== "string" || sid === "" || !sid.isWellFormed() || Buffer.byteLength(sid) > LONGEST_SID) {
+    throw new TypeError(`sid: must be a well-formed string of 1 to ${LONGEST_SID} bytes`);
+  }
+  return sid;
+}
+
+function publishGone(sid: string): void {
+  publish("gone", { id: sha256(sid) });
+}

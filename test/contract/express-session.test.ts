@@ -1,0 +1,136 @@
+import { PGlite } from "@electric-sql/pglite";
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { ExpressSessionStore, type ExpressSessionStoreOptions } from "../../src/express-session.ts";
+import { MemoryStore, PgStore, type Store } from "../../src/index.ts";
+import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { endedSessions, expressSessionContract, type ExpressSessionHost } from "./express-session-contract.ts";
+
+type Query = (sql: string) => Promise<unknown>;
+
+let database: TestDatabase;
+let query: Query;
+beforeAll(async () => {
+  database = await createDatabase();
+  const pool = database.pool();
+  query = (sql) => pool.query(sql);
+});
+afterAll(() => database.drop());
+
+function holds(name: string, contract: typeof expressSessionContract, host: () => Promise<ExpressSessionHost>): void {
+  describe(`the contract of stores for express-session on ${name}`, () => {
+    for (const [title, check] of Object.entries(contract)) {
+      it(title, async () => {
+        const made = await host();
+        try {
+          await check(made);
+        } finally {
+          await made.store.close();
+        }
+      });
+    }
+  });
+}
+
+/** On a table of its own for each test, by the statements of `make`. */
+function onTable(
+  name: string,
+  make: (table: string) => string[],
+  open: (table: string) => ExpressSessionStoreOptions,
+  expiry: string,
+  run: () => Query = () => query,
+): void {
+  let count = 0;
+  holds(name, { ...expressSessionContract, ...endedSessions }, async () => {
+    const table = `${name}"'\\ ${count++}`.slice(-60);
+    const quoted = `"${table.replaceAll('"', '""')}"`;
+    for (const sql of make(quoted)) await run()(sql);
+    return {
+      store: new ExpressSessionStore({ cleanupInterval: 0, ...open(table) }),
+      expireAll: async () =>
+        void (await run()(`UPDATE ${quoted} SET ${expiry} = current_timestamp - interval '1 minute'`)),
+    };
+  });
+}
+
+const seedTable = (table: string): string[] => [
+  `CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)`,
+];
+
+onTable("pgstore's table", seedTable, (table) => ({ pool: database.pool(), table }), "expiry");
+onTable(
+  "connect-pg-simple's table",
+  connectPgSimpleTable,
+  (table) => ({ pool: database.pool({ max: 3 }), table, layout: "connect-pg-simple" }),
+  "expire",
+);
+onTable(
+  "connect-pg-simple's table with jsonb",
+  (table) => [...connectPgSimpleTable(table), `ALTER TABLE ${table} ALTER COLUMN sess TYPE jsonb`],
+  (table) => ({ pool: database.pool({ max: 3 }), table, layout: "connect-pg-simple" }),
+  "expire",
+);
+describe("with postgres.js", () => {
+  let sql: postgres.Sql;
+  beforeAll(() => {
+    sql = postgres(database.url, { max: 3, onnotice: () => {} });
+  });
+  afterAll(() => sql.end());
+  onTable(
+    "connect-pg-simple's table with postgres.js",
+    connectPgSimpleTable,
+    (table) => ({ pool: sql, table, layout: "connect-pg-simple" }),
+    "expire",
+  );
+});
+describe("with PGlite", () => {
+  let pglite: PGlite;
+  beforeAll(async () => {
+    pglite = await PGlite.create();
+  });
+  afterAll(() => pglite.close());
+  onTable(
+    "connect-pg-simple's table in PGlite",
+    connectPgSimpleTable,
+    (table) => ({ pool: pglite, table, layout: "connect-pg-simple" }),
+    "expire",
+    () => (text) => pglite.query(text),
+  );
+});
+
+holds("a PgStore", { ...expressSessionContract, ...endedSessions }, async () => {
+  await query("TRUNCATE sessions");
+  const pool = database.pool();
+  return {
+    store: new ExpressSessionStore({ store: new PgStore(pool, { cleanupInterval: 0 }) }),
+    expireAll: async () => void (await query("UPDATE sessions SET expiry = current_timestamp - interval '1 minute'")),
+  };
+});
+
+function inMemory(open: (memory: MemoryStore) => Store): () => Promise<ExpressSessionHost> {
+  return async () => {
+    let ahead = 0;
+    const memory = new MemoryStore({ cleanupInterval: 0, now: () => Date.now() + ahead });
+    return {
+      store: new ExpressSessionStore({ store: open(memory) }),
+      expireAll: async () => void (ahead += 86_500_000),
+    };
+  };
+}
+
+holds(
+  "a MemoryStore",
+  { ...expressSessionContract, ...endedSessions },
+  inMemory((memory) => memory),
+);
+holds(
+  "a store that only has find, save, delete and all",
+  expressSessionContract,
+  inMemory((memory) => ({
+    find: (token) => memory.find(token),
+    save: (token, data, expiry) => memory.save(token, data, expiry),
+    delete: (token) => memory.delete(token),
+    all: () => memory.all(),
+  })),
+);

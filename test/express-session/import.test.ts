@@ -1,0 +1,64 @@
+import type pg from "pg";
+import { afterAll, beforeAll, expect, it, describe } from "vitest";
+import { ExpressSessionStore, importConnectPgSimple, type ImportResult } from "../../src/express-session.ts";
+import { PgStore } from "../../src/index.ts";
+import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+
+let database: TestDatabase;
+let pool: pg.Pool;
+let store: PgStore;
+beforeAll(async () => {
+  database = await createDatabase();
+  pool = database.pool();
+  store = new PgStore(pool, { cleanupInterval: 0 });
+  await pool.query("CREATE SCHEMA old");
+  for (const sql of connectPgSimpleTable('old."their sessions"')) await pool.query(sql);
+  await pool.query(
+    `INSERT INTO old."their sessions" SELECT 'sid ' || n,
+       json_build_object('cookie', json_build_object('originalMaxAge', 60000, 'expires', current_timestamp), 'n', n),
+       current_timestamp + CASE WHEN n <= 1300 THEN interval '1 hour' ELSE interval '-1 hour' END
+     FROM generate_series(1, 1400) n`,
+  );
+  await pool.query(`INSERT INTO old."their sessions" VALUES ('odd', '[1]', current_timestamp + interval '1 hour'),
+    ('ended', 'null', current_timestamp + interval '1 hour')`);
+});
+afterAll(() => database.drop());
+
+const from = { table: "their sessions", schema: "old" };
+
+describe("importConnectPgSimple", () => {
+  it("stops between two pages, goes on later, and leaves what is in the store as it is", async () => {
+    const stop = new AbortController();
+    const stopped = importConnectPgSimple(pool, store, {
+      ...from,
+      signal: stop.signal,
+      onProgress: () => stop.abort(new Error("stopped")),
+    });
+    await expect(stopped).rejects.toThrow("stopped");
+    const target = new ExpressSessionStore({ store });
+    // A page, but for the row that is no session.
+    expect(await target.length()).toBe(499);
+
+    await target.set("sid 1300", { cookie: {}, n: "newer" } as never);
+    await target.set("sid 1299", { cookie: {} });
+    await target.destroy("sid 1299");
+    const present = (await target.length()) + 1;
+    const progress: ImportResult[] = [];
+    const result = await importConnectPgSimple(pool, store, { ...from, onProgress: (soFar) => progress.push(soFar) });
+    expect(result).toEqual({ imported: 1300 - present, present, unreadable: 1 });
+    expect(progress.at(-1)).toEqual(result);
+    expect(await target.length()).toBe(1299);
+    expect(await target.get("sid 1300")).toMatchObject({ n: "newer" });
+    expect(await target.get("sid 1299")).toBeUndefined();
+    expect(await target.get("sid 1301")).toBeUndefined();
+
+    const { rows } = await pool.query<{ expire: Date }>(
+      `SELECT expire::timestamptz FROM old."their sessions" WHERE sid = 'sid 77'`,
+    );
+    const found = await target.get("sid 77");
+    expect(found).toMatchObject({ n: 77, cookie: { originalMaxAge: 60000 } });
+    expect(found?.cookie.expires).toEqual(rows[0]?.expire);
+    expect(await importConnectPgSimple(pool, store, from)).toEqual({ imported: 0, present: 1300, unreadable: 1 });
+  });
+});
