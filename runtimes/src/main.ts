@@ -30,8 +30,9 @@ async function main(): Promise<boolean> {
       const failed: string[] = [];
       for (const name of names) {
         const url = await createDatabase(server.url, `on_${name.replace("-", "_")}`);
-        const runtime = runtimes[name]?.(stage.folder) as Runtime;
-        if (!(await run(runtime, [stage.suite, url]))) failed.push(name);
+        const runtime = runtimes[name]?.(stage.folder);
+        if (runtime === undefined) console.error(`npm has no ${name} for ${process.platform}-${process.arch}`);
+        if (runtime === undefined || !(await run(runtime, [stage.suite, url]))) failed.push(name);
       }
       if (failed.length > 0) console.error(`failed: ${failed.join(", ")}`);
       return failed.length === 0;

@@ -13,6 +13,8 @@ export interface Runtime {
   env: Record<string, string>;
 }
 
+const NODE_LINES = [20, 22, 24, 26];
+
 /** All that the suite needs of Deno. */
 const DENO_FLAGS = [
   "--allow-net=127.0.0.1",
@@ -24,34 +26,36 @@ const DENO_FLAGS = [
   "--no-prompt",
 ];
 
-/** Each runtime by the name that the command takes. @param scratch - a folder that is removed after the run */
-export const runtimes: Record<string, (scratch: string) => Runtime> = {
-  ...Object.fromEntries([20, 22, 24, 26].map((line) => [`node-${line}`, () => node(line)])),
-  bun: () => ({
-    command: binary("@oven", "bin/bun"),
-    args: ["--no-install"],
-    env: { BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0", DO_NOT_TRACK: "1" },
-  }),
-  deno: (scratch) => ({
-    command: binary("@deno", "deno"),
-    args: ["run", ...DENO_FLAGS],
-    env: { DENO_DIR: join(scratch, "deno"), DENO_NO_UPDATE_CHECK: "1" },
-  }),
+/**
+ * Each runtime by the name that the command takes; undefined where npm has none for this platform.
+ *
+ * @param scratch - a folder that is removed after the run
+ */
+export const runtimes: Record<string, (scratch: string) => Runtime | undefined> = {
+  ...Object.fromEntries(NODE_LINES.map((line) => [`node-${line}`, () => node(line)])),
+  bun: () =>
+    runtime(inScope("@oven", "bin/bun"), ["--no-install"], {
+      BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0",
+      DO_NOT_TRACK: "1",
+    }),
+  deno: (scratch) =>
+    runtime(inScope("@deno", "deno"), ["run", ...DENO_FLAGS], {
+      DENO_DIR: join(scratch, "deno"),
+      DENO_NO_UPDATE_CHECK: "1",
+    }),
 };
 
-function node(line: number): Runtime {
-  const name = `node-${line}-${process.platform}-${process.arch}`;
-  const command = join(packages, name, "bin", "node");
-  if (!existsSync(command)) throw new Error(`there is no ${name} among the packages of runtimes/package.json`);
-  return { command, args: [], env: {} };
+function node(line: number): Runtime | undefined {
+  return runtime(join(packages, `node-${line}-${process.platform}-${process.arch}`, "bin", "node"), [], {});
 }
 
-/** npm installs, of a scope's packages with binaries, the one for this platform. */
-function binary(scope: string, path: string): string {
+function runtime(command: string | undefined, args: string[], env: Record<string, string>): Runtime | undefined {
+  return command === undefined || !existsSync(command) ? undefined : { command, args, env };
+}
+
+/** Of a scope's packages with binaries, npm installs the one for this platform. */
+function inScope(scope: string, path: string): string | undefined {
   const suffix = process.platform === "win32" ? ".exe" : "";
   const names = existsSync(join(packages, scope)) ? readdirSync(join(packages, scope)) : [];
-  const found = names.map((name) => join(packages, scope, name, path + suffix)).find(existsSync);
-  if (found === undefined)
-    throw new Error(`no package of ${scope} for ${process.platform}-${process.arch} is installed`);
-  return found;
+  return names.map((name) => join(packages, scope, name, path + suffix)).find(existsSync);
 }
