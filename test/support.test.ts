@@ -1,10 +1,11 @@
-import { existsSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { barrier, deferred, Gate } from "./support/barrier.ts";
 import { type CutProxy, startCutProxy } from "./support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
+import { binaryPackage } from "./support/postgres-binaries.ts";
 import { type PostgresServer, startPostgres } from "./support/postgres-server.ts";
 
 let database: TestDatabase;
@@ -193,6 +194,15 @@ describe("startPostgres", () => {
     server = await startPostgres({ settings: { max_connections: "20" } });
   });
   afterAll(() => server.stop());
+
+  it("starts the version of the package with the binaries", async () => {
+    const root = process.env["TEST_POSTGRES_PACKAGE"] ?? binaryPackage();
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+    await connected(server.url, async (client) => {
+      const { rows } = await client.query<{ server_version: string }>("SHOW server_version");
+      expect(version.startsWith(`${rows[0]?.server_version}.`)).toBe(true);
+    });
+  });
 
   it("takes settings", async () => {
     await connected(server.url, async (client) => {

@@ -10,11 +10,11 @@ import { Hono } from "hono";
 import Koa from "koa";
 import polka from "polka";
 import { session as fastifySession } from "../../src/fastify.ts";
-import { fetchHandler } from "../../src/fetch.ts";
 import { session as honoSession } from "../../src/hono.ts";
 import { session as koaSession } from "../../src/koa.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
 import { type AdapterHost, type Answer, type App, chunksOf, respond } from "./adapter-contract.ts";
+import { fetchApp, toResponse } from "./fetch-app.ts";
 
 /** Another version by an alias, which types don't know. */
 const express4 = createRequire(import.meta.url)("express-4") as typeof express;
@@ -44,18 +44,6 @@ function write(response: ServerResponse, answer: Answer): void {
 
 const found = (request: object): unknown => (request as { session?: unknown }).session;
 const pathOf = (request: IncomingMessage): string => request.url ?? "";
-
-function toResponse(answer: Answer): Response {
-  const headers = new Headers();
-  for (const [name, values] of Object.entries(answer.headers ?? {})) {
-    for (const value of [values].flat()) headers.append(name, value);
-  }
-  const { status = 200, body } = answer;
-  const source = Array.isArray(body) ? (Readable.toWeb(Readable.from(chunksOf(answer))) as ReadableStream) : body;
-  return new Response(status === 204 ? null : (source ?? ""), { status, headers });
-}
-
-const pathOfUrl = (request: Request): string => new URL(request.url).pathname;
 
 /** What Express, Connect and Polka have in common. */
 interface Uses {
@@ -168,15 +156,7 @@ export const adapterHosts: Record<string, AdapterHost> = {
     },
   },
   fetch: {
-    serve: (app) => {
-      const handler = async (request: Request): Promise<Response> =>
-        toResponse(await respond(app, pathOfUrl(request), request, app.managers[0]?.sessionOf(request)));
-      const whole = app.managers.reduceRight(
-        (inner, manager) => fetchHandler(manager, (request) => inner(request)),
-        handler,
-      );
-      return listen(getRequestListener(whole));
-    },
+    serve: (app) => listen(getRequestListener(fetchApp(app))),
   },
 };
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import type { ConditionalStore, EndingStore, StoredEntry, StoreExtras } from "../../src/index.ts";
 
 /** A store under test, empty, and the means to age its rows without waiting. */

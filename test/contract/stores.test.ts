@@ -2,36 +2,21 @@ import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
-import { MemoryStore, type PgClient, PgStore, type PostgresSql, type PgStoreOptions } from "../../src/index.ts";
+import { MemoryStore, PgStore, type PgStoreOptions } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { emptyHost, type OpenClient, queryOf } from "./postgres-host.ts";
 import { storeContract, type StoreHost } from "./store-contract.ts";
 
-interface Opened {
-  db: PgClient | PostgresSql;
-  /** Where `db` has no such function. */
-  query?: PgClient["query"];
-  close: () => Promise<void>;
-}
-
 /** Runs the contract on a client of a database that has the table. */
-function onPostgres(name: string, open: () => Promise<Opened>, options: PgStoreOptions = {}): void {
+function onPostgres(name: string, open: () => Promise<OpenClient>, options?: PgStoreOptions): void {
   describe(`the store contract on ${name}`, () => {
-    let opened: Opened;
-    const query = (text: string, values?: unknown[]): Promise<unknown> =>
-      opened.query?.(text, values) ?? (opened.db as PgClient).query(text, values);
+    let opened: OpenClient;
     let host: StoreHost;
     beforeAll(async () => {
       opened = await open();
     });
     beforeEach(async () => {
-      await query("TRUNCATE sessions");
-      host = {
-        store: new PgStore(opened.db, { ...options, cleanupInterval: 0 }),
-        expire: async (token) => {
-          const sql = "UPDATE sessions SET expiry = current_timestamp - interval '1 minute' WHERE token = $1";
-          await query(sql, [token]);
-        },
-      };
+      host = await emptyHost(opened, options);
     });
     afterAll(() => opened.close());
     for (const [title, run] of Object.entries(storeContract)) it(title, () => run(host));
@@ -86,8 +71,7 @@ const sqlOptions: Record<string, postgres.Options<Record<string, postgres.Postgr
 for (const [name, options] of Object.entries(sqlOptions)) {
   onPostgres(name, async () => {
     const sql = postgres(database.url, { max: 5, onnotice: () => {}, ...options });
-    const query = async (text: string, values: unknown[] = []) => ({ rows: await sql.unsafe(text, values as never[]) });
-    return { db: sql, query, close: () => sql.end({ timeout: 1 }) };
+    return { db: sql, query: queryOf(sql), close: () => sql.end({ timeout: 1 }) };
   });
 }
 

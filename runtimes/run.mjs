@@ -1,0 +1,5 @@
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { startIn } from "../scripts/start-in.mjs";
+
+startIn(dirname(fileURLToPath(import.meta.url)));
