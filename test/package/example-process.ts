@@ -55,7 +55,7 @@ async function start(
       output += text;
       if (output.includes(`http://localhost:${port}\n`)) resolve();
     });
-    void closed.then(([code]) => reject(new Error(`${file} ended with code ${code}:\n${output}${errors}`)));
+    closed.then(([code]) => reject(new Error(`${file} ended with code ${code}:\n${output}${errors}`)), reject);
   });
   return {
     url: `http://127.0.0.1:${port}`,
