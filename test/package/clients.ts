@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import http from "node:http";
 import { CookieJar } from "tough-cookie";
 import { expect } from "vitest";
 
@@ -14,6 +16,8 @@ export interface Client {
   read(): Promise<Page>;
   /** Posts fields, and resolves to the status; the client follows no redirect. */
   post(path: string, fields?: Record<string, string>): Promise<number>;
+  /** Begins to post and resolves when the server has begun with it; what it resolves to sends the rest, as `post` does. */
+  begin(path: string, fields: Record<string, string>): Promise<() => Promise<number>>;
 }
 
 /** Makes a client of the server at a URL, with nothing or with a token that it has got hold of. */
@@ -39,6 +43,8 @@ export const browser: MakeClient = (url, token) => {
     },
     read: async () => (await (await send("/")).json()) as Page,
     post: async (path, fields = {}) => (await send(path, { method: "POST", body: new URLSearchParams(fields) })).status,
+    begin: (path, fields) =>
+      begin(url + path, "application/x-www-form-urlencoded", new URLSearchParams(fields).toString()),
   };
 };
 
@@ -60,5 +66,21 @@ export const apiClient: MakeClient = (url, token) => {
     },
     read: async () => (await (await send("/")).json()) as Page,
     post: async (path, fields = {}) => (await send(path, { method: "POST", body: JSON.stringify(fields) })).status,
+    begin: (path, fields) => begin(url + path, "application/json", JSON.stringify(fields)),
   };
 };
+
+async function begin(target: string, type: string, body: string): Promise<() => Promise<number>> {
+  // The server's 100 says that it has the head.
+  const headers = { "content-type": type, "content-length": Buffer.byteLength(body), expect: "100-continue" };
+  const request = http.request(target, { method: "POST", headers, agent: false });
+  request.flushHeaders();
+  await once(request, "continue");
+  return async () => {
+    request.end(body);
+    const [response] = (await once(request, "response")) as [http.IncomingMessage];
+    response.resume();
+    await once(response, "close");
+    return response.statusCode ?? 0;
+  };
+}

@@ -1,13 +1,17 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import net from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { freePort } from "../support/free-port.ts";
 import { environment } from "../support/undertaker.ts";
 
 /** An example that listens. */
 export interface RunningExample {
   readonly url: string;
-  /** Ends it as Ctrl-C or a service manager would, and resolves to how that went. */
-  stop(): Promise<{ code: number | null; errors: string }>;
+  /** Tells it to stop as a service manager would, and resolves when it takes no more connections. */
+  stop(): Promise<void>;
+  /** Resolves to how it ended. */
+  ended(): Promise<{ code: number | null; errors: string }>;
 }
 
 const TRIES = 5;
@@ -61,8 +65,23 @@ async function start(
     url: `http://127.0.0.1:${port}`,
     stop: async () => {
       child.kill("SIGTERM");
+      while (await accepts(port)) await setImmediate();
+    },
+    ended: async () => {
       const [code] = await closed;
       return { code, errors };
     },
   };
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = net.connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }

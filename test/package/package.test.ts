@@ -159,7 +159,10 @@ describe("examples", () => {
           const running = await startExample(packed.full, file, database.url, onTestFinished);
           const pool = database.pool({ max: 1 });
           await walk(example, running.url, pool);
-          expect(await running.stop()).toEqual({ code: 0, errors: "" });
+          const finish = await example.client(running.url).begin("/notes", { note: "Late" });
+          await running.stop();
+          expect(await finish()).toBe(example.posted);
+          expect(await running.ended()).toEqual({ code: 0, errors: "" });
         },
         120_000,
       );
