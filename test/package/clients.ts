@@ -74,11 +74,14 @@ async function begin(target: string, type: string, body: string): Promise<() => 
   // The server's 100 says that it has the head.
   const headers = { "content-type": type, "content-length": Buffer.byteLength(body), expect: "100-continue" };
   const request = http.request(target, { method: "POST", headers, agent: false });
+  const answered = once(request, "response") as Promise<[http.IncomingMessage]>;
+  // Whoever finishes it hears of what fails until then.
+  answered.catch(() => {});
   request.flushHeaders();
   await once(request, "continue");
   return async () => {
     request.end(body);
-    const [response] = (await once(request, "response")) as [http.IncomingMessage];
+    const [response] = await answered;
     response.resume();
     await once(response, "close");
     return response.statusCode ?? 0;
