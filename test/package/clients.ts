@@ -1,0 +1,89 @@
+import { once } from "node:events";
+import http from "node:http";
+import { CookieJar } from "tough-cookie";
+import { expect } from "vitest";
+
+/** What an example shows of a session. */
+export interface Page {
+  user?: string;
+  notes: string[];
+}
+
+/** Someone who uses an example, and keeps the token that it gives. */
+export interface Client {
+  /** The token of the present session; undefined: none. */
+  readonly token: string | undefined;
+  read(): Promise<Page>;
+  /** Posts fields, and resolves to the status; the client follows no redirect. */
+  post(path: string, fields?: Record<string, string>): Promise<number>;
+  /** Begins to post and resolves when the server has begun with it; what it resolves to sends the rest, as `post` does. */
+  begin(path: string, fields: Record<string, string>): Promise<() => Promise<number>>;
+}
+
+/** Makes a client of the server at a URL, with nothing or with a token that it has got hold of. */
+export type MakeClient = (url: string, token?: string) => Client;
+
+/** A browser: a cookie jar, and forms. */
+export const browser: MakeClient = (url, token) => {
+  const jar = new CookieJar();
+  if (token !== undefined) jar.setCookieSync(`session=${token}`, url);
+  const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const target = url + path;
+    const response = await fetch(target, {
+      ...init,
+      redirect: "manual",
+      headers: { cookie: jar.getCookieStringSync(target) },
+    });
+    for (const cookie of response.headers.getSetCookie()) jar.setCookieSync(cookie, target);
+    return response;
+  };
+  return {
+    get token() {
+      return jar.getCookiesSync(url).find(({ key }) => key === "session")?.value;
+    },
+    read: async () => (await (await send("/")).json()) as Page,
+    post: async (path, fields = {}) => (await send(path, { method: "POST", body: new URLSearchParams(fields) })).status,
+    begin: (path, fields) =>
+      begin(url + path, "application/x-www-form-urlencoded", new URLSearchParams(fields).toString()),
+  };
+};
+
+/** An application on a telephone, say: a bearer token, and JSON. */
+export const apiClient: MakeClient = (url, token) => {
+  let current = token;
+  const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const headers = new Headers({ "content-type": "application/json" });
+    if (current !== undefined) headers.set("authorization", `Bearer ${current}`);
+    const response = await fetch(url + path, { ...init, headers });
+    const told = response.headers.get("session-token");
+    if (told !== null) current = told === "" ? undefined : told;
+    expect(response.headers.getSetCookie()).toEqual([]);
+    return response;
+  };
+  return {
+    get token() {
+      return current;
+    },
+    read: async () => (await (await send("/")).json()) as Page,
+    post: async (path, fields = {}) => (await send(path, { method: "POST", body: JSON.stringify(fields) })).status,
+    begin: (path, fields) => begin(url + path, "application/json", JSON.stringify(fields)),
+  };
+};
+
+async function begin(target: string, type: string, body: string): Promise<() => Promise<number>> {
+  // The server's 100 says that it has the head.
+  const headers = { "content-type": type, "content-length": Buffer.byteLength(body), expect: "100-continue" };
+  const request = http.request(target, { method: "POST", headers, agent: false });
+  const answered = once(request, "response") as Promise<[http.IncomingMessage]>;
+  // Whoever finishes it hears of what fails until then.
+  answered.catch(() => {});
+  request.flushHeaders();
+  await once(request, "continue");
+  return async () => {
+    request.end(body);
+    const [response] = await answered;
+    response.resume();
+    await once(response, "close");
+    return response.statusCode ?? 0;
+  };
+}
