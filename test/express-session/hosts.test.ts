@@ -16,6 +16,7 @@ import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { cookieOf, serve, serving } from "../support/serve.ts";
 
+// A program of its own (tsconfig.json beside this file): the hosts have another type for request.session than our adapters.
 declare module "express-session" {
   interface SessionData {
     user: string;
