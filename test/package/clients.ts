@@ -23,10 +23,10 @@ export interface Client {
 /** Makes a client of the server at a URL, with nothing or with a token that it has got hold of. */
 export type MakeClient = (url: string, token?: string) => Client;
 
-/** A browser: a cookie jar, and forms. */
-export const browser: MakeClient = (url, token) => {
+/** A browser: a cookie jar, and forms. @param name - of the cookie with the token */
+export function browser(url: string, token?: string, name = "session"): Client {
   const jar = new CookieJar();
-  if (token !== undefined) jar.setCookieSync(`session=${token}`, url);
+  if (token !== undefined) jar.setCookieSync(`${name}=${token}`, url);
   const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const target = url + path;
     const response = await fetch(target, {
@@ -39,14 +39,14 @@ export const browser: MakeClient = (url, token) => {
   };
   return {
     get token() {
-      return jar.getCookiesSync(url).find(({ key }) => key === "session")?.value;
+      return jar.getCookiesSync(url).find(({ key }) => key === name)?.value;
     },
     read: async () => (await (await send("/")).json()) as Page,
     post: async (path, fields = {}) => (await send(path, { method: "POST", body: new URLSearchParams(fields) })).status,
     begin: (path, fields) =>
       begin(url + path, "application/x-www-form-urlencoded", new URLSearchParams(fields).toString()),
   };
-};
+}
 
 /** An application on a telephone, say: a bearer token, and JSON. */
 export const apiClient: MakeClient = (url, token) => {

@@ -27,10 +27,11 @@ export async function startExample(
   file: string,
   databaseUrl: string,
   atEnd: (kill: () => void) => void,
+  variables: Record<string, string> = {},
 ): Promise<RunningExample> {
   for (let tries = 1; ; tries++) {
     try {
-      return await start(folder, file, databaseUrl, await freePort(), atEnd);
+      return await start(folder, file, databaseUrl, await freePort(), atEnd, variables);
     } catch (error) {
       // Another process may have taken the port since we found it free.
       if (tries === TRIES || !String(error).includes("EADDRINUSE")) throw error;
@@ -44,10 +45,11 @@ async function start(
   databaseUrl: string,
   port: number,
   atEnd: (kill: () => void) => void,
+  variables: Record<string, string>,
 ): Promise<RunningExample> {
   const child = spawn(process.execPath, ["--import", "tsx", file], {
     cwd: folder,
-    env: { ...environment(), DATABASE_URL: databaseUrl, PORT: String(port) },
+    env: { ...environment(), ...variables, DATABASE_URL: databaseUrl, PORT: String(port) },
     stdio: ["ignore", "pipe", "pipe"],
   });
   atEnd(() => void child.kill("SIGKILL"));

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { startExample } from "./example-process.ts";
 import { loadedPackages } from "./loaded-packages.ts";
+import { changedLines, migrateAndBack } from "./migration.ts";
 import { pack, type Packed, run } from "./tarball.ts";
 import { EXAMPLES, walk } from "./walk.ts";
 
@@ -149,6 +150,15 @@ describe("examples", () => {
     writeFileSync(join(packed.full, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
     const tsc = join(root, "node_modules/typescript/bin/tsc");
     expect(await run(process.execPath, [tsc, "-p", "."], packed.full)).toBe("");
+  });
+
+  it("lead from connect-pg-simple to express-session.mjs and back, by the two lines of the page", async ({
+    onTestFinished,
+  }) => {
+    expect(changedLines()).toHaveLength(2);
+    const apart = await createDatabase({ template: false });
+    onTestFinished(() => apart.drop());
+    await migrateAndBack(packed.full, apart.url, apart.pool({ max: 1 }), onTestFinished);
   });
 
   describe.concurrent("walk", () => {
