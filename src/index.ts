@@ -17,6 +17,7 @@ export * from "./lib/session/session-data.ts";
 export type {
   ConditionalStore,
   EndingStore,
+  Found,
   Store,
   StoredEntry,
   StoredSession,

@@ -66,10 +66,11 @@ export async function walk(example: Example, url: string, pool: pg.Pool): Promis
   await after?.();
 }
 
-/** Which rows there are of these tokens. */
+/** Which live rows there are of these tokens. */
 async function rows(pool: pg.Pool, ...tokens: (string | undefined)[]): Promise<string[]> {
   const ids = tokens.flatMap((token) => [token, idOf(token)]);
-  const { rows } = await pool.query<{ token: string }>("SELECT token FROM sessions WHERE token = ANY($1)", [ids]);
+  const sql = "SELECT token FROM sessions WHERE token = ANY($1) AND expiry > current_timestamp";
+  const { rows } = await pool.query<{ token: string }>(sql, [ids]);
   return rows.map((row) => row.token);
 }
 

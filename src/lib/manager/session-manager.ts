@@ -11,6 +11,7 @@ import { Committer } from "./committer.ts";
 import { type Credentials, tokensOf } from "./credentials.ts";
 import { publish } from "./events.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
+import { Loader } from "./loader.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
 
 /**
@@ -23,6 +24,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   readonly options: Readonly<ResolvedOptions>;
   readonly #store: Store & StoreExtras;
   readonly #committer: Committer;
+  readonly #loader: Loader;
   readonly #host: SessionHost;
   /** Where a request keeps its session. Not a WeakMap, which costs more than all else that a request does with us. */
   readonly #key = Symbol("pgstore session");
@@ -40,6 +42,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.#store = store;
     const committer = new Committer(store, this.options);
     this.#committer = committer;
+    this.#loader = new Loader(committer);
     this.#host = {
       flush: (record) => committer.flush(record),
       keyOf: (token) => committer.keyOf(token),
@@ -51,20 +54,17 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * Loads the session of a token. Without a token, and for one that is malformed, no query is made; an unknown or
    * expired one is not adopted: in all these cases the session is new and empty.
    *
-   * @param token - one token or several, of which the first with a live session counts
+   * The token of a session that was ended a short while ago gives an empty one whose changes are dropped; `login` and
+   * `renew` begin a new one.
+   *
+   * @param token - one token or several, as a browser sends them when somebody has planted one: the session counts if it is
+   *   the only one that is live, otherwise none does
    * @throws StoreUnavailableError, StoreError, SchemaError when the store fails; SessionDecodeError when what it holds
    *   can't be read
    */
   async load(token?: string | readonly string[] | null): Promise<Session<Data>> {
-    const tokens = typeof token === "string" ? [token] : (token ?? []);
-    for (const candidate of tokens) {
-      if (!isToken(candidate)) continue;
-      const key = this.#committer.keyOf(candidate);
-      const found = await this.#store.find(key);
-      if (found !== undefined)
-        return this.#session(new SessionRecord(this.#committer.decode(key, found), key, candidate));
-    }
-    return this.#begin(tokens.length > 0);
+    const presented = typeof token === "string" ? [token] : (token ?? []);
+    return this.#session(await this.#loader.load(presented));
   }
 
   /**
@@ -74,7 +74,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   loadFrom(credentials: Credentials): Session<Data> | Promise<Session<Data>> {
     const tokens = tokensOf(credentials, this.options);
-    return tokens.length === 0 ? this.#begin(false) : this.load(tokens);
+    return tokens.length === 0 ? this.#session(new SessionRecord()) : this.load(tokens);
   }
 
   /**
@@ -168,7 +168,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     if (deadline > session.deadline) session.setDeadline(deadline);
     // Ours is stored before the other one goes, so that a crash in between loses nothing.
     await this.#committer.flush(record);
-    await this.#store.delete(key);
+    await this.#committer.end(key);
   }
 
   /**
@@ -194,8 +194,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
 
   /** Ends the session of an id, at once and everywhere; does nothing when there is none. */
   async destroyById(id: string): Promise<void> {
-    await this.#store.delete(id);
-    this.#committer.endings.tell(id);
+    await this.#committer.end(id);
   }
 
   /** JavaScript callers pass anything. */
@@ -214,13 +213,6 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       (session) => this.commit(session, context),
       () => new CommitResult({ kind: "nothing" }, true, this.options, () => true),
     );
-  }
-
-  #begin(presented: boolean): Session<Data> {
-    const record = new SessionRecord();
-    // What it answers depends on the cookie that was presented, although that led nowhere.
-    record.accessed = presented;
-    return this.#session(record);
   }
 
   #session(record: SessionRecord): Session<Data> {

@@ -1,7 +1,7 @@
 import { RemoteClock } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
-import type { ConditionalStore, EndingStore, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
+import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
 import { Batches, type Input, type WriteKind } from "./batches.ts";
 import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
 import type { Row } from "./driver.ts";
@@ -42,7 +42,6 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #clock = new RemoteClock(CLOCK_MAX_AGE);
   readonly #own: OwnDatabase | undefined;
   readonly #layout: Layout;
-  readonly #grace: number;
   #asking: Promise<number> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -52,15 +51,13 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * @throws TypeError when an option is wrong; it names the option
    */
   constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, inside: Inside = {}) {
-    const resolved = resolveStoreOptions(options);
-    const { table, queryTimeout, batch, prepare, cleanupInterval, onError } = resolved;
+    const { table, queryTimeout, batch, prepare, cleanupInterval, endedGrace, onError } = resolveStoreOptions(options);
     const { own, layout = seedLayout } = inside;
     this.#own = own;
     this.location = own?.location;
     this.#layout = layout;
-    this.#grace = resolved.endedGrace;
     this.#table = table;
-    this.#sql = statementsFor(table.quoted, layout);
+    this.#sql = statementsFor(table.quoted, layout, endedGrace);
     this.#timeout = queryTimeout;
     const driver = driverOf(db);
     this.#executor = new Executor(driver, queryTimeout, prepare, table, layout.setup(table));
@@ -73,7 +70,13 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /** Resolves to the live row of a token; undefined when there is none or when it has expired by the database's clock. */
-  find(token: string, options?: OperationOptions): Promise<StoredSession | undefined> {
+  async find(token: string, options?: OperationOptions): Promise<StoredSession | undefined> {
+    const found = await this.lookUp(token, options);
+    return found === "ended" ? undefined : found;
+  }
+
+  /** As `find`, but resolves to "ended" when the session was ended, and not longer ago than `endedGrace`. */
+  lookUp(token: string, options?: OperationOptions): Promise<Found> {
     // Not async, as each of its promises counts here.
     try {
       this.#assertOpen();
@@ -175,7 +178,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * stays. Resolves to how many it has removed.
    */
   deleteExpired(options?: CleanupOptions): Promise<number> {
-    return deleteExpired(this.#run, this.#sql, this.#grace, options);
+    return deleteExpired(this.#run, this.#sql, options);
   }
 
   /** Stops the periodic cleanup for good, one under way after its present statement. Idempotent. */
