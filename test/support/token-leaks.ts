@@ -24,11 +24,11 @@ export function watchText(where: string, text: string): void {
 }
 
 const { randomBytes } = crypto;
-crypto.randomBytes = ((size: number, ...rest: []) => {
+crypto.randomBytes = (size: number, ...rest: []) => {
   const bytes = randomBytes(size, ...rest);
   if (size === 32) issued.add(bytes.toString("base64url"));
   return bytes;
-}) as typeof randomBytes;
+};
 syncBuiltinESMExports();
 
 for (const method of ["log", "info", "warn", "error", "debug"] as const) {
