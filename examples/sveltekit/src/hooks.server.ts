@@ -1,0 +1,12 @@
+import type { Handle, ServerInit } from "@sveltejs/kit";
+import { fetchHandler } from "pgstore/fetch";
+import { manager, store } from "$lib/server/sessions";
+
+export const init: ServerInit = () => store.migrate();
+
+const withSession = fetchHandler(manager, (_request, session, { event, resolve }: Parameters<Handle>[0]) => {
+  event.locals.session = session;
+  return resolve(event);
+});
+
+export const handle: Handle = (input) => withSession(input.event.request, input);
