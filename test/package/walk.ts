@@ -43,7 +43,7 @@ export const RUNTIME_EXAMPLES: Record<string, Example> = { "bun.ts": page, "deno
 /** Those that are built. */
 export const APPS: Record<string, Example> = {
   // 128 and SIGTERM's number.
-  nextjs: { ...page, besides: useHello, code: 143 },
+  nextjs: { ...page, besides: useMine, code: 143 },
   "react-router": { ...page, besides: useHello, errors: /^Error: No route matches URL "\/nowhere"\n[^]*?\n\}\n\n$/ },
   sveltekit: { ...page, besides: useHello, errors: /^\n\S*\[404\] GET \/nowhere\S*\n$/ },
 };
@@ -117,6 +117,21 @@ async function useHello(url: string, client: Client): Promise<() => Promise<void
   expect(await read()).toContain("Hello, stranger!");
   return async () => {
     expect(await read(token)).toContain("Hello, stranger!");
+  };
+}
+
+/** The page, and a route that those who are not logged in are sent away from by Next's `redirect()`. */
+async function useMine(url: string, client: Client): Promise<() => Promise<void>> {
+  const after = await useHello(url, client);
+  const { token } = client;
+  const open = async (): Promise<unknown[]> => {
+    const response = await fetch(`${url}/mine`, { redirect: "manual", headers: { cookie: `session=${token}` } });
+    return [response.status, response.headers.get("location"), await response.text()];
+  };
+  expect(await open()).toEqual([200, null, JSON.stringify(["Buy milk", "Brot & Käse"])]);
+  return async () => {
+    await after();
+    expect(await open()).toEqual([307, "/hello", ""]);
   };
 }
 
