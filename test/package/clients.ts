@@ -23,7 +23,7 @@ export interface Client {
 /** Makes a client of the server at a URL, with nothing or with a token that it has got hold of. */
 export type MakeClient = (url: string, token?: string) => Client;
 
-/** A browser: a cookie jar, and forms. @param name - of the cookie with the token */
+/** A browser: a cookie jar, and forms, of which it tells the origin. @param name - of the cookie with the token */
 export function browser(url: string, token?: string, name = "session"): Client {
   const jar = new CookieJar();
   if (token !== undefined) jar.setCookieSync(`${name}=${token}`, url);
@@ -32,7 +32,7 @@ export function browser(url: string, token?: string, name = "session"): Client {
     const response = await fetch(target, {
       ...init,
       redirect: "manual",
-      headers: { cookie: jar.getCookieStringSync(target) },
+      headers: { cookie: jar.getCookieStringSync(target), ...(init.method === "POST" ? { origin: url } : {}) },
     });
     for (const cookie of response.headers.getSetCookie()) jar.setCookieSync(cookie, target);
     return response;
@@ -72,7 +72,12 @@ export const apiClient: MakeClient = (url, token) => {
 
 async function begin(target: string, type: string, body: string): Promise<() => Promise<number>> {
   // The server's 100 says that it has the head.
-  const headers = { "content-type": type, "content-length": Buffer.byteLength(body), expect: "100-continue" };
+  const headers = {
+    "content-type": type,
+    "content-length": Buffer.byteLength(body),
+    expect: "100-continue",
+    origin: new URL(target).origin,
+  };
   const request = http.request(target, { method: "POST", headers, agent: false });
   const answered = once(request, "response") as Promise<[http.IncomingMessage]>;
   // Whoever finishes it hears of what fails until then.

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type pg from "pg";
 import { expect } from "vitest";
 import { browser, type Client } from "./clients.ts";
-import { startExample } from "./example-process.ts";
+import { onNode, startExample } from "./example-process.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const after = readFileSync(join(root, "examples/express-session.mjs"), "utf8");
@@ -33,7 +33,8 @@ export async function migrateAndBack(
   }
   writeFileSync(join(folder, "before.mjs"), before);
   writeFileSync(join(folder, "after.mjs"), after);
-  const start = (file: string) => startExample(folder, file, databaseUrl, atEnd, { SESSION_SECRET: "keep it secret" });
+  const env = () => ({ SESSION_SECRET: "keep it secret" });
+  const start = (file: string) => startExample({ ...onNode(folder, file), env }, databaseUrl, atEnd);
   const [old, changed] = [await start("before.mjs"), await start("after.mjs")];
   // The same browser: the two are one application at two addresses.
   const visit = (url: string, token?: string): Client => browser(url, token, "connect.sid");

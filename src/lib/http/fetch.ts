@@ -3,6 +3,7 @@ import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { withVary } from "../base/cache-headers.ts";
+import { nextAnswer } from "./next-answer.ts";
 import { type OpenHeaders, tell, tellsNothing } from "./response-headers.ts";
 import { isForwardedSecure } from "./secure.ts";
 
@@ -12,7 +13,7 @@ import { isForwardedSecure } from "./secure.ts";
  * committed before the response is returned; the body may go on streaming.
  *
  * What the handler throws becomes a 500, or the Response that `onError(error, request)` returns; a thrown Response is the
- * answer. The session is committed then too.
+ * answer, and so is what `redirect()` and `notFound()` of Next.js throw. The session is committed then too.
  */
 export function fetchHandler<Data = SessionData, Lazy extends boolean = false, Rest extends unknown[] = []>(
   manager: SessionManager<Data, Lazy>,
@@ -31,7 +32,9 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
       response = await handler(request, manager.sessionOf(request), ...rest);
       if (!isResponse(response)) throw new TypeError("fetchHandler: the handler must return a Response");
     } catch (thrown) {
-      response = isResponse(thrown) ? thrown : await answerError(manager, thrown, request, false);
+      response = isResponse(thrown)
+        ? thrown
+        : (nextAnswer(thrown) ?? (await answerError(manager, thrown, request, false)));
     }
     try {
       return await closeRequest(manager, request, response);
