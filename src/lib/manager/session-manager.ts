@@ -168,7 +168,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     if (deadline > session.deadline) session.setDeadline(deadline);
     // Ours is stored before the other one goes, so that a crash in between loses nothing.
     await this.#committer.flush(record);
-    await this.#committer.end(key);
+    // Where ours turned out to have ended, the other one still has what it had.
+    if (!record.isOver) await this.#committer.end(key);
   }
 
   /**
