@@ -4,6 +4,7 @@ import { ExpressSessionStore } from "pgstore/express-session";
 import pg from "pg";
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+pool.on("error", console.error);
 const app = express();
 app.use(
   session({

@@ -1,12 +1,13 @@
 import type { ServerResponse } from "node:http";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { Readable } from "node:stream";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { SessionDecodeError, SessionManager, type SessionOptions, StoreUnavailableError } from "../../src/index.ts";
 import { idOf } from "../../src/lib/base/token.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
 import { GatedStore } from "../support/gated-store.ts";
-import { serving } from "../support/serve.ts";
+import { cookieOf, serving } from "../support/serve.ts";
 
 const down = new StoreUnavailableError("expected by the test");
 
@@ -159,21 +160,33 @@ describe("a load that fails", () => {
       expect((await get("/")).status).toBe(200);
     });
   });
+});
 
-  it("leaves a row alone whose data can't be decoded", async () => {
+describe("a row whose data can't be decoded", () => {
+  it("is no session, is left alone, and an event tells of it", async () => {
     const errors: unknown[] = [];
+    const listener = (event: unknown): void => void errors.push((event as { error: unknown }).error);
+    subscribe("pgstore:error", listener);
+    onTestFinished(() => void unsubscribe("pgstore:error", listener));
     const store = new GatedStore();
-    const manager = new SessionManager(store, { hashTokens: false, onError: (error) => errors.push(error) });
+    const manager = new SessionManager<{ key: number }>(store, { hashTokens: false });
     const token = "b".repeat(43);
     await store.save(token, new TextEncoder().encode("{broken"), new Date(Date.now() + 60_000));
     await serving(
-      nodeHandler(manager, (_request, response) => response.end()),
+      nodeHandler(manager, (request, response) => {
+        const session = manager.sessionOf(request);
+        if (request.url === "/set") session.set("key", 1);
+        response.end(session.status);
+      }),
       async ({ get }) => {
-        expect((await get("/", `session=${token}`)).status).toBe(500);
+        expect(await (await get("/", `session=${token}`)).text()).toBe("new");
         const [error] = errors;
         expect(error).toBeInstanceOf(SessionDecodeError);
         expect((error as SessionDecodeError).id).toBe(idOf(token));
         expect((error as SessionDecodeError).message).not.toContain(token);
+        const written = await get("/set", `session=${token}`);
+        expect(cookieOf(written)).toMatch(/^session=[\w-]{43}$/);
+        expect(cookieOf(written)).not.toContain(token);
         expect(new TextDecoder().decode((await store.find(token))?.data)).toBe("{broken");
       },
     );

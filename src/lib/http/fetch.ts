@@ -1,3 +1,4 @@
+import { CsrfError } from "../base/errors.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -32,9 +33,7 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
       response = await handler(request, manager.sessionOf(request), ...rest);
       if (!isResponse(response)) throw new TypeError("fetchHandler: the handler must return a Response");
     } catch (thrown) {
-      response = isResponse(thrown)
-        ? thrown
-        : (nextAnswer(thrown) ?? (await answerError(manager, thrown, request, false)));
+      response = answerIn(thrown) ?? (await answerError(manager, thrown, request, false));
     }
     try {
       return await closeRequest(manager, request, response);
@@ -122,6 +121,12 @@ async function answerError<Data, Lazy extends boolean>(
     withVary(headers.get("Vary") ?? undefined, tokenHeader === undefined ? "Cookie" : "Authorization"),
   );
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+}
+
+/** What is thrown may be an answer. */
+function answerIn(thrown: unknown): Response | undefined {
+  if (isResponse(thrown)) return thrown;
+  return thrown instanceof CsrfError ? thrown.getResponse() : nextAnswer(thrown);
 }
 
 /** By its shape: a framework may bring a class of its own. */

@@ -6,7 +6,7 @@ import { channel } from "node:diagnostics_channel";
  * - `pgstore:stale`: a request came with the token of a session that was ended a short while ago; what it sets is dropped
  * - `pgstore:duplicate`: a request came with several tokens; unless exactly one is `live`, it counts as anonymous
  * - `pgstore:conflict`: another request changed the session first; the commit is made again on top of that
- * - `pgstore:error`: a row could not be read while listing
+ * - `pgstore:error`: a row holds what the codec can't have written; who presents its token is anonymous, and listing leaves it out
  */
 export interface SessionEvent {
   id: string;

@@ -1,5 +1,6 @@
+import { SessionDecodeError } from "../base/errors.ts";
 import { isToken } from "../base/token.ts";
-import type { Found } from "../port/store.ts";
+import type { Found, StoredSession } from "../port/store.ts";
 import { SessionRecord } from "../session/record.ts";
 import type { Committer } from "./committer.ts";
 import { publish } from "./events.ts";
@@ -39,12 +40,23 @@ export class Loader {
 
   #recordOf(key: string, token: string, found: Found): SessionRecord {
     if (found === undefined) return begin(true);
-    if (found !== "ended") return new SessionRecord(this.#committer.decode(key, found), key, token);
+    if (found !== "ended") return this.#readable(key, token, found);
     publish("stale", { id: this.#committer.idOf(key) });
     const record = begin(true);
     record.phase = "stale";
     record.key = key;
     return record;
+  }
+
+  /** Bytes that nobody can read, or that somebody has tampered with, are no session. The row stays, for whoever looks into it. */
+  #readable(key: string, token: string, found: StoredSession): SessionRecord {
+    try {
+      return new SessionRecord(this.#committer.decode(key, found), key, token);
+    } catch (error) {
+      if (!(error instanceof SessionDecodeError)) throw error;
+      publish("error", { id: error.id, error });
+      return begin(true);
+    }
   }
 }
 

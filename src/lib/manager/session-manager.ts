@@ -59,8 +59,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    *
    * @param token - one token or several, as a browser sends them when somebody has planted one: the session counts if it is
    *   the only one that is live, otherwise none does
-   * @throws StoreUnavailableError, StoreError, SchemaError when the store fails; SessionDecodeError when what it holds
-   *   can't be read
+   * @throws StoreUnavailableError, StoreError, SchemaError when the store fails
    */
   async load(token?: string | readonly string[] | null): Promise<Session<Data>> {
     const presented = typeof token === "string" ? [token] : (token ?? []);

@@ -27,6 +27,8 @@ export function isPostgresJs(db: unknown): db is PostgresSql {
 
 /** Makes a driver of the function that `postgres(url)` returns. */
 export function postgresJs(sql: PostgresSql): Driver {
+  // A single connection can't be dropped: one that leads to a standby after a failover stays until postgres.js ends it by its
+  // `max_lifetime`. Its option `target_session_attrs: "read-write"` keeps it from making such ones.
   return {
     // False for those behind a pooler that can't.
     prepares: sql.options.prepare,

@@ -4,10 +4,14 @@ import { cloneValue, equalValues, type Value } from "../base/value.ts";
 /** Keys of ours among the values; SCS v2 writes the first too. Applications can't read or write them. */
 export const REMEMBER_ME = "__rememberMe";
 export const USER_ID = "__userId";
+/** A form of this session is under way, so it must be there when that comes. */
+export const CSRF = "__csrf";
+
+const RESERVED = [REMEMBER_ME, USER_ID, CSRF];
 
 /** Says whether a key belongs to pgstore. */
 export function isReserved(key: string): boolean {
-  return key === REMEMBER_ME || key === USER_ID;
+  return RESERVED.includes(key);
 }
 
 /**
@@ -135,6 +139,11 @@ export class SessionRecord {
    */
   observe(): void {
     for (const operation of this.operations) if ("key" in operation) this.read(operation.key);
+  }
+
+  /** How many of the application's keys there are. */
+  get size(): number {
+    return this.values.size - RESERVED.filter((key) => this.values.has(key)).length;
   }
 
   /** There is nothing to keep: how long a cookie is to live is no reason for a row. */

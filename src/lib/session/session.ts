@@ -84,8 +84,7 @@ export class Session<Data = SessionData> {
 
   /** The number of keys. */
   get size(): number {
-    const { values } = this.#accessed();
-    return values.size - Number(values.has(REMEMBER_ME)) - Number(values.has(USER_ID));
+    return this.#accessed().size;
   }
 
   /**
