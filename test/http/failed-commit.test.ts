@@ -1,12 +1,13 @@
 import type { ServerResponse } from "node:http";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { Readable } from "node:stream";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { SessionDecodeError, SessionManager, type SessionOptions, StoreUnavailableError } from "../../src/index.ts";
 import { idOf } from "../../src/lib/base/token.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
 import { GatedStore } from "../support/gated-store.ts";
-import { serving } from "../support/serve.ts";
+import { cookieOf, serving } from "../support/serve.ts";
 
 const down = new StoreUnavailableError("expected by the test");
 
@@ -160,20 +161,33 @@ describe("a load that fails", () => {
     });
   });
 
-  it("leaves a row alone whose data can't be decoded", async () => {
-    const errors: unknown[] = [];
+  it("is none when a row can't be decoded: the row is left alone, and the request begins another", async () => {
     const store = new GatedStore();
-    const manager = new SessionManager(store, { hashTokens: false, onError: (error) => errors.push(error) });
+    const manager = new SessionManager(store, { hashTokens: false });
     const token = "b".repeat(43);
+    const events: unknown[] = [];
+    const listener = (event: unknown): unknown => (event as { id: string }).id === idOf(token) && events.push(event);
+    subscribe("pgstore:error", listener);
+    onTestFinished(() => void unsubscribe("pgstore:error", listener));
     await store.save(token, new TextEncoder().encode("{broken"), new Date(Date.now() + 60_000));
     await serving(
-      nodeHandler(manager, (_request, response) => response.end()),
+      nodeHandler(manager, (request, response) => {
+        if (request.url === "/write") manager.sessionOf(request).set("key", 1);
+        response.end();
+      }),
       async ({ get }) => {
-        expect((await get("/", `session=${token}`)).status).toBe(500);
-        const [error] = errors;
+        const read = await get("/", `session=${token}`);
+        expect([read.status, read.headers.get("vary"), cookieOf(read)]).toEqual([200, "Cookie", undefined]);
+        const [{ error }] = events as [{ error: SessionDecodeError }];
         expect(error).toBeInstanceOf(SessionDecodeError);
-        expect((error as SessionDecodeError).id).toBe(idOf(token));
-        expect((error as SessionDecodeError).message).not.toContain(token);
+        expect(error.id).toBe(idOf(token));
+        expect(error.message).not.toContain(token);
+
+        const written = cookieOf(await get("/write", `session=${token}`))?.slice("session=".length);
+        expect(written).toMatch(/^[\w-]{43}$/);
+        expect(written).not.toBe(token);
+        expect(await store.find(written ?? "")).toBeDefined();
+        expect(events).toHaveLength(2);
         expect(new TextDecoder().decode((await store.find(token))?.data)).toBe("{broken");
       },
     );

@@ -70,7 +70,10 @@ export class SchemaError extends PgStoreError {
   }
 }
 
-/** The stored bytes of a session are not what the codec writes. The row is left as it is. */
+/**
+ * The stored bytes of a session are not what the codec writes. The row is left as it is. Loading takes it for no session
+ * and publishes this error on the channel `pgstore:error`; a commit that finds such a row throws it.
+ */
 export class SessionDecodeError extends PgStoreError {
   override readonly name = "SessionDecodeError";
   /** The session's id: the token's SHA-256, even where the table holds the token itself. */

@@ -47,11 +47,12 @@ export class Committer {
 
   /** Reads the bytes that are stored under `key`. */
   decode(key: string, found: StoredSession): StoredRow {
+    const id = this.#idOf(key);
     try {
-      const { values, deadline } = this.#options.codec.decode(found.data);
+      const { values, deadline } = this.#options.codec.decode(found.data, id);
       return { data: found.data, values: new Map(values), deadline, expiry: found.expiry };
     } catch (cause) {
-      throw new SessionDecodeError(this.#idOf(key), { cause });
+      throw new SessionDecodeError(id, { cause });
     }
   }
 
@@ -132,7 +133,7 @@ export class Committer {
       case "create": {
         record.token ??= createToken();
         const newKey = this.keyOf(record.token);
-        const next = this.#encode(record, plan);
+        const next = this.#encode(record, plan, newKey);
         const count = record.operations.length;
         if (!(await this.#store.create(newKey, next.data, next.expiry))) {
           record.token = createToken();
@@ -143,7 +144,7 @@ export class Committer {
         return { row: next };
       }
       case "replace": {
-        const next = this.#encode(record, plan);
+        const next = this.#encode(record, plan, key);
         const count = record.operations.length;
         if (row === undefined || !(await this.#store.replace(key, row.data, next.data, next.expiry))) return "conflict";
         record.settle(next, key, count);
@@ -154,7 +155,7 @@ export class Committer {
         const { ending } = record;
         if (row === undefined || ending?.kind !== "renew") return "gone";
         const newKey = this.keyOf(ending.token);
-        const next = this.#encode(record, plan);
+        const next = this.#encode(record, plan, newKey);
         const count = record.operations.length;
         if (!(await this.#store.renew(key, newKey, row.data, next.data, next.expiry))) return "conflict";
         record.token = ending.token;
@@ -184,12 +185,12 @@ export class Committer {
     return false;
   }
 
-  #encode(record: SessionRecord, plan: { expiry: number; deadline: number }): StoredRow {
+  #encode(record: SessionRecord, plan: { expiry: number; deadline: number }, key: string): StoredRow {
     const values = new Map(record.values);
     // The Date that was loaded, where it still holds: the codec may know it more exactly than to the millisecond.
     const loaded = record.deadline;
     const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
-    const data = this.#options.codec.encode({ values, deadline });
+    const data = this.#options.codec.encode({ values, deadline }, this.#idOf(key));
     record.observe();
     return { data, values, deadline, expiry: new Date(plan.expiry) };
   }

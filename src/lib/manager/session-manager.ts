@@ -1,8 +1,8 @@
 import { systemNow } from "../base/clock.ts";
 import { SessionDecodeError, SessionMissingError } from "../base/errors.ts";
 import { isToken } from "../base/token.ts";
-import type { Store, StoreExtras } from "../port/store.ts";
-import { SessionRecord, USER_ID } from "../session/record.ts";
+import type { Store, StoredSession, StoreExtras } from "../port/store.ts";
+import { SessionRecord, type StoredRow, USER_ID } from "../session/record.ts";
 import type { SessionHost } from "../session/host.ts";
 import { recordOf, Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
@@ -49,20 +49,19 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
 
   /**
    * Loads the session of a token. Without a token, and for one that is malformed, no query is made; an unknown or
-   * expired one is not adopted: in all these cases the session is new and empty.
+   * expired one is not adopted: in all these cases the session is new and empty. So it is when the row can't be read: the
+   * row is left alone, and an event on `pgstore:error` tells.
    *
    * @param token - one token or several, of which the first with a live session counts
-   * @throws StoreUnavailableError, StoreError, SchemaError when the store fails; SessionDecodeError when what it holds
-   *   can't be read
+   * @throws StoreUnavailableError, StoreError, SchemaError when the store fails
    */
   async load(token?: string | readonly string[] | null): Promise<Session<Data>> {
     const tokens = typeof token === "string" ? [token] : (token ?? []);
     for (const candidate of tokens) {
       if (!isToken(candidate)) continue;
       const key = this.#committer.keyOf(candidate);
-      const found = await this.#store.find(key);
-      if (found !== undefined)
-        return this.#session(new SessionRecord(this.#committer.decode(key, found), key, candidate));
+      const row = this.#read(key, await this.#store.find(key));
+      if (row !== undefined) return this.#session(new SessionRecord(row, key, candidate));
     }
     return this.#begin(tokens.length > 0);
   }
@@ -81,7 +80,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * Stores what has changed, exactly as much as needed, and says what the client must be told.
    *
    * @throws StoreUnavailableError, StoreError, SchemaError, SessionConflictError when the changes could not be stored;
-   *   TypeError when an object in the session was changed into something that can't be
+   *   SessionDecodeError when others changed the row into one that can't be read, which is not overwritten; TypeError when an object in the session was changed into something that can't be
    */
   async commit(session: Session<Data>, context: CommitContext = {}): Promise<CommitResult> {
     const record = recordOf(session);
@@ -153,15 +152,15 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /**
    * Takes over the values of another session, which ends: a basket that was filled before the login, say. Its values
    * replace those of the same key, and the later deadline counts; its user is not taken over. Nothing happens when there
-   * is no such session. SCS: MergeSession.
+   * is no such session, or it can't be read. SCS: MergeSession.
    */
   async mergeSession(session: Session<Data>, token: string): Promise<void> {
     const record = recordOf(session);
     const key = isToken(token) ? this.#committer.keyOf(token) : undefined;
     if (key === undefined || key === record.key) return;
-    const found = await this.#store.find(key);
-    if (found === undefined) return;
-    const { values, deadline } = this.#committer.decode(key, found);
+    const row = this.#read(key, await this.#store.find(key));
+    if (row === undefined) return;
+    const { values, deadline } = row;
     for (const [name, value] of values) {
       if (name !== USER_ID) record.apply({ kind: "set", key: name, value });
     }
@@ -180,15 +179,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
     if (this.#store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
     for await (const { token: key, ...found } of this.#store.all()) {
-      let row;
-      try {
-        row = this.#committer.decode(key, found);
-      } catch (error) {
-        if (!(error instanceof SessionDecodeError)) throw error;
-        publish("error", { id: error.id, error });
-        continue;
-      }
-      yield this.#session(new SessionRecord(row, key));
+      const row = this.#read(key, found);
+      if (row !== undefined) yield this.#session(new SessionRecord(row, key));
     }
   }
 
@@ -214,6 +206,18 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       (session) => this.commit(session, context),
       () => new CommitResult({ kind: "nothing" }, true, this.options, () => true),
     );
+  }
+
+  /** What a row holds; undefined when there is none, or none that can be read: then an event tells. */
+  #read(key: string, found: StoredSession | undefined): StoredRow | undefined {
+    if (found === undefined) return undefined;
+    try {
+      return this.#committer.decode(key, found);
+    } catch (error) {
+      if (!(error instanceof SessionDecodeError)) throw error;
+      publish("error", { id: error.id, error });
+      return undefined;
+    }
   }
 
   #begin(presented: boolean): Session<Data> {
