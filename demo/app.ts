@@ -1,12 +1,13 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Session, type SessionManager, StoreUnavailableError } from "pgstore";
+import { CsrfError, csrfProtection } from "pgstore/csrf";
 import { nodeHandler, type NodeListener } from "pgstore/node";
 import { ACTIONS } from "./actions.ts";
 import type { DemoSession } from "./demo-session.ts";
 import type { Html } from "./html.ts";
 import { endedPage, homePage, messagePage } from "./page.ts";
-import { isCrossSite, pathOf, readForm } from "./request.ts";
+import { pathOf, readForm } from "./request.ts";
 
 /** Sessions are counted up to here: counting reads every row. */
 const MOST_COUNTED = 1000;
@@ -18,6 +19,8 @@ const HEADERS = {
   // Not no-referrer: browsers would send "Origin: null" with our own forms.
   "Referrer-Policy": "same-origin",
 };
+
+const csrf = csrfProtection();
 
 const STYLE = readFileSync(new URL("style.css", import.meta.url));
 
@@ -34,14 +37,13 @@ export function createApp(
     const session = manager.sessionOf(request);
     const path = pathOf(request);
     const action = ACTIONS.get(path);
-    if (action !== undefined) {
+    if (request.method === "POST") {
       const form = await readForm(request);
       if (form === undefined) return refuse(response, 413, "That is too much for this form.");
-      session.set("flash", await action(session, form));
-      redirect(response, "/");
-    } else if (path === "/destroy") {
-      await session.destroy();
-      redirect(response, "/ended");
+      csrf.verify(session, request, form.get("_csrf"));
+      if (action === undefined) await session.destroy();
+      else session.set("flash", await action(session, form));
+      redirect(response, action === undefined ? "/ended" : "/");
     } else if (path === "/ended") {
       // Sets nothing: so it makes no row and sends no cookie.
       if (session.status === "new") send(response, 200, endedPage());
@@ -55,10 +57,15 @@ export function createApp(
     const { status } = session;
     const flash = session.pop("flash");
     const visits = session.update("visits", (before = 0) => before + 1);
+    const csrfToken = csrf.token(session);
     // The middleware does this by itself; here it comes first, so that this session is among those counted.
     await session.save();
     const liveSessions = await countSessions(manager);
-    send(response, 200, homePage({ session, status, flash, visits, liveSessions, location: store.location }));
+    send(
+      response,
+      200,
+      homePage({ session, csrfToken, status, flash, visits, liveSessions, location: store.location }),
+    );
   }
 
   return (request, response) => {
@@ -69,16 +76,17 @@ export function createApp(
     // These need no session, so they cost no query.
     if (!isPost && path === "/style.css") sendStyle(response);
     else if (!isKnown) refuse(response, 404, "There is no such page.");
-    else if (isPost && isCrossSite(request)) refuse(response, 403, "This form was sent by another site.");
     else withSession(request, response);
   };
 }
 
 /** The manager's `onError`: for requests whose session could not be loaded or stored, and for our own mistakes. */
 export function answerError(error: unknown, _request: IncomingMessage, response: ServerResponse): void {
-  console.error("pgstore demo:", error);
+  if (!(error instanceof CsrfError)) console.error("pgstore demo:", error);
   if (response.headersSent) return;
-  if (error instanceof StoreUnavailableError) refuse(response, 503, "The database does not answer. Try again soon.");
+  if (error instanceof CsrfError) refuse(response, 403, "This form was not sent by this page, or it is an old one.");
+  else if (error instanceof StoreUnavailableError)
+    refuse(response, 503, "The database does not answer. Try again soon.");
   else refuse(response, 500, "That went wrong.");
 }
 

@@ -5,6 +5,8 @@ import { type Html, html } from "./html.ts";
 /** What the home page shows. */
 export interface Home {
   session: Session<DemoSession>;
+  /** Goes into each form. */
+  csrfToken: string;
   /** As the request found it. */
   status: SessionStatus;
   flash: string | undefined;
@@ -16,6 +18,7 @@ export interface Home {
 /** The page of the session. */
 export function homePage(home: Home): Html {
   const { session, flash, visits } = home;
+  const form = formsWith(home.csrfToken);
   const visited = visits === 1 ? "This is the first page of this session." : `Page ${visits} of this session.`;
   return layout(
     "pgstore demo",
@@ -25,14 +28,14 @@ export function homePage(home: Home): Html {
         <div>
           <section>
             <h2>${session.userId === undefined ? "Log in" : html`Hello, ${session.userId}`}</h2>
-            ${session.userId === undefined ? loginForm() : logoutForm()}
+            ${session.userId === undefined ? loginForm(form) : logoutForm(form)}
           </section>
-          <section>${notesPart(session.get("notes") ?? [])}</section>
+          <section>${notesPart(form, session.get("notes") ?? [])}</section>
         </div>
         <section>
           <h2>This session</h2>
           <p class="hint">${visited} Its token stays in the cookie; the page shows only what is safe to show.</p>
-          ${facts(home)} ${endings()}
+          ${facts(home)} ${endings(form)}
         </section>
       </div>
     `,
@@ -82,8 +85,18 @@ function layout(title: string, main: Html): Html {
     </html> `;
 }
 
-function loginForm(): Html {
-  return html`<form method="post" action="/login">
+/** The beginning of a form, with what shows that this page has sent it. */
+type Form = (action: string, kind?: string) => Html;
+
+function formsWith(csrfToken: string): Form {
+  return (action, kind = "") =>
+    html`<form method="post" action="${action}" class="${kind}">
+      <input type="hidden" name="_csrf" value="${csrfToken}" />
+    </form>`;
+}
+
+function loginForm(form: Form): Html {
+  return html`${form("/login")}
     <label for="name">Your name <span class="hint">(any; there is no password)</span></label>
     <div class="field">
       <input id="name" name="name" required maxlength="${LIMITS.name}" autocomplete="username" />
@@ -93,19 +106,19 @@ function loginForm(): Html {
   </form>`;
 }
 
-function logoutForm(): Html {
-  return html`<form method="post" action="/logout" class="choice">
+function logoutForm(form: Form): Html {
+  return html`${form("/logout", "choice")}
     <button>Log out</button>
     <p class="hint">Goes on with an empty session under a new token.</p>
   </form>`;
 }
 
-function notesPart(notes: readonly string[]): Html {
+function notesPart(form: Form, notes: readonly string[]): Html {
   const list = notes.map(
     (note) =>
       html`<li>
         <span>${note}</span>
-        <form method="post" action="/notes/remove">
+        ${form("/notes/remove")}
           <button name="note" value="${note}" aria-label="Remove the note ${note}">Remove</button>
         </form>
       </li>`,
@@ -115,7 +128,7 @@ function notesPart(notes: readonly string[]): Html {
     <ul class="notes">
       ${list}
     </ul>
-    <form method="post" action="/notes">
+    ${form("/notes")}
       <label for="note">New note</label>
       <div class="field">
         <input id="note" name="note" required maxlength="${LIMITS.note}" autocomplete="off" />
@@ -146,12 +159,12 @@ function facts({ session, status, liveSessions, location }: Home): Html {
   return html`<dl>${shown}</dl>`;
 }
 
-function endings(): Html {
-  return html`<form method="post" action="/token" class="choice">
+function endings(form: Form): Html {
+  return html`${form("/token", "choice")}
       <button>New token</button>
       <p class="hint">Same session, same values; a copy of the old cookie is worth nothing any more.</p>
     </form>
-    <form method="post" action="/destroy" class="choice">
+    ${form("/destroy", "choice")}
       <button class="danger">Destroy</button>
       <p class="hint">Deletes the row and clears the cookie. The notes are gone.</p>
     </form>`;

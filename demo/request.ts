@@ -8,16 +8,6 @@ export function pathOf(request: IncomingMessage): string {
   return (request.url ?? "/").split("?", 1)[0] ?? "/";
 }
 
-/**
- * Says whether another site's page made the browser send this request. Browsers tell in one header or both; what tells
- * in neither is no browser, and has no cookie to misuse.
- */
-export function isCrossSite(request: IncomingMessage): boolean {
-  const { origin, host } = request.headers;
-  if (request.headers["sec-fetch-site"] === "cross-site") return true;
-  return origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host);
-}
-
 /** Reads a posted form; undefined when it is too large. */
 export async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
   const chunks: Buffer[] = [];

@@ -1,4 +1,3 @@
-export { encrypted } from "./lib/base/encrypted.ts";
-export type { EncryptionKey } from "./lib/base/encryption-keys.ts";
+export { encrypted, type EncryptionKey, type NamedEncryptionKey } from "./lib/base/encrypted.ts";
 export { scsJson } from "./lib/base/scs-json.ts";
 export type { Codec, DecodedSession } from "./lib/port/codec.ts";

@@ -1,5 +1,5 @@
 export { PgStore } from "./lib/postgres/pg-store.ts";
-export type { OperationOptions, PgStoreOptions } from "./lib/postgres/pg-store-options.ts";
+export type { CloseOptions, OperationOptions, PgStoreOptions } from "./lib/postgres/pg-store-options.ts";
 export type { BatchOptions } from "./lib/postgres/batch-options.ts";
 export type { CleanupOptions, CleanupProgress } from "./lib/postgres/cleanup.ts";
 export { openStore } from "./lib/postgres/open-store.ts";
@@ -17,6 +17,7 @@ export * from "./lib/session/session-data.ts";
 export type {
   ConditionalStore,
   EndingStore,
+  Found,
   Store,
   StoredEntry,
   StoredSession,
@@ -32,6 +33,7 @@ export {
   type PgStoreErrorCode,
   SchemaError,
   SessionConflictError,
+  CsrfError,
   SessionDecodeError,
   SessionMissingError,
   StoreError,

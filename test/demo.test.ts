@@ -16,6 +16,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** A browser as far as the demo can tell: keeps the cookie, follows redirects. */
 class Browser {
   cookie: string;
+  /** Of the last page's forms. */
+  csrfToken = "";
   readonly #url: string;
 
   constructor(url: string, cookie = "") {
@@ -27,11 +29,14 @@ class Browser {
     const response = await this.#fetch(path);
     expect(response.status).toBe(200);
     expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
-    return response.text();
+    const page = await response.text();
+    this.csrfToken = /name="_csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";
+    return page;
   }
 
   async post(path: string, fields: Record<string, string> = {}): Promise<string> {
-    const response = await this.#fetch(path, fields);
+    if (this.csrfToken === "") await this.get();
+    const response = await this.#fetch(path, { _csrf: this.csrfToken, ...fields });
     expect(response.status).toBe(303);
     return this.get(response.headers.get("location") ?? "");
   }
@@ -101,13 +106,16 @@ describe("demo", () => {
 
   it("makes the cookie persistent when it is to remember", async () => {
     const { url } = await demo(new MemoryStore());
+    const browser = new Browser(url);
+    await browser.get();
     const response = await fetch(`${url}/login`, {
       method: "POST",
       redirect: "manual",
-      body: new URLSearchParams({ name: "Ada", remember: "on" }),
+      headers: { cookie: browser.cookie },
+      body: new URLSearchParams({ name: "Ada", remember: "on", _csrf: browser.csrfToken }),
     });
     expect(response.headers.getSetCookie()[0]).toMatch(/Max-Age=\d/);
-    const browser = new Browser(url, response.headers.getSetCookie()[0]?.split(";", 1)[0]);
+    browser.cookie = response.headers.getSetCookie()[0]?.split(";", 1)[0] ?? "";
     expect(await browser.get()).toContain("<dd>persistent");
   });
 
@@ -145,10 +153,33 @@ describe("demo", () => {
     ["an opaque origin", { origin: "null" }],
   ])("refuses posts of other sites, told by %s", async (_, headers) => {
     const { url } = await demo(new MemoryStore());
-    const body = new URLSearchParams({ name: "Eve" });
-    const response = await fetch(`${url}/login`, { method: "POST", redirect: "manual", headers, body });
+    const browser = new Browser(url);
+    await browser.get();
+    const body = new URLSearchParams({ name: "Eve", _csrf: browser.csrfToken });
+    const init = { method: "POST", redirect: "manual", headers: { ...headers, cookie: browser.cookie }, body } as const;
+    const response = await fetch(`${url}/login`, init);
     expect(response.status).toBe(403);
     expect(response.headers.getSetCookie()).toEqual([]);
+    expect(await browser.get()).toContain("nobody is logged in");
+  });
+
+  it("refuses forms without the session's token, with another's, and from before a new one", async () => {
+    const { url } = await demo(new MemoryStore());
+    const [ada, eve] = [new Browser(url), new Browser(url)];
+    await Promise.all([ada.get(), eve.get()]);
+    const refused = async (_csrf: string): Promise<void> => {
+      const body = new URLSearchParams({ name: "Eve", ...(_csrf === "" ? {} : { _csrf }) });
+      const init = { method: "POST", redirect: "manual", headers: { cookie: ada.cookie }, body } as const;
+      const response = await fetch(`${url}/login`, init);
+      expect(response.status).toBe(403);
+      expect(await response.text()).toContain("not sent by this page");
+    };
+    await refused("");
+    await refused(eve.csrfToken);
+    const { csrfToken } = ada;
+    await ada.post("/login", { name: "Ada" });
+    await refused(csrfToken);
+    expect(await ada.get()).toContain("Hello, Ada");
   });
 
   it("refuses bodies over 10 KB and unknown paths", async () => {

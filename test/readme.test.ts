@@ -7,6 +7,8 @@ import { transform } from "esbuild";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import * as codecs from "../src/codecs.ts";
+import * as csrf from "../src/csrf.ts";
 import * as pgstore from "../src/index.ts";
 import * as node from "../src/node.ts";
 import * as seed from "../src/session.ts";
@@ -22,7 +24,13 @@ function example(name: string): string {
   return match[1];
 }
 
-const modules: Record<string, object> = { pgstore, "pgstore/session": seed, "pgstore/node": node };
+const modules: Record<string, object> = {
+  pgstore,
+  "pgstore/session": seed,
+  "pgstore/node": node,
+  "pgstore/csrf": csrf,
+  "pgstore/codecs": codecs,
+};
 
 /**
  * Runs an example: its imports are resolved to the sources, its servers to free ports, and what `returns` names is given
@@ -156,6 +164,36 @@ describe("the README", () => {
       expect(await (await get("/health")).text()).toBe("ok");
       expect(await (await get("/")).text()).toBe("Hello stranger");
     });
+  });
+
+  it("shows how to protect forms", async () => {
+    const manager = new pgstore.SessionManager(new pgstore.MemoryStore({ cleanupInterval: 0 }));
+    const { form, submit } = await run("csrf", ["form", "submit"], { manager });
+    const [show, take] = [form, submit] as [node.NodeListener, (...args: unknown[]) => void];
+    const listener = node.nodeHandler(manager, (request, response) => {
+      if (request.method === "GET") return show(request, response);
+      return take(request, response, new URL(request.url ?? "", "http://x").searchParams);
+    });
+    await serving(listener, async ({ url, get }) => {
+      const page = await get("/");
+      const cookie = cookieOf(page) ?? "";
+      const token = /value="([^"]+)"/.exec(await page.text())?.[1] ?? "";
+      const post = (query: string) => fetch(`${url}/?${query}`, { method: "POST", headers: { cookie } });
+      expect(await (await post(`_csrf=${token}`)).text()).toBe("done");
+      expect((await post("")).status).toBe(403);
+    });
+  });
+
+  it("shows how to encrypt", async () => {
+    vi.stubEnv("SESSION_KEY", Buffer.alloc(32, 7).toString("base64"));
+    const store = new pgstore.MemoryStore({ cleanupInterval: 0 });
+    const { discreet } = await run("encrypted", ["discreet"], { ...pgstore, store });
+    const manager = discreet as pgstore.SessionManager<Record<string, unknown>>;
+    const session = await manager.load();
+    session.set("secret", "the secret of the test");
+    await manager.commit(session);
+    expect((await manager.load(session.token)).get("secret")).toBe("the secret of the test");
+    expect(Buffer.from((await store.find(session.id ?? ""))?.data ?? []).toString()).not.toContain("secret");
   });
 
   it("shows WebSockets", async () => {

@@ -1,3 +1,5 @@
+import { createToken, idOf } from "../src/lib/base/token.ts";
+import { tokensIn } from "./support/token-leaks.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pg from "pg";
@@ -241,5 +243,13 @@ describe("startPostgres", () => {
     await server.stop();
     expect(existsSync(dirname(server.dataDir))).toBe(false);
     await expect(selectOne(server.url)).rejects.toThrow(/ECONNREFUSED/);
+  });
+});
+
+describe("the watch for tokens", () => {
+  it("knows every token that is made, wherever it stands in a text, and nothing else", () => {
+    const token = createToken();
+    expect(tokensIn(`{"cookie":"session=${token}; Path=/"}`)).toEqual([token]);
+    expect(tokensIn(`${idOf(token)} ${token.slice(1)}x`)).toEqual([]);
   });
 });

@@ -29,6 +29,8 @@ export const TARGETS: readonly Target[] = [
   atLeast("find/64/connect-redis", 0.5, "find, pgstore (durable) / connect-redis (nothing on disk), 64 in flight"),
   atLeast("save/64/connect-redis", 0.2, "save, pgstore (durable) / connect-redis (nothing on disk), 64 in flight"),
   atMost("find/lone", 1.1, "find alone in flight: latency, pgstore / node-postgres prepared"),
+  atLeast("drop-in/find/64", 5, "get of express-session's store, drop-in / connect-pg-simple, 64 in flight"),
+  atLeast("get/drop-in", 2, "HTTP GET, express-session with the drop-in / with connect-pg-simple, on node:http"),
   atLeast("get/connect-pg-simple", 5, "HTTP GET, pgstore / express-session + connect-pg-simple without touch"),
   atLeast("get/connect-redis", 1.8, "HTTP GET, pgstore / express-session + connect-redis"),
   atLeast("get/bare", 0.5, "HTTP GET, pgstore / bare node:http"),

@@ -1,178 +1,175 @@
 import { randomBytes } from "node:crypto";
-import { inspect } from "node:util";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
-import { type DecodedSession, encrypted, type EncryptionKey, scsJson } from "../../src/codecs.ts";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type Codec, encrypted, scsJson } from "../../src/codecs.ts";
+import { MemoryStore, SessionDecodeError, SessionManager, type Value } from "../../src/index.ts";
 import { idOf } from "../../src/lib/base/token.ts";
 
-const ID = idOf("a token");
-const KEYS = [
-  { id: "2026", key: randomBytes(32) },
-  { id: "2025", key: randomBytes(32) },
-] as const;
-const [NEW, OLD] = KEYS;
-const codec = encrypted(scsJson, KEYS);
-
-const session = (secret = "a secret"): DecodedSession => ({
-  values: new Map([["name", secret]]),
-  deadline: new Date("2030-01-01T00:00:00.123Z"),
-});
-
-/** Session ids, and values of every kind that a text or bytes may be made of. */
-const anyId = fc.string({ minLength: 1, unit: "grapheme" });
-const anySession = fc
-  .dictionary(fc.string(), fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.uint8Array(), fc.bigInt()))
-  .map((values): DecodedSession => ({
-    values: new Map(Object.entries(values)),
-    deadline: new Date(1_900_000_000_000),
-  }));
+const key = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
+const deadline = new Date("2030-01-01T00:00:00Z");
+const sessionOf = (values: Record<string, Value>) => ({ values: new Map(Object.entries(values)), deadline });
+const first = encrypted(scsJson, [{ id: "2026", key: key(1) }]);
 
 describe("encrypted", () => {
-  it("gives back what it was given, for the same id", () => {
+  it("gives back what it was given, and writes nothing of it that can be read", () => {
     fc.assert(
-      fc.property(anySession, anyId, (given, id) => {
-        const decoded = codec.decode(codec.encode(given, id), id);
-        expect(decoded.values).toEqual(given.values);
-        expect(decoded.deadline).toEqual(given.deadline);
+      fc.property(fc.dictionary(fc.string(), fc.string({ minLength: 12 })), fc.string(), (values, id) => {
+        const bytes = first.encode(sessionOf(values), id);
+        expect(first.decode(bytes, id)).toEqual(sessionOf(values));
+        const text = Buffer.from(bytes).toString("latin1");
+        for (const value of Object.values(values)) expect(text.includes(value)).toBe(false);
       }),
     );
   });
 
-  it("shows nothing of the values, and never writes the same bytes twice", () => {
-    const written = Array.from({ length: 1000 }, () => Buffer.from(codec.encode(session(), ID)));
-    for (const bytes of written) expect(bytes.includes("secret")).toBe(false);
-    const nonces = written.map((bytes) => bytes.subarray(6, 18).toString("hex"));
-    expect(new Set(nonces).size).toBe(1000);
-    // The format, the key's id with its length, the nonce, the text, the tag.
-    const text = scsJson.encode(session());
-    expect(written[0]?.length).toBe(1 + 1 + NEW.id.length + 12 + text.length + 16);
-    expect(written[0]?.subarray(0, 6).toString("latin1")).toBe("\u00e1\u00042026");
-  });
-
-  it("rejects every single bit that is flipped, and every truncation and addition", () => {
-    const bytes = codec.encode(session(), ID);
-    for (let at = 0; at < bytes.length; at++) {
-      for (let bit = 0; bit < 8; bit++) {
-        const flipped = Uint8Array.from(bytes);
-        flipped[at] = (flipped[at] ?? 0) ^ (1 << bit);
-        expect(() => codec.decode(flipped, ID)).toThrow(Error);
-      }
-      expect(() => codec.decode(bytes.slice(0, at), ID)).toThrow(Error);
-      expect(() => codec.decode(bytes.slice(at + 1), ID)).toThrow(Error);
+  it("refuses bytes of which a single bit is another, and all that are cut off", () => {
+    const bytes = first.encode(sessionOf({ user: "ada" }), "id");
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const changed = Uint8Array.from(bytes);
+      changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      expect(() => first.decode(changed, "id"), `bit ${bit}`).toThrow();
     }
-    expect(() => codec.decode(Buffer.concat([bytes, Uint8Array.of(0)]), ID)).toThrow(Error);
-    expect(codec.decode(bytes, ID).values.get("name")).toBe("a secret");
+    for (let length = 0; length < bytes.length; length++) {
+      expect(() => first.decode(bytes.subarray(0, length), "id")).toThrow();
+    }
+    expect(() => first.decode(Uint8Array.from([...bytes, 0]), "id")).toThrow();
+    expect(first.decode(bytes, "id").values.get("user")).toBe("ada");
   });
 
-  it("rejects the data of another session, and bytes of another key of the same name", () => {
-    const stranger = encrypted(scsJson, [{ id: NEW.id, key: randomBytes(32) }]);
-    fc.assert(
-      fc.property(anySession, anyId, anyId, (given, id, other) => {
-        fc.pre(id !== other);
-        const bytes = codec.encode(given, id);
-        expect(() => codec.decode(bytes, other)).toThrow(Error);
-        expect(() => stranger.decode(bytes, id)).toThrow(Error);
-      }),
-    );
+  it("refuses what another codec could read, what belongs to another session, and what another key wrote", () => {
+    const plain = scsJson.encode(sessionOf({ admin: true }));
+    expect(() => first.decode(plain, "id")).toThrow(/not encrypted with any of the keys/);
+    const bytes = first.encode(sessionOf({ user: "ada" }), "id");
+    expect(() => first.decode(bytes, "another")).toThrow();
+    expect(() => encrypted(scsJson, [{ id: "2026", key: key(2) }]).decode(bytes, "id")).toThrow();
+    expect(() => encrypted(scsJson, [{ id: "2027", key: key(1) }]).decode(bytes, "id")).toThrow(/any of the keys/);
   });
 
-  it("rejects what was not encrypted, whatever it is", () => {
-    fc.assert(
-      fc.property(fc.oneof(anySession.map(scsJson.encode), fc.uint8Array({ maxLength: 100 })), (bytes) => {
-        expect(() => codec.decode(bytes, ID)).toThrow(Error);
-      }),
-      { numRuns: 1000 },
-    );
-    expect(() => codec.decode(scsJson.encode(session()), ID)).toThrow("not encrypted");
+  it("never uses a nonce twice", () => {
+    const count = 2000;
+    const written = Array.from({ length: count }, () => Buffer.from(first.encode(sessionOf({}), "id")).toString("hex"));
+    expect(new Set(written.map((hex) => hex.slice(12, 36))).size).toBe(count);
   });
 
-  it("reads with every key and writes with the first; an unknown key's id is rejected and named", () => {
-    const before = encrypted(scsJson, [OLD]);
-    const bytes = before.encode(session(), ID);
-    const read = codec.decode(bytes, ID);
-    expect(read.values.get("name")).toBe("a secret");
-    const again = codec.encode(read, ID);
-    expect(() => before.decode(again, ID)).toThrow("the key 2026, which is not among the keys");
-    expect(encrypted(scsJson, [NEW]).decode(again, ID).values.get("name")).toBe("a secret");
-    expect(() => encrypted(scsJson, [NEW]).decode(bytes, ID)).toThrow("the key 2025");
+  it("writes with the first key and reads with all", () => {
+    const old = first.encode(sessionOf({ user: "ada" }), "id");
+    const both = encrypted(scsJson, [
+      { id: "2027", key: key(2) },
+      { id: "2026", key: key(1) },
+    ]);
+    const again = both.encode(both.decode(old, "id"), "id");
+    expect(() => first.decode(again, "id")).toThrow();
+    expect(
+      encrypted(scsJson, [{ id: "2027", key: key(2) }])
+        .decode(again, "id")
+        .values.get("user"),
+    ).toBe("ada");
   });
 
-  it("takes keys as bytes, hex and base64, and names those after themselves that have no id", () => {
+  it("takes keys as bytes, base64, base64url and hex, and names those without a name", () => {
     const bytes = randomBytes(32);
-    const encodings: BufferEncoding[] = ["hex", "base64", "base64url"];
-    const texts = encodings.map((encoding) => bytes.toString(encoding));
-    const written = encrypted(scsJson, [Uint8Array.from(bytes)]).encode(session(), ID);
-    for (const key of texts) expect(encrypted(scsJson, [key]).decode(written, ID).values.size).toBe(1);
-    const [, length = 0] = written;
-    const id = Buffer.from(written.subarray(2, 2 + length)).toString();
-    expect(id).toMatch(/^[\w-]{8}$/);
-    for (const key of texts) expect(key).not.toContain(id);
-    expect(encrypted(scsJson, [{ id, key: bytes.toString("hex") }]).decode(written, ID).values.size).toBe(1);
-  });
-
-  it("keeps a copy of the keys, and shows none", () => {
-    const key = randomBytes(32);
-    const kept = Uint8Array.from(key);
-    const changed = encrypted(scsJson, [{ id: "k", key }]);
-    key.fill(0);
-    const bytes = changed.encode(session(), ID);
-    expect(encrypted(scsJson, [{ id: "k", key: kept }]).decode(bytes, ID).values.size).toBe(1);
-    expect(inspect(changed, { depth: 10, showHidden: true })).not.toContain("Key");
-  });
-
-  it("binds to an id: without one it does nothing", () => {
-    for (const id of [undefined, "", 1]) {
-      expect(() => codec.encode(session(), id as string)).toThrow("id: an encrypted session needs its session's id");
+    const written = encrypted(scsJson, [bytes]).encode(sessionOf({ n: 1 }), "id");
+    for (const encoding of ["base64", "base64url", "hex"] as const) {
+      expect(
+        encrypted(scsJson, [key(9), bytes.toString(encoding)])
+          .decode(written, "id")
+          .values.get("n"),
+      ).toBe(1);
     }
-    expect(() => codec.decode(codec.encode(session(), ID), undefined as unknown as string)).toThrow("id: ");
   });
 
-  it("passes the id on, and what the inner codec throws", () => {
-    const ids: string[] = [];
-    const inner = {
-      encode: (text: string, id: string) => (ids.push(id), Buffer.from(text)),
-      decode: (bytes: Uint8Array, id: string) => (ids.push(id), Buffer.from(bytes).toString()),
-    };
-    const outer = encrypted(encrypted(inner, [OLD]), [NEW]);
-    expect(outer.decode(outer.encode("text", ID), ID)).toBe("text");
-    expect(ids).toEqual([ID, ID]);
-    expect(() => codec.encode({ ...session(), values: new Map([["k", Number.NaN]]) }, ID)).toThrow(TypeError);
-  });
-
-  const secret = "0123456789abcdef".repeat(4);
-  it.each<[string, unknown, string]>([
-    ["none", undefined, "keys: must be an array"],
-    ["one that is no array", secret, "keys: must be an array"],
-    ["an empty array", [], "keys: must have at least one key"],
-    ["a short one", [randomBytes(32), { id: "b", key: randomBytes(31) }], "keys[1].key: must be 32 bytes"],
-    ["a long one", [randomBytes(33)], "keys[0]: must be 32 bytes"],
-    ["hex with a letter too many", [`${secret}g`], "keys[0]: must be 32 bytes"],
-    ["base64 of 16 bytes", [{ id: "a", key: "AAECAwQFBgcICQoLDA0ODw==" }], "keys[0].key: must be 32 bytes"],
-    ["a number", [1], "keys[0]: must be a key"],
-    ["null", [null], "keys[0]: must be a key"],
-    ["one without id", [{ key: secret }], "keys[0].id: must be"],
-    ["an empty id", [{ id: "", key: secret }], "keys[0].id: must be"],
-    ["an id that is not plain", [{ id: "a\n", key: secret }], "keys[0].id: must be"],
-    ["a long id", [{ id: "a".repeat(65), key: secret }], "keys[0].id: must be"],
+  const wrong: [keys: unknown, message: RegExp][] = [
+    [undefined, /^keys: /],
+    [[], /^keys: must be an array of at least one key/],
+    ["x".repeat(32), /^keys: /],
+    [[key(1).subarray(1)], /^keys\[0\]: must be 32 bytes/],
+    [[key(1), "secret of the test"], /^keys\[1\]: must be 32 bytes/],
+    [[{ id: "a", key: "secret of the test" }], /^keys\[0\]\.key: /],
+    [[{ id: "", key: key(1) }], /^keys\[0\]\.id: /],
+    [[{ id: "é", key: key(1) }], /^keys\[0\]\.id: /],
+    [[{ id: "x".repeat(33), key: key(1) }], /^keys\[0\]\.id: /],
+    [[{ key: key(1) }], /^keys\[0\]\.id: /],
     [
-      "one id twice",
       [
-        { id: "a", key: secret },
-        { id: "a", key: randomBytes(32) },
+        { id: "a", key: key(1) },
+        { id: "a", key: key(2) },
       ],
-      "keys[1].id: another key has the same",
+      /^keys\[1\]\.id: another key/,
     ],
-    ["one key twice", [secret, secret], "keys[1].id: another key has the same"],
-  ])("refuses keys at construction, and shows nothing of them: %s", (_, keys, message) => {
-    const attempt = (): unknown => encrypted(scsJson, keys as EncryptionKey[]);
-    expect(attempt).toThrow(TypeError);
-    expect(attempt).toThrow(message);
-    expect(attempt).not.toThrow(secret.slice(0, 16));
+  ];
+  for (const [index, [keys, message]] of wrong.entries()) {
+    it(`refuses wrong keys by name, and never shows them (${index}): ${message.source}`, () => {
+      expect(() => encrypted(scsJson, keys as never)).toThrow(message);
+      expect(() => encrypted(scsJson, keys as never)).not.toThrow(/secret of the test/);
+    });
+  }
+
+  it("refuses a codec that is none", () => {
+    expect(() => encrypted({} as Codec, [key(1)])).toThrow(/^codec: /);
+  });
+});
+
+describe("a manager with an encrypted codec", () => {
+  const setup = (codec: Codec = first) => {
+    const store = new MemoryStore({ cleanupInterval: 0 });
+    return {
+      store,
+      manager: new SessionManager<{ n: number }>(store, { codec }),
+      withCodec: (other: Codec) => new SessionManager<{ n: number }>(store, { codec: other }),
+    };
+  };
+  const begin = async (manager: SessionManager<{ n: number }>, n: number): Promise<string> => {
+    const session = await manager.load();
+    session.set("n", n);
+    await manager.commit(session);
+    return session.token ?? "";
+  };
+
+  it("goes through create, replace, renew and login", async () => {
+    const { manager } = setup();
+    const token = await begin(manager, 1);
+    const session = await manager.load(token);
+    session.update("n", (n = 0) => n + 1);
+    await manager.commit(session);
+    await session.login("ada");
+    await session.renewToken();
+    const again = await manager.load(session.token);
+    expect([again.get("n"), again.userId]).toEqual([2, "ada"]);
   });
 
-  it("refuses what is no codec", () => {
-    for (const wrong of [undefined, null, {}, { encode: () => {} }]) {
-      expect(() => encrypted(wrong as unknown as typeof scsJson, [NEW])).toThrow("codec: must have the functions");
-    }
+  it("takes data that was moved to another row, or tampered with, for no session, and tells", async () => {
+    const events: { id: string; error: unknown }[] = [];
+    const listener = (event: unknown): void => void events.push(event as { id: string; error: unknown });
+    subscribe("pgstore:error", listener);
+    onTestFinished(() => void unsubscribe("pgstore:error", listener));
+    const { store, manager } = setup();
+    const [victim, attacker] = [await begin(manager, 1), await begin(manager, 2)];
+    const stolen = await store.find(idOf(victim));
+    const row = { data: stolen?.data ?? new Uint8Array(), expiry: stolen?.expiry ?? new Date() };
+    await store.save(idOf(attacker), row.data, row.expiry);
+    expect((await manager.load(attacker)).status).toBe("new");
+    await store.save(idOf(attacker), scsJson.encode(sessionOf({ n: 3 })), row.expiry);
+    expect((await manager.load(attacker)).size).toBe(0);
+    expect(events.map(({ id }) => id)).toEqual([idOf(attacker), idOf(attacker)]);
+    for (const { error } of events) expect(error).toBeInstanceOf(SessionDecodeError);
+    expect((await manager.load(victim)).get("n")).toBe(1);
+  });
+
+  it("rotates: a session of the old key is written with the new one at its next save", async () => {
+    const { manager, withCodec } = setup();
+    const token = await begin(manager, 1);
+    const rotating = withCodec(
+      encrypted(scsJson, [
+        { id: "2027", key: key(2) },
+        { id: "2026", key: key(1) },
+      ]),
+    );
+    const session = await rotating.load(token);
+    session.update("n", (n = 0) => n + 1);
+    await rotating.commit(session);
+    const afterwards = withCodec(encrypted(scsJson, [{ id: "2027", key: key(2) }]));
+    expect((await afterwards.load(token)).get("n")).toBe(2);
+    expect((await manager.load(token)).status).toBe("new");
   });
 });

@@ -234,6 +234,47 @@ export const storeContract: Record<string, (host: StoreHost) => Promise<void>> =
     await store.save("t", bytes("two"), soon());
     assert.equal(await dataOf(host, "t"), "two");
   },
+  "lookUp tells what was ended from what never was, and from what has expired": async (host) => {
+    const { store } = host;
+    assert.equal(await store.lookUp?.("t"), undefined);
+    await store.save("t", bytes("one"), soon());
+    assert.deepEqual(await store.lookUp?.("t"), await store.find("t"));
+    await host.expire("t");
+    assert.equal(await store.lookUp?.("t"), undefined);
+    await store.end("t");
+    assert.equal(await store.lookUp?.("t"), "ended");
+    await store.save("old", bytes("one"), soon());
+    assert.equal(await store.renew("old", "new", bytes("one"), bytes("two"), soon()), true);
+    assert.equal(await store.lookUp?.("old"), "ended");
+    assert.equal(await store.upsert("old", bytes("one"), soon()), false);
+    await store.delete("old");
+    assert.equal(await store.lookUp?.("old"), undefined);
+  },
+  "a live session may have no bytes": async ({ store }) => {
+    await store.save("t", bytes(""), later());
+    assert.equal((await store.find("t"))?.data.length, 0);
+    assert.equal(await store.touch("t", later()), true);
+    assert.equal(await store.replace("t", bytes(""), bytes(""), later()), true);
+    assert.equal(await store.end("t"), true);
+    assert.equal(await store.find("t"), undefined);
+  },
+  "a touch that has waited for the end of a session does not bring it back": async ({ store }) => {
+    for (let round = 0; round < 20; round++) {
+      await store.save("t", bytes("one"), soon());
+      const touches = Array.from({ length: 5 }, () => store.touch("t", later()));
+      const finds = Array.from({ length: 5 }, () => store.find("t"));
+      await Promise.all([
+        ...touches,
+        store.end("t"),
+        ...finds,
+        store.touch("t", later()),
+        store.setExpiry("t", later()),
+      ]);
+      for (const found of await Promise.all(finds)) assert.notEqual(found?.data.length, 0);
+      assert.equal(await store.find("t"), undefined);
+      assert.equal(await store.lookUp?.("t"), "ended");
+    }
+  },
   "end says whether there was something to end": async ({ store, ...host }) => {
     assert.equal(await store.end("t"), false);
     assert.equal(await store.upsert("t", bytes("one"), soon()), true);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type pg from "pg";
 import { afterAll, beforeAll, expect, it, describe } from "vitest";
 import { ExpressSessionStore, importConnectPgSimple, type ImportResult } from "../../src/express-session.ts";
@@ -25,9 +26,30 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
+/** Runs the code of docs/from-connect-pg-simple.md; its imports are the sources, and what it defines is given back. */
+async function runPage(): Promise<{ imported: number; store: ExpressSessionStore }> {
+  const page = readFileSync(new URL("../../docs/from-connect-pg-simple.md", import.meta.url), "utf8");
+  const code = /<!-- example: import -->\s*```js\n([\s\S]*?)```/.exec(page)?.[1] ?? "";
+  const names = { pool, PgStore, ExpressSessionStore, importConnectPgSimple };
+  const AsyncFunction = (async () => {}).constructor as new (
+    ...args: string[]
+  ) => (...args: unknown[]) => Promise<never>;
+  const body = `${code.replace(/^import .*$/gm, "")}\nreturn { imported, store };`;
+  return new AsyncFunction(...Object.keys(names), body)(...Object.values(names));
+}
+
 const from = { table: "their sessions", schema: "old" };
 
 describe("importConnectPgSimple", () => {
+  it("works as the page says", async () => {
+    await pool.query(`CREATE TABLE session (LIKE old."their sessions")`);
+    await pool.query(`INSERT INTO session SELECT * FROM old."their sessions" WHERE sid = 'sid 5'`);
+    const { imported, store: made } = await runPage();
+    expect(imported).toBe(1);
+    expect(await made.get("sid 5")).toMatchObject({ n: 5 });
+    await pool.query("TRUNCATE sessions");
+  });
+
   it("stops between two pages, goes on later, and leaves what is in the store as it is", async () => {
     const stop = new AbortController();
     const stopped = importConnectPgSimple(pool, store, {

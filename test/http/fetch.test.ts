@@ -82,6 +82,30 @@ describe("fetchHandler", () => {
     expect([response.status, cookieOf(response) !== ""]).toEqual([302, true]);
   });
 
+  it("answers with the cookie what redirect() and notFound() of Next.js throw", async () => {
+    const seen: unknown[] = [];
+    const { manager } = setup({ onError: (error: unknown) => void seen.push(error) });
+    const answerTo = async (digest: unknown): Promise<unknown[]> => {
+      const response = await fetchHandler(manager, async (_request, session) => {
+        await session.login("ada");
+        throw Object.assign(new Error("expected by the test"), { digest });
+      })(new Request(url));
+      return [response.status, response.headers.get("Location"), cookieOf(response) !== ""];
+    };
+    expect(await answerTo("NEXT_REDIRECT;replace;/a;b?c=1;307;")).toEqual([307, "/a;b?c=1", true]);
+    expect(await answerTo("NEXT_REDIRECT;push;https://example.org/in;308;")).toEqual([
+      308,
+      "https://example.org/in",
+      true,
+    ]);
+    expect(await answerTo("NEXT_HTTP_ERROR_FALLBACK;404")).toEqual([404, null, true]);
+    expect(seen).toEqual([]);
+    for (const digest of ["NEXT_REDIRECT;replace;/;200;", "NEXT_HTTP_ERROR_FALLBACK;200", "4133", 7]) {
+      expect(await answerTo(digest)).toEqual([500, null, true]);
+    }
+    expect(seen).toHaveLength(4);
+  });
+
   it("lets onError answer, and answers itself when that fails or returns nothing", async () => {
     const seen: unknown[] = [];
     const answers: (() => unknown)[] = [

@@ -134,6 +134,7 @@ describe("a commit that finds the session changed", () => {
     await store.save(id, new TextEncoder().encode('{"data":{"n":2},"deadline":0}'), new Date(Date.now() + 60_000));
     await expect(one.commit(session)).rejects.toThrow("expected by the test");
     await store.save(id, new TextEncoder().encode("{"), new Date(Date.now() + 60_000));
+    expect((await one.load(token)).status).toBe("new");
     await expect(one.commit(session)).rejects.toThrow(SessionDecodeError);
     expect(new TextDecoder().decode((await store.find(id))?.data)).toBe("{");
   });

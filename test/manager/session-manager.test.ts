@@ -59,10 +59,28 @@ describe("SessionManager.load", () => {
     expect((await plain.load(second)).id).toBe(second);
   });
 
-  it("tries several tokens in order", async () => {
+  it("takes the only live one of several tokens; of two live ones, somebody has planted one, so none counts", async () => {
     const { manager } = setup();
     const [first, second] = [await stored(manager, { n: 1 }), await stored(manager, { n: 2 })];
-    expect((await manager.load(["x", "y".repeat(43), second, first])).get("n")).toBe(2);
+    const events: unknown[] = [];
+    const listener = (event: unknown): void => void events.push(event);
+    subscribe("pgstore:duplicate", listener);
+    expect((await manager.load(["x", "y".repeat(43), second])).get("n")).toBe(2);
+    expect((await manager.load([second, first])).status).toBe("new");
+    await (await manager.load(first)).destroy();
+    expect((await manager.load([first, second])).get("n")).toBe(2);
+    await (await manager.load(second)).destroy();
+    const stale = await manager.load([first, second]);
+    stale.set("n", 3);
+    expect((await manager.commit(stale)).kind).toBe("nothing");
+    unsubscribe("pgstore:duplicate", listener);
+    const id = idOf("y".repeat(43));
+    expect(events).toEqual([
+      { id, live: 1 },
+      { id: idOf(second), live: 2 },
+      { id: idOf(first), live: 1 },
+      { id: idOf(first), live: 0 },
+    ]);
   });
 });
 

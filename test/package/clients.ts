@@ -23,30 +23,30 @@ export interface Client {
 /** Makes a client of the server at a URL, with nothing or with a token that it has got hold of. */
 export type MakeClient = (url: string, token?: string) => Client;
 
-/** A browser: a cookie jar, and forms. */
-export const browser: MakeClient = (url, token) => {
+/** A browser: a cookie jar, and forms, of which it tells the origin. @param name - of the cookie with the token */
+export function browser(url: string, token?: string, name = "session"): Client {
   const jar = new CookieJar();
-  if (token !== undefined) jar.setCookieSync(`session=${token}`, url);
+  if (token !== undefined) jar.setCookieSync(`${name}=${token}`, url);
   const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const target = url + path;
     const response = await fetch(target, {
       ...init,
       redirect: "manual",
-      headers: { cookie: jar.getCookieStringSync(target) },
+      headers: { cookie: jar.getCookieStringSync(target), ...(init.method === "POST" ? { origin: url } : {}) },
     });
     for (const cookie of response.headers.getSetCookie()) jar.setCookieSync(cookie, target);
     return response;
   };
   return {
     get token() {
-      return jar.getCookiesSync(url).find(({ key }) => key === "session")?.value;
+      return jar.getCookiesSync(url).find(({ key }) => key === name)?.value;
     },
     read: async () => (await (await send("/")).json()) as Page,
     post: async (path, fields = {}) => (await send(path, { method: "POST", body: new URLSearchParams(fields) })).status,
     begin: (path, fields) =>
       begin(url + path, "application/x-www-form-urlencoded", new URLSearchParams(fields).toString()),
   };
-};
+}
 
 /** An application on a telephone, say: a bearer token, and JSON. */
 export const apiClient: MakeClient = (url, token) => {
@@ -72,7 +72,12 @@ export const apiClient: MakeClient = (url, token) => {
 
 async function begin(target: string, type: string, body: string): Promise<() => Promise<number>> {
   // The server's 100 says that it has the head.
-  const headers = { "content-type": type, "content-length": Buffer.byteLength(body), expect: "100-continue" };
+  const headers = {
+    "content-type": type,
+    "content-length": Buffer.byteLength(body),
+    expect: "100-continue",
+    origin: new URL(target).origin,
+  };
   const request = http.request(target, { method: "POST", headers, agent: false });
   const answered = once(request, "response") as Promise<[http.IncomingMessage]>;
   // Whoever finishes it hears of what fails until then.

@@ -14,23 +14,35 @@ export interface RunningExample {
   ended(): Promise<{ code: number | null; errors: string }>;
 }
 
+/** How a program is started. */
+export interface Program {
+  folder: string;
+  command: string;
+  args: string[];
+  env?: (url: string) => Record<string, string>;
+}
+
 const TRIES = 5;
 
+/** A file, by the command that examples/README.md names. */
+export function onNode(folder: string, file: string): Program {
+  return { folder, command: process.execPath, args: ["--import", "tsx", file] };
+}
+
 /**
- * Starts an example, by the command that examples/README.md names.
+ * Starts an example.
  *
  * @param atEnd - is given what kills it, for the end of the test
  * @throws Error with what it said, if it ends instead of listening
  */
 export async function startExample(
-  folder: string,
-  file: string,
+  program: Program,
   databaseUrl: string,
   atEnd: (kill: () => void) => void,
 ): Promise<RunningExample> {
   for (let tries = 1; ; tries++) {
     try {
-      return await start(folder, file, databaseUrl, await freePort(), atEnd);
+      return await start(program, databaseUrl, await freePort(), atEnd);
     } catch (error) {
       // Another process may have taken the port since we found it free.
       if (tries === TRIES || !String(error).includes("EADDRINUSE")) throw error;
@@ -39,30 +51,34 @@ export async function startExample(
 }
 
 async function start(
-  folder: string,
-  file: string,
+  { folder, command, args, env }: Program,
   databaseUrl: string,
   port: number,
   atEnd: (kill: () => void) => void,
 ): Promise<RunningExample> {
-  const child = spawn(process.execPath, ["--import", "tsx", file], {
+  const url = `http://127.0.0.1:${port}`;
+  const child = spawn(command, args, {
     cwd: folder,
-    env: { ...environment(), DATABASE_URL: databaseUrl, PORT: String(port) },
+    env: { ...environment(), DATABASE_URL: databaseUrl, PORT: String(port), ...env?.(url) },
     stdio: ["ignore", "pipe", "pipe"],
   });
   atEnd(() => void child.kill("SIGKILL"));
   let [output, errors] = ["", ""];
   child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
   const closed = once(child, "close") as Promise<[number | null]>;
+  const isListening = new RegExp(`http://[\\w.]+:${port}\\s`);
   await new Promise<void>((resolve, reject) => {
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       output += text;
-      if (output.includes(`http://localhost:${port}\n`)) resolve();
+      if (isListening.test(output)) resolve();
     });
-    closed.then(([code]) => reject(new Error(`${file} ended with code ${code}:\n${output}${errors}`)), reject);
+    closed.then(
+      ([code]) => reject(new Error(`${args.join(" ")} ended with code ${code}:\n${output}${errors}`)),
+      reject,
+    );
   });
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     stop: async () => {
       child.kill("SIGTERM");
       while (await accepts(port)) await setImmediate();

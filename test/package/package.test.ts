@@ -6,10 +6,11 @@ import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { startExample } from "./example-process.ts";
+import { onNode, startExample } from "./example-process.ts";
 import { loadedPackages } from "./loaded-packages.ts";
+import { changedLines, migrateAndBack } from "./migration.ts";
 import { pack, type Packed, run } from "./tarball.ts";
-import { EXAMPLES, walk } from "./walk.ts";
+import { APPS, EXAMPLES, RUNTIME_EXAMPLES, walkThrough } from "./walk.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -136,8 +137,11 @@ describe("examples", () => {
   });
 
   it("are all walked through, and all in their README", () => {
-    const found = readdirSync(join(root, "examples")).filter((file) => file.endsWith(".ts"));
-    expect(found.toSorted()).toEqual(Object.keys(EXAMPLES).toSorted());
+    const found = readdirSync(join(root, "examples")).filter(
+      (file) => !/^(?:README\.md|tsconfig\.json|pgstore-data.*)$/.test(file),
+    );
+    const walked = Object.keys({ "express-session.mjs": true, ...EXAMPLES, ...RUNTIME_EXAMPLES, ...APPS });
+    expect(found.toSorted()).toEqual(walked.toSorted());
     const readme = readFileSync(join(root, "examples/README.md"), "utf8");
     expect(found.filter((file) => !readme.includes(`(${basename(file)})`))).toEqual([]);
   });
@@ -151,18 +155,23 @@ describe("examples", () => {
     expect(await run(process.execPath, [tsc, "-p", "."], packed.full)).toBe("");
   });
 
+  it("lead from connect-pg-simple to express-session.mjs and back, by the two lines of the page", async ({
+    onTestFinished,
+  }) => {
+    expect(changedLines()).toHaveLength(2);
+    const apart = await createDatabase({ template: false });
+    onTestFinished(() => apart.drop());
+    await migrateAndBack(packed.full, apart.url, apart.pool({ max: 1 }), onTestFinished);
+  });
+
   describe.concurrent("walk", () => {
     for (const [file, example] of Object.entries(EXAMPLES)) {
       it(
         file,
         async ({ onTestFinished }) => {
-          const running = await startExample(packed.full, file, database.url, onTestFinished);
+          const running = await startExample(onNode(packed.full, file), database.url, onTestFinished);
           const pool = database.pool({ max: 1 });
-          await walk(example, running.url, pool);
-          const finish = await example.client(running.url).begin("/notes", { note: "Late" });
-          await running.stop();
-          expect(await finish()).toBe(example.posted);
-          expect(await running.ended()).toEqual({ code: 0, errors: "" });
+          await walkThrough(example, running, pool);
         },
         120_000,
       );

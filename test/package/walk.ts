@@ -4,19 +4,24 @@ import type pg from "pg";
 import { expect } from "vitest";
 import { WebSocket } from "ws";
 import { apiClient, browser, type Client, type MakeClient } from "./clients.ts";
+import type { RunningExample } from "./example-process.ts";
 
 /** What is particular about an example. */
 export interface Example {
   client: MakeClient;
   /** What it answers to what changes the session. */
   posted: 303 | 204;
+  /** How it ends when it is told to stop; default 0. */
+  code?: number;
+  /** What its framework has to say about the page that is missing; default nothing. */
+  errors?: RegExp;
   /** What else to try while `client` is logged in; resolves to what to try when it has logged out. */
   besides?: (url: string, client: Client) => Promise<() => Promise<void>>;
 }
 
 const page: Example = { client: browser, posted: 303 };
 
-/** Every file in examples/, and how it is walked through. */
+/** The examples that Node runs, and how they are walked through. */
 export const EXAMPLES: Record<string, Example> = {
   "bearer.ts": { client: apiClient, posted: 204 },
   "connect.ts": page,
@@ -32,8 +37,29 @@ export const EXAMPLES: Record<string, Example> = {
   "websocket.ts": { ...page, besides: useSocket },
 };
 
+/** Those of other runtimes. */
+export const RUNTIME_EXAMPLES: Record<string, Example> = { "bun.ts": page, "deno.ts": page };
+
+/** Those that are built. */
+export const APPS: Record<string, Example> = {
+  // 128 and SIGTERM's number.
+  nextjs: { ...page, besides: useMine, code: 143 },
+  "react-router": { ...page, besides: useHello, errors: /^Error: No route matches URL "\/nowhere"\n[^]*?\n\}\n\n$/ },
+  sveltekit: { ...page, besides: useHello, errors: /^\n\S*\[404\] GET \/nowhere\S*\n$/ },
+};
+
+/** Walks through an example, and then looks whether it finishes what is under way when it is told to stop. */
+export async function walkThrough(example: Example, running: RunningExample, pool: pg.Pool): Promise<void> {
+  await walk(example, running.url, pool);
+  const finish = await example.client(running.url).begin("/notes", { note: "Late" });
+  await running.stop();
+  expect(await finish()).toBe(example.posted);
+  const { code = 0, errors = /^$/ } = example;
+  expect(await running.ended()).toEqual({ code, errors: expect.stringMatching(errors) as string });
+}
+
 /** Logs in, reads, writes, logs out, and looks at each step whether what must be dead is dead. */
-export async function walk(example: Example, url: string, pool: pg.Pool): Promise<void> {
+async function walk(example: Example, url: string, pool: pg.Pool): Promise<void> {
   const { client: makeClient, posted } = example;
   const client = makeClient(url);
   expect(await client.read()).toEqual({ notes: [] });
@@ -66,10 +92,11 @@ export async function walk(example: Example, url: string, pool: pg.Pool): Promis
   await after?.();
 }
 
-/** Which rows there are of these tokens. */
+/** Which live rows there are of these tokens. */
 async function rows(pool: pg.Pool, ...tokens: (string | undefined)[]): Promise<string[]> {
   const ids = tokens.flatMap((token) => [token, idOf(token)]);
-  const { rows } = await pool.query<{ token: string }>("SELECT token FROM sessions WHERE token = ANY($1)", [ids]);
+  const sql = "SELECT token FROM sessions WHERE token = ANY($1) AND expiry > current_timestamp";
+  const { rows } = await pool.query<{ token: string }>(sql, [ids]);
   return rows.map((row) => row.token);
 }
 
@@ -77,6 +104,36 @@ function idOf(token: string | undefined): string {
   return createHash("sha256")
     .update(token ?? "")
     .digest("base64url");
+}
+
+/** The page that a server component or a loader makes. */
+async function useHello(url: string, client: Client): Promise<() => Promise<void>> {
+  const read = async (token = ""): Promise<string> => {
+    const response = await fetch(`${url}/hello`, { headers: { cookie: `session=${token}` } });
+    expect(response.headers.getSetCookie()).toEqual([]);
+    return response.text();
+  };
+  const { token } = client;
+  expect(await read(token)).toContain("Hello, ada!");
+  expect(await read()).toContain("Hello, stranger!");
+  return async () => {
+    expect(await read(token)).toContain("Hello, stranger!");
+  };
+}
+
+/** The page, and a route that those who are not logged in are sent away from by Next's `redirect()`. */
+async function useMine(url: string, client: Client): Promise<() => Promise<void>> {
+  const after = await useHello(url, client);
+  const { token } = client;
+  const open = async (): Promise<unknown[]> => {
+    const response = await fetch(`${url}/mine`, { redirect: "manual", headers: { cookie: `session=${token}` } });
+    return [response.status, response.headers.get("location"), await response.text()];
+  };
+  expect(await open()).toEqual([200, null, JSON.stringify(["Buy milk", "Brot & Käse"])]);
+  return async () => {
+    await after();
+    expect(await open()).toEqual([307, "/hello", ""]);
+  };
 }
 
 async function useSocket(url: string, client: Client): Promise<() => Promise<void>> {

@@ -4,12 +4,13 @@
  */
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import pg from "pg";
 import { PgStore, SessionManager, type Session } from "../../src/index.ts";
 import { nodeHandler } from "../../src/node.ts";
+import { clients, type Driver } from "../support/clients.ts";
 
-const pool = new pg.Pool({ connectionString: process.env["APP_DATABASE_URL"], max: 10 });
-const store = new PgStore(pool, { cleanupInterval: 0 });
+const { APP_DATABASE_URL = "", APP_DRIVER = "node-postgres" } = process.env;
+const { db } = await clients[APP_DRIVER as Driver](APP_DATABASE_URL, { max: 10 });
+const store = new PgStore(db, { cleanupInterval: 0 });
 const manager = new SessionManager<Record<string, unknown>>(store, {
   ...(process.env["APP_IDLE"] === undefined ? {} : { idleTimeout: process.env["APP_IDLE"], touchAfter: 0 }),
   cookie: { persist: process.env["APP_PERSIST"] === "1" },

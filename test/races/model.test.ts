@@ -1,7 +1,8 @@
 import { fork } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import type { Driver } from "../support/clients.ts";
 import { startCutProxy } from "../support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { seeded } from "../support/random.ts";
@@ -16,19 +17,21 @@ afterAll(() => database.drop());
 const TOKENS = ["a", "b", "c", "d", "e", "f"];
 
 /** Runs a process and gives its history. */
-function run(url: string, name: string, seed: number): Promise<Operation[]> {
+function run(url: string, driver: Driver, name: string, seed: number, operations: number): Promise<Operation[]> {
   const child = fork(fileURLToPath(new URL("model-process.ts", import.meta.url)), {
     execArgv: ["--import", "tsx"],
     env: {
       ...process.env,
       MODEL_URL: url,
+      MODEL_DRIVER: driver,
       MODEL_NAME: name,
       MODEL_SEED: String(seed),
       MODEL_WORKERS: "12",
-      MODEL_OPERATIONS: "200",
+      MODEL_OPERATIONS: String(operations),
       MODEL_TOKENS: TOKENS.join(","),
     },
   });
+  onTestFinished(() => void child.kill());
   return new Promise((resolve, reject) => {
     child.once("message", (history) => resolve(history as Operation[]));
     child.once("exit", (code) => reject(new Error(`the process ended with code ${code} before it told its history`)));
@@ -36,14 +39,24 @@ function run(url: string, name: string, seed: number): Promise<Operation[]> {
 }
 
 describe("thousands of random operations on few rows, from two processes, with connections that are killed", () => {
-  for (const seed of [1, 2].map((n) => n + Number(process.env["MODEL_SEED"] ?? 0))) {
-    it(`lose no acknowledged write and bring nothing back (seed ${seed})`, async () => {
+  const first = Number(process.env["MODEL_SEED"] ?? 0);
+  // postgres.js takes its time before it connects again.
+  const runs: [seed: number, driver: Driver, operations: number][] = [
+    [first + 1, "node-postgres", 200],
+    [first + 2, "node-postgres", 200],
+    [first + 3, "postgres.js", 70],
+  ];
+  for (const [seed, driver, operations] of runs) {
+    it(`lose no acknowledged write and bring nothing back (seed ${seed}, ${driver})`, async () => {
       await database.pool({ max: 1 }).query("TRUNCATE sessions");
       const proxy = await startCutProxy(Number(new URL(database.url).port));
       const url = proxy.through(database.url);
       const killer = database.pool({ max: 1 });
       const running = { now: true };
-      const histories = Promise.all([run(url, `p${seed}`, seed), run(url, `q${seed}`, seed + 100)]).finally(() => {
+      const histories = Promise.all([
+        run(url, driver, `p${seed}`, seed, operations),
+        run(url, driver, `q${seed}`, seed + 100, operations),
+      ]).finally(() => {
         running.now = false;
       });
       const random = seeded(seed);
@@ -65,15 +78,17 @@ describe("thousands of random operations on few rows, from two processes, with c
       const history = (await histories).flat();
       await killing;
       await proxy.close();
-      const { rows } = await killer.query<{ token: string; data: Buffer }>("SELECT token, data FROM sessions");
+      const { rows } = await killer.query<{ token: string; data: Buffer }>(
+        "SELECT token, data FROM sessions WHERE expiry > current_timestamp",
+      );
       const final: Final = new Map(rows.map(({ token, data }) => [token, data.toString()]));
       expect(contradictions(history, final)).toEqual([]);
       // It was a real test: all of it happened, and the killer was at work.
-      expect(history).toHaveLength(2 * 12 * 200);
+      expect(history).toHaveLength(2 * 12 * operations);
       expect(killed).toBeGreaterThan(0);
       expect(proxy.cuts).toBeGreaterThan(0);
       for (const kind of ["create", "replace", "renew", "delete", "touch"]) {
-        expect(history.filter((one) => one.kind === kind && one.done === true).length).toBeGreaterThan(10);
+        expect(history.filter((one) => one.kind === kind && one.done === true).length).toBeGreaterThan(operations / 20);
       }
     });
   }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { inject } from "vitest";
+import { watchText } from "./token-leaks.ts";
 
 /** A database of one test file. */
 export interface TestDatabase {
@@ -39,6 +40,7 @@ export async function createDatabase(options: { template?: boolean } = {}): Prom
       return pool;
     },
     async drop() {
+      await watchTable(url.href);
       await Promise.all(
         pools.splice(0).map(async (pool) => {
           // FORCE may reach a connection that is about to end.
@@ -49,6 +51,23 @@ export async function createDatabase(options: { template?: boolean } = {}): Prom
       await administer((client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
     },
   };
+}
+
+/** No token of ours may stand in a row, nor in what has been inserted and updated in it since. */
+async function watchTable(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ row: string }>(
+      "SELECT s::text || encode(s.data, 'escape') AS row FROM sessions s",
+    );
+    for (const { row } of rows) watchText("the table sessions", row);
+  } catch {
+    // Not every test has such a table, or leaves the database.
+  } finally {
+    await client.end().catch(() => {});
+  }
 }
 
 /** Clones one at a time in the whole run: PostgreSQL refuses while another session is connected to the source. */

@@ -55,6 +55,11 @@ export class GatedStore extends MemoryStore {
     return super.touch(token, expiry);
   }
 
+  override async end(token: string): Promise<boolean> {
+    await this.#pass();
+    return super.end(token);
+  }
+
   override async delete(token: string): Promise<boolean> {
     await this.#pass();
     return super.delete(token);

@@ -64,6 +64,11 @@ export const APPS: readonly AppEntry[] = [
     load: async () => (await import("./fastify.ts")).onFastify,
   },
   {
+    id: "drop-in",
+    name: "express-session + pgstore's drop-in on node:http",
+    load: async () => (await import("./express-session.ts")).withDropIn,
+  },
+  {
     id: "connect-pg-simple-untouched",
     name: "express-session + connect-pg-simple on node:http, touch off",
     load: async () => (await import("./express-session.ts")).withPgSession(true),

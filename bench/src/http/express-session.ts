@@ -1,7 +1,7 @@
 import http from "node:http";
 import type { Request, Response } from "express";
 import session from "express-session";
-import { openPgSession } from "../peers/connect-pg-simple.ts";
+import { openDropIn, openPgSession } from "../peers/connect-pg-simple.ts";
 import type { App, AppContext } from "./app.ts";
 import { clientOf, listen, nameOf, ROUTES, sendText } from "./wire.ts";
 
@@ -48,6 +48,8 @@ export function answer(request: Request, response: http.ServerResponse): void {
     sendText(response, "OK");
   }
 }
+
+export const withDropIn: App = onNode(async ({ pool }) => openDropIn(pool()));
 
 export const withPgSession = (disableTouch: boolean): App =>
   onNode(async ({ pool }) => openPgSession(pool(), { disableTouch }));

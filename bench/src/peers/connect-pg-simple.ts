@@ -2,14 +2,16 @@ import { readFileSync } from "node:fs";
 import connectPgSimple from "connect-pg-simple";
 import session from "express-session";
 import type pg from "pg";
+import { ExpressSessionStore } from "../ours.ts";
 import { COOKIE, jsonTextOf } from "../rows.ts";
 import type { Peer } from "./peer.ts";
 
 const PgSession = connectPgSimple(session);
 
-/** Creates its table as its own file has it. */
-export async function createSessionTable(pool: pg.Pool): Promise<void> {
-  await pool.query(readFileSync(new URL(import.meta.resolve("connect-pg-simple/table.sql")), "utf8"));
+/** Creates its table, or several of the same kind, as its own file has it. */
+export async function createSessionTable(pool: pg.Pool, table = "session"): Promise<void> {
+  const sql = readFileSync(new URL(import.meta.resolve("connect-pg-simple/table.sql")), "utf8");
+  await pool.query(sql.replaceAll("session", table));
 }
 
 /** Opens the store on its table; it does not prune during a measurement. */
@@ -17,10 +19,17 @@ export function openPgSession(pool: pg.Pool, options: { disableTouch?: boolean }
   return new PgSession({ pool, pruneSessionInterval: false, ...options });
 }
 
-export function connectPgSimplePeer(pool: pg.Pool, keyOf: (n: number) => string): Peer {
-  const store = openPgSession(pool);
+export const DROP_IN = "pgstore's drop-in";
+
+/** Ours, on that package's own table. */
+export function openDropIn(pool: pg.Pool, table = "session"): ExpressSessionStore {
+  return new ExpressSessionStore({ pool, table, layout: "connect-pg-simple", cleanupInterval: 0 });
+}
+
+/** A store of express-session, asked as express-session does. */
+export function expressSessionPeer(name: string, store: session.Store, keyOf: (n: number) => string): Peer {
   return {
-    name: "connect-pg-simple",
+    name,
     find: (n, version) =>
       new Promise((resolve, reject) => {
         store.get(keyOf(n), (error, found) => {

@@ -1,15 +1,17 @@
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { APPS } from "../http/apps.ts";
+import { DROP_IN } from "../peers/connect-pg-simple.ts";
 import type { ScenarioResult } from "../scenarios/scenario.ts";
 import { spread } from "../stats.ts";
 
 const LIGHT = { background: "#ffffff", text: "#1f2328", grid: "#d1d9e0" };
 const DARK = { background: "#0d1117", text: "#e6edf3", grid: "#3d444d" };
 /** Told apart by everybody, and on either background. */
-const [BLUE, AMBER, GREY, RED] = ["#2f81f7", "#bf8700", "#8b949e", "#d1605e"];
+const [BLUE, AMBER, GREY, RED, GREEN] = ["#2f81f7", "#bf8700", "#8b949e", "#d1605e", "#2da44e"];
 const PEERS: Record<string, string> = {
   pgstore: BLUE,
+  [DROP_IN]: GREEN,
   "connect-pg-simple": AMBER,
   "node-postgres, prepared": GREY,
   "connect-redis": RED,
@@ -97,7 +99,7 @@ function httpChart({ title, values }: ScenarioResult): TopLevelSpec {
   const points = ["get", "inc"].flatMap((operation) =>
     APPS.flatMap(({ id, name }) => {
       const rates = values[`${operation}/${id}/rate`];
-      const kind = id === "bare" ? "bare" : id.startsWith("pgstore") ? "pgstore" : "peer";
+      const kind = id === "bare" ? "bare" : /^(?:pgstore|drop-in)/.test(id) ? "pgstore" : "peer";
       return rates === undefined ? [] : [{ operation: operation.toUpperCase(), name, kind, ...spread(rates) }];
     }),
   );

@@ -6,9 +6,15 @@ export const REQUEST_TABLE: ResultTable = {
   columns: ["", "GET", "INC"],
   rows: [
     ["pgstore", "one SELECT for all requests that wait", "the same, and one conditional UPDATE for all that wait"],
+    ["pgstore in Express, Fastify, Hono and Koa", "the same", "the same"],
     ["pgstore, idle timeout", "the same; an UPDATE of the expiry once in touchAfter", "as without"],
     ["express-session + connect-pg-simple", "SELECT, UPDATE of the expiry", "SELECT, upsert"],
     ["the same, touch off", "SELECT", "SELECT, upsert"],
+    [
+      "express-session + pgstore's drop-in",
+      "one SELECT and one UPDATE of the expiry for all requests that wait",
+      "the SELECT, and one upsert for all that wait",
+    ],
     ["@fastify/session + connect-pg-simple", "SELECT", "SELECT, upsert"],
     ["express-session + connect-redis", "GET, EXPIRE", "GET, SET"],
     ["the same, touch off", "GET", "GET, SET"],

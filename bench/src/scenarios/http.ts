@@ -130,6 +130,7 @@ function measuresOf(values: Record<string, number[]>): Record<string, number[]> 
   };
   return {
     "get/connect-pg-simple": ratio("get", "pgstore", "connect-pg-simple-untouched"),
+    "get/drop-in": ratio("get", "drop-in", "connect-pg-simple"),
     "get/connect-redis": ratio("get", "pgstore", "redis"),
     "get/bare": ratio("get", "pgstore", "bare"),
     "inc/connect-pg-simple": ratio("inc", "pgstore", "connect-pg-simple-untouched"),

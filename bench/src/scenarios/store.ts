@@ -2,7 +2,13 @@ import type pg from "pg";
 import { createDatabase, createPool, settle } from "../env/postgres.ts";
 import { openRedisClient } from "../env/redis.ts";
 import { PgStore } from "../ours.ts";
-import { connectPgSimplePeer, createSessionTable } from "../peers/connect-pg-simple.ts";
+import {
+  createSessionTable,
+  DROP_IN,
+  expressSessionPeer,
+  openDropIn,
+  openPgSession,
+} from "../peers/connect-pg-simple.ts";
 import { connectRedisPeer } from "../peers/connect-redis.ts";
 import { nodePostgresPeer } from "../peers/node-postgres.ts";
 import type { Peer } from "../peers/peer.ts";
@@ -47,7 +53,8 @@ export async function measureStore(bench: Bench): Promise<ScenarioResult> {
     measures: { ...measuresOf(values), "find/lone": lone.ratios },
     notes: [
       "Every value that is read is compared with what was saved last; rows are picked at random.",
-      "pgstore and node-postgres return bytes; connect-pg-simple and connect-redis return parsed JSON of as many bytes.",
+      "pgstore's drop-in is its store for express-session, on a table of connect-pg-simple's own kind.",
+      "pgstore and node-postgres return bytes; the others return parsed JSON of as many bytes.",
     ],
   };
 }
@@ -64,14 +71,17 @@ async function openPeers(bench: Bench): Promise<Peer[]> {
     await new PgStore(admin, { table, cleanupInterval: 0 }).migrate();
     await admin.query(fillSql(table, 0, rows));
   }
-  await createSessionTable(admin);
-  await admin.query(fillSessSql("session", rows));
+  for (const table of ["session", "session_too"]) {
+    await createSessionTable(admin, table);
+    await admin.query(fillSessSql(table, rows));
+  }
   await settle(admin);
   const keys = Array.from({ length: rows }, (_, n) => keyOf(n));
   const key = (n: number): string => keys[n] ?? "";
   const peers = [
     pgstorePeer(pool(), "sessions", key),
-    connectPgSimplePeer(pool(), key),
+    expressSessionPeer("connect-pg-simple", openPgSession(pool()), key),
+    expressSessionPeer(DROP_IN, openDropIn(pool(), "session_too"), key),
     nodePostgresPeer(pool(), "sessions_plain", key),
   ];
   if (redis !== undefined) {
@@ -131,6 +141,8 @@ function measuresOf(values: Record<string, number[]>): Record<string, number[]> 
   for (const [path, rates] of Object.entries(values)) {
     const [operation, workers, peer] = path.split("/");
     const ours = values[`${operation}/${workers}/pgstore`];
+    const theirs = values[`${operation}/${workers}/connect-pg-simple`];
+    if (peer === DROP_IN && theirs !== undefined) measures[`drop-in/${operation}/${workers}`] = ratios(rates, theirs);
     if (peer !== "pgstore" && ours !== undefined) measures[path] = ratios(ours, rates);
   }
   return measures;

@@ -2,6 +2,7 @@ import process from "node:process";
 import { inspect } from "node:util";
 import { codecContract } from "../../../test/contract/codec-contract.ts";
 import { adapterGroups } from "./adapter.ts";
+import { expressSessionGroup } from "./express-session.ts";
 import type { Group } from "./group.ts";
 import { storeGroups } from "./stores.ts";
 
@@ -16,7 +17,7 @@ async function main(url: string): Promise<boolean> {
     failed++;
     console.log(`failed: ${title}: ${inspect(error)}`);
   };
-  for (const group of [...storeGroups(url), ...adapterGroups, codecs]) {
+  for (const group of [...storeGroups(url), expressSessionGroup(url), ...adapterGroups, codecs]) {
     try {
       const { promises, close } = await group.open();
       for (const [title, run] of Object.entries(promises)) {

@@ -1,82 +1,106 @@
-import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { type EncryptionKey, isKeyId, namedKeys } from "./encryption-keys.ts";
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 
-/** What a codec must have; the port's Codec, from above. */
-interface BytesCodec<Session> {
-  encode(session: Session, id: string): Uint8Array;
-  decode(bytes: Uint8Array, id: string): Session;
+/** Thirty-two random bytes, as they are or as base64, base64url or hex: `openssl rand -base64 32` makes some. */
+export type EncryptionKey = Uint8Array | string;
+
+/** A key with the name under which rows remember it. Without one it is named after its own hash. */
+export interface NamedEncryptionKey {
+  /** Up to 32 characters of ASCII. */
+  id: string;
+  key: EncryptionKey;
 }
 
-/** The first byte: encrypted, in the first format. No text begins with it. */
-const FORMAT = 0xe1;
-const ALGORITHM = "aes-256-gcm";
-const NONCE = 12;
-const TAG = 16;
+/** A codec, of whatever it takes a session for. */
+interface AnyCodec<S> {
+  encode(session: S, id?: string): Uint8Array;
+  decode(bytes: Uint8Array, id?: string): S;
+}
+
+interface Key {
+  secret: Buffer;
+  /** What stands before each ciphertext: the format's version, the length of the key's id, the id. */
+  head: Buffer;
+}
+
+const VERSION = 1;
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const CIPHER = "aes-256-gcm";
 
 /**
- * Encrypts what another codec writes, with AES-256-GCM: who reads the table, or a backup of it, learns nothing but lengths
- * and times, and who writes to it can neither change a session nor move its data to another one's row.
+ * Encrypts what another codec writes, with AES-256-GCM: who reads the table, or a backup of it, learns nothing but lengths and
+ * times, and can't change a row unnoticed. The session's id is authenticated too, so the data of one row is worthless in
+ * another.
  *
- * The bytes are `0xE1`, the length of the key's id, the id, 12 random bytes, the ciphertext, and 16 bytes that authenticate
- * all of it and the session's id. What was not written so by one of the keys is rejected: bytes of a plain codec as well.
+ * Bytes that can't be decrypted are an error, whatever the other codec could make of them.
  *
- * @param keys - the first one writes, all of them read. To change the key put a new one in front; a session moves to it with
- *   its next change, so after the longest lifetime the old one can go. One key is good for 2^32 writes
- * @throws TypeError that names the wrong key, and shows nothing of it
- * @see OWASP ASVS 5.0.0, 11.3.2 to 11.3.4; NIST SP 800-38D, section 8.3
+ * @param keys - the first one writes, all of them read. To rotate put a new one first; each session takes it at its next save,
+ *   so the old one can go when the last session from before has ended
+ * @throws TypeError that names the key, without showing it
+ * @see NIST SP 800-38D; OWASP ASVS 5.0.0, 11.3.3
  */
-export function encrypted<Session>(codec: BytesCodec<Session>, keys: readonly EncryptionKey[]): BytesCodec<Session> {
-  const { encode, decode } = (codec ?? {}) as Partial<BytesCodec<Session>>;
-  if (typeof encode !== "function" || typeof decode !== "function") {
+export function encrypted<S>(codec: AnyCodec<S>, keys: readonly (EncryptionKey | NamedEncryptionKey)[]): AnyCodec<S> {
+  if (typeof codec?.encode !== "function" || typeof codec.decode !== "function") {
     throw new TypeError("codec: must have the functions encode and decode");
   }
-  const readers = namedKeys(keys);
-  const [writer] = readers;
-  const writersHeader = Buffer.concat([Uint8Array.of(FORMAT, writer.id.length), Buffer.from(writer.id)]);
-
+  if (!Array.isArray(keys) || keys.length === 0) throw new TypeError("keys: must be an array of at least one key");
+  const ring = (keys as readonly unknown[]).map(readKey);
+  const [writing] = ring as [Key, ...Key[]];
+  for (const [index, { head }] of ring.entries()) {
+    if (ring.some((other, before) => before < index && other.head.equals(head))) {
+      throw new TypeError(`keys[${index}].id: another key has it already`);
+    }
+  }
   return {
-    encode(session, id) {
-      const associated = associatedData(writersHeader, id);
-      const nonce = randomBytes(NONCE);
-      const cipher = createCipheriv(ALGORITHM, writer.key, nonce, { authTagLength: TAG }).setAAD(associated);
-      const ciphertext = [cipher.update(codec.encode(session, id)), cipher.final()];
-      return Buffer.concat([writersHeader, nonce, ...ciphertext, cipher.getAuthTag()]);
-    },
-
-    decode(bytes, id) {
-      const { header, keyId, nonce, ciphertext, tag } = partsOf(bytes);
-      const reader = readers.find((key) => key.id === keyId);
-      if (reader === undefined) throw new TypeError(`encrypted with the key ${keyId}, which is not among the keys`);
-      const decipher = createDecipheriv(ALGORITHM, reader.key, nonce, { authTagLength: TAG })
-        .setAAD(associatedData(header, id))
-        .setAuthTag(tag);
-      // Nothing is decoded before final() has found it authentic.
-      const plaintext = Buffer.concat([decipher.update(ciphertext), decipher.final()]);
-      return codec.decode(plaintext, id);
+    encode: (session, id = "") => encrypt(writing, codec.encode(session, id), id),
+    decode(bytes, id = "") {
+      const found = ring.find(({ head }) => head.equals(bytes.subarray(0, head.length)));
+      if (found === undefined) throw new TypeError("the data is not encrypted with any of the keys");
+      return codec.decode(decrypt(found, bytes, id), id);
     },
   };
 }
 
-/** The header tells its own length, so that no other header and id make the same bytes. */
-function associatedData(header: Uint8Array, id: string): Uint8Array {
-  if (typeof id !== "string" || id === "") throw new TypeError("id: an encrypted session needs its session's id");
-  return Buffer.concat([header, Buffer.from(id)]);
+function encrypt({ secret, head }: Key, plain: Uint8Array, id: string): Uint8Array {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(CIPHER, secret, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(Buffer.concat([head, Buffer.from(id)]));
+  const parts = [head, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()];
+  return new Uint8Array(Buffer.concat(parts));
 }
 
-function partsOf(data: Uint8Array) {
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const [format, length = 0] = bytes;
-  const [start, end] = [2 + length, bytes.length - TAG];
-  if (format !== FORMAT || start + NONCE > end) throw new TypeError("not encrypted");
-  const keyId = bytes.toString("latin1", 2, start);
-  // It may appear in a message, whoever has written it.
-  if (!isKeyId(keyId)) throw new TypeError("not encrypted");
-  return {
-    header: bytes.subarray(0, start),
-    keyId,
-    nonce: bytes.subarray(start, start + NONCE),
-    ciphertext: bytes.subarray(start + NONCE, end),
-    tag: bytes.subarray(end),
-  };
+/** @throws Error when a single bit of it, the key or the id is another */
+function decrypt({ secret, head }: Key, bytes: Uint8Array, id: string): Uint8Array {
+  const from = head.length + NONCE_BYTES;
+  const to = bytes.length - TAG_BYTES;
+  if (to < from) throw new TypeError("the data is too short to be encrypted");
+  const decipher = createDecipheriv(CIPHER, secret, bytes.subarray(head.length, from), { authTagLength: TAG_BYTES });
+  decipher.setAAD(Buffer.concat([head, Buffer.from(id)]));
+  decipher.setAuthTag(bytes.subarray(to));
+  return new Uint8Array(Buffer.concat([decipher.update(bytes.subarray(from, to)), decipher.final()]));
+}
+
+function readKey(given: unknown, index: number): Key {
+  const isNamed = typeof given === "object" && given !== null && !(given instanceof Uint8Array);
+  const { id, key } = (isNamed ? given : { key: given }) as { id?: unknown; key?: unknown };
+  const secret = bytesOf(key);
+  if (secret?.length !== KEY_BYTES) {
+    throw new TypeError(
+      `keys[${index}]${isNamed ? ".key" : ""}: must be ${KEY_BYTES} bytes, or those as base64 or hex`,
+    );
+  }
+  const name = isNamed ? id : createHash("sha256").update(secret).digest("base64url").slice(0, 8);
+  if (typeof name !== "string" || !/^[\x21-\x7e]{1,32}$/.test(name)) {
+    throw new TypeError(`keys[${index}].id: must be a string of 1 to 32 printable characters of ASCII`);
+  }
+  return { secret, head: Buffer.from([VERSION, name.length, ...Buffer.from(name)]) };
+}
+
+/** Undefined when it is nothing that a key could be. */
+function bytesOf(key: unknown): Buffer | undefined {
+  if (key instanceof Uint8Array) return Buffer.from(key);
+  if (typeof key !== "string") return undefined;
+  if (/^[0-9a-f]{64}$/i.test(key)) return Buffer.from(key, "hex");
+  return /^[A-Za-z0-9+/_-]{43}=?$/.test(key) ? Buffer.from(key, "base64") : undefined;
 }

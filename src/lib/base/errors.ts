@@ -8,7 +8,8 @@ export type PgStoreErrorCode =
   | "SESSION_MISSING"
   | "SESSION_CONFLICT"
   | "ALREADY_COMMITTED"
-  | "TYPE_ASSERTION";
+  | "TYPE_ASSERTION"
+  | "CSRF";
 
 /**
  * The family of every error that pgstore throws, besides `TypeError` for misuse.
@@ -71,8 +72,8 @@ export class SchemaError extends PgStoreError {
 }
 
 /**
- * The stored bytes of a session are not what the codec writes. The row is left as it is. Loading takes it for no session
- * and publishes this error on the channel `pgstore:error`; a commit that finds such a row throws it.
+ * The stored bytes of a session are not what the codec writes. The row is left as it is. Loading such a session gives a new one
+ * and an event; it is thrown when a row has become so between a request's load and its commit.
  */
 export class SessionDecodeError extends PgStoreError {
   override readonly name = "SessionDecodeError";
@@ -126,5 +127,25 @@ export class TypeAssertionError extends PgStoreError {
   constructor(key: string, expected: string) {
     super("TYPE_ASSERTION", `the value of ${JSON.stringify(key)} is not ${expected}`);
     this.key = key;
+  }
+}
+
+/** A request that changes something did not come from one of our own pages, or without the session's CSRF token. */
+export class CsrfError extends PgStoreError {
+  override readonly name = "CsrfError";
+  /** What was wrong: where it came from, or its token. */
+  readonly reason: "origin" | "token";
+  /** For frameworks that look at it. */
+  readonly status = 403;
+  readonly statusCode = 403;
+
+  constructor(reason: "origin" | "token") {
+    super("CSRF", reason === "origin" ? "the request comes from another site" : "the CSRF token is missing or wrong");
+    this.reason = reason;
+  }
+
+  /** The answer, for frameworks that ask for it. */
+  getResponse(): Response {
+    return new Response("Forbidden\n", { status: 403, headers: { "Content-Type": "text/plain; charset=utf-8" } });
   }
 }

@@ -7,6 +7,21 @@ export function pause(milliseconds: number): Promise<void> {
 }
 
 /**
+ * Waits for some work, but no longer than so many milliseconds; what is left of it goes on.
+ *
+ * @throws what the work throws in that time
+ */
+export async function atMost(work: Promise<unknown>, milliseconds: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)));
+  try {
+    await Promise.race([work, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
  * Calls `action` again and again, `interval` milliseconds after its last call ended, give or take a tenth (so that the
  * processes of a fleet spread). Calls never overlap, and the timer never keeps the process alive.
  *

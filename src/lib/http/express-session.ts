@@ -121,14 +121,14 @@ export class ExpressSessionStore extends EventEmitter {
     return answer(this.#all(), callback);
   }
 
-  /** Counts the live sessions. */
+  /** Counts the live sessions of the table, whoever made them. */
   length(): Promise<number>;
   length(callback: Callback<number>): void;
   length(callback?: Callback<number>): Promise<number> | void {
     return answer(this.#length(), callback);
   }
 
-  /** Ends every live session. */
+  /** Ends every live session of the table, whoever made it. */
   clear(): Promise<void>;
   clear(callback?: Callback<void>): void;
   clear(callback?: Callback<void>): Promise<void> | void {

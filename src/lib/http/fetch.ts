@@ -1,8 +1,10 @@
+import { CsrfError } from "../base/errors.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { withVary } from "../base/cache-headers.ts";
+import { nextAnswer } from "./next-answer.ts";
 import { type OpenHeaders, tell, tellsNothing } from "./response-headers.ts";
 import { isForwardedSecure } from "./secure.ts";
 
@@ -12,7 +14,7 @@ import { isForwardedSecure } from "./secure.ts";
  * committed before the response is returned; the body may go on streaming.
  *
  * What the handler throws becomes a 500, or the Response that `onError(error, request)` returns; a thrown Response is the
- * answer. The session is committed then too.
+ * answer, and so is what `redirect()` and `notFound()` of Next.js throw. The session is committed then too.
  */
 export function fetchHandler<Data = SessionData, Lazy extends boolean = false, Rest extends unknown[] = []>(
   manager: SessionManager<Data, Lazy>,
@@ -31,7 +33,7 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
       response = await handler(request, manager.sessionOf(request), ...rest);
       if (!isResponse(response)) throw new TypeError("fetchHandler: the handler must return a Response");
     } catch (thrown) {
-      response = isResponse(thrown) ? thrown : await answerError(manager, thrown, request, false);
+      response = answerIn(thrown) ?? (await answerError(manager, thrown, request, false));
     }
     try {
       return await closeRequest(manager, request, response);
@@ -119,6 +121,12 @@ async function answerError<Data, Lazy extends boolean>(
     withVary(headers.get("Vary") ?? undefined, tokenHeader === undefined ? "Cookie" : "Authorization"),
   );
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+}
+
+/** What is thrown may be an answer. */
+function answerIn(thrown: unknown): Response | undefined {
+  if (isResponse(thrown)) return thrown;
+  return thrown instanceof CsrfError ? thrown.getResponse() : nextAnswer(thrown);
 }
 
 /** By its shape: a framework may bring a class of its own. */

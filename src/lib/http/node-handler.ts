@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { withVary } from "../base/cache-headers.ts";
+import { CsrfError } from "../base/errors.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
@@ -129,16 +130,17 @@ function isEncrypted(request: IncomingMessage): boolean {
   return secure === true || (request.socket as { encrypted?: boolean } | null)?.encrypted === true;
 }
 
-/** Lets `onError` answer, and answers with a plain 500 what it left open. Never throws. */
+/** Lets `onError` answer, and answers with a plain 500 (or 403) what it left open. Never throws. */
 async function answerError(
   onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined = logError,
   error: unknown,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const status = error instanceof CsrfError ? error.status : 500;
   if (!response.headersSent) {
     discardEntityHeaders(response);
-    response.statusCode = 500;
+    response.statusCode = status;
     response.statusMessage = "";
   }
   try {
@@ -148,7 +150,7 @@ async function answerError(
   }
   if (response.headersSent || response.destroyed) return;
   response.setHeader("Content-Type", "text/plain; charset=utf-8");
-  response.end("Internal Server Error\n");
+  response.end(status === 403 ? "Forbidden\n" : "Internal Server Error\n");
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -156,5 +158,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function logError(error: unknown): void {
+  // That one was refused, nothing has failed.
+  if (error instanceof CsrfError) return;
   console.error("pgstore: the request failed:", error);
 }

@@ -3,6 +3,7 @@ import { type Duration, parseDuration } from "../base/duration.ts";
 import { LONGEST_DELAY, repeat } from "../base/timer.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { Session } from "../session/session.ts";
+import type { SessionStatus } from "../session/record.ts";
 import type { SessionData } from "../session/session-data.ts";
 
 /** Options of `fromUpgrade`. */
@@ -42,7 +43,7 @@ export async function fromUpgrade<Data = SessionData, Lazy extends boolean = fal
   const interval = parseDuration("checkInterval", options.checkInterval ?? "10s");
   if (interval > LONGEST_DELAY) throw new TypeError(`checkInterval: must be at most ${LONGEST_DELAY} ms`);
   let session = await manager.loadFrom(request.headers);
-  const presented = session.status === "new" ? undefined : session.token;
+  const presented = isLive(session) ? session.token : undefined;
   const ended = new AbortController();
   const close = (): void => {
     unwatch();
@@ -55,12 +56,12 @@ export async function fromUpgrade<Data = SessionData, Lazy extends boolean = fal
   const reload = async (): Promise<Session<Data>> => {
     if (presented === undefined) return session;
     session = await manager.load(presented);
-    if (session.status === "new") end();
+    if (!isLive(session)) end();
     return session;
   };
   const unwatch = presented === undefined ? () => {} : manager.watch(session, end);
   const look = async (): Promise<void> => {
-    if (presented !== undefined && (await manager.load(presented)).status === "new") end();
+    if (presented !== undefined && !isLive(await manager.load(presented))) end();
   };
   const stop = presented === undefined || interval === 0 ? () => {} : repeat(interval, look);
   return {
@@ -71,4 +72,8 @@ export async function fromUpgrade<Data = SessionData, Lazy extends boolean = fal
     reload,
     close,
   };
+}
+
+function isLive({ status }: { status: SessionStatus }): boolean {
+  return status !== "new" && status !== "destroyed";
 }

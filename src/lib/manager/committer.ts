@@ -3,7 +3,7 @@ import { SessionConflictError, SessionDecodeError } from "../base/errors.ts";
 import { pause } from "../base/timer.ts";
 import { createToken, idOf } from "../base/token.ts";
 import type { Value } from "../base/value.ts";
-import type { ConditionalStore, Store, StoredSession, StoreExtras } from "../port/store.ts";
+import type { ConditionalStore, Found, Store, StoredSession, StoreExtras } from "../port/store.ts";
 import { REMEMBER_ME, type SessionRecord, type StoredRow } from "../session/record.ts";
 import { Endings } from "./endings.ts";
 import { publish } from "./events.ts";
@@ -23,6 +23,7 @@ type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "again";
 /** Carries out what the plan says, and again when another request was faster: the only place that writes sessions. */
 export class Committer {
   readonly #store: ConditionalStore;
+  readonly #extras: StoreExtras;
   readonly #now: () => number | Promise<number>;
   readonly #options: ResolvedOptions;
   readonly #lanes = new Lanes<StoredRow | undefined>();
@@ -31,6 +32,7 @@ export class Committer {
 
   constructor(store: Store & StoreExtras, options: ResolvedOptions) {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
+    this.#extras = store;
     this.#now = store.now === undefined ? systemNow : store.now.bind(store);
     this.#options = options;
   }
@@ -41,18 +43,29 @@ export class Committer {
   }
 
   /** What errors and events call the session of a key: never its token. */
-  #idOf(key = ""): string {
+  idOf(key = ""): string {
     return this.#options.hashTokens ? key : idOf(key);
+  }
+
+  /** Reads what is known of a key. */
+  lookUp(key: string): Promise<Found> {
+    return this.#extras.lookUp?.(key) ?? this.#store.find(key);
+  }
+
+  /** Ends the session of a key. Resolves to false when the store knows that there was none. */
+  async end(key: string): Promise<unknown> {
+    const ended = await (this.#extras.end?.(key) ?? this.#store.delete(key));
+    this.endings.tell(key);
+    return ended;
   }
 
   /** Reads the bytes that are stored under `key`. */
   decode(key: string, found: StoredSession): StoredRow {
-    const id = this.#idOf(key);
     try {
-      const { values, deadline } = this.#options.codec.decode(found.data, id);
+      const { values, deadline } = this.#options.codec.decode(found.data, this.idOf(key));
       return { data: found.data, values: new Map(values), deadline, expiry: found.expiry };
     } catch (cause) {
-      throw new SessionDecodeError(id, { cause });
+      throw new SessionDecodeError(this.idOf(key), { cause });
     }
   }
 
@@ -83,7 +96,7 @@ export class Committer {
     // Its failure was reported to whoever began it; what it could not write is written now.
     if (before !== undefined) await before.catch(() => {});
     const { key } = record;
-    if (key === undefined) {
+    if (key === undefined || record.phase !== "stored") {
       await this.#write(record);
       return;
     }
@@ -105,16 +118,16 @@ export class Committer {
       const outcome = await this.#perform(plan, record, now);
       if (typeof outcome === "object") return outcome.row;
       if (outcome === "again") continue;
-      const found = outcome === "gone" || record.key === undefined ? undefined : await this.#store.find(record.key);
-      if (found === undefined) {
+      const found = outcome === "gone" || record.key === undefined ? undefined : await this.lookUp(record.key);
+      if (typeof found !== "object") {
         if (!this.#bury(record)) return undefined;
         continue;
       }
-      publish("conflict", { id: this.#idOf(record.key), attempt });
+      publish("conflict", { id: this.idOf(record.key), attempt });
       record.rebase(this.decode(record.key ?? "", found));
       if (attempt > 2) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE));
     }
-    throw new SessionConflictError(this.#idOf(record.key), MOST_ATTEMPTS);
+    throw new SessionConflictError(this.idOf(record.key), MOST_ATTEMPTS);
   }
 
   async #perform(plan: CommitPlan, record: SessionRecord, now: number): Promise<Outcome> {
@@ -164,11 +177,12 @@ export class Committer {
         this.#deliver(record, undefined, next, now);
         return { row: undefined };
       }
+      case "drop":
+        return "gone";
       case "destroy": {
         // When it was gone already, a clearing cookie could wipe out the cookie of whoever renewed it.
-        const ended = await this.#store.delete(key);
+        const ended = await this.end(key);
         record.end({ kind: ended === false ? "nothing" : "clear" });
-        this.endings.tell(key);
         return { row: undefined };
       }
     }
@@ -176,7 +190,7 @@ export class Committer {
 
   /** The session was ended elsewhere: drops what was to be written. Returns true when the request begins a new one instead. */
   #bury(record: SessionRecord): boolean {
-    publish("gone", { id: this.#idOf(record.key) });
+    publish("gone", { id: this.idOf(record.key) });
     if (record.ending?.kind === "renew" && record.ending.revive) {
       record.restart(record.ending.token);
       return true;
@@ -190,7 +204,7 @@ export class Committer {
     // The Date that was loaded, where it still holds: the codec may know it more exactly than to the millisecond.
     const loaded = record.deadline;
     const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
-    const data = this.#options.codec.encode({ values, deadline }, this.#idOf(key));
+    const data = this.#options.codec.encode({ values, deadline }, this.idOf(key));
     record.observe();
     return { data, values, deadline, expiry: new Date(plan.expiry) };
   }

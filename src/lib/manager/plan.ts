@@ -5,11 +5,13 @@ export type CommitPlan =
   | { kind: "create"; expiry: number; deadline: number }
   | { kind: "replace"; expiry: number; deadline: number }
   | { kind: "renew"; expiry: number; deadline: number }
-  | { kind: "destroy" };
+  | { kind: "destroy" }
+  /** The changes are not stored, nor is the client told of anything. */
+  | { kind: "drop" };
 
 /** What the plan depends on, of one session. */
 export interface PlanState {
-  phase: "new" | "stored" | "ended";
+  phase: "new" | "stored" | "stale" | "ended";
   /** Changes wait to be written. */
   changed: boolean;
   /** There is no value to keep. */
@@ -42,6 +44,7 @@ const NOTHING: CommitPlan = { kind: "nothing" };
 export function planCommit(state: PlanState, options: PlanOptions, now: number): CommitPlan {
   const { phase, ending, changed } = state;
   if (phase === "ended") return NOTHING;
+  if (phase === "stale") return changed && ending === undefined ? { kind: "drop" } : NOTHING;
   if (phase === "new") {
     // No row for a visitor who stores nothing.
     if (ending === "destroy" || !changed || state.empty) return NOTHING;

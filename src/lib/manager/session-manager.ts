@@ -1,8 +1,8 @@
 import { systemNow } from "../base/clock.ts";
 import { SessionDecodeError, SessionMissingError } from "../base/errors.ts";
 import { isToken } from "../base/token.ts";
-import type { Store, StoredSession, StoreExtras } from "../port/store.ts";
-import { SessionRecord, type StoredRow, USER_ID } from "../session/record.ts";
+import type { Store, StoreExtras } from "../port/store.ts";
+import { SessionRecord, USER_ID } from "../session/record.ts";
 import type { SessionHost } from "../session/host.ts";
 import { recordOf, Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
@@ -11,6 +11,7 @@ import { Committer } from "./committer.ts";
 import { type Credentials, tokensOf } from "./credentials.ts";
 import { publish } from "./events.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
+import { Loader } from "./loader.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
 
 /**
@@ -23,6 +24,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   readonly options: Readonly<ResolvedOptions>;
   readonly #store: Store & StoreExtras;
   readonly #committer: Committer;
+  readonly #loader: Loader;
   readonly #host: SessionHost;
   /** Where a request keeps its session. Not a WeakMap, which costs more than all else that a request does with us. */
   readonly #key = Symbol("pgstore session");
@@ -40,6 +42,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.#store = store;
     const committer = new Committer(store, this.options);
     this.#committer = committer;
+    this.#loader = new Loader(committer);
     this.#host = {
       flush: (record) => committer.flush(record),
       keyOf: (token) => committer.keyOf(token),
@@ -49,21 +52,18 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
 
   /**
    * Loads the session of a token. Without a token, and for one that is malformed, no query is made; an unknown or
-   * expired one is not adopted: in all these cases the session is new and empty. So it is when the row can't be read: the
-   * row is left alone, and an event on `pgstore:error` tells.
+   * expired one is not adopted: in all these cases the session is new and empty.
    *
-   * @param token - one token or several, of which the first with a live session counts
+   * The token of a session that was ended a short while ago gives an empty one whose changes are dropped; `login` and
+   * `renew` begin a new one.
+   *
+   * @param token - one token or several, as a browser sends them when somebody has planted one: the session counts if it is
+   *   the only one that is live, otherwise none does
    * @throws StoreUnavailableError, StoreError, SchemaError when the store fails
    */
   async load(token?: string | readonly string[] | null): Promise<Session<Data>> {
-    const tokens = typeof token === "string" ? [token] : (token ?? []);
-    for (const candidate of tokens) {
-      if (!isToken(candidate)) continue;
-      const key = this.#committer.keyOf(candidate);
-      const row = this.#read(key, await this.#store.find(key));
-      if (row !== undefined) return this.#session(new SessionRecord(row, key, candidate));
-    }
-    return this.#begin(tokens.length > 0);
+    const presented = typeof token === "string" ? [token] : (token ?? []);
+    return this.#session(await this.#loader.load(presented));
   }
 
   /**
@@ -73,14 +73,14 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   loadFrom(credentials: Credentials): Session<Data> | Promise<Session<Data>> {
     const tokens = tokensOf(credentials, this.options);
-    return tokens.length === 0 ? this.#begin(false) : this.load(tokens);
+    return tokens.length === 0 ? this.#session(new SessionRecord()) : this.load(tokens);
   }
 
   /**
    * Stores what has changed, exactly as much as needed, and says what the client must be told.
    *
    * @throws StoreUnavailableError, StoreError, SchemaError, SessionConflictError when the changes could not be stored;
-   *   SessionDecodeError when others changed the row into one that can't be read, which is not overwritten; TypeError when an object in the session was changed into something that can't be
+   *   TypeError when an object in the session was changed into something that can't be
    */
   async commit(session: Session<Data>, context: CommitContext = {}): Promise<CommitResult> {
     const record = recordOf(session);
@@ -152,22 +152,23 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /**
    * Takes over the values of another session, which ends: a basket that was filled before the login, say. Its values
    * replace those of the same key, and the later deadline counts; its user is not taken over. Nothing happens when there
-   * is no such session, or it can't be read. SCS: MergeSession.
+   * is no such session. SCS: MergeSession.
    */
   async mergeSession(session: Session<Data>, token: string): Promise<void> {
     const record = recordOf(session);
     const key = isToken(token) ? this.#committer.keyOf(token) : undefined;
     if (key === undefined || key === record.key) return;
-    const row = this.#read(key, await this.#store.find(key));
-    if (row === undefined) return;
-    const { values, deadline } = row;
+    const found = await this.#store.find(key);
+    if (found === undefined) return;
+    const { values, deadline } = this.#committer.decode(key, found);
     for (const [name, value] of values) {
       if (name !== USER_ID) record.apply({ kind: "set", key: name, value });
     }
     if (deadline > session.deadline) session.setDeadline(deadline);
     // Ours is stored before the other one goes, so that a crash in between loses nothing.
     await this.#committer.flush(record);
-    await this.#store.delete(key);
+    // Where ours turned out to have ended, the other one still has what it had.
+    if (!record.isOver) await this.#committer.end(key);
   }
 
   /**
@@ -179,15 +180,21 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
     if (this.#store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
     for await (const { token: key, ...found } of this.#store.all()) {
-      const row = this.#read(key, found);
-      if (row !== undefined) yield this.#session(new SessionRecord(row, key));
+      let row;
+      try {
+        row = this.#committer.decode(key, found);
+      } catch (error) {
+        if (!(error instanceof SessionDecodeError)) throw error;
+        publish("error", { id: error.id, error });
+        continue;
+      }
+      yield this.#session(new SessionRecord(row, key));
     }
   }
 
   /** Ends the session of an id, at once and everywhere; does nothing when there is none. */
   async destroyById(id: string): Promise<void> {
-    await this.#store.delete(id);
-    this.#committer.endings.tell(id);
+    await this.#committer.end(id);
   }
 
   /** JavaScript callers pass anything. */
@@ -206,25 +213,6 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       (session) => this.commit(session, context),
       () => new CommitResult({ kind: "nothing" }, true, this.options, () => true),
     );
-  }
-
-  /** What a row holds; undefined when there is none, or none that can be read: then an event tells. */
-  #read(key: string, found: StoredSession | undefined): StoredRow | undefined {
-    if (found === undefined) return undefined;
-    try {
-      return this.#committer.decode(key, found);
-    } catch (error) {
-      if (!(error instanceof SessionDecodeError)) throw error;
-      publish("error", { id: error.id, error });
-      return undefined;
-    }
-  }
-
-  #begin(presented: boolean): Session<Data> {
-    const record = new SessionRecord();
-    // What it answers depends on the cookie that was presented, although that led nowhere.
-    record.accessed = presented;
-    return this.#session(record);
   }
 
   #session(record: SessionRecord): Session<Data> {

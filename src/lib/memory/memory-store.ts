@@ -1,7 +1,7 @@
 import { systemNow } from "../base/clock.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
 import { repeat } from "../base/timer.ts";
-import type { ConditionalStore, EndingStore, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
+import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
 
 /** Options of `MemoryStore`. */
 export interface MemoryStoreOptions {
@@ -41,6 +41,13 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return row && { data: row.data.slice(), expiry: new Date(row.expiry) };
   }
 
+  /** As `find`, but resolves to "ended" when the session was ended a short while ago. */
+  async lookUp(token: string): Promise<Found> {
+    const row = this.#rows.get(token);
+    const isRemembered = row !== undefined && this.#hasEnded(row) && row.expiry > this.#now() - this.#grace;
+    return isRemembered ? "ended" : this.find(token);
+  }
+
   /** Inserts or overwrites: the last write wins. */
   async save(token: string, data: Uint8Array, expiry: Date): Promise<void> {
     this.#put(token, data, expiry);
@@ -48,7 +55,8 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Inserts or overwrites, unless the session was ended. Resolves to whether it did. */
   async upsert(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (this.#rows.get(token)?.data.length === 0) return false;
+    const row = this.#rows.get(token);
+    if (row !== undefined && this.#hasEnded(row)) return false;
     this.#put(token, data, expiry);
     return true;
   }
@@ -56,8 +64,8 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Ends a session: its row stays for a while, empty and expired. Resolves to whether there was one to end. */
   async end(token: string): Promise<boolean> {
     const row = this.#rows.get(token);
-    if (row === undefined || row.data.length === 0) return false;
-    this.#rows.set(token, { data: new Uint8Array(), expiry: this.#now() });
+    if (row === undefined || this.#hasEnded(row)) return false;
+    this.#entomb(token);
     return true;
   }
 
@@ -92,7 +100,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   async renew(token: string, newToken: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
     if (!this.#holds(token, previous) || this.#rows.has(newToken)) return false;
     this.#put(newToken, data, expiry);
-    this.#rows.delete(token);
+    this.#entomb(token);
     return true;
   }
 
@@ -144,6 +152,15 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #entomb(token: string): void {
+    this.#rows.set(token, { data: new Uint8Array(), expiry: this.#now() });
+  }
+
+  /** It is a tombstone. */
+  #hasEnded(row: { data: Uint8Array; expiry: number }): boolean {
+    return row.data.length === 0 && row.expiry <= this.#now();
   }
 
   #live(token: string): { data: Uint8Array; expiry: number } | undefined {

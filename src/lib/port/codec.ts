@@ -12,13 +12,11 @@ export interface DecodedSession {
  * Turns a session into the bytes of the `data` column and back.
  *
  * What `decode` gives, `encode` turns into bytes that decode to the same. `decode` throws on bytes that `encode` can't
- * have written; the caller wraps what it throws in a `SessionDecodeError`, takes the session for none and leaves the row
- * alone.
- *
- * Both get the id of the session whose row it is: the SHA-256 of its token, even where the table holds the token itself.
- * `encode` gets the new one when the token is renewed. Most codecs ignore it; `encrypted` binds the bytes to it.
+ * have written; a request with such a session is anonymous, and the row is left alone.
  */
 export interface Codec {
-  encode(session: DecodedSession, id: string): Uint8Array;
-  decode(bytes: Uint8Array, id: string): DecodedSession;
+  /** @param id - the session's id, which a codec may bind the bytes to */
+  encode(session: DecodedSession, id?: string): Uint8Array;
+  /** @param id - the same; that of the row where the bytes were found */
+  decode(bytes: Uint8Array, id?: string): DecodedSession;
 }

@@ -5,6 +5,9 @@ export interface StoredSession {
   expiry: Date;
 }
 
+/** What is known of a token: its live row; "ended", for a short while, of a session that was ended; or nothing. */
+export type Found = StoredSession | "ended" | undefined;
+
 /** A live row with its key. */
 export interface StoredEntry extends StoredSession {
   token: string;
@@ -68,6 +71,13 @@ export interface StoreExtras {
    * @returns milliseconds since 1970
    */
   now?(): number | Promise<number>;
+  /**
+   * As `find`, but tells a session that was ended a short while ago from one that never was. A request that still carries
+   * its token must not begin another: its cookie could wipe out the one of whoever has logged in meanwhile.
+   */
+  lookUp?(token: string): Promise<Found>;
+  /** As of `EndingStore`. Without it the manager deletes. */
+  end?(token: string): Promise<boolean>;
   /** Lists the live rows, in no particular order. */
   all?(): AsyncIterable<StoredEntry>;
   /** Counts the live rows. */

@@ -1,6 +1,6 @@
 import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
-import type { StoredSession } from "../port/store.ts";
+import type { Found } from "../port/store.ts";
 import { type BatchLimits, Failed } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import type { Row } from "./driver.ts";
@@ -49,7 +49,7 @@ export class Batches {
   readonly #executor: Executor;
   readonly #statements: Statements;
   readonly #layout: Layout;
-  readonly #reads: Batcher<Input, StoredSession | undefined>;
+  readonly #reads: Batcher<Input, Found>;
   readonly #writes: Record<WriteKind, Batcher<Input, boolean>>;
 
   /**
@@ -71,7 +71,7 @@ export class Batches {
       const outputs = await this.#run("find", inputs, left, false);
       const first = outputs.find((output) => output !== undefined && !(output instanceof Failed));
       if (first !== undefined) onTime(readInstant((first as Row)["now"]).getTime());
-      return outputs.map((output) => (output instanceof Failed ? output : this.#sessionOf(output)));
+      return outputs.map((output) => (output instanceof Failed ? output : this.#foundIn(output)));
     });
     const batcher = (kind: BatchKind): Batcher<Input, boolean> =>
       new Batcher(limits, timeout, async (inputs, left) => (await this.#run(kind, inputs, left, false)).map(isDone));
@@ -92,7 +92,7 @@ export class Batches {
   }
 
   /** Reads a row, with others. Those of one token may share a statement. */
-  find(token: string, signal?: AbortSignal): Promise<StoredSession | undefined> {
+  find(token: string, signal?: AbortSignal): Promise<Found> {
     return this.#reads.submit(undefined, [token], token.length, signal);
   }
 
@@ -177,7 +177,7 @@ export class Batches {
   async #look(kind: BatchKind, inputs: Input[], outputs: Output[]): Promise<(Output | Failed)[]> {
     const open = inputs.filter((_, index) => outputs[index] === undefined);
     if (open.length === 0) return outputs;
-    const rows = await this.#once("find", open);
+    const rows = (await this.#once("find", open)).map((row) => (isEnded(row) ? undefined : row));
     const found = new Map(open.map(([token], index) => [token, rows[index]]));
     const written = (COLUMNS[kind] as readonly string[]).indexOf("data");
     return inputs.map((input, index) => {
@@ -191,7 +191,8 @@ export class Batches {
     });
   }
 
-  #sessionOf(row: Output): StoredSession | undefined {
+  #foundIn(row: Output): Found {
+    if (isEnded(row)) return "ended";
     return row && { data: this.#layout.decode(row["data"]), expiry: readInstant(row["expiry"]) };
   }
 
@@ -200,6 +201,10 @@ export class Batches {
     const { decode } = this.#layout;
     return equalBytes(decode(row["data"]), decode(data));
   }
+}
+
+function isEnded(row: Output): boolean {
+  return row?.["ended"] === "true";
 }
 
 function isDone(output: Output | Failed): boolean | Failed {

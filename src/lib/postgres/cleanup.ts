@@ -32,26 +32,20 @@ type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
  * not been extended since. Rests after each statement for as long as that took, so that half of a connection's time at
  * most goes into it.
  *
- * @param grace - milliseconds for which rows of ended sessions stay
  * @returns how many it has removed
  */
-export async function deleteExpired(
-  run: Run,
-  sql: Statements,
-  grace: number,
-  options: CleanupOptions = {},
-): Promise<number> {
+export async function deleteExpired(run: Run, sql: Statements, options: CleanupOptions = {}): Promise<number> {
   const { signal, onProgress } = options;
   let size = FIRST_PAGE;
   let from = "-Infinity";
   let removed = 0;
   for (;;) {
     signal?.throwIfAborted();
-    const page = await run(sql.expired, [from, String(size), String(grace)]);
+    const page = await run(sql.expired, [from, String(size)]);
     if (page.length === 0) return removed;
     const begun = monotonicNow();
     const tokens = page.map(({ token }) => token ?? "").toSorted();
-    const gone = await run(sql.deleteExpired, [arrayText(tokens), String(grace)]);
+    const gone = await run(sql.deleteExpired, [arrayText(tokens)]);
     const took = monotonicNow() - begun;
     removed += gone.length;
     if (gone.length > 0) onProgress?.({ removed });

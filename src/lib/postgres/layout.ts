@@ -16,25 +16,23 @@ export interface Layout {
   decode(text: string | null | undefined): Uint8Array;
   /** The data of a row whose session was ended, as SQL. It stays for a while, so that late writes find it and keep off. */
   readonly tombstone: string;
+  /** SQL that says of a row `s` whether its data are those. */
+  readonly entombed: string;
   /** SQL that says whether a row `s` is such a one. */
   readonly ended: string;
   /** SQL that is true of every row `s`, and fails when the columns have other types. */
   readonly typed: string;
-  /** SQL that a row `s` must fulfil besides not having expired, in order to be found. */
-  readonly live: string;
   /** What makes such a table. */
   setup(table: TableName): string;
 }
 
 /**
- * Of the seed's table. `@>` wants exactly timestamptz, the comparisons text and bytea. On a column of another type the
- * statement fails with 42883, undefined_function, before it does anything; otherwise a timestamp without time zone would
- * shift every expiry by the session's zone, and a text column would take the bytes as text.
+ * The seed's table.
+ *
+ * `typed`: `@>` wants exactly timestamptz, the comparisons text and bytea. On a column of another type the statement fails
+ * with 42883, undefined_function, before it does anything; otherwise a timestamp without time zone would shift every expiry
+ * by the session's zone, and a text column would take the bytes as text.
  */
-const TYPED =
-  "tstzrange(null, null) @> s.expiry AND s.data IS DISTINCT FROM null::bytea AND s.token IS DISTINCT FROM null::text";
-
-/** The seed's table. */
 export const seedLayout: Layout = {
   token: "token",
   data: "data",
@@ -44,9 +42,12 @@ export const seedLayout: Layout = {
   encode: bytesText,
   decode: readBytes,
   tombstone: "''::bytea",
-  ended: "s.data = ''::bytea",
-  typed: TYPED,
-  live: TYPED,
+  entombed: "s.data = ''::bytea",
+  // Whoever keeps no bytes for a live session may. A tombstone's expiry can lie ahead of a statement's time by as long as
+  // that has waited for the row.
+  ended: "(s.data = ''::bytea AND s.expiry <= current_timestamp + interval '30 seconds')",
+  typed:
+    "tstzrange(null, null) @> s.expiry AND s.data IS DISTINCT FROM null::bytea AND s.token IS DISTINCT FROM null::text",
   setup: setupSql,
 };
 
@@ -63,10 +64,10 @@ export const connectPgSimpleLayout: Layout = {
   encode: (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"),
   decode: (text) => Buffer.from(text ?? "", "utf8"),
   tombstone: "'null'",
-  ended: "s.sess::text = 'null'",
+  entombed: "s.sess::text = 'null'",
+  // Whatever its expiry is: that package's touch may have moved it.
+  ended: "(s.sess::text = 'null')",
   typed: "true",
-  // That package's touch may have moved a tombstone's expiry.
-  live: "s.sess::text <> 'null'",
   setup: ({ quoted }) =>
     `CREATE TABLE ${quoted} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL); CREATE INDEX ON ${quoted} (expire);`,
 };

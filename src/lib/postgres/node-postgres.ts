@@ -2,6 +2,8 @@ import type { Driver, Row } from "./driver.ts";
 import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import { tooLate, withTimeout } from "./deadline.ts";
+import { failureOf } from "./store-errors.ts";
+import { utf8 } from "./wire.ts";
 
 interface Query {
   text: string;
@@ -35,8 +37,10 @@ interface Pool extends NodePostgres {
   ): void;
 }
 
-/** Every column that we select is text: no parser of the application's has a say. */
-const AS_IT_IS = { getTypeParser: () => (text: unknown) => text };
+/** Every column that we select is text: no parser of the application's has a say. With `binary: true` it comes as bytes. */
+const AS_IT_IS = {
+  getTypeParser: () => (value: unknown) => (value instanceof Uint8Array ? utf8(value) : value),
+};
 
 export function isNodePostgres(db: object): db is NodePostgres {
   return ("waitingCount" in db || "connectionParameters" in db) && "on" in db && "listenerCount" in db;
@@ -52,8 +56,14 @@ export function nodePostgres(db: NodePostgres): Driver {
   const run: Driver["run"] = async (statement, values, timeout) => {
     // Its own timeout as well as ours: it frees a connection that no longer answers, instead of keeping it for ever.
     const query = { ...statement, values, query_timeout: timeout, types: AS_IT_IS };
-    const { rows } = isPool(db) && isUsedUp(db) ? await whenFree(db, query) : await db.query(query);
-    return rows as Row[];
+    try {
+      const { rows } = isPool(db) && isUsedUp(db) ? await whenFree(db, query) : await db.query(query);
+      return rows as Row[];
+    } catch (error) {
+      // The others that the pool keeps lead there as well.
+      if (isPool(db) && failureOf(error) === "standby") await dropIdle(db);
+      throw error;
+    }
   };
   const leading: Driver["leading"] = async (name, timeout, work) => {
     if (isPool(db) && db.options.max !== 1) await underLock(db, name, timeout, work);
@@ -65,6 +75,12 @@ export function nodePostgres(db: NodePostgres): Driver {
 /** Every connection is taken, by the application itself maybe: the pool would queue the statement. */
 function isUsedUp({ totalCount, idleCount, waitingCount, options: { max = 10 } }: Pool): boolean {
   return totalCount >= max && idleCount <= waitingCount;
+}
+
+/** Ends the connections that nobody uses just now; the pool makes others when it needs them. */
+async function dropIdle(pool: Pool): Promise<void> {
+  const clients = await Promise.allSettled(Array.from({ length: pool.idleCount }, () => pool.connect()));
+  for (const outcome of clients) if (outcome.status === "fulfilled") outcome.value.release(true);
 }
 
 /** Waits for a connection, and sends nothing when it comes too late: a write that has failed must not be carried out then. */
@@ -145,7 +161,21 @@ async function underLock(pool: Pool, name: string, timeout: number, work: () => 
 
 /** A pool emits "error" when the server closes an idle connection; without a listener that ends the process. */
 function surviveIdleErrors(db: NodePostgres): void {
-  if (db.listenerCount("error") === 0) db.on("error", ignore);
+  if (db.listenerCount("error") > 0) return;
+  db.on("error", ignore);
+  if (isPool(db)) warnOnce();
+}
+
+let hasWarned = false;
+
+function warnOnce(): void {
+  if (hasWarned) return;
+  hasWarned = true;
+  process.emitWarning(
+    'A pg.Pool without a listener for "error" ends the process when the server closes an idle connection. pgstore has added ' +
+      "one to yours; add your own before: pool.on('error', (error) => …)",
+    { type: "PgStoreWarning", code: "PGSTORE_POOL_ERRORS" },
+  );
 }
 
 /** The pool has thrown the connection away already; the next statement gets another, or fails with the reason. */

@@ -35,6 +35,8 @@ async function openServer(url: string, options: PgStoreOptions): Promise<PgStore
   const location = locationOf(url);
   const { default: pg } = await import("pg").catch(missing("pg"));
   const pool = new pg.Pool({ connectionString: url });
+  // The next statement fails with the reason.
+  pool.on("error", () => {});
   return new PgStore(pool, options, { own: { location, close: () => pool.end() } });
 }
 

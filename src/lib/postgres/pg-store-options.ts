@@ -36,6 +36,12 @@ export interface OperationOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What `close` takes. */
+export interface CloseOptions {
+  /** How long to wait for what is under way; it may still be carried out afterwards. Default: each operation's own limit. */
+  timeout?: Duration;
+}
+
 /** The options, checked and with their defaults. */
 export interface ResolvedStoreOptions {
   /** Milliseconds; 0: never. */

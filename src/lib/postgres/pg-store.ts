@@ -1,25 +1,30 @@
-import { RemoteClock } from "../base/clock.ts";
+import { parseDuration } from "../base/duration.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
+import { atMost, LONGEST_DELAY } from "../base/timer.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
-import type { ConditionalStore, EndingStore, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
+import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
 import { Batches, type Input, type WriteKind } from "./batches.ts";
 import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
 import type { Row } from "./driver.ts";
 import { withTimeout } from "./deadline.ts";
+import { DatabaseClock } from "./database-clock.ts";
 import { driverOf } from "./driver-of.ts";
 import { Executor } from "./executor.ts";
 import { type Layout, seedLayout } from "./layout.ts";
 import { listRows } from "./listing.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
-import { type OperationOptions, type PgStoreOptions, resolveStoreOptions } from "./pg-store-options.ts";
+import {
+  type CloseOptions,
+  type OperationOptions,
+  type PgStoreOptions,
+  resolveStoreOptions,
+} from "./pg-store-options.ts";
 import type { Inside, OwnDatabase } from "./inside.ts";
 import { retrying } from "./retry.ts";
 import { check, migrate, type TableName } from "./schema.ts";
 import { type Statement, type Statements, statementsFor } from "./statements.ts";
 import { assertToken, instantText, readInstant } from "./wire.ts";
 
-/** Milliseconds after which the database is asked for its time again; clocks drift some 50 ppm, 15 ms in that time. */
-const CLOCK_MAX_AGE = 5 * 60 * 1000;
 /**
  * Sessions in a PostgreSQL table of the seed's three columns, on a connection pool (or client) that stays the caller's.
  *
@@ -39,11 +44,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #executor: Executor;
   readonly #batches: Batches;
   readonly #cleanup: PeriodicCleanup;
-  readonly #clock = new RemoteClock(CLOCK_MAX_AGE);
+  readonly #clock = new DatabaseClock(async () => {
+    const [row] = await this.#run(this.#sql.now, []);
+    return readInstant(row?.["now"]).getTime();
+  });
   readonly #own: OwnDatabase | undefined;
   readonly #layout: Layout;
-  readonly #grace: number;
-  #asking: Promise<number> | undefined;
   #closing: Promise<void> | undefined;
 
   /**
@@ -52,15 +58,13 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * @throws TypeError when an option is wrong; it names the option
    */
   constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, inside: Inside = {}) {
-    const resolved = resolveStoreOptions(options);
-    const { table, queryTimeout, batch, prepare, cleanupInterval, onError } = resolved;
+    const { table, queryTimeout, batch, prepare, cleanupInterval, endedGrace, onError } = resolveStoreOptions(options);
     const { own, layout = seedLayout } = inside;
     this.#own = own;
     this.location = own?.location;
     this.#layout = layout;
-    this.#grace = resolved.endedGrace;
     this.#table = table;
-    this.#sql = statementsFor(table.quoted, layout);
+    this.#sql = statementsFor(table.quoted, layout, endedGrace);
     this.#timeout = queryTimeout;
     const driver = driverOf(db);
     this.#executor = new Executor(driver, queryTimeout, prepare, table, layout.setup(table));
@@ -73,7 +77,13 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /** Resolves to the live row of a token; undefined when there is none or when it has expired by the database's clock. */
-  find(token: string, options?: OperationOptions): Promise<StoredSession | undefined> {
+  async find(token: string, options?: OperationOptions): Promise<StoredSession | undefined> {
+    const found = await this.lookUp(token, options);
+    return found === "ended" ? undefined : found;
+  }
+
+  /** As `find`, but resolves to "ended" when the session was ended, and not longer ago than `endedGrace`. */
+  lookUp(token: string, options?: OperationOptions): Promise<Found> {
     // Not async, as each of its promises counts here.
     try {
       this.#assertOpen();
@@ -153,7 +163,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
   now(): number | Promise<number> {
-    return this.#clock.read() ?? (this.#asking ??= this.#ask().finally(() => (this.#asking = undefined)));
+    return this.#clock.now();
   }
 
   /**
@@ -175,7 +185,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * stays. Resolves to how many it has removed.
    */
   deleteExpired(options?: CleanupOptions): Promise<number> {
-    return deleteExpired(this.#run, this.#sql, this.#grace, options);
+    return deleteExpired(this.#run, this.#sql, options);
   }
 
   /** Stops the periodic cleanup for good, one under way after its present statement. Idempotent. */
@@ -184,11 +194,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Stops the cleanup, refuses new operations and waits for those under way. Idempotent. A pool that was passed in stays
-   * open, it is the caller's; what `openStore` opened is closed.
+   * Stops the cleanup, refuses new operations and waits for those under way, for as long as `timeout` says. Idempotent. A
+   * pool that was passed in stays open, it is the caller's; what `openStore` opened is closed.
    */
-  close(): Promise<void> {
-    return (this.#closing ??= this.#close());
+  close(options: CloseOptions = {}): Promise<void> {
+    const timeout = parseDuration("timeout", options.timeout ?? LONGEST_DELAY);
+    return (this.#closing ??= atMost(this.#finish(), Math.min(timeout, LONGEST_DELAY)));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -209,18 +220,11 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return check((text, values) => this.#run({ text }, values), this.#table);
   }
 
-  async #close(): Promise<void> {
+  async #finish(): Promise<void> {
     await this.#cleanup.stop();
     await this.#batches.idle();
     await this.#executor.idle();
     await this.#own?.close();
-  }
-
-  async #ask(): Promise<number> {
-    const [row] = await this.#run(this.#sql.now, []);
-    const now = readInstant(row?.["now"]).getTime();
-    this.#clock.observe(now);
-    return now;
   }
 
   #write(kind: WriteKind, input: Input, options: OperationOptions | undefined): Promise<boolean> {

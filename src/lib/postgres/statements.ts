@@ -71,11 +71,18 @@ const rowsOf = (kind: BatchKind): string => {
  */
 const joinedBy = (token: string): string => `s.${token} = v.token AND (v.token || '') = v.token`;
 
-/** @param table - quoted, with its schema if it has one */
-export function statementsFor(table: string, layout: Layout): Statements {
-  const { token, data, expiry, tombstone, ended, typed, write } = layout;
+/**
+ * @param table - quoted, with its schema if it has one
+ * @param grace - milliseconds for which an ended session is remembered
+ */
+export function statementsFor(table: string, layout: Layout, grace: number): Statements {
+  const { token, data, expiry, tombstone, entombed, ended, typed, write } = layout;
   const joined = joinedBy(token);
-  const live = `s.${expiry} > current_timestamp AND ${layout.live}`;
+  const live = `s.${expiry} > current_timestamp AND NOT ${ended} AND ${typed}`;
+  const remembered = `s.${expiry} > current_timestamp - interval '${grace} milliseconds'`;
+  const known = `(s.${expiry} > current_timestamp OR (${entombed} AND ${remembered})) AND ${typed}`;
+  const isEnded = `(${ended})::text AS ended`;
+  const outlived = `NOT (${entombed} AND ${remembered})`;
   // A cast, as the column may have no time zone: then it is the connection's, as in the comparison.
   const expiryText = millisecondsOf(`s.${expiry}::timestamptz`);
   const found = `${layout.read(`s.${data}`)} AS data, ${expiryText} AS expiry`;
@@ -85,33 +92,35 @@ export function statementsFor(table: string, layout: Layout): Statements {
     `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
     `SELECT v.token, ${write("v.data")}, ${instant("v.expiry")} FROM ${rowsOf(kind)} ON CONFLICT (${token})`;
   const overwrite = `DO UPDATE SET ${data} = EXCLUDED.${data}, ${expiry} = EXCLUDED.${expiry}`;
+  const entomb = `${data} = ${tombstone}, ${expiry} = current_timestamp`;
   const update = (kind: BatchKind, changes: string, condition: string): string =>
     `UPDATE ${table} s SET ${changes} FROM ${rowsOf(kind)} WHERE ${joined} AND ${condition} ${returning}`;
   const texts = {
     // The time in a subquery, so that it is written out once, not for each row.
     find:
-      `SELECT s.${token} AS token, ${found}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} ` +
-      `WHERE ${joined} AND ${live}`,
-    findOne: `SELECT ${found}, ${now} AS now FROM ${table} s WHERE s.${token} = $1::text AND ${live}`,
-    save: `${insert("save")} ${overwrite} ${returning}, ${typed} AS typed`,
-    create: `${insert("create")} DO NOTHING ${returning}, ${typed} AS typed`,
+      `SELECT s.${token} AS token, ${found}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} ` +
+      `WHERE ${joined} AND ${known}`,
+    findOne: `SELECT ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} = $1::text AND ${known}`,
+    save: `${insert("save")} ${overwrite} ${returning}, (${typed})::text AS typed`,
+    create: `${insert("create")} DO NOTHING ${returning}, (${typed})::text AS typed`,
     replace: update(
       "replace",
       `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`,
       `s.${data} = ${write("v.previous")} AND ${live}`,
     ),
     touch: update("touch", `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`, live),
-    upsert: `${insert("upsert")} ${overwrite} WHERE NOT (${ended}) ${returning}, ${typed} AS typed`,
-    setExpiry: update("setExpiry", `${expiry} = ${instant("v.expiry")}`, `${live} AND NOT (${ended})`),
-    end: update("end", `${data} = ${tombstone}, ${expiry} = current_timestamp`, `NOT (${ended}) AND ${typed}`),
+    upsert: `${insert("upsert")} ${overwrite} WHERE NOT (${entombed}) ${returning}, (${typed})::text AS typed`,
+    setExpiry: update("setExpiry", `${expiry} = ${instant("v.expiry")}`, live),
+    end: update("end", entomb, `NOT ${ended} AND ${typed}`),
     delete: `DELETE FROM ${table} s USING ${rowsOf("delete")} WHERE ${joined} ${returning}`,
     // A taken new token fails on the primary key (23505), and the old row stays.
     renew:
-      `WITH ended AS (DELETE FROM ${table} s WHERE s.${token} = $1::text AND s.${data} = ${write("$3::text")} AND ${live} RETURNING 1) ` +
+      `WITH ended AS (UPDATE ${table} s SET ${entomb} ` +
+      `WHERE s.${token} = $1::text AND s.${data} = ${write("$3::text")} AND ${live} RETURNING 1) ` +
       `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
       `SELECT $2::text, ${write("$4::text")}, ${instant("$5::text")} FROM ended ${returning}`,
     now: `SELECT ${now} AS now`,
-    count: `SELECT count(*)::text AS count FROM ${table} s WHERE ${live} AND NOT (${ended})`,
+    count: `SELECT count(*)::text AS count FROM ${table} s WHERE ${live}`,
     page:
       `SELECT s.${token} AS token, ${found} FROM ${table} s ` +
       `WHERE s.${token} > $1::text AND ${live} ORDER BY s.${token} LIMIT $2::text::int`,
@@ -119,11 +128,11 @@ export function statementsFor(table: string, layout: Layout): Statements {
     expired:
       `SELECT s.${token} AS token, ${expiryText} AS expiry FROM ${table} s ` +
       `WHERE s.${expiry} <= current_timestamp AND s.${expiry} >= ${instant("$1::text")} AND ${typed} ` +
-      `AND ${outlived(expiry, ended, "$3")} ORDER BY s.${expiry} LIMIT $2::text::int`,
+      `AND ${outlived} ORDER BY s.${expiry} LIMIT $2::text::int`,
     // The condition again: a row of the page may have been extended since, or ended.
     deleteExpired:
       `DELETE FROM ${table} s USING ${rowsOf("delete")} WHERE ${joined} AND s.${expiry} <= current_timestamp ` +
-      `AND ${outlived(expiry, ended, "$2")} ${returning}`,
+      `AND ${outlived} ${returning}`,
   };
   return {
     find: prepared(texts.find),
@@ -143,11 +152,6 @@ export function statementsFor(table: string, layout: Layout): Statements {
     expired: { text: texts.expired },
     deleteExpired: { text: texts.deleteExpired },
   };
-}
-
-/** It is no tombstone, or an old one. @param grace - a parameter, milliseconds */
-function outlived(expiry: string, ended: string, grace: string): string {
-  return `(NOT (${ended}) OR s.${expiry} <= current_timestamp - ${grace}::text::float8 * interval '1 millisecond')`;
 }
 
 function prepared(text: string): Statement {

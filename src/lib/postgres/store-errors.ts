@@ -1,49 +1,51 @@
 import { PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
 
-/** SQLSTATEs that say: this is not the table we know. Also data exceptions of its columns' types. */
-const SCHEMA = new Set([
-  "42P01", // undefined_table
-  "42703", // undefined_column
-  "42804", // datatype_mismatch
-  "42883", // undefined_function: an operator for other types
-  "42846", // cannot_coerce
-  "42809", // wrong_object_type
-  "42P10", // invalid_column_reference: ON CONFLICT without a unique constraint
-  "3F000", // invalid_schema_name
-  "23502", // not_null_violation: a column of the application's without default
-]);
-
-/**
- * What says that the server can't answer now: connection (08), transaction rolled back (40), resources (53), operator's
- * intervention and timeouts (57, 55P03), system errors (58, XX), credentials (28), no such database (3D), a standby (25006).
- */
-const UNAVAILABLE = /^(?:08|40|53|57|55P03|58|XX|28|3D|25006)/;
-/** Serialization failure and deadlock: the statement was rolled back, and may go through the next time. */
-const ROLLED_BACK = /^(?:40001|40P01)$/;
-/** The connection went, or its server; no SQLSTATE at all says so too. */
-const LOST = /^(?:08|57P01|57P02|57P03|57P05)/;
-/** The prepared statement is taken (42P05) or unknown (26000): between us and the server is a pooler that mixes connections. */
-const UNPREPARED = /^(?:42P05|26000)$/;
-
 /**
  * Why a statement failed, which decides what becomes of it.
- * - `rolled back`: by its neighbours' doing; nothing has happened
- * - `lost`: with its connection; whether it was carried out is unknown
- * - `unprepared`: before it was carried out
- * - `unavailable`: for a reason that may pass
+ * - `rolled back`: by its neighbours' doing; nothing has happened. Tried again
+ * - `not begun`: the server took no connection; nothing has happened. Tried again
+ * - `standby`: the connection leads to a server that is none any more to write to; nothing has happened. Tried again on another
+ * - `lost`: with its connection; whether it was carried out is unknown. Tried again where that does no harm
+ * - `unprepared`: before it was carried out, by a pooler that mixes connections. Made again, unprepared
+ * - `unavailable`: for a reason that may pass, but not at once
  * - `schema`: the table is another
  * - `refused`: for a reason that lies in a row
  */
-export type Failure = "rolled back" | "lost" | "unprepared" | "unavailable" | "schema" | "refused";
+export type Failure =
+  "rolled back" | "not begun" | "standby" | "lost" | "unprepared" | "unavailable" | "schema" | "refused";
 
-/** The one table of SQLSTATEs. */
+/** The one table of SQLSTATEs: the first line that fits decides. Those in no line are `refused`. */
+const TABLE: readonly [Failure, RegExp][] = [
+  // serialization_failure, deadlock_detected
+  ["rolled back", /^(?:40001|40P01)$/],
+  // too_many_connections, cannot_connect_now ("the database system is starting up"), sqlclient_unable_to_establish_…, rejected
+  ["not begun", /^(?:53300|57P03|08001|08004)$/],
+  // read_only_sql_transaction
+  ["standby", /^25006$/],
+  // connection exceptions, admin_shutdown, crash_shutdown, idle_session_timeout
+  ["lost", /^(?:08|57P01|57P02|57P05)/],
+  // duplicate_prepared_statement, invalid_sql_statement_name
+  ["unprepared", /^(?:42P05|26000)$/],
+  // rollbacks, resources (a full disk), intervention (query_canceled), lock_not_available, idle_in_transaction_session_timeout,
+  // system errors, credentials, no such database
+  ["unavailable", /^(?:40|53|57|55P03|25P03|58|XX|28|3D)/],
+  // undefined table, column, function (an operator for other types), datatype_mismatch, cannot_coerce, wrong_object_type,
+  // invalid_column_reference (ON CONFLICT without a unique constraint), invalid_schema_name, not_null_violation (a column of
+  // the application's without default)
+  ["schema", /^(?:42P01|42703|42883|42804|42846|42809|42P10|3F000|23502)$/],
+];
+
+/** What the operating system and drivers say of a connection that was never made. */
+const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "CONNECT_TIMEOUT"]);
+
 export function failureOf(error: unknown): Failure {
   const sqlstate = sqlstateOf(error);
-  if (sqlstate === undefined || LOST.test(sqlstate)) return "lost";
-  if (ROLLED_BACK.test(sqlstate)) return "rolled back";
-  if (UNPREPARED.test(sqlstate)) return "unprepared";
-  if (UNAVAILABLE.test(sqlstate)) return "unavailable";
-  return SCHEMA.has(sqlstate) ? "schema" : "refused";
+  if (sqlstate !== undefined) return TABLE.find(([, states]) => states.test(sqlstate))?.[0] ?? "refused";
+  // Several addresses were tried, of a name such as localhost.
+  const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
+  const isNotBegun = errors.every((one) => NOT_CONNECTED.has(String((one as { code?: unknown } | null)?.code)));
+  // No SQLSTATE at all: the connection broke.
+  return isNotBegun && errors.length > 0 ? "not begun" : "lost";
 }
 
 /** The SQLSTATE of a driver's error; undefined for errors of the connection, which have none. */
@@ -71,6 +73,8 @@ export function toStoreError(error: unknown, table: string, remedy: string): PgS
         cause,
       });
     case "lost":
+    case "not begun":
+    case "standby":
     case "rolled back":
     case "unavailable":
       return new StoreUnavailableError(`the database is not available (SQLSTATE ${sqlstate})`, { cause });

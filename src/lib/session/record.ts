@@ -4,10 +4,14 @@ import { cloneValue, equalValues, type Value } from "../base/value.ts";
 /** Keys of ours among the values; SCS v2 writes the first too. Applications can't read or write them. */
 export const REMEMBER_ME = "__rememberMe";
 export const USER_ID = "__userId";
+/** A form of this session is under way, so it must be there when that comes. */
+export const CSRF = "__csrf";
+
+const RESERVED = [REMEMBER_ME, USER_ID, CSRF];
 
 /** Says whether a key belongs to pgstore. */
 export function isReserved(key: string): boolean {
-  return key === REMEMBER_ME || key === USER_ID;
+  return RESERVED.includes(key);
 }
 
 /**
@@ -48,8 +52,11 @@ export type Delivery =
  * It knows nothing of stores, clocks or HTTP; the manager reads and advances it, `Session` is what applications see.
  */
 export class SessionRecord {
-  /** "new" has no row yet, "stored" has one, "ended" gets none any more. */
-  phase: "new" | "stored" | "ended";
+  /**
+   * "new" has no row yet, "stored" has one, "ended" gets none any more. "stale" came with the token of a session that was
+   * ended a short while ago: it is empty as a new one, and gets no row either.
+   */
+  phase: "new" | "stored" | "stale" | "ended";
   /** The secret; unknown for sessions that were listed, not presented. */
   token: string | undefined;
   /** The store's key, once there is a row. */
@@ -94,7 +101,7 @@ export class SessionRecord {
     if (this.phase === "ended" || this.ending?.kind === "destroy") return "destroyed";
     this.collect();
     if (this.changed) return "modified";
-    return this.phase === "new" ? "new" : "unmodified";
+    return this.phase === "stored" ? "unmodified" : "new";
   }
 
   /**
@@ -134,9 +141,19 @@ export class SessionRecord {
     for (const operation of this.operations) if ("key" in operation) this.read(operation.key);
   }
 
+  /** How many of the application's keys there are. */
+  get size(): number {
+    return this.values.size - RESERVED.filter((key) => this.values.has(key)).length;
+  }
+
   /** There is nothing to keep: how long a cookie is to live is no reason for a row. */
   get isEmpty(): boolean {
     return this.values.size === (this.values.has(REMEMBER_ME) ? 1 : 0);
+  }
+
+  /** There is no session any more: what is set is not stored. */
+  get isOver(): boolean {
+    return this.phase === "ended" || this.phase === "stale";
   }
 
   /** Says whether anything would be lost if nothing were written. */

@@ -84,8 +84,7 @@ export class Session<Data = SessionData> {
 
   /** The number of keys. */
   get size(): number {
-    const { values } = this.#accessed();
-    return values.size - Number(values.has(REMEMBER_ME)) - Number(values.has(USER_ID));
+    return this.#accessed().size;
   }
 
   /**
@@ -130,7 +129,7 @@ export class Session<Data = SessionData> {
     const record = this.#writable("renew");
     record.operations = [];
     record.apply({ kind: "clear", reserved: true });
-    if (record.phase === "ended") record.restart(createToken());
+    if (record.isOver) record.restart(createToken());
     else await this.#underNewToken(record, false, true);
   }
 
@@ -152,7 +151,7 @@ export class Session<Data = SessionData> {
   async login(userId: string): Promise<void> {
     const record = this.#writable("login");
     if (typeof userId !== "string" || userId === "") throw new TypeError("login: userId must be a non-empty string");
-    if (record.phase === "ended") record.restart(createToken());
+    if (record.isOver) record.restart(createToken());
     record.apply({ kind: "set", key: USER_ID, value: userId });
     await this.#underNewToken(record, false, true);
   }
@@ -188,7 +187,7 @@ export class Session<Data = SessionData> {
   get token(): string | undefined {
     const record = this.#accessed();
     if (record.phase === "new") record.token ??= createToken();
-    return record.phase === "ended" ? undefined : record.token;
+    return record.isOver ? undefined : record.token;
   }
 
   /** The key of the session's row: the token's SHA-256 in base64url, safe to show and to log (unless hashTokens is off). */

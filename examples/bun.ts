@@ -1,0 +1,45 @@
+import { openStore, SessionManager } from "pgstore";
+import { fetchHandler } from "pgstore/fetch";
+
+interface Data {
+  notes: string[];
+}
+
+const store = await openStore();
+const manager = new SessionManager<Data>(store, { idleTimeout: "1h" });
+
+const handler = fetchHandler(manager, async (request, session) => {
+  switch (`${request.method} ${new URL(request.url).pathname}`) {
+    case "GET /":
+      return Response.json({ user: session.userId, notes: session.get("notes") ?? [] });
+    case "POST /login": {
+      const form = new URLSearchParams(await request.text());
+      // A real application checks a password first. The session gets a new token; the old one is dead at once.
+      await session.login(form.get("user") || "guest");
+      return seeHome();
+    }
+    case "POST /notes": {
+      const form = new URLSearchParams(await request.text());
+      // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+      session.update("notes", (notes = []) => [...notes, form.get("note") ?? ""]);
+      return seeHome();
+    }
+    case "POST /logout":
+      await session.logout();
+      return seeHome();
+    default:
+      return new Response(null, { status: 404 });
+  }
+});
+
+function seeHome(): Response {
+  return new Response(null, { status: 303, headers: { Location: "/" } });
+}
+
+const port = Number(process.env.PORT || 4000);
+const server = Bun.serve({ fetch: (request) => handler(request), port, hostname: "127.0.0.1" });
+console.log(`http://localhost:${port}`);
+
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.once(signal, () => void server.stop().then(() => store.close()));
+}

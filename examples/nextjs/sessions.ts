@@ -1,0 +1,16 @@
+import pg from "pg";
+import { PgStore, SessionManager } from "pgstore";
+
+export interface Data {
+  notes: string[];
+}
+
+// Idle connections don't keep a server alive that has been told to stop.
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, allowExitOnIdle: true });
+pool.on("error", console.error);
+export const store = new PgStore(pool);
+export const manager = new SessionManager<Data>(store, { idleTimeout: "1h" });
+
+export function seeHome(): Response {
+  return new Response(null, { status: 303, headers: { Location: "/" } });
+}

@@ -1,0 +1,10 @@
+import { redirect } from "react-router";
+import { sessionContext } from "../sessions.server";
+import type { Route } from "./+types/notes";
+
+export async function action({ request, context }: Route.ActionArgs) {
+  const form = await request.formData();
+  // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+  context.get(sessionContext).update("notes", (notes = []) => [...notes, String(form.get("note") ?? "")]);
+  return redirect("/", 303);
+}

@@ -1,0 +1,13 @@
+import pg from "pg";
+import { PgStore, SessionManager } from "pgstore";
+import { env } from "$env/dynamic/private";
+
+export interface Data {
+  notes: string[];
+}
+
+// Idle connections don't keep a server alive that has been told to stop.
+const pool = new pg.Pool({ connectionString: env.DATABASE_URL, allowExitOnIdle: true });
+pool.on("error", console.error);
+export const store = new PgStore(pool);
+export const manager = new SessionManager<Data>(store, { idleTimeout: "1h" });

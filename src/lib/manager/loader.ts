@@ -1,0 +1,68 @@
+import { SessionDecodeError } from "../base/errors.ts";
+import { isToken } from "../base/token.ts";
+import type { Found, StoredSession } from "../port/store.ts";
+import { SessionRecord } from "../session/record.ts";
+import type { Committer } from "./committer.ts";
+import { publish } from "./events.ts";
+
+/** Finds the session that a request's tokens lead to: the only place where a token is trusted. */
+export class Loader {
+  readonly #committer: Committer;
+
+  constructor(committer: Committer) {
+    this.#committer = committer;
+  }
+
+  /** @param presented - what came in place of a token, well-formed or not */
+  async load(presented: readonly string[]): Promise<SessionRecord> {
+    const tokens = presented.filter(isToken);
+    const [only] = tokens;
+    if (only === undefined) return begin(presented.length > 0);
+    if (tokens.length > 1) return this.#loadOneOf(tokens);
+    const key = this.#committer.keyOf(only);
+    return this.#recordOf(key, only, await this.#committer.lookUp(key));
+  }
+
+  /** Somebody has planted all of them but one: which, the table may tell. */
+  async #loadOneOf(tokens: string[]): Promise<SessionRecord> {
+    const candidates = await Promise.all(
+      tokens.map(async (token) => {
+        const key = this.#committer.keyOf(token);
+        return { token, key, found: await this.#committer.lookUp(key) };
+      }),
+    );
+    const live = candidates.filter(({ found }) => typeof found === "object");
+    publish("duplicate", { id: this.#committer.idOf(candidates[0]?.key), live: live.length });
+    const [chosen] = live.length > 0 ? live : candidates.filter(({ found }) => found === "ended");
+    if (chosen === undefined || live.length > 1) return begin(true);
+    return this.#recordOf(chosen.key, chosen.token, chosen.found);
+  }
+
+  #recordOf(key: string, token: string, found: Found): SessionRecord {
+    if (found === undefined) return begin(true);
+    if (found !== "ended") return this.#readable(key, token, found);
+    publish("stale", { id: this.#committer.idOf(key) });
+    const record = begin(true);
+    record.phase = "stale";
+    record.key = key;
+    return record;
+  }
+
+  /** Bytes that nobody can read, or that somebody has tampered with, are no session. The row stays, for whoever looks into it. */
+  #readable(key: string, token: string, found: StoredSession): SessionRecord {
+    try {
+      return new SessionRecord(this.#committer.decode(key, found), key, token);
+    } catch (error) {
+      if (!(error instanceof SessionDecodeError)) throw error;
+      publish("error", { id: error.id, error });
+      return begin(true);
+    }
+  }
+}
+
+/** @param presented - what the request answers depends on the cookie that came, although that leads nowhere */
+function begin(presented: boolean): SessionRecord {
+  const record = new SessionRecord();
+  record.accessed = presented;
+  return record;
+}

@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import pg from "pg";
+import { PgStore, StoreUnavailableError } from "../../src/index.ts";
+import { RetryBudget, retrying } from "../../src/lib/postgres/retry.ts";
+import { failureOf, type Failure } from "../../src/lib/postgres/store-errors.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { startPostgres } from "../support/postgres-server.ts";
+
+const withCode = (code: string): Error => Object.assign(new Error("expected by the test"), { code });
+
+describe("failureOf", () => {
+  const table: Record<Failure, string[]> = {
+    "rolled back": ["40001", "40P01"],
+    "not begun": ["53300", "57P03", "08001", "08004", "ECONNREFUSED", "CONNECT_TIMEOUT", "ENOTFOUND"],
+    standby: ["25006"],
+    lost: ["08000", "08003", "08006", "57P01", "57P02", "57P05", "ECONNRESET", "EPIPE", "CONNECTION_CLOSED", ""],
+    unprepared: ["42P05", "26000"],
+    unavailable: ["57014", "55P03", "25P03", "53100", "53200", "28P01", "28000", "3D000", "40000", "58030", "XX000"],
+    schema: ["42P01", "42703", "42883", "23502", "3F000"],
+    refused: ["22021", "22P02", "23505", "42501", "54000", "42601"],
+  };
+  for (const [failure, codes] of Object.entries(table)) {
+    it(`calls ${codes.join(", ")} ${failure}`, () => {
+      for (const code of codes) expect(failureOf(withCode(code)), code).toBe(failure);
+    });
+  }
+
+  it("looks into an error of several addresses", () => {
+    const refused = withCode("ECONNREFUSED");
+    expect(failureOf(new AggregateError([refused, refused]))).toBe("not begun");
+    expect(failureOf(new AggregateError([refused, withCode("ECONNRESET")]))).toBe("lost");
+    expect(failureOf(new AggregateError([]))).toBe("lost");
+    expect(failureOf(undefined)).toBe("lost");
+  });
+});
+
+describe("retrying", () => {
+  /** Fails with these codes, one after the other, then succeeds; says how often it was called, and what it was told. */
+  const failing = (...codes: string[]) => {
+    const told: boolean[] = [];
+    const attempt = async (inDoubt: boolean): Promise<string> => {
+      told.push(inDoubt);
+      const code = codes[told.length - 1];
+      if (code !== undefined) throw withCode(code);
+      return "done";
+    };
+    return { told, attempt };
+  };
+
+  it("tries three times, and tells whether an earlier attempt may have been carried out", async () => {
+    const { told, attempt } = failing("40001", "08006");
+    expect(await retrying(5000, true, attempt)).toBe("done");
+    expect(told).toEqual([false, false, true]);
+    const thrice = failing("57P01", "57P01", "57P01");
+    await expect(retrying(5000, true, thrice.attempt)).rejects.toThrow("expected by the test");
+    expect(thrice.told).toEqual([false, true, true]);
+  });
+
+  it("repeats what can't be repeated only as long as nothing of it can have happened", async () => {
+    const refused = failing("ECONNREFUSED", "57P03");
+    expect(await retrying(5000, false, refused.attempt)).toBe("done");
+    const lost = failing("57P03", "08006");
+    await expect(retrying(5000, false, lost.attempt)).rejects.toThrow("expected by the test");
+    expect(lost.told).toEqual([false, false]);
+  });
+
+  it.each(["57014", "55P03", "22021", "23505", "42P01", "42501", "53100", "53200", "28P01", "3D000", "42P05"])(
+    "does not try again after %s",
+    async (code) => {
+      const { told, attempt } = failing(code);
+      await expect(retrying(5000, true, attempt)).rejects.toThrow("expected by the test");
+      expect(told).toHaveLength(1);
+    },
+  );
+
+  it("begins no attempt when the time is over, and none after our own time limit", async () => {
+    const late = failing("57P03");
+    await expect(retrying(10, true, late.attempt)).rejects.toThrow("expected by the test");
+    expect(late.told).toHaveLength(1);
+    const attempt = vi.fn(() => Promise.reject(new StoreUnavailableError("too late")));
+    await expect(retrying(5000, true, attempt)).rejects.toThrow("too late");
+    expect(attempt).toHaveBeenCalledTimes(1);
+  });
+
+  it("makes no storm of an outage: a tenth more, and some at once", async () => {
+    const budget = new RetryBudget(5, 0.1);
+    let attempts = 0;
+    const attempt = (): Promise<never> => {
+      attempts++;
+      return Promise.reject(withCode("40001"));
+    };
+    for (let operation = 0; operation < 100; operation++) {
+      await retrying(5000, true, attempt, budget).catch(() => {});
+    }
+    expect(attempts).toBeGreaterThan(110);
+    expect(attempts).toBeLessThanOrEqual(100 + 5 + 100 * 0.1);
+  });
+});
+
+describe("a pool whose connections lead to a standby", () => {
+  it("gets others, as soon as there is a server to write to", async () => {
+    const server = await startPostgres();
+    const admin = new pg.Client(server.url);
+    await admin.connect();
+    const pool = new pg.Pool({ connectionString: server.url, max: 3 });
+    const store = new PgStore(pool, { cleanupInterval: 0 });
+    await store.migrate();
+    const soon = (): Date => new Date(Date.now() + 60_000);
+    await Promise.all(["a", "b", "c"].map((token) => store.save(token, new Uint8Array([1]), soon())));
+    // What a session of a standby says, without one: it is for new connections to say otherwise.
+    const { rows } = await admin.query<{ pid: number }>(
+      "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL",
+    );
+    expect(rows.length).toBeGreaterThan(0);
+    await Promise.all(
+      Array.from({ length: pool.totalCount }, async () => {
+        const client = await pool.connect();
+        await client.query("SET default_transaction_read_only = on");
+        return client;
+      }),
+    ).then((clients) => clients.forEach((client) => client.release()));
+    await store.save("d", new Uint8Array([1]), soon());
+    expect(await store.create("e", new Uint8Array([1]), soon())).toBe(true);
+    expect(await store.find("d")).toBeDefined();
+    await pool.end();
+    await admin.end();
+    await server.stop();
+  });
+});
+
+describe("close", () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createDatabase();
+  });
+  afterAll(() => database.drop());
+
+  it("waits for what is under way, but no longer than its timeout, and takes nothing new meanwhile", async () => {
+    const pool = database.pool({ max: 2 });
+    const store = new PgStore(pool, { cleanupInterval: 0 });
+    await store.save("t", new Uint8Array([1]), new Date(Date.now() + 60_000));
+    const holder = await pool.connect();
+    await holder.query("BEGIN; SELECT FROM sessions WHERE token = 't' FOR UPDATE");
+    const write = store.save("t", new Uint8Array([2]), new Date(Date.now() + 60_000));
+    const settled = vi.fn();
+    write.then(settled, settled);
+    await store.close({ timeout: 50 });
+    expect(settled).not.toHaveBeenCalled();
+    await expect(store.find("t")).rejects.toThrow("the store is closed");
+    await holder.query("COMMIT");
+    holder.release();
+    await write;
+    expect(() => store.close({ timeout: "soon" })).toThrow(/^timeout: /);
+
+    const second = new PgStore(pool, { cleanupInterval: 0 });
+    const writes = Array.from({ length: 50 }, (_, n) =>
+      second.save(`t${n}`, new Uint8Array([n]), new Date(Date.now() + 60_000)),
+    );
+    await second.close({ timeout: "10s" });
+    const { rows } = await pool.query<{ n: number }>("SELECT count(*)::int AS n FROM sessions");
+    expect(rows[0]?.n).toBe(51);
+    await Promise.all(writes);
+  });
+});
+
+describe("a pool without a listener for errors", () => {
+  it("gets one, with a warning once; one with a listener gets neither", async () => {
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    const quiet = new pg.Pool({ connectionString: "postgres://127.0.0.1:1/none" });
+    quiet.on("error", () => {});
+    const stores = [new PgStore(quiet, { cleanupInterval: 0 })];
+    expect(quiet.listenerCount("error")).toBe(1);
+    const before = warn.mock.calls.length;
+    const pools = [1, 2].map(() => new pg.Pool({ connectionString: "postgres://127.0.0.1:1/none" }));
+    for (const pool of pools) {
+      stores.push(new PgStore(pool, { cleanupInterval: 0 }));
+      expect(pool.listenerCount("error")).toBe(1);
+    }
+    // The test above may have had the process's only one.
+    expect(warn.mock.calls.length - before).toBeLessThanOrEqual(1);
+    warn.mockRestore();
+    await Promise.all(stores.map((store) => store.close()));
+  });
+});

@@ -1,0 +1,60 @@
+import crypto from "node:crypto";
+import { subscribe } from "node:diagnostics_channel";
+import http from "node:http";
+import { syncBuiltinESMExports } from "node:module";
+import { inspect } from "node:util";
+import { afterAll } from "vitest";
+
+/**
+ * Watches each test file: no token that was made in it may appear in what is logged, published or answered, nor in a row of
+ * its database when that is dropped.
+ */
+const issued = new Set<string>();
+const leaks: string[] = [];
+
+/** What of the tokens made so far a text holds. */
+export function tokensIn(text: string): string[] {
+  if (issued.size === 0) return [];
+  return (text.match(/[\w-]{43,}/g) ?? []).filter((word) => issued.has(word));
+}
+
+/** Notes a leak; the test file fails at its end. */
+export function watchText(where: string, text: string): void {
+  if (tokensIn(text).length > 0) leaks.push(`${where}: ${text.slice(0, 300)}`);
+}
+
+const { randomBytes } = crypto;
+crypto.randomBytes = (size: number, ...rest: []) => {
+  const bytes = randomBytes(size, ...rest);
+  if (size === 32) issued.add(bytes.toString("base64url"));
+  return bytes;
+};
+syncBuiltinESMExports();
+
+for (const method of ["log", "info", "warn", "error", "debug"] as const) {
+  const original = console[method].bind(console);
+  console[method] = (...args: unknown[]) => {
+    watchText(`console.${method}`, inspect(args, { depth: 8, showHidden: true }));
+    original(...args);
+  };
+}
+
+for (const name of ["gone", "stale", "duplicate", "conflict", "error"]) {
+  subscribe(`pgstore:${name}`, (event) => watchText(`pgstore:${name}`, inspect(event, { depth: 8, showHidden: true })));
+}
+
+const { write, end } = http.ServerResponse.prototype;
+const textOf = (chunk: unknown): string =>
+  typeof chunk === "string" ? chunk : chunk instanceof Uint8Array ? Buffer.from(chunk).toString("latin1") : "";
+http.ServerResponse.prototype.write = function (this: http.ServerResponse, ...args: unknown[]) {
+  watchText("a response's body", textOf(args[0]));
+  return Reflect.apply(write, this, args) as boolean;
+} as typeof write;
+http.ServerResponse.prototype.end = function (this: http.ServerResponse, ...args: unknown[]) {
+  watchText("a response's body", textOf(args[0]));
+  return Reflect.apply(end, this, args) as http.ServerResponse;
+} as typeof end;
+
+afterAll(() => {
+  if (leaks.length > 0) throw new Error(`tokens have leaked:\n${leaks.slice(0, 5).join("\n")}`);
+});
