@@ -1,8 +1,10 @@
+import type { ServerResponse } from "node:http";
 import { csrfTokenOf, isCsrfTokenOf } from "../base/csrf-token.ts";
 import { CsrfError } from "../base/errors.ts";
 import { createToken } from "../base/token.ts";
 import { CSRF } from "../session/record.ts";
 import { recordOf } from "../session/session.ts";
+import { passError } from "./node-error.ts";
 
 /** Options of `csrfProtection`. */
 export interface CsrfOptions {
@@ -107,11 +109,11 @@ export class CsrfProtection {
 
   /** Middleware for Express, Connect and Polka, after the session's and after the body's parser. */
   connect(manager: Manager): (request: object, response: object, next: (error?: unknown) => void) => void {
-    return (request, _response, next) => {
+    return (request, response, next) => {
       // What next() itself throws would otherwise be nobody's.
       this.#check(manager, request, request as CsrfRequest, (request as Body).body)
         .then(() => next())
-        .catch(next);
+        .catch((error: unknown) => passError(error, response as ServerResponse, next));
     };
   }
 
