@@ -14,7 +14,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     setupFiles: ["test/support/token-leaks.ts"],
-    exclude: ["test/apps/**"],
+    exclude: ["test/apps/**", "test/faults/**"],
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
     testTimeout: 30_000,

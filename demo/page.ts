@@ -85,56 +85,57 @@ function layout(title: string, main: Html): Html {
     </html> `;
 }
 
-/** The beginning of a form, with what shows that this page has sent it. */
-type Form = (action: string, kind?: string) => Html;
+/** A form with what shows that this page has sent it. */
+type Form = (action: string, content: Html, kind?: string) => Html;
 
 function formsWith(csrfToken: string): Form {
-  return (action, kind = "") =>
+  return (action, content, kind = "") =>
     html`<form method="post" action="${action}" class="${kind}">
       <input type="hidden" name="_csrf" value="${csrfToken}" />
+      ${content}
     </form>`;
 }
 
 function loginForm(form: Form): Html {
-  return html`${form("/login")}
-    <label for="name">Your name <span class="hint">(any; there is no password)</span></label>
-    <div class="field">
-      <input id="name" name="name" required maxlength="${LIMITS.name}" autocomplete="username" />
-      <button class="primary">Log in</button>
-    </div>
-    <label class="check"><input type="checkbox" name="remember" /> Remember me on this device</label>
-  </form>`;
+  return form(
+    "/login",
+    html`<label for="name">Your name <span class="hint">(any; there is no password)</span></label>
+      <div class="field">
+        <input id="name" name="name" required maxlength="${LIMITS.name}" autocomplete="username" />
+        <button class="primary">Log in</button>
+      </div>
+      <label class="check"><input type="checkbox" name="remember" /> Remember me on this device</label>`,
+  );
 }
 
 function logoutForm(form: Form): Html {
-  return html`${form("/logout", "choice")}
-    <button>Log out</button>
-    <p class="hint">Goes on with an empty session under a new token.</p>
-  </form>`;
+  return form(
+    "/logout",
+    html`<button>Log out</button>
+      <p class="hint">Goes on with an empty session under a new token.</p>`,
+    "choice",
+  );
 }
 
 function notesPart(form: Form, notes: readonly string[]): Html {
-  const list = notes.map(
-    (note) =>
-      html`<li>
-        <span>${note}</span>
-        ${form("/notes/remove")}
-          <button name="note" value="${note}" aria-label="Remove the note ${note}">Remove</button>
-        </form>
-      </li>`,
-  );
+  const list = notes.map((note) => {
+    const button = html`<button name="note" value="${note}" aria-label="Remove the note ${note}">Remove</button>`;
+    return html`<li>
+      <span>${note}</span>
+      ${form("/notes/remove", button)}
+    </li>`;
+  });
+  const fields = html`<label for="note">New note</label>
+    <div class="field">
+      <input id="note" name="note" required maxlength="${LIMITS.note}" autocomplete="off" />
+      <button class="primary">Add</button>
+    </div>`;
   return html`<h2>Notes <span class="hint">${notes.length} of ${LIMITS.notes}</span></h2>
     ${notes.length === 0 ? html`<p class="hint">None yet. Notes need no login.</p>` : undefined}
     <ul class="notes">
       ${list}
     </ul>
-    ${form("/notes")}
-      <label for="note">New note</label>
-      <div class="field">
-        <input id="note" name="note" required maxlength="${LIMITS.note}" autocomplete="off" />
-        <button class="primary">Add</button>
-      </div>
-    </form>`;
+    ${form("/notes", fields)}`;
 }
 
 function facts({ session, status, liveSessions, location }: Home): Html {
@@ -160,14 +161,11 @@ function facts({ session, status, liveSessions, location }: Home): Html {
 }
 
 function endings(form: Form): Html {
-  return html`${form("/token", "choice")}
-      <button>New token</button>
-      <p class="hint">Same session, same values; a copy of the old cookie is worth nothing any more.</p>
-    </form>
-    ${form("/destroy", "choice")}
-      <button class="danger">Destroy</button>
-      <p class="hint">Deletes the row and clears the cookie. The notes are gone.</p>
-    </form>`;
+  const renewing = html`<button>New token</button>
+    <p class="hint">Same session, same values; a copy of the old cookie is worth nothing any more.</p>`;
+  const destroying = html`<button class="danger">Destroy</button>
+    <p class="hint">Ends the session and clears the cookie. The notes are gone.</p>`;
+  return html`${form("/token", renewing, "choice")} ${form("/destroy", destroying, "choice")}`;
 }
 
 function dateOf(date: Date): Html {

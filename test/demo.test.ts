@@ -119,6 +119,23 @@ describe("demo", () => {
     expect(await browser.get()).toContain("<dd>persistent");
   });
 
+  it("has each button and field in a form that carries the CSRF token", async () => {
+    const browser = new Browser((await demo(new MemoryStore())).url);
+    for (const page of [
+      await browser.get(),
+      await browser.post("/notes", { note: "One" }),
+      await browser.post("/login", { name: "Ada" }),
+    ]) {
+      const forms = page.match(/<form\b[\s\S]*?<\/form>/g) ?? [];
+      expect(forms.length).toBeGreaterThan(3);
+      for (const form of forms) {
+        expect(form).toContain(`name="_csrf" value="${/name="_csrf" value="([^"]+)"/.exec(page)?.[1]}"`);
+        expect(form).toContain("<button");
+      }
+      expect(page.replaceAll(/<form\b[\s\S]*?<\/form>/g, "")).not.toMatch(/<button|<input/);
+    }
+  });
+
   it("never shows a token", async () => {
     const browser = new Browser((await demo(new MemoryStore())).url);
     await browser.get();

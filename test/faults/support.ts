@@ -1,0 +1,111 @@
+import pg from "pg";
+import { expect, onTestFinished } from "vitest";
+import { type PgClient, PgStore, type PgStoreOptions, type PostgresSql, SessionManager } from "../../src/index.ts";
+import { nodeHandler } from "../../src/node.ts";
+import { cookieOf, serve, type Served } from "../support/serve.ts";
+
+type Data = Record<string, unknown>;
+
+/** An application on a store, and everything that a fault may break. */
+export interface FaultyApp extends Served {
+  pool: pg.Pool;
+  store: PgStore;
+  manager: SessionManager<Data>;
+  /** Resolves when a request is right again. @throws Error when none is within ten seconds */
+  recovered(): Promise<void>;
+}
+
+const RECOVERY_MS = 10_000;
+
+/**
+ * Serves /inc, /set/KEY, /login, /renew, /logout and /get on a pool. After the test nothing is left uncaught, every
+ * connection is back in its pool, and the next request is right.
+ */
+export async function startApp(
+  url: string,
+  config: pg.PoolConfig = {},
+  options: PgStoreOptions & { db?: PgClient | PostgresSql } = {},
+): Promise<FaultyApp> {
+  const uncaught: unknown[] = [];
+  const note = (error: unknown): void => void uncaught.push(error);
+  process.on("uncaughtException", note);
+  process.on("unhandledRejection", note);
+  const { db, ...rest } = options;
+  const pool = new pg.Pool({ connectionString: url, max: 5, ...config });
+  pool.on("error", () => {});
+  const store = new PgStore(db ?? pool, { cleanupInterval: 0, ...rest });
+  // Failures are what these tests make; they are told apart by the status.
+  const manager = new SessionManager<Data>(store, { onError: () => {} });
+  const served = await serve(
+    nodeHandler(manager, async (request, response) => {
+      const session = manager.sessionOf(request);
+      const [, action, key = ""] = (request.url ?? "").split("/");
+      if (action === "set") session.set(key, key);
+      if (action === "inc") session.update("n", (n) => ((n as number | undefined) ?? 0) + 1);
+      if (action === "login") await session.login(key);
+      if (action === "renew") await session.renewToken();
+      if (action === "logout") await session.logout();
+      response.end(JSON.stringify({ user: session.userId, n: session.get("n"), keys: session.keys() }));
+    }),
+  );
+  const recovered = async (): Promise<void> => {
+    const right = async (): Promise<unknown> => {
+      const made = await served.get("/inc");
+      const again = await served.get("/get", cookieOf(made));
+      return again.status === 200 ? ((await again.json()) as { n: unknown }).n : again.status;
+    };
+    await expect.poll(right, { timeout: RECOVERY_MS, interval: 50 }).toBe(1);
+  };
+  onTestFinished(async () => {
+    await served.close();
+    await store.close();
+    expect(pool.idleCount).toBe(pool.totalCount);
+    expect(pool.waitingCount).toBe(0);
+    await pool.end();
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("uncaughtException", note);
+    process.off("unhandledRejection", note);
+    expect(uncaught).toEqual([]);
+  });
+  return { ...served, pool, store, manager, recovered };
+}
+
+/** What a client has been told, request by request, of one session. */
+export interface Told {
+  acknowledged: number;
+  failed: number;
+}
+
+/** Raises one session's counter again and again until `isOver` says so; several clients at once, each with a session of its own. */
+export async function load(
+  app: FaultyApp,
+  clients: number,
+  isOver: () => boolean,
+): Promise<Told & { wrong: string[] }> {
+  const told = { acknowledged: 0, failed: 0, wrong: [] as string[] };
+  const client = async (): Promise<void> => {
+    let cookie: string | undefined;
+    while (cookie === undefined) cookie = cookieOf(await app.get("/inc"));
+    let least = 1;
+    let most = 1;
+    while (!isOver()) {
+      const response = await app.get("/inc", cookie);
+      if (response.status === 200) {
+        const { n } = (await response.json()) as { n: number };
+        // Each failed one may have been carried out or not; what was acknowledged is there.
+        if (n < least + 1 || n > most + 1) told.wrong.push(`${n} is not between ${least + 1} and ${most + 1}`);
+        least = most = n;
+        told.acknowledged++;
+        cookie = cookieOf(response) ?? cookie;
+      } else {
+        if (response.status !== 500) told.wrong.push(`status ${response.status}`);
+        if (response.headers.getSetCookie().length > 0) told.wrong.push("a cookie with an error");
+        await response.text();
+        most++;
+        told.failed++;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  return told;
+}
