@@ -10,7 +10,7 @@ const FLOORS: Record<string, number> = { base: 0, port: 1, session: 2, postgres:
 
 /** What each file may use of Node; Bun and Deno have the modules named for the lower floors as well. */
 const NODE_MODULES: [module: string, files: RegExp][] = [
-  ["node:crypto", /^base\/(?:sha256|token|encrypted|csrf-token)\.ts$/],
+  ["node:crypto", /^base\/(?:sha256|token|encrypted|csrf-token|scs-json)\.ts$/],
   ["node:buffer", /^(?:base|postgres)\//],
   ["node:diagnostics_channel", /^manager\/events\.ts$/],
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],

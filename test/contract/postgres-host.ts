@@ -15,7 +15,7 @@ export async function emptyHost(client: OpenClient, options: PgStoreOptions = {}
     client.query?.(text, values) ?? (client.db as PgClient).query(text, values);
   await query("TRUNCATE sessions");
   return {
-    store: new PgStore(client.db, { ...options, cleanupInterval: 0 }),
+    store: new PgStore(client.db, { queryTimeout: "30s", ...options, cleanupInterval: 0 }),
     expire: async (token) => {
       const sql = "UPDATE sessions SET expiry = current_timestamp - interval '1 minute' WHERE token = $1";
       await query(sql, [token]);

@@ -153,7 +153,7 @@ describe("SCS v2, data_test.go", () => {
     expect([loaded.get("foo"), loaded.token]).toEqual(["bar", session.token]);
   });
 
-  it("TestSessionManager_Load: errors of the store come through; data that can't be read is no session", async () => {
+  it("TestSessionManager_Load: errors of the store come through; data that can't be read is no session, unlike in SCS", async () => {
     const { store, manager } = setup();
     const token = "A".repeat(43);
     await store.save(idOf(token), new Uint8Array([1]), new Date(1_800_000_000_000 + MINUTE));

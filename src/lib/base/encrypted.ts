@@ -13,7 +13,7 @@ export interface NamedEncryptionKey {
 
 /** A codec, of whatever it takes a session for. */
 interface AnyCodec<S> {
-  encode(session: S, id?: string): Uint8Array;
+  encode(session: S, id?: string, unique?: boolean): Uint8Array;
   decode(bytes: Uint8Array, id?: string): S;
 }
 
@@ -54,6 +54,7 @@ export function encrypted<S>(codec: AnyCodec<S>, keys: readonly (EncryptionKey |
     }
   }
   return {
+    // Its nonce makes the bytes unique in any case.
     encode: (session, id = "") => encrypt(writing, codec.encode(session, id), id),
     decode(bytes, id = "") {
       const found = ring.find(({ head }) => head.equals(bytes.subarray(0, head.length)));

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
 import { compareStrings, goJson, goString } from "./go-json.ts";
 import { parseJson } from "./json-reader.ts";
 import { applyHints, type Hint } from "./type-hints.ts";
@@ -16,7 +17,11 @@ const LAST_INSTANT = 8.64e15;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** What follows the data in bytes of ours and of Go. Anchored, and with one `.*`, it can't run away. */
-const TAIL = /^,"deadline":(-?(?:0|[1-9]\d{0,18}))(?:,"types":(\{.*\}))?\}$/s;
+const TAIL = /^,"deadline":(-?(?:0|[1-9]\d{0,18}))(?:,"types":(\{.*\}))?\}[ \t\n\r]*$/s;
+
+/** What JSON has no regard for; a mark has two bits in each. */
+const BLANKS = [" ", "\t", "\n", "\r"];
+const MARK_BYTES = 4;
 
 /** The nanoseconds of the deadlines that were decoded: a Date holds milliseconds. */
 const nanoseconds = new WeakMap<Date, bigint>();
@@ -32,17 +37,21 @@ const nanoseconds = new WeakMap<Date, bigint>();
  * @see SCS v0.1.1, session.go
  */
 export const scsJson = {
-  /** @throws TypeError that names the key of a value that can't be stored */
-  encode({ values, deadline }: Session): Uint8Array {
+  /**
+   * @param unique - the bytes differ from those of an equal session: by blanks at their end, which Go skips
+   * @throws TypeError that names the key of a value that can't be stored
+   */
+  encode({ values, deadline }: Session, _id?: string, unique = false): Uint8Array {
+    const mark = unique ? randomBlanks() : "";
     const hints = new Map<string, Hint>();
     const members = sorted(values).map(([key, value]) => {
       assertValue(key, value);
       return `${goString(key)}:${goJson(value, [key], hints)}`;
     });
     const text = `{"data":{${members.join()}},"deadline":${nanosecondsOf(deadline)}`;
-    if (hints.size === 0) return utf8Bytes(`${text}}`);
+    if (hints.size === 0) return utf8Bytes(`${text}}${mark}`);
     const types = sorted(hints).map(([pointer, hint]) => `${goString(pointer)}:"${hint}"`);
-    return utf8Bytes(`${text},"types":{${types.join()}}}`);
+    return utf8Bytes(`${text},"types":{${types.join()}}}${mark}`);
   },
 
   /** @throws SyntaxError or TypeError for other bytes */
@@ -53,6 +62,14 @@ export const scsJson = {
     return { values: new Map(Object.entries(data)), deadline: dateOf(deadline) };
   },
 };
+
+function randomBlanks(): string {
+  let blanks = "";
+  for (const byte of randomBytes(MARK_BYTES)) {
+    for (const shift of [0, 2, 4, 6]) blanks += BLANKS[(byte >> shift) & 3];
+  }
+  return blanks;
+}
 
 interface Members {
   data: Record<string, Value>;

@@ -204,7 +204,8 @@ export class Committer {
     // The Date that was loaded, where it still holds: the codec may know it more exactly than to the millisecond.
     const loaded = record.deadline;
     const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
-    const data = this.#options.codec.encode({ values, deadline }, this.idOf(key));
+    const unique = record.operations.some(({ kind }) => kind === "update");
+    const data = this.#options.codec.encode({ values, deadline }, this.idOf(key), unique);
     record.observe();
     return { data, values, deadline, expiry: new Date(plan.expiry) };
   }

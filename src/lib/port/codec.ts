@@ -15,8 +15,12 @@ export interface DecodedSession {
  * have written; a request with such a session is anonymous, and the row is left alone.
  */
 export interface Codec {
-  /** @param id - the session's id, which a codec may bind the bytes to */
-  encode(session: DecodedSession, id?: string): Uint8Array;
+  /**
+   * @param id - the session's id, which a codec may bind the bytes to
+   * @param unique - the bytes should differ from all others, even those of an equal session: when the answer to a write is lost,
+   *   a store tells by the bytes whose write it was. It matters for `update`, where two equal steps must count twice
+   */
+  encode(session: DecodedSession, id?: string, unique?: boolean): Uint8Array;
   /** @param id - the same; that of the row where the bytes were found */
   decode(bytes: Uint8Array, id?: string): DecodedSession;
 }

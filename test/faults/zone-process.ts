@@ -1,0 +1,23 @@
+/** Begins a session, or reads it and cleans up, in the time zones of its environment. */
+import pg from "pg";
+import { PgStore, SessionManager } from "../../src/index.ts";
+
+const [action, token] = process.argv.slice(2);
+const { ZONE_URL, ZONE } = process.env;
+const pool = new pg.Pool({ connectionString: ZONE_URL, options: `-c timezone=${ZONE}`, max: 1 });
+pool.on("error", () => {});
+const store = new PgStore(pool, { cleanupInterval: 0 });
+const manager = new SessionManager<{ n: number }>(store, { idleTimeout: "20m", lifetime: "1h" });
+const session = await manager.load(token);
+if (action === "make") {
+  session.set("n", 1);
+  await manager.commit(session);
+}
+const row = await store.find(session.id ?? "");
+const told = { n: session.get("n") ?? null, deadline: session.deadline.getTime(), expiry: row?.expiry.getTime() };
+console.log(
+  JSON.stringify(
+    action === "make" ? { ...told, token: session.token } : { ...told, expired: await store.deleteExpired() },
+  ),
+);
+await pool.end();
