@@ -16,7 +16,7 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
   ["node:path", /^postgres\/folder-lock\.ts$/],
   ["node:events", /^http\/express-session\.ts$/],
-  ["node:http", /^http\/(?:node-[a-z]+|connect|seed|koa|upgrade)\.ts$/],
+  ["node:http", /^http\/(?:node-[a-z]+|connect|csrf|seed|koa|upgrade)\.ts$/],
 ];
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */

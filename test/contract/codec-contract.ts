@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { type DecodedSession, scsJson } from "../../src/codecs.ts";
+import { type DecodedSession, encrypted, scsJson } from "../../src/codecs.ts";
 import type { Value } from "../../src/index.ts";
 import fixture from "../fixtures/scs-v0.1.1-json.json" with { type: "json" };
 
@@ -45,6 +45,21 @@ export const codecContract: Record<string, () => void> = {
     assert.deepEqual(again.values, values);
     assert.equal(again.deadline.getTime(), DEADLINE.getTime());
     assert.ok(Buffer.from(scsJson.encode(again)).equals(bytes));
+  },
+  "encrypts, for one session and one key, and takes nothing else": () => {
+    const [key, other] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+    const codec = encrypted(scsJson, [{ id: "new", key }, other]);
+    const bytes = codec.encode({ values, deadline: DEADLINE }, "id");
+    assert.deepEqual(codec.decode(bytes, "id").values, values);
+    assert.ok(!Buffer.from(bytes).includes("deadline"));
+    assert.throws(() => codec.decode(bytes, "another"), Error);
+    assert.throws(() => encrypted(scsJson, [{ id: "new", key: other }]).decode(bytes, "id"), Error);
+    assert.throws(() => codec.decode(scsJson.encode({ values, deadline: DEADLINE }), "id"), Error);
+    const damaged = Uint8Array.from(bytes);
+    damaged[bytes.length - 1] = (damaged[bytes.length - 1] ?? 0) ^ 1;
+    assert.throws(() => codec.decode(damaged, "id"), Error);
+    const old = encrypted(scsJson, [other]).encode({ values, deadline: DEADLINE }, "id");
+    assert.deepEqual(codec.decode(old, "id").values, values);
   },
   "throws on bytes that are no session": () => {
     for (const text of [

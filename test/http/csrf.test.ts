@@ -1,21 +1,27 @@
 import http from "node:http";
+import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
+import createConnect from "connect";
 import express from "express";
 import fc from "fast-check";
 import createFastify from "fastify";
 import { Hono } from "hono";
 import Koa from "koa";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { CsrfError, csrfProtection, type CsrfOptions } from "../../src/csrf.ts";
+import polka from "polka";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { CsrfError, csrfProtection, type CsrfOptions, type CsrfRequest } from "../../src/csrf.ts";
 import { session as fastifySession } from "../../src/fastify.ts";
 import { fetchHandler } from "../../src/fetch.ts";
 import { session as honoSession } from "../../src/hono.ts";
-import { MemoryStore, type Session, SessionManager } from "../../src/index.ts";
+import { type LazySession, MemoryStore, type Session, SessionManager } from "../../src/index.ts";
 import { session as koaSession } from "../../src/koa.ts";
 import { csrfTokenOf, isCsrfTokenOf } from "../../src/lib/base/csrf-token.ts";
 import { createToken } from "../../src/lib/base/token.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
+
+/** Another version by an alias, which types don't know. */
+const express4 = createRequire(import.meta.url)("express-4") as typeof express;
 
 type Data = Record<string, unknown>;
 type Manager = SessionManager<Data>;
@@ -46,6 +52,14 @@ async function formOf(request: http.IncomingMessage): Promise<URLSearchParams> {
   return new URLSearchParams(Buffer.concat(chunks).toString());
 }
 
+/** A parser of forms for Connect and Polka. */
+function withBody(request: http.IncomingMessage, _response: object, next: (error?: unknown) => void): void {
+  formOf(request).then((form) => {
+    Object.assign(request, { body: Object.fromEntries(form) });
+    next();
+  }, next);
+}
+
 const hosts: Record<string, (manager: Manager) => Promise<string>> = {
   "node:http": (manager) =>
     listen(
@@ -63,6 +77,37 @@ const hosts: Record<string, (manager: Manager) => Promise<string>> = {
       response.send(await act(manager.sessionOf(request), request.method, request.path));
     });
     return listen(app);
+  },
+  "Express 4": (manager) => {
+    const app = express4();
+    app.set("env", "test");
+    app.use(connect(manager), express4.urlencoded({ extended: false }), csrf.connect(manager));
+    app.use((request, response, next) => {
+      act(manager.sessionOf(request), request.method, request.path).then((text) => response.send(text), next);
+    });
+    return listen(app);
+  },
+  Connect: (manager) => {
+    const app = createConnect();
+    app.use(connect(manager));
+    app.use(withBody as never);
+    app.use(csrf.connect(manager));
+    app.use((request, response, next) => {
+      const { method = "", url = "" } = request;
+      act(manager.sessionOf(request), method, url).then((text) => response.end(text), next);
+    });
+    return listen(app);
+  },
+  Polka: (manager) => {
+    // Its own error handler takes an error's code for a status, and throws.
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    onTestFinished(() => logged.mockRestore());
+    const app = polka();
+    app.use(connect(manager) as never, withBody as never, csrf.connect(manager) as never);
+    app.use(((request: http.IncomingMessage, response: http.ServerResponse) => {
+      void act(manager.sessionOf(request), request.method ?? "", request.url ?? "").then((text) => response.end(text));
+    }) as never);
+    return listen(app.handler as never);
   },
   Koa: (manager) => {
     const app = new Koa();
@@ -102,18 +147,12 @@ const hosts: Record<string, (manager: Manager) => Promise<string>> = {
     return listen(getRequestListener(app.fetch));
   },
   fetch: (manager) => {
-    const handler = fetchHandler(manager, async (request, session) => {
-      const form =
-        request.method === "POST"
-          ? await request
-              .clone()
-              .formData()
-              .catch(() => undefined)
-          : undefined;
-      csrf.verify(session, request, form?.get("_csrf"));
+    const handler = csrf.fetch(async (request: Request, session: Session<Data>) => {
+      // Still there to be read.
+      if (request.method === "POST") await request.formData();
       return new Response(await act(session, request.method, new URL(request.url).pathname));
     });
-    return listen(getRequestListener(handler));
+    return listen(getRequestListener(fetchHandler(manager, handler)));
   },
 };
 
@@ -181,6 +220,71 @@ describe("csrfProtection", () => {
     });
   }
 
+  it("tells the next error handler what a later one throws at once", async () => {
+    const manager = new SessionManager<Data>(new MemoryStore({ cleanupInterval: 0 }));
+    const thrown = new Error("expected by the test");
+    const url = await listen((request, response) =>
+      connect(manager)(request, response, () => {
+        csrf.connect(manager)(request, response, (error) => {
+          if (error === undefined) throw thrown;
+          response.writeHead(error === thrown ? 503 : 200).end();
+        });
+      }),
+    );
+    expect((await fetch(url)).status).toBe(503);
+  });
+
+  it("reads no body that can't matter: from another site, with a header, or no form", async () => {
+    const manager = new SessionManager<Data>(new MemoryStore({ cleanupInterval: 0 }));
+    const session = await manager.load();
+    const token = csrf.token(session);
+    const handler = csrf.fetch((request: Request) => new Response(String(request.bodyUsed)));
+    const post = async (headers: Record<string, string>): Promise<[string, boolean]> => {
+      let pulled = false;
+      const body = new ReadableStream(
+        {
+          pull(controller) {
+            pulled = true;
+            controller.enqueue(Buffer.from(`_csrf=${token}`));
+            controller.close();
+          },
+        },
+        { highWaterMark: 0 },
+      );
+      const init: RequestInit = { method: "POST", body, duplex: "half", headers };
+      try {
+        return [await (await handler(new Request("http://app.example/", init), session)).text(), pulled];
+      } catch (error) {
+        return [(error as CsrfError).reason, pulled];
+      }
+    };
+    const form = { "content-type": "application/x-www-form-urlencoded" };
+    expect(await post(form)).toEqual(["false", true]);
+    expect(await post({ ...form, origin: "https://evil.example" })).toEqual(["origin", false]);
+    expect(await post({ ...form, "x-csrf-token": token })).toEqual(["false", false]);
+    expect(await post({ ...form, "x-csrf-token": "wrong" })).toEqual(["token", false]);
+    expect(await post({ "content-type": "application/json" })).toEqual(["token", false]);
+    expect(await post({ "content-type": "multipart/form-data" })).toEqual(["token", true]);
+  });
+
+  it("works where the session is loaded when it is first awaited", async () => {
+    const manager = new SessionManager<Data, true>(new MemoryStore({ cleanupInterval: 0 }), { lazy: true });
+    const handler = csrf.fetch(
+      async (_request: Request, session: LazySession<Data>) => new Response(csrf.token(await session)),
+    );
+    const url = await listen(getRequestListener(fetchHandler(manager, handler)));
+    const page = await fetch(url);
+    const cookie = page.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+    const token = await page.text();
+    for (const [presented, status] of [
+      [token, 200],
+      ["", 403],
+    ] as const) {
+      const headers = { cookie, "X-CSRF-Token": presented };
+      expect((await fetch(url, { method: "POST", headers })).status).toBe(status);
+    }
+  });
+
   const verify = async (options: CsrfOptions, headers: Record<string, string>, method = "POST"): Promise<unknown> => {
     const manager = new SessionManager<Data>(new MemoryStore({ cleanupInterval: 0 }));
     const session = await manager.load();
@@ -209,6 +313,37 @@ describe("csrfProtection", () => {
       [{}, {}, "passed"],
     ];
     for (const [options, headers, expected] of cases) expect(await verify(options, headers)).toBe(expected);
+  });
+
+  it("finds the host that was asked for in HTTP/2 and in a Request's URL, whoever's Headers they are", async () => {
+    const manager = new SessionManager<Data>(new MemoryStore({ cleanupInterval: 0 }));
+    const session = await manager.load();
+    const reasonOf = (request: CsrfRequest): string => {
+      try {
+        csrf.verify(session, request, csrf.token(session));
+        return "passed";
+      } catch (error) {
+        return (error as CsrfError).reason;
+      }
+    };
+    const [origin, method] = ["https://app.example", "POST"];
+    expect(reasonOf({ method, headers: { ":authority": "app.example", origin } })).toBe("passed");
+    expect(reasonOf({ method, headers: { ":authority": "evil.example", origin } })).toBe("origin");
+    expect(reasonOf({ method, headers: { host: "APP.example:443", origin } })).toBe("passed");
+    expect(reasonOf({ method, headers: { host: "app.example:80", origin } })).toBe("origin");
+    expect(reasonOf({ method, headers: { host: "app.example", origin: "http://app.example:80" } })).toBe("passed");
+    expect(reasonOf({ method, headers: { host: "a b", origin } })).toBe("origin");
+    expect(reasonOf({ method, headers: { origin } })).toBe("origin");
+    expect(reasonOf({ method, headers: { host: ["app.example"] as never, origin, get: "a header" } })).toBe("passed");
+
+    const request = new Request("https://app.example/form", { method, headers: { origin } });
+    expect(reasonOf(request)).toBe("passed");
+    expect(reasonOf(new Request("https://other.example/", request))).toBe("origin");
+    const entries = new Map([["origin", "https://evil.example"]]);
+    const foreign = { get: (name: string) => entries.get(name) ?? null } as unknown as Headers;
+    expect(reasonOf({ method, headers: foreign, url: request.url })).toBe("origin");
+    entries.set("origin", origin);
+    expect(reasonOf({ method, headers: foreign, url: request.url })).toBe("passed");
   });
 
   it("lets what is safe by its method through, and takes methods by any case", async () => {

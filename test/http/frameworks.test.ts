@@ -5,7 +5,8 @@ import express from "express";
 import createFastify from "fastify";
 import { Hono } from "hono";
 import Koa from "koa";
-import { describe, expect, it } from "vitest";
+import polka from "polka";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { type Session, SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import fastifySession from "../../src/fastify.ts";
 import honoSession from "../../src/hono.ts";
@@ -15,6 +16,43 @@ import { GatedStore } from "../support/gated-store.ts";
 import { cookieOf, serving } from "../support/serve.ts";
 
 const down = new StoreUnavailableError("expected by the test");
+
+describe("connect on Polka", () => {
+  it("answers a failed load, though Polka's own error handler throws", async () => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    onTestFinished(() => logged.mockRestore());
+    const store = new GatedStore();
+    store.find = () => Promise.reject(down);
+    const app = polka();
+    app.use(connect(new SessionManager(store)) as never);
+    app.get("/", (_request, response) => response.end("secret"));
+    await serving(app.handler as never, async ({ get }) => {
+      const response = await get("/", `session=${"a".repeat(43)}`);
+      expect([response.status, await response.text()]).toEqual([500, "Internal Server Error\n"]);
+      expect(logged).toHaveBeenCalledWith(expect.stringContaining("error handler failed"), expect.any(RangeError));
+      expect((await get("/")).status).toBe(200);
+    });
+  });
+
+  it("cuts off an answer that had begun when the error handler throws", async () => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    onTestFinished(() => logged.mockRestore());
+    const middleware = connect(new SessionManager(new GatedStore()));
+    await serving(
+      (request, response) =>
+        middleware(request, response, (error) => {
+          if (error !== undefined) throw new Error("of the error handler");
+          response.write("half");
+          throw new Error("of the handler");
+        }),
+      async ({ get }) => {
+        const cookie = `session=${"a".repeat(43)}`;
+        await expect(get("/", cookie).then((response) => response.text())).rejects.toThrow();
+        expect(logged).toHaveBeenCalledOnce();
+      },
+    );
+  });
+});
 
 describe("pgstore/fastify", () => {
   it("stores what the application's own onSend hooks still write", async () => {

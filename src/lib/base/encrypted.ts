@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 
 /** Thirty-two random bytes, as they are or as base64, base64url or hex: `openssl rand -base64 32` makes some. */
@@ -36,9 +37,9 @@ const CIPHER = "aes-256-gcm";
  * Bytes that can't be decrypted are an error, whatever the other codec could make of them.
  *
  * @param keys - the first one writes, all of them read. To rotate put a new one first; each session takes it at its next save,
- *   so the old one can go when the last session from before has ended
+ *   so the old one can go when the last session from before has ended. Nonces are random, so a key is good for 2^32 writes
  * @throws TypeError that names the key, without showing it
- * @see NIST SP 800-38D; OWASP ASVS 5.0.0, 11.3.3
+ * @see NIST SP 800-38D, 8.3; OWASP ASVS 5.0.0, 11.3.3
  */
 export function encrypted<S>(codec: AnyCodec<S>, keys: readonly (EncryptionKey | NamedEncryptionKey)[]): AnyCodec<S> {
   if (typeof codec?.encode !== "function" || typeof codec.decode !== "function") {

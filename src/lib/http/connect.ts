@@ -3,6 +3,7 @@ import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
+import { passError } from "./node-error.ts";
 import { withSession } from "./node-handler.ts";
 import { propertyName, type PropertyOptions } from "./property.ts";
 
@@ -35,6 +36,6 @@ export function connect<Data = SessionData, Lazy extends boolean = false>(
       Object.assign(request, { [property]: manager.sessionOf(request) });
       next();
     };
-    withSession(manager, request, response, handle, next);
+    withSession(manager, request, response, handle, (error) => passError(error, response, next));
   };
 }

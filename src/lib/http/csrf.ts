@@ -1,8 +1,10 @@
+import type { ServerResponse } from "node:http";
 import { csrfTokenOf, isCsrfTokenOf } from "../base/csrf-token.ts";
 import { CsrfError } from "../base/errors.ts";
 import { createToken } from "../base/token.ts";
 import { CSRF } from "../session/record.ts";
 import { recordOf } from "../session/session.ts";
+import { passError } from "./node-error.ts";
 
 /** Options of `csrfProtection`. */
 export interface CsrfOptions {
@@ -20,6 +22,8 @@ export interface CsrfOptions {
 export interface CsrfRequest {
   method?: string | undefined;
   headers: Headers | Record<string, string | string[] | undefined>;
+  /** Of a Request, whose headers need not have the host. */
+  url?: string | undefined;
 }
 
 /** A manager, of whichever data; lazy ones too. */
@@ -32,6 +36,7 @@ type AnySession = object & { token: string | undefined };
 
 type Body = { body?: unknown };
 
+const FORM = /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\b/i;
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
 /**
@@ -96,7 +101,7 @@ export class CsrfProtection {
    * @throws CsrfError, which adapters answer with 403
    */
   verify(session: AnySession, request: CsrfRequest, token?: unknown): void {
-    if (SAFE_METHODS.has((request.method ?? "GET").toUpperCase())) return;
+    if (isSafe(request)) return;
     if (!this.#isOwnPage(request)) throw new CsrfError("origin");
     const presented = headerOf(request, this.#header) ?? token;
     if (session.token === undefined || !isCsrfTokenOf(session.token, presented)) throw new CsrfError("token");
@@ -104,8 +109,11 @@ export class CsrfProtection {
 
   /** Middleware for Express, Connect and Polka, after the session's and after the body's parser. */
   connect(manager: Manager): (request: object, response: object, next: (error?: unknown) => void) => void {
-    return (request, _response, next) => {
-      this.#check(manager, request, request as CsrfRequest, (request as Body).body).then(() => next(), next);
+    return (request, response, next) => {
+      // What next() itself throws would otherwise be nobody's.
+      this.#check(manager, request, request as CsrfRequest, (request as Body).body)
+        .then(() => next())
+        .catch((error: unknown) => passError(error, response as ServerResponse, next));
     };
   }
 
@@ -127,19 +135,33 @@ export class CsrfProtection {
   hono(manager: Manager): (context: HonoContext, next: () => Promise<void>) => Promise<void> {
     return async (context, next) => {
       const { req } = context;
-      const isForm = /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\b/i.test(
-        req.header("content-type") ?? "",
-      );
-      const hasToken = req.header(this.#header) !== undefined;
-      const body = isForm && !hasToken && !SAFE_METHODS.has(req.raw.method) ? await req.parseBody() : undefined;
+      const body = this.#wantsField(req.raw) ? await req.parseBody() : undefined;
       await this.#check(manager, context, req.raw, body);
       await next();
+    };
+  }
+
+  /** Wraps what `fetchHandler` wraps: `fetchHandler(manager, csrf.fetch((request, session) => …))`, which can read the form again. */
+  fetch<Session extends object, Rest extends unknown[]>(
+    handler: (request: Request, session: Session, ...rest: Rest) => Response | Promise<Response>,
+  ): (request: Request, session: Session, ...rest: Rest) => Promise<Response> {
+    return async (request, session, ...rest) => {
+      const form = this.#wantsField(request) ? await formOf(request) : undefined;
+      this.verify((await (session as unknown)) as AnySession, request, form?.get(this.#field));
+      return handler(request, session, ...rest);
     };
   }
 
   async #check(manager: Manager, bound: object, request: CsrfRequest, body: unknown): Promise<void> {
     const field: unknown = (body as Record<string, unknown> | null | undefined)?.[this.#field];
     this.verify((await manager.sessionOf(bound)) as AnySession, request, field);
+  }
+
+  /** A body is read only where a form may have the token, and where it could still be of use. */
+  #wantsField(request: Request): boolean {
+    const { headers } = request;
+    const mayBeForm = !isSafe(request) && FORM.test(headers.get("content-type") ?? "");
+    return mayBeForm && !headers.has(this.#header) && this.#isOwnPage(request);
   }
 
   /** Browsers tell; what tells nothing is no browser, and needs the token all the same. */
@@ -150,20 +172,50 @@ export class CsrfProtection {
     if (site !== undefined)
       return site === "same-origin" || site === "none" || (site === "same-site" && this.#sameSite);
     if (source === undefined) return true;
-    return URL.canParse(source) && new URL(source).host === headerOf(request, "host");
+    return isHost(source, hostOf(request));
   }
 }
 
 /** What of Hono's context is used. */
 interface HonoContext {
-  req: { raw: Request; header(name: string): string | undefined; parseBody(): Promise<Record<string, unknown>> };
+  req: { raw: Request; parseBody(): Promise<Record<string, unknown>> };
+}
+
+function isSafe({ method = "GET" }: CsrfRequest): boolean {
+  return SAFE_METHODS.has(method.toUpperCase());
+}
+
+/** By their shape: a framework may bring a class of its own. A header that is named "get" is no function. */
+function isHeaders(headers: CsrfRequest["headers"]): headers is Headers {
+  return typeof headers.get === "function";
 }
 
 function headerOf({ headers }: CsrfRequest, name: string): string | undefined {
-  // Methods are told apart by what they are: a plain object may have a header named "get".
-  if (headers instanceof Headers) return headers.get(name) ?? undefined;
+  if (isHeaders(headers)) return headers.get(name) ?? undefined;
   const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
+}
+
+/** The host that was asked for. HTTP/2 has it under a name that only node:http2 shows; a Request may have it in its URL only. */
+function hostOf(request: CsrfRequest): string | undefined {
+  const authority = isHeaders(request.headers) ? undefined : headerOf(request, ":authority");
+  const url = request.url !== undefined && URL.canParse(request.url) ? new URL(request.url) : undefined;
+  return headerOf(request, "host") ?? authority ?? url?.host;
+}
+
+/** The scheme is not compared, as a proxy may have ended TLS; but it says which port goes without saying. */
+function isHost(origin: string, host: string | undefined): boolean {
+  if (host === undefined || !URL.canParse(origin)) return false;
+  const { protocol, host: expected } = new URL(origin);
+  return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === expected;
+}
+
+/** One that can't be read has no token. */
+function formOf(request: Request): Promise<FormData | undefined> {
+  return request
+    .clone()
+    .formData()
+    .catch(() => undefined);
 }
 
 /** An unreadable one is no origin of ours. */

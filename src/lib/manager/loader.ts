@@ -1,7 +1,7 @@
 import { SessionDecodeError } from "../base/errors.ts";
 import { isToken } from "../base/token.ts";
 import type { Found, StoredSession } from "../port/store.ts";
-import { SessionRecord } from "../session/record.ts";
+import { SessionRecord, type StoredRow } from "../session/record.ts";
 import type { Committer } from "./committer.ts";
 import { publish } from "./events.ts";
 
@@ -38,25 +38,28 @@ export class Loader {
     return this.#recordOf(chosen.key, chosen.token, chosen.found);
   }
 
+  /** What a row holds. Bytes that nobody can read, or that somebody has tampered with, are none: an event tells, the row stays. */
+  read(key: string, found: StoredSession): StoredRow | undefined {
+    try {
+      return this.#committer.decode(key, found);
+    } catch (error) {
+      if (!(error instanceof SessionDecodeError)) throw error;
+      publish("error", { id: error.id, error });
+      return undefined;
+    }
+  }
+
   #recordOf(key: string, token: string, found: Found): SessionRecord {
     if (found === undefined) return begin(true);
-    if (found !== "ended") return this.#readable(key, token, found);
+    if (found !== "ended") {
+      const row = this.read(key, found);
+      return row === undefined ? begin(true) : new SessionRecord(row, key, token);
+    }
     publish("stale", { id: this.#committer.idOf(key) });
     const record = begin(true);
     record.phase = "stale";
     record.key = key;
     return record;
-  }
-
-  /** Bytes that nobody can read, or that somebody has tampered with, are no session. The row stays, for whoever looks into it. */
-  #readable(key: string, token: string, found: StoredSession): SessionRecord {
-    try {
-      return new SessionRecord(this.#committer.decode(key, found), key, token);
-    } catch (error) {
-      if (!(error instanceof SessionDecodeError)) throw error;
-      publish("error", { id: error.id, error });
-      return begin(true);
-    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { systemNow } from "../base/clock.ts";
-import { SessionDecodeError, SessionMissingError } from "../base/errors.ts";
+import { SessionMissingError } from "../base/errors.ts";
 import { isToken } from "../base/token.ts";
 import type { Store, StoreExtras } from "../port/store.ts";
 import { SessionRecord, USER_ID } from "../session/record.ts";
@@ -9,7 +9,6 @@ import type { SessionData } from "../session/session-data.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { Committer } from "./committer.ts";
 import { type Credentials, tokensOf } from "./credentials.ts";
-import { publish } from "./events.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { Loader } from "./loader.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
@@ -80,7 +79,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * Stores what has changed, exactly as much as needed, and says what the client must be told.
    *
    * @throws StoreUnavailableError, StoreError, SchemaError, SessionConflictError when the changes could not be stored;
-   *   TypeError when an object in the session was changed into something that can't be
+   *   SessionDecodeError when the row has become unreadable meanwhile, which is not overwritten; TypeError when an object in the session was changed into something that can't be
    */
   async commit(session: Session<Data>, context: CommitContext = {}): Promise<CommitResult> {
     const record = recordOf(session);
@@ -152,15 +151,16 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /**
    * Takes over the values of another session, which ends: a basket that was filled before the login, say. Its values
    * replace those of the same key, and the later deadline counts; its user is not taken over. Nothing happens when there
-   * is no such session. SCS: MergeSession.
+   * is no such session, or none that can be read. SCS: MergeSession.
    */
   async mergeSession(session: Session<Data>, token: string): Promise<void> {
     const record = recordOf(session);
     const key = isToken(token) ? this.#committer.keyOf(token) : undefined;
     if (key === undefined || key === record.key) return;
     const found = await this.#store.find(key);
-    if (found === undefined) return;
-    const { values, deadline } = this.#committer.decode(key, found);
+    const row = found && this.#loader.read(key, found);
+    if (row === undefined) return;
+    const { values, deadline } = row;
     for (const [name, value] of values) {
       if (name !== USER_ID) record.apply({ kind: "set", key: name, value });
     }
@@ -180,15 +180,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
     if (this.#store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
     for await (const { token: key, ...found } of this.#store.all()) {
-      let row;
-      try {
-        row = this.#committer.decode(key, found);
-      } catch (error) {
-        if (!(error instanceof SessionDecodeError)) throw error;
-        publish("error", { id: error.id, error });
-        continue;
-      }
-      yield this.#session(new SessionRecord(row, key));
+      const row = this.#loader.read(key, found);
+      if (row !== undefined) yield this.#session(new SessionRecord(row, key));
     }
   }
 
