@@ -1,10 +1,11 @@
-import { PGlite } from "@electric-sql/pglite";
+import { PGlite, type PGliteOptions } from "@electric-sql/pglite";
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
-import { MemoryStore, PgStore, type PgStoreOptions } from "../../src/index.ts";
+import { MemoryStore, type PgClient, PgStore, type PgStoreOptions } from "../../src/index.ts";
+import { clients, openPostgresJs } from "../support/clients.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { emptyHost, type OpenClient, queryOf } from "./postgres-host.ts";
+import { emptyHost, type OpenClient } from "./postgres-host.ts";
 import { storeContract, type StoreHost } from "./store-contract.ts";
 
 /** Runs the contract on a client of a database that has the table. */
@@ -29,18 +30,19 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-onPostgres("pg.Pool", async () => ({ db: database.pool({ max: 5 }), close: async () => {} }));
+const onPool =
+  (config: pg.PoolConfig = {}) =>
+  async () => ({
+    db: database.pool({ max: 5, ...config }),
+    close: async () => {},
+  });
+for (const [name, open] of Object.entries(clients)) onPostgres(name, () => open(database.url));
 
-for (const rows of [1, 2]) {
-  const open = async () => ({ db: database.pool({ max: 5 }), close: async () => {} });
-  onPostgres(`pg.Pool in batches of ${rows}`, open, { batch: { rows } });
-}
-
-onPostgres(
-  "pg.Pool, a statement of each kind at a time, none prepared",
-  async () => ({ db: database.pool({ max: 5 }), close: async () => {} }),
-  { batch: { statements: 1 }, prepare: false },
-);
+for (const rows of [1, 2]) onPostgres(`pg.Pool in batches of ${rows}`, onPool(), { batch: { rows } });
+onPostgres("pg.Pool, a statement of each kind at a time, none prepared", onPool(), {
+  batch: { statements: 1 },
+  prepare: false,
+});
 
 onPostgres("pg.Client", async () => {
   const client = new pg.Client(database.url);
@@ -48,38 +50,67 @@ onPostgres("pg.Client", async () => {
   return { db: client, close: () => client.end() };
 });
 
-onPostgres("a client whose type parsers are the application's own", async () => {
-  const parsed = { getTypeParser: () => (value: unknown) => ({ parsed: value }) };
-  const text = { getTypeParser: (oid: number) => (oid === 25 ? String : parsed.getTypeParser()) };
-  return { db: database.pool({ max: 5, types: text }), close: async () => {} };
-});
-
 onPostgres("an object with query(text, values)", async () => {
   const pool = database.pool({ max: 5 });
   return { db: { query: (text, values) => pool.query(text, values) }, close: async () => {} };
 });
 
+/** What applications set for themselves: instants and dates as strings, bytea as hex, int8 as bigint, text in their way. */
+const parsers: Record<number, (text: string) => unknown> = {
+  16: (text) => (text === "t" ? "yes" : "no"),
+  17: (text) => text.slice(2),
+  20: BigInt,
+  25: (text) => text.toUpperCase(),
+  1082: String,
+  1184: String,
+};
+const types = (changed: typeof parsers): pg.CustomTypesConfig => ({
+  getTypeParser: (oid: number) => changed[oid] ?? String,
+});
+
+onPostgres("pg.Pool whose type parsers are the application's own", onPool({ types: types(parsers) }));
+onPostgres("pg.Pool with binary results", onPool({ binary: true } as pg.PoolConfig));
+onPostgres("an object with query(text, values) that parses every type but text", async () => {
+  const pool = database.pool({ max: 5, types: types({ ...parsers, 25: String }) });
+  return { db: { query: (text, values) => pool.query(text, values) }, close: async () => {} };
+});
+
 const sqlOptions: Record<string, postgres.Options<Record<string, postgres.PostgresType>>> = {
-  "postgres.js": {},
   "postgres.js, none prepared": { prepare: false },
   "postgres.js with one connection": { max: 1 },
   "postgres.js whose types and transforms are the application's own": {
     transform: { ...postgres.toPascal, value: { from: () => "changed" }, undefined: null },
-    types: { text: { to: 25, from: [25, 1009], serialize: String, parse: () => "parsed" } },
+    types: {
+      text: { to: 25, from: [25, 1009], serialize: (text: string) => text.toUpperCase(), parse: () => "parsed" },
+      instant: { to: 1184, from: [1082, 1184], serialize: String, parse: String },
+      bytes: { to: 17, from: [17], serialize: String, parse: (text: string) => text.slice(2) },
+      bigint: postgres.BigInt,
+    },
   },
 };
 for (const [name, options] of Object.entries(sqlOptions)) {
   onPostgres(name, async () => {
-    const sql = postgres(database.url, { max: 5, onnotice: () => {}, ...options });
-    return { db: sql, query: queryOf(sql), close: () => sql.end({ timeout: 1 }) };
+    const pool = database.pool({ max: 1 });
+    const query: PgClient["query"] = (text, values) => pool.query(text, values);
+    return { ...openPostgresJs(database.url, options), query };
   });
 }
 
-onPostgres("PGlite", async () => {
-  const db = await PGlite.create();
-  await new PgStore(db, { cleanupInterval: 0 }).migrate();
-  return { db, close: () => db.close() };
-});
+const pgliteOptions: Record<string, PGliteOptions> = {
+  PGlite: {},
+  "PGlite whose parsers and serializers are the application's own": {
+    parsers,
+    serializers: { 25: (text: string) => text.toUpperCase() },
+  },
+};
+for (const [name, options] of Object.entries(pgliteOptions)) {
+  onPostgres(name, async () => {
+    const db = await PGlite.create(options);
+    await new PgStore(db, { cleanupInterval: 0 }).migrate();
+    const query: PgClient["query"] = (text, values) => db.query(text, values, { serializers: { 25: String } });
+    return { db, query, close: () => db.close() };
+  });
+}
 
 describe("the store contract on memory", () => {
   let host: StoreHost;

@@ -12,5 +12,7 @@ export interface PgClient {
 export interface PostgresSql {
   // Called with text; its own type knows more kinds of parameters.
   unsafe(query: string, parameters?: never[], options?: { prepare?: boolean }): PromiseLike<unknown>;
+  // Marks a parameter with its type.
+  typed(value: never, type: number): unknown;
   readonly options: { readonly prepare: boolean };
 }

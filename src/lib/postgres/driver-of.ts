@@ -1,6 +1,7 @@
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
 import type { Driver, Row } from "./driver.ts";
 import { isNodePostgres, nodePostgres } from "./node-postgres.ts";
+import { isPGlite, pglite } from "./pglite.ts";
 import { isPostgresJs, postgresJs } from "./postgres-js.ts";
 
 /**
@@ -16,9 +17,11 @@ export function driverOf(db: PgClient | PostgresSql): Driver {
     );
   }
   if (isNodePostgres(db)) return nodePostgres(db);
+  const client: PgClient = db;
+  if (isPGlite(db)) return pglite(db);
   return {
     prepares: false,
-    run: async ({ text }, values) => (await db.query(text, values)).rows as Row[],
+    run: async ({ text }, values) => (await client.query(text, values)).rows as Row[],
     leading: async (_name, _timeout, work) => {
       await work();
     },

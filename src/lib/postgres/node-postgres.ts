@@ -2,6 +2,7 @@ import type { Driver, Row } from "./driver.ts";
 import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import { tooLate, withTimeout } from "./deadline.ts";
+import { utf8 } from "./wire.ts";
 
 interface Query {
   text: string;
@@ -35,8 +36,10 @@ interface Pool extends NodePostgres {
   ): void;
 }
 
-/** Every column that we select is text: no parser of the application's has a say. */
-const AS_IT_IS = { getTypeParser: () => (text: unknown) => text };
+/** Every column that we select is text: no parser of the application's has a say. With `binary: true` it comes as bytes. */
+const AS_IT_IS = {
+  getTypeParser: () => (value: unknown) => (value instanceof Uint8Array ? utf8(value) : value),
+};
 
 export function isNodePostgres(db: object): db is NodePostgres {
   return ("waitingCount" in db || "connectionParameters" in db) && "on" in db && "listenerCount" in db;

@@ -93,15 +93,15 @@ export function statementsFor(table: string, layout: Layout): Statements {
       `SELECT s.${token} AS token, ${found}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} ` +
       `WHERE ${joined} AND ${live}`,
     findOne: `SELECT ${found}, ${now} AS now FROM ${table} s WHERE s.${token} = $1::text AND ${live}`,
-    save: `${insert("save")} ${overwrite} ${returning}, ${typed} AS typed`,
-    create: `${insert("create")} DO NOTHING ${returning}, ${typed} AS typed`,
+    save: `${insert("save")} ${overwrite} ${returning}, (${typed})::text AS typed`,
+    create: `${insert("create")} DO NOTHING ${returning}, (${typed})::text AS typed`,
     replace: update(
       "replace",
       `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`,
       `s.${data} = ${write("v.previous")} AND ${live}`,
     ),
     touch: update("touch", `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`, live),
-    upsert: `${insert("upsert")} ${overwrite} WHERE NOT (${ended}) ${returning}, ${typed} AS typed`,
+    upsert: `${insert("upsert")} ${overwrite} WHERE NOT (${ended}) ${returning}, (${typed})::text AS typed`,
     setExpiry: update("setExpiry", `${expiry} = ${instant("v.expiry")}`, `${live} AND NOT (${ended})`),
     end: update("end", `${data} = ${tombstone}, ${expiry} = current_timestamp`, `NOT (${ended}) AND ${typed}`),
     delete: `DELETE FROM ${table} s USING ${rowsOf("delete")} WHERE ${joined} ${returning}`,

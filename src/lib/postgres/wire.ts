@@ -32,6 +32,11 @@ export function readBytes(text: string | null | undefined): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** The text in bytes that a client gives as they came. */
+export function utf8(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+}
+
 /** Reads milliseconds since 1970; PostgreSQL's 'infinity' becomes the last instant that a Date can hold. */
 export function readInstant(text: string | null | undefined): Date {
   return new Date(Math.min(Math.max(Math.floor(Number(text)), -LATEST), LATEST));

@@ -1,0 +1,46 @@
+import { neonConfig, Pool as NeonPool } from "@neondatabase/serverless";
+import pg from "pg";
+import postgres from "postgres";
+import { WebSocket } from "ws";
+import { type OpenClient, queryOf } from "../contract/postgres-host.ts";
+import { startWebSocketBridge } from "./websocket-bridge.ts";
+
+export interface ClientOptions {
+  /** How many connections it may have; default 5. */
+  max?: number;
+  /** What the server calls its connections. */
+  name?: string;
+}
+
+/** Neon's settings are those of the process. */
+let bridge: Promise<number> | undefined;
+
+/** The drivers that talk to a server. */
+export const clients = {
+  "node-postgres": async (url, { max = 5, name } = {}) => {
+    const pool = new pg.Pool({ connectionString: url, max, application_name: name });
+    return { db: pool, close: () => pool.end() };
+  },
+  "postgres.js": async (url, { max = 5, name } = {}) => openPostgresJs(url, { max, name }),
+  "Neon's Pool": async (url, { max = 5, name } = {}) => {
+    const port = await (bridge ??= startWebSocketBridge());
+    neonConfig.webSocketConstructor = WebSocket;
+    neonConfig.wsProxy = (host, serverPort) => `127.0.0.1:${port}/?address=${host}:${serverPort}`;
+    neonConfig.useSecureWebSocket = false;
+    neonConfig.pipelineConnect = false;
+    const pool = new NeonPool({ connectionString: url, max, application_name: name });
+    return { db: pool, close: () => pool.end() };
+  },
+} satisfies Record<string, (url: string, options?: ClientOptions) => Promise<OpenClient>>;
+
+export type Driver = keyof typeof clients;
+
+/** The same of postgres.js, with options of its own. */
+export function openPostgresJs(
+  url: string,
+  { name, ...options }: postgres.Options<Record<string, postgres.PostgresType>> & { name?: string | undefined },
+): OpenClient {
+  const connection = name === undefined ? {} : { connection: { application_name: name } };
+  const sql = postgres(url, { max: 5, onnotice: () => {}, ...connection, ...options });
+  return { db: sql, query: queryOf(sql), close: () => sql.end({ timeout: 1 }) };
+}
