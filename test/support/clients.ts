@@ -41,6 +41,7 @@ export function openPostgresJs(
   { name, ...options }: postgres.Options<Record<string, postgres.PostgresType>> & { name?: string | undefined },
 ): OpenClient {
   const connection = name === undefined ? {} : { connection: { application_name: name } };
-  const sql = postgres(url, { max: 5, onnotice: () => {}, ...connection, ...options });
+  // It asks for types when it connects, and when that fails, nobody can catch it.
+  const sql = postgres(url, { max: 5, onnotice: () => {}, fetch_types: false, ...connection, ...options });
   return { db: sql, query: queryOf(sql), close: () => sql.end({ timeout: 1 }) };
 }

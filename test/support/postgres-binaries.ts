@@ -1,18 +1,27 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, readFileSync, symlinkSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 
-/** Who PostgreSQL runs as; undefined: whoever we are. */
+/** Who a server runs as; undefined: whoever we are. */
 export type User = { uid: number; gid: number } | undefined;
 
 const INSTEAD = "set TEST_DATABASE_URL to a PostgreSQL server that the tests may create databases on";
 
-/** PostgreSQL refuses to run as root: then it is `nobody`. */
+/** PostgreSQL and PgBouncer refuse to run as root: then it is `nobody`. */
 export function unprivilegedUser(): User {
   if (process.getuid?.() !== 0) return undefined;
   const id = (flag: string): number => Number(execFileSync("id", [flag, "nobody"], { encoding: "utf8" }));
   return { uid: id("-u"), gid: id("-g") };
+}
+
+/** The system's folder for temporary files; /tmp where a parent of it shuts the user out. */
+export function temporaryFolder(user: User): string {
+  if (user === undefined) return tmpdir();
+  const names = tmpdir().split("/");
+  const isOpen = names.every((_, n) => (statSync(names.slice(0, n + 1).join("/") || "/").mode & 0o001) !== 0);
+  return isOpen ? tmpdir() : "/tmp";
 }
 
 /**

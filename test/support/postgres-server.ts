@@ -1,13 +1,12 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
 import { freePort } from "./free-port.ts";
-import { prepareBinaries, unprivilegedUser, type User } from "./postgres-binaries.ts";
+import { prepareBinaries, temporaryFolder, unprivilegedUser, type User } from "./postgres-binaries.ts";
 import { environment, startUndertaker, type Undertaker } from "./undertaker.ts";
 
 export interface PostgresOptions {
@@ -212,12 +211,4 @@ class Server implements PostgresServer {
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10 });
     this.#undertaker.dismiss();
   }
-}
-
-/** The system's folder for temporary files; /tmp where a parent of it shuts the user out. */
-function temporaryFolder(user: User): string {
-  if (user === undefined) return tmpdir();
-  const names = tmpdir().split("/");
-  const isOpen = names.every((_, n) => (statSync(names.slice(0, n + 1).join("/") || "/").mode & 0o001) !== 0);
-  return isOpen ? tmpdir() : "/tmp";
 }
