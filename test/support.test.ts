@@ -6,6 +6,7 @@ import { barrier, deferred, Gate } from "./support/barrier.ts";
 import { type CutProxy, startCutProxy } from "./support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import { binaryPackage } from "./support/postgres-binaries.ts";
+import { pgbouncerVersion, startPgBouncer } from "./support/pgbouncer.ts";
 import { type PostgresServer, startPostgres } from "./support/postgres-server.ts";
 
 let database: TestDatabase;
@@ -241,5 +242,18 @@ describe("startPostgres", () => {
     await server.stop();
     expect(existsSync(dirname(server.dataDir))).toBe(false);
     await expect(selectOne(server.url)).rejects.toThrow(/ECONNREFUSED/);
+  });
+});
+
+describe.skipIf(pgbouncerVersion() === undefined)("startPgBouncer", () => {
+  it("pools connections by transaction, two at most, and leaves nothing behind", async () => {
+    const bouncer = await startPgBouncer(inject("databaseUrl"));
+    const pooled = bouncer.through(database.url);
+    const sql = "SELECT pg_backend_pid() AS pid FROM (SELECT pg_sleep(0.01)) AS slowly";
+    const ask = () => connected(pooled, async (client) => (await client.query<{ pid: number }>(sql)).rows[0]?.pid);
+    const pids = await Promise.all(Array.from({ length: 10 }, ask));
+    expect(new Set(pids).size).toBeLessThanOrEqual(2);
+    await bouncer.stop();
+    await expect(selectOne(pooled)).rejects.toThrow(/ECONNREFUSED/);
   });
 });

@@ -4,12 +4,16 @@
  */
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import pg from "pg";
+import { PGlite } from "@electric-sql/pglite";
 import { PgStore, SessionManager, type Session } from "../../src/index.ts";
 import { nodeHandler } from "../../src/node.ts";
+import { clients, type Driver } from "../support/clients.ts";
 
-const pool = new pg.Pool({ connectionString: process.env["APP_DATABASE_URL"], max: 10 });
-const store = new PgStore(pool, { cleanupInterval: 0 });
+const { APP_DRIVER = "", APP_DATABASE_URL = "" } = process.env;
+const isPGlite = APP_DRIVER === "PGlite";
+const db = isPGlite ? await PGlite.create() : (await clients[APP_DRIVER as Driver](APP_DATABASE_URL, { max: 10 })).db;
+const store = new PgStore(db, { cleanupInterval: 0 });
+if (isPGlite) await store.migrate();
 const manager = new SessionManager<Record<string, unknown>>(store, {
   ...(process.env["APP_IDLE"] === undefined ? {} : { idleTimeout: process.env["APP_IDLE"], touchAfter: 0 }),
   cookie: { persist: process.env["APP_PERSIST"] === "1" },

@@ -1,13 +1,21 @@
 /** A process that carries out random operations on few rows, and tells its parent what it saw. */
-import pg from "pg";
 import { PgStore, PgStoreError } from "../../src/index.ts";
+import { clients, type Driver } from "../support/clients.ts";
 import { seeded } from "../support/random.ts";
 import type { Operation } from "./history.ts";
 
-const { MODEL_URL, MODEL_NAME = "", MODEL_SEED, MODEL_WORKERS, MODEL_OPERATIONS, MODEL_TOKENS } = process.env;
+const {
+  MODEL_URL = "",
+  MODEL_DRIVER,
+  MODEL_NAME = "",
+  MODEL_SEED,
+  MODEL_WORKERS,
+  MODEL_OPERATIONS,
+  MODEL_TOKENS,
+} = process.env;
 const tokens = (MODEL_TOKENS ?? "").split(",");
-const pool = new pg.Pool({ connectionString: MODEL_URL, max: 4, application_name: "model" });
-const store = new PgStore(pool, { cleanupInterval: 0, batch: { rows: 8, statements: 2 } });
+const client = await clients[MODEL_DRIVER as Driver](MODEL_URL, { max: 4, name: "model" });
+const store = new PgStore(client.db, { cleanupInterval: 0, batch: { rows: 8, statements: 2 } });
 const history: Operation[] = [];
 const now = (): number => Number(process.hrtime.bigint());
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -89,5 +97,5 @@ async function work(worker: number): Promise<void> {
 
 await Promise.all(Array.from({ length: Number(MODEL_WORKERS) }, (_, worker) => work(worker)));
 await store.close();
-await pool.end();
+await client.close();
 process.send?.(history, () => process.disconnect());
