@@ -35,15 +35,13 @@ export const clients = {
 
 export type Driver = keyof typeof clients;
 
-/**
- * The same of postgres.js, with options of its own. Without `fetch_types: false` it asks for types on each new connection, and
- * when that is killed meanwhile, throws where nobody can catch it.
- */
+/** The same of postgres.js, with options of its own. */
 export function openPostgresJs(
   url: string,
   { name, ...options }: postgres.Options<Record<string, postgres.PostgresType>> & { name?: string | undefined },
 ): OpenClient {
   const connection = name === undefined ? {} : { connection: { application_name: name } };
+  // It asks for types when it connects, and when that fails, nobody can catch it.
   const sql = postgres(url, { max: 5, onnotice: () => {}, fetch_types: false, ...connection, ...options });
   return { db: sql, query: queryOf(sql), close: () => sql.end({ timeout: 1 }) };
 }

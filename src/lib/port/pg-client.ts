@@ -11,7 +11,11 @@ export interface PgClient {
 /** What pgstore asks of postgres.js: the function that `postgres(url)` returns. */
 export interface PostgresSql {
   // Called with text; its own type knows more kinds of parameters.
-  unsafe(query: string, parameters?: never[], options?: { prepare?: boolean }): PromiseLike<unknown>;
+  unsafe(
+    query: string,
+    parameters?: never[],
+    options?: { prepare?: boolean; onexecute?: () => boolean },
+  ): PromiseLike<unknown>;
   // Marks a parameter with its type.
   typed(value: never, type: number): unknown;
   readonly options: { readonly prepare: boolean };

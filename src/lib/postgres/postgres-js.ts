@@ -1,23 +1,45 @@
+import { monotonicNow } from "../base/clock.ts";
 import type { PostgresSql } from "../port/pg-client.ts";
 import type { Driver, Row } from "./driver.ts";
+import { sqlstateOf } from "./store-errors.ts";
 import { utf8 } from "./wire.ts";
 
-/** A statement of postgres.js, and what of its inside tells whether it was sent. */
+/** A statement of postgres.js, and what of its inside tells and decides whether it is sent. */
 interface Query extends PromiseLike<Result> {
   raw(): Query;
   /** The connection that has it; null while it waits for one. */
   state: object | null;
+  /** The error after which it has prepared the statement again. */
+  retried?: { code?: unknown } | null;
+  /** Takes it out of the queue; otherwise it still has its turn, and is then left out. */
   cancel(): void;
+  cancelled: unknown;
+  strings: string[];
+  args: unknown[];
+  options: { prepare?: boolean };
 }
 
 /** Rows as arrays of the bytes that came; nobody's parsers or transforms had a say in them. */
-type Result = (readonly (Uint8Array | null)[])[] & { columns: { name: string }[] };
+type Result = (readonly (Uint8Array | null)[])[] & {
+  columns: { name: string }[];
+  command: string | null;
+};
 
 /**
  * PostgreSQL's `unknown`: it takes the types that the statement names, as if there were none here. postgres.js has no
  * serializer for it, so that none of the application's has a say.
  */
 const UNKNOWN = 705;
+
+/** SQLSTATEs: invalid_sql_statement_name, and query_canceled, which postgres.js throws itself. */
+const UNPREPARED = "26000";
+const CANCELLED = "57014";
+/** Of a statement that was not sent. */
+const MOST_TRIES = 4;
+
+type Statement = Parameters<Driver["run"]>[0];
+
+type Outcome = { rows: Row[]; error?: never; sent?: never } | { rows?: never; error: unknown; sent: boolean };
 
 export function isPostgresJs(db: unknown): db is PostgresSql {
   const { unsafe, typed, options } = (db ?? {}) as Partial<PostgresSql>;
@@ -29,20 +51,38 @@ export function isPostgresJs(db: unknown): db is PostgresSql {
 export function postgresJs(sql: PostgresSql): Driver {
   // A single connection can't be dropped: one that leads to a standby after a failover stays until postgres.js ends it by its
   // `max_lifetime`. Its option `target_session_attrs: "read-write"` keeps it from making such ones.
+  // Without it for those behind a pooler that can't.
+  let { prepare } = sql.options;
+  const once = async (statement: Statement, values: unknown[], timeout: number): Promise<Outcome> => {
+    const parameters = values.map((value) => sql.typed(value as never, UNKNOWN));
+    // It names statements itself.
+    const options = { prepare: prepare && statement.name !== undefined, onexecute: alone };
+    const query = sql.unsafe(statement.text, parameters as never[], options) as Query;
+    const timer = setTimeout(() => withdraw(query), timeout);
+    try {
+      const result = await query.raw();
+      // Written just when its connection was reset: it is told the end of the next one's greeting.
+      if (result.command === null) return { error: new Error("the connection was reset"), sent: true };
+      // It has prepared the statement once more by itself, and would each time: those before stay on the server for ever.
+      if (query.retried?.code === UNPREPARED) prepare = false;
+      return { rows: rowsOf(result) };
+    } catch (error) {
+      if (sqlstateOf(error) === undefined) await everythingClosed();
+      return { error, sent: query.state !== null };
+    } finally {
+      clearTimeout(timer);
+    }
+  };
   return {
-    // False for those behind a pooler that can't.
-    prepares: sql.options.prepare,
-    run: async ({ text, name }, values, timeout) => {
-      const parameters = values.map((value) => sql.typed(value as never, UNKNOWN));
-      // It names statements itself.
-      const query = sql.unsafe(text, parameters as never[], { prepare: name !== undefined }) as Query;
-      // One that waits for a connection still must not be carried out when it has failed. One that was sent is left alone:
-      // to cancel it takes a connection of its own, and postgres.js lets nobody catch that one's errors.
-      const timer = setTimeout(() => query.state === null && query.cancel(), timeout);
-      try {
-        return rowsOf(await query.raw());
-      } finally {
-        clearTimeout(timer);
+    prepares: prepare,
+    run: async (statement, values, timeout) => {
+      const end = monotonicNow() + timeout;
+      for (let tries = 1; ; tries++) {
+        const { rows, error, sent } = await once(statement, values, Math.max(0, end - monotonicNow()));
+        if (rows !== undefined) return rows;
+        // It gives the last words of a connection that was killed to the first statement of the next, before it sends it.
+        const isOfAnother = !sent && sqlstateOf(error) !== undefined && sqlstateOf(error) !== CANCELLED;
+        if (!isOfAnother || tries === MOST_TRIES || monotonicNow() >= end) throw error;
       }
     },
     // A lock would need a connection of its own for the whole work, and when that dies, postgres.js throws where nobody
@@ -51,6 +91,37 @@ export function postgresJs(sql: PostgresSql): Driver {
       await work();
     },
   };
+}
+
+/**
+ * Keeps it from sending further statements after ours, before the answer: when the connection is reset, it could give a
+ * statement another's answer.
+ */
+function alone(): boolean {
+  return false;
+}
+
+/**
+ * Resolves when sockets that are lost have told so. postgres.js doesn't know until then, and what is written to one of them
+ * stays in the way of what comes after. Node closes them at the end of a turn; the first may still be in this one.
+ */
+async function everythingClosed(): Promise<void> {
+  for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * One that waits for a connection still must not be carried out when it has failed. One that was sent is left alone: to
+ * cancel it takes a connection of its own, and postgres.js lets nobody catch that one's errors.
+ */
+function withdraw(query: Query): void {
+  if (query.state !== null) return;
+  query.cancel();
+  // A connection that is being made for a statement that is cancelled would never be used again: so it gets another one.
+  if (!Array.isArray(query.strings) || !Array.isArray(query.args)) return;
+  query.strings = ["SELECT 1"];
+  query.args = [];
+  query.options.prepare = false;
+  query.cancelled = null;
 }
 
 function rowsOf(result: Result): Row[] {
