@@ -111,3 +111,32 @@ describe("a commit that is under way", () => {
     expect((await other.load(session.token)).deadline.getTime()).toBe(deadline.getTime());
   });
 });
+
+describe("a commit that waits for a login, which finds the session ended and begins another", () => {
+  const raced = async () => {
+    const { manager, other, begun } = setup();
+    const { token, id = "" } = await begun();
+    const [login, late] = await Promise.all([manager.load(token), manager.load(token)]);
+    await other.destroyById(id);
+    return { manager, login, late };
+  };
+
+  it("shows nothing of that one", async () => {
+    const { login, late } = await raced();
+    login.set("secret", "ada's");
+    await Promise.all([login.login("ada"), late.save()]);
+    expect(login.userId).toBe("ada");
+    expect(late.userId).toBeUndefined();
+    expect(late.has("secret")).toBe(false);
+  });
+
+  it("runs no step of an update on its values", async () => {
+    const { manager, login, late } = await raced();
+    login.set("n", "ada's");
+    const seen: unknown[] = [];
+    late.update("n", (n) => seen.push(n));
+    await Promise.all([login.login("ada"), manager.commit(late)]);
+    expect(late.status).toBe("destroyed");
+    expect(seen).toEqual([undefined]);
+  });
+});

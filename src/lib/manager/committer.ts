@@ -100,13 +100,15 @@ export class Committer {
       await this.#write(record);
       return;
     }
-    await this.#lanes.enter(key, (newest) => {
+    await this.#lanes.enter(key, async (newest) => {
       // The one before in the lane has just written: begin from that, instead of finding out by a conflict. From its
       // bytes, not its values: two requests never share an object.
       if (newest !== undefined && record.key === key && record.row?.data !== newest.data) {
         record.rebase(this.decode(key, newest));
       }
-      return this.#write(record);
+      const row = await this.#write(record);
+      // A login that finds the session ended begins another: its row is nothing for those who wait for this one.
+      return record.key === key ? row : undefined;
     });
   }
 
