@@ -42,7 +42,12 @@ export function browser(url: string, token?: string, name = "session"): Client {
       return jar.getCookiesSync(url).find(({ key }) => key === name)?.value;
     },
     read: async () => (await (await send("/")).json()) as Page,
-    post: async (path, fields = {}) => (await send(path, { method: "POST", body: new URLSearchParams(fields) })).status,
+    post: async (path, fields = {}) => {
+      const response = await send(path, { method: "POST", body: new URLSearchParams(fields) });
+      // express-session holds the last byte back, not the head, until the session is stored.
+      await response.arrayBuffer();
+      return response.status;
+    },
     begin: (path, fields) =>
       begin(url + path, "application/x-www-form-urlencoded", new URLSearchParams(fields).toString()),
   };

@@ -13,7 +13,7 @@ export type App = (context: AppContext) => Promise<number>;
 
 export function contextOf(databaseUrl: string, redisUrl: string): AppContext {
   return {
-    pool: () => new pg.Pool({ connectionString: databaseUrl, max: 10 }),
+    pool: () => new pg.Pool({ connectionString: databaseUrl, max: 10 }).on("error", () => {}),
     // Loaded only where it is used: a server's process holds nothing of other peers.
     redis: async () => (await import("../env/redis.ts")).openRedisClient(redisUrl),
   };
