@@ -1,11 +1,10 @@
 import { PGlite, type PGliteOptions } from "@electric-sql/pglite";
 import pg from "pg";
 import postgres from "postgres";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
 import { MemoryStore, type PgClient, PgStore, type PgStoreOptions } from "../../src/index.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { type PgBouncer, pgbouncerVersion, startPgBouncer } from "../support/pgbouncer.ts";
 import { emptyHost, type OpenClient } from "./postgres-host.ts";
 import { storeContract, type StoreHost } from "./store-contract.ts";
 
@@ -26,16 +25,10 @@ function onPostgres(name: string, open: () => Promise<OpenClient>, options?: PgS
 }
 
 let database: TestDatabase;
-let bouncer: PgBouncer | undefined;
-const hasBouncer = pgbouncerVersion() !== undefined;
 beforeAll(async () => {
   database = await createDatabase();
-  if (hasBouncer) bouncer = await startPgBouncer(database.url);
 });
-afterAll(async () => {
-  await bouncer?.stop();
-  await database.drop();
-});
+afterAll(() => database.drop());
 
 const onPool =
   (config: pg.PoolConfig = {}) =>
@@ -118,41 +111,6 @@ for (const [name, options] of Object.entries(pgliteOptions)) {
     return { db, query, close: () => db.close() };
   });
 }
-
-describe.skipIf(!hasBouncer)("through PgBouncer in transaction mode", () => {
-  const pooled = (open: () => (url: string) => Promise<OpenClient>) => () =>
-    open()(bouncer?.through(database.url) ?? "");
-  onPostgres(
-    "pg.Pool",
-    pooled(() => clients["node-postgres"]),
-  );
-  onPostgres(
-    "postgres.js",
-    pooled(() => clients["postgres.js"]),
-  );
-  onPostgres(
-    "postgres.js, none prepared",
-    pooled(() => async (url) => openPostgresJs(url, { prepare: false })),
-  );
-
-  it("stops preparing statements at the first that fails, and for good", async () => {
-    const { db, close } = await clients["node-postgres"](bouncer?.through(database.url) ?? "");
-    const named: boolean[] = [];
-    const query = db.query.bind(db) as (config: { name?: string }) => Promise<never>;
-    Object.assign(db, { query: (config: { name?: string }) => (named.push(config.name !== undefined), query(config)) });
-    const store = new PgStore(db, { cleanupInterval: 0 });
-    const soon = new Date(Date.now() + 60_000);
-    for (let round = 0; round < 30; round++) {
-      await Promise.all(["a", "b", "c"].map((token) => store.save(token + round, new Uint8Array([1]), soon)));
-      await Promise.all(["a", "b", "c"].map((token) => store.find(token + round)));
-    }
-    await store.close();
-    await close();
-    const last = named.lastIndexOf(true);
-    expect(last).toBeGreaterThan(-1);
-    expect(last).toBeLessThan(named.length - 60);
-  });
-});
 
 describe("the store contract on memory", () => {
   let host: StoreHost;
