@@ -112,6 +112,7 @@ function races(driver: Driver, pooled: boolean, environments: Record<string, Var
     });
   });
 
+  if (Object.keys(environments).length === 0) return;
   describe("a session that ends between a request's load and its commit stays ended", () => {
     for (const [name, variables] of Object.entries(environments)) {
       describe(name, () => {
@@ -149,9 +150,8 @@ describe("with node-postgres", () => {
   });
 });
 describe("with postgres.js", () => races("postgres.js", false, { "with an idle timeout": IDLE }));
-describe("with Neon's Pool", () => races("Neon's Pool", false, { "with an idle timeout": IDLE }));
+describe("with Neon's Pool", () => races("Neon's Pool", false, {}));
 describe.skipIf(!hasBouncer)("through PgBouncer", () => {
-  for (const driver of ["node-postgres", "postgres.js"] as const) {
-    describe(`with ${driver}`, () => races(driver, true, { "with an idle timeout": IDLE }));
-  }
+  describe("with node-postgres", () => races("node-postgres", true, { "with an idle timeout": IDLE }));
+  describe("with postgres.js", () => races("postgres.js", true, {}));
 });
