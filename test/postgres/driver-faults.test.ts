@@ -1,6 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { PgStore, StoreUnavailableError } from "../../src/index.ts";
+import { type PgClient, PgStore, StoreUnavailableError } from "../../src/index.ts";
 import type { OpenClient } from "../contract/postgres-host.ts";
 import { clients, type Driver } from "../support/clients.ts";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
@@ -75,6 +75,21 @@ describe.each(Object.keys(clients) as Driver[])("connections of %s that are kill
     await blocker.query("ROLLBACK");
     blocker.release();
     await everything(store, token);
+  });
+
+  it("in the middle of an answer to the application: the next ones are whole", async () => {
+    const client: OpenClient = await clients[driver](proxy.through(database.url), { max: 1 });
+    opened.push(client);
+    const query = client.query ?? (client.db as PgClient).query.bind(client.db);
+    const store = new PgStore(client.db, { cleanupInterval: 0 });
+    const token = `${driver} whole`;
+    await store.save(token, data, soon());
+    for (let n = 0; n < 3; n++) {
+      // It sends a row, and ends.
+      await expect(query("SELECT pg_terminate_backend(pg_backend_pid())")).rejects.toThrow();
+      expect(await store.find(token)).toBeDefined();
+      expect(await store.touch(token, soon())).toBe(true);
+    }
   });
 
   it("again and again under load: nothing but StoreUnavailableError, and it works afterwards", async () => {

@@ -127,8 +127,11 @@ function withdraw(query: Query): void {
 function rowsOf(result: Result): Row[] {
   // The application's transforms may have changed the columns' names, to other cases mostly; ours are lower-case words.
   const names = result.columns?.map(({ name }) => name.toLowerCase()) ?? [];
-  return result.map((row) => {
+  const rows: Row[] = [];
+  // Skips holes: it goes on counting where another answer broke off when the connection was lost, so that ours begins with them.
+  result.forEach((row) => {
     const entries = row.map((bytes, index) => [names[index] ?? "", bytes === null ? null : utf8(bytes)]);
-    return Object.fromEntries(entries) as Row;
+    rows.push(Object.fromEntries(entries) as Row);
   });
+  return rows;
 }
