@@ -126,6 +126,25 @@ describe("a pool whose connections lead to a standby", () => {
     await admin.end();
     await server.stop();
   });
+
+  it("keeps none of them while it waits for the next: nobody would hear when the server closes it", async () => {
+    const database = await createDatabase();
+    const pool = database.pool({ max: 3, options: "-c default_transaction_read_only=on" });
+    pool.on("error", () => {});
+    const store = new PgStore(pool, { cleanupInterval: 0 });
+    await Promise.all(Array.from({ length: 3 }, () => pool.query("SELECT pg_sleep(0.05)")));
+    expect(pool.idleCount).toBe(3);
+    // Others are quicker to take the two that are left, and keep them.
+    const others: pg.PoolClient[] = [];
+    const take = (): void => pool.connect((_, client) => client && others.push(client));
+    pool.once("release", () => queueMicrotask(() => [take(), take()]));
+    await expect(store.create("t", new Uint8Array([1]), new Date(Date.now() + 60_000))).rejects.toMatchObject({
+      cause: { code: "25006" },
+    });
+    await expect.poll(() => [others.length, pool.totalCount, pool.waitingCount]).toEqual([2, 2, 0]);
+    for (const other of others) other.release();
+    await database.drop();
+  });
 });
 
 describe("close", () => {

@@ -61,7 +61,7 @@ export function nodePostgres(db: NodePostgres): Driver {
       return rows as Row[];
     } catch (error) {
       // The others that the pool keeps lead there as well.
-      if (isPool(db) && failureOf(error) === "standby") await dropIdle(db);
+      if (isPool(db) && failureOf(error) === "standby") dropIdle(db);
       throw error;
     }
   };
@@ -77,10 +77,14 @@ function isUsedUp({ totalCount, idleCount, waitingCount, options: { max = 10 } }
   return totalCount >= max && idleCount <= waitingCount;
 }
 
-/** Ends the connections that nobody uses just now; the pool makes others when it needs them. */
-async function dropIdle(pool: Pool): Promise<void> {
-  const clients = await Promise.allSettled(Array.from({ length: pool.idleCount }, () => pool.connect()));
-  for (const outcome of clients) if (outcome.status === "fulfilled") outcome.value.release(true);
+/**
+ * Ends the connections that nobody uses just now; the pool makes others when it needs them. Each goes as it comes: while it
+ * waited for the next one, nobody would hear its errors, and those end the process.
+ */
+function dropIdle(pool: Pool): void {
+  for (let count = pool.idleCount; count > 0; count--) {
+    pool.connect((_, client, release) => client !== undefined && release(true));
+  }
 }
 
 /** Waits for a connection, and sends nothing when it comes too late: a write that has failed must not be carried out then. */
