@@ -22,6 +22,8 @@ export interface CutProxy {
   refuse(on: boolean): void;
   /** Drops every connection. */
   killAll(): void;
+  /** Resets every connection: its client gets ECONNRESET, also when it asks for nothing just then. */
+  resetAll(): void;
   close(): Promise<void>;
 }
 
@@ -29,6 +31,7 @@ interface Pair {
   /** Has lost bytes to the black hole. */
   broken: boolean;
   destroy(): void;
+  reset(): void;
 }
 
 /** Starts a proxy in front of a server on `targetPort`. */
@@ -61,6 +64,10 @@ export async function startCutProxy(targetPort: number, targetHost = "127.0.0.1"
       broken: false,
       destroy: () => {
         client.destroy();
+        server.destroy();
+      },
+      reset: () => {
+        client.resetAndDestroy();
         server.destroy();
       },
     };
@@ -116,6 +123,9 @@ export async function startCutProxy(targetPort: number, targetHost = "127.0.0.1"
     },
     refuse: (on) => void (refusing = on),
     killAll,
+    resetAll() {
+      for (const pair of pairs) pair.reset();
+    },
     async close() {
       killAll();
       listener.close();
