@@ -180,6 +180,25 @@ describe("close", () => {
     expect(rows[0]?.n).toBe(51);
     await Promise.all(writes);
   });
+
+  it("waits by each call's own timeout: a short one does not cut a longer one short, nor the other way round", async () => {
+    const pool = database.pool({ max: 2 });
+    const store = new PgStore(pool, { cleanupInterval: 0 });
+    await store.save("held", new Uint8Array([1]), new Date(Date.now() + 60_000));
+    const holder = await pool.connect();
+    await holder.query("BEGIN; SELECT FROM sessions WHERE token = 'held' FOR UPDATE");
+    const settled: string[] = [];
+    const note = (what: string) => (): unknown => settled.push(what);
+    const write = store.save("held", new Uint8Array([2]), new Date(Date.now() + 60_000)).then(note("write"));
+    const first = store.close().then(note("first"));
+    await store.close({ timeout: 10 }).then(note("short"));
+    const last = store.close({ timeout: "1m" }).then(note("last"));
+    expect(settled).toEqual(["short"]);
+    await holder.query("COMMIT");
+    holder.release();
+    await Promise.all([first, write, last]);
+    expect(settled.slice(0, 2)).toEqual(["short", "write"]);
+  });
 });
 
 describe("a pool without a listener for errors", () => {

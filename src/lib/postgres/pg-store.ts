@@ -194,12 +194,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Stops the cleanup, refuses new operations and waits for those under way, for as long as `timeout` says. Idempotent. A
-   * pool that was passed in stays open, it is the caller's; what `openStore` opened is closed.
+   * Stops the cleanup, refuses new operations and waits for those under way, for as long as this call's `timeout` says.
+   * Idempotent. A pool that was passed in stays open, it is the caller's; what `openStore` opened is closed.
    */
   close(options: CloseOptions = {}): Promise<void> {
     const timeout = parseDuration("timeout", options.timeout ?? LONGEST_DELAY);
-    return (this.#closing ??= atMost(this.#finish(), Math.min(timeout, LONGEST_DELAY)));
+    return atMost((this.#closing ??= this.#finish()), Math.min(timeout, LONGEST_DELAY));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
