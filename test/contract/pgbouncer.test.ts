@@ -1,11 +1,11 @@
 import pg from "pg";
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { PgStore } from "../../src/index.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { type PgBouncer, pgbouncerVersion, startPgBouncer } from "../support/pgbouncer.ts";
-import { emptyHost, type OpenClient } from "./postgres-host.ts";
-import { storeContract, type StoreHost } from "./store-contract.ts";
+import { onPostgres } from "./on-postgres.ts";
+import type { OpenClient } from "./postgres-host.ts";
 
 const soon = (): Date => new Date(Date.now() + 60_000);
 const data = new Uint8Array([1, 2, 3]);
@@ -30,20 +30,7 @@ describe.skipIf(pgbouncerVersion() === undefined)("through PgBouncer in transact
     "postgres.js, none prepared": async () => openPostgresJs(url, { prepare: false }),
   };
 
-  for (const [name, open] of Object.entries(ways)) {
-    describe(`the store contract on ${name}`, () => {
-      let opened: OpenClient;
-      let host: StoreHost;
-      beforeAll(async () => {
-        opened = await open();
-      });
-      beforeEach(async () => {
-        host = await emptyHost(opened);
-      });
-      afterAll(() => opened.close());
-      for (const [title, run] of Object.entries(storeContract)) it(title, () => run(host));
-    });
-  }
+  for (const [name, open] of Object.entries(ways)) onPostgres(name, open);
 
   for (const driver of ["node-postgres", "postgres.js"] as const) {
     it(`${driver} gives up prepared statements for good when one is unknown to the server`, async () => {

@@ -2,27 +2,11 @@ import { PGlite, type PGliteOptions } from "@electric-sql/pglite";
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
-import { MemoryStore, type PgClient, PgStore, type PgStoreOptions } from "../../src/index.ts";
+import { MemoryStore, type PgClient, PgStore } from "../../src/index.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { emptyHost, type OpenClient } from "./postgres-host.ts";
+import { onPostgres } from "./on-postgres.ts";
 import { storeContract, type StoreHost } from "./store-contract.ts";
-
-/** Runs the contract on a client of a database that has the table. */
-function onPostgres(name: string, open: () => Promise<OpenClient>, options?: PgStoreOptions): void {
-  describe(`the store contract on ${name}`, () => {
-    let opened: OpenClient;
-    let host: StoreHost;
-    beforeAll(async () => {
-      opened = await open();
-    });
-    beforeEach(async () => {
-      host = await emptyHost(opened, options);
-    });
-    afterAll(() => opened.close());
-    for (const [title, run] of Object.entries(storeContract)) it(title, () => run(host));
-  });
-}
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -115,7 +115,7 @@ describe("the token of a session that was ended a short while ago", () => {
     }
   });
 
-  it("is as any unknown token when the grace is over, be it cleaned up or not", async () => {
+  it("counts as an unknown one when the grace is over, be it cleaned up or not", async () => {
     const old = cookieOf(await app.get("/set/secret")) ?? "";
     await app.get("/logout", old);
     await database.pool().query("UPDATE sessions SET expiry = expiry - interval '121 s'");

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import { MemoryStore, SessionManager } from "../../src/index.ts";
@@ -54,6 +55,21 @@ describe("a handler that throws", () => {
       expect([response.status, await response.text()]).toEqual([500, "Internal Server Error\n"]);
     });
     expect(await rows()).toBe(1);
+    expect(errors).toEqual([mishap]);
+  });
+
+  it("because its client has gone keeps what it had set", async () => {
+    const aborting = new AbortController();
+    const { listener, rows } = failing(async (_request, response) => {
+      const gone = once(response, "close");
+      aborting.abort();
+      await gone;
+      throw mishap;
+    });
+    await serving(listener, async ({ url }) => {
+      await expect(fetch(url, { signal: aborting.signal })).rejects.toThrow("aborted");
+      await expect.poll(rows).toBe(1);
+    });
     expect(errors).toEqual([mishap]);
   });
 

@@ -5,13 +5,13 @@ import { sha256 } from "../base/sha256.ts";
 import { publish } from "../manager/events.ts";
 import { Lanes } from "../manager/lanes.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
-import type { EndingStore, Store, StoredEntry, StoreExtras } from "../port/store.ts";
+import type { Store, StoredEntry, StoreExtras } from "../port/store.ts";
 import { connectPgSimpleLayout } from "../postgres/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
 import type { PgStoreOptions } from "../postgres/pg-store-options.ts";
 import { type HostRequest, inflate, regenerate } from "./express-session-host.ts";
 import { expiryOf, parseSession, sessionBytes, type ExpressSessionData } from "./express-session-data.ts";
-import { withEndings } from "./without-endings.ts";
+import { type SessionKeeper, withEndings } from "./without-endings.ts";
 
 /** Options of `ExpressSessionStore`; those of `PgStore` go with `pool`. */
 export interface ExpressSessionStoreOptions extends PgStoreOptions {
@@ -50,7 +50,7 @@ const LONGEST_SID = 1024;
 export class ExpressSessionStore extends EventEmitter {
   /** Set by express-session: gives a request a new session. */
   generate: ((request: HostRequest) => void) | undefined;
-  readonly #store: EndingStore;
+  readonly #store: SessionKeeper;
   readonly #extras: StoreExtras;
   readonly #own: PgStore | undefined;
   readonly #keyOf: (sid: string) => string;

@@ -148,7 +148,8 @@ async function answerError(
   } catch (second) {
     logError(second);
   }
-  if (response.headersSent || response.destroyed) return;
+  // Also when the client has gone: with its end the session is committed.
+  if (response.headersSent) return;
   response.setHeader("Content-Type", "text/plain; charset=utf-8");
   response.end(status === 403 ? "Forbidden\n" : "Internal Server Error\n");
 }

@@ -165,9 +165,12 @@ async function underLock(pool: Pool, name: string, timeout: number, work: () => 
 
 /** A pool emits "error" when the server closes an idle connection; without a listener that ends the process. */
 function surviveIdleErrors(db: NodePostgres): void {
-  if (db.listenerCount("error") > 0) return;
-  db.on("error", ignore);
-  if (isPool(db)) warnOnce();
+  // At the end of the turn, as the application may add its own in the next line; no error comes before.
+  process.nextTick(() => {
+    if (db.listenerCount("error") > 0) return;
+    db.on("error", ignore);
+    if (isPool(db)) warnOnce();
+  });
 }
 
 let hasWarned = false;
