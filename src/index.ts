@@ -36,6 +36,7 @@ export {
   CsrfError,
   SessionDecodeError,
   SessionMissingError,
+  SessionTooLargeError,
   StoreError,
   StoreOverloadedError,
   StoreUnavailableError,

@@ -3,7 +3,13 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { SessionDecodeError, SessionManager, type SessionOptions, StoreUnavailableError } from "../../src/index.ts";
+import {
+  SessionDecodeError,
+  SessionManager,
+  SessionTooLargeError,
+  type SessionOptions,
+  StoreUnavailableError,
+} from "../../src/index.ts";
 import { idOf } from "../../src/lib/base/token.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
 import { GatedStore } from "../support/gated-store.ts";
@@ -235,6 +241,36 @@ describe("a handler that throws after its head", () => {
       const response = await get("/");
       expect([response.status, await response.text()]).toEqual([200, "whole"]);
       expect(errors).toHaveLength(1);
+    });
+  });
+});
+
+describe("a session that has grown too large", () => {
+  it("is refused before the store is asked, and what is stored stays", async () => {
+    const store = new GatedStore();
+    const errors: unknown[] = [];
+    const measuring = new SessionManager(store, { maxBytes: Number.POSITIVE_INFINITY });
+    const whole = await measuring.load();
+    whole.set("key", "x".repeat(1000));
+    await measuring.commit(whole);
+    const bytes = (await store.find(whole.id ?? ""))?.data.length ?? 0;
+    const manager = new SessionManager(store, { maxBytes: bytes, onError: (error) => errors.push(error) });
+    const listener = nodeHandler(manager, (request, response) => {
+      manager
+        .sessionOf(request)
+        .set("key", "y".repeat(Number(new URL(request.url ?? "", "http://x").searchParams.get("n"))));
+      response.end("done");
+    });
+    await serving(listener, async ({ get }) => {
+      const first = await get("/?n=1000");
+      expect(first.status).toBe(200);
+      const cookie = cookieOf(first);
+      const second = await get("/?n=1001", { cookie });
+      expect([second.status, await second.text()]).toEqual([500, "Internal Server Error\n"]);
+      expect(errors).toEqual([expect.any(SessionTooLargeError)]);
+      expect(String(errors[0])).toMatch(new RegExp(`has grown to ${bytes + 1} bytes, and maxBytes allows ${bytes}$`));
+      const token = cookie.slice("session=".length);
+      expect((await manager.load(token)).get("key")).toBe("y".repeat(1000));
     });
   });
 });

@@ -7,6 +7,7 @@ export type PgStoreErrorCode =
   | "SESSION_DECODE"
   | "SESSION_MISSING"
   | "SESSION_CONFLICT"
+  | "SESSION_TOO_LARGE"
   | "ALREADY_COMMITTED"
   | "TYPE_ASSERTION"
   | "CSRF";
@@ -103,6 +104,18 @@ export class SessionConflictError extends PgStoreError {
 
   constructor(id: string, attempts: number) {
     super("SESSION_CONFLICT", `session ${id} was changed by others before each of ${attempts} attempts to commit`);
+    this.id = id;
+  }
+}
+
+/** The session holds more than `maxBytes` allows; nothing of this commit was stored. */
+export class SessionTooLargeError extends PgStoreError {
+  override readonly name = "SessionTooLargeError";
+  /** The session's id, as in SessionDecodeError. */
+  readonly id: string;
+
+  constructor(id: string, bytes: number, maxBytes: number) {
+    super("SESSION_TOO_LARGE", `session ${id} has grown to ${bytes} bytes, and maxBytes allows ${maxBytes}`);
     this.id = id;
   }
 }

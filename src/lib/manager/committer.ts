@@ -1,5 +1,5 @@
 import { systemNow } from "../base/clock.ts";
-import { SessionConflictError, SessionDecodeError } from "../base/errors.ts";
+import { SessionConflictError, SessionDecodeError, SessionTooLargeError } from "../base/errors.ts";
 import { pause } from "../base/timer.ts";
 import { createToken, idOf } from "../base/token.ts";
 import type { Value } from "../base/value.ts";
@@ -208,6 +208,8 @@ export class Committer {
     const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
     const unique = record.operations.some(({ kind }) => kind === "update");
     const data = this.#options.codec.encode({ values, deadline }, this.idOf(key), unique);
+    const { maxBytes } = this.#options;
+    if (data.length > maxBytes) throw new SessionTooLargeError(this.idOf(key), data.length, maxBytes);
     record.observe();
     return { data, values, deadline, expiry: new Date(plan.expiry) };
   }

@@ -59,6 +59,11 @@ export interface SessionOptions<Lazy extends boolean = false> {
   /** Default `scsJson`. */
   codec?: Codec;
   /**
+   * How many bytes the codec may make of a session; a commit that would store more throws SessionTooLargeError. Default
+   * 1 MiB; Infinity: no limit.
+   */
+  maxBytes?: number;
+  /**
    * Answers a request whose session could not be loaded or committed, or whose handler threw. `request` and `response` are
    * the framework's own. What it leaves unanswered gets a plain 500. Default: logs the error.
    */
@@ -76,6 +81,7 @@ export interface ResolvedOptions extends PlanOptions {
   trustProxy: boolean;
   hashTokens: boolean;
   codec: Codec;
+  maxBytes: number;
   onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined;
 }
 
@@ -85,6 +91,7 @@ const DEFAULTS = {
   trustProxy: false,
   hashTokens: true,
   codec: scsJson,
+  maxBytes: 1024 * 1024,
   cookie: {
     name: "session",
     path: "/",
@@ -98,7 +105,8 @@ const DEFAULTS = {
 
 // prettier-ignore
 const OPTION_NAMES = [
-  "lifetime", "idleTimeout", "touchAfter", "cookie", "transport", "lazy", "trustProxy", "hashTokens", "codec", "onError",
+  "lifetime", "idleTimeout", "touchAfter", "cookie", "transport", "lazy", "trustProxy", "hashTokens", "codec", "maxBytes",
+  "onError",
 ];
 /** @see RFC 9110, section 5.6.2 */
 const HTTP_TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -120,6 +128,8 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
   if (touchAfter > 0 && touchAfter >= idleTimeout) throw new TypeError("touchAfter: must be shorter than idleTimeout");
   const codec: unknown = options.codec ?? DEFAULTS.codec;
   if (!isCodec(codec)) throw new TypeError("codec: must have the functions encode and decode");
+  const maxBytes: unknown = options.maxBytes ?? DEFAULTS.maxBytes;
+  if (typeof maxBytes !== "number" || !(maxBytes >= 1)) throw new TypeError("maxBytes: must be a number from 1");
   const { onError } = options;
   if (onError !== undefined && typeof onError !== "function") throw new TypeError("onError: must be a function");
   return {
@@ -131,6 +141,7 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
     trustProxy: bool("trustProxy", options.trustProxy ?? DEFAULTS.trustProxy),
     hashTokens: bool("hashTokens", options.hashTokens ?? DEFAULTS.hashTokens),
     codec,
+    maxBytes,
     onError: onError as ResolvedOptions["onError"],
     ...resolveCookie(options.cookie === undefined ? {} : options.cookie),
   };
