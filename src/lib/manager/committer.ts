@@ -1,9 +1,9 @@
 import { systemNow } from "../base/clock.ts";
-import { SessionConflictError, SessionDecodeError, SessionTooLargeError } from "../base/errors.ts";
+import { SessionConflictError } from "../base/errors.ts";
 import { pause } from "../base/timer.ts";
-import { createToken, idOf } from "../base/token.ts";
+import { createToken } from "../base/token.ts";
 import type { Value } from "../base/value.ts";
-import type { ConditionalStore, Found, Store, StoredSession, StoreExtras } from "../port/store.ts";
+import type { ConditionalStore, Found, Store, StoreExtras } from "../port/store.ts";
 import { REMEMBER_ME, type SessionRecord, type StoredRow } from "../session/record.ts";
 import { Endings } from "./endings.ts";
 import { publish } from "./events.ts";
@@ -11,6 +11,7 @@ import { Lanes } from "./lanes.ts";
 import { isConditional, LastWriteWins } from "./last-write-wins.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { type CommitPlan, planCommit, type PlanState } from "./plan.ts";
+import type { Rows } from "./rows.ts";
 
 /** Plenty: commits of one session queue within a process, so only processes race. */
 const MOST_ATTEMPTS = 100;
@@ -25,26 +26,18 @@ export class Committer {
   readonly #store: ConditionalStore;
   readonly #extras: StoreExtras;
   readonly #now: () => number | Promise<number>;
+  readonly #rows: Rows;
   readonly #options: ResolvedOptions;
   readonly #lanes = new Lanes<StoredRow | undefined>();
   /** Of the sessions that end by a commit of this process. */
   readonly endings = new Endings();
 
-  constructor(store: Store & StoreExtras, options: ResolvedOptions) {
+  constructor(store: Store & StoreExtras, rows: Rows, options: ResolvedOptions) {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
     this.#extras = store;
     this.#now = store.now === undefined ? systemNow : store.now.bind(store);
+    this.#rows = rows;
     this.#options = options;
-  }
-
-  /** The store's key for a token. */
-  keyOf(token: string): string {
-    return this.#options.hashTokens ? idOf(token) : token;
-  }
-
-  /** What errors and events call the session of a key: never its token. */
-  idOf(key = ""): string {
-    return this.#options.hashTokens ? key : idOf(key);
   }
 
   /** Reads what is known of a key. */
@@ -57,16 +50,6 @@ export class Committer {
     const ended = await (this.#extras.end?.(key) ?? this.#store.delete(key));
     this.endings.tell(key);
     return ended;
-  }
-
-  /** Reads the bytes that are stored under `key`. */
-  decode(key: string, found: StoredSession): StoredRow {
-    try {
-      const { values, deadline } = this.#options.codec.decode(found.data, this.idOf(key));
-      return { data: found.data, values: new Map(values), deadline, expiry: found.expiry };
-    } catch (cause) {
-      throw new SessionDecodeError(this.idOf(key), { cause });
-    }
   }
 
   /** Says, without asking the store, that a flush would have nothing to do. */
@@ -104,7 +87,7 @@ export class Committer {
       // The one before in the lane has just written: begin from that, instead of finding out by a conflict. From its
       // bytes, not its values: two requests never share an object.
       if (newest !== undefined && record.key === key && record.row?.data !== newest.data) {
-        record.rebase(this.decode(key, newest));
+        record.rebase(this.#rows.decode(key, newest));
       }
       const row = await this.#write(record);
       // A login that finds the session ended begins another: its row is nothing for those who wait for this one.
@@ -125,11 +108,11 @@ export class Committer {
         if (!this.#bury(record)) return undefined;
         continue;
       }
-      publish("conflict", { id: this.idOf(record.key), attempt });
-      record.rebase(this.decode(record.key ?? "", found));
+      publish("conflict", { id: this.#rows.idOf(record.key), attempt });
+      record.rebase(this.#rows.decode(record.key ?? "", found));
       if (attempt > 2) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE));
     }
-    throw new SessionConflictError(this.idOf(record.key), MOST_ATTEMPTS);
+    throw new SessionConflictError(this.#rows.idOf(record.key), MOST_ATTEMPTS);
   }
 
   async #perform(plan: CommitPlan, record: SessionRecord, now: number): Promise<Outcome> {
@@ -147,8 +130,8 @@ export class Committer {
       }
       case "create": {
         record.token ??= createToken();
-        const newKey = this.keyOf(record.token);
-        const next = this.#encode(record, plan, newKey);
+        const newKey = this.#rows.keyOf(record.token);
+        const next = this.#rows.encode(record, plan, newKey);
         const count = record.operations.length;
         if (!(await this.#store.create(newKey, next.data, next.expiry))) {
           record.token = createToken();
@@ -159,7 +142,7 @@ export class Committer {
         return { row: next };
       }
       case "replace": {
-        const next = this.#encode(record, plan, key);
+        const next = this.#rows.encode(record, plan, key);
         const count = record.operations.length;
         if (row === undefined || !(await this.#store.replace(key, row.data, next.data, next.expiry))) return "conflict";
         record.settle(next, key, count);
@@ -169,8 +152,8 @@ export class Committer {
       case "renew": {
         const { ending } = record;
         if (row === undefined || ending?.kind !== "renew") return "gone";
-        const newKey = this.keyOf(ending.token);
-        const next = this.#encode(record, plan, newKey);
+        const newKey = this.#rows.keyOf(ending.token);
+        const next = this.#rows.encode(record, plan, newKey);
         const count = record.operations.length;
         if (!(await this.#store.renew(key, newKey, row.data, next.data, next.expiry))) return "conflict";
         record.token = ending.token;
@@ -192,26 +175,13 @@ export class Committer {
 
   /** The session was ended elsewhere: drops what was to be written. Returns true when the request begins a new one instead. */
   #bury(record: SessionRecord): boolean {
-    publish("gone", { id: this.idOf(record.key) });
+    publish("gone", { id: this.#rows.idOf(record.key) });
     if (record.ending?.kind === "renew" && record.ending.revive) {
       record.restart(record.ending.token);
       return true;
     }
     record.end({ kind: "nothing" });
     return false;
-  }
-
-  #encode(record: SessionRecord, plan: { expiry: number; deadline: number }, key: string): StoredRow {
-    const values = new Map(record.values);
-    // The Date that was loaded, where it still holds: the codec may know it more exactly than to the millisecond.
-    const loaded = record.deadline;
-    const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
-    const unique = record.operations.some(({ kind }) => kind === "update");
-    const data = this.#options.codec.encode({ values, deadline }, this.idOf(key), unique);
-    const { maxBytes } = this.#options;
-    if (data.length > maxBytes) throw new SessionTooLargeError(this.idOf(key), data.length, maxBytes);
-    record.observe();
-    return { data, values, deadline, expiry: new Date(plan.expiry) };
   }
 
   /** Notes what the client must be told: of a new token, or of another life of a persistent cookie. */

@@ -4,13 +4,16 @@ import type { Found, StoredSession } from "../port/store.ts";
 import { SessionRecord, type StoredRow } from "../session/record.ts";
 import type { Committer } from "./committer.ts";
 import { publish } from "./events.ts";
+import type { Rows } from "./rows.ts";
 
 /** Finds the session that a request's tokens lead to: the only place where a token is trusted. */
 export class Loader {
   readonly #committer: Committer;
+  readonly #rows: Rows;
 
-  constructor(committer: Committer) {
+  constructor(committer: Committer, rows: Rows) {
     this.#committer = committer;
+    this.#rows = rows;
   }
 
   /** @param presented - what came in place of a token, well-formed or not */
@@ -19,7 +22,7 @@ export class Loader {
     const [only] = tokens;
     if (only === undefined) return begin(presented.length > 0);
     if (tokens.length > 1) return this.#loadOneOf(tokens);
-    const key = this.#committer.keyOf(only);
+    const key = this.#rows.keyOf(only);
     return this.#recordOf(key, only, await this.#committer.lookUp(key));
   }
 
@@ -27,12 +30,12 @@ export class Loader {
   async #loadOneOf(tokens: string[]): Promise<SessionRecord> {
     const candidates = await Promise.all(
       tokens.map(async (token) => {
-        const key = this.#committer.keyOf(token);
+        const key = this.#rows.keyOf(token);
         return { token, key, found: await this.#committer.lookUp(key) };
       }),
     );
     const live = candidates.filter(({ found }) => typeof found === "object");
-    publish("duplicate", { id: this.#committer.idOf(candidates[0]?.key), live: live.length });
+    publish("duplicate", { id: this.#rows.idOf(candidates[0]?.key), live: live.length });
     const [chosen] = live.length > 0 ? live : candidates.filter(({ found }) => found === "ended");
     if (chosen === undefined || live.length > 1) return begin(true);
     return this.#recordOf(chosen.key, chosen.token, chosen.found);
@@ -41,7 +44,7 @@ export class Loader {
   /** What a row holds. Bytes that nobody can read, or that somebody has tampered with, are none: an event tells, the row stays. */
   read(key: string, found: StoredSession): StoredRow | undefined {
     try {
-      return this.#committer.decode(key, found);
+      return this.#rows.decode(key, found);
     } catch (error) {
       if (!(error instanceof SessionDecodeError)) throw error;
       publish("error", { id: error.id, error });
@@ -55,7 +58,7 @@ export class Loader {
       const row = this.read(key, found);
       return row === undefined ? begin(true) : new SessionRecord(row, key, token);
     }
-    publish("stale", { id: this.#committer.idOf(key) });
+    publish("stale", { id: this.#rows.idOf(key) });
     const record = begin(true);
     record.phase = "stale";
     record.key = key;

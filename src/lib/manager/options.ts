@@ -60,7 +60,7 @@ export interface SessionOptions<Lazy extends boolean = false> {
   codec?: Codec;
   /**
    * How many bytes the codec may make of a session; a commit that would store more throws SessionTooLargeError. Default
-   * 1 MiB; Infinity: no limit.
+   * 16 MiB; Infinity: no limit.
    */
   maxBytes?: number;
   /**
@@ -91,7 +91,7 @@ const DEFAULTS = {
   trustProxy: false,
   hashTokens: true,
   codec: scsJson,
-  maxBytes: 1024 * 1024,
+  maxBytes: 16 * 1024 * 1024,
   cookie: {
     name: "session",
     path: "/",

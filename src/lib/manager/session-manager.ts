@@ -12,6 +12,7 @@ import { type Credentials, tokensOf } from "./credentials.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { Loader } from "./loader.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
+import { Rows } from "./rows.ts";
 
 /**
  * Loads sessions and commits them: what happens between a request's cookie and a response's.
@@ -22,6 +23,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /** The options, checked and with their defaults. */
   readonly options: Readonly<ResolvedOptions>;
   readonly #store: Store & StoreExtras;
+  readonly #rows: Rows;
   readonly #committer: Committer;
   readonly #loader: Loader;
   readonly #host: SessionHost;
@@ -39,12 +41,14 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.options = resolveOptions(options);
     this.#nothing = new CommitResult({ kind: "nothing" }, false, this.options, () => true);
     this.#store = store;
-    const committer = new Committer(store, this.options);
+    const rows = new Rows(this.options);
+    const committer = new Committer(store, rows, this.options);
+    this.#rows = rows;
     this.#committer = committer;
-    this.#loader = new Loader(committer);
+    this.#loader = new Loader(committer, rows);
     this.#host = {
       flush: (record) => committer.flush(record),
-      keyOf: (token) => committer.keyOf(token),
+      keyOf: (token) => rows.keyOf(token),
       newDeadline: () => new Date(systemNow() + this.options.lifetime),
     };
   }
@@ -155,7 +159,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   async mergeSession(session: Session<Data>, token: string): Promise<void> {
     const record = recordOf(session);
-    const key = isToken(token) ? this.#committer.keyOf(token) : undefined;
+    const key = isToken(token) ? this.#rows.keyOf(token) : undefined;
     if (key === undefined || key === record.key) return;
     const found = await this.#store.find(key);
     const row = found && this.#loader.read(key, found);

@@ -1,0 +1,56 @@
+import { SessionDecodeError, SessionTooLargeError } from "../base/errors.ts";
+import { idOf } from "../base/token.ts";
+import type { StoredSession } from "../port/store.ts";
+import type { SessionRecord, StoredRow } from "../session/record.ts";
+import type { ResolvedOptions } from "./options.ts";
+
+/** Turns sessions into the bytes of a row and back. */
+export class Rows {
+  readonly #options: ResolvedOptions;
+
+  constructor(options: ResolvedOptions) {
+    this.#options = options;
+  }
+
+  /** The store's key for a token. */
+  keyOf(token: string): string {
+    return this.#options.hashTokens ? idOf(token) : token;
+  }
+
+  /** What errors and events call the session of a key: never its token. */
+  idOf(key = ""): string {
+    return this.#options.hashTokens ? key : idOf(key);
+  }
+
+  /**
+   * Reads the bytes that are stored under `key`.
+   *
+   * @throws SessionDecodeError
+   */
+  decode(key: string, found: StoredSession): StoredRow {
+    try {
+      const { values, deadline } = this.#options.codec.decode(found.data, this.idOf(key));
+      return { data: found.data, values: new Map(values), deadline, expiry: found.expiry };
+    } catch (cause) {
+      throw new SessionDecodeError(this.idOf(key), { cause });
+    }
+  }
+
+  /**
+   * Makes the row that is to be stored under `key`.
+   *
+   * @throws SessionTooLargeError; TypeError when an object in the session was changed into something that can't be
+   */
+  encode(record: SessionRecord, plan: { expiry: number; deadline: number }, key: string): StoredRow {
+    const { codec, maxBytes } = this.#options;
+    const values = new Map(record.values);
+    // The Date that was loaded, where it still holds: the codec may know it more exactly than to the millisecond.
+    const loaded = record.deadline;
+    const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
+    const unique = record.operations.some(({ kind }) => kind === "update");
+    const data = codec.encode({ values, deadline }, this.idOf(key), unique);
+    if (data.length > maxBytes) throw new SessionTooLargeError(this.idOf(key), data.length, maxBytes);
+    record.observe();
+    return { data, values, deadline, expiry: new Date(plan.expiry) };
+  }
+}
