@@ -27,7 +27,13 @@ describe("PgStore.migrate", () => {
     await store.migrate();
     expect(await store.check()).toEqual([]);
     const { rows } = await db.query("SELECT indexname FROM pg_indexes WHERE tablename = 'sessions' ORDER BY 1");
-    expect(rows).toEqual([{ indexname: "sessions_expiry_idx" }, { indexname: "sessions_pkey" }]);
+    expect(rows.map(({ indexname }) => indexname)).toEqual([
+      "sessions_expiry_idx",
+      "sessions_pkey",
+      "sessions_user_id_created_token_idx",
+    ]);
+    const tables = await db.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1");
+    expect(tables.rows.map(({ tablename }) => tablename)).toEqual(["sessions", "sessions_history", "sessions_users"]);
   });
 
   it("is satisfied with the README's SQL", async () => {
@@ -37,7 +43,7 @@ describe("PgStore.migrate", () => {
     expect(await store.check()).toEqual([]);
     await store.migrate();
     const { rows } = await db.query("SELECT count(*)::int AS n FROM pg_indexes WHERE tablename = 'by_hand'");
-    expect(rows).toEqual([{ n: 2 }]);
+    expect(rows).toEqual([{ n: 3 }]);
   });
 
   it("adds the index to a table that lacks it", async () => {

@@ -33,6 +33,7 @@ const actions: Record<string, (session: Session<Record<string, unknown>>, key: s
   login: (session, key) => session.login(key),
   destroy: (session) => session.destroy(),
   clear: (session) => session.clear(),
+  revoke: (_session, key) => manager.destroyByUser(key),
 };
 
 const server = http.createServer(

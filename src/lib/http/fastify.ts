@@ -36,6 +36,7 @@ const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, opti
     const fail = (cause: unknown): void => next(new Error("Internal Server Error", { cause }));
     withSession(manager, request.raw, reply.raw, handle, fail, {
       isSecure: () => request.protocol === "https",
+      ip: () => request.ip,
       log: (error) => request.log.error(error),
     });
   });

@@ -6,7 +6,7 @@ import type { SessionData } from "../session/session-data.ts";
 import { withVary } from "../base/cache-headers.ts";
 import { nextAnswer } from "./next-answer.ts";
 import { type OpenHeaders, tell, tellsNothing } from "./response-headers.ts";
-import { isForwardedSecure } from "./secure.ts";
+import { forwardedFor, isForwardedSecure } from "./secure.ts";
 
 /**
  * Wraps a handler of web-standard requests: for Bun.serve, Deno.serve, route handlers of Next.js, hooks of SvelteKit, React
@@ -24,7 +24,7 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
     // Wrapped twice with one manager: the outer one does the work.
     if (manager.has(request)) return handler(request, manager.sessionOf(request), ...rest);
     try {
-      await openRequest(manager, request);
+      await openRequest(manager, request, rest[0]);
     } catch (error) {
       return answerError(manager, error, request, true);
     }
@@ -44,13 +44,30 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
   };
 }
 
-/** Loads the session of a web-standard request. @throws as `manager.load` */
+/** Loads the session of a web-standard request. `server`: what the runtime passes besides. @throws as `manager.load` */
 export async function openRequest<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
   request: Request,
+  server?: unknown,
 ): Promise<void> {
   const { headers } = request;
-  await manager.open(request, { cookie: headers.get("cookie"), authorization: headers.get("authorization") });
+  const credentials = { cookie: headers.get("cookie"), authorization: headers.get("authorization") };
+  await manager.open(request, credentials, () => ({
+    ip:
+      (manager.options.trustProxy ? forwardedFor(headers.get("x-forwarded-for")) : undefined) ??
+      addressIn(request, server),
+    userAgent: headers.get("user-agent") ?? undefined,
+  }));
+}
+
+/** What Deno.serve and Bun.serve tell besides the request. */
+function addressIn(request: Request, server: unknown): string | undefined {
+  const { remoteAddr, requestIP } = (server ?? {}) as {
+    remoteAddr?: { hostname?: string };
+    requestIP?: (request: Request) => { address: string } | null;
+  };
+  if (typeof remoteAddr?.hostname === "string") return remoteAddr.hostname;
+  return typeof requestIP === "function" ? requestIP.call(server, request)?.address : undefined;
 }
 
 /** Commits the session of a request. Returns the response with what the client must be told. @throws as `manager.commit` */

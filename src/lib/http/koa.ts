@@ -10,6 +10,7 @@ interface KoaContext {
   res: ServerResponse;
   /** Follows `app.proxy`. */
   secure: boolean;
+  ip: string;
 }
 
 /**
@@ -24,7 +25,7 @@ export function session<Data = SessionData, Lazy extends boolean = false>(
   return async (context, next) => {
     const { req, res } = context;
     await new Promise<void>((resolve, reject) => {
-      withSession(manager, req, res, () => resolve(), reject, { isSecure: () => context.secure });
+      withSession(manager, req, res, () => resolve(), reject, { isSecure: () => context.secure, ip: () => context.ip });
     });
     manager.alias(context, req);
     Object.assign(context, { [property]: manager.sessionOf(req) });

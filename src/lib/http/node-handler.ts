@@ -2,12 +2,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { withVary } from "../base/cache-headers.ts";
 import { CsrfError } from "../base/errors.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
+import type { RequestClient } from "../manager/client.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { discardEntityHeaders } from "./node-head.ts";
 import { type HeldResponse, holdResponse, type ResponseHead } from "./node-response.ts";
 import { type OpenHeaders, tell, tellsNothing } from "./response-headers.ts";
-import { isForwardedSecure } from "./secure.ts";
+import { forwardedFor, isForwardedSecure } from "./secure.ts";
 
 /** A handler as `node:http` has it; it may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -58,14 +59,14 @@ export function withSession<Data, Lazy extends boolean>(
   response: ServerResponse,
   handle: (held?: HeldResponse) => void,
   fail: (error: unknown) => void,
-  frame: { isSecure?: () => boolean; log?: (error: unknown) => void } = {},
+  frame: { isSecure?: () => boolean; ip?: () => string; log?: (error: unknown) => void } = {},
 ): void {
   // Wrapped twice with one manager: the outer one does the work.
   if (manager.has(request)) {
     handle();
     return;
   }
-  const { isSecure = () => isEncrypted(request), log } = frame;
+  const { isSecure = () => isEncrypted(request), ip, log } = frame;
   const { trustProxy, tokenHeader, onError = log } = manager.options;
   const vary = tokenHeader === undefined ? "Cookie" : "Authorization";
   const start = (): void => {
@@ -85,7 +86,11 @@ export function withSession<Data, Lazy extends boolean>(
     });
     handle(held);
   };
-  const opening = manager.open(request, request.headers);
+  const client = (): RequestClient => ({
+    ip: ip?.() ?? addressOf(request, trustProxy),
+    userAgent: request.headers["user-agent"],
+  });
+  const opening = manager.open(request, request.headers, client);
   // What the next middleware throws is reported like what it throws at once.
   if (opening === undefined) start();
   else {
@@ -128,6 +133,14 @@ function textOf(response: ServerResponse, name: string): string | undefined {
 function isEncrypted(request: IncomingMessage): boolean {
   const { secure } = request as { secure?: unknown };
   return secure === true || (request.socket as { encrypted?: boolean } | null)?.encrypted === true;
+}
+
+/** Express tells by its setting "trust proxy". */
+function addressOf(request: IncomingMessage, trustProxy: boolean): string | undefined {
+  const { ip } = request as { ip?: unknown };
+  if (typeof ip === "string") return ip;
+  const forwarded = trustProxy ? forwardedFor(request.headers["x-forwarded-for"]) : undefined;
+  return forwarded ?? request.socket?.remoteAddress;
 }
 
 /** Lets `onError` answer, and answers with a plain 500 (or 403) what it left open. Never throws. */

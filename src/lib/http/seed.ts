@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duration } from "../base/duration.ts";
 import { SessionMissingError } from "../base/errors.ts";
-import type { CookieOptions } from "../manager/options.ts";
+import type { CookieOptions } from "../manager/cookie-options.ts";
 import { SessionManager } from "../manager/session-manager.ts";
 import type { Codec } from "../port/codec.ts";
 import type { Store, StoreExtras } from "../port/store.ts";

@@ -12,6 +12,7 @@ import { isConditional, LastWriteWins } from "./last-write-wins.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { type CommitPlan, planCommit, type PlanState } from "./plan.ts";
 import type { Rows } from "./rows.ts";
+import { Users } from "./users.ts";
 
 /** Plenty: commits of one session queue within a process, so only processes race. */
 const MOST_ATTEMPTS = 100;
@@ -19,7 +20,7 @@ const MOST_ATTEMPTS = 100;
 const LONGEST_PAUSE = 50;
 
 /** How an attempt went: the row that is there now (none after the end), or what to do before the next one. */
-type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "again";
+type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "revoked" | "again";
 
 /** Carries out what the plan says, and again when another request was faster: the only place that writes sessions. */
 export class Committer {
@@ -31,11 +32,13 @@ export class Committer {
   readonly #lanes = new Lanes<StoredRow | undefined>();
   /** Of the sessions that end by a commit of this process. */
   readonly endings = new Endings();
+  readonly users: Users;
 
   constructor(store: Store & StoreExtras, rows: Rows, options: ResolvedOptions) {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
     this.#extras = store;
     this.#now = store.now === undefined ? systemNow : store.now.bind(store);
+    this.users = new Users(store, this.endings, options.maxSessionsPerUser);
     this.#rows = rows;
     this.#options = options;
   }
@@ -103,6 +106,7 @@ export class Committer {
       const outcome = await this.#perform(plan, record, now);
       if (typeof outcome === "object") return outcome.row;
       if (outcome === "again") continue;
+      if (outcome === "revoked") return this.#drop(record);
       const found = outcome === "gone" || record.key === undefined ? undefined : await this.lookUp(record.key);
       if (typeof found !== "object") {
         if (!this.#bury(record)) return undefined;
@@ -133,10 +137,9 @@ export class Committer {
         const newKey = this.#rows.keyOf(record.token);
         const next = this.#rows.encode(record, plan, newKey);
         const count = record.operations.length;
-        if (!(await this.#store.create(newKey, next.data, next.expiry))) {
-          record.token = createToken();
-          return "again";
-        }
+        const outcome = await this.users.create(this.#store, newKey, next, record);
+        if (outcome === "refused") record.token = createToken();
+        if (outcome !== "done") return outcome === "revoked" ? "revoked" : "again";
         record.settle(next, newKey, count);
         this.#deliver(record, undefined, next, now);
         return { row: next };
@@ -155,7 +158,9 @@ export class Committer {
         const newKey = this.#rows.keyOf(ending.token);
         const next = this.#rows.encode(record, plan, newKey);
         const count = record.operations.length;
-        if (!(await this.#store.renew(key, newKey, row.data, next.data, next.expiry))) return "conflict";
+        const outcome = await this.users.renew(this.#store, [key, newKey], row, next, record);
+        // Without a login the row decides that had to be there: it is there, or has been ended with the others.
+        if (outcome !== "done") return outcome === "revoked" && ending.revive ? "revoked" : "conflict";
         record.token = ending.token;
         record.settle(next, newKey, count);
         this.endings.tell(key);
@@ -182,6 +187,12 @@ export class Committer {
     }
     record.end({ kind: "nothing" });
     return false;
+  }
+
+  /** The user's sessions were ended while this one was begun for that user: it is one of them. */
+  #drop(record: SessionRecord): undefined {
+    publish("gone", { id: this.#rows.idOf(record.key) });
+    record.end({ kind: "nothing" });
   }
 
   /** Notes what the client must be told: of a new token, or of another life of a persistent cookie. */

@@ -41,6 +41,14 @@ export class Loader {
     return this.#recordOf(chosen.key, chosen.token, chosen.found);
   }
 
+  /** What the session of a token holds; undefined when there is none, or when it is the one of `mine`. */
+  async peek(token: string, mine: string | undefined): Promise<StoredRow | undefined> {
+    const key = isToken(token) ? this.#rows.keyOf(token) : undefined;
+    if (key === undefined || key === mine) return undefined;
+    const found = await this.#committer.lookUp(key);
+    return typeof found === "object" ? this.read(key, found) : undefined;
+  }
+
   /** What a row holds. Bytes that nobody can read, or that somebody has tampered with, are none: an event tells, the row stays. */
   read(key: string, found: StoredSession): StoredRow | undefined {
     try {

@@ -1,18 +1,20 @@
 import { systemNow } from "../base/clock.ts";
 import { SessionMissingError } from "../base/errors.ts";
-import { isToken } from "../base/token.ts";
 import type { Store, StoreExtras } from "../port/store.ts";
-import { SessionRecord, USER_ID } from "../session/record.ts";
+import { SessionRecord } from "../session/record.ts";
 import type { SessionHost } from "../session/host.ts";
 import { recordOf, Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
+import { recordedClient, type RequestClient } from "./client.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { Committer } from "./committer.ts";
 import { type Credentials, tokensOf } from "./credentials.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { Loader } from "./loader.ts";
+import { mergeRow } from "./merge.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
 import { Rows } from "./rows.ts";
+import type { DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
 
 /**
  * Loads sessions and commits them: what happens between a request's cookie and a response's.
@@ -72,11 +74,17 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /**
    * Loads the session of a request; at once when it carries nothing that could be a token.
    *
+   * @param client - tells where the request came from; called only when a login is to record it
    * @throws as `load`
    */
-  loadFrom(credentials: Credentials): Session<Data> | Promise<Session<Data>> {
+  loadFrom(credentials: Credentials, client?: () => RequestClient): Session<Data> | Promise<Session<Data>> {
+    const recorded = client && recordedClient(client, this.options);
+    const open = (record: SessionRecord): Session<Data> => {
+      record.client = recorded;
+      return this.#session(record);
+    };
     const tokens = tokensOf(credentials, this.options);
-    return tokens.length === 0 ? this.#session(new SessionRecord()) : this.load(tokens);
+    return tokens.length === 0 ? open(new SessionRecord()) : this.#loader.load(tokens).then(open);
   }
 
   /**
@@ -106,12 +114,12 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    *
    * @throws as `load`
    */
-  open(request: object, credentials: Credentials): Promise<void> | undefined {
+  open(request: object, credentials: Credentials, client?: () => RequestClient): Promise<void> | undefined {
     if (this.options.lazy) {
-      this.#bind(request, new LazySession(async () => this.loadFrom(credentials)));
+      this.#bind(request, new LazySession(async () => this.loadFrom(credentials, client)));
       return undefined;
     }
-    const session = this.loadFrom(credentials);
+    const session = this.loadFrom(credentials, client);
     if (session instanceof Promise) return session.then((loaded) => this.#bind(request, loaded));
     this.#bind(request, session);
     return undefined;
@@ -158,21 +166,13 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * is no such session, or none that can be read. SCS: MergeSession.
    */
   async mergeSession(session: Session<Data>, token: string): Promise<void> {
-    const record = recordOf(session);
-    const key = isToken(token) ? this.#rows.keyOf(token) : undefined;
-    if (key === undefined || key === record.key) return;
-    const found = await this.#store.find(key);
-    const row = found && this.#loader.read(key, found);
+    const row = await this.#loader.peek(token, recordOf(session).key);
     if (row === undefined) return;
-    const { values, deadline } = row;
-    for (const [name, value] of values) {
-      if (name !== USER_ID) record.apply({ kind: "set", key: name, value });
-    }
-    if (deadline > session.deadline) session.setDeadline(deadline);
+    mergeRow(session, row);
     // Ours is stored before the other one goes, so that a crash in between loses nothing.
-    await this.#committer.flush(record);
+    await this.#committer.flush(recordOf(session));
     // Where ours turned out to have ended, the other one still has what it had.
-    if (!record.isOver) await this.#committer.end(key);
+    if (!recordOf(session).isOver) await this.#committer.end(this.#rows.keyOf(token));
   }
 
   /**
@@ -187,6 +187,26 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       const row = this.#loader.read(key, found);
       if (row !== undefined) yield this.#session(new SessionRecord(row, key));
     }
+  }
+
+  /**
+   * Lists the live sessions of a user, those who have called `login` with that id, the newest first.
+   *
+   * @throws SchemaError when the table lacks the columns that `migrate` adds
+   */
+  listByUser(userId: string, options: ListOptions = {}): Promise<UserSession[]> {
+    return this.#committer.users.list(userId, options);
+  }
+
+  /**
+   * Ends the sessions of a user, at once and everywhere, in one statement. Resolves to how many. When it has resolved, every
+   * login of that user whose statement had reached the database by then is ended too, or was refused; a later one is a
+   * new login.
+   *
+   * @throws SchemaError when the table lacks the columns that `migrate` adds
+   */
+  destroyByUser(userId: string, options: DestroyByUserOptions = {}): Promise<number> {
+    return this.#committer.users.end(userId, options);
   }
 
   /** Ends the session of an id, at once and everywhere; does nothing when there is none. */

@@ -1,7 +1,9 @@
 import { systemNow } from "../base/clock.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
 import { repeat } from "../base/timer.ts";
+import { type MemoryRow, MemoryUsers } from "./memory-users.ts";
 import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
+import type { UserStore } from "../port/users.ts";
 
 /** Options of `MemoryStore`. */
 export interface MemoryStoreOptions {
@@ -15,7 +17,9 @@ export interface MemoryStoreOptions {
 
 /** Sessions in the memory of this process, for tests and toys: they end with it, and no other process sees them. */
 export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
-  readonly #rows = new Map<string, { data: Uint8Array; expiry: number }>();
+  /** Sessions by user. */
+  readonly users: UserStore;
+  readonly #rows = new Map<string, MemoryRow>();
   readonly #now: () => number;
   readonly #stop: () => void;
   /** Milliseconds. */
@@ -26,6 +30,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#now = options.now ?? systemNow;
     if (typeof this.#now !== "function") throw new TypeError("now: must be a function");
     this.#grace = parseDuration("endedGrace", options.endedGrace ?? "2m");
+    this.users = new MemoryUsers(this.#rows, this);
     const interval = parseDuration("cleanupInterval", options.cleanupInterval ?? "5m");
     this.#stop =
       interval === 0
@@ -100,7 +105,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   async renew(token: string, newToken: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
     if (!this.#holds(token, previous) || this.#rows.has(newToken)) return false;
     this.#put(newToken, data, expiry);
-    this.#entomb(token);
+    await this.end(token);
     return true;
   }
 
@@ -109,6 +114,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     const row = this.#live(token);
     if (row === undefined) return false;
     row.expiry = Math.max(row.expiry, milliseconds(expiry));
+    row.lastSeen = this.#now();
     return true;
   }
 
@@ -155,15 +161,16 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   #entomb(token: string): void {
-    this.#rows.set(token, { data: new Uint8Array(), expiry: this.#now() });
+    const row = this.#rows.get(token);
+    if (row !== undefined) Object.assign(row, { data: new Uint8Array(), expiry: this.#now() });
   }
 
   /** It is a tombstone. */
-  #hasEnded(row: { data: Uint8Array; expiry: number }): boolean {
+  #hasEnded(row: MemoryRow): boolean {
     return row.data.length === 0 && row.expiry <= this.#now();
   }
 
-  #live(token: string): { data: Uint8Array; expiry: number } | undefined {
+  #live(token: string): MemoryRow | undefined {
     const row = this.#rows.get(token);
     return row !== undefined && row.expiry > this.#now() ? row : undefined;
   }
@@ -176,7 +183,8 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   #put(token: string, data: Uint8Array, expiry: Date): void {
     if (typeof token !== "string" || token === "") throw new TypeError("token: must be a non-empty string");
     if (!(data instanceof Uint8Array)) throw new TypeError("data: must be a Uint8Array");
-    this.#rows.set(token, { data: Uint8Array.from(data), expiry: milliseconds(expiry) });
+    const row = { data: Uint8Array.from(data), expiry: milliseconds(expiry), lastSeen: this.#now() };
+    this.#rows.set(token, Object.assign(this.#rows.get(token) ?? {}, row));
   }
 }
 

@@ -1,3 +1,5 @@
+import type { UserStore } from "./users.ts";
+
 /** A live row: the bytes and the instant at which it ends. */
 export interface StoredSession {
   /** Owned by the caller. */
@@ -82,4 +84,6 @@ export interface StoreExtras {
   all?(): AsyncIterable<StoredEntry>;
   /** Counts the live rows. */
   count?(): Promise<number>;
+  /** Sessions by user. Without it nobody can find a session by its user. */
+  readonly users?: UserStore | undefined;
 }

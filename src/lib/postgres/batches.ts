@@ -5,10 +5,10 @@ import { type BatchLimits, Failed } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import type { Row } from "./driver.ts";
 import type { Executor } from "./executor.ts";
-import type { Layout } from "./layout.ts";
+import { holds, type Layout } from "./layout.ts";
 import { retrying } from "./retry.ts";
 import { type BatchKind, COLUMNS, type Statements } from "./statements.ts";
-import { failureOf, sqlstateOf } from "./store-errors.ts";
+import { failureOf } from "./store-errors.ts";
 import { arrayText, readInstant } from "./wire.ts";
 
 /** A row of a batch: the columns of its kind as text, the token first. */
@@ -37,24 +37,27 @@ const WHEN_LOST: Record<BatchKind, "repeat" | "repeat and look" | "look" | "fail
   save: "fail",
 };
 
-export type WriteKind = Exclude<BatchKind, "find"> | "renew";
+export type WriteKind = Exclude<BatchKind, "find">;
 
-/** Renewals under way at once, as many as a pool has connections by default. */
-const RENEWALS = 10;
-
-const UNIQUE_VIOLATION = "23505";
+/** Is told what statements say besides. */
+interface Told {
+  /** @param now - the database's time, in milliseconds since 1970 */
+  onTime: (now: number) => void;
+  /** Whether the table has the columns about users. */
+  onColumns: (seen: boolean) => void;
+}
 
 /** The operations of a store, each kind with a queue of its own. */
 export class Batches {
   readonly #executor: Executor;
   readonly #statements: Statements;
   readonly #layout: Layout;
+  readonly #told: Told;
   readonly #reads: Batcher<Input, Found>;
   readonly #writes: Record<WriteKind, Batcher<Input, boolean>>;
 
   /**
    * @param timeout - milliseconds for an operation
-   * @param onTime - is told the database's time, in milliseconds since 1970, as often as it is known
    */
   constructor(
     executor: Executor,
@@ -62,15 +65,16 @@ export class Batches {
     layout: Layout,
     limits: BatchLimits,
     timeout: number,
-    onTime: (now: number) => void,
+    told: Told,
   ) {
     this.#executor = executor;
     this.#statements = statements;
     this.#layout = layout;
+    this.#told = told;
     this.#reads = new Batcher(limits, timeout, async (inputs, left) => {
       const outputs = await this.#run("find", inputs, left, false);
       const first = outputs.find((output) => output !== undefined && !(output instanceof Failed));
-      if (first !== undefined) onTime(readInstant((first as Row)["now"]).getTime());
+      if (first !== undefined) told.onTime(readInstant((first as Row)["now"]).getTime());
       return outputs.map((output) => (output instanceof Failed ? output : this.#foundIn(output)));
     });
     const batcher = (kind: BatchKind): Batcher<Input, boolean> =>
@@ -84,10 +88,6 @@ export class Batches {
       setExpiry: batcher("setExpiry"),
       end: batcher("end"),
       delete: batcher("delete"),
-      // Two rows of two tokens: these don't share a statement.
-      renew: new Batcher({ ...limits, rows: 1, statements: RENEWALS }, timeout, async ([input], left) =>
-        input === undefined ? [] : [isDone(await this.#renew(input, left))],
-      ),
     };
   }
 
@@ -99,7 +99,7 @@ export class Batches {
   /**
    * Writes a row, with others. Those of one token follow one another.
    *
-   * @param input - of a batch its columns; of `renew` the parameters of its statement
+   * @param input - the columns of its kind
    * @returns whether the row was written
    */
   write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
@@ -143,20 +143,6 @@ export class Batches {
     }
   }
 
-  async #renew(input: Input, time: number): Promise<Output | Failed> {
-    const [, newToken = "", , data = ""] = input;
-    try {
-      return await retrying(time, true, async (inDoubt) => {
-        const [row] = await this.#executor.run(this.#statements.renew, [...input]).catch(unlessTaken);
-        if (row !== undefined || !inDoubt) return row;
-        const [found] = await this.#once("find", [[newToken]]);
-        return found !== undefined && this.#holds(found, data) ? found : undefined;
-      });
-    } catch (error) {
-      return new Failed(this.#executor.explain(error));
-    }
-  }
-
   async #once(kind: BatchKind, inputs: Input[]): Promise<Output[]> {
     const [only] = inputs;
     if (kind === "find" && inputs.length === 1 && only !== undefined) {
@@ -166,7 +152,10 @@ export class Batches {
     const ordered = kind === "find" ? inputs : inputs.toSorted(([a], [b]) => (a < b ? -1 : 1));
     const values = COLUMNS[kind].map((_, column) => arrayText(ordered.map((input) => input[column] ?? "")));
     const rows = new Map<string, Row>();
-    for (const row of await this.#executor.run(this.#statements[kind], values)) rows.set(row["token"] ?? "", row);
+    for (const row of await this.#executor.run(this.#statements[kind], values)) {
+      rows.set(row["token"] ?? "", row);
+      if (row["seen"] !== undefined) this.#told.onColumns(row["seen"] === "true");
+    }
     return inputs.map(([token]) => rows.get(token));
   }
 
@@ -182,7 +171,8 @@ export class Batches {
     const written = (COLUMNS[kind] as readonly string[]).indexOf("data");
     return inputs.map((input, index) => {
       const row = outputs[index] ?? found.get(input[0]);
-      if (outputs[index] !== undefined || (row !== undefined && this.#holds(row, input[written] ?? ""))) return row;
+      if (outputs[index] !== undefined || (row !== undefined && holds(this.#layout, row, input[written] ?? "")))
+        return row;
       // It had a row to find, which is gone, whether by way of our bytes or not.
       if (WHEN_LOST[kind] === "repeat and look" && row === undefined) return undefined;
       return new Failed(
@@ -195,12 +185,6 @@ export class Batches {
     if (isEnded(row)) return "ended";
     return row && { data: this.#layout.decode(row["data"]), expiry: readInstant(row["expiry"]) };
   }
-
-  /** @param data - as it was sent */
-  #holds(row: Row, data: string): boolean {
-    const { decode } = this.#layout;
-    return equalBytes(decode(row["data"]), decode(data));
-  }
 }
 
 function isEnded(row: Output): boolean {
@@ -209,14 +193,4 @@ function isEnded(row: Output): boolean {
 
 function isDone(output: Output | Failed): boolean | Failed {
   return output instanceof Failed ? output : output !== undefined;
-}
-
-function equalBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
-}
-
-/** The new token of a renewal exists already: nothing happened. */
-function unlessTaken(error: unknown): Row[] {
-  if (sqlstateOf(error) === UNIQUE_VIOLATION) return [];
-  throw error;
 }

@@ -1,3 +1,5 @@
+import { sha256 } from "../base/sha256.ts";
+
 /** PostgreSQL cuts longer names off without an error; two tables could become one. */
 const MOST_BYTES = 63;
 
@@ -14,6 +16,22 @@ export function quoteIdentifier(option: string, name: unknown): string {
     throw new TypeError(`${option}: must not be longer than ${MOST_BYTES} bytes`);
   }
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+/**
+ * The name of a table that belongs to another: of a long name, its beginning and what keeps it apart from others that begin so.
+ *
+ * @param suffix - a few letters
+ */
+export function companionOf(table: string, suffix: string): string {
+  const name = `${table}_${suffix}`;
+  const encoder = new TextEncoder();
+  if (encoder.encode(name).length <= MOST_BYTES) return name;
+  const ending = `_${sha256(table).slice(0, 8)}_${suffix}`;
+  let beginning = table;
+  while (encoder.encode(beginning + ending).length > MOST_BYTES)
+    beginning = Array.from(beginning).slice(0, -1).join("");
+  return beginning + ending;
 }
 
 /** Quotes a text as an SQL literal, whatever standard_conforming_strings says. */

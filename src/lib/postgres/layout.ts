@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { Row } from "./driver.ts";
 import { setupSql, type TableName } from "./schema.ts";
 import { bytesText, readBytes } from "./wire.ts";
 
@@ -22,6 +23,8 @@ export interface Layout {
   readonly ended: string;
   /** SQL that is true of every row `s`, and fails when the columns have other types. */
   readonly typed: string;
+  /** Whether `migrate` adds to it what sessions by user need. */
+  readonly users: boolean;
   /** What makes such a table. */
   setup(table: TableName): string;
 }
@@ -48,6 +51,7 @@ export const seedLayout: Layout = {
   ended: "(s.data = ''::bytea AND s.expiry <= current_timestamp + interval '30 seconds')",
   typed:
     "tstzrange(null, null) @> s.expiry AND s.data IS DISTINCT FROM null::bytea AND s.token IS DISTINCT FROM null::text",
+  users: true,
   setup: setupSql,
 };
 
@@ -68,6 +72,17 @@ export const connectPgSimpleLayout: Layout = {
   // Whatever its expiry is: that package's touch may have moved it.
   ended: "(s.sess::text = 'null')",
   typed: "true",
+  users: false,
   setup: ({ quoted }) =>
     `CREATE TABLE ${quoted} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL); CREATE INDEX ON ${quoted} (expire);`,
 };
+
+/**
+ * Says whether a row that was read holds what was sent.
+ *
+ * @param sent - what `encode` made of the data
+ */
+export function holds({ decode }: Layout, row: Row, sent: string): boolean {
+  const [one, other] = [decode(row["data"]), decode(sent)];
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+}

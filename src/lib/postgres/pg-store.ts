@@ -1,15 +1,12 @@
 import { parseDuration } from "../base/duration.ts";
-import { StoreUnavailableError } from "../base/errors.ts";
 import { atMost, LONGEST_DELAY } from "../base/timer.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
 import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
-import { Batches, type Input, type WriteKind } from "./batches.ts";
+import type { UserStore } from "../port/users.ts";
 import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
-import type { Row } from "./driver.ts";
-import { withTimeout } from "./deadline.ts";
-import { DatabaseClock } from "./database-clock.ts";
 import { driverOf } from "./driver-of.ts";
-import { Executor } from "./executor.ts";
+import { Engine } from "./engine.ts";
+import type { Inside, OwnDatabase } from "./inside.ts";
 import { type Layout, seedLayout } from "./layout.ts";
 import { listRows } from "./listing.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
@@ -19,11 +16,9 @@ import {
   type PgStoreOptions,
   resolveStoreOptions,
 } from "./pg-store-options.ts";
-import type { Inside, OwnDatabase } from "./inside.ts";
-import { retrying } from "./retry.ts";
 import { check, migrate, type TableName } from "./schema.ts";
-import { type Statement, type Statements, statementsFor } from "./statements.ts";
-import { assertToken, instantText, readInstant } from "./wire.ts";
+import { UserSessions } from "./user-sessions.ts";
+import { assertToken, instantText } from "./wire.ts";
 
 /**
  * Sessions in a PostgreSQL table of the seed's three columns, on a connection pool (or client) that stays the caller's.
@@ -36,20 +31,15 @@ import { assertToken, instantText, readInstant } from "./wire.ts";
  * when the database refuses otherwise.
  */
 export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
+  /** Sessions by user; undefined on a table of another layout. */
+  readonly users: UserStore | undefined;
   /** Where the sessions are, fit for a log; undefined when the database is the caller's. */
   readonly location: string | undefined;
   readonly #table: TableName;
-  readonly #sql: Statements;
-  readonly #timeout: number;
-  readonly #executor: Executor;
-  readonly #batches: Batches;
-  readonly #cleanup: PeriodicCleanup;
-  readonly #clock = new DatabaseClock(async () => {
-    const [row] = await this.#run(this.#sql.now, []);
-    return readInstant(row?.["now"]).getTime();
-  });
-  readonly #own: OwnDatabase | undefined;
   readonly #layout: Layout;
+  readonly #engine: Engine;
+  readonly #cleanup: PeriodicCleanup;
+  readonly #own: OwnDatabase | undefined;
   #closing: Promise<void> | undefined;
 
   /**
@@ -58,19 +48,16 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * @throws TypeError when an option is wrong; it names the option
    */
   constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, inside: Inside = {}) {
-    const { table, queryTimeout, batch, prepare, cleanupInterval, endedGrace, onError } = resolveStoreOptions(options);
+    const resolved = resolveStoreOptions(options);
+    const { table, queryTimeout, cleanupInterval, onError } = resolved;
     const { own, layout = seedLayout } = inside;
     this.#own = own;
     this.location = own?.location;
-    this.#layout = layout;
     this.#table = table;
-    this.#sql = statementsFor(table.quoted, layout, endedGrace);
-    this.#timeout = queryTimeout;
+    this.#layout = layout;
     const driver = driverOf(db);
-    this.#executor = new Executor(driver, queryTimeout, prepare, table, layout.setup(table));
-    this.#batches = new Batches(this.#executor, this.#sql, layout, batch, queryTimeout, (now) =>
-      this.#clock.observe(now),
-    );
+    this.#engine = new Engine(driver, layout, resolved);
+    this.users = layout.users ? new UserSessions(this.#engine, table, layout, this) : undefined;
     const clean = (signal: AbortSignal): Promise<unknown> =>
       driver.leading(`cleanup of ${table.quoted}`, queryTimeout, () => this.deleteExpired({ signal }));
     this.#cleanup = new PeriodicCleanup(cleanupInterval, clean, onError);
@@ -86,8 +73,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   lookUp(token: string, options?: OperationOptions): Promise<Found> {
     // Not async, as each of its promises counts here.
     try {
-      this.#assertOpen();
-      return this.#batches.find(assertToken(token), options?.signal);
+      return this.#engine.find(assertToken(token), options?.signal);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -95,12 +81,20 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Inserts the row or overwrites it: the last write wins. The seed's Save. */
   async save(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<void> {
-    await this.#write("save", [assertToken(token), this.#layout.encode(data), instantText(expiry)], options);
+    await this.#engine.write(
+      "save",
+      [assertToken(token), this.#layout.encode(data), instantText(expiry)],
+      options?.signal,
+    );
   }
 
   /** Inserts the row or overwrites it, unless its session was ended. Resolves to whether it did. */
   async upsert(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#write("upsert", [assertToken(token), this.#layout.encode(data), instantText(expiry)], options);
+    return this.#engine.write(
+      "upsert",
+      [assertToken(token), this.#layout.encode(data), instantText(expiry)],
+      options?.signal,
+    );
   }
 
   /**
@@ -108,17 +102,21 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * whether there was one to end.
    */
   async end(token: string, options?: OperationOptions): Promise<boolean> {
-    return this.#write("end", [assertToken(token)], options);
+    return this.#engine.write("end", [assertToken(token)], options?.signal);
   }
 
   /** Removes the row; does nothing when there is none. Resolves to whether there was one. */
   async delete(token: string, options?: OperationOptions): Promise<boolean> {
-    return this.#write("delete", [assertToken(token)], options);
+    return this.#engine.write("delete", [assertToken(token)], options?.signal);
   }
 
   /** Inserts a row. Resolves to false, and changes nothing, when the token is taken, even by an expired row. */
   async create(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#write("create", [assertToken(token), this.#layout.encode(data), instantText(expiry)], options);
+    return this.#engine.write(
+      "create",
+      [assertToken(token), this.#layout.encode(data), instantText(expiry)],
+      options?.signal,
+    );
   }
 
   /** Overwrites a live row whose bytes are `previous`. Resolves to false when they are others, or it is gone or expired. */
@@ -130,7 +128,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [this.#layout.encode(previous), this.#layout.encode(data), instantText(expiry)];
-    return this.#write("replace", [assertToken(token), ...columns], options);
+    return this.#engine.write("replace", [assertToken(token), ...columns], options?.signal);
   }
 
   /** Ends a live row whose bytes are `previous` and inserts `newToken`, in one statement. False as in `replace`: nothing happened. */
@@ -148,22 +146,22 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
       this.#layout.encode(data),
       instantText(expiry),
     ];
-    return this.#write("renew", [assertToken(token), ...columns], options);
+    return (await this.#engine.writeAlone("renew", [assertToken(token), ...columns], options?.signal)) === "done";
   }
 
   /** Moves a live row's expiry forward, never back. Resolves to whether the row is live. */
   async touch(token: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#write("touch", [assertToken(token), instantText(expiry)], options);
+    return this.#engine.write("touch", [assertToken(token), instantText(expiry)], options?.signal);
   }
 
   /** Sets a live row's expiry, forward or back. Resolves to whether the row is live. */
   async setExpiry(token: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#write("setExpiry", [assertToken(token), instantText(expiry)], options);
+    return this.#engine.write("setExpiry", [assertToken(token), instantText(expiry)], options?.signal);
   }
 
   /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
   now(): number | Promise<number> {
-    return this.#clock.now();
+    return this.#engine.now();
   }
 
   /**
@@ -171,12 +169,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * Leaving the loop ends it.
    */
   all(options: OperationOptions = {}): AsyncGenerator<StoredEntry, void, undefined> {
-    return listRows(this.#run, this.#sql.page, this.#layout, options.signal);
+    return listRows(this.#engine.run, this.#engine.sql.page, this.#layout, options.signal);
   }
 
   /** Counts the live rows. */
   async count(): Promise<number> {
-    const [row] = await this.#run(this.#sql.count, []);
+    const [row] = await this.#engine.run(this.#engine.sql.count, []);
     return Number(row?.["count"]);
   }
 
@@ -185,7 +183,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * stays. Resolves to how many it has removed.
    */
   deleteExpired(options?: CleanupOptions): Promise<number> {
-    return deleteExpired(this.#run, this.#sql, options);
+    return deleteExpired(this.#engine.run, this.#engine.sql, options);
   }
 
   /** Stops the periodic cleanup for good, one under way after its present statement. Idempotent. */
@@ -212,38 +210,18 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * @throws SchemaError when there is a table of that name whose columns are others; it is left as it is
    */
   async migrate(): Promise<void> {
-    await migrate((text, values) => this.#run({ text }, values), this.#table);
+    await migrate((text, values) => this.#engine.run({ text }, values), this.#table);
   }
 
   /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Empty: all is well. */
   check(): Promise<string[]> {
-    return check((text, values) => this.#run({ text }, values), this.#table);
+    return check((text, values) => this.#engine.run({ text }, values), this.#table);
   }
 
   async #finish(): Promise<void> {
+    this.#engine.refuse();
     await this.#cleanup.stop();
-    await this.#batches.idle();
-    await this.#executor.idle();
+    await this.#engine.idle();
     await this.#own?.close();
-  }
-
-  #write(kind: WriteKind, input: Input, options: OperationOptions | undefined): Promise<boolean> {
-    this.#assertOpen();
-    return this.#batches.write(kind, input, options?.signal);
-  }
-
-  /** Runs a statement that may be repeated. */
-  readonly #run = async (statement: Statement, values: unknown[]): Promise<Row[]> => {
-    this.#assertOpen();
-    try {
-      const answer = retrying(this.#timeout, true, () => this.#executor.run(statement, values));
-      return await withTimeout(answer, this.#timeout);
-    } catch (error) {
-      throw this.#executor.explain(error);
-    }
-  };
-
-  #assertOpen(): void {
-    if (this.#closing !== undefined) throw new StoreUnavailableError("the store is closed");
   }
 }

@@ -1,21 +1,28 @@
 import { SchemaError } from "../base/errors.ts";
-import { quoteIdentifier, quoteLiteral } from "./identifier.ts";
+import { companionOf, quoteIdentifier, quoteLiteral } from "./identifier.ts";
 import type { Row } from "./driver.ts";
 
 /** A table's name in the forms that SQL needs. */
 export interface TableName {
   /** Quoted, with its schema if it has one. */
   quoted: string;
+  /** Of the table with a row for each user who has logged in, quoted likewise. */
+  users: string;
+  /** Of the table that the cleanup keeps its history in, quoted likewise. */
+  history: string;
   /** Undefined: the first schema of the search path that has the table, or could. */
   schema: { name: string; quoted: string } | undefined;
 }
 
 /** @throws TypeError that names the option */
 export function tableName(table: string, schema: string | undefined): TableName {
-  const quoted = quoteIdentifier("table", table);
-  if (schema === undefined) return { quoted, schema: undefined };
-  const quotedSchema = quoteIdentifier("schema", schema);
-  return { quoted: `${quotedSchema}.${quoted}`, schema: { name: schema, quoted: quotedSchema } };
+  const quotedSchema = schema === undefined ? undefined : quoteIdentifier("schema", schema);
+  const [quoted = "", users = "", history = ""] = [
+    quoteIdentifier("table", table),
+    ...["users", "history"].map((suffix) => quoteIdentifier("table", companionOf(table, suffix))),
+  ].map((name) => (quotedSchema === undefined ? name : `${quotedSchema}.${name}`));
+  const named = schema === undefined || quotedSchema === undefined ? undefined : { name: schema, quoted: quotedSchema };
+  return { quoted, users, history, schema: named };
 }
 
 type Query = (text: string, values: unknown[]) => Promise<Row[]>;
@@ -24,6 +31,15 @@ const COLUMNS = [
   { name: "token", type: "text" },
   { name: "data", type: "bytea" },
   { name: "expiry", type: "timestamp with time zone" },
+];
+
+/** What is known of a session whose user has logged in. A Go program, or an older pgstore, leaves them as they are. */
+const USER_COLUMNS = [
+  { name: "user_id", type: "text", ddl: 'text COLLATE "C"' },
+  { name: "created", type: "timestamp with time zone" },
+  { name: "last_seen", type: "timestamp with time zone" },
+  { name: "ip", type: "text" },
+  { name: "user_agent", type: "text" },
 ];
 
 const createTable = (table: string): string =>
@@ -37,29 +53,56 @@ export function setupSql({ quoted }: TableName): string {
 }
 
 /**
- * Creates what is missing. One statement, which takes a lock first: of any number of processes one creates, the others
- * wait and find it done. (`CREATE TABLE IF NOT EXISTS` alone fails when two run at once.)
- *
- * @throws SchemaError when there is a table of that name that is not ours
+ * SQL that creates what is missing. One statement, which takes a lock first: of any number of processes one creates, the
+ * others wait and find it done. (`CREATE TABLE IF NOT EXISTS` alone fails when two run at once.) A table that is not ours is
+ * left as it is.
  */
-export async function migrate(query: Query, { quoted, schema }: TableName): Promise<void> {
+export function migrationSql({ quoted, users, history, schema }: TableName): string {
   const name = quoteLiteral(quoted);
   const schemaMissing = schema && `NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = ${quoteLiteral(schema.name)})`;
+  const has = (column: string): string =>
+    `EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(${name}) AND attname = '${column}' AND NOT attisdropped)`;
+  const hasIndex = (column: string, condition: string): string => `EXISTS (
+      SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+      WHERE i.indrelid = to_regclass(${name}) AND a.attname = '${column}' AND ${condition}
+    )`;
+  const columns = USER_COLUMNS.map(({ name: column, type, ddl = type }) => `ADD COLUMN IF NOT EXISTS ${column} ${ddl}`);
   const body = `
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('pgstore'), hashtext('migrate'));
+  -- Whoever holds a lock on the table for longer would have all that comes after us wait as well.
+  PERFORM set_config('lock_timeout', '5s', true);
   ${schema ? `IF ${schemaMissing} THEN CREATE SCHEMA ${schema.quoted}; END IF;` : ""}
   IF to_regclass(${name}) IS NULL THEN ${createTable(quoted)}; END IF;
-  IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(${name}) AND attname = 'expiry')
-    AND NOT EXISTS (
-      SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-      WHERE i.indrelid = to_regclass(${name}) AND a.attname = 'expiry' AND i.indpred IS NULL
-    )
-  THEN ${createIndex(quoted)}; END IF;
+  IF ${has("expiry")} AND NOT ${hasIndex("expiry", "i.indpred IS NULL")} THEN ${createIndex(quoted)}; END IF;
+  IF ${has("token")} AND ${has("data")} AND ${has("expiry")} THEN
+    IF NOT (${USER_COLUMNS.map((column) => has(column.name)).join(" AND ")}) THEN
+      ALTER TABLE ${quoted} ${columns.join(", ")};
+    END IF;
+    IF NOT ${hasIndex("user_id", "true")} THEN
+      CREATE INDEX ON ${quoted} (user_id, created, token) WHERE user_id IS NOT NULL;
+    END IF;
+    IF to_regclass(${quoteLiteral(users)}) IS NULL THEN
+      CREATE TABLE ${users} (user_id text COLLATE "C" PRIMARY KEY, last_login timestamptz, revoked timestamptz);
+    END IF;
+    IF to_regclass(${quoteLiteral(history)}) IS NULL THEN
+      CREATE TABLE ${history} (at timestamptz PRIMARY KEY, created bigint NOT NULL DEFAULT 0,
+        ended bigint NOT NULL DEFAULT 0, removed bigint NOT NULL DEFAULT 0, took integer, live bigint, users bigint);
+    END IF;
+  END IF;
 END`;
-  await query(`DO ${quoteLiteral(body)}`, []);
-  const problems = await check(query, { quoted, schema });
-  if (problems.length > 0) throw new SchemaError(quoted, problems.join("; "));
+  return `DO ${quoteLiteral(body)}`;
+}
+
+/**
+ * Creates what is missing.
+ *
+ * @throws SchemaError when there is a table of that name that is not ours
+ */
+export async function migrate(query: Query, table: TableName): Promise<void> {
+  await query(migrationSql(table), []);
+  const problems = await check(query, table);
+  if (problems.length > 0) throw new SchemaError(table.quoted, problems.join("; "));
 }
 
 /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Changes nothing. */
@@ -79,17 +122,19 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
   if (rows.length === 0) return [`table ${quoted} does not exist: run store.migrate(), or ${setupSql(table)}`];
   const columns = new Map(rows.map((row) => [row.name, row]));
   const problems: string[] = [];
+  const differs = (name: string, type: string): void => {
+    const actual = columns.get(name)?.type;
+    if (actual === undefined || actual === type) return;
+    const remedy = `ALTER TABLE ${quoted} ALTER COLUMN ${name} TYPE ${type}`;
+    problems.push(`column ${name} of table ${quoted} is ${actual}, not ${type}: ${remedy}`);
+  };
   for (const { name, type } of COLUMNS) {
     const column = columns.get(name);
     if (column === undefined) {
       problems.push(`table ${quoted} has no column ${name}: ALTER TABLE ${quoted} ADD COLUMN ${name} ${type} NOT NULL`);
       continue;
     }
-    if (column.type !== type) {
-      problems.push(
-        `column ${name} of table ${quoted} is ${column.type}, not ${type}: ALTER TABLE ${quoted} ALTER COLUMN ${name} TYPE ${type}`,
-      );
-    }
+    differs(name, type);
     if (column.required !== "true") {
       problems.push(
         `column ${name} of table ${quoted} may be null: ALTER TABLE ${quoted} ALTER COLUMN ${name} SET NOT NULL`,
@@ -101,6 +146,14 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
   }
   if (columns.has("expiry") && columns.get("expiry")?.indexed !== "true") {
     problems.push(`column expiry of table ${quoted} has no index: CREATE INDEX ON ${quoted} (expiry)`);
+  }
+  // The seed's table has none of these, and does well without them.
+  if (columns.has("user_id")) {
+    for (const { name, type } of USER_COLUMNS) {
+      differs(name, type);
+      if (columns.has(name)) continue;
+      problems.push(`table ${quoted} has a column user_id and no column ${name}: run store.migrate()`);
+    }
   }
   for (const { name, required, filled } of rows) {
     if (!COLUMNS.some((column) => column.name === name) && required === "true" && filled !== "true") {

@@ -1,5 +1,7 @@
 import { sha256 } from "../base/sha256.ts";
+import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
+import type { TableName } from "./schema.ts";
 
 /** An SQL text. */
 export interface Statement {
@@ -29,6 +31,8 @@ export interface Statements {
   create: Statement;
   replace: Statement;
   touch: Statement;
+  /** What `replace` and `touch` may be: see `Writes`. */
+  writes: Writes;
   upsert: Statement;
   setExpiry: Statement;
   end: Statement;
@@ -39,6 +43,22 @@ export interface Statements {
   page: Statement;
   expired: Statement;
   deleteExpired: Statement;
+}
+
+/** What writes to a session that is there already. */
+interface Renewing {
+  replace: Statement;
+  touch: Statement;
+}
+
+/** The columns about users, which `migrate` adds, are not on every table. */
+export interface Writes {
+  /** On a table without them. */
+  plain: Renewing;
+  /** On one with them: these note when it was. */
+  seen: Renewing;
+  /** On one that may have them: these tell, by a column `seen` of their result. */
+  asking: Renewing;
 }
 
 /** The columns of a batch, in the order of its parameters. */
@@ -56,8 +76,10 @@ export const COLUMNS = {
 
 export type BatchKind = keyof typeof COLUMNS;
 
-const millisecondsOf = (instant: string): string => `(extract(epoch from ${instant}) * 1000)::text`;
-const instant = (text: string): string => `to_timestamp(${text}::float8 / 1000)`;
+/** SQL of a text, milliseconds since 1970. */
+export const millisecondsOf = (instant: string): string => `(extract(epoch from ${instant}) * 1000)::text`;
+/** SQL of the instant that such a text says. */
+export const instant = (text: string): string => `to_timestamp(${text}::float8 / 1000)`;
 const rowsOf = (kind: BatchKind): string => {
   const arrays = COLUMNS[kind].map((_, index) => `$${index + 1}::text[]`);
   return `unnest(${arrays.join(", ")}) AS v(${COLUMNS[kind].join(", ")})`;
@@ -71,14 +93,23 @@ const rowsOf = (kind: BatchKind): string => {
  */
 const joinedBy = (token: string): string => `s.${token} = v.token AND (v.token || '') = v.token`;
 
+/** SQL that says whether a row `s` is a live session. */
+export const liveRow = ({ expiry, ended, typed }: Layout): string =>
+  `s.${expiry} > current_timestamp AND NOT ${ended} AND ${typed}`;
+
+/** SQL that says whether the table has the columns about users. */
+export const hasColumns = ({ quoted }: TableName): string =>
+  `EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(${quoteLiteral(quoted)}) ` +
+  "AND attname = 'last_seen' AND NOT attisdropped)";
+
 /**
- * @param table - quoted, with its schema if it has one
  * @param grace - milliseconds for which an ended session is remembered
  */
-export function statementsFor(table: string, layout: Layout, grace: number): Statements {
+export function statementsFor(name: TableName, layout: Layout, grace: number): Statements {
+  const table = name.quoted;
   const { token, data, expiry, tombstone, entombed, ended, typed, write } = layout;
   const joined = joinedBy(token);
-  const live = `s.${expiry} > current_timestamp AND NOT ${ended} AND ${typed}`;
+  const live = liveRow(layout);
   const remembered = `s.${expiry} > current_timestamp - interval '${grace} milliseconds'`;
   const known = `(s.${expiry} > current_timestamp OR (${entombed} AND ${remembered})) AND ${typed}`;
   const isEnded = `(${ended})::text AS ended`;
@@ -93,8 +124,21 @@ export function statementsFor(table: string, layout: Layout, grace: number): Sta
     `SELECT v.token, ${write("v.data")}, ${instant("v.expiry")} FROM ${rowsOf(kind)} ON CONFLICT (${token})`;
   const overwrite = `DO UPDATE SET ${data} = EXCLUDED.${data}, ${expiry} = EXCLUDED.${expiry}`;
   const entomb = `${data} = ${tombstone}, ${expiry} = current_timestamp`;
-  const update = (kind: BatchKind, changes: string, condition: string): string =>
-    `UPDATE ${table} s SET ${changes} FROM ${rowsOf(kind)} WHERE ${joined} AND ${condition} ${returning}`;
+  const update = (kind: BatchKind, changes: string, condition: string, told = ""): string =>
+    `UPDATE ${table} s SET ${changes} FROM ${rowsOf(kind)} WHERE ${joined} AND ${condition} ${returning}${told}`;
+  const replaced = `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`;
+  const unchanged = `s.${data} = ${write("v.previous")} AND ${live}`;
+  const touched = `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`;
+  const writing = (kept: (text: string) => Statement, more: string, told: string): Renewing => ({
+    replace: kept(update("replace", replaced + more, unchanged, told)),
+    touch: kept(update("touch", touched + more, live, told)),
+  });
+  const writes = {
+    plain: writing(prepared, "", ""),
+    seen: writing(prepared, ", last_seen = current_timestamp", ""),
+    // In a subquery of its own, so that it is looked for once, not for each row.
+    asking: writing((text) => ({ text }), "", `, (SELECT ${hasColumns(name)})::text AS seen`),
+  };
   const texts = {
     // The time in a subquery, so that it is written out once, not for each row.
     find:
@@ -103,12 +147,6 @@ export function statementsFor(table: string, layout: Layout, grace: number): Sta
     findOne: `SELECT ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} = $1::text AND ${known}`,
     save: `${insert("save")} ${overwrite} ${returning}, (${typed})::text AS typed`,
     create: `${insert("create")} DO NOTHING ${returning}, (${typed})::text AS typed`,
-    replace: update(
-      "replace",
-      `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`,
-      `s.${data} = ${write("v.previous")} AND ${live}`,
-    ),
-    touch: update("touch", `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`, live),
     upsert: `${insert("upsert")} ${overwrite} WHERE NOT (${entombed}) ${returning}, (${typed})::text AS typed`,
     setExpiry: update("setExpiry", `${expiry} = ${instant("v.expiry")}`, live),
     end: update("end", entomb, `NOT ${ended} AND ${typed}`),
@@ -139,8 +177,8 @@ export function statementsFor(table: string, layout: Layout, grace: number): Sta
     findOne: prepared(texts.findOne),
     save: prepared(texts.save),
     create: prepared(texts.create),
-    replace: prepared(texts.replace),
-    touch: prepared(texts.touch),
+    writes,
+    ...(layout.users ? writes.asking : writes.plain),
     upsert: prepared(texts.upsert),
     setExpiry: prepared(texts.setExpiry),
     end: prepared(texts.end),
@@ -154,6 +192,7 @@ export function statementsFor(table: string, layout: Layout, grace: number): Sta
   };
 }
 
-function prepared(text: string): Statement {
+/** A statement that the server keeps prepared, under a name of its own. */
+export function prepared(text: string): Statement {
   return { text, name: `pgstore_${sha256(text).slice(0, 16)}` };
 }

@@ -69,6 +69,8 @@ export class SessionRecord {
   operations: Operation[] = [];
   ending: Ending | undefined;
   delivery: Delivery = { kind: "nothing" };
+  /** Of the request, for a login. */
+  client: { ip?: string | undefined; userAgent?: string | undefined } | undefined;
   /** Set by the first read or write: the response depends on the session. */
   accessed = false;
   /** Set by save(), destroy() and the response's head: later changes throw. */

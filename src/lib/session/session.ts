@@ -1,4 +1,5 @@
 import { createToken } from "../base/token.ts";
+import { assertUserId } from "../base/user-id.ts";
 import { assertValue, type Value } from "../base/value.ts";
 import type { SessionHost } from "./host.ts";
 import { isReserved, REMEMBER_ME, type SessionRecord, type SessionStatus, USER_ID } from "./record.ts";
@@ -146,11 +147,11 @@ export class Session<Data = SessionData> {
    * Binds the session to a user, under a new token; the old one is dead at once. Does so too when the session was ended
    * elsewhere meanwhile: then a new one begins, without what the ended one held.
    *
-   * @param userId - the application's own identifier of the user, a string that is not empty
+   * @param userId - the application's own identifier of the user, a string that is not empty, up to 1024 bytes
    */
   async login(userId: string): Promise<void> {
     const record = this.#writable("login");
-    if (typeof userId !== "string" || userId === "") throw new TypeError("login: userId must be a non-empty string");
+    assertUserId("login", userId);
     if (record.isOver) record.restart(createToken());
     record.apply({ kind: "set", key: USER_ID, value: userId });
     await this.#underNewToken(record, false, true);

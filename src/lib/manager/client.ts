@@ -1,0 +1,32 @@
+import type { ResolvedOptions } from "./options.ts";
+
+/** Where a request came from. What of it is kept is the manager's `recordIp` and `recordUserAgent`. */
+export interface RequestClient {
+  ip?: string | undefined;
+  userAgent?: string | undefined;
+}
+
+/** Characters: what is longer tells no more of a browser. */
+const LONGEST_USER_AGENT = 512;
+const LONGEST_IP = 64;
+
+/** What is kept of where a request came from; undefined: nothing. */
+export function recordedClient(
+  client: () => RequestClient,
+  { recordIp, recordUserAgent }: ResolvedOptions,
+): RequestClient | undefined {
+  if (!recordIp && !recordUserAgent) return undefined;
+  const { ip, userAgent } = client();
+  return {
+    ip: recordIp ? clean(ip?.replace(/^::ffff:(?=\d+\.)/i, ""), LONGEST_IP) : undefined,
+    userAgent: recordUserAgent ? clean(userAgent, LONGEST_USER_AGENT) : undefined,
+  };
+}
+
+/** As PostgreSQL can store it, and no terminal or page is led astray by it. */
+function clean(text: string | undefined, longest: number): string | undefined {
+  return text
+    ?.slice(0, longest)
+    .toWellFormed()
+    .replaceAll(/\p{Cc}/gu, " ");
+}

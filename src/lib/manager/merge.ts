@@ -1,0 +1,10 @@
+import { type StoredRow, USER_ID } from "../session/record.ts";
+import { recordOf, type Session } from "../session/session.ts";
+
+/** Sets in a session what the row of another holds; its user is left out, and the later deadline counts. */
+export function mergeRow<Data>(session: Session<Data>, { values, deadline }: StoredRow): void {
+  for (const [key, value] of values) {
+    if (key !== USER_ID) recordOf(session).apply({ kind: "set", key, value });
+  }
+  if (deadline > session.deadline) session.setDeadline(deadline);
+}

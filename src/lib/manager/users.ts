@@ -1,0 +1,139 @@
+import { assertUserId } from "../base/user-id.ts";
+import type { ConditionalStore, Store, StoreExtras } from "../port/store.ts";
+import type { OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
+import { type SessionRecord, type StoredRow, USER_ID } from "../session/record.ts";
+import { Session } from "../session/session.ts";
+import type { Endings } from "./endings.ts";
+
+/** What is known of one of a user's sessions, without what it holds. */
+export interface UserSession {
+  /** For `destroyById`. */
+  id: string;
+  /** When the user logged in, by the database's clock. */
+  created: Date;
+  /** When it was last written or touched: right to `touchAfter`; without `idleTimeout` a request that only reads is not noticed. */
+  lastSeen: Date;
+  expiry: Date;
+  /** Of the login, where `recordIp` is on. */
+  ip: string | undefined;
+  /** Of the login, where `recordUserAgent` is on. */
+  userAgent: string | undefined;
+  /** It is the one that was passed as `current`. */
+  current: boolean;
+}
+
+/** A session, or its id. */
+type SessionRef = Session<never> | Pick<Session, "id"> | string;
+
+/** What `listByUser` takes. */
+export interface ListOptions {
+  /** The session that the list is for, or its id: it is marked as the current one. */
+  current?: SessionRef | undefined;
+  /** How many at most, the newest first. Default: all. */
+  limit?: number | undefined;
+  /** The last one of the page before. */
+  after?: Pick<UserSession, "id" | "created"> | undefined;
+}
+
+/** What `destroyByUser` takes. */
+export interface DestroyByUserOptions {
+  /** Sessions that go on, or their ids: the one in which the user changes a password, say. */
+  except?: SessionRef | readonly SessionRef[] | undefined;
+}
+
+const PAGE = 1000;
+/** Sessions by their user, and the writes that begin one for a user. */
+export class Users {
+  readonly #store: Store & StoreExtras;
+  readonly #endings: Endings;
+  /** 0: any number. */
+  readonly #most: number;
+
+  constructor(store: Store & StoreExtras, endings: Endings, most: number) {
+    this.#store = store;
+    this.#endings = endings;
+    this.#most = most;
+  }
+
+  /** Creates the row of a session, for its user if it has one. */
+  async create(plain: ConditionalStore, key: string, row: StoredRow, record: SessionRecord): Promise<OwnedWrite> {
+    const owner = ownerOf(record);
+    const users = this.#store.users;
+    if (owner === undefined || users === undefined) {
+      return (await plain.create(key, row.data, row.expiry)) ? "done" : "refused";
+    }
+    return this.#begun(users, owner, await users.create(key, row.data, row.expiry, owner));
+  }
+
+  /** Puts a row under another key, for its user if it has one. */
+  async renew(
+    plain: ConditionalStore,
+    [key, newKey]: readonly [string, string],
+    previous: StoredRow,
+    row: StoredRow,
+    record: SessionRecord,
+  ): Promise<OwnedWrite> {
+    const owner = ownerOf(record);
+    const users = this.#store.users;
+    if (owner === undefined || users === undefined) {
+      return (await plain.renew(key, newKey, previous.data, row.data, row.expiry)) ? "done" : "refused";
+    }
+    return this.#begun(users, owner, await users.renew(key, newKey, previous.data, row.data, row.expiry, owner));
+  }
+
+  /** A page of a user's sessions, or all of them. */
+  async list(
+    userId: string,
+    { current, limit = Number.POSITIVE_INFINITY, after }: ListOptions,
+  ): Promise<UserSession[]> {
+    const users = this.#usersFor("listByUser", userId);
+    if (!(limit >= 1)) throw new TypeError("limit: must be a number from 1");
+    const currentId = idsOf(current ?? [])[0];
+    const found: UserSession[] = [];
+    let place: OwnedPlace | undefined = after && { created: after.created, token: after.id };
+    for (;;) {
+      const wanted = Math.min(PAGE, limit - found.length);
+      const page = await users.list(userId, wanted, place);
+      for (const { token: id, ...entry } of page) found.push({ id, ...entry, current: id === currentId });
+      place = page.at(-1);
+      if (page.length < wanted || found.length >= limit) return found;
+    }
+  }
+
+  /** Ends a user's sessions. Resolves to how many. */
+  async end(userId: string, { except = [] }: DestroyByUserOptions): Promise<number> {
+    const ended = await this.#usersFor("destroyByUser", userId).end(userId, idsOf(except));
+    for (const key of ended) this.#endings.tell(key);
+    return ended.length;
+  }
+
+  /** One more has begun for a user: the oldest of too many ends. */
+  async #begun(users: UserStore, { userId }: Owner, outcome: OwnedWrite): Promise<OwnedWrite> {
+    if (outcome === "done" && this.#most > 0) {
+      for (const key of await users.trim(userId, this.#most)) this.#endings.tell(key);
+    }
+    return outcome;
+  }
+
+  #usersFor(operation: string, userId: unknown): UserStore {
+    assertUserId(operation, userId);
+    const { users } = this.#store;
+    if (users === undefined) throw new TypeError(`${operation}: this store keeps no sessions by user`);
+    return users;
+  }
+}
+
+function ownerOf({ values, client }: SessionRecord): Owner | undefined {
+  const userId = values.get(USER_ID);
+  return typeof userId === "string" ? { userId, ...client } : undefined;
+}
+
+function idsOf(sessions: SessionRef | readonly SessionRef[]): string[] {
+  const list = Array.isArray(sessions) ? (sessions as readonly SessionRef[]) : [sessions as SessionRef];
+  return list.flatMap((session) => {
+    const id: unknown = typeof session === "string" ? session : session?.id;
+    if (id === undefined && session instanceof Session) return [];
+    if (typeof id !== "string") throw new TypeError("except, current: must be sessions or their ids");
+    return id;
+  });
+}

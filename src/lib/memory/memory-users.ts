@@ -1,0 +1,92 @@
+import type { ConditionalStore } from "../port/store.ts";
+import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
+
+/** A session in memory. */
+export interface MemoryRow {
+  data: Uint8Array;
+  /** Milliseconds since 1970, as the others. */
+  expiry: number;
+  lastSeen: number;
+  created?: number;
+  owner?: Owner;
+}
+
+/** What it takes of the store. */
+interface Rows extends Pick<ConditionalStore, "create" | "renew"> {
+  end(token: string): Promise<boolean>;
+  now(): number;
+}
+
+/** The sessions of a `MemoryStore`, by user. */
+export class MemoryUsers implements UserStore {
+  readonly #rows: ReadonlyMap<string, MemoryRow>;
+  readonly #store: Rows;
+
+  constructor(rows: ReadonlyMap<string, MemoryRow>, store: Rows) {
+    this.#rows = rows;
+    this.#store = store;
+  }
+
+  async create(token: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
+    return this.#own(token, owner, () => this.#store.create(token, data, expiry));
+  }
+
+  async renew(
+    token: string,
+    newToken: string,
+    previous: Uint8Array,
+    data: Uint8Array,
+    expiry: Date,
+    owner: Owner,
+  ): Promise<OwnedWrite> {
+    return this.#own(newToken, owner, () => this.#store.renew(token, newToken, previous, data, expiry));
+  }
+
+  async list(userId: string, limit: number, after?: OwnedPlace): Promise<OwnedEntry[]> {
+    return this.#of(userId)
+      .filter((entry) => after === undefined || newestFirst(after, entry) < 0)
+      .slice(0, limit);
+  }
+
+  async end(userId: string, except: readonly string[]): Promise<string[]> {
+    return this.#end(this.#of(userId).filter(({ token }) => !except.includes(token)));
+  }
+
+  async trim(userId: string, most: number): Promise<string[]> {
+    return this.#end(this.#of(userId).slice(most));
+  }
+
+  /** The row is its user's from the moment on that it is there: the store writes before it returns. */
+  async #own(token: string, owner: Owner, write: () => Promise<boolean>): Promise<OwnedWrite> {
+    const isTaken = this.#rows.has(token);
+    const written = write();
+    const row = this.#rows.get(token);
+    if (!isTaken && row !== undefined) Object.assign(row, { owner: { ...owner }, created: row.lastSeen });
+    return (await written) ? "done" : "refused";
+  }
+
+  async #end(entries: OwnedEntry[]): Promise<string[]> {
+    for (const { token } of entries) await this.#store.end(token);
+    return entries.map(({ token }) => token);
+  }
+
+  #of(userId: string): OwnedEntry[] {
+    const now = this.#store.now();
+    const live = [...this.#rows].filter(([, { owner, expiry }]) => owner?.userId === userId && expiry > now);
+    return live
+      .map(([token, { owner, created = 0, lastSeen, expiry }]) => ({
+        token,
+        created: new Date(created),
+        lastSeen: new Date(lastSeen),
+        expiry: new Date(expiry),
+        ip: owner?.ip,
+        userAgent: owner?.userAgent,
+      }))
+      .toSorted(newestFirst);
+  }
+}
+
+function newestFirst(one: OwnedPlace, other: OwnedPlace): number {
+  const byTime = other.created.getTime() - one.created.getTime();
+  return byTime || Number(one.token < other.token) - Number(one.token > other.token);
+}

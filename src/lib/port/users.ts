@@ -1,0 +1,52 @@
+/** Whose session a row is, as `login` has said, and where it was begun from, as far as that is recorded. */
+export interface Owner {
+  userId: string;
+  ip?: string | undefined;
+  userAgent?: string | undefined;
+}
+
+/** What a store tells of a user's live session: nothing that it holds. */
+export interface OwnedEntry {
+  token: string;
+  created: Date;
+  lastSeen: Date;
+  expiry: Date;
+  ip: string | undefined;
+  userAgent: string | undefined;
+}
+
+/** Where a page of a user's sessions begins: after this one. */
+export interface OwnedPlace {
+  created: Date;
+  token: string;
+}
+
+/**
+ * What became of a write for a user. "refused": nothing happened, as before. "revoked": the user's sessions were ended
+ * while it was under way, so nothing was written, and it must not be tried again.
+ */
+export type OwnedWrite = "done" | "refused" | "revoked";
+
+/** What a store needs to find and end sessions by their user. */
+export interface UserStore {
+  /** As `create`, for a user. */
+  create(token: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite>;
+  /** As `renew`, for a user. */
+  renew(
+    token: string,
+    newToken: string,
+    previous: Uint8Array,
+    data: Uint8Array,
+    expiry: Date,
+    owner: Owner,
+  ): Promise<OwnedWrite>;
+  /** A page of a user's live sessions, the newest first. */
+  list(userId: string, limit: number, after?: OwnedPlace): Promise<OwnedEntry[]>;
+  /**
+   * Ends the live sessions of a user but some, in one statement, and with them those that a login is writing at that
+   * moment. Resolves to the tokens of those that it ended.
+   */
+  end(userId: string, except: readonly string[]): Promise<string[]>;
+  /** Ends the oldest live sessions of a user until `most` are left. Resolves to the tokens of those that it ended. */
+  trim(userId: string, most: number): Promise<string[]>;
+}

@@ -1,0 +1,106 @@
+import { StoreUnavailableError } from "../base/errors.ts";
+import type { Found } from "../port/store.ts";
+import type { OwnedWrite } from "../port/users.ts";
+import { Batches, type Input, type WriteKind } from "./batches.ts";
+import { DatabaseClock } from "./database-clock.ts";
+import { withTimeout } from "./deadline.ts";
+import type { Driver, Row } from "./driver.ts";
+import { Executor } from "./executor.ts";
+import type { Layout } from "./layout.ts";
+import type { ResolvedStoreOptions } from "./pg-store-options.ts";
+import { retrying } from "./retry.ts";
+import { type SingleWrite, SingleWrites } from "./single-writes.ts";
+import { type Statement, type Statements, statementsFor } from "./statements.ts";
+import { type UserStatements, userStatements } from "./user-statements.ts";
+import { readInstant } from "./wire.ts";
+
+/** What carries out a store's operations, until it is stopped. */
+export class Engine {
+  readonly sql: Statements;
+  readonly userSql: UserStatements;
+  readonly #timeout: number;
+  readonly #executor: Executor;
+  readonly #batches: Batches;
+  readonly #single: SingleWrites;
+  readonly #clock = new DatabaseClock(async () => {
+    const [row] = await this.run(this.sql.now, []);
+    return readInstant(row?.["now"]).getTime();
+  });
+  #isStopped = false;
+
+  constructor(driver: Driver, layout: Layout, options: ResolvedStoreOptions) {
+    const { table, queryTimeout, batch, prepare, endedGrace } = options;
+    this.sql = statementsFor(table, layout, endedGrace);
+    this.userSql = userStatements(table, layout);
+    this.#timeout = queryTimeout;
+    this.#executor = new Executor(driver, queryTimeout, prepare, table, layout.setup(table));
+    this.#batches = new Batches(this.#executor, this.sql, layout, batch, queryTimeout, {
+      onTime: (now) => this.#clock.observe(now),
+      onColumns: (seen) => this.keepSeen(seen),
+    });
+    const { findOne, renew } = this.sql;
+    const single = { findOne, renew, createFor: this.userSql.create, renewFor: this.userSql.renew };
+    this.#single = new SingleWrites(this.#executor, single, layout, batch, queryTimeout);
+  }
+
+  /** Reads a row, with others. */
+  find(token: string, signal?: AbortSignal): Promise<Found> {
+    this.#assertRunning();
+    return this.#batches.find(token, signal);
+  }
+
+  /** Writes a row, with others. Resolves to whether it was written. */
+  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
+    this.#assertRunning();
+    return this.#batches.write(kind, input, signal);
+  }
+
+  /** Writes rows by a statement of their own. */
+  writeAlone(kind: SingleWrite, input: Input, signal?: AbortSignal): Promise<OwnedWrite> {
+    this.#assertRunning();
+    return this.#single.write(kind, input, signal);
+  }
+
+  /** Runs a statement that may be repeated. */
+  readonly run = async (statement: Statement, values: unknown[]): Promise<Row[]> => {
+    this.#assertRunning();
+    try {
+      const answer = retrying(this.#timeout, true, () => this.#executor.run(statement, values));
+      return await withTimeout(answer, this.#timeout);
+    } catch (error) {
+      throw this.#executor.explain(error);
+    }
+  };
+
+  /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
+  now(): number | Promise<number> {
+    return this.#clock.now();
+  }
+
+  /** Finds out whether the table has the columns about users, which somebody may have added meanwhile. */
+  async lookForColumns(): Promise<{ history: boolean }> {
+    const [row] = await this.run(this.userSql.columns, []);
+    this.keepSeen(row?.["seen"] === "true");
+    return { history: row?.["history"] === "true" };
+  }
+
+  /** Takes note of whether the table has the columns about users: then they are kept up to date from now on. */
+  keepSeen(hasColumns: boolean): void {
+    Object.assign(this.sql, hasColumns ? this.sql.writes.seen : this.sql.writes.plain);
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    await Promise.all([this.#batches.idle(), this.#single.idle()]);
+    await this.#executor.idle();
+  }
+
+  /** Takes nothing new from now on. */
+  refuse(): void {
+    this.#isStopped = true;
+  }
+
+  #assertRunning(): void {
+    if (this.#isStopped) throw new StoreUnavailableError("the store is closed");
+  }
+}

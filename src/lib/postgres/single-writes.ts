@@ -1,0 +1,90 @@
+import type { OwnedWrite } from "../port/users.ts";
+import { type BatchLimits, Failed } from "./batch.ts";
+import { Batcher } from "./batcher.ts";
+import type { Input } from "./batches.ts";
+import type { Row } from "./driver.ts";
+import type { Executor } from "./executor.ts";
+import { holds, type Layout } from "./layout.ts";
+import { retrying } from "./retry.ts";
+import type { Statement } from "./statements.ts";
+import { sqlstateOf } from "./store-errors.ts";
+
+/** Where in the parameters stand the token and the data that the row is to have. */
+const WRITTEN = {
+  renew: { token: 1, data: 3 },
+  createFor: { token: 0, data: 1 },
+  renewFor: { token: 1, data: 3 },
+} as const;
+
+export type SingleWrite = keyof typeof WRITTEN;
+
+/** Of each kind under way at once, as many as a pool has connections by default. */
+const AT_ONCE = 10;
+
+const UNIQUE_VIOLATION = "23505";
+
+/** Writes of which each has a statement of its own: of one session what it does depends on another row. */
+export class SingleWrites {
+  readonly #executor: Executor;
+  readonly #statements: Record<SingleWrite | "findOne", Statement>;
+  readonly #layout: Layout;
+  readonly #batchers: Record<SingleWrite, Batcher<Input, OwnedWrite>>;
+
+  /** @param timeout - milliseconds for an operation */
+  constructor(
+    executor: Executor,
+    statements: Record<SingleWrite | "findOne", Statement>,
+    layout: Layout,
+    limits: BatchLimits,
+    timeout: number,
+  ) {
+    this.#executor = executor;
+    this.#statements = statements;
+    this.#layout = layout;
+    const batcher = (kind: SingleWrite): Batcher<Input, OwnedWrite> =>
+      new Batcher({ ...limits, rows: 1, statements: AT_ONCE }, timeout, async ([input], left) =>
+        input === undefined ? [] : [await this.#run(kind, input, left)],
+      );
+    this.#batchers = { renew: batcher("renew"), createFor: batcher("createFor"), renewFor: batcher("renewFor") };
+  }
+
+  /** @param input - the parameters of the statement; those of one first parameter follow one another */
+  write(kind: SingleWrite, input: Input, signal?: AbortSignal): Promise<OwnedWrite> {
+    let weight = 0;
+    for (const text of input) weight += text.length;
+    return this.#batchers[kind].submit(input[0], input, weight, signal);
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    await Promise.all(Object.values(this.#batchers).map((batcher) => batcher.idle()));
+  }
+
+  /** Whether an attempt whose answer was lost has been carried out, the table tells: it has the new row. */
+  async #run(kind: SingleWrite, input: Input, time: number): Promise<OwnedWrite | Failed> {
+    const { token, data } = WRITTEN[kind];
+    try {
+      return await retrying(time, true, async (inDoubt) => {
+        const [row] = await this.#executor.run(this.#statements[kind], [...input]).catch(unlessTaken);
+        const outcome = outcomeOf(row);
+        if (outcome === "done" || !inDoubt) return outcome;
+        const [found] = await this.#executor.run(this.#statements.findOne, [input[token]]);
+        return found !== undefined && holds(this.#layout, found, input[data] ?? "") ? "done" : outcome;
+      });
+    } catch (error) {
+      return new Failed(this.#executor.explain(error));
+    }
+  }
+}
+
+/** A statement that knows no users returns the row that it has written. */
+function outcomeOf(row: Row | undefined): OwnedWrite {
+  if (row?.["crossed"] === "true") return "revoked";
+  return row === undefined || row["done"] === "false" ? "refused" : "done";
+}
+
+/** The new token exists already: nothing happened. */
+function unlessTaken(error: unknown): Row[] {
+  if (sqlstateOf(error) === UNIQUE_VIOLATION) return [];
+  throw error;
+}

@@ -1,0 +1,144 @@
+import { monotonicNow } from "../base/clock.ts";
+import { SchemaError } from "../base/errors.ts";
+import type { ConditionalStore } from "../port/store.ts";
+import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
+import type { Row } from "./driver.ts";
+import type { Engine } from "./engine.ts";
+import type { Layout } from "./layout.ts";
+import type { TableName } from "./schema.ts";
+import { arrayText, assertToken, instantText, readInstant } from "./wire.ts";
+
+/** Milliseconds after which a table without the columns is tried again: somebody may have migrated it. */
+const RETRY_AFTER = 60_000;
+/** Each needs a login in the moment between the beginning of a statement and its lock. */
+const MOST_ENDS = 100;
+/** Later than any session. */
+const LAST: OwnedPlace = { created: new Date(8.64e15), token: "" };
+
+/**
+ * Sessions by user, on the columns that `migrate` adds. On a table without them a login is stored as ever, but nobody can
+ * find it by its user: a warning tells once, and what asks for users throws SchemaError.
+ */
+export class UserSessions implements UserStore {
+  readonly #engine: Engine;
+  readonly #table: TableName;
+  readonly #layout: Layout;
+  readonly #plain: Pick<ConditionalStore, "create" | "renew">;
+  #plainUntil = 0;
+  #hasWarned = false;
+
+  /** @param plain - writes sessions without their user */
+  constructor(engine: Engine, table: TableName, layout: Layout, plain: Pick<ConditionalStore, "create" | "renew">) {
+    this.#engine = engine;
+    this.#table = table;
+    this.#layout = layout;
+    this.#plain = plain;
+  }
+
+  create(token: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
+    const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner)];
+    return this.#write(
+      () => this.#engine.writeAlone("createFor", [assertToken(token), ...row]),
+      () => this.#plain.create(token, data, expiry),
+    );
+  }
+
+  renew(
+    token: string,
+    newToken: string,
+    previous: Uint8Array,
+    data: Uint8Array,
+    expiry: Date,
+    owner: Owner,
+  ): Promise<OwnedWrite> {
+    const { encode } = this.#layout;
+    const row = [assertToken(newToken), encode(previous), encode(data), instantText(expiry), ...columnsOf(owner)];
+    return this.#write(
+      () => this.#engine.writeAlone("renewFor", [assertToken(token), ...row]),
+      () => this.#plain.renew(token, newToken, previous, data, expiry),
+    );
+  }
+
+  async list(userId: string, limit: number, after: OwnedPlace = LAST): Promise<OwnedEntry[]> {
+    const { run, userSql: sql } = this.#engine;
+    const values = [userId, String(after.created.getTime()), after.token, String(limit)];
+    const rows = await this.#explained(run(sql.list, values));
+    return rows.map((row) => ({
+      token: row["token"] ?? "",
+      created: readInstant(row["created"]),
+      lastSeen: readInstant(row["last_seen"]),
+      expiry: readInstant(row["expiry"]),
+      ip: row["ip"] ?? undefined,
+      userAgent: row["user_agent"] ?? undefined,
+    }));
+  }
+
+  async end(userId: string, except: readonly string[]): Promise<string[]> {
+    const { run, userSql: sql } = this.#engine;
+    const ended: string[] = [];
+    for (let attempt = 1; attempt <= MOST_ENDS; attempt++) {
+      const rows = await this.#explained(run(sql.end, [userId, arrayText(except)]));
+      ended.push(...tokensIn(rows));
+      if (rows[0]?.["crossed"] !== "true") break;
+    }
+    return ended;
+  }
+
+  async trim(userId: string, most: number): Promise<string[]> {
+    const { run, userSql: sql } = this.#engine;
+    return tokensIn(await this.#explained(run(sql.trim, [userId, String(most)])));
+  }
+
+  async #write(write: () => Promise<OwnedWrite>, plain: () => Promise<boolean>): Promise<OwnedWrite> {
+    if (monotonicNow() >= this.#plainUntil) {
+      try {
+        const outcome = await write();
+        this.#engine.keepSeen(true);
+        return outcome;
+      } catch (error) {
+        if (!(error instanceof SchemaError)) throw error;
+        this.#plainUntil = monotonicNow() + RETRY_AFTER;
+      }
+    }
+    const done = await plain();
+    this.#warn();
+    return done ? "done" : "refused";
+  }
+
+  /** @throws SchemaError that says what is missing for this, where the table is fine otherwise */
+  async #explained(rows: Promise<Row[]>): Promise<Row[]> {
+    try {
+      const answer = await rows;
+      this.#engine.keepSeen(true);
+      return answer;
+    } catch (error) {
+      if (!(error instanceof SchemaError)) throw error;
+      throw new SchemaError(error.table, this.#remedy, { cause: error.cause });
+    }
+  }
+
+  get #remedy(): string {
+    const { quoted, users } = this.#table;
+    return (
+      `sessions by user need columns of table ${quoted} and the table ${users} which are not there, or not ours: ` +
+      "run store.migrate() or npx pgstore migrate"
+    );
+  }
+
+  #warn(): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    process.emitWarning(`A login was stored without its user: ${this.#remedy}`, {
+      type: "PgStoreWarning",
+      code: "PGSTORE_NO_USERS",
+    });
+  }
+}
+
+function columnsOf({ userId, ip = "", userAgent = "" }: Owner): [string, string, string] {
+  return [userId, ip, userAgent];
+}
+
+function tokensIn(rows: Row[]): string[] {
+  return rows.flatMap(({ token }) => token ?? []);
+}

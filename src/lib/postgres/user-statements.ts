@@ -1,0 +1,76 @@
+import { quoteLiteral } from "./identifier.ts";
+import type { Layout } from "./layout.ts";
+import type { TableName } from "./schema.ts";
+import { hasColumns, instant, liveRow, millisecondsOf, prepared, type Statement } from "./statements.ts";
+
+/** The statements about users, on the columns that `migrate` adds. */
+export interface UserStatements {
+  create: Statement;
+  renew: Statement;
+  list: Statement;
+  end: Statement;
+  trim: Statement;
+  /** Whether the table has the columns, and a history. */
+  columns: Statement;
+}
+
+/**
+ * A login and the end of a user's sessions notice each other by the user's row in a table of its own (docs/decisions/014).
+ * Each locks it by writing when it came; and each compares what the other has written there with what was there when its
+ * own statement began (the subquery, which sees the table as of then). A login that finds that the sessions were ended
+ * meanwhile writes nothing; an end that finds a login may have missed its row, and is made again.
+ */
+export function userStatements(table: TableName, layout: Layout): UserStatements {
+  const { token, data, expiry, tombstone, write } = layout;
+  const { quoted, users } = table;
+  const live = liveRow(layout);
+  const entomb = `${data} = ${tombstone}, ${expiry} = current_timestamp`;
+  /** @param mine - what this statement writes, and `theirs` what it looks for */
+  const fence = (user: string, mine: string, theirs: string): string =>
+    `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) VALUES (${user}, clock_timestamp()) ` +
+    `ON CONFLICT (user_id) DO UPDATE SET ${mine} = greatest(clock_timestamp(), f.${mine} + interval '1 microsecond') ` +
+    `RETURNING COALESCE(f.${theirs}, '-infinity') > ` +
+    `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id = ${user}), '-infinity') AS crossed)`;
+  const insert = (from: string, values: string): string =>
+    `made AS (INSERT INTO ${quoted} AS s (${token}, ${data}, ${expiry}, user_id, created, last_seen, ip, user_agent) ` +
+    `SELECT ${values} FROM ${from} ON CONFLICT (${token}) DO NOTHING RETURNING 1)`;
+  // To the millisecond, so that it can be told exactly where a page begins.
+  const now = "date_trunc('milliseconds', current_timestamp)";
+  const owner = (first: number): string =>
+    `$${first}::text, ${now}, ${now}, NULLIF($${first + 1}::text, ''), NULLIF($${first + 2}::text, '')`;
+  const outcome = `SELECT fence.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done FROM fence`;
+  const texts = {
+    create:
+      `WITH ${fence("$4::text", "last_login", "revoked")}, ` +
+      `${insert("fence WHERE NOT crossed", `$1::text, ${write("$2::text")}, ${instant("$3::text")}, ${owner(4)}`)} ${outcome}`,
+    // A taken new token must not end the old row, so it is an error (23505), as in `renew` without a user.
+    renew:
+      `WITH ${fence("$6::text", "last_login", "revoked")}, ` +
+      `ended AS (UPDATE ${quoted} s SET ${entomb} FROM fence WHERE NOT fence.crossed AND s.${token} = $1::text ` +
+      `AND s.${data} = ${write("$3::text")} AND ${live} RETURNING 1), ` +
+      `${insert("ended", `$2::text, ${write("$4::text")}, ${instant("$5::text")}, ${owner(6)}`).replace(` ON CONFLICT (${token}) DO NOTHING`, "")} ${outcome}`,
+    list:
+      `SELECT s.${token} AS token, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
+      `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM ${quoted} s ` +
+      `WHERE s.user_id = $1::text AND ${live} AND (s.created, s.${token}) < (${instant("$2::text")}, $3::text) ` +
+      `ORDER BY s.created DESC, s.${token} DESC LIMIT $4::text::int`,
+    end:
+      `WITH ${fence("$1::text", "revoked", "last_login")}, ` +
+      `ended AS (UPDATE ${quoted} s SET ${entomb} FROM fence WHERE s.user_id = $1::text AND s.${token} <> ALL ($2::text[]) ` +
+      `AND ${live} RETURNING s.${token} AS token) ` +
+      `SELECT fence.crossed::text AS crossed, ended.token AS token FROM fence LEFT JOIN ended ON true`,
+    trim:
+      `UPDATE ${quoted} s SET ${entomb} WHERE s.user_id = $1::text AND ${live} AND s.${token} IN (` +
+      `SELECT s.${token} FROM ${quoted} s WHERE s.user_id = $1::text AND ${live} ` +
+      `ORDER BY s.created DESC, s.${token} DESC OFFSET $2::text::int) RETURNING s.${token} AS token`,
+    columns: `SELECT (to_regclass(${quoteLiteral(table.history)}) IS NOT NULL)::text AS history, (${hasColumns(table)})::text AS seen`,
+  };
+  return {
+    create: prepared(texts.create),
+    renew: prepared(texts.renew),
+    list: { text: texts.list },
+    end: { text: texts.end },
+    trim: prepared(texts.trim),
+    columns: { text: texts.columns },
+  };
+}

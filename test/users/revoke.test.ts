@@ -1,0 +1,164 @@
+import type pg from "pg";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { PgStore, type Session, SessionManager } from "../../src/index.ts";
+import { AppProcess } from "../support/app-process.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+
+let database: TestDatabase;
+let pool: pg.Pool;
+let manager: SessionManager<Record<string, unknown>>;
+let watcher: pg.Pool;
+
+beforeAll(async () => {
+  database = await createDatabase({ template: false });
+  pool = database.pool({ max: 10 });
+  watcher = database.pool({ max: 1, application_name: "watcher" });
+  const store = new PgStore(pool, { cleanupInterval: 0, queryTimeout: "30s" });
+  await store.migrate();
+  manager = new SessionManager(store);
+});
+beforeEach(async () => {
+  await watcher.query("TRUNCATE sessions, sessions_users");
+});
+afterAll(() => database.drop());
+
+type AnySession = Session<Record<string, unknown>>;
+
+async function loggedIn(): Promise<AnySession> {
+  const session = await manager.load();
+  await session.login("alice");
+  await manager.commit(session);
+  return session;
+}
+
+/** Waits until so many statements wait for a lock. */
+async function waiting(count: number): Promise<void> {
+  for (;;) {
+    const { rows } = await watcher.query<{ n: number }>(
+      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    if (rows[0]?.n === count) return;
+  }
+}
+
+/** Begins the operations one after the other, each when the one before waits for the user's row, then lets them go on in that order. */
+async function inThisOrder<T>(operations: (() => Promise<T>)[]): Promise<T[]> {
+  const client = await pool.connect();
+  try {
+    await client.query("BEGIN");
+    await client.query("SELECT FROM sessions_users WHERE user_id = 'alice' FOR UPDATE");
+    const begun: Promise<T>[] = [];
+    for (const [index, operation] of operations.entries()) {
+      begun.push(operation());
+      await waiting(index + 1);
+    }
+    await client.query("COMMIT");
+    return await Promise.all(begun);
+  } finally {
+    client.release();
+  }
+}
+
+/** A commit of a session in which somebody has just logged in, and what it has come to. */
+async function login(session: AnySession): Promise<string> {
+  await session.login("alice");
+  const { kind } = await manager.commit(session);
+  const found = await manager.load(session.token);
+  return `${kind}, ${found.userId ?? "anonymous"}`;
+}
+
+describe("the end of a user's sessions, while it waits behind a login", () => {
+  it("ends that too, though its row was not there when it began", async () => {
+    await loggedIn();
+    const [fresh, anonymous] = [await manager.load(), await manager.load()];
+    anonymous.set("basket", 1);
+    await manager.commit(anonymous);
+    let ended: unknown;
+    await inThisOrder<unknown>([
+      () => login(fresh),
+      () => login(anonymous),
+      async () => (ended = await manager.destroyByUser("alice")),
+    ]);
+    expect(ended).toBe(3);
+    expect(await manager.listByUser("alice")).toEqual([]);
+    for (const session of [fresh, anonymous]) expect((await manager.load(session.token)).userId).toBe(undefined);
+  });
+
+  it("ends a session that is being renewed under its new token", async () => {
+    const session = await loggedIn();
+    await inThisOrder<unknown>([() => session.renewToken(), () => manager.destroyByUser("alice")]);
+    expect(await manager.listByUser("alice")).toEqual([]);
+    expect((await manager.load(session.token)).userId).toBe(undefined);
+  });
+});
+
+describe("a login that waits behind the end of the user's sessions", () => {
+  it("is refused, as it began before they had ended, and its client is told nothing", async () => {
+    await loggedIn();
+    const [fresh, anonymous] = [await manager.load(), await manager.load()];
+    anonymous.set("basket", 1);
+    await manager.commit(anonymous);
+    const results = await inThisOrder<unknown>([
+      () => manager.destroyByUser("alice"),
+      () => login(fresh),
+      () => login(anonymous),
+    ]);
+    expect(results).toEqual([1, "nothing, anonymous", "nothing, anonymous"]);
+    expect(await manager.listByUser("alice")).toEqual([]);
+    expect([fresh.status, anonymous.status]).toEqual(["destroyed", "destroyed"]);
+  });
+
+  it("leaves a later one alone", async () => {
+    await loggedIn();
+    await manager.destroyByUser("alice");
+    expect(await login(await manager.load())).toBe("set, alice");
+    expect(await manager.listByUser("alice")).toHaveLength(1);
+  });
+
+  it("keeps a session that was excepted, and may be renewed", async () => {
+    const [mine] = [await loggedIn(), await loggedIn()];
+    const ended = await inThisOrder<unknown>([
+      () => manager.destroyByUser("alice", { except: mine }),
+      () => mine.renewToken(),
+    ]);
+    expect(ended[0]).toBe(1);
+    await manager.commit(mine);
+    expect((await manager.load(mine.token)).userId).toBe("alice");
+  });
+});
+
+describe("logins in two processes beside the end of the user's sessions", () => {
+  it("leave none alive that began before it had resolved", async () => {
+    const apps = await Promise.all([AppProcess.start(database.url), AppProcess.start(database.url)]);
+    try {
+      for (let round = 0; round < 5; round++) {
+        const logins = apps.flatMap((app) =>
+          Array.from({ length: 50 }, () => app.request("login", { key: "alice", hold: true })),
+        );
+        const revoke = apps[0]?.request("revoke", { key: "alice", hold: true });
+        await apps[0]?.arrived(51);
+        await apps[1]?.arrived(50);
+        for (const app of apps) app.go();
+        const answers = await Promise.all(logins);
+        await revoke;
+        expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+        // Whoever has got in is a login that the database took up after the end: the row of the user tells when that was.
+        const { rows } = await watcher.query<{ early: number }>(
+          `SELECT count(*) FILTER (WHERE s.created < date_trunc('milliseconds', u.revoked))::int AS early
+           FROM sessions s JOIN sessions_users u USING (user_id) WHERE s.expiry > current_timestamp`,
+        );
+        expect(rows).toEqual([{ early: 0 }]);
+        // Who holds a cookie of a session that has ended is nobody.
+        const live = new Set((await manager.listByUser("alice")).map(({ id }) => id));
+        for (const { cookie } of answers) {
+          const session = await manager.load(cookie?.split("=")[1]);
+          expect(session.userId).toBe(live.has(session.id ?? "") ? "alice" : undefined);
+        }
+        expect(await manager.destroyByUser("alice")).toBe(live.size);
+        expect(await manager.listByUser("alice")).toEqual([]);
+      }
+    } finally {
+      for (const app of apps) app.stop();
+    }
+  });
+});

@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import type { MemoryStore} from "../../src/index.ts";
+import { type PgStore, type Session, SessionManager, type SessionOptions } from "../../src/index.ts";
+
+/** A store with an empty table, and a user that nobody else has. */
+export interface UserHost {
+  store: PgStore | MemoryStore;
+  /** Moves the expiry of a row to a minute ago, by the store's clock. */
+  expire(token: string): Promise<void>;
+}
+
+type AnySession = Session<Record<string, unknown>>;
+type AnyManager = SessionManager<Record<string, unknown>>;
+
+const managerOf = ({ store }: UserHost, options: SessionOptions = {}): AnyManager => new SessionManager(store, options);
+
+/** Logs in as a request does, in a session of its own. */
+async function login(manager: AnyManager, userId: string, session?: AnySession): Promise<AnySession> {
+  const mine = session ?? (await manager.load());
+  await mine.login(userId);
+  await manager.commit(mine);
+  return mine;
+}
+
+const reload = (manager: AnyManager, session: AnySession): Promise<AnySession> => manager.load(session.token);
+const idsOf = async (manager: AnyManager, userId: string): Promise<string[]> =>
+  (await manager.listByUser(userId)).map(({ id }) => id);
+
+/** What sessions by user promise, whatever the store. */
+export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
+  "a user's sessions are listed, the newest first, with the current one marked": async (host) => {
+    const manager = managerOf(host);
+    const sessions = [];
+    for (let n = 0; n < 3; n++) sessions.push(await login(manager, "alice"));
+    await login(manager, "alic");
+    await login(manager, "alice ");
+    const [first, second, third] = sessions;
+    const listed = await manager.listByUser("alice", { current: second });
+    assert.deepEqual(new Set(listed.map(({ id }) => id)), new Set([first?.id, second?.id, third?.id]));
+    for (const entry of listed) {
+      assert.equal(entry.current, entry.id === second?.id);
+      assert.ok(entry.created instanceof Date && entry.lastSeen >= entry.created && entry.expiry > entry.created);
+      assert.deepEqual([entry.ip, entry.userAgent], [undefined, undefined]);
+    }
+    const created = listed.map((entry) => entry.created.getTime());
+    assert.deepEqual(
+      created,
+      created.toSorted((a, b) => b - a),
+    );
+    const byId = await manager.listByUser("alice", { current: third?.id ?? "" });
+    assert.deepEqual(
+      byId.filter(({ current }) => current).map(({ id }) => id),
+      [third?.id],
+    );
+  },
+  "no list shows a token": async (host) => {
+    const manager = managerOf(host);
+    const session = await login(manager, "alice");
+    assert.ok(!JSON.stringify(await manager.listByUser("alice")).includes(session.token ?? "?"));
+  },
+  "pages follow one another and miss nobody": async (host) => {
+    const manager = managerOf(host);
+    for (let n = 0; n < 7; n++) await login(manager, "alice");
+    const all = await idsOf(manager, "alice");
+    const paged: string[] = [];
+    for (let after; ;) {
+      const page = await manager.listByUser("alice", { limit: 3, after });
+      paged.push(...page.map(({ id }) => id));
+      after = page.at(-1);
+      if (page.length < 3) break;
+    }
+    assert.equal(all.length, 7);
+    assert.deepEqual(paged, all);
+  },
+  "the end of a user's sessions is at once and everywhere, but for those excepted": async (host) => {
+    const [manager, elsewhere] = [managerOf(host), managerOf(host)];
+    const mine = await login(manager, "alice");
+    const others = [await login(manager, "alice"), await login(elsewhere, "alice")];
+    const bob = await login(manager, "bob");
+    assert.equal(await manager.destroyByUser("alice", { except: mine }), 2);
+    for (const session of others) assert.equal((await reload(elsewhere, session)).userId, undefined);
+    assert.equal((await reload(elsewhere, mine)).userId, "alice");
+    assert.equal((await reload(elsewhere, bob)).userId, "bob");
+    assert.deepEqual(await idsOf(manager, "alice"), [mine.id]);
+    assert.equal(await manager.destroyByUser("alice"), 1);
+    assert.equal(await manager.destroyByUser("alice"), 0);
+    assert.deepEqual(await idsOf(manager, "alice"), []);
+  },
+  "several may be excepted, by id or session": async (host) => {
+    const manager = managerOf(host);
+    const [one, two] = [await login(manager, "alice"), await login(manager, "alice")];
+    await login(manager, "alice");
+    assert.equal(await manager.destroyByUser("alice", { except: [one, two.id ?? ""] }), 1);
+    assert.deepEqual(new Set(await idsOf(manager, "alice")), new Set([one.id, two.id]));
+  },
+  "a commit of a request that was under way brings nothing back": async (host) => {
+    const [manager, elsewhere] = [managerOf(host), managerOf(host)];
+    const session = await login(manager, "alice");
+    const late = await reload(elsewhere, session);
+    late.set("late", true);
+    await manager.destroyByUser("alice");
+    const result = await elsewhere.commit(late);
+    assert.equal(result.setCookie, undefined);
+    assert.equal(late.status, "destroyed");
+    const again = await reload(manager, session);
+    assert.deepEqual([again.userId, again.get("late")], [undefined, undefined]);
+  },
+  "renewing keeps the user, and its old row is gone from the list": async (host) => {
+    const manager = managerOf(host);
+    const session = await login(manager, "alice");
+    const before = session.id;
+    await session.renewToken();
+    await manager.commit(session);
+    assert.notEqual(session.id, before);
+    assert.deepEqual(await idsOf(manager, "alice"), [session.id]);
+    await session.logout();
+    assert.deepEqual(await idsOf(manager, "alice"), []);
+  },
+  "a session goes over to whoever logs in": async (host) => {
+    const manager = managerOf(host);
+    const session = await login(manager, "alice");
+    await login(manager, "bob", session);
+    assert.deepEqual(await idsOf(manager, "alice"), []);
+    assert.deepEqual(await idsOf(manager, "bob"), [session.id]);
+    await session.renew();
+    session.set("anonymous", true);
+    await manager.commit(session);
+    assert.deepEqual(await idsOf(manager, "bob"), []);
+  },
+  "what has expired is not listed, and does not count as ended": async (host) => {
+    const manager = managerOf(host);
+    const session = await login(manager, "alice");
+    await host.expire(session.id ?? "");
+    assert.deepEqual(await idsOf(manager, "alice"), []);
+    assert.equal(await manager.destroyByUser("alice"), 0);
+  },
+  "last seen moves with writes and touches": async (host) => {
+    const manager = managerOf(host, { idleTimeout: "1h", touchAfter: 0 });
+    const session = await login(manager, "alice");
+    for (const change of [true, false]) {
+      const [before] = await manager.listByUser("alice");
+      await waitForNextMillisecond();
+      const later = await reload(manager, session);
+      if (change) later.set("key", 1);
+      await manager.commit(later);
+      // The first write asks whether the table has the column.
+      const again = await reload(manager, session);
+      await waitForNextMillisecond();
+      if (change) again.set("key", 2);
+      await manager.commit(again);
+      const [after] = await manager.listByUser("alice");
+      assert.ok(after !== undefined && before !== undefined && after.lastSeen > before.lastSeen);
+      assert.equal(after.created.getTime(), before.created.getTime());
+    }
+  },
+  "where a login came from is kept where that is asked for": async (host) => {
+    const client = () => ({ ip: "::ffff:192.0.2.7", userAgent: "Browser\u0000/1.0\n" + "x".repeat(600) });
+    const recorded = async (options: SessionOptions) => {
+      const manager = managerOf(host, options);
+      const session = await manager.loadFrom({}, client);
+      await session.login("alice");
+      await manager.commit(session);
+      const [entry] = await manager.listByUser("alice");
+      await manager.destroyByUser("alice");
+      return [entry?.ip, entry?.userAgent];
+    };
+    const agent = `Browser /1.0 ${"x".repeat(512 - 13)}`;
+    assert.deepEqual(await recorded({}), [undefined, undefined]);
+    assert.deepEqual(await recorded({ recordIp: true }), ["192.0.2.7", undefined]);
+    assert.deepEqual(await recorded({ recordUserAgent: true }), [undefined, agent]);
+    assert.deepEqual(await recorded({ recordIp: true, recordUserAgent: true }), ["192.0.2.7", agent]);
+  },
+  "where one more begins than a user may have, the oldest ends": async (host) => {
+    const manager = managerOf(host, { maxSessionsPerUser: 2 });
+    const sessions = [];
+    for (let n = 0; n < 4; n++) {
+      sessions.push(await login(manager, "alice"));
+      await waitForNextMillisecond();
+    }
+    await login(manager, "bob");
+    assert.deepEqual(await idsOf(manager, "alice"), [sessions[3]?.id, sessions[2]?.id]);
+    assert.equal((await reload(manager, sessions[1] as AnySession)).userId, undefined);
+  },
+  "of 50 parallel logins with room for 3 exactly 3 are left": async (host) => {
+    const managers = [managerOf(host, { maxSessionsPerUser: 3 }), managerOf(host, { maxSessionsPerUser: 3 })];
+    await Promise.all(Array.from({ length: 50 }, (_, n) => login(managers[n % 2] as AnyManager, "alice")));
+    assert.equal((await idsOf(managers[0] as AnyManager, "alice")).length, 3);
+  },
+  "who watches a session hears of its end": async (host) => {
+    const manager = managerOf(host);
+    const [one, two] = [await login(manager, "alice"), await login(manager, "alice")];
+    const heard: string[] = [];
+    manager.watch(one, () => heard.push("one"));
+    manager.watch(two, () => heard.push("two"));
+    await manager.destroyByUser("alice", { except: two });
+    assert.deepEqual(heard, ["one"]);
+  },
+  "any name will do for a user, and none is mistaken for another": async (host) => {
+    const manager = managerOf(host);
+    const names = [
+      "1",
+      " 1",
+      "1 ",
+      "O'Brien",
+      '"',
+      "{1,2}",
+      "NULL",
+      "null",
+      "\\",
+      "%",
+      "_",
+      "é",
+      "e\u0301",
+      "🙂",
+      "x".repeat(1024),
+    ];
+    for (const name of names) await login(manager, name);
+    for (const name of names) assert.equal((await manager.listByUser(name)).length, 1, name);
+    assert.equal(await manager.destroyByUser("%"), 1);
+    assert.equal((await manager.listByUser("_")).length, 1);
+  },
+  "what can be no user's name is refused where it is given": async (host) => {
+    const manager = managerOf(host);
+    const session = await manager.load();
+    for (const name of ["", "a\0b", "\ud800", "é".repeat(513), undefined, 7, {}]) {
+      await assert.rejects(session.login(name as string), /^TypeError: login: userId must be/);
+      await assert.rejects(manager.destroyByUser(name as string), /^TypeError: destroyByUser: userId must be/);
+      await assert.rejects(manager.listByUser(name as string), /^TypeError: listByUser: userId must be/);
+    }
+    await assert.rejects(manager.listByUser("alice", { limit: 0 }), /^TypeError: limit: /);
+    await assert.rejects(manager.destroyByUser("alice", { except: 7 as never }), /^TypeError: except/);
+  },
+};
+
+function waitForNextMillisecond(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 2));
+}

@@ -1,0 +1,117 @@
+import { PGlite } from "@electric-sql/pglite";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { MemoryStore, type PgClient, PgStore, SchemaError, SessionManager } from "../../src/index.ts";
+import { type OpenClient, queryOf } from "../contract/postgres-host.ts";
+import { clients } from "../support/clients.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { userContract, type UserHost } from "./user-contract.ts";
+
+let database: TestDatabase;
+let seed: TestDatabase;
+beforeAll(async () => {
+  [database, seed] = await Promise.all([createDatabase({ template: false }), createDatabase()]);
+  await new PgStore(database.pool({ max: 1 }), { cleanupInterval: 0 }).migrate();
+});
+afterAll(() => Promise.all([database.drop(), seed.drop()]));
+
+const openers: Record<string, (url: string) => Promise<OpenClient>> = {
+  ...clients,
+  PGlite: async () => {
+    const db = await PGlite.create();
+    return { db, close: () => db.close() };
+  },
+};
+for (const [name, open] of Object.entries(openers)) {
+  describe(`sessions by user on ${name}`, () => {
+    let opened: OpenClient;
+    let query: PgClient["query"];
+    let host: UserHost;
+    beforeAll(async () => {
+      opened = await open(database.url);
+      const { db } = opened;
+      query = "unsafe" in db ? queryOf(db) : (text, values) => db.query(text, values);
+      if (name === "PGlite") await new PgStore(db, { cleanupInterval: 0 }).migrate();
+    });
+    beforeEach(async () => {
+      await query("DELETE FROM sessions");
+      host = {
+        store: new PgStore(opened.db, { queryTimeout: "30s", cleanupInterval: 0 }),
+        expire: async (token) => {
+          await query("UPDATE sessions SET expiry = current_timestamp - interval '1 minute' WHERE token = $1", [token]);
+        },
+      };
+    });
+    afterAll(() => opened.close());
+    for (const [title, run] of Object.entries(userContract)) it(title, () => run(host));
+  });
+}
+
+describe("sessions by user in memory", () => {
+  for (const [title, run] of Object.entries(userContract)) {
+    it(title, async () => {
+      const store = new MemoryStore({ cleanupInterval: 0 });
+      await run({ store, expire: async (token) => void (await store.setExpiry(token, new Date(Date.now() - 60_000))) });
+    });
+  }
+});
+
+describe("a table of the seed's three columns", () => {
+  it("takes logins with a warning, and says what to run when asked for a user", async () => {
+    const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    const store = new PgStore(seed.pool({ max: 2 }), { cleanupInterval: 0 });
+    const manager = new SessionManager(store);
+    for (let n = 0; n < 2; n++) {
+      const session = await manager.load();
+      await session.login("alice");
+      await manager.commit(session);
+      await session.renewToken();
+      expect((await manager.load(session.token)).userId).toBe("alice");
+    }
+    expect(warnings.mock.calls).toEqual([
+      [
+        expect.stringMatching(/"sessions_users".*store\.migrate\(\)/),
+        { type: "PgStoreWarning", code: "PGSTORE_NO_USERS" },
+      ],
+    ]);
+    warnings.mockRestore();
+    for (const asking of [manager.listByUser("alice"), manager.destroyByUser("alice")]) {
+      await expect(asking).rejects.toThrow(SchemaError);
+      await expect(asking).rejects.toThrow(/npx pgstore migrate/);
+    }
+    const strict = new SessionManager(new PgStore(seed.pool({ max: 1 }), { cleanupInterval: 0 }), {
+      maxSessionsPerUser: 1,
+    });
+    const session = await strict.load();
+    vi.spyOn(process, "emitWarning").mockImplementationOnce(() => {});
+    await session.login("bob");
+    await expect(strict.commit(session)).rejects.toThrow(/npx pgstore migrate/);
+  });
+
+  it("is served by stores that were there before it was migrated, and by Go programs after it", async () => {
+    const pool = seed.pool({ max: 2 });
+    const [before, after] = [0, 0].map(() => new PgStore(pool, { cleanupInterval: 0 })) as [PgStore, PgStore];
+    const old = new SessionManager(before, { idleTimeout: "1h", touchAfter: 0 });
+    const session = await old.load();
+    session.set("key", 1);
+    await old.commit(session);
+    session.set("key", 2);
+    await old.commit(session);
+    await after.migrate();
+    session.set("key", 3);
+    await old.commit(session);
+    const touched = await old.load(session.token);
+    await old.commit(touched);
+    expect((await old.load(session.token)).get("key")).toBe(3);
+    const users = new SessionManager(after);
+    const login = await users.load(session.token);
+    await login.login("alice");
+    // What Go's pgstore does to save.
+    await pool.query(
+      `INSERT INTO sessions (token, data, expiry) VALUES ($1, $2, $3)
+       ON CONFLICT (token) DO UPDATE SET data = EXCLUDED.data, expiry = EXCLUDED.expiry`,
+      [login.id, Buffer.from((await after.find(login.id ?? ""))?.data ?? []), new Date(Date.now() + 60_000)],
+    );
+    expect((await users.listByUser("alice")).map(({ id }) => id)).toEqual([login.id]);
+    expect(await users.destroyByUser("alice")).toBe(1);
+  });
+});
