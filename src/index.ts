@@ -10,6 +10,7 @@ export type { CookieOptions } from "./lib/manager/cookie-options.ts";
 export type { SessionOptions } from "./lib/manager/options.ts";
 export type { DestroyByUserOptions, ListOptions, UserSession } from "./lib/manager/users.ts";
 export type { RequestClient } from "./lib/manager/client.ts";
+export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib/port/stats.ts";
 export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "./lib/port/users.ts";
 export type { CommitContext, CommitResult } from "./lib/manager/commit-result.ts";
 export type { LazySession, SessionFor } from "./lib/manager/lazy-session.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { MemoryStore} from "../../src/index.ts";
+import type { MemoryStore } from "../../src/index.ts";
 import { type PgStore, type Session, SessionManager, type SessionOptions } from "../../src/index.ts";
 
 /** A store with an empty table, and a user that nobody else has. */

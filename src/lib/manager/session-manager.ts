@@ -24,7 +24,8 @@ import type { DestroyByUserOptions, ListOptions, UserSession } from "./users.ts"
 export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /** The options, checked and with their defaults. */
   readonly options: Readonly<ResolvedOptions>;
-  readonly #store: Store & StoreExtras;
+  /** Where the sessions are. */
+  readonly store: Store & StoreExtras;
   readonly #rows: Rows;
   readonly #committer: Committer;
   readonly #loader: Loader;
@@ -42,7 +43,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     }
     this.options = resolveOptions(options);
     this.#nothing = new CommitResult({ kind: "nothing" }, false, this.options, () => true);
-    this.#store = store;
+    this.store = store;
     const rows = new Rows(this.options);
     const committer = new Committer(store, rows, this.options);
     this.#rows = rows;
@@ -182,8 +183,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @throws TypeError when the store can't list
    */
   async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
-    if (this.#store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
-    for await (const { token: key, ...found } of this.#store.all()) {
+    if (this.store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
+    for await (const { token: key, ...found } of this.store.all()) {
       const row = this.#loader.read(key, found);
       if (row !== undefined) yield this.#session(new SessionRecord(row, key));
     }

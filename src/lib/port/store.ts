@@ -1,3 +1,4 @@
+import type { StoreOperations } from "./stats.ts";
 import type { UserStore } from "./users.ts";
 
 /** A live row: the bytes and the instant at which it ends. */
@@ -86,4 +87,6 @@ export interface StoreExtras {
   count?(): Promise<number>;
   /** Sessions by user. Without it nobody can find a session by its user. */
   readonly users?: UserStore | undefined;
+  /** For operators. */
+  readonly operations?: StoreOperations | undefined;
 }
