@@ -9,7 +9,14 @@ export type { Credentials } from "./lib/manager/credentials.ts";
 export type { CookieOptions, SessionOptions } from "./lib/manager/options.ts";
 export type { CommitContext, CommitResult } from "./lib/manager/commit-result.ts";
 export type { LazySession, SessionFor } from "./lib/manager/lazy-session.ts";
-export type { SessionEvent } from "./lib/manager/events.ts";
+export type {
+  BatchEvent,
+  CleanupEvent,
+  CommitEvent,
+  LoadEvent,
+  SessionEvent,
+  StoreErrorEvent,
+} from "./lib/base/events.ts";
 export { Session } from "./lib/session/session.ts";
 export type { SessionStatus } from "./lib/session/record.ts";
 // A star, not a name: only so can an application augment the interface through "pgstore".

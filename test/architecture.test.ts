@@ -12,7 +12,7 @@ const FLOORS: Record<string, number> = { base: 0, port: 1, session: 2, postgres:
 const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:crypto", /^base\/(?:sha256|token|encrypted|csrf-token|scs-json)\.ts$/],
   ["node:buffer", /^(?:base|postgres)\//],
-  ["node:diagnostics_channel", /^manager\/events\.ts$/],
+  ["node:diagnostics_channel", /^base\/events\.ts$/],
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
   ["node:path", /^postgres\/folder-lock\.ts$/],
   ["node:events", /^http\/express-session\.ts$/],

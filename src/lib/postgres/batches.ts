@@ -1,7 +1,7 @@
 import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { Found } from "../port/store.ts";
-import { type BatchLimits, Failed } from "./batch.ts";
+import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import type { Row } from "./driver.ts";
 import type { Executor } from "./executor.ts";
@@ -67,14 +67,20 @@ export class Batches {
     this.#executor = executor;
     this.#statements = statements;
     this.#layout = layout;
-    this.#reads = new Batcher(limits, timeout, async (inputs, left) => {
+    const find = async (inputs: Input[], left: number): Promise<(Found | Failed)[]> => {
       const outputs = await this.#run("find", inputs, left, false);
       const first = outputs.find((output) => output !== undefined && !(output instanceof Failed));
       if (first !== undefined) onTime(readInstant((first as Row)["now"]).getTime());
       return outputs.map((output) => (output instanceof Failed ? output : this.#foundIn(output)));
-    });
-    const batcher = (kind: BatchKind): Batcher<Input, boolean> =>
-      new Batcher(limits, timeout, async (inputs, left) => (await this.#run(kind, inputs, left, false)).map(isDone));
+    };
+    this.#reads = new Batcher(limits, timeout, find, "find");
+    const batcher = (kind: BatchKind): Batcher<Input, boolean> => {
+      const run: RunBatch<Input, boolean> = async (inputs, left) =>
+        (await this.#run(kind, inputs, left, false)).map(isDone);
+      return new Batcher(limits, timeout, run, kind);
+    };
+    const renew: RunBatch<Input, boolean> = async ([input], left) =>
+      input === undefined ? [] : [isDone(await this.#renew(input, left))];
     this.#writes = {
       save: batcher("save"),
       create: batcher("create"),
@@ -85,9 +91,7 @@ export class Batches {
       end: batcher("end"),
       delete: batcher("delete"),
       // Two rows of two tokens: these don't share a statement.
-      renew: new Batcher({ ...limits, rows: 1, statements: RENEWALS }, timeout, async ([input], left) =>
-        input === undefined ? [] : [isDone(await this.#renew(input, left))],
-      ),
+      renew: new Batcher({ ...limits, rows: 1, statements: RENEWALS }, timeout, renew, "renew"),
     };
   }
 
