@@ -1,4 +1,4 @@
-import { channel } from "node:diagnostics_channel";
+import { channel, subscribe, unsubscribe } from "node:diagnostics_channel";
 import { PgStoreError } from "./errors.ts";
 
 /**
@@ -125,6 +125,20 @@ export function isWatched(name: keyof Events): boolean {
 /** Tells the observers, if there are any. */
 export function publish<Name extends keyof Events>(name: Name, event: Events[Name]): void {
   if (CHANNELS[name].hasSubscribers) CHANNELS[name].publish(event);
+}
+
+/** Functions for the events of some channels. */
+export type Listeners = { [Name in keyof Events]?: (event: Events[Name]) => void };
+
+/** Calls a function with each event of its channel. Returns what stops that; idempotent. */
+export function listen(listeners: Listeners): () => void {
+  const entries = Object.entries(listeners).map(
+    ([name, listener]) => [`pgstore:${name}`, (event: unknown) => listener(event as never)] as const,
+  );
+  for (const [name, listener] of entries) subscribe(name, listener);
+  return () => {
+    for (const [name, listener] of entries) unsubscribe(name, listener);
+  };
 }
 
 /** What an event says of an error: never its message, which may quote a value. */
