@@ -1,20 +1,8 @@
 import { inspect } from "node:util";
 import { context, metrics, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
-import {
-  AggregationTemporality,
-  type DataPoint,
-  type Histogram,
-  InMemoryMetricExporter,
-  MeterProvider,
-  PeriodicExportingMetricReader,
-} from "@opentelemetry/sdk-metrics";
-import {
-  BasicTracerProvider,
-  InMemorySpanExporter,
-  type ReadableSpan,
-  SimpleSpanProcessor,
-} from "@opentelemetry/sdk-trace-base";
+import type { Histogram } from "@opentelemetry/sdk-metrics";
+import type { ReadableSpan } from "@opentelemetry/sdk-trace-base";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PgStore, SessionManager } from "../../src/index.ts";
@@ -22,6 +10,7 @@ import { createToken, idOf } from "../../src/lib/base/token.ts";
 import { instrument } from "../../src/otel.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { gatedClient } from "../support/gated-client.ts";
+import { type Recorded, telemetry } from "../support/telemetry.ts";
 import { watchText } from "../support/token-leaks.ts";
 
 type Data = Record<string, unknown>;
@@ -44,45 +33,8 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** A metric, with what was recorded by attributes. */
-interface Recorded {
-  unit: string;
-  points: DataPoint<number | Histogram>[];
-}
-
-/** Providers that keep what they are given in memory. */
-function memory() {
-  const metricExporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
-  const reader = new PeriodicExportingMetricReader({ exporter: metricExporter, exportIntervalMillis: 1e9 });
-  const meterProvider = new MeterProvider({ readers: [reader] });
-  const spanExporter = new InMemorySpanExporter();
-  const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spanExporter)] });
-  onTestFinished(async () => {
-    await meterProvider.shutdown();
-    await tracerProvider.shutdown();
-  });
-  return {
-    meterProvider,
-    tracerProvider,
-    spans: (): ReadableSpan[] => spanExporter.getFinishedSpans(),
-    async recorded(): Promise<Map<string, Recorded>> {
-      metricExporter.reset();
-      await meterProvider.forceFlush();
-      const all = metricExporter
-        .getMetrics()
-        .flatMap((resource) => resource.scopeMetrics.flatMap((scope) => scope.metrics));
-      return new Map(
-        all.map(({ descriptor: { name, unit }, dataPoints }) => [
-          name,
-          { unit, points: dataPoints as Recorded["points"] },
-        ]),
-      );
-    },
-  };
-}
-
 function recording() {
-  const { meterProvider, tracerProvider, ...sinks } = memory();
+  const { meterProvider, tracerProvider, ...sinks } = telemetry();
   const instrumentation = instrument({ meterProvider, tracerProvider });
   onTestFinished(() => instrumentation.stop());
   return { ...sinks, instrumentation, tracer: tracerProvider.getTracer("test") };
@@ -283,7 +235,7 @@ describe("instrument", () => {
   });
 
   it("takes the global providers by default", async () => {
-    const { meterProvider, tracerProvider, spans, recorded } = memory();
+    const { meterProvider, tracerProvider, spans, recorded } = telemetry();
     metrics.setGlobalMeterProvider(meterProvider);
     trace.setGlobalTracerProvider(tracerProvider);
     const instrumentation = instrument();

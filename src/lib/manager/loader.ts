@@ -15,10 +15,10 @@ export class Loader {
   }
 
   /** @param presented - what came in place of a token, well-formed or not */
-  async load(presented: readonly string[]): Promise<SessionRecord> {
+  load(presented: readonly string[]): Promise<SessionRecord> {
     const tokens = presented.filter(isToken);
     const [first] = tokens;
-    if (first === undefined) return begin(presented.length > 0);
+    if (first === undefined) return Promise.resolve(begin(presented.length > 0));
     return isWatched("load") ? this.#watchedLoad(tokens, first) : this.#load(tokens, first);
   }
 
