@@ -6,13 +6,22 @@ import { describe, expect, it } from "vitest";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** An import only ever falls: into its own folder or to a lower floor. */
-const FLOORS: Record<string, number> = { base: 0, port: 1, session: 2, postgres: 2, memory: 2, manager: 3, http: 4 };
+const FLOORS: Record<string, number> = {
+  base: 0,
+  port: 1,
+  session: 2,
+  postgres: 2,
+  memory: 2,
+  otel: 2,
+  manager: 3,
+  http: 4,
+};
 
 /** What each file may use of Node; Bun and Deno have the modules named for the lower floors as well. */
 const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:crypto", /^base\/(?:sha256|token|encrypted|csrf-token|scs-json)\.ts$/],
   ["node:buffer", /^(?:base|postgres)\//],
-  ["node:diagnostics_channel", /^manager\/events\.ts$/],
+  ["node:diagnostics_channel", /^base\/events\.ts$/],
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
   ["node:path", /^postgres\/folder-lock\.ts$/],
   ["node:events", /^http\/express-session\.ts$/],
@@ -28,6 +37,7 @@ const PACKAGES: [name: string, files: RegExp][] = [
   ["hono", /^http\/hono\.ts$/],
   ["pg", /^postgres\/open-store\.ts$/],
   ["@electric-sql/pglite", /^postgres\/open-store\.ts$/],
+  ["@opentelemetry/api", /^otel\//],
 ];
 
 const MOST_LINES = 250;

@@ -17,6 +17,8 @@ export interface Manifest {
   exports: Record<string, string | object>;
   scripts: Record<string, string>;
   dependencies: Record<string, string>;
+  peerDependencies: Record<string, string>;
+  peerDependenciesMeta: Record<string, object>;
 }
 
 /** The package as it would be published, and two folders in which it is installed from there. */

@@ -1,4 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
+import { codeOf, isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
 import type { Row } from "./driver.ts";
 import type { Statement, Statements } from "./statements.ts";
@@ -34,8 +35,30 @@ type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
  *
  * @returns how many it has removed
  */
-export async function deleteExpired(run: Run, sql: Statements, options: CleanupOptions = {}): Promise<number> {
-  const { signal, onProgress } = options;
+export function deleteExpired(run: Run, sql: Statements, options: CleanupOptions = {}): Promise<number> {
+  return isWatched("cleanup") ? watchedDelete(run, sql, options) : deletePages(run, sql, options);
+}
+
+async function watchedDelete(run: Run, sql: Statements, options: CleanupOptions): Promise<number> {
+  const begun = monotonicNow();
+  let removed = 0;
+  const onProgress = (progress: CleanupProgress): void => {
+    removed = progress.removed;
+    options.onProgress?.(progress);
+  };
+  const tell = (failure: { code?: string }): void =>
+    publish("cleanup", { removed, duration: monotonicNow() - begun, ...failure });
+  try {
+    await deletePages(run, sql, { ...options, onProgress });
+  } catch (error) {
+    tell({ code: codeOf(error) });
+    throw error;
+  }
+  tell({});
+  return removed;
+}
+
+async function deletePages(run: Run, sql: Statements, { signal, onProgress }: CleanupOptions): Promise<number> {
   let size = FIRST_PAGE;
   let from = "-Infinity";
   let removed = 0;
