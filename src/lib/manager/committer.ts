@@ -72,7 +72,11 @@ export class Committer {
   /** Brings the store up to date with the record, after the flushes of it that were begun before. */
   flush(record: SessionRecord): Promise<void> {
     if (!isWatched("commit")) return this.#flush(record);
-    return watchCommit(record, (watch) => this.#flush(record, watch), (key) => this.#rows.idOf(key));
+    return watchCommit(
+      record,
+      (watch) => this.#flush(record, watch),
+      (key) => this.#rows.idOf(key),
+    );
   }
 
   async #flush(record: SessionRecord, watch?: CommitWatch): Promise<void> {
