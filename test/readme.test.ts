@@ -164,9 +164,8 @@ describe("the README", () => {
     const answers: Record<string, unknown> = { "/devices": devices, "/changed": passwordChanged };
     const listener = node.nodeHandler(manager, async (request, response) => {
       const answer = answers[request.url ?? ""] as node.NodeListener | undefined;
-      if (answer !== undefined) return answer(request, response);
-      await manager.sessionOf(request).login("user-42");
-      response.end();
+      if (answer === undefined) await manager.sessionOf(request).login("user-42");
+      return answer === undefined ? response.end() : answer(request, response);
     });
     await serving(listener, async ({ get }) => {
       const [mine = "", other = ""] = [cookieOf(await get("/login")), cookieOf(await get("/login"))];
