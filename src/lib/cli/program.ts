@@ -44,7 +44,7 @@ export function programOf(version: string, run: Run): Command {
       .option("--table <name>", 'the table (default: "sessions")')
       .option("--schema <name>", "its schema (default: the search path decides)")
       .option("--json", "print one JSON document")
-      .option("--debug", "print where an error comes from")
+      .option("--debug", "print an error's stack")
       .allowExcessArguments(false)
       .addHelpText("after", `\nExample:\n  ${example}`)
       .action(() => run(command, () => work(command.opts<never>())));

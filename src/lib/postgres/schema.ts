@@ -50,11 +50,6 @@ const addColumns = (table: string): string =>
   `ALTER TABLE ${table} ${USER_COLUMNS.map(({ name, type, ddl = type }) => `ADD COLUMN IF NOT EXISTS ${name} ${ddl}`).join(", ")}`;
 const createUserIndex = (table: string): string =>
   `CREATE INDEX ON ${table} (user_id, created, token) WHERE user_id IS NOT NULL`;
-const createUsers = (table: string): string =>
-  `CREATE TABLE ${table} (user_id text COLLATE "C" PRIMARY KEY, last_login timestamptz, revoked timestamptz)`;
-const createHistory = (table: string): string =>
-  `CREATE TABLE ${table} (at timestamptz PRIMARY KEY, created bigint NOT NULL DEFAULT 0, ended bigint NOT NULL DEFAULT 0, ` +
-  "removed bigint NOT NULL DEFAULT 0, cleaned timestamptz, took integer, live bigint, users bigint)";
 
 /** The table as the README has it. */
 export function setupSql({ quoted }: TableName): string {
@@ -75,7 +70,14 @@ export function migrationSql({ quoted, users, history, schema }: TableName): str
       SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
       WHERE i.indrelid = to_regclass(${name}) AND a.attname = '${column}' AND ${condition}
     )`;
+  // Whoever may write sessions must be able to write these.
+  const grant = (companion: string): string =>
+    `FOR role IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+      FROM pg_class c, aclexplode(c.relacl) a
+      WHERE c.oid = to_regclass(${name}) AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner
+    LOOP EXECUTE ${quoteLiteral(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${companion} TO `)} || role; END LOOP;`;
   const body = `
+DECLARE role text;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('pgstore'), hashtext('migrate'));
   -- Whoever holds a lock on the table for longer would have all that comes after us wait as well.
@@ -91,10 +93,13 @@ BEGIN
       ${createUserIndex(quoted)};
     END IF;
     IF to_regclass(${quoteLiteral(users)}) IS NULL THEN
-      ${createUsers(users)};
+      CREATE TABLE ${users} (user_id text COLLATE "C" PRIMARY KEY, last_login timestamptz, revoked timestamptz);
+      ${grant(users)}
     END IF;
     IF to_regclass(${quoteLiteral(history)}) IS NULL THEN
-      ${createHistory(history)};
+      CREATE TABLE ${history} (at timestamptz PRIMARY KEY, created bigint NOT NULL DEFAULT 0,
+        ended bigint NOT NULL DEFAULT 0, removed bigint NOT NULL DEFAULT 0, cleaned timestamptz, took integer, live bigint, users bigint);
+      ${grant(history)}
     END IF;
   END IF;
 END`;
@@ -102,18 +107,16 @@ END`;
 }
 
 /**
- * The same by hand, for a table of many millions of rows: an index is made while the table is written to, which PostgreSQL
- * does not do inside of `migrationSql`. Each step is a statement of its own; one that is done already is left out.
+ * What of it takes long on a table of many millions of rows, by hand and before it: an index is made while the table is
+ * written to, which PostgreSQL does not do inside of `migrationSql`. Each step is a statement of its own.
  */
-export function migrationByHand({ quoted, users, history }: TableName): string[] {
+export function stepsByHand({ quoted }: TableName): string[] {
   const concurrently = (index: string): string => index.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY");
   return [
     "SET lock_timeout = '5s'",
     addColumns(quoted),
     concurrently(createIndex(quoted)),
     concurrently(createUserIndex(quoted)),
-    createUsers(users),
-    createHistory(history),
   ];
 }
 
