@@ -27,7 +27,7 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:events", /^http\/express-session\.ts$/],
   ["node:fs", /^cli\/(?:connection|main)\.ts$/],
   ["node:readline/promises", /^cli\/confirm\.ts$/],
-  ["node:http", /^http\/(?:node-[a-z]+|connect|csrf|seed|koa|upgrade)\.ts$/],
+  ["node:http", /^http\/(?:node-[a-z]+|connect|csrf|seed|koa|upgrade)\.ts$|^cli\/demo\/[a-z]+\.ts$/],
 ];
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */

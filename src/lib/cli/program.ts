@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import type { Answer } from "./answer.ts";
 import { check } from "./check.ts";
 import { cleanup } from "./cleanup.ts";
+import { demo } from "./demo.ts";
 import { importSessions } from "./import.ts";
 import { SOURCES } from "./import-source.ts";
 import { list } from "./list.ts";
@@ -93,6 +94,14 @@ export function programOf(version: string, run: Run): Command {
     .option("--from-table <name>", 'its name (default: "session" of connect-pg-simple, "sessions" of scs)')
     .option("--from-schema <name>", "its schema (default: the search path decides)")
     .option("--yes", "accepted, but never needed: nothing is overwritten");
+  add(
+    "demo",
+    "Serves a small application whose sessions are in the database, or in the folder pgstore-data.",
+    "npx pgstore demo --port 4000",
+    demo,
+  )
+    .option("--port <number>", "where it listens (default: PORT, or 4000)")
+    .option("--host <address>", "on which address (default: HOST, or 127.0.0.1)");
   return program;
 }
 
