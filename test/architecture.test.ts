@@ -162,7 +162,7 @@ describe("architecture", () => {
     const { bin } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { bin: object };
     expect(bin).toEqual({ pgstore: "./dist/cli.js" });
     expect(source.get(PROGRAM)).toMatch(
-      /^#!\/usr\/bin\/env node\nimport \{ main \} from "\.\/lib\/cli\/main\.ts";\n\nawait main\(process\.argv\.slice\(2\)\);\n$/,
+      /^#!\/usr\/bin\/env node\nimport \{ main \} from "\.\/lib\/cli\/main\.ts";\n\nprocess\.exitCode = await main\(process\.argv\.slice\(2\)\);\n$/,
     );
     const importers = files.filter((file) => importsOf(file).some((target) => target.startsWith("lib/cli/")));
     expect(importers.filter((file) => !file.startsWith("lib/cli/"))).toEqual([PROGRAM]);

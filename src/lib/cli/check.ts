@@ -24,7 +24,7 @@ export async function check(options: CommonOptions & { deep?: boolean }): Promis
 async function checkSchema({ store, table, query }: Connection): Promise<Finding[]> {
   const problems = (await store.check()).map((problem) => {
     const [text = problem, ...remedy] = problem.split(": ");
-    return error("table", text, remedy.join(": "));
+    return error("table", text, remedy.join(": ").replace("store.migrate()", "npx pgstore migrate"));
   });
   const [row] = await query(
     `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($1::text) AND attname = 'user_id')::text AS columns,

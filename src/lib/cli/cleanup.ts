@@ -1,3 +1,4 @@
+import { seedLayout } from "../postgres/layout.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect, type Connection, LONG_TIME } from "./connection.ts";
 import { EXIT } from "./failures.ts";
@@ -35,11 +36,15 @@ export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {
   }
 }
 
-/** Rows that have expired, up to a limit. Of sessions that were ended just now a mark stays for a while: it counts as well. */
+/** What a session leaves that was ended just now, and the cleanup keeps for a while. */
+const REMEMBERED = `(${seedLayout.entombed} AND s.expiry > current_timestamp - interval '2 minutes')`;
+
+/** Rows that can be removed, up to a limit. */
 async function countExpired({ query, table }: Connection, limit: number | undefined): Promise<number> {
   const most = limit === undefined ? "" : `LIMIT ${limit}`;
   const [row] = await query(
-    `SELECT count(*)::text AS count FROM (SELECT FROM ${table.quoted} WHERE expiry <= current_timestamp ${most}) e`,
+    `SELECT count(*)::text AS count FROM (SELECT FROM ${table.quoted} s ` +
+      `WHERE s.expiry <= current_timestamp AND NOT ${REMEMBERED} ${most}) e`,
     [],
     LONG_TIME,
   );

@@ -18,7 +18,12 @@ export async function list(options: CommonOptions & { user: string; limit: numbe
     const shown = found.slice(0, limit);
     const last = shown.at(-1);
     const next = found.length > limit && last !== undefined ? cursorOf(last) : undefined;
-    const sessions = shown.map(({ token, ...rest }) => ({ id: shortId(token), ...rest }));
+    const sessions = shown.map(({ token, ip = null, userAgent = null, ...rest }) => ({
+      id: shortId(token),
+      ...rest,
+      ip,
+      userAgent,
+    }));
     const json = { user, sessions, next: next ?? null };
     return { text: textOf(sessions, next), json, exitCode: EXIT.ok };
   } finally {
@@ -26,17 +31,21 @@ export async function list(options: CommonOptions & { user: string; limit: numbe
   }
 }
 
-type Shown = Omit<OwnedEntry, "token"> & { id: string };
+interface Shown extends Pick<OwnedEntry, "created" | "lastSeen" | "expiry"> {
+  id: string;
+  ip: string | null;
+  userAgent: string | null;
+}
 
 function textOf(sessions: Shown[], next: string | undefined): string {
   if (sessions.length === 0) return "No live session.";
-  const rows = sessions.map(({ id, created, lastSeen, expiry, ip = "", userAgent = "" }) => [
+  const rows = sessions.map(({ id, created, lastSeen, expiry, ip, userAgent }) => [
     plain(id),
     instant(created),
     instant(lastSeen),
     instant(expiry),
-    plain(ip),
-    plain(userAgent),
+    plain(ip ?? ""),
+    plain(userAgent ?? ""),
   ]);
   const table = columns([["ID", "CREATED", "LAST SEEN", "ENDS", "IP", "USER AGENT"], ...rows]);
   return next === undefined ? table : `${table}\nMore: --after ${next}`;

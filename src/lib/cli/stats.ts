@@ -12,10 +12,16 @@ export async function stats(options: CommonOptions): Promise<Answer> {
     const { operations }: StoreExtras = store;
     if (operations === undefined) throw new UsageError("this table keeps no statistics");
     const found = await operations.stats();
-    return { text: textOf(found), json: { table: table.quoted, location, ...found }, exitCode: EXIT.ok };
+    return { text: textOf(found), json: jsonOf(table.quoted, location, found), exitCode: EXIT.ok };
   } finally {
     await close();
   }
+}
+
+/** What is not known is null, and so is the end of the last stretch, which has none. */
+function jsonOf(table: string, location: string, found: StoreStats): unknown {
+  const { loggedIn = null, users = null, cleanup = null } = found;
+  return { table, location, ...found, loggedIn, users, cleanup };
 }
 
 function textOf(found: StoreStats): string {
