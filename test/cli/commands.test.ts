@@ -6,6 +6,7 @@ import { pgstore, pgstoreJson } from "./run.ts";
 
 const TABLE = `it's a "table"`;
 const SCHEMA = `her "schema"`;
+const QUOTED = `"her ""schema"""."it's a ""table"""`;
 
 let database: TestDatabase;
 let pool: pg.Pool;
@@ -42,7 +43,7 @@ describe("pgstore migrate", () => {
     const { code, json } = await pgstoreJson("migrate", ...where);
     expect(code).toBe(0);
     expect(json).toEqual({
-      table: `"her ""schema"""."it's a ""table"""`,
+      table: QUOTED,
       location: expect.stringContaining(database.name) as string,
       migrated: true,
     });
@@ -100,9 +101,15 @@ describe("pgstore stats", () => {
   });
 
   it("tells of the last cleanup", async () => {
-    await store.deleteExpired();
+    await pool.query(
+      `INSERT INTO "her ""schema"""."it's a ""table""_history" (at, cleaned, removed, took)
+       VALUES ('2026-02-03', '2026-02-03 04:05:06Z', 1234, 2500)`,
+    );
     const { json } = await pgstoreJson("stats", ...where);
-    if (json["cleanup"] !== null) expect((await pgstore("stats", ...where)).out).toMatch(/Last cleanup +2\d{3}-/);
+    expect(json["cleanup"]).toEqual({ at: "2026-02-03T04:05:06.000Z", removed: 1234, took: 2500 });
+    expect((await pgstore("stats", ...where)).out).toMatch(
+      /Last cleanup +2026-02-03 04:05:06Z, 1,234 removed in 3 s\n/,
+    );
   });
 });
 
@@ -196,7 +203,7 @@ describe("pgstore revoke", () => {
   it("ends all, page by page, and a late write brings none back", async () => {
     await sessionsOf("Many", 3);
     await pool.query(
-      `INSERT INTO ${`"her ""schema"""."it's a ""table"""`} (token, data, expiry)
+      `INSERT INTO ${QUOTED} (token, data, expiry)
        SELECT 'all ' || n, '{}', current_timestamp + interval '1 hour' FROM generate_series(1, 2345) n`,
     );
     const before = await store.count();
@@ -225,7 +232,7 @@ describe("pgstore cleanup", () => {
   it("counts, removes up to a limit, and then all that has expired", async () => {
     await store.deleteExpired();
     await pool.query(
-      `INSERT INTO ${`"her ""schema"""."it's a ""table"""`} (token, data, expiry)
+      `INSERT INTO ${QUOTED} (token, data, expiry)
        SELECT 'old ' || n, '{}', current_timestamp - interval '1 hour' FROM generate_series(1, 1234) n`,
     );
     const run = async (...args: string[]) => (await pgstoreJson("cleanup", ...args, ...where)).json;
