@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
 import { PgStore } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { type PgBouncer, pgbouncerVersion, startPgBouncer } from "../support/pgbouncer.ts";
@@ -99,10 +99,10 @@ describe("pgstore check", () => {
     expect(found("expired")).toMatchObject({ level: "warn", text: "1 rows have expired, the oldest 2 d ago" });
   });
 
-  it("notices a role that may not write", async () => {
+  it("notices a role that may not write, and one that gets no second connection", async () => {
     await table("guarded");
     const role = `${database.name}_reader`;
-    await pool.query(`CREATE ROLE ${role} LOGIN`);
+    await pool.query(`CREATE ROLE ${role} LOGIN CONNECTION LIMIT 1`);
     try {
       await pool.query(`GRANT SELECT ON guarded, guarded_users, guarded_history TO ${role}`);
       const url = new URL(database.url);
@@ -114,6 +114,9 @@ describe("pgstore check", () => {
         text: `${role} lacks INSERT, UPDATE, DELETE on the table`,
         remedy: `GRANT INSERT, UPDATE, DELETE ON "guarded" TO ${role}`,
       });
+      expect(json["findings"]).toContainEqual(
+        expect.objectContaining({ name: "pooler", level: "error", text: "the server takes no further connection" }),
+      );
     } finally {
       await pool.query(`DROP OWNED BY ${role}`);
       await pool.query(`DROP ROLE ${role}`);
@@ -150,20 +153,19 @@ describe("pgstore check", () => {
 
 describe.skipIf(pgbouncerVersion() === undefined)("pgstore check through PgBouncer", () => {
   let bouncer: PgBouncer;
-  beforeAll(async () => {
-    bouncer = await startPgBouncer(inject("databaseUrl"));
-  });
-  afterAll(() => bouncer.stop());
+  afterEach(() => bouncer.stop());
 
-  it("tells that it is in transaction mode, and that prepared statements don't work there", async () => {
-    await table("pooled");
-    const { code, json } = await pgstoreJson("check", "--url", bouncer.through(database.url), "--table", "pooled");
-    expect(json["findings"]).toContainEqual({
-      name: "pooler",
-      level: "warn",
-      text: expect.stringContaining("in transaction mode") as string,
-      remedy: expect.stringContaining("max_prepared_statements") as string,
-    });
-    expect(code).toBe(1);
+  it.each<[string, Record<string, string>, string, string]>([
+    ["transaction mode, without prepared statements", {}, "warn", "prepared statements do not work"],
+    ["transaction mode with one connection", { default_pool_size: "1" }, "ok", "in transaction mode with a single"],
+    ["session mode", { pool_mode: "session", default_pool_size: "6" }, "ok", "in session mode"],
+    ["session mode, full", { pool_mode: "session", default_pool_size: "2" }, "ok", "in session mode"],
+  ])("tells %s", async (_, settings, level, text) => {
+    bouncer = await startPgBouncer(inject("databaseUrl"), settings);
+    const { code, json } = await pgstoreJson("check", "--url", bouncer.through(database.url));
+    const pooler = (json["findings"] as Finding[]).find(({ name }) => name === "pooler");
+    expect(pooler).toMatchObject({ level, text: expect.stringContaining(text) as string });
+    if (level === "warn") expect(pooler?.remedy).toContain("max_prepared_statements");
+    expect(code).toBe(level === "ok" ? 0 : 1);
   });
 });
