@@ -15,6 +15,7 @@ const FLOORS: Record<string, number> = {
   otel: 2,
   manager: 3,
   http: 4,
+  cli: 5,
 };
 
 /** What each file may use of Node; Bun and Deno have the modules named for the lower floors as well. */
@@ -25,7 +26,9 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
   ["node:path", /^postgres\/folder-lock\.ts$/],
   ["node:events", /^http\/express-session\.ts$/],
-  ["node:http", /^http\/(?:node-[a-z]+|connect|csrf|seed|koa|upgrade)\.ts$/],
+  ["node:fs", /^cli\/(?:connection|main)\.ts$/],
+  ["node:readline/promises", /^cli\/confirm\.ts$/],
+  ["node:http", /^http\/(?:node-[a-z]+|connect|csrf|seed|koa|upgrade)\.ts$|^cli\/demo\/[a-z]+\.ts$/],
 ];
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */
@@ -35,8 +38,9 @@ const PACKAGES: [name: string, files: RegExp][] = [
   ["fastify", /^http\/fastify\.ts$/],
   ["fastify-plugin", /^http\/fastify\.ts$/],
   ["hono", /^http\/hono\.ts$/],
-  ["pg", /^postgres\/open-store\.ts$/],
-  ["@electric-sql/pglite", /^postgres\/open-store\.ts$/],
+  ["pg", /^(?:postgres\/open-database|cli\/pooler)\.ts$/],
+  ["@electric-sql/pglite", /^postgres\/open-database\.ts$/],
+  ["commander", /^cli\/[a-z]+\.ts$/],
   ["@opentelemetry/api", /^otel\//],
 ];
 
@@ -47,12 +51,14 @@ const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8"
   .filter((file) => file.endsWith(".ts"));
 const source = new Map(files.map((file) => [file, readFileSync(join(root, "src", file), "utf8")]));
 const library = files.filter((file) => file.startsWith("lib/"));
-const entries = files.filter((file) => !file.includes("/"));
+/** What package.json's `bin` names: it is run, not imported. */
+const PROGRAM = "cli.ts";
+const entries = files.filter((file) => !file.includes("/") && file !== PROGRAM);
 
 /** Module specifiers of a file: static, re-exported, dynamic, types included. */
 function specifiersOf(file: string): string[] {
   const code = (source.get(file) ?? "").replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
-  return [...code.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)["']([^"']+)["']/g)].map((match) => match[1] ?? "");
+  return [...code.matchAll(/(?:\bfrom\s*|(?<!["'])\bimport\s*\(?\s*)["']([^"']+)["']/g)].map((match) => match[1] ?? "");
 }
 
 /** Files of src that a file imports. */
@@ -129,11 +135,11 @@ describe("architecture", () => {
     expect(token).not.toContain("Math.random");
   });
 
-  it("reserves no connection and begins no transaction, but for the lock of the cleanup", () => {
+  it("reserves no connection and begins no transaction, but for the lock of the cleanup and a look at the pooler", () => {
     const wrong = library.filter((file) =>
       /\.begin\(|\.reserve\(|\.connect\(|\bBEGIN\b(?!\n)|FOR UPDATE|ctid/.test(source.get(file) ?? ""),
     );
-    expect(wrong).toEqual(["lib/postgres/node-postgres.ts"]);
+    expect(wrong.toSorted()).toEqual(["lib/cli/pooler.ts", "lib/postgres/node-postgres.ts"]);
   });
 
   it(`keeps files under ${MOST_LINES} lines`, () => {
@@ -154,9 +160,24 @@ describe("architecture", () => {
     }
   });
 
+  it("has one program, which only begins, and which nobody imports", () => {
+    const { bin } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { bin: object };
+    expect(bin).toEqual({ pgstore: "./dist/cli.js" });
+    expect(source.get(PROGRAM)).toMatch(
+      /^#!\/usr\/bin\/env node\nimport \{ main \} from "\.\/lib\/cli\/main\.ts";\n\nprocess\.exitCode = await main\(process\.argv\.slice\(2\)\);\n$/,
+    );
+    const importers = files.filter((file) => importsOf(file).some((target) => target.startsWith("lib/cli/")));
+    expect(importers.filter((file) => !file.startsWith("lib/cli/"))).toEqual([PROGRAM]);
+  });
+
   it("keeps runtime dependencies few and everything else optional", () => {
     const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, object>;
-    expect(Object.keys(manifest["dependencies"] ?? {}).toSorted()).toEqual(["cookie", "fastify-plugin", "ms"]);
+    expect(Object.keys(manifest["dependencies"] ?? {}).toSorted()).toEqual([
+      "commander",
+      "cookie",
+      "fastify-plugin",
+      "ms",
+    ]);
     expect(Object.keys(manifest["peerDependencies"] ?? {}).toSorted()).toEqual(
       Object.keys(manifest["peerDependenciesMeta"] ?? {}).toSorted(),
     );

@@ -1,14 +1,14 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MemoryStore, SessionManager } from "pgstore";
-import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { answerError, createApp } from "../demo/app.ts";
-import type { DemoSession } from "../demo/demo-session.ts";
-import { html } from "../demo/html.ts";
+import { MemoryStore, SessionManager } from "../src/index.ts";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { answerError, createApp } from "../src/lib/cli/demo/app.ts";
+import type { DemoSession } from "../src/lib/cli/demo/demo-session.ts";
+import { html } from "../src/lib/cli/demo/html.ts";
 import { serve } from "./support/serve.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -221,12 +221,6 @@ describe("demo", () => {
 });
 
 describe("npm start", () => {
-  beforeAll(() => {
-    if (existsSync(join(root, "dist/index.js"))) return;
-    const tsc = join(root, "node_modules/typescript/bin/tsc");
-    execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root });
-  }, 60_000);
-
   it("keeps the sessions in a folder over a restart, and ends cleanly", async () => {
     const folder = mkdtempSync(join(tmpdir(), "pgstore-demo-"));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -248,20 +242,21 @@ describe("npm start", () => {
   }, 120_000);
 
   it.each([
-    ["a port that is none", { PORT: "4000x" }, "PORT must be a number from 0 to 65535"],
+    ["a port that is none", { PORT: "4000x" }, "PORT must be a number from 0 to 65535", 2],
     [
       "a database that can't be reached",
       { DATABASE_URL: "postgres://127.0.0.1:1/none" },
       "the database can't be reached",
+      3,
     ],
   ])(
     "says in one line what is wrong: %s",
-    async (_, env, message) => {
+    async (_, env, message, exitCode) => {
       const child = launch(tmpdir(), env);
       const errors = collect(child.stderr);
       const [code] = (await once(child, "close")) as [number];
-      expect(code).toBe(1);
-      expect(errors()).toMatch(new RegExp(`^pgstore demo: ${message}.*\n$`));
+      expect(code).toBe(exitCode);
+      expect(errors()).toMatch(new RegExp(`^pgstore: ${message}.*\n$`));
     },
     60_000,
   );
@@ -273,8 +268,8 @@ describe("npm start", () => {
     const child = launch(folder, { PORT: new URL(url).port });
     const errors = collect(child.stderr);
     const [code] = (await once(child, "close")) as [number];
-    expect(code).toBe(1);
-    expect(errors()).toMatch(/^pgstore demo: port \d+ is taken; .*\n$/);
+    expect(code).toBe(2);
+    expect(errors()).toMatch(/^pgstore: port \d+ is taken; .*\n$/);
     expect(existsSync(join(folder, "pgstore-data"))).toBe(false);
   }, 60_000);
 });
@@ -283,7 +278,7 @@ describe("npm start", () => {
 function launch(folder: string, env: Record<string, string> = {}) {
   const loader = import.meta.resolve("tsx");
   const { DATABASE_URL: _url, HOST: _host, NODE_OPTIONS: _options, ...inherited } = process.env;
-  const child = spawn(process.execPath, ["--import", loader, join(root, "demo/main.ts")], {
+  const child = spawn(process.execPath, ["--import", loader, join(root, "src/cli.ts"), "demo"], {
     cwd: folder,
     env: { ...inherited, PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],

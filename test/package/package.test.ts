@@ -112,8 +112,24 @@ describe("the tarball", () => {
 describe("the installed package", () => {
   it("needs only its dependencies, whichever entry is imported", async () => {
     const dependencies = Object.keys(packed.manifest.dependencies);
-    expect(readdirSync(join(packed.bare, "node_modules")).toSorted()).toEqual([...dependencies, "pgstore"].toSorted());
-    expect(await loadedPackages(packed.bare, ownEntries())).toEqual([...dependencies, "pgstore"].toSorted());
+    const installed = readdirSync(join(packed.bare, "node_modules")).filter((name) => !name.startsWith("."));
+    expect(installed.toSorted()).toEqual([...dependencies, "pgstore"].toSorted());
+    // Only the command line reads arguments.
+    const imported = dependencies.filter((name) => name !== "commander");
+    expect(await loadedPackages(packed.bare, ownEntries())).toEqual([...imported, "pgstore"].toSorted());
+  });
+
+  it("has a command line that npx finds, which needs a driver only for what needs a database", async () => {
+    // As npm does when it installs.
+    await run("npm", ["rebuild", "pgstore", "--offline"], packed.bare);
+    const npx = (...args: string[]): Promise<string> => run("npx", ["--no-install", "pgstore", ...args], packed.bare);
+    expect(await npx("--help")).toContain("Usage: pgstore");
+    expect(await npx("--version")).toBe(`${packed.manifest.version}\n`);
+    expect(await npx("migrate", "--print")).toContain("CREATE TABLE");
+    await expect(npx("check", "--url", database.url)).rejects.toThrow("the package pg is needed: npm install pg");
+    expect(
+      await run("node", ["node_modules/pgstore/dist/cli.js", "migrate", "--url", database.url], packed.full),
+    ).toMatch(/^The table "sessions" is as it should be/);
   });
 
   it.for(Object.entries(NEEDS))("loads with %s nothing but %s, an optional peer", async ([name, needed]) => {

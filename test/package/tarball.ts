@@ -15,6 +15,7 @@ const NOT_COPIED =
 /** The manifest as far as tests read it. */
 export interface Manifest {
   exports: Record<string, string | object>;
+  version: string;
   scripts: Record<string, string>;
   dependencies: Record<string, string>;
   peerDependencies: Record<string, string>;

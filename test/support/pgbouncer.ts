@@ -42,9 +42,10 @@ export function pgbouncerVersion(): string | undefined {
  * Starts PgBouncer in transaction mode, without support for prepared statements, on loopback. Nothing of it outlives this
  * process: an undertaker sees to it.
  *
+ * @param more - settings instead of these
  * @throws Error with its log when it doesn't start
  */
-export async function startPgBouncer(serverUrl: string): Promise<PgBouncer> {
+export async function startPgBouncer(serverUrl: string, more: Record<string, string> = {}): Promise<PgBouncer> {
   const user = unprivilegedUser();
   const folder = realpathSync(mkdtempSync(join(temporaryFolder(user), "pgstore-bouncer-")));
   const undertaker = startUndertaker(folder);
@@ -64,7 +65,7 @@ export async function startPgBouncer(serverUrl: string): Promise<PgBouncer> {
     for (let tries = 1; ; tries++) {
       const port = await freePort();
       writeFileSync(join(folder, "users"), userLine(serverUrl));
-      writeFileSync(join(folder, "ini"), settings(serverUrl, port, join(folder, "users")));
+      writeFileSync(join(folder, "ini"), settings(serverUrl, port, join(folder, "users"), more));
       if (user !== undefined) {
         for (const path of [folder, join(folder, "users"), join(folder, "ini")]) chownSync(path, user.uid, user.gid);
       }
@@ -113,7 +114,7 @@ function userLine(url: string): string {
   return `${quoted.join(" ")}\n`;
 }
 
-function settings(url: string, port: number, users: string): string {
+function settings(url: string, port: number, users: string, more: Record<string, string>): string {
   const { hostname, port: serverPort } = new URL(url);
   const [major = 1, minor = 0] = (pgbouncerVersion() ?? "").split(".").map(Number);
   const lines = [
@@ -132,6 +133,8 @@ function settings(url: string, port: number, users: string): string {
     "server_login_retry = 1",
     // As Debian's 1.18, which knows no such setting.
     ...(major > 1 || minor >= 21 ? ["max_prepared_statements = 0"] : []),
+    // The last line of a name counts.
+    ...Object.entries(more).map(([name, value]) => `${name} = ${value}`),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -9,6 +9,8 @@ import { arrayText } from "./wire.ts";
 export interface CleanupOptions {
   /** Stops between two statements when it aborts; `deleteExpired` then rejects with its reason. */
   signal?: AbortSignal | undefined;
+  /** How many rows to remove at most. Default: all. */
+  limit?: number | undefined;
   /** Called after each statement that removes rows. What it throws ends the cleanup. */
   onProgress?: ((progress: CleanupProgress) => void) | undefined;
 }
@@ -34,6 +36,7 @@ type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
  * most goes into it.
  *
  * @returns how many it has removed
+ * @throws TypeError when the limit is none
  */
 export function deleteExpired(run: Run, sql: Statements, options: CleanupOptions = {}): Promise<number> {
   return isWatched("cleanup") ? watchedDelete(run, sql, options) : deletePages(run, sql, options);
@@ -58,13 +61,17 @@ async function watchedDelete(run: Run, sql: Statements, options: CleanupOptions)
   return removed;
 }
 
-async function deletePages(run: Run, sql: Statements, { signal, onProgress }: CleanupOptions): Promise<number> {
+async function deletePages(run: Run, sql: Statements, options: CleanupOptions): Promise<number> {
+  const { signal, limit = Number.POSITIVE_INFINITY, onProgress } = options;
+  if (!(limit >= 1)) throw new TypeError("limit: must be a number from 1");
   let size = FIRST_PAGE;
   let from = "-Infinity";
   let removed = 0;
   for (;;) {
     signal?.throwIfAborted();
-    const page = await run(sql.expired, [from, String(size)]);
+    const wanted = Math.min(size, Math.floor(limit) - removed);
+    if (wanted === 0) return removed;
+    const page = await run(sql.expired, [from, String(wanted)]);
     if (page.length === 0) return removed;
     const begun = monotonicNow();
     const tokens = page.map(({ token }) => token ?? "").toSorted();
@@ -72,7 +79,7 @@ async function deletePages(run: Run, sql: Statements, { signal, onProgress }: Cl
     const took = monotonicNow() - begun;
     removed += gone.length;
     if (gone.length > 0) onProgress?.({ removed });
-    if (page.length < size) return removed;
+    if (page.length < wanted) return removed;
     const next = nextStart(from, page.at(-1)?.expiry ?? from, gone.length);
     // Rows of -infinity that the database keeps: what comes after them can't be reached.
     if (gone.length === 0 && next === from) return removed;

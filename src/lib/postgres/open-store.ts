@@ -1,5 +1,4 @@
-import { StoreUnavailableError } from "../base/errors.ts";
-import { lockFolder } from "./folder-lock.ts";
+import { type OpenDatabase, openDatabase } from "./open-database.ts";
 import { PgStore } from "./pg-store.ts";
 import type { PgStoreOptions } from "./pg-store-options.ts";
 
@@ -19,9 +18,8 @@ const FOLDER = "pgstore-data";
 export async function openStore(url?: string, options: PgStoreOptions = {}): Promise<PgStore> {
   const target = url ?? (process.env["DATABASE_URL"] || FOLDER);
   if (typeof target !== "string" || target === "") throw new TypeError("url: must be a non-empty string");
-  const store = /^postgres(?:ql)?:/i.test(target)
-    ? await openServer(target, options)
-    : await openFolder(target.replace(/^file:(?:\/\/(?=\/))?/, ""), options);
+  const own = await openDatabase(target);
+  const store = await made(own, options);
   try {
     await store.migrate();
   } catch (error) {
@@ -31,40 +29,12 @@ export async function openStore(url?: string, options: PgStoreOptions = {}): Pro
   return store;
 }
 
-async function openServer(url: string, options: PgStoreOptions): Promise<PgStore> {
-  const location = locationOf(url);
-  const { default: pg } = await import("pg").catch(missing("pg"));
-  const pool = new pg.Pool({ connectionString: url });
-  // The next statement fails with the reason.
-  pool.on("error", () => {});
-  return new PgStore(pool, options, { own: { location, close: () => pool.end() } });
-}
-
-function locationOf(url: string): string {
-  // Not new URL(): what it throws holds the URL, and that the password.
-  if (!URL.canParse(url)) throw new TypeError("url: is not a connection URL, postgres://user@host:5432/database");
-  const { hostname, port, pathname } = new URL(url);
-  return `PostgreSQL ${hostname}${port && `:${port}`}${pathname}`;
-}
-
-async function openFolder(folder: string, options: PgStoreOptions): Promise<PgStore> {
-  const { PGlite } = await import("@electric-sql/pglite").catch(missing("@electric-sql/pglite"));
-  const unlock = await lockFolder(folder);
+/** @throws TypeError when an option is wrong; the database is closed then */
+async function made(own: OpenDatabase, options: PgStoreOptions): Promise<PgStore> {
   try {
-    const db = await PGlite.create(folder);
-    const close = async (): Promise<void> => {
-      await db.close();
-      await unlock();
-    };
-    return new PgStore(db, options, { own: { location: `PGlite in the folder ${folder}`, close } });
-  } catch (cause) {
-    await unlock();
-    throw new StoreUnavailableError(`PGlite can't open the folder ${folder}`, { cause });
+    return new PgStore(own.client, options, { own });
+  } catch (error) {
+    await own.close();
+    throw error;
   }
-}
-
-function missing(name: string): (cause: unknown) => never {
-  return (cause) => {
-    throw new StoreUnavailableError(`the package ${name} is needed: npm install ${name}`, { cause });
-  };
 }

@@ -46,6 +46,10 @@ const createTable = (table: string): string =>
   `CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)`;
 /** Without a name PostgreSQL calls the index `<table>_expiry_idx`, or as near to that as is free. */
 const createIndex = (table: string): string => `CREATE INDEX ON ${table} (expiry)`;
+const addColumns = (table: string): string =>
+  `ALTER TABLE ${table} ${USER_COLUMNS.map(({ name, type, ddl = type }) => `ADD COLUMN IF NOT EXISTS ${name} ${ddl}`).join(", ")}`;
+const createUserIndex = (table: string): string =>
+  `CREATE INDEX ON ${table} (user_id, created, token) WHERE user_id IS NOT NULL`;
 
 /** The table as the README has it. */
 export function setupSql({ quoted }: TableName): string {
@@ -66,7 +70,6 @@ export function migrationSql({ quoted, users, history, schema }: TableName): str
       SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
       WHERE i.indrelid = to_regclass(${name}) AND a.attname = '${column}' AND ${condition}
     )`;
-  const columns = USER_COLUMNS.map(({ name: column, type, ddl = type }) => `ADD COLUMN IF NOT EXISTS ${column} ${ddl}`);
   // Whoever may write sessions must be able to write these.
   const grant = (companion: string): string =>
     `FOR role IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
@@ -84,10 +87,10 @@ BEGIN
   IF ${has("expiry")} AND NOT ${hasIndex("expiry", "i.indpred IS NULL")} THEN ${createIndex(quoted)}; END IF;
   IF ${has("token")} AND ${has("data")} AND ${has("expiry")} THEN
     IF NOT (${USER_COLUMNS.map((column) => has(column.name)).join(" AND ")}) THEN
-      ALTER TABLE ${quoted} ${columns.join(", ")};
+      ${addColumns(quoted)};
     END IF;
     IF NOT ${hasIndex("user_id", "true")} THEN
-      CREATE INDEX ON ${quoted} (user_id, created, token) WHERE user_id IS NOT NULL;
+      ${createUserIndex(quoted)};
     END IF;
     IF to_regclass(${quoteLiteral(users)}) IS NULL THEN
       CREATE TABLE ${users} (user_id text COLLATE "C" PRIMARY KEY, last_login timestamptz, revoked timestamptz);
@@ -101,6 +104,20 @@ BEGIN
   END IF;
 END`;
   return `DO ${quoteLiteral(body)}`;
+}
+
+/**
+ * What of it takes long on a table of many millions of rows, by hand and before it: an index is made while the table is
+ * written to, which PostgreSQL does not do inside of `migrationSql`. Each step is a statement of its own.
+ */
+export function stepsByHand({ quoted }: TableName): string[] {
+  const concurrently = (index: string): string => index.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY");
+  return [
+    "SET lock_timeout = '5s'",
+    addColumns(quoted),
+    concurrently(createIndex(quoted)),
+    concurrently(createUserIndex(quoted)),
+  ];
 }
 
 /**

@@ -1,4 +1,5 @@
-:root {
+/** The page's style sheet. */
+export const STYLE = `:root {
   color-scheme: light dark;
   --page: #f4f6f8;
   --card: #ffffff;
@@ -196,3 +197,4 @@ code {
   font-size: 0.875rem;
   word-break: break-all;
 }
+`;

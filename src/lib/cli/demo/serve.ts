@@ -1,24 +1,41 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import { openStore, SessionManager } from "pgstore";
+import { SessionManager } from "../../manager/session-manager.ts";
+import type { PgStore } from "../../postgres/pg-store.ts";
+import { UsageError } from "../failures.ts";
 import { answerError, createApp } from "./app.ts";
 import type { DemoSession } from "./demo-session.ts";
 
 /** How long requests under way may take to finish when the server is told to stop, in milliseconds. */
 const GRACE = 5000;
 
-await start().catch(report);
+/** Where the demo is, and where its sessions are. */
+export interface Served {
+  url: string;
+  location: string;
+}
 
-async function start(): Promise<void> {
+/**
+ * Serves the demo until SIGINT or SIGTERM.
+ *
+ * @param open - opens the store, which is closed at the end
+ * @param onError - gets what goes wrong then
+ */
+export async function serveDemo(
+  port: number,
+  host: string,
+  open: () => Promise<PgStore>,
+  onError: (error: unknown) => void,
+): Promise<Served> {
   let answer = answerStarting;
   const server = http.createServer((request, response) => void answer(request, response));
   // Before the store: a port that is taken is said at once.
-  await listen(server);
+  await listen(server, port, host);
   try {
-    const store = await openStore();
+    const store = await open();
     const manager = new SessionManager<DemoSession>(store, { lifetime: "7d", onError: answerError });
     answer = createApp(manager, store);
-    stopOnSignal(server, () => store.close());
-    console.log(`pgstore demo on ${addressOf(server)}, sessions in ${store.location}`);
+    stopOnSignal(server, () => store.close().catch(onError));
+    return { url: addressOf(server), location: store.location ?? "" };
   } catch (error) {
     server.close();
     server.closeAllConnections();
@@ -31,13 +48,17 @@ function answerStarting(_request: IncomingMessage, response: ServerResponse): un
   return response.writeHead(503, { "Retry-After": "1" }).end("Starting\n");
 }
 
-function listen(server: http.Server): Promise<void> {
-  const port = Number(process.env.PORT || 4000);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new Error("PORT must be a number from 0 to 65535");
+function listen(server: http.Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, process.env.HOST || "127.0.0.1", () => {
-      server.off("error", reject);
+    const refuse = (error: Error & { code?: string }): void => {
+      const taken = new UsageError(
+        `port ${port} is taken; choose another with --port, or the environment variable PORT`,
+      );
+      reject(error.code === "EADDRINUSE" ? taken : error);
+    };
+    server.once("error", refuse);
+    server.listen(port, host, () => {
+      server.off("error", refuse);
       resolve();
     });
   });
@@ -69,29 +90,10 @@ function stopOnSignal(server: http.Server, release: () => Promise<void>): void {
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
-    server.close(() => void release().catch(report));
+    server.close(() => void release());
     setTimeout(() => server.closeAllConnections(), GRACE).unref();
     closeIfIdle();
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
-}
-
-function report(error: unknown): void {
-  console.error(`pgstore demo: ${explain(error)}`);
-  process.exitCode = 1;
-}
-
-/** The reason, in one line; the store's errors have the driver's as their cause. */
-function explain(error: unknown): string {
-  const { code, port, cause } = error as { code?: string; port?: number; cause?: unknown };
-  if (code === "EADDRINUSE") return `port ${port} is taken; choose another with the environment variable PORT`;
-  const reason = cause === undefined ? "" : ` (${messageOf(cause)})`;
-  return (messageOf(error) + reason).replaceAll(/\s+/g, " ");
-}
-
-/** Of several addresses that failed, Node gives a code and no message; PGlite's file system gives only a name. */
-function messageOf(error: unknown): string {
-  const { message, code, name } = error as { message?: string; code?: string; name?: string };
-  return message || code || name || String(error);
 }

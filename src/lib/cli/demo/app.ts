@@ -1,13 +1,15 @@
-import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Session, type SessionManager, StoreUnavailableError } from "pgstore";
-import { CsrfError, csrfProtection } from "pgstore/csrf";
-import { nodeHandler, type NodeListener } from "pgstore/node";
+import { CsrfError, StoreUnavailableError } from "../../base/errors.ts";
+import { csrfProtection } from "../../http/csrf.ts";
+import { nodeHandler, type NodeListener } from "../../http/node-handler.ts";
+import type { SessionManager } from "../../manager/session-manager.ts";
+import type { Session } from "../../session/session.ts";
 import { ACTIONS } from "./actions.ts";
 import type { DemoSession } from "./demo-session.ts";
 import type { Html } from "./html.ts";
 import { endedPage, homePage, messagePage } from "./page.ts";
 import { pathOf, readForm } from "./request.ts";
+import { STYLE } from "./style.ts";
 
 /** Sessions are counted up to here: counting reads every row. */
 const MOST_COUNTED = 1000;
@@ -21,8 +23,6 @@ const HEADERS = {
 };
 
 const csrf = csrfProtection();
-
-const STYLE = readFileSync(new URL("style.css", import.meta.url));
 
 /**
  * Makes the demo's listener for `http.createServer`.

@@ -1,4 +1,4 @@
-import type { Session } from "pgstore";
+import type { Session } from "../../session/session.ts";
 import { type DemoSession, LIMITS } from "./demo-session.ts";
 
 /** Changes the session as a form demands. Resolves to the message for the next page. */

@@ -1,4 +1,5 @@
-import type { Session, SessionStatus } from "pgstore";
+import type { SessionStatus } from "../../session/record.ts";
+import type { Session } from "../../session/session.ts";
 import { type DemoSession, LIMITS } from "./demo-session.ts";
 import { type Html, html } from "./html.ts";
 

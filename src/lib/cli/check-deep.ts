@@ -1,0 +1,87 @@
+import type { Connection } from "./connection.ts";
+import { LONG_TIME } from "./connection.ts";
+import { type Finding, ok, warn } from "./finding.ts";
+import { Progress } from "./progress.ts";
+import { bytes, count } from "./text.ts";
+
+const PAGE = 10_000;
+
+const COUNTS = ["rows", "live", "endless", "past", "userless", "empty", "largest"] as const;
+type Counts = Record<(typeof COUNTS)[number], number>;
+
+/** Reads the whole table, a page at a time. */
+export async function checkDeep(
+  { query, table }: Connection,
+  hasUsers: boolean,
+  rows: number,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const user = hasUsers ? "user_id" : "NULL::text AS user_id";
+  const page = `SELECT count(*)::text AS rows, max(token) AS last,
+       count(*) FILTER (WHERE expiry > current_timestamp)::text AS live,
+       count(*) FILTER (WHERE expiry = 'infinity')::text AS endless,
+       count(*) FILTER (WHERE expiry = '-infinity')::text AS past,
+       count(*) FILTER (WHERE expiry > current_timestamp AND user_id IS NULL)::text AS userless,
+       count(*) FILTER (WHERE expiry > current_timestamp AND size = 0)::text AS empty,
+       COALESCE(max(size), 0)::text AS largest
+     FROM (SELECT token, expiry, octet_length(data) AS size, ${user} FROM ${table.quoted}
+       WHERE token > $1::text ORDER BY token LIMIT ${PAGE}) p`;
+  const sum: Counts = { rows: 0, live: 0, endless: 0, past: 0, userless: 0, empty: 0, largest: 0 };
+  const progress = new Progress("check", Math.max(0, rows));
+  try {
+    for (let last = ""; ;) {
+      const [row] = await query(page, [last], LONG_TIME);
+      for (const name of COUNTS) {
+        const value = Number(row?.[name] ?? 0);
+        sum[name] = name === "largest" ? Math.max(sum.largest, value) : sum[name] + value;
+      }
+      progress.update(sum.rows);
+      if (Number(row?.["rows"]) < PAGE) break;
+      last = row?.["last"] ?? "";
+      signal.throwIfAborted();
+    }
+  } finally {
+    progress.finish();
+  }
+  return [...judgeCounts(table.quoted, sum, hasUsers), await checkTuples(query, table.quoted)];
+}
+
+function judgeCounts(table: string, counts: Counts, hasUsers: boolean): Finding[] {
+  const { live, endless, past, userless, empty } = counts;
+  const of = hasUsers ? `, ${count(live - userless)} of them of users` : "";
+  const findings = [
+    ok("rows", `${count(counts.rows)} rows, ${count(live)} live${of}; the largest has ${bytes(counts.largest)}`),
+  ];
+  const odd = (many: number, what: string, condition: string): void => {
+    if (many > 0) findings.push(warn("rows", `${count(many)} rows ${what}`, `DELETE FROM ${table} WHERE ${condition}`));
+  };
+  odd(endless, "never expire", "expiry = 'infinity'");
+  odd(past, "have -infinity for their expiry, which no application of ours writes", "expiry = '-infinity'");
+  odd(
+    empty,
+    "are live and hold nothing: no application of ours writes such",
+    "data = '' AND expiry > current_timestamp",
+  );
+  return findings;
+}
+
+/** What the extension pgstattuple counts, where it is there and we may. */
+async function checkTuples(query: Connection["query"], table: string): Promise<Finding> {
+  const [row] = await query(
+    `SELECT (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+       WHERE e.extname = 'pgstattuple') AS schema`,
+  );
+  const schema = row?.["schema"];
+  if (schema == null) return ok("pgstattuple", "not installed, so dead rows are as PostgreSQL estimates them");
+  try {
+    const [found] = await query(
+      `SELECT round(dead_tuple_percent::numeric, 1)::text AS dead, round(approx_free_percent::numeric, 1)::text AS free
+       FROM ${schema}.pgstattuple_approx($1::text::regclass)`,
+      [table],
+      LONG_TIME,
+    );
+    return ok("pgstattuple", `${found?.["dead"]} % of the table are dead rows, ${found?.["free"]} % free`);
+  } catch {
+    return warn("pgstattuple", "it is installed, but we may not use it", "GRANT pg_stat_scan_tables to this role");
+  }
+}

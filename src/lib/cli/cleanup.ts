@@ -1,0 +1,52 @@
+import { seedLayout } from "../postgres/layout.ts";
+import type { Answer } from "./answer.ts";
+import { type CommonOptions, connect, type Connection, LONG_TIME } from "./connection.ts";
+import { EXIT } from "./failures.ts";
+import { interruptible } from "./interrupt.ts";
+import { Progress } from "./progress.ts";
+import { counted } from "./text.ts";
+
+/** What `cleanup` takes besides. */
+export interface CleanupCommandOptions extends CommonOptions {
+  limit?: number;
+  dryRun?: boolean;
+}
+
+/** For the bar it needn't be exact. */
+const MOST_COUNTED = 200_000;
+
+/** Removes what has expired, as the cleanup of an application does. */
+export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {
+  const { limit, dryRun } = options;
+  const connection = await connect(options);
+  try {
+    if (dryRun === true) {
+      const expired = await countExpired(connection, limit);
+      const text = `${counted(expired, "row")} would be removed.`;
+      return { text, json: { removed: 0, expired, dryRun: true }, exitCode: EXIT.ok };
+    }
+    const expected = await countExpired(connection, Math.min(limit ?? MOST_COUNTED, MOST_COUNTED));
+    const progress = new Progress("cleanup", expected < MOST_COUNTED ? expected : limit);
+    const removed = await interruptible((signal) =>
+      connection.store.deleteExpired({ signal, limit, onProgress: ({ removed }) => progress.update(removed) }),
+    ).finally(() => progress.finish());
+    return { text: `${counted(removed, "row")} removed.`, json: { removed, dryRun: false }, exitCode: EXIT.ok };
+  } finally {
+    await connection.close();
+  }
+}
+
+/** What a session leaves that was ended just now, and the cleanup keeps for a while. */
+const REMEMBERED = `(${seedLayout.entombed} AND s.expiry > current_timestamp - interval '2 minutes')`;
+
+/** Rows that can be removed, up to a limit. */
+async function countExpired({ query, table }: Connection, limit: number | undefined): Promise<number> {
+  const most = limit === undefined ? "" : `LIMIT ${limit}`;
+  const [row] = await query(
+    `SELECT count(*)::text AS count FROM (SELECT FROM ${table.quoted} s ` +
+      `WHERE s.expiry <= current_timestamp AND NOT ${REMEMBERED} ${most}) e`,
+    [],
+    LONG_TIME,
+  );
+  return Number(row?.["count"]);
+}

@@ -1,0 +1,97 @@
+import { existsSync } from "node:fs";
+import { StoreUnavailableError } from "../base/errors.ts";
+import type { PgClient } from "../port/pg-client.ts";
+import type { Row } from "../postgres/driver.ts";
+import { driverOf } from "../postgres/driver-of.ts";
+import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open-database.ts";
+import { PgStore } from "../postgres/pg-store.ts";
+import { type TableName, tableName } from "../postgres/schema.ts";
+import { toStoreError } from "../postgres/store-errors.ts";
+import { UsageError } from "./failures.ts";
+
+/** The options that every command has. */
+export interface CommonOptions {
+  url?: string;
+  table?: string;
+  schema?: string;
+  json?: boolean;
+  debug?: boolean;
+}
+
+/** Milliseconds for making a connection, and for a statement that doesn't say another time. */
+const CONNECT_TIME = 5000;
+const STATEMENT_TIME = 10_000;
+/** For statements that read a whole table. */
+export const LONG_TIME = 24 * 3600 * 1000;
+
+/** A database that answers, without a table yet. */
+export interface Database {
+  readonly url: string;
+  /** Fit for a log. */
+  readonly location: string;
+  readonly isServer: boolean;
+  readonly client: PgClient;
+  /** Runs a statement; each column of it must be text. @param timeout - milliseconds */
+  query(text: string, values?: string[], timeout?: number): Promise<Row[]>;
+  close(): Promise<void>;
+}
+
+/** A database with the store on it. */
+export interface Connection extends Database {
+  readonly store: PgStore;
+  readonly table: TableName;
+}
+
+/** The URL that the options or the environment name. @throws UsageError when neither does */
+export function urlOf({ url }: CommonOptions): string {
+  const found = url ?? process.env["DATABASE_URL"];
+  if (found) return found;
+  throw new UsageError(
+    "which database? Give --url, or set DATABASE_URL: postgres://user@host:5432/database, or a folder",
+  );
+}
+
+/**
+ * Opens the database with pgstore's table; nothing in it is changed.
+ *
+ * @param mayCreate - a folder that is not there may be made
+ * @throws StoreUnavailableError when it doesn't answer
+ */
+export async function connect(options: CommonOptions, mayCreate = false): Promise<Connection> {
+  const { table = "sessions", schema } = options;
+  const names = schema === undefined ? { table } : { table, schema };
+  const name = tableName(table, schema);
+  const database = await openUrl(urlOf(options), name.quoted, mayCreate);
+  // Its cleanup is that of the application's processes.
+  const store = new PgStore(database.client, { ...names, cleanupInterval: 0 });
+  const close = async (): Promise<void> => {
+    await store.close();
+    await database.close();
+  };
+  return { ...database, store, table: name, close };
+}
+
+/** @param table - for messages, quoted */
+export async function openUrl(url: string, table: string, mayCreate = false): Promise<Database> {
+  const folder = folderOf(url);
+  if (folder !== undefined && !mayCreate && !existsSync(folder)) {
+    throw new StoreUnavailableError(`there is no folder ${folder}`);
+  }
+  const open: OpenDatabase = await openDatabase(url, { max: 4, connectionTimeoutMillis: CONNECT_TIME });
+  const driver = driverOf(open.client);
+  const query: Database["query"] = async (text, values = [], timeout = STATEMENT_TIME) => {
+    try {
+      return await driver.run({ text }, values, timeout);
+    } catch (error) {
+      throw toStoreError(error, table, "Run npx pgstore migrate");
+    }
+  };
+  try {
+    await query("SELECT 1::text AS one");
+  } catch (error) {
+    await open.close();
+    throw error;
+  }
+  const { client, location, close } = open;
+  return { url, location, isServer: folder === undefined, client, query, close };
+}

@@ -1,0 +1,116 @@
+import { SchemaError } from "../base/errors.ts";
+import { tableName } from "../postgres/schema.ts";
+import { arrayText } from "../postgres/wire.ts";
+import type { Answer } from "./answer.ts";
+import { type CommonOptions, connect, type Connection, type Database, LONG_TIME, openUrl } from "./connection.ts";
+import { EXIT, InterruptedError, UsageError } from "./failures.ts";
+import { type ImportCounts, importRows } from "./import-rows.ts";
+import { type ImportSource, type SourceName, SOURCES } from "./import-source.ts";
+import { interruptible } from "./interrupt.ts";
+import { Progress } from "./progress.ts";
+import { count } from "./text.ts";
+
+/** What `import` takes besides. */
+export interface ImportOptions extends CommonOptions {
+  from: SourceName;
+  fromUrl?: string;
+  fromTable?: string;
+  fromSchema?: string;
+}
+
+/** Takes over the live sessions of another package's table, which is only read. */
+export async function importSessions(options: ImportOptions): Promise<Answer> {
+  const source: ImportSource = SOURCES[options.from];
+  const { quoted } = tableName(options.fromTable ?? source.table, options.fromSchema);
+  const to = await connect(options);
+  try {
+    const problems = await to.store.check();
+    if (problems.length > 0) throw new SchemaError(to.table.quoted, problems.join("; "));
+    const { fromUrl } = options;
+    const from: Database = fromUrl === undefined || fromUrl === to.url ? to : await openUrl(fromUrl, quoted);
+    try {
+      if (from === to) await assertOther(to, quoted);
+      await assertColumns(from, quoted, source);
+      return await copy(from, quoted, source, to);
+    } finally {
+      if (from !== to) await from.close();
+    }
+  } finally {
+    await to.close();
+  }
+}
+
+async function copy(from: Database, table: string, source: ImportSource, to: Connection): Promise<Answer> {
+  const counts: ImportCounts = { read: 0, written: 0, present: 0, expired: 0, skipped: {}, found: 0 };
+  const progress = new Progress("import", await countRows(from, table));
+  let interrupted = false;
+  try {
+    await interruptible((signal) =>
+      importRows(from, table, source, to, counts, () => {
+        progress.update(counts.read);
+        signal.throwIfAborted();
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof InterruptedError)) throw error;
+    interrupted = true;
+  } finally {
+    progress.finish();
+  }
+  return answerOf(counts, await countRows(from, table), interrupted);
+}
+
+/** @param rows - of the other table, counted after all was read */
+function answerOf(counts: ImportCounts, rows: number, interrupted: boolean): Answer {
+  const { read, written, present, expired, found } = counts;
+  const reasons = Object.entries(counts.skipped);
+  const skipped = reasons.reduce((sum, [, many]) => sum + many, 0);
+  const verified =
+    !interrupted && read === rows && read === written + present + expired + skipped && found === written + present;
+  const lines: [string, number][] = [
+    ["read", read],
+    ["written", written],
+    ["there already", present],
+    ["expired", expired],
+    ["skipped", skipped],
+    ...reasons.map(([reason, many]): [string, number] => [`  ${reason}`, many]),
+  ];
+  const verdict = verified
+    ? "The counts agree: every row of the other table is accounted for, and each session is in pgstore's."
+    : interrupted
+      ? "Interrupted. Run it again to go on."
+      : `The counts do not agree: the other table has ${count(rows)} rows now, and ${count(found)} of ` +
+        `${count(written + present)} sessions were found in pgstore's. Rows that came or went meanwhile do that; run it again.`;
+  return {
+    text: [...lines.map(([name, many]) => `${name.padEnd(34)} ${count(many)}`), verdict].join("\n"),
+    json: { read, written, present, expired, skipped, reasons: counts.skipped, rows, found, verified, interrupted },
+    exitCode: verified ? EXIT.ok : EXIT.problem,
+  };
+}
+
+async function countRows({ query }: Database, table: string): Promise<number> {
+  const [row] = await query(`SELECT count(*)::text AS count FROM ${table}`, [], LONG_TIME);
+  return Number(row?.["count"]);
+}
+
+/** @throws SchemaError when there is no such table of that package's */
+async function assertColumns({ query }: Database, table: string, { layout }: ImportSource): Promise<void> {
+  const names = [layout.token, layout.data, layout.expiry];
+  const [row] = await query(
+    `SELECT count(*)::text AS count FROM pg_attribute
+     WHERE attrelid = to_regclass($1::text) AND attname = ANY ($2::text[]) AND NOT attisdropped`,
+    [table, arrayText(names)],
+  );
+  if (row?.["count"] === String(names.length)) return;
+  throw new SchemaError(table, `there is no table ${table} with the columns ${names.join(", ")} to import from`);
+}
+
+async function assertOther({ query, table }: Connection, other: string): Promise<void> {
+  const [row] = await query("SELECT (to_regclass($1::text) = to_regclass($2::text))::text AS same", [
+    table.quoted,
+    other,
+  ]);
+  if (row?.["same"] === "true") {
+    throw new UsageError("both tables are the same: name the other with --from-table, or pgstore's with --table");
+  }
+}

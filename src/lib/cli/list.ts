@@ -1,0 +1,65 @@
+import type { OwnedEntry, OwnedPlace } from "../port/users.ts";
+import type { Answer } from "./answer.ts";
+import { type CommonOptions, connect } from "./connection.ts";
+import { EXIT, UsageError } from "./failures.ts";
+import { columns, instant, plain, shortId } from "./text.ts";
+import { usersOf } from "./user-sessions.ts";
+
+const LATEST = 8.64e15;
+
+/** Lists a user's live sessions, the newest first, a page of them. */
+export async function list(options: CommonOptions & { user: string; limit: number; after?: string }): Promise<Answer> {
+  const { user, limit, after } = options;
+  const place = after === undefined ? undefined : placeOf(after);
+  const { store, close } = await connect(options);
+  try {
+    // One more than is shown tells whether there are more.
+    const found = await usersOf(store, user).list(user, limit + 1, place);
+    const shown = found.slice(0, limit);
+    const last = shown.at(-1);
+    const next = found.length > limit && last !== undefined ? cursorOf(last) : undefined;
+    const sessions = shown.map(({ token, ip = null, userAgent = null, ...rest }) => ({
+      id: shortId(token),
+      ...rest,
+      ip,
+      userAgent,
+    }));
+    const json = { user, sessions, next: next ?? null };
+    return { text: textOf(sessions, next), json, exitCode: EXIT.ok };
+  } finally {
+    await close();
+  }
+}
+
+interface Shown extends Pick<OwnedEntry, "created" | "lastSeen" | "expiry"> {
+  id: string;
+  ip: string | null;
+  userAgent: string | null;
+}
+
+function textOf(sessions: Shown[], next: string | undefined): string {
+  if (sessions.length === 0) return "No live session.";
+  const rows = sessions.map(({ id, created, lastSeen, expiry, ip, userAgent }) => [
+    plain(id),
+    instant(created),
+    instant(lastSeen),
+    instant(expiry),
+    plain(ip ?? ""),
+    plain(userAgent ?? ""),
+  ]);
+  const table = columns([["ID", "CREATED", "LAST SEEN", "ENDS", "IP", "USER AGENT"], ...rows]);
+  return next === undefined ? table : `${table}\nMore: --after ${next}`;
+}
+
+/** Of the id it needs no more than is shown: what comes after the whole of it comes after its beginning. */
+function cursorOf({ created, token }: OwnedEntry): string {
+  return `${created.getTime()}.${shortId(token)}`;
+}
+
+function placeOf(cursor: string): OwnedPlace {
+  const [, milliseconds, token] = /^(-?\d{1,16})\.(.+)$/.exec(cursor) ?? [];
+  if (token === undefined || Math.abs(Number(milliseconds)) > LATEST) {
+    throw new UsageError("--after: must be what the page before has given as next");
+  }
+  return { created: new Date(Number(milliseconds)), token };
+}

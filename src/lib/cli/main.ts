@@ -1,0 +1,67 @@
+import { readFileSync } from "node:fs";
+import { CommanderError } from "commander";
+import type { CommonOptions } from "./connection.ts";
+import { EXIT, type ExitCode, failureOf } from "./failures.ts";
+import { programOf } from "./program.ts";
+import { redactor } from "./redact.ts";
+
+/** Where the output goes. */
+export interface Output {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+/**
+ * Runs the command line.
+ *
+ * @param args - without the names of Node and of the program
+ * @returns the exit code
+ */
+export async function main(args: string[], output = standardOutput()): Promise<ExitCode> {
+  const redact = redactor([...args.map((arg) => arg.replace(/^--[a-z-]+=/, "")), process.env["DATABASE_URL"]]);
+  const out = (text: string): void => output.out(redact(text));
+  const err = (text: string): void => output.err(redact(text));
+  const report = (error: unknown, { json, debug }: CommonOptions): ExitCode => {
+    const { exitCode, code, message } = failureOf(error);
+    if (json === true) out(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
+    err(`pgstore: ${message}\n`);
+    if (debug === true && error instanceof Error) err(`${error.stack}\n`);
+    return exitCode;
+  };
+  let exitCode: ExitCode = EXIT.ok;
+  const program = programOf(versionOfPackage(), async (command, work) => {
+    const options = command.opts<CommonOptions>();
+    try {
+      const answer = await work();
+      out(`${options.json === true ? JSON.stringify(answer.json, null, 2) : answer.text}\n`);
+      exitCode = answer.exitCode;
+    } catch (error) {
+      exitCode = report(error, options);
+    }
+  });
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({ writeOut: out, writeErr: err, outputError: () => {} });
+  }
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
+    // Without a command: its help was written already.
+    if (error instanceof CommanderError && error.code === "commander.help") return EXIT.usage;
+    return report(error, { json: args.includes("--json"), debug: args.includes("--debug") });
+  }
+}
+
+function standardOutput(): Output {
+  // Whoever reads it may have enough of it, as head does.
+  process.stdout.on("error", (error: { code?: string }) =>
+    process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.problem),
+  );
+  return { out: (text) => process.stdout.write(text), err: (text) => process.stderr.write(text) };
+}
+
+function versionOfPackage(): string {
+  const manifest = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
+}

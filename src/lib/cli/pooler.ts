@@ -1,0 +1,76 @@
+import type { Client } from "pg";
+import { error, type Finding, ok, warn } from "./finding.ts";
+
+/** Milliseconds in which a pooler that has a connection free gives it. */
+const PATIENCE = 1000;
+const NAME = "pgstore_check";
+
+/**
+ * Finds out what stands between us and the server. Behind a pooler the number of the server's process is another than the
+ * one that we were told when we connected. In transaction mode it changes from one transaction to the next, when another
+ * client has taken the connection meanwhile: a second connection of ours does that.
+ */
+export async function checkPooler(url: string): Promise<Finding> {
+  const { default: pg } = await import("pg");
+  const open = (): Client => {
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: PATIENCE, query_timeout: PATIENCE });
+    client.on("error", () => {});
+    return client;
+  };
+  const [client, other] = [open(), open()];
+  try {
+    await client.connect();
+    const [told, first] = [(client as { processID?: number | null }).processID, await backendOf(client)];
+    if (told == null || String(told) === first)
+      return ok("pooler", "none: the connection leads straight to the server");
+    const hasOther = await begin(other);
+    return await modeOf(client, first, hasOther);
+  } finally {
+    await Promise.all([client, other].map((one) => one.end().catch(() => {})));
+  }
+}
+
+/** @param first - the server's process before the other connection began its transaction */
+async function modeOf(client: Client, first: string, hasOther: boolean): Promise<Finding> {
+  // No second connection: the first one holds the only one, for as long as it lasts.
+  if (!hasOther) return ok("pooler", "there is one, in session mode");
+  try {
+    const second = await backendOf(client);
+    if (second === first) return ok("pooler", "there is one, in session mode");
+    return ok("pooler", "there is one, in transaction mode; prepared statements work through it");
+  } catch (failure) {
+    const { code } = failure as { code?: unknown };
+    // Not in time, with no SQLSTATE: the other's transaction has the only connection.
+    if (code === undefined) return ok("pooler", "there is one, in transaction mode with a single connection");
+    return warn(
+      "pooler",
+      "there is one, in transaction mode, and prepared statements do not work through it: pgstore notices at the first failure and goes on without them",
+      "PgBouncer 1.21 or newer: max_prepared_statements = 200; with an older one: new PgStore(pool, { prepare: false })",
+    );
+  }
+}
+
+async function backendOf(client: Client): Promise<string> {
+  const { rows } = await client.query<{ pid: string }>({ name: NAME, text: "SELECT pg_backend_pid()::text AS pid" });
+  return rows[0]?.pid ?? "";
+}
+
+/** Takes a connection of the pooler's, until this one ends. */
+async function begin(client: Client): Promise<boolean> {
+  try {
+    await client.connect();
+    await client.query("BEGIN");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What a check says that could not find out. */
+export function poolerUnknown(): Finding {
+  return error(
+    "pooler",
+    "the server takes no further connection",
+    "raise max_connections, or lower the pools of the applications",
+  );
+}

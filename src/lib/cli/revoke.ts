@@ -1,0 +1,101 @@
+import { seedLayout } from "../postgres/layout.ts";
+import { liveRow } from "../postgres/statements.ts";
+import type { Answer } from "./answer.ts";
+import { confirmed } from "./confirm.ts";
+import { type CommonOptions, connect, type Connection } from "./connection.ts";
+import { EXIT, UsageError } from "./failures.ts";
+import { interruptible } from "./interrupt.ts";
+import { Progress } from "./progress.ts";
+import { counted, plain, shortId } from "./text.ts";
+import { findId, usersOf } from "./user-sessions.ts";
+
+/** What `revoke` takes besides. */
+export interface RevokeOptions extends CommonOptions {
+  user?: string;
+  id?: string;
+  all?: boolean;
+  except?: string;
+  yes?: boolean;
+}
+
+const PAGE = 1000;
+
+/** Ends sessions: their requests that are under way bring none of them back. */
+export async function revoke(options: RevokeOptions): Promise<Answer> {
+  const { user, id, all, except } = options;
+  if (all === true ? user !== undefined || id !== undefined : user === undefined && id === undefined) {
+    throw new UsageError("which sessions? Give --user, or --id, or --all");
+  }
+  if (except !== undefined && (user === undefined || id !== undefined)) {
+    throw new UsageError("--except goes with --user, and not with --id");
+  }
+  const connection = await connect(options);
+  try {
+    if (all === true) return await revokeAll(connection, options);
+    if (id !== undefined) return await revokeOne(connection, id, options);
+    return await revokeUser(connection, user ?? "", options);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function revokeAll({ store, table, query, location }: Connection, { yes }: RevokeOptions): Promise<Answer> {
+  const live = await estimate(query, table.quoted);
+  const question = `End every live session in ${table.quoted}, about ${counted(live, "row")}, in ${location}?`;
+  if (!(await confirmed(question, yes))) return declined();
+  const next =
+    `SELECT s.token AS token FROM ${table.quoted} s WHERE s.token > $1::text AND ${liveRow(seedLayout)} ` +
+    "ORDER BY s.token LIMIT $2::text::int";
+  const progress = new Progress("revoke", live);
+  let ended = 0;
+  await interruptible(async (signal) => {
+    let last = "";
+    for (;;) {
+      const tokens = (await query(next, [last, String(PAGE)])).map((row) => row["token"] ?? "");
+      const outcomes = await Promise.all(tokens.map((token) => store.end(token)));
+      ended += outcomes.filter(Boolean).length;
+      progress.update(ended);
+      if (tokens.length < PAGE) return;
+      last = tokens.at(-1) ?? "";
+      signal.throwIfAborted();
+    }
+  }).finally(() => progress.finish());
+  return done(ended);
+}
+
+/** PostgreSQL's own idea of the number of rows. */
+async function estimate(query: Connection["query"], table: string): Promise<number> {
+  const [row] = await query("SELECT reltuples::bigint::text AS rows FROM pg_class WHERE oid = to_regclass($1::text)", [
+    table,
+  ]);
+  return Math.max(0, Number(row?.["rows"] ?? 0));
+}
+
+async function revokeOne({ store }: Connection, id: string, { user, yes }: RevokeOptions): Promise<Answer> {
+  const full = user === undefined ? id : await findId(usersOf(store, user), user, id);
+  if (full !== undefined && !(await confirmed(`End the session ${plain(shortId(full))}?`, yes))) return declined();
+  const isEnded = full !== undefined && (await store.end(full));
+  if (isEnded) return done(1);
+  const hint = user === undefined ? " A shortened id needs --user besides." : "";
+  return { text: `There is no such live session.${hint}`, json: { ended: 0 }, exitCode: EXIT.problem };
+}
+
+async function revokeUser({ store }: Connection, user: string, { except, yes }: RevokeOptions): Promise<Answer> {
+  const users = usersOf(store, user);
+  const spared = except === undefined ? undefined : await findId(users, user, except);
+  if (except !== undefined && spared === undefined) {
+    throw new UsageError("--except: this user has no such live session, so none is ended");
+  }
+  const but = spared === undefined ? "" : ` but ${plain(shortId(spared))}`;
+  if (!(await confirmed(`End the live sessions of ${plain(user)}${but}?`, yes))) return declined();
+  const ended = await users.end(user, spared === undefined ? [] : [spared]);
+  return done(ended.length);
+}
+
+function done(ended: number): Answer {
+  return { text: `${counted(ended, "session")} ended.`, json: { ended }, exitCode: EXIT.ok };
+}
+
+function declined(): Answer {
+  return { text: "Nothing is ended.", json: { ended: 0, declined: true }, exitCode: EXIT.problem };
+}

@@ -1,0 +1,52 @@
+import type { StoreExtras } from "../port/store.ts";
+import type { StoreStats } from "../port/stats.ts";
+import type { Answer } from "./answer.ts";
+import { type CommonOptions, connect } from "./connection.ts";
+import { EXIT, UsageError } from "./failures.ts";
+import { bytes, count, instant, lasting } from "./text.ts";
+
+/** Prints how the store is doing. */
+export async function stats(options: CommonOptions): Promise<Answer> {
+  const { store, location, table, close } = await connect(options);
+  try {
+    const { operations }: StoreExtras = store;
+    if (operations === undefined) throw new UsageError("this table keeps no statistics");
+    const found = await operations.stats();
+    return { text: textOf(found), json: jsonOf(table.quoted, location, found), exitCode: EXIT.ok };
+  } finally {
+    await close();
+  }
+}
+
+/** What is not known is null, and so is the end of the last stretch, which has none. */
+function jsonOf(table: string, location: string, found: StoreStats): unknown {
+  const { loggedIn = null, users = null, cleanup = null } = found;
+  return { table, location, ...found, loggedIn, users, cleanup };
+}
+
+function textOf(found: StoreStats): string {
+  const about = found.isEstimate ? "about " : "";
+  const unknown = "unknown: npx pgstore migrate adds what this needs";
+  const number = (value: number | undefined): string => (value === undefined ? unknown : about + count(value));
+  const { cleanup } = found;
+  const lines: [name: string, value: string][] = [
+    ["Live sessions", number(found.live)],
+    ["Of users", number(found.loggedIn)],
+    ["Users", number(found.users)],
+    ["Expired, to be removed", count(found.expired)],
+    ...found.expiring.map(({ within, count: many }): [string, string] => [
+      within === Number.POSITIVE_INFINITY ? "Ends later" : `Ends within ${lasting(within)}`,
+      about + count(many),
+    ]),
+    ["Table", bytes(found.tableBytes)],
+    ["Indexes", bytes(found.indexBytes)],
+    [
+      "Last cleanup",
+      cleanup === undefined
+        ? "none on record"
+        : `${instant(cleanup.at)}, ${count(cleanup.removed)} removed in ${lasting(cleanup.took)}`,
+    ],
+  ];
+  const width = Math.max(...lines.map(([name]) => name.length));
+  return lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
+}

@@ -1,0 +1,64 @@
+const SHOWN = 12;
+
+/** An id as far as it is shown: on a table with `hashTokens: false` the whole of it would be the token. */
+export function shortId(id: string): string {
+  return id.slice(0, SHOWN);
+}
+
+/** A text of somebody's, without what a terminal would obey. */
+export function plain(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
+    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+  });
+}
+
+/** Columns under each other; the first line is the head. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** 1234567 as "1,234,567". */
+export function count(number: number): string {
+  return number.toLocaleString("en-US");
+}
+
+/** A number of things, "1 session" or "2 sessions". */
+export function counted(number: number, thing: string): string {
+  return `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
+}
+
+export function bytes(number: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  let value = number;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** A length of time, roughly. @param milliseconds - not negative */
+export function lasting(milliseconds: number): string {
+  const steps: [number, string][] = [
+    [86_400_000, "d"],
+    [3_600_000, "h"],
+    [60_000, "min"],
+    [1000, "s"],
+  ];
+  const [length, unit] = steps.find(([length]) => milliseconds >= length) ?? [1, "ms"];
+  return `${Math.round(milliseconds / length)} ${unit}`;
+}
+
+/** An instant to the second. */
+export function instant(date: Date): string {
+  return `${date.toISOString().slice(0, 19).replace("T", " ")}Z`;
+}

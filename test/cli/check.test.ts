@@ -1,0 +1,173 @@
+import type pg from "pg";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { PgStore } from "../../src/index.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { SEED_TABLE } from "../support/global-setup.ts";
+import { type PgBouncer, pgbouncerVersion, startPgBouncer } from "../support/pgbouncer.ts";
+import { pgstore, pgstoreJson } from "./run.ts";
+
+interface Finding {
+  name: string;
+  level: string;
+  text: string;
+  remedy?: string;
+}
+
+let database: TestDatabase;
+let pool: pg.Pool;
+beforeAll(async () => {
+  database = await createDatabase({ template: false });
+  pool = database.pool();
+  await pool.query(SEED_TABLE);
+});
+afterAll(() => database.drop());
+
+async function table(name: string): Promise<PgStore> {
+  const store = new PgStore(pool, { table: name, cleanupInterval: 0 });
+  await store.migrate();
+  return store;
+}
+
+/** What a check finds, by its name. */
+async function check(name: string, ...args: string[]) {
+  const { code, json } = await pgstoreJson("check", "--url", database.url, "--table", name, ...args);
+  const findings = json["findings"] as Finding[];
+  expect(json["ok"]).toBe(code === 0);
+  for (const finding of findings) if (finding.level !== "ok") expect(finding.remedy, finding.text).toMatch(/\w/);
+  const found = (what: string): Finding | undefined =>
+    findings.find(({ name, level }) => name === what && level !== "ok") ?? findings.find(({ name }) => name === what);
+  return { code, findings, found };
+}
+
+describe("pgstore check", () => {
+  it("finds nothing wrong with what migrate makes", async () => {
+    await table("fresh");
+    const { code, findings } = await check("fresh");
+    expect(findings.filter(({ level }) => level !== "ok")).toEqual([]);
+    expect(code).toBe(0);
+    const names = [
+      "table",
+      "users",
+      "server",
+      "indexes",
+      "bloat",
+      "dead rows",
+      "autovacuum",
+      "expired",
+      "clock",
+      "pooler",
+    ];
+    expect(findings.map(({ name }) => name)).toEqual(names);
+    const { out } = await pgstore("check", "--url", database.url, "--table", "fresh");
+    expect(out).toMatch(/^"fresh" in PostgreSQL .*\nok {5}table +"fresh" is as it should be\n/);
+  });
+
+  it("takes the seed's table for what it is, and says what migrate would add", async () => {
+    const { code, found } = await check("sessions");
+    expect(code).toBe(0);
+    expect(found("users")).toMatchObject({ level: "ok", remedy: "npx pgstore migrate adds them" });
+  });
+
+  it("says what is wrong with the table, with another exit code", async () => {
+    expect(await check("none")).toMatchObject({ code: 4 });
+    await pool.query("CREATE TABLE odd (token text, data bytea NOT NULL, expiry timestamp NOT NULL)");
+    const { code, findings } = await check("odd");
+    expect(code).toBe(4);
+    expect(findings.filter(({ level }) => level === "error").map(({ remedy }) => remedy)).toEqual(
+      expect.arrayContaining([
+        'ALTER TABLE "odd" ALTER COLUMN expiry TYPE timestamp with time zone',
+        'ALTER TABLE "odd" ADD PRIMARY KEY (token)',
+      ]),
+    );
+    await table("halved");
+    await pool.query("DROP TABLE halved_users");
+    const halved = await check("halved");
+    expect(halved.code).toBe(4);
+    expect(halved.found("users")?.text).toBe('there is no table "halved_users"');
+  });
+
+  it("notices an index that is not valid, autovacuum that is off, and sessions nobody removes", async () => {
+    await table("neglected");
+    await pool.query("ALTER TABLE neglected SET (autovacuum_enabled = false)");
+    await pool.query("INSERT INTO neglected VALUES ('old', '{}', current_timestamp - interval '2 days')");
+    await pool.query(
+      "INSERT INTO neglected SELECT 'same' || n, '', current_timestamp + interval '1 h' FROM generate_series(1, 2) n",
+    );
+    await expect(pool.query("CREATE UNIQUE INDEX CONCURRENTLY twice ON neglected (data)")).rejects.toThrow("twice");
+    const { code, found } = await check("neglected");
+    expect(code).toBe(1);
+    expect(found("indexes")).toMatchObject({ level: "error", remedy: expect.stringContaining("DROP INDEX") as string });
+    expect(found("autovacuum")).toMatchObject({ level: "error", text: expect.stringContaining("off") as string });
+    expect(found("expired")).toMatchObject({ level: "warn", text: "1 rows have expired, the oldest 2 d ago" });
+  });
+
+  it("notices a role that may not write, and one that gets no second connection", async () => {
+    await table("guarded");
+    const role = `${database.name}_reader`;
+    await pool.query(`CREATE ROLE ${role} LOGIN CONNECTION LIMIT 1`);
+    try {
+      await pool.query(`GRANT SELECT ON guarded, guarded_users, guarded_history TO ${role}`);
+      const url = new URL(database.url);
+      url.username = role;
+      const { json } = await pgstoreJson("check", "--url", url.href, "--table", "guarded");
+      expect(json["findings"]).toContainEqual({
+        name: "privileges",
+        level: "error",
+        text: `${role} lacks INSERT, UPDATE, DELETE on the table`,
+        remedy: `GRANT INSERT, UPDATE, DELETE ON "guarded" TO ${role}`,
+      });
+      expect(json["findings"]).toContainEqual(
+        expect.objectContaining({ name: "pooler", level: "error", text: "the server takes no further connection" }),
+      );
+    } finally {
+      await pool.query(`DROP OWNED BY ${role}`);
+      await pool.query(`DROP ROLE ${role}`);
+    }
+  });
+
+  it("--deep reads every row", async () => {
+    const store = await table("deep");
+    await store.users?.create("a", new Uint8Array(5000), new Date(Date.now() + 60_000), { userId: "ada" });
+    await pool.query(
+      `INSERT INTO deep SELECT 'row ' || n, '{}', current_timestamp + interval '1 hour' FROM generate_series(1, 10500) n`,
+    );
+    await pool.query(
+      "INSERT INTO deep VALUES ('i', '{}', 'infinity'), ('m', '{}', '-infinity'), ('e', '', 'tomorrow')",
+    );
+    const { code, findings } = await check("deep", "--deep");
+    expect(code).toBe(1);
+    expect(findings.filter(({ name }) => name === "rows").map(({ text }) => text)).toEqual([
+      "10,504 rows, 10,503 live, 1 of them of users; the largest has 4.9 kB",
+      "1 rows never expire",
+      "1 rows have -infinity for their expiry, which no application of ours writes",
+      "1 rows are live and hold nothing: no application of ours writes such",
+    ]);
+    expect(findings.find(({ name }) => name === "pgstattuple")?.level).toBe("ok");
+  });
+
+  it("--deep asks pgstattuple where it is installed", async () => {
+    await pool.query("CREATE EXTENSION pgstattuple SCHEMA pg_catalog");
+    await table("counted");
+    const { found } = await check("counted", "--deep");
+    expect(found("pgstattuple")?.text).toMatch(/^\S+ % of the table are dead rows, \S+ % free$/);
+  });
+});
+
+describe.skipIf(pgbouncerVersion() === undefined)("pgstore check through PgBouncer", () => {
+  let bouncer: PgBouncer;
+  afterEach(() => bouncer.stop());
+
+  it.each<[string, Record<string, string>, string, string]>([
+    ["transaction mode, without prepared statements", {}, "warn", "prepared statements do not work"],
+    ["transaction mode with one connection", { default_pool_size: "1" }, "ok", "in transaction mode with a single"],
+    ["session mode", { pool_mode: "session", default_pool_size: "6" }, "ok", "in session mode"],
+    ["session mode, full", { pool_mode: "session", default_pool_size: "2" }, "ok", "in session mode"],
+  ])("tells %s", async (_, settings, level, text) => {
+    bouncer = await startPgBouncer(inject("databaseUrl"), settings);
+    const { code, json } = await pgstoreJson("check", "--url", bouncer.through(database.url));
+    const pooler = (json["findings"] as Finding[]).find(({ name }) => name === "pooler");
+    expect(pooler).toMatchObject({ level, text: expect.stringContaining(text) as string });
+    if (level === "warn") expect(pooler?.remedy).toContain("max_prepared_statements");
+    expect(code).toBe(level === "ok" ? 0 : 1);
+  });
+});

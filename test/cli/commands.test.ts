@@ -1,0 +1,297 @@
+import type pg from "pg";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { PgStore } from "../../src/index.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { SEED_TABLE } from "../support/global-setup.ts";
+import { pgstore, pgstoreJson } from "./run.ts";
+
+const TABLE = `it's a "table"`;
+const SCHEMA = `her "schema"`;
+const QUOTED = `"her ""schema"""."it's a ""table"""`;
+
+let database: TestDatabase;
+let pool: pg.Pool;
+let store: PgStore;
+/** What each command gets here. */
+let where: string[];
+beforeAll(async () => {
+  database = await createDatabase({ template: false });
+  pool = database.pool();
+  await pool.query(SEED_TABLE);
+  store = new PgStore(pool, { table: TABLE, schema: SCHEMA, cleanupInterval: 0 });
+  where = ["--url", database.url, "--table", TABLE, "--schema", SCHEMA];
+  expect(await pgstore("migrate", ...where)).toMatchObject({ code: 0, err: "" });
+});
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await store.close();
+  await database.drop();
+});
+
+const soon = (): Date => new Date(Date.now() + 3_600_000);
+const data = new Uint8Array([123, 125]);
+let made = 0;
+
+/** Makes live sessions of a user, the oldest first. */
+async function sessionsOf(userId: string, many: number, userAgent?: string): Promise<string[]> {
+  const ids = Array.from({ length: many }, () => `${String(made++).padStart(6, "0")}${"x".repeat(37)}`);
+  for (const id of ids) await store.users?.create(id, data, soon(), { userId, ip: "10.0.0.1", userAgent });
+  return ids;
+}
+
+describe("pgstore migrate", () => {
+  it("makes the table, whatever it is called, and is done when it is there", async () => {
+    expect(await store.check()).toEqual([]);
+    const { code, json } = await pgstoreJson("migrate", ...where);
+    expect(code).toBe(0);
+    expect(json).toEqual({
+      table: QUOTED,
+      location: expect.stringContaining(database.name) as string,
+      migrated: true,
+    });
+  });
+
+  it("--print shows SQL that makes the same, without a database", async () => {
+    const { code, out } = await pgstore("migrate", "--print", "--table", TABLE, "--schema", "by print");
+    expect(code).toBe(0);
+    expect(out).toContain("CREATE INDEX CONCURRENTLY");
+    await pool.query(out);
+    expect(await new PgStore(pool, { table: TABLE, schema: "by print", cleanupInterval: 0 }).check()).toEqual([]);
+    const { json } = await pgstoreJson("migrate", "--print", "--table", TABLE, "--schema", "by print");
+    expect(out).toContain(json["sql"]);
+  });
+
+  it("--print shows steps by hand that leave nothing of the kind to do", async () => {
+    const { json } = await pgstoreJson("migrate", "--print", "--table", "by hand");
+    const steps = json["byHand"] as string[];
+    await pool.query(
+      `CREATE TABLE "by hand" (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)`,
+    );
+    for (const step of steps) await pool.query(step);
+    const indexes = "SELECT count(*)::int AS count FROM pg_index WHERE indrelid = '\"by hand\"'::regclass";
+    expect((await pool.query(indexes)).rows).toEqual([{ count: 3 }]);
+    expect(await pgstore("migrate", "--url", database.url, "--table", "by hand")).toMatchObject({ code: 0 });
+    expect((await pool.query(indexes)).rows).toEqual([{ count: 3 }]);
+  });
+
+  it("leaves another table of that name alone", async () => {
+    await pool.query("CREATE TABLE other (token int)");
+    const { code, err } = await pgstore("migrate", "--url", database.url, "--table", "other");
+    expect(code).toBe(4);
+    expect(err).toMatch(/^pgstore: column token of table "other" is integer, not text.*\n$/);
+  });
+});
+
+describe("pgstore stats", () => {
+  it("shows the store's figures", async () => {
+    await sessionsOf("stats", 3);
+    await store.create("gone", data, new Date(Date.now() - 60_000));
+    const { code, json } = await pgstoreJson("stats", ...where);
+    expect(code).toBe(0);
+    const stats = await store.operations?.stats();
+    expect(stats?.live).toBeGreaterThanOrEqual(3);
+    expect(json).toMatchObject({ live: stats?.live, users: stats?.users, expired: stats?.expired, cleanup: null });
+    const { out } = await pgstore("stats", ...where);
+    expect(out).toMatch(new RegExp(`^Live sessions +${stats?.live}\n`));
+    expect(out).toContain("none on record");
+  });
+
+  it("says what is unknown on the seed's table", async () => {
+    const { json } = await pgstoreJson("stats", "--url", database.url);
+    expect(json).toMatchObject({ loggedIn: null, users: null });
+    expect((await pgstore("stats", "--url", database.url)).out).toContain("unknown: npx pgstore migrate");
+  });
+
+  it("tells of the last cleanup", async () => {
+    await pool.query(
+      `INSERT INTO "her ""schema"""."it's a ""table""_history" (at, cleaned, removed, took)
+       VALUES ('2026-02-03', '2026-02-03 04:05:06Z', 1234, 2500)`,
+    );
+    const { json } = await pgstoreJson("stats", ...where);
+    expect(json["cleanup"]).toEqual({ at: "2026-02-03T04:05:06.000Z", removed: 1234, took: 2500 });
+    expect((await pgstore("stats", ...where)).out).toMatch(
+      /Last cleanup +2026-02-03 04:05:06Z, 1,234 removed in 3 s\n/,
+    );
+  });
+});
+
+describe("pgstore list", () => {
+  it("lists a user's sessions by page, ids shortened, the cursor included", async () => {
+    const ids = await sessionsOf("Ada Lovelace", 5, "Evil\u001B[31m\u202Eagent");
+    const seen: string[] = [];
+    let after: string[] = [];
+    for (let pages = 1; pages <= 3; pages++) {
+      const { code, json } = await pgstoreJson("list", "--user", "Ada Lovelace", "--limit", "2", ...after, ...where);
+      expect(code).toBe(0);
+      const sessions = json["sessions"] as Record<string, string>[];
+      for (const session of sessions)
+        expect(session).toMatchObject({ ip: "10.0.0.1", created: expect.any(String) as string });
+      seen.push(...sessions.map(({ id = "" }) => id));
+      after = ["--after", String(json["next"])];
+      if (pages === 3) expect(json["next"]).toBe(null);
+    }
+    expect(seen).toEqual(ids.toReversed().map((id) => id.slice(0, 12)));
+    const { out } = await pgstore("list", "--user", "Ada Lovelace", "--limit", "4", ...where);
+    for (const id of ids) expect(out).not.toContain(id.slice(0, 13));
+    expect(out).toContain("Evil\\u{1b}[31m\\u{202e}agent");
+    expect(out).toMatch(/\nMore: --after \d+\.\d{6}x{6}\n$/);
+  });
+
+  it("says that there is none, and refuses what is no cursor, no limit, no user", async () => {
+    expect(await pgstore("list", "--user", "nobody", ...where)).toEqual({
+      code: 0,
+      out: "No live session.\n",
+      err: "",
+    });
+    for (const wrong of [
+      ["--after", "x"],
+      ["--after", "9999999999999999.x"],
+      ["--limit", "0"],
+      ["--limit", "1e3"],
+    ]) {
+      const { code, err } = await pgstore("list", "--user", "nobody", ...wrong, ...where);
+      expect([code, err]).toEqual([2, expect.stringMatching(/^pgstore: .*--\w+.*\n$/)]);
+    }
+    expect(await pgstore("list", "--user", "", ...where)).toMatchObject({ code: 2 });
+  });
+
+  it("says what a table without the columns needs", async () => {
+    const { code, err } = await pgstore("list", "--user", "ada", "--url", database.url);
+    expect(code).toBe(4);
+    expect(err).toContain("npx pgstore migrate");
+  });
+});
+
+describe("pgstore revoke", () => {
+  const live = async (userId: string): Promise<string[]> =>
+    ((await store.users?.list(userId, 100)) ?? []).map(({ token }) => token);
+
+  it("ends the sessions of a user but one, told by its beginning", async () => {
+    const [first = ""] = await sessionsOf("Grace", 3);
+    const { code, json } = await pgstoreJson(
+      "revoke",
+      "--user",
+      "Grace",
+      "--except",
+      first.slice(0, 12),
+      "--yes",
+      ...where,
+    );
+    expect([code, json]).toEqual([0, { ended: 2 }]);
+    expect(await live("Grace")).toEqual([first]);
+    const wrong = await pgstore("revoke", "--user", "Grace", "--except", "nonesuch", "--yes", ...where);
+    expect([wrong.code, await live("Grace")]).toEqual([2, [first]]);
+    expect(await pgstore("revoke", "--user", "Grace", "--yes", ...where)).toMatchObject({
+      code: 0,
+      out: "1 session ended.\n",
+    });
+  });
+
+  it("ends one session, by its id, or by its beginning and its user", async () => {
+    const [first = "", second = "", third = ""] = await sessionsOf("Hedy", 3);
+    expect(await pgstore("revoke", "--id", first, "--yes", ...where)).toMatchObject({ code: 0 });
+    expect(await store.lookUp(first)).toBe("ended");
+    const short = second.slice(0, 12);
+    expect(await pgstore("revoke", "--id", short, "--yes", ...where)).toMatchObject({ code: 1 });
+    expect(await pgstore("revoke", "--id", short, "--user", "Grace", "--yes", ...where)).toMatchObject({ code: 1 });
+    const several = await pgstore("revoke", "--id", second.slice(0, 3), "--user", "Hedy", "--yes", ...where);
+    expect(several).toMatchObject({ code: 2, err: expect.stringContaining("2 sessions of this user begin") as string });
+    expect(await live("Hedy")).toEqual([third, second]);
+    expect(await pgstore("revoke", "--id", short, "--user", "Hedy", "--yes", ...where)).toMatchObject({ code: 0 });
+    expect(await pgstore("revoke", "--id", third, "--user", "Hedy", "--yes", ...where)).toMatchObject({ code: 0 });
+    expect(await live("Hedy")).toEqual([]);
+  });
+
+  it("ends all, page by page, and a late write brings none back", async () => {
+    await sessionsOf("Many", 3);
+    await pool.query(
+      `INSERT INTO ${QUOTED} (token, data, expiry)
+       SELECT 'all ' || n, '{}', current_timestamp + interval '1 hour' FROM generate_series(1, 2345) n`,
+    );
+    const before = await store.count();
+    const { code, json } = await pgstoreJson("revoke", "--all", "--yes", ...where);
+    expect([code, json]).toEqual([0, { ended: before }]);
+    expect(await store.count()).toBe(0);
+    expect(await store.upsert("all 7", data, soon())).toBe(false);
+    expect(await store.replace("all 8", data, data, soon())).toBe(false);
+  });
+
+  it("asks what exactly, and does nothing when nobody can be asked", async () => {
+    await sessionsOf("Rosalind", 1);
+    for (const wrong of [
+      [],
+      ["--all", "--user", "Rosalind"],
+      ["--all", "--except", "x"],
+      ["--id", "x", "--except", "x", "--user", "Rosalind"],
+    ]) {
+      expect(await pgstore("revoke", ...wrong, "--yes", ...where)).toMatchObject({ code: 2, out: "" });
+    }
+    expect(await live("Rosalind")).toHaveLength(1);
+  });
+});
+
+describe("pgstore cleanup", () => {
+  it("counts, removes up to a limit, and then all that has expired", async () => {
+    await store.deleteExpired();
+    await pool.query(
+      `INSERT INTO ${QUOTED} (token, data, expiry)
+       SELECT 'old ' || n, '{}', current_timestamp - interval '1 hour' FROM generate_series(1, 1234) n`,
+    );
+    const run = async (...args: string[]) => (await pgstoreJson("cleanup", ...args, ...where)).json;
+    expect(await run("--dry-run")).toEqual({ removed: 0, expired: 1234, dryRun: true });
+    expect(await run("--dry-run", "--limit", "10")).toMatchObject({ expired: 10 });
+    expect(await run("--limit", "700")).toEqual({ removed: 700, dryRun: false });
+    expect(await run()).toEqual({ removed: 534, dryRun: false });
+    expect((await pgstore("cleanup", ...where)).out).toBe("0 rows removed.\n");
+    expect((await pgstore("cleanup", "--dry-run", ...where)).out).toBe("0 rows would be removed.\n");
+    await expect(store.deleteExpired({ limit: 0 })).rejects.toThrow(/^limit: /);
+  });
+});
+
+describe("pgstore", () => {
+  it("takes the URL from DATABASE_URL", async () => {
+    vi.stubEnv("DATABASE_URL", database.url);
+    expect(await pgstore("stats")).toMatchObject({ code: 0 });
+    vi.stubEnv("DATABASE_URL", "");
+    expect(await pgstore("stats")).toMatchObject({ code: 2, err: expect.stringContaining("DATABASE_URL") as string });
+  });
+
+  it("says in one line what is wrong, with an exit code for each kind, and in JSON as well", async () => {
+    for (const [code, kind, args] of [
+      [2, "USAGE", ["stats", "--url", "postgres://me:sesame77@[broken/app"]],
+      [2, "USAGE", ["stats", "--nonsense"]],
+      [2, "USAGE", ["stats", "--url", database.url, "--table", "x".repeat(64)]],
+      [3, "STORE_UNAVAILABLE", ["stats", "--url", "postgres://me:sesame77@127.0.0.1:1/app"]],
+      [3, "STORE_UNAVAILABLE", ["stats", "--url", "file:no such folder"]],
+      [4, "SCHEMA", ["stats", "--url", database.url, "--table", "none"]],
+      [4, "SCHEMA", ["revoke", "--all", "--yes", "--url", database.url, "--table", "none"]],
+    ] as const) {
+      const said = await pgstore(...args, "--json");
+      expect([said.code, JSON.parse(said.out)]).toEqual([
+        code,
+        { error: { code: kind, message: expect.any(String) as string } },
+      ]);
+      expect(said.err).toMatch(/^pgstore: .+\n$/);
+      expect(said.out + said.err + (await pgstore(...args, "--debug")).err).not.toContain("sesame77");
+    }
+  });
+
+  it("shows the stack of an error with --debug only", async () => {
+    const args = ["stats", "--url", "postgres://127.0.0.1:1/app"];
+    expect((await pgstore(...args)).err).not.toContain("    at ");
+    expect((await pgstore(...args, "--debug")).err).toContain("    at ");
+  });
+
+  it("has a version, a help, and suggests what was meant", async () => {
+    expect(await pgstore("--version")).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
+    });
+    expect(await pgstore("--help")).toMatchObject({ code: 0, err: "" });
+    expect(await pgstore()).toMatchObject({ code: 2, out: "", err: expect.stringContaining("Usage:") as string });
+    expect(await pgstore("chek")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("Did you mean check?") as string,
+    });
+  });
+});

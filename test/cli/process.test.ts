@@ -1,0 +1,110 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { PgStore } from "../../src/index.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { collect, makeProgram, type Program } from "./run.ts";
+
+let database: TestDatabase;
+let program: Program;
+let where: string[];
+beforeAll(async () => {
+  [database, program] = await Promise.all([createDatabase(), makeProgram()]);
+  where = ["--url", database.url];
+  const store = new PgStore(database.pool(), { cleanupInterval: 0 });
+  await store.migrate();
+  await store.users?.create("an id", new Uint8Array([1]), new Date(Date.now() + 3_600_000), { userId: "ada" });
+});
+afterAll(async () => {
+  program?.remove();
+  await database?.drop();
+});
+
+describe("npx pgstore", () => {
+  it("runs each command, with one JSON document on standard output", async () => {
+    const scs = ["import", "--from", "scs", "--from-table", "sessions_copy"];
+    await database.pool().query("CREATE TABLE sessions_copy (LIKE sessions)");
+    const commands = [["migrate"], ["check"], ["stats"], ["list", "--user", "ada"], ["cleanup", "--dry-run"], scs];
+    await Promise.all(
+      commands.map(async (command) => {
+        const { code, out, err } = await program.run([...command, ...where, "--json"]);
+        expect([code, err], command.join(" ")).toEqual([0, ""]);
+        expect(JSON.parse(out)).toBeTypeOf("object");
+      }),
+    );
+  });
+
+  it("ends no session when nobody is there to confirm it", async () => {
+    const refused = await Promise.all(
+      [["--all"], ["--user", "ada"], ["--id", "an id"]].map((which) => program.run(["revoke", ...which, ...where])),
+    );
+    for (const said of refused) {
+      expect(said).toEqual({
+        code: 2,
+        out: "",
+        err: "pgstore: this ends sessions: say --yes where nobody can be asked\n",
+      });
+    }
+    const { out } = await program.run(["list", "--user", "ada", ...where]);
+    expect(out).toContain("an id");
+  });
+
+  it("tells no password, wherever it comes from", async () => {
+    const urls = [
+      "postgres://me:sesame%2377@127.0.0.1:1/app",
+      "postgres://me:sesame@77@127.0.0.1:1/app",
+      "postgres://127.0.0.1:1/app?user=me&password=sesame77",
+      "postgres://me:sesame77@[broken/app",
+      "mysql://me:sesame77@127.0.0.1/app",
+    ];
+    const runs = urls.flatMap((url) => [
+      program.run(["check", "--json", "--debug", "--url", url]),
+      program.run(["check", "--debug"], { DATABASE_URL: url }),
+      program.run(["list", url]),
+      program.run([url]),
+    ]);
+    for (const { code, out, err } of await Promise.all(runs)) {
+      expect(code).toBeGreaterThan(1);
+      expect(out + err).not.toMatch(/sesame|77@/);
+      expect(err).toMatch(/^pgstore: .+\n/);
+    }
+  });
+
+  it("serves the demo until it is told to stop", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pgstore-cli-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const child = program.start(["demo", "--port", "0", "--table", "demo's", "--json", ...where]);
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const said = collect(child);
+    await Promise.race([once(child.stdout ?? child, "data"), once(child, "close")]);
+    const { url, location } = JSON.parse(said().out) as { url: string; location: string };
+    expect(location).toContain(database.name);
+    const response = await fetch(url.replace("localhost", "127.0.0.1"));
+    expect(response.status).toBe(200);
+    await response.text();
+    child.kill("SIGTERM");
+    expect(await once(child, "close")).toEqual([0, null]);
+    expect(said().err).toBe("");
+  });
+
+  it("takes a folder of PGlite's for a database, but makes none unless it migrates", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pgstore-cli-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+    const url = join(folder, "data");
+    expect(await program.run(["check", "--url", url])).toMatchObject({ code: 3, out: "" });
+    expect(await program.run(["migrate", "--url", url])).toMatchObject({ code: 0, err: "" });
+    const { code, out } = await program.run(["check", "--url", url]);
+    expect(out).toContain("none: the database is embedded");
+    expect(code).toBe(0);
+  }, 60_000);
+
+  it("doesn't mind that its reader has enough", async () => {
+    const child = program.start(["migrate", "--print"]);
+    const said = collect(child);
+    child.stdout?.destroy();
+    const [code] = (await once(child, "close")) as [number];
+    expect([code, said().err]).toEqual([0, ""]);
+  });
+});

@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { main } from "../../src/lib/cli/main.ts";
+import { environment } from "../support/undertaker.ts";
+
+/** What a command has said. */
+export interface Said {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+/** Runs a command in this process. */
+export async function pgstore(...args: string[]): Promise<Said> {
+  const said = { out: "", err: "" };
+  const code = await main(args, {
+    out: (text) => (said.out += text),
+    err: (text) => (said.err += text),
+  });
+  return { code, ...said };
+}
+
+/** Runs a command with --json, and reads the document. */
+export async function pgstoreJson(...args: string[]): Promise<{ code: number | null; json: Record<string, unknown> }> {
+  const { code, out } = await pgstore(...args, "--json");
+  return { code, json: JSON.parse(out) as Record<string, unknown> };
+}
+
+/** The command line as a program of its own. */
+export interface Program {
+  start(args: string[], env?: Record<string, string>): ChildProcess;
+  run(args: string[], env?: Record<string, string>): Promise<Said>;
+  remove(): void;
+}
+
+/** Bundles the sources, as compiling them would take many times as long, and starting them uncompiled as well. */
+export async function makeProgram(): Promise<Program> {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  // As deep as the package has it, and where Node finds the dependencies.
+  const folder = join(root, "node_modules/.cache", `pgstore-cli-${process.pid}`);
+  mkdirSync(folder, { recursive: true });
+  const outfile = join(folder, "cli.mjs");
+  await build({
+    entryPoints: [join(root, "src/cli.ts")],
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    outfile,
+  });
+  const start: Program["start"] = (args, env = {}) =>
+    spawn(process.execPath, [outfile, ...args], {
+      env: { ...withoutUrl(), ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  return {
+    start,
+    async run(args, env) {
+      const child = start(args, env);
+      const said = collect(child);
+      const [code] = (await once(child, "close")) as [number | null];
+      return { code, ...said() };
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** What a program has said so far. */
+export function collect(child: ChildProcess): () => { out: string; err: string } {
+  const said = { out: "", err: "" };
+  child.stdout?.setEncoding("utf8").on("data", (chunk: string) => (said.out += chunk));
+  child.stderr?.setEncoding("utf8").on("data", (chunk: string) => (said.err += chunk));
+  return () => ({ ...said });
+}
+
+function withoutUrl(): NodeJS.ProcessEnv {
+  const { DATABASE_URL: _, ...rest } = environment();
+  return rest;
+}

@@ -1,0 +1,199 @@
+import { PassThrough } from "node:stream";
+import { describe, expect, it } from "vitest";
+import { confirmed, type Terminal } from "../../src/lib/cli/confirm.ts";
+import { failureOf, UsageError } from "../../src/lib/cli/failures.ts";
+import { judgeTable } from "../../src/lib/cli/judge-table.ts";
+import { Progress } from "../../src/lib/cli/progress.ts";
+import { redactor } from "../../src/lib/cli/redact.ts";
+import type { IndexFigures, TableFigures } from "../../src/lib/cli/table-figures.ts";
+import { bytes, columns, lasting, plain } from "../../src/lib/cli/text.ts";
+import { StoreError, StoreUnavailableError } from "../../src/index.ts";
+
+const MIB = 1024 * 1024;
+const HOUR = 3_600_000;
+
+/** A table of a million rows of 200 bytes, in good health. */
+const healthy: TableFigures = {
+  rows: 1_000_000,
+  bytes: 230 * MIB,
+  rowWidth: 200,
+  fillfactor: 100,
+  dead: 50_000,
+  threshold: 200_050,
+  isAutovacuumOn: true,
+  sinceVacuum: HOUR,
+  age: 1_000_000,
+  freezeMaxAge: 200_000_000,
+  oldestTransaction: 0,
+  indexes: [],
+};
+const index: IndexFigures = {
+  name: "sessions_pkey",
+  isValid: true,
+  bytes: 75 * MIB,
+  rows: 1_000_000,
+  width: 44,
+  columns: "token",
+};
+
+describe("judgeTable", () => {
+  /** What it finds wrong. */
+  const wrong = (figures: Partial<TableFigures>): string[] =>
+    judgeTable('"sessions"', { ...healthy, ...figures })
+      .filter(({ level }) => level !== "ok")
+      .map(({ name, level, remedy }) => `${level} ${name}: ${remedy}`);
+
+  it("finds nothing wrong with a table in good health, nor with one that was never analysed", () => {
+    expect(wrong({ indexes: [index] })).toEqual([]);
+    const young = { rows: -1, rowWidth: 0, dead: 0, sinceVacuum: undefined };
+    expect(wrong({ ...young, indexes: [{ ...index, rows: -1, width: 0 }] })).toEqual([]);
+    expect(wrong({ rows: 0, bytes: 8192, dead: 3 })).toEqual([]);
+  });
+
+  it.each<[string, Partial<TableFigures>, RegExp]>([
+    ["a bloated table", { bytes: 600 * MIB }, /^warn bloat: .*pg_repack/],
+    [
+      "a bloated index",
+      { indexes: [{ ...index, bytes: 400 * MIB }] },
+      /^warn indexes: REINDEX INDEX CONCURRENTLY sessions_pkey/,
+    ],
+    ["an index that is not valid", { indexes: [{ ...index, isValid: false }] }, /^error indexes: DROP INDEX/],
+    ["dead rows", { dead: 390_000 }, /^warn dead rows: VACUUM/],
+    [
+      "autovacuum that comes too late",
+      { dead: 150_000, threshold: 50_000 },
+      /^warn autovacuum: ALTER TABLE "sessions" SET/,
+    ],
+    ["autovacuum that is off", { isAutovacuumOn: false }, /^error autovacuum: .*RESET/],
+    ["a transaction that stays open", { oldestTransaction: 2 * HOUR }, /^warn autovacuum: end it/],
+    ["rows that nobody freezes", { age: 400_000_000 }, /^error autovacuum: VACUUM \(FREEZE\)/],
+  ])("notices %s", (_, figures, expected) => {
+    expect(wrong(figures)).toEqual([expect.stringMatching(expected)]);
+  });
+
+  it("leaves a little bloat alone, and a fillfactor that asks for room", () => {
+    expect(wrong({ rows: 1000, bytes: 5 * MIB, dead: 0 })).toEqual([]);
+    expect(wrong({ bytes: 460 * MIB, fillfactor: 50 })).toEqual([]);
+  });
+});
+
+describe("redactor", () => {
+  it.each([
+    ["failed for postgres://me:secret@db/app?x=1", "failed for postgres://me:***@db/app?x=1"],
+    ["postgres://me:a:b@c/d@db/app and more", "postgres://me:***@db/app and more"],
+    ["postgres://db/app?user=me&password=secret&x=1", "postgres://db/app?user=me&password=***&x=1"],
+    ["the word s3cret# alone, and s3cret%23", "the word *** alone, and ***"],
+    ["postgres://me@db/app", "postgres://me@db/app"],
+    ["me@example.com", "me@example.com"],
+  ])("%s", (text, expected) => {
+    expect(redactor(["postgres://me:s3cret%23@db/app", undefined, "postgres://x:%E0%A4%A@y"])(text)).toBe(expected);
+  });
+});
+
+describe("text", () => {
+  it("shows nothing that a terminal would obey", () => {
+    expect(plain("a\u001B[31mb\u202Ec\nd\u0000 é 😀")).toBe("a\\u{1b}[31mb\\u{202e}c\\u{a}d\\u{0} é 😀");
+  });
+
+  it("writes sizes, times and columns", () => {
+    expect([bytes(12), bytes(2048), bytes(5 * 1024 * MIB), bytes(1024 ** 5)]).toEqual([
+      "12 bytes",
+      "2.0 kB",
+      "5.0 GB",
+      "1024.0 TB",
+    ]);
+    expect([0.4, 999, 1500, 90_000, 5 * HOUR, 72 * HOUR].map(lasting)).toEqual([
+      "0 ms",
+      "999 ms",
+      "2 s",
+      "2 min",
+      "5 h",
+      "3 d",
+    ]);
+    expect(
+      columns([
+        ["A", "B"],
+        ["long", "x"],
+      ]),
+    ).toBe("A     B\nlong  x");
+  });
+});
+
+describe("Progress", () => {
+  function shown(isTTY: boolean, total: number | undefined) {
+    const clock = { now: 0 };
+    const stream = { isTTY, text: "", write: (text: string) => (stream.text += text) };
+    return { clock, stream, progress: new Progress("work", total, stream, () => clock.now) };
+  }
+
+  it("draws a bar over itself on a terminal, ten times a second at most", () => {
+    const { clock, stream, progress } = shown(true, 200);
+    progress.update(10);
+    expect(stream.text).toBe("");
+    clock.now = 1000;
+    progress.update(50);
+    expect(stream.text).toBe(`\r\u001B[Kwork [${"#".repeat(8)}${"-".repeat(22)}] 25% 50 of 200 50/s`);
+    clock.now = 1050;
+    progress.update(60);
+    clock.now = 2000;
+    progress.update(300);
+    progress.finish();
+    expect(stream.text.split("\r")).toHaveLength(4);
+    expect(stream.text).toMatch(/100% 300 of 200 150\/s\n$/);
+  });
+
+  it("writes a line now and then elsewhere, and none for what is soon done", () => {
+    const { clock, stream, progress } = shown(false, undefined);
+    clock.now = 4000;
+    progress.update(10);
+    expect(stream.text).toBe("");
+    clock.now = 5000;
+    progress.update(2000);
+    progress.finish();
+    expect(stream.text).toBe("work: 2,000 400/s\n");
+  });
+
+  it("has no bar when nobody knows how much there is", () => {
+    const { clock, stream, progress } = shown(true, undefined);
+    clock.now = 100;
+    progress.update(7);
+    expect(stream.text).toBe("\r\u001B[Kwork 7 70/s");
+  });
+});
+
+describe("confirmed", () => {
+  function terminal(isTTY: boolean) {
+    const [input, output] = [new PassThrough(), new PassThrough()].map((stream) => Object.assign(stream, { isTTY }));
+    return { input, output } as unknown as Terminal & { input: PassThrough; output: PassThrough };
+  }
+
+  it.each([
+    ["y\n", true],
+    ["Yes\n", true],
+    ["\n", false],
+    ["no\n", false],
+    ["yellow\n", false],
+  ])("takes %j for %s", async (answer, expected) => {
+    const asked = terminal(true);
+    const decided = confirmed("Really?", undefined, asked);
+    asked.input.write(answer);
+    expect(await decided).toBe(expected);
+    expect(String(asked.output.read())).toContain("Really? [y/N]");
+  });
+
+  it("asks nobody when --yes was said, and refuses when nobody is there", async () => {
+    expect(await confirmed("Really?", true, terminal(false))).toBe(true);
+    await expect(confirmed("Really?", undefined, terminal(false))).rejects.toThrow(UsageError);
+  });
+});
+
+describe("failureOf", () => {
+  it("tells the cause in the same line, whatever it is", () => {
+    const cause = Object.assign(new Error(""), { code: "ENOENT" });
+    const unavailable = new StoreUnavailableError("no database", { cause });
+    expect(failureOf(unavailable)).toEqual({ exitCode: 3, code: "STORE_UNAVAILABLE", message: "no database (ENOENT)" });
+    expect(failureOf(new StoreError("refused"))).toEqual({ exitCode: 1, code: "STORE_FAILED", message: "refused" });
+    expect(failureOf(new Error("two\n  lines"))).toEqual({ exitCode: 1, code: "FAILED", message: "two lines" });
+    expect(failureOf("a text")).toMatchObject({ exitCode: 1, message: "a text" });
+  });
+});
