@@ -6,7 +6,16 @@ import { describe, expect, it } from "vitest";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** An import only ever falls: into its own folder or to a lower floor. */
-const FLOORS: Record<string, number> = { base: 0, port: 1, session: 2, postgres: 2, memory: 2, manager: 3, http: 4 };
+const FLOORS: Record<string, number> = {
+  base: 0,
+  port: 1,
+  session: 2,
+  postgres: 2,
+  memory: 2,
+  manager: 3,
+  http: 4,
+  dashboard: 4,
+};
 
 /** What each file may use of Node; Bun and Deno have the modules named for the lower floors as well. */
 const NODE_MODULES: [module: string, files: RegExp][] = [
@@ -17,6 +26,7 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:path", /^postgres\/folder-lock\.ts$/],
   ["node:events", /^http\/express-session\.ts$/],
   ["node:http", /^http\/(?:node-[a-z]+|connect|csrf|seed|koa|upgrade)\.ts$/],
+  ["node:http", /^dashboard\/(?:dashboard|node-host|options|serve)\.ts$/],
 ];
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */
