@@ -6,7 +6,7 @@ export interface StoreStats {
   loggedIn: number | undefined;
   /** Users with a live session; undefined as `loggedIn`. */
   users: number | undefined;
-  /** Rows that have expired and wait for the cleanup; counted up to `MOST_COUNTED`. */
+  /** Rows that have expired and wait for the cleanup; counted up to 10,000. */
   expired: number;
   /** Whether these are estimates from a sample, as the table is large. */
   isEstimate: boolean;
@@ -33,7 +33,7 @@ export interface HistoryPoint {
   users: number | undefined;
 }
 
-/** A user with live sessions. */
+/** A user who has logged in. */
 export interface UserEntry {
   userId: string;
   /** Live sessions; counted up to 1000. */
@@ -46,6 +46,6 @@ export interface StoreOperations {
   stats(): Promise<StoreStats>;
   /** What happened from `since` on, in `points` stretches of the same length. */
   history(since: Date, points: number): Promise<HistoryPoint[]>;
-  /** Users whose name begins so and who have live sessions, by name, after one of them. */
+  /** Users whose name begins so, by name, after one of them; also those who have no session any more, for a day at least. */
   searchUsers(prefix: string, limit: number, after?: string): Promise<UserEntry[]>;
 }

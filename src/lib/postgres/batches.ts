@@ -45,6 +45,8 @@ interface Told {
   onTime: (now: number) => void;
   /** Whether the table has the columns about users. */
   onColumns: (seen: boolean) => void;
+  /** How many rows a statement has written. */
+  onWritten: (kind: BatchKind, rows: number) => void;
 }
 
 /** The operations of a store, each kind with a queue of its own. */
@@ -78,7 +80,11 @@ export class Batches {
       return outputs.map((output) => (output instanceof Failed ? output : this.#foundIn(output)));
     });
     const batcher = (kind: BatchKind): Batcher<Input, boolean> =>
-      new Batcher(limits, timeout, async (inputs, left) => (await this.#run(kind, inputs, left, false)).map(isDone));
+      new Batcher(limits, timeout, async (inputs, left) => {
+        const written = (await this.#run(kind, inputs, left, false)).map(isDone);
+        told.onWritten(kind, written.filter((row) => row === true).length);
+        return written;
+      });
     this.#writes = {
       save: batcher("save"),
       create: batcher("create"),

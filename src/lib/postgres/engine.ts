@@ -27,6 +27,7 @@ export class Engine {
     return readInstant(row?.["now"]).getTime();
   });
   #isStopped = false;
+  #counts = { created: 0, ended: 0 };
 
   constructor(driver: Driver, layout: Layout, options: ResolvedStoreOptions) {
     const { table, queryTimeout, batch, prepare, endedGrace } = options;
@@ -37,6 +38,10 @@ export class Engine {
     this.#batches = new Batches(this.#executor, this.sql, layout, batch, queryTimeout, {
       onTime: (now) => this.#clock.observe(now),
       onColumns: (seen) => this.keepSeen(seen),
+      onWritten: (kind, rows) => {
+        if (kind === "create") this.#counts.created += rows;
+        if (kind === "end") this.countEnded(rows);
+      },
     });
     const { findOne, renew } = this.sql;
     const single = { findOne, renew, createFor: this.userSql.create, renewFor: this.userSql.renew };
@@ -58,15 +63,18 @@ export class Engine {
   /** Writes rows by a statement of their own. */
   writeAlone(kind: SingleWrite, input: Input, signal?: AbortSignal): Promise<OwnedWrite> {
     this.#assertRunning();
-    return this.#single.write(kind, input, signal);
+    return this.#single.write(kind, input, signal).then((outcome) => {
+      if (kind === "createFor" && outcome === "done") this.#counts.created++;
+      return outcome;
+    });
   }
 
   /** Runs a statement that may be repeated. */
-  readonly run = async (statement: Statement, values: unknown[]): Promise<Row[]> => {
+  readonly run = async (statement: Statement, values: unknown[], timeout = this.#timeout): Promise<Row[]> => {
     this.#assertRunning();
     try {
-      const answer = retrying(this.#timeout, true, () => this.#executor.run(statement, values));
-      return await withTimeout(answer, this.#timeout);
+      const answer = retrying(timeout, true, () => this.#executor.run(statement, values, timeout));
+      return await withTimeout(answer, timeout);
     } catch (error) {
       throw this.#executor.explain(error);
     }
@@ -77,16 +85,29 @@ export class Engine {
     return this.#clock.now();
   }
 
-  /** Finds out whether the table has the columns about users, which somebody may have added meanwhile. */
-  async lookForColumns(): Promise<{ history: boolean }> {
+  /** Finds out whether the table has the columns about users, and a history, which somebody may have added meanwhile. */
+  async lookForColumns(): Promise<{ history: boolean; users: boolean }> {
     const [row] = await this.run(this.userSql.columns, []);
-    this.keepSeen(row?.["seen"] === "true");
-    return { history: row?.["history"] === "true" };
+    const users = row?.["seen"] === "true";
+    this.keepSeen(users);
+    return { history: row?.["history"] === "true", users };
   }
 
   /** Takes note of whether the table has the columns about users: then they are kept up to date from now on. */
   keepSeen(hasColumns: boolean): void {
     Object.assign(this.sql, hasColumns ? this.sql.writes.seen : this.sql.writes.plain);
+  }
+
+  /** How many sessions this process has created and ended since the last time that this was asked. */
+  takeCounts(): { created: number; ended: number } {
+    const { created, ended } = this.#counts;
+    this.#counts = { created: 0, ended: 0 };
+    return { created, ended };
+  }
+
+  /** Sessions have ended otherwise than by a write of their own. */
+  countEnded(sessions: number): void {
+    this.#counts.ended += sessions;
   }
 
   /** Resolves when nothing is under way any more. */

@@ -29,12 +29,12 @@ export class Executor {
   }
 
   /**
-   * Runs a statement once. Each gets the same time, so that the timers cost next to nothing.
+   * Runs a statement once. Most get the same time, so that the timers cost next to nothing.
    *
    * @throws what the driver throws; StoreUnavailableError when it takes too long
    */
-  async run(statement: Statement, values: unknown[]): Promise<Row[]> {
-    const answer = withTimeout(this.#attempt(statement, values), this.#timeout);
+  async run(statement: Statement, values: unknown[], timeout = this.#timeout): Promise<Row[]> {
+    const answer = withTimeout(this.#attempt(statement, values, timeout), timeout);
     this.#underWay.add(answer);
     try {
       return await answer;
@@ -53,17 +53,17 @@ export class Executor {
     return toStoreError(error, this.#table.quoted, `Run store.migrate(), npx pgstore migrate, or: ${this.#setup}`);
   }
 
-  async #attempt({ text, name }: Statement, values: unknown[]): Promise<Row[]> {
-    if (name === undefined || !this.#prepare) return this.#driver.run({ text }, values, this.#timeout);
+  async #attempt({ text, name }: Statement, values: unknown[], timeout: number): Promise<Row[]> {
+    if (name === undefined || !this.#prepare) return this.#driver.run({ text }, values, timeout);
     try {
-      return await this.#driver.run({ text, name }, values, this.#timeout);
+      return await this.#driver.run({ text, name }, values, timeout);
     } catch (error) {
       // The table's columns have changed since it was prepared; nothing was carried out.
-      if (sqlstateOf(error) === FEATURE_NOT_SUPPORTED) return this.#driver.run({ text }, values, this.#timeout);
+      if (sqlstateOf(error) === FEATURE_NOT_SUPPORTED) return this.#driver.run({ text }, values, timeout);
       if (failureOf(error) !== "unprepared") throw error;
       // A pooler that gives each statement another connection: nothing was carried out, and it won't work later either.
       this.#prepare = false;
-      return this.#driver.run({ text }, values, this.#timeout);
+      return this.#driver.run({ text }, values, timeout);
     }
   }
 }

@@ -1,14 +1,19 @@
+import { monotonicNow } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
 import { atMost, LONGEST_DELAY } from "../base/timer.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
 import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
+import type { StoreOperations } from "../port/stats.ts";
 import type { UserStore } from "../port/users.ts";
 import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
 import { driverOf } from "./driver-of.ts";
 import { Engine } from "./engine.ts";
+import { History } from "./history.ts";
 import type { Inside, OwnDatabase } from "./inside.ts";
 import { type Layout, seedLayout } from "./layout.ts";
 import { listRows } from "./listing.ts";
+import { operationStatements } from "./operation-statements.ts";
+import { Operations } from "./operations.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
 import {
   type CloseOptions,
@@ -17,8 +22,12 @@ import {
   resolveStoreOptions,
 } from "./pg-store-options.ts";
 import { check, migrate, type TableName } from "./schema.ts";
+import { outlivedRow } from "./statements.ts";
 import { UserSessions } from "./user-sessions.ts";
 import { assertToken, instantText } from "./wire.ts";
+
+/** Milliseconds: an index on a large table takes its time. */
+const MIGRATION_TIME = 10 * 60_000;
 
 /**
  * Sessions in a PostgreSQL table of the seed's three columns, on a connection pool (or client) that stays the caller's.
@@ -33,11 +42,14 @@ import { assertToken, instantText } from "./wire.ts";
 export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Sessions by user; undefined on a table of another layout. */
   readonly users: UserStore | undefined;
+  /** For operators: figures, history, a search for users; undefined as `users`. */
+  readonly operations: StoreOperations | undefined;
   /** Where the sessions are, fit for a log; undefined when the database is the caller's. */
   readonly location: string | undefined;
   readonly #table: TableName;
   readonly #layout: Layout;
   readonly #engine: Engine;
+  readonly #history: History | undefined;
   readonly #cleanup: PeriodicCleanup;
   readonly #own: OwnDatabase | undefined;
   #closing: Promise<void> | undefined;
@@ -57,9 +69,20 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#layout = layout;
     const driver = driverOf(db);
     this.#engine = new Engine(driver, layout, resolved);
-    this.users = layout.users ? new UserSessions(this.#engine, table, layout, this) : undefined;
-    const clean = (signal: AbortSignal): Promise<unknown> =>
-      driver.leading(`cleanup of ${table.quoted}`, queryTimeout, () => this.deleteExpired({ signal }));
+    const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
+    const operations = new Operations(this.#engine, sql);
+    if (layout.users) {
+      this.users = new UserSessions(this.#engine, table, layout, this);
+      this.operations = operations;
+      this.#history = new History(this.#engine, sql, operations);
+    }
+    const clean = async (signal: AbortSignal): Promise<void> => {
+      await driver.leading(`cleanup of ${table.quoted}`, queryTimeout, async () => {
+        const begun = monotonicNow();
+        await this.#history?.noteCleanup(await this.deleteExpired({ signal }), begun);
+      });
+      await this.#history?.note();
+    };
     this.#cleanup = new PeriodicCleanup(cleanupInterval, clean, onError);
   }
 
@@ -210,7 +233,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * @throws SchemaError when there is a table of that name whose columns are others; it is left as it is
    */
   async migrate(): Promise<void> {
-    await migrate((text, values) => this.#engine.run({ text }, values), this.#table);
+    await migrate((text, values) => this.#engine.run({ text }, values, MIGRATION_TIME), this.#table);
   }
 
   /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Empty: all is well. */

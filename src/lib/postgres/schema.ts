@@ -87,7 +87,7 @@ BEGIN
     END IF;
     IF to_regclass(${quoteLiteral(history)}) IS NULL THEN
       CREATE TABLE ${history} (at timestamptz PRIMARY KEY, created bigint NOT NULL DEFAULT 0,
-        ended bigint NOT NULL DEFAULT 0, removed bigint NOT NULL DEFAULT 0, took integer, live bigint, users bigint);
+        ended bigint NOT NULL DEFAULT 0, removed bigint NOT NULL DEFAULT 0, cleaned timestamptz, took integer, live bigint, users bigint);
     END IF;
   END IF;
 END`;

@@ -97,6 +97,10 @@ const joinedBy = (token: string): string => `s.${token} = v.token AND (v.token |
 export const liveRow = ({ expiry, ended, typed }: Layout): string =>
   `s.${expiry} > current_timestamp AND NOT ${ended} AND ${typed}`;
 
+/** SQL that says of a row `s` that has expired whether it may be removed: not while it tells that its session was ended. */
+export const outlivedRow = ({ expiry, entombed }: Layout, grace: number): string =>
+  `NOT (${entombed} AND s.${expiry} > current_timestamp - interval '${grace} milliseconds')`;
+
 /** SQL that says whether the table has the columns about users. */
 export const hasColumns = ({ quoted }: TableName): string =>
   `EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(${quoteLiteral(quoted)}) ` +
@@ -113,7 +117,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const remembered = `s.${expiry} > current_timestamp - interval '${grace} milliseconds'`;
   const known = `(s.${expiry} > current_timestamp OR (${entombed} AND ${remembered})) AND ${typed}`;
   const isEnded = `(${ended})::text AS ended`;
-  const outlived = `NOT (${entombed} AND ${remembered})`;
+  const outlived = outlivedRow(layout, grace);
   // A cast, as the column may have no time zone: then it is the connection's, as in the comparison.
   const expiryText = millisecondsOf(`s.${expiry}::timestamptz`);
   const found = `${layout.read(`s.${data}`)} AS data, ${expiryText} AS expiry`;

@@ -79,6 +79,7 @@ export class UserSessions implements UserStore {
     for (let attempt = 1; attempt <= MOST_ENDS; attempt++) {
       const rows = await this.#explained(run(sql.end, [userId, arrayText(except)]));
       ended.push(...tokensIn(rows));
+      this.#engine.countEnded(tokensIn(rows).length);
       if (rows[0]?.["crossed"] !== "true") break;
     }
     return ended;

@@ -1,0 +1,97 @@
+import { quoteLiteral } from "./identifier.ts";
+import type { Layout } from "./layout.ts";
+import type { TableName } from "./schema.ts";
+import { instant, liveRow, millisecondsOf, type Statement } from "./statements.ts";
+
+/** The statements for operators. They run seldom, so none is kept prepared. */
+export interface OperationStatements {
+  size: Statement;
+  /** Counts the rows, all of them, or in a large table those of some share of its pages. */
+  counted(percent: number | undefined, hasUsers: boolean): Statement;
+  backlog: Statement;
+  lastCleanup: Statement;
+  history: Statement;
+  searchUsers: Statement;
+  note: Statement;
+  forget: Statement;
+  pruneUsers: Statement;
+}
+
+/** Milliseconds from now within which live sessions expire; the last line of the histogram has all the others. */
+export const WITHIN = [1, 5, 15, 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60].map((minutes) => minutes * 60_000);
+
+/** Rows of the backlog that are counted. */
+export const MOST_COUNTED = 10_000;
+
+/** @param outlived - SQL that says of a row `s` that has expired whether it may be removed */
+export function operationStatements(table: TableName, layout: Layout, outlived: string): OperationStatements {
+  const { quoted, users, history } = table;
+  const { expiry } = layout;
+  const live = liveRow(layout);
+  const name = quoteLiteral(quoted);
+  const texts = {
+    size:
+      `SELECT c.reltuples::float8::text AS rows, pg_relation_size(c.oid)::text AS heap, pg_table_size(c.oid)::text AS bytes, ` +
+      `pg_indexes_size(c.oid)::text AS indexes, (SELECT p.n_distinct::float8::text FROM pg_stats p JOIN pg_namespace n ` +
+      `ON n.nspname = p.schemaname WHERE n.oid = c.relnamespace AND p.tablename = c.relname AND p.attname = 'user_id') AS different ` +
+      `FROM pg_class c WHERE c.oid = to_regclass(${name})`,
+    backlog:
+      `SELECT count(*)::text AS count FROM (SELECT FROM ${quoted} s WHERE s.${expiry} <= current_timestamp AND ${outlived} ` +
+      `LIMIT ${MOST_COUNTED}) AS few`,
+    lastCleanup:
+      `SELECT ${millisecondsOf("h.cleaned")} AS at, h.removed::text AS removed, h.took::text AS took FROM ${history} h ` +
+      "WHERE h.cleaned IS NOT NULL ORDER BY h.at DESC LIMIT 1",
+    history:
+      `SELECT floor(extract(epoch FROM h.at - ${instant("$1::text")}) * 1000 / $2::text::float8)::text AS n, ` +
+      "sum(h.created)::text AS created, sum(h.ended)::text AS ended, sum(h.removed)::text AS removed, " +
+      "(array_agg(h.live ORDER BY h.at DESC) FILTER (WHERE h.live IS NOT NULL))[1]::text AS live, " +
+      "(array_agg(h.users ORDER BY h.at DESC) FILTER (WHERE h.users IS NOT NULL))[1]::text AS users " +
+      `FROM ${history} h WHERE h.at >= ${instant("$1::text")} GROUP BY 1`,
+    // A name that begins so lies between the beginning and the beginning followed by the last character there is.
+    searchUsers:
+      `SELECT u.user_id AS user_id, ${millisecondsOf("u.last_login")} AS last_login, (SELECT count(*)::text FROM (` +
+      `SELECT FROM ${quoted} s WHERE s.user_id = u.user_id AND ${live} LIMIT 1000) AS few) AS sessions FROM ${users} u ` +
+      `WHERE u.user_id >= $1::text AND u.user_id < $1::text || U&'\\+10FFFF' AND u.user_id > $2::text ` +
+      "AND u.last_login IS NOT NULL ORDER BY u.user_id LIMIT $3::text::int",
+    note:
+      `INSERT INTO ${history} AS h (at, created, ended, removed, cleaned, took, live, users) ` +
+      "SELECT date_trunc('minute', current_timestamp), $1::text::bigint, $2::text::bigint, $3::text::bigint, " +
+      "CASE WHEN $4::text <> '' THEN current_timestamp END, NULLIF($4::text, '')::integer, NULLIF($5::text, '')::bigint, " +
+      "NULLIF($6::text, '')::bigint ON CONFLICT (at) DO UPDATE SET created = h.created + EXCLUDED.created, " +
+      "ended = h.ended + EXCLUDED.ended, removed = h.removed + EXCLUDED.removed, cleaned = COALESCE(EXCLUDED.cleaned, h.cleaned), " +
+      "took = COALESCE(EXCLUDED.took, h.took), live = COALESCE(EXCLUDED.live, h.live), users = COALESCE(EXCLUDED.users, h.users)",
+    forget: `DELETE FROM ${history} WHERE at < current_timestamp - interval '8 days'`,
+    // A login that comes meanwhile has the row locked, and makes it younger.
+    pruneUsers:
+      `WITH page AS (SELECT user_id FROM ${users} WHERE user_id > $1::text ORDER BY user_id LIMIT 1000), ` +
+      `gone AS (DELETE FROM ${users} u USING page WHERE u.user_id = page.user_id ` +
+      "AND greatest(u.last_login, u.revoked) < current_timestamp - interval '1 day' " +
+      `AND NOT EXISTS (SELECT FROM ${quoted} s WHERE s.user_id = u.user_id)) ` +
+      "SELECT max(user_id) AS last, count(*)::text AS count FROM page",
+  };
+  const counted = (percent: number | undefined, hasUsers: boolean): Statement => {
+    const lines = WITHIN.map(
+      (within, n) =>
+        `count(*) FILTER (WHERE ${live} AND s.${expiry} <= current_timestamp + interval '${within} milliseconds')::text AS within_${n}`,
+    );
+    if (hasUsers) lines.push(`count(*) FILTER (WHERE ${live} AND s.user_id IS NOT NULL)::text AS logged_in`);
+    // Of a sample the number of different users says little.
+    if (hasUsers && percent === undefined)
+      lines.push(`count(DISTINCT s.user_id) FILTER (WHERE ${live})::text AS users`);
+    const sample = percent === undefined ? "" : `TABLESAMPLE SYSTEM (${percent})`;
+    return {
+      text: `SELECT count(*) FILTER (WHERE ${live})::text AS live, ${lines.join(", ")} FROM ${quoted} s ${sample}`,
+    };
+  };
+  return {
+    counted,
+    size: { text: texts.size },
+    backlog: { text: texts.backlog },
+    lastCleanup: { text: texts.lastCleanup },
+    history: { text: texts.history },
+    searchUsers: { text: texts.searchUsers },
+    note: { text: texts.note },
+    forget: { text: texts.forget },
+    pruneUsers: { text: texts.pruneUsers },
+  };
+}

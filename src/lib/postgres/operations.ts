@@ -1,0 +1,93 @@
+import { systemNow } from "../base/clock.ts";
+import type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "../port/stats.ts";
+import type { Row } from "./driver.ts";
+import type { Engine } from "./engine.ts";
+import { type OperationStatements, WITHIN } from "./operation-statements.ts";
+import { readInstant } from "./wire.ts";
+
+/** Rows up to which a table is counted as a whole; of a larger one about as many are looked at. */
+const COUNTED_WHOLE = 200_000;
+/** Bytes of a row, by which a table is judged that was never analysed. */
+const ROW_BYTES = 250;
+
+/** What is to be known of a PgStore for its operators. Each takes well under a second, however large the table is. */
+export class Operations implements StoreOperations {
+  readonly #engine: Engine;
+  readonly #sql: OperationStatements;
+
+  constructor(engine: Engine, sql: OperationStatements) {
+    this.#engine = engine;
+    this.#sql = sql;
+  }
+
+  async stats(): Promise<StoreStats> {
+    const { run } = this.#engine;
+    const [{ history, users: hasUsers }, [size]] = await Promise.all([
+      this.#engine.lookForColumns(),
+      run(this.#sql.size, []),
+    ]);
+    const analysed = Number(size?.["rows"] ?? -1);
+    const rows = analysed < 0 ? Number(size?.["heap"] ?? 0) / ROW_BYTES : analysed;
+    const percent = rows <= COUNTED_WHOLE ? undefined : (100 * COUNTED_WHOLE) / rows;
+    const [[counted], [backlog], [last]] = await Promise.all([
+      run(this.#sql.counted(percent, hasUsers), []),
+      run(this.#sql.backlog, []),
+      history ? run(this.#sql.lastCleanup, []) : [],
+    ]);
+    const number = (column: string): number => Math.round((Number(counted?.[column]) * 100) / (percent ?? 100));
+    const live = number("live");
+    const loggedIn = hasUsers ? number("logged_in") : undefined;
+    return {
+      live,
+      loggedIn,
+      users: loggedIn === undefined ? undefined : usersIn(counted, loggedIn, Number(size?.["different"] ?? 0), rows),
+      expired: Number(backlog?.["count"]),
+      isEstimate: percent !== undefined,
+      expiring: [...WITHIN, Number.POSITIVE_INFINITY].map((within, n) => {
+        const upTo = n < WITHIN.length ? number(`within_${n}`) : live;
+        return { within, count: Math.max(0, upTo - (n === 0 ? 0 : number(`within_${n - 1}`))) };
+      }),
+      tableBytes: Number(size?.["bytes"] ?? 0),
+      indexBytes: Number(size?.["indexes"] ?? 0),
+      cleanup: last && { at: readInstant(last["at"]), removed: Number(last["removed"]), took: Number(last["took"]) },
+    };
+  }
+
+  async history(since: Date, points: number): Promise<HistoryPoint[]> {
+    const begin = since.getTime();
+    const length = (systemNow() - begin) / points;
+    if (!(length > 0) || !Number.isInteger(points)) throw new TypeError("history: since must be past, points whole");
+    const { history } = await this.#engine.lookForColumns();
+    const rows = history ? await this.#engine.run(this.#sql.history, [String(begin), String(length)]) : [];
+    const found = new Map(rows.map((row) => [Math.min(Number(row["n"]), points - 1), row]));
+    const counted = (text: string | null | undefined): number | undefined => (text == null ? undefined : Number(text));
+    return Array.from({ length: points }, (_, n) => {
+      const row = found.get(n);
+      return {
+        at: new Date(begin + n * length),
+        length,
+        created: Number(row?.["created"] ?? 0),
+        ended: Number(row?.["ended"] ?? 0),
+        removed: Number(row?.["removed"] ?? 0),
+        live: counted(row?.["live"]),
+        users: counted(row?.["users"]),
+      };
+    });
+  }
+
+  async searchUsers(prefix: string, limit: number, after = ""): Promise<UserEntry[]> {
+    const rows = await this.#engine.run(this.#sql.searchUsers, [prefix, after, String(limit)]);
+    return rows.map((row) => ({
+      userId: row["user_id"] ?? "",
+      sessions: Number(row["sessions"]),
+      lastLogin: readInstant(row["last_login"]),
+    }));
+  }
+}
+
+/** @param distinct - what PostgreSQL's statistics say of the column: a number, or, negative, a share of the rows */
+function usersIn(counted: Row | undefined, loggedIn: number, distinct: number, rows: number): number {
+  const exact = counted?.["users"];
+  if (exact != null) return Number(exact);
+  return Math.min(loggedIn, Math.round(distinct < 0 ? -distinct * rows : distinct));
+}
