@@ -29,6 +29,9 @@ export interface Chart {
 /** The plot is as wide and as high as the page wants it; in here it is 100 by 100. */
 const SIZE = 100;
 
+/** Places: known points that are nearer to each other are joined. */
+const WIDEST_GAP = 3;
+
 /** Lines over time. */
 export function lineChart(chart: Chart): Html {
   const top = topOf(chart.lines);
@@ -131,23 +134,28 @@ function valueText(value: number | undefined): string {
 /** Lines through the middle of each place, and the areas below them. */
 function pathsOf(values: readonly (number | undefined)[], top: number): { line: string; area: string } {
   const width = SIZE / Math.max(values.length, 1);
-  let [line, area] = ["", ""];
-  let begun: number | undefined;
+  const runs = runsOf(values).map((run) =>
+    run.map(({ value, index }) => [round((index + 0.5) * width), round(SIZE - (value / top) * SIZE)]),
+  );
+  const texts = runs.map((run) => {
+    const points = run.map(([x, y]) => `${x} ${y}`).join("L");
+    // A line of no length still has round ends: a lone point is a dot.
+    const line = `M${points}${run.length === 1 ? "h0" : ""}`;
+    return { line, area: `M${run[0]?.[0]} ${SIZE}L${points}L${run.at(-1)?.[0]} ${SIZE}Z` };
+  });
+  return { line: texts.map(({ line }) => line).join(""), area: texts.map(({ area }) => area).join("") };
+}
+
+/** What is known, in stretches without a wide gap. */
+function runsOf(values: readonly (number | undefined)[]): { value: number; index: number }[][] {
+  const runs: { value: number; index: number }[][] = [];
   values.forEach((value, index) => {
     if (value === undefined) return;
-    const x = round((index + 0.5) * width);
-    const point = `${x} ${round(SIZE - (value / top) * SIZE)}`;
-    const isFirst = begun === undefined;
-    const isLast = values[index + 1] === undefined;
-    begun ??= x;
-    // A line of no length still has round ends: a lone point is a dot.
-    line += `${isFirst ? "M" : "L"}${point}${isFirst && isLast ? "h0" : ""}`;
-    area += `${isFirst ? `M${x} ${SIZE}L` : "L"}${point}`;
-    if (!isLast) return;
-    area += `L${x} ${SIZE}Z`;
-    begun = undefined;
+    const run = runs.at(-1);
+    if (run === undefined || index - (run.at(-1)?.index ?? 0) > WIDEST_GAP) runs.push([{ value, index }]);
+    else run.push({ value, index });
   });
-  return { line, area };
+  return runs;
 }
 
 /** The next round number above all values, which can be halved in few digits. */
@@ -155,7 +163,8 @@ function topOf(lines: readonly Line[]): number {
   const most = Math.max(0, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0)));
   if (most === 0) return 2;
   const power = 10 ** Math.floor(Math.log10(most));
-  const step = [1, 2, 4, 6, 8, 10].find((factor) => factor * power >= most * 1.02) ?? 20;
+  const steps = most < 10 ? [1, 2, 4, 6, 8, 10] : [1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10];
+  const step = steps.find((factor) => factor * power >= most * 1.02) ?? 12;
   return step * power;
 }
 

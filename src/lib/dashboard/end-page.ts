@@ -1,6 +1,6 @@
 import type { UserSession } from "../manager/users.ts";
 import { deviceOf } from "./device.ts";
-import { instant, relative } from "./format.ts";
+import { count, instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "./options.ts";
@@ -9,12 +9,26 @@ import { isUserId, placeIn } from "./users-pages.ts";
 /** How many sessions of one user are looked at to find one that is known by its place: as many as may begin at one instant. */
 const NEIGHBOURS = 50;
 
+/** Sessions of a user that are counted before they are ended. */
+const MOST_COUNTED = 100;
+
 /** What is to be ended. */
 export type Ending =
   | { kind: "one"; userId: string; session: UserSession }
   | { kind: "others"; userId: string; session: UserSession }
   | { kind: "all"; userId: string }
   | { kind: "gone"; userId: string };
+
+/** What the confirmation is asked for. */
+export interface Question {
+  ending: Exclude<Ending, { kind: "gone" }>;
+  /** Where the ending comes from; it goes into the form. */
+  fields: URLSearchParams;
+  csrf: string;
+  /** The session of whoever is asked. */
+  current: string | undefined;
+  now: number;
+}
 
 /** Reads from a query or a form what is to be ended. Undefined: it makes no sense. @throws as `manager.listByUser` */
 export async function endingOf(
@@ -50,30 +64,37 @@ export async function performEnding(manager: DashboardManager, ending: Ending): 
   }
 }
 
-/** The page that asks whether it is meant. */
-export function endPage(
-  ending: Exclude<Ending, { kind: "gone" }>,
-  fields: URLSearchParams,
-  csrf: string,
-  now: number,
-): Html {
+/** The page that asks whether it is meant. @throws as `manager.listByUser` */
+export async function endPage(
+  manager: DashboardManager,
+  { ending, fields, csrf, current, now }: Question,
+): Promise<Html> {
   const { kind, userId } = ending;
+  const kept = kind === "others" ? ending.session.id : undefined;
+  const listed =
+    kind === "one" ? [ending.session] : await manager.listByUser(userId, { limit: MOST_COUNTED + 2, current });
+  const ended = listed.filter(({ id }) => id !== kept);
+  const number = ended.length > MOST_COUNTED ? `more than ${MOST_COUNTED}` : count(ended.length);
   const user = html`<bdi>${userId}</bdi>`;
   const texts = {
     one: [html`End this session of ${user}?`, "End the session", undefined],
-    others: [html`End all other sessions of ${user}?`, "End all others", "Only this one goes on:"],
-    all: [html`End all sessions of ${user}?`, "End all sessions", "The user is logged out everywhere, at once."],
+    others: [
+      html`End all other sessions of ${user}?`,
+      "End all others",
+      `Sessions that end: ${number}. Only this one goes on:`,
+    ],
+    all: [html`End all sessions of ${user}?`, "End all sessions", `Sessions that end: ${number}.`],
   } satisfies Record<typeof kind, [Html, string, string | undefined]>;
   const [question, button, hint] = texts[kind];
-  const isOwn = kind === "one" && ending.session.current;
+  const isOwn = ended.some((session) => session.current);
   const hidden = ["user", "session", "created", "others"].map((name) => {
     const value = fields.get(name);
     return value === null ? undefined : html`<input type="hidden" name="${name}" value="${value}" />`;
   });
   return html`<h1>${question}</h1>
-    <section class="card">
+    <section class="card narrow">
       ${hint === undefined ? undefined : html`<p>${hint}</p>`}
-      ${isOwn ? html`<p class="warning">You are using this session yourself. Ending it logs you out.</p>` : undefined}
+      ${isOwn ? html`<p class="warning">You are using such a session yourself: you will be logged out.</p>` : undefined}
       ${kind === "all" ? undefined : facts(ending.session, now)}
       <form method="post" action="${PAGES.end}" class="actions">
         <input type="hidden" name="_csrf" value="${csrf}" />

@@ -1,4 +1,4 @@
-import { SchemaError } from "../base/errors.ts";
+import { systemNow } from "../base/clock.ts";
 import type { HistoryPoint, StoreOperations, StoreStats } from "../port/stats.ts";
 import { barChart, lineChart } from "./chart.ts";
 import { bytes, clockTime, count, counted, instant, rate, relative, span, weekday } from "./format.ts";
@@ -15,6 +15,9 @@ const RANGES = {
 type Range = keyof typeof RANGES;
 
 const TICKS = 4;
+
+/** Up to which rows of the backlog are counted. */
+const MOST_COUNTED = 10_000;
 
 /** The page of the figures and plots. @throws as `operations.stats` */
 export async function overview(
@@ -37,26 +40,11 @@ export async function overview(
   const { length, points } = RANGES[range];
   const [stats, history] = await Promise.all([
     operations.stats(),
-    operations.history(new Date(now - length), points).catch(missing),
+    operations.history(new Date(systemNow() - length), points),
   ]);
-  return html`${heading} ${figures(stats, Array.isArray(history) ? history : [], range)}
-    <div class="charts">
-      ${Array.isArray(history) ? plots(history, range, now) : notice(history)} ${expiryChart(stats)}
-    </div>
+  return html`${heading} ${figures(stats, history, range)}
+    <div class="charts">${plots(history, range)} ${expiryChart(stats)}</div>
     ${cleanupCard(stats, now)}`;
-}
-
-/** A table that was migrated by an older version has no history yet; the figures can be shown all the same. */
-function missing(error: unknown): string {
-  if (error instanceof SchemaError) return error.message;
-  throw error;
-}
-
-function notice(message: string): Html {
-  return html`<section class="card">
-    <h2>No history</h2>
-    <p>${message}</p>
-  </section>`;
 }
 
 function rangeLinks(range: Range): Html[] {
@@ -71,7 +59,7 @@ function rangeLinks(range: Range): Html[] {
 function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Range): Html {
   const about = stats.isEstimate ? "about " : "";
   const minutes = history.reduce((sum, { length }) => sum + length, 0) / 60_000;
-  const perMinute = (key: "created" | "ended"): string =>
+  const average = (key: "created" | "ended"): string =>
     minutes === 0 ? "–" : rate(history.reduce((sum, point) => sum + point[key], 0) / minutes);
   const window = `on average, in the last ${range}`;
   return html`<dl class="figures">
@@ -83,9 +71,8 @@ function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Ran
         ? html`run <code>npx pgstore migrate</code>`
         : `with ${about}${counted(stats.loggedIn, "session")}`,
     )}
-    ${figure("Created per minute", perMinute("created"), window)}
-    ${figure("Ended per minute", perMinute("ended"), window)}
-    ${figure("Expired backlog", count(stats.expired), "rows that wait for the cleanup")}
+    ${figure("Created per minute", average("created"), window)} ${figure("Ended per minute", average("ended"), window)}
+    ${figure("Expired backlog", stats.expired >= MOST_COUNTED ? `${count(MOST_COUNTED)} or more` : count(stats.expired), "rows that wait for the cleanup")}
     ${figure(
       "Size",
       bytes(stats.tableBytes + stats.indexBytes),
@@ -104,17 +91,18 @@ function figure(name: string, value: string, hint: Content): Html {
   </div>`;
 }
 
-function plots(history: readonly HistoryPoint[], range: Range, now: number): Html {
-  const nameOf = range === "week" ? weekday : clockTime;
+function plots(history: readonly HistoryPoint[], range: Range): Html {
   const labels = history.map(({ at }) => (range === "hour" ? clockTime(at) : `${weekday(at)}, ${clockTime(at)}`));
-  const { length } = RANGES[range];
-  const ticks = Array.from({ length: TICKS + 1 }, (_, index) =>
-    nameOf(new Date(now - length + (index * length) / TICKS)),
-  );
+  const begin = history[0]?.at.getTime() ?? 0;
+  const length = history.reduce((sum, point) => sum + point.length, 0);
+  const ticks = Array.from({ length: TICKS + 1 }, (_, index) => {
+    const at = new Date(begin + (index * length) / TICKS);
+    return range === "week" ? weekday(at) : clockTime(at);
+  });
   const common = { labels, ticks, axis: "From" };
   const live = history.map((point) => point.live);
-  const perMinute = (key: "created" | "ended"): number[] =>
-    history.map((point) => point[key] / Math.max(point.length / 60_000, 1 / 60));
+  const created = perMinute(history, "created");
+  const ended = perMinute(history, "ended");
   const removed = history.map((point) => point.removed);
   return html`${lineChart({
     ...common,
@@ -130,12 +118,10 @@ function plots(history: readonly HistoryPoint[], range: Range, now: number): Htm
     ...common,
     id: "rates",
     title: "Created and ended per minute",
-    summary:
-      `Sessions created per minute over the last ${range}: ${extent(perMinute("created"))}; ` +
-      `ended: ${extent(perMinute("ended"))}.`,
+    summary: `Sessions created per minute over the last ${range}: ${extent(created)}; ` + `ended: ${extent(ended)}.`,
     lines: [
-      { name: "Created", colour: 3, values: perMinute("created") },
-      { name: "Ended", colour: 4, values: perMinute("ended") },
+      { name: "Created", colour: 3, values: created },
+      { name: "Ended", colour: 4, values: ended },
     ],
   })}
   ${barChart({
@@ -145,6 +131,21 @@ function plots(history: readonly HistoryPoint[], range: Range, now: number): Htm
     summary: `Expired rows that the cleanup removed over the last ${range}: ${extent(removed)}.`,
     lines: [{ name: "Removed", colour: 1, values: removed }],
   })}`;
+}
+
+/**
+ * What a process notes when it cleans up has happened since its last time: a point in which nobody noted anything takes part
+ * in the next one's.
+ */
+function perMinute(history: readonly HistoryPoint[], key: "created" | "ended"): (number | undefined)[] {
+  let minutes = 0;
+  return history.map((point) => {
+    minutes += point.length / 60_000;
+    if (point.live === undefined && point.created + point.ended === 0) return undefined;
+    const average = point[key] / minutes;
+    minutes = 0;
+    return average;
+  });
 }
 
 function expiryChart({ expiring, isEstimate }: StoreStats): Html {
@@ -159,7 +160,7 @@ function expiryChart({ expiring, isEstimate }: StoreStats): Html {
     summary: `${about}live sessions by when they expire. ${labels.map((label, n) => `${label}: ${count(values[n] ?? 0)}`).join("; ")}.`,
     axis: "Expires within",
     labels,
-    ticks: labels.map((label) => label.replace(/(\d+) (?:(mi)n|(.))\w*$/, "$1 $2$3")),
+    ticks: labels.map((label) => label.replace("≤ ", "").replace(/ (.)\w+$/, "$1")),
     lines: [{ name: "Sessions", colour: 2, values }],
   });
 }

@@ -93,11 +93,13 @@ async function showUser(visit: Visit): Promise<Answer> {
 async function askToEnd(visit: Visit): Promise<Answer> {
   const { ask, site, now } = visit;
   if (site.manager.store.users === undefined) return withoutUsers(site);
-  const ending = await endingOf(site.manager, ask.query, await currentIdOf(site, ask));
+  const { manager } = site;
+  const current = await currentIdOf(site, ask);
+  const ending = await endingOf(manager, ask.query, current);
   if (ending === undefined) return nonsense(site);
   if (ending.kind === "gone") return backToUser(ending.userId, 0);
   const proof = await proveForm(site, ask);
-  const main = endPage(ending, ask.query, proof.token, now);
+  const main = await endPage(manager, { ending, fields: ask.query, csrf: proof.token, current, now });
   const headers = proof.setCookie === undefined ? undefined : { "Set-Cookie": proof.setCookie };
   return page(visit, { heading: "End sessions", place: "users", main }, headers);
 }

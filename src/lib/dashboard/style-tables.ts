@@ -42,7 +42,13 @@ export const TABLE_STYLE = css`
     background: var(--tint);
   }
 
-  .data time {
+  .data time,
+  .data td code {
+    white-space: nowrap;
+  }
+
+  .data .actions {
+    flex-wrap: nowrap;
     white-space: nowrap;
   }
 

@@ -172,6 +172,10 @@ const BASE = css`
     background: var(--card);
   }
 
+  .narrow {
+    max-width: 46rem;
+  }
+
   .heading {
     display: flex;
     flex-wrap: wrap;

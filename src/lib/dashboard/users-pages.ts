@@ -39,7 +39,7 @@ export async function usersPage(
     ({ userId, sessions, lastLogin }) =>
       html`<tr role="row">
         ${cell("User", html`<a href="${link(PAGES.user, { id: userId })}"><bdi>${userId}</bdi></a>`)}
-        ${cell("Sessions", sessions >= 1000 ? "1,000 or more" : sessions)}
+        ${cell("Live sessions", sessions >= 1000 ? "1,000 or more" : sessions)}
         ${cell("Last login", relative(lastLogin, now))}
       </tr>`,
   );
@@ -48,8 +48,8 @@ export async function usersPage(
   return html`${heading}
   ${
     shown.length === 0
-      ? html`<p class="card">No such user has a live session.</p>`
-      : dataTable("Users with live sessions", ["User", "Sessions", "Last login"], rows)
+      ? html`<p class="card">No such user has logged in lately.</p>`
+      : dataTable("Users who have logged in", ["User", "Live sessions", "Last login"], rows)
   }
   ${pager(after === undefined ? undefined : link(PAGES.users, { q }), next)}`;
 }
