@@ -118,7 +118,7 @@ function plots(history: readonly HistoryPoint[], range: Range): Html {
     ...common,
     id: "rates",
     title: "Created and ended per minute",
-    summary: `Sessions created per minute over the last ${range}: ${extent(created)}; ` + `ended: ${extent(ended)}.`,
+    summary: `Sessions created per minute over the last ${range}: ${extent(created)}; ended: ${extent(ended)}.`,
     lines: [
       { name: "Created", colour: 3, values: created },
       { name: "Ended", colour: 4, values: ended },
@@ -179,8 +179,8 @@ function cleanupCard({ cleanup }: StoreStats, now: number): Html {
       cleanup === undefined
         ? html`<p>None is on record.</p>`
         : html`<p>
-            ${relative(cleanup.at, now)}, at ${instant(cleanup.at)}: ${counted(cleanup.removed, "row")} removed in
-            ${span(cleanup.took)}.
+            ${counted(cleanup.removed, "row")} removed in ${span(cleanup.took)}, ${relative(cleanup.at, now)}
+            (${instant(cleanup.at)}).
           </p>`
     }
   </section>`;

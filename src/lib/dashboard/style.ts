@@ -191,6 +191,7 @@ const BASE = css`
 
   .hint {
     font-size: 0.8125rem;
+    line-height: 1.35;
   }
 
   .flash,
