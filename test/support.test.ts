@@ -53,6 +53,21 @@ describe("createDatabase", () => {
     await Promise.all(others.map((other) => other.drop()));
   });
 
+  it("connects as the role that the run asks for, with no right but those on the tables", async () => {
+    const role = inject("restrictedRole");
+    const asked = `SELECT
+      (SELECT bool_and(has_table_privilege('sessions', name)) FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) name) AS uses,
+      has_table_privilege('sessions', 'TRUNCATE') OR has_table_privilege('sessions', 'REFERENCES, TRIGGER')
+        OR pg_has_role((SELECT relowner FROM pg_class WHERE oid = 'sessions'::regclass), 'MEMBER')
+        OR has_schema_privilege('public', 'CREATE') AS more`;
+    expect((await db.query(asked)).rows).toEqual([{ uses: true, more: role === undefined }]);
+    expect((await database.admin().query(asked)).rows).toEqual([{ uses: true, more: true }]);
+    const { rows } = await db.query("SELECT current_user AS name, rolsuper FROM pg_roles WHERE rolname = current_user");
+    if (role !== undefined) expect(rows).toEqual([{ name: role, rolsuper: false }]);
+    await database.admin().query("CREATE TABLE made (n int)");
+    expect((await db.query("INSERT INTO made VALUES (1)")).rowCount).toBe(1);
+  });
+
   it("makes an empty database without the template", async () => {
     const empty = await createDatabase({ template: false });
     const { rows } = await empty.pool().query("SELECT to_regclass('sessions') AS found");

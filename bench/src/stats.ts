@@ -29,6 +29,18 @@ export function percentile(values: readonly number[], share: number): number {
   return at(sorted, Math.ceil(share * sorted.length) - 1);
 }
 
+/**
+ * Where the median of what the values are a sample of lies, with 95 % confidence. By ranks, so that it holds for any
+ * distribution.
+ *
+ * @throws RangeError when there are too few values
+ */
+export function medianInterval(values: readonly number[]): [low: number, high: number] {
+  const sorted = Float64Array.from(values).toSorted();
+  const margin = (1.96 * Math.sqrt(sorted.length)) / 2;
+  return [at(sorted, Math.floor(sorted.length / 2 - margin)), at(sorted, Math.ceil(sorted.length / 2 + margin))];
+}
+
 /** The ratios of values that were measured in the same round. */
 export function ratios(above: readonly number[], below: readonly number[]): number[] {
   if (above.length !== below.length) throw new RangeError("ratios: the numbers of rounds differ");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parseOptions, SCENARIO_NAMES, UsageError } from "../src/options.ts";
-import { median, percentile, ratios, spread } from "../src/stats.ts";
+import { median, medianInterval, percentile, ratios, spread } from "../src/stats.ts";
 import { judge, type Target, verdictTable } from "../src/targets.ts";
 import { markdownTable, numberText, plainTable, spreadText } from "../src/text.ts";
 
@@ -28,6 +28,16 @@ describe("parseOptions", () => {
       assert.throws(() => parseOptions(args), UsageError, args.join(" "));
     }
     assert.throws(() => parseOptions(["--only", "stor"]), /no scenario "stor"; there are store, http/);
+  });
+});
+
+describe("medianInterval", () => {
+  it("has the median between its ends, and is narrower the more values there are", () => {
+    const values = (count: number): number[] => Array.from({ length: count }, (_, n) => n / count);
+    const [few, many] = [medianInterval(values(100)), medianInterval(values(10_000))];
+    assert.deepEqual(few, [0.4, 0.6]);
+    assert.deepEqual(many, [0.4902, 0.5098]);
+    assert.throws(() => medianInterval([1, 2]), RangeError);
   });
 });
 

@@ -1,6 +1,6 @@
 import pg from "pg";
 import postgres from "postgres";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { ExpressSessionStore } from "../../src/express-session.ts";
 import { type PgClient, PgStore, type PostgresSql, SchemaError, SessionManager, StoreError } from "../../src/index.ts";
 import { nodeHandler } from "../../src/node.ts";
@@ -34,12 +34,16 @@ beforeAll(async () => {
   }
   await admin.query(`CREATE SCHEMA owned AUTHORIZATION ${migrator}; REVOKE ALL ON SCHEMA public FROM PUBLIC`);
   const migrating = new pg.Pool({ connectionString: as(migrator), max: 1 });
-  await new PgStore(migrating, { schema: "owned", cleanupInterval: 0 }).migrate();
+  // As an older version had it, with what that needed; whoever may write sessions is granted what the new one adds.
+  await migrating.query(
+    "CREATE TABLE owned.sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)",
+  );
   await migrating.query(
     "CREATE TABLE owned.session (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)",
   );
   await migrating.query(`GRANT USAGE ON SCHEMA owned TO ${application}`);
   await migrating.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON owned.sessions, owned.session TO ${application}`);
+  await new PgStore(migrating, { schema: "owned", cleanupInterval: 0 }).migrate();
   await migrating.end();
   pool = new pg.Pool({ connectionString: as(application), max: 5 });
   sql = postgres(as(application), { max: 5, onnotice: () => {} });
@@ -100,7 +104,9 @@ describe("a role that may SELECT, INSERT, UPDATE and DELETE on the table, and no
       const first = cookieOf(await get("/"));
       const ada = cookieOf(await get("/login", first));
       expect(await (await get("/", ada)).text()).toBe("ada 3");
+      expect(await manager.listByUser("ada")).toHaveLength(1);
       expect((await get("/logout", ada)).status).toBe(200);
+      expect(await manager.destroyByUser("ada")).toBe(0);
     });
     expect(await store.check()).toEqual([]);
     await admin.query("INSERT INTO owned.sessions VALUES ('old', 'x', current_timestamp - interval '1 h')");
@@ -109,6 +115,21 @@ describe("a role that may SELECT, INSERT, UPDATE and DELETE on the table, and no
       .toBe(0);
     await store.close();
     expect(errors).toEqual([]);
+  });
+
+  it("logs in all the same where it may not use what is new, with a warning, and is told what to grant", async () => {
+    const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    await admin.query(`REVOKE ALL ON owned.sessions_users FROM ${application}`);
+    const manager = new SessionManager(new PgStore(pool, { schema: "owned", cleanupInterval: 0 }));
+    const session = await manager.load();
+    await session.login("ada");
+    await manager.commit(session);
+    expect((await manager.load(session.token)).userId).toBe("ada");
+    const remedy = /GRANT SELECT, INSERT, UPDATE, DELETE ON "owned"\."sessions_users"/;
+    expect(warnings.mock.calls).toEqual([[expect.stringMatching(remedy), expect.anything()]]);
+    await expect(manager.destroyByUser("ada")).rejects.toThrow(remedy);
+    await admin.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON owned.sessions_users TO ${application}`);
+    warnings.mockRestore();
   });
 
   it("can't create a table, which fails by name, and changes nothing", async () => {

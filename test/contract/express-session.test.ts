@@ -13,7 +13,7 @@ let database: TestDatabase;
 let query: Query;
 beforeAll(async () => {
   database = await createDatabase();
-  const pool = database.pool();
+  const pool = database.admin();
   query = (sql) => pool.query(sql);
 });
 afterAll(() => database.drop());
@@ -100,7 +100,7 @@ describe("with PGlite", () => {
 });
 
 holds("a PgStore", { ...expressSessionContract, ...endedSessions }, async () => {
-  await query("TRUNCATE sessions");
+  await query("DELETE FROM sessions");
   const pool = database.pool();
   return {
     store: new ExpressSessionStore({ store: new PgStore(pool, { cleanupInterval: 0 }) }),

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PgStore } from "../../src/index.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -16,7 +16,7 @@ describe.skipIf(pgbouncerVersion() === undefined)("through PgBouncer in transact
   let url: string;
   beforeAll(async () => {
     database = await createDatabase();
-    bouncer = await startPgBouncer(inject("databaseUrl"));
+    bouncer = await startPgBouncer(database.url);
     url = bouncer.through(database.url);
   });
   afterAll(async () => {

@@ -13,7 +13,7 @@ export interface OpenClient {
 export async function emptyHost(client: OpenClient, options: PgStoreOptions = {}): Promise<StoreHost> {
   const query: PgClient["query"] = (text, values) =>
     client.query?.(text, values) ?? (client.db as PgClient).query(text, values);
-  await query("TRUNCATE sessions");
+  await query("DELETE FROM sessions");
   return {
     store: new PgStore(client.db, { queryTimeout: "30s", ...options, cleanupInterval: 0 }),
     expire: async (token) => {

@@ -34,12 +34,14 @@ const secret = "a secret of more than thirty-two characters";
 const ours = "connect-pg-simple" as const;
 let database: TestDatabase;
 let pool: pg.Pool;
+let admin: pg.Pool;
 const stores: ExpressSessionStore[] = [];
 
 beforeAll(async () => {
   database = await createDatabase();
   pool = database.pool();
-  for (const sql of connectPgSimpleTable('"session"')) await pool.query(sql);
+  admin = database.admin({ max: 1 });
+  for (const sql of connectPgSimpleTable('"session"')) await admin.query(sql);
 });
 afterAll(async () => {
   await Promise.all(stores.map((store) => store.close()));
@@ -179,7 +181,7 @@ describe("ExpressSessionStore in express-session", () => {
     await expect(store.get("sid")).rejects.toMatchObject({ name: "SchemaError", message: /absent/ });
     const alice = await serving(application(open()), async ({ get }) => cookieOf(await get("/login")));
     await serving(application(store), async ({ get }) => expect((await get("/count", alice)).status).toBe(500));
-    await pool.query(
+    await admin.query(
       "CREATE TABLE binary_json (sid varchar PRIMARY KEY, sess jsonb NOT NULL, expire timestamp(6) NOT NULL)",
     );
     const jsonb = new ExpressSessionStore({ pool, table: "binary_json", layout: ours, cleanupInterval: 0 });
@@ -257,7 +259,7 @@ describe("ExpressSessionStore beside connect-pg-simple, on one table", () => {
   });
 
   it("removes what has expired, and tombstones once their time is over", async () => {
-    await pool.query("TRUNCATE session");
+    await pool.query("DELETE FROM session");
     const store = new ExpressSessionStore({ pool, layout: ours, cleanupInterval: 20, endedGrace: "1h" });
     stores.push(store);
     await Promise.all(["live", "gone", "ended", "long ago"].map((sid) => store.set(sid, { cookie: {} })));

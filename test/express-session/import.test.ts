@@ -8,13 +8,15 @@ import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 let database: TestDatabase;
 let pool: pg.Pool;
+let admin: pg.Pool;
 let store: PgStore;
 beforeAll(async () => {
   database = await createDatabase();
   pool = database.pool();
   store = new PgStore(pool, { cleanupInterval: 0 });
-  await pool.query("CREATE SCHEMA old");
-  for (const sql of connectPgSimpleTable('old."their sessions"')) await pool.query(sql);
+  admin = database.admin({ max: 1 });
+  await admin.query("CREATE SCHEMA old");
+  for (const sql of connectPgSimpleTable('old."their sessions"')) await admin.query(sql);
   await pool.query(
     `INSERT INTO old."their sessions" SELECT 'sid ' || n,
        json_build_object('cookie', json_build_object('originalMaxAge', 60000, 'expires', current_timestamp), 'n', n),
@@ -42,12 +44,12 @@ const from = { table: "their sessions", schema: "old" };
 
 describe("importConnectPgSimple", () => {
   it("works as the page says", async () => {
-    await pool.query(`CREATE TABLE session (LIKE old."their sessions")`);
+    await admin.query(`CREATE TABLE session (LIKE old."their sessions")`);
     await pool.query(`INSERT INTO session SELECT * FROM old."their sessions" WHERE sid = 'sid 5'`);
     const { imported, store: made } = await runPage();
     expect(imported).toBe(1);
     expect(await made.get("sid 5")).toMatchObject({ n: 5 });
-    await pool.query("TRUNCATE sessions");
+    await pool.query("DELETE FROM sessions");
   });
 
   it("stops between two pages, goes on later, and leaves what is in the store as it is", async () => {

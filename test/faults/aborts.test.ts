@@ -5,13 +5,13 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { nodeHandler } from "../../src/node.ts";
 import { createDatabase } from "../support/database.ts";
 import { cookieOf, serve } from "../support/serve.ts";
-import { startApp } from "./support.ts";
+import { driverNames, type FaultyDriver, openClient, startApp } from "./support.ts";
 
 /** An application whose handler writes "key", and stops where a test tells it to. */
-async function start() {
+async function start(driver: FaultyDriver) {
   const database = await createDatabase();
   onTestFinished(() => database.drop());
-  const app = await startApp(database.url);
+  const app = await startApp(openClient(driver, database.url));
   const direct = database.pool();
   const arrivals: (() => void)[] = [];
   let go = (): void => {};
@@ -71,9 +71,9 @@ async function locking(pool: Awaited<ReturnType<typeof start>>["direct"], sql: s
   };
 }
 
-describe("a client that goes away", () => {
+describe.each(driverNames)("a client that goes away, with %s", (driver) => {
   it("in the middle of its request's head changes nothing", async () => {
-    const { app, port, wrote } = await start();
+    const { app, port, wrote } = await start(driver);
     const socket = net.connect(port, "127.0.0.1");
     await once(socket, "connect");
     socket.write("GET / HTTP/1.1\r\nHost: loc");
@@ -83,7 +83,7 @@ describe("a client that goes away", () => {
   });
 
   it("while its session is loaded is served all the same", async () => {
-    const { app, direct, send, waiting, wrote } = await start();
+    const { app, direct, send, waiting, wrote } = await start(driver);
     const unlock = await locking(direct, "LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE");
     const socket = await send("/");
     await expect.poll(waiting).toBe(1);
@@ -94,7 +94,7 @@ describe("a client that goes away", () => {
   });
 
   it("while its handler is at work has its changes stored", async () => {
-    const { app, arrival, send, go, wrote } = await start();
+    const { app, arrival, send, go, wrote } = await start(driver);
     const arrived = arrival();
     const socket = await send("/held");
     await arrived;
@@ -105,7 +105,7 @@ describe("a client that goes away", () => {
   });
 
   it("while its session is committed has it committed", async () => {
-    const { app, direct, send, waiting, wrote } = await start();
+    const { app, direct, send, waiting, wrote } = await start(driver);
     const unlock = await locking(direct, "SELECT 1 FROM sessions FOR UPDATE");
     const socket = await send("/");
     await expect.poll(waiting).toBe(1);
@@ -116,7 +116,7 @@ describe("a client that goes away", () => {
   });
 
   it("in the middle of the response finds its changes stored already", async () => {
-    const { app, send, wrote } = await start();
+    const { app, send, wrote } = await start(driver);
     const socket = await send("/body");
     await once(socket, "data");
     socket.destroy();
@@ -125,7 +125,7 @@ describe("a client that goes away", () => {
   });
 
   it("again and again, anywhere, leaks no connection", async () => {
-    const { app, send } = await start();
+    const { app, send } = await start(driver);
     for (let n = 0; n < 100; n++) {
       const socket = await send(n % 2 === 0 ? "/" : "/body");
       // From before anything is read to the middle of the body.

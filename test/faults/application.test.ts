@@ -4,20 +4,21 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { expect, it, onTestFinished } from "vitest";
 import { PgStore, SessionManager } from "../../src/index.ts";
-import { startPostgres } from "../support/postgres-server.ts";
+import { startServer } from "./server.ts";
+import { driverNames } from "./support.ts";
 
 const IN_FLIGHT = 100;
 
-it("SIGTERM with 100 requests in flight: each answer that said 200 has its data in the table, and the process ends by itself", async () => {
-  const server = await startPostgres();
-  onTestFinished(() => server.stop());
+const title =
+  "SIGTERM with 100 requests in flight: each answer that said 200 has its data in the table, and the process ends by itself";
+it.each(driverNames)(`${title}, with %s`, async (driver) => {
+  const server = await startServer();
   const pool = new pg.Pool({ connectionString: server.url, max: 2 });
   pool.on("error", () => {});
   const store = new PgStore(pool, { cleanupInterval: 0 });
-  await store.migrate();
   const child = fork(fileURLToPath(new URL("application.ts", import.meta.url)), {
     execArgv: ["--import", "tsx"],
-    env: { ...process.env, APP_DATABASE_URL: server.url },
+    env: { ...process.env, APP_DATABASE_URL: server.url, APP_DRIVER: driver },
   });
   onTestFinished(() => void child.kill("SIGKILL"));
   let arrived = 0;

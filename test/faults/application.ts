@@ -2,13 +2,13 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import { PgStore, SessionManager } from "../../src/index.ts";
 import { nodeHandler } from "../../src/node.ts";
+import { clients, type Driver } from "../support/clients.ts";
 
-const pool = new pg.Pool({ connectionString: process.env["APP_DATABASE_URL"], max: 5 });
-pool.on("error", () => {});
-const store = new PgStore(pool);
+const { APP_DATABASE_URL = "", APP_DRIVER } = process.env;
+const client = await clients[APP_DRIVER as Driver](APP_DATABASE_URL);
+const store = new PgStore(client.db);
 const manager = new SessionManager<Record<string, unknown>>(store);
 
 const server = http.createServer(
@@ -26,7 +26,7 @@ server.listen(0, "127.0.0.1", () => process.send?.({ port: (server.address() as 
 process.once("SIGTERM", () => {
   server.close(() => {
     void store.close({ timeout: "10s" }).then(async () => {
-      await pool.end();
+      await client.close();
       process.disconnect?.();
     });
   });

@@ -1,9 +1,8 @@
-import postgres from "postgres";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { startCutProxy } from "../support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { cookieOf } from "../support/serve.ts";
-import { startApp } from "./support.ts";
+import { driverNames, openClient, startApp } from "./support.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -13,14 +12,11 @@ beforeAll(async () => {
 
 const QUERY_TIMEOUT = 500;
 
-describe.each(["node-postgres", "postgres.js"] as const)("a black hole, with %s", (driver) => {
+describe.each(driverNames)("a black hole, with %s", (driver) => {
   it("ends each request by the store's time, without a cookie, and none of its connections is used again", async () => {
     const proxy = await startCutProxy(Number(new URL(database.url).port));
     onTestFinished(() => proxy.close());
-    const url = proxy.through(database.url);
-    const sql = driver === "postgres.js" ? postgres(url, { max: 5, fetch_types: false }) : undefined;
-    onTestFinished(() => sql?.end({ timeout: 1 }));
-    const app = await startApp(url, {}, { queryTimeout: QUERY_TIMEOUT, ...(sql && { db: sql }) });
+    const app = await startApp(openClient(driver, proxy.through(database.url)), { queryTimeout: QUERY_TIMEOUT });
     const cookie = cookieOf(await app.get("/inc"));
     // Connections that lose a statement, and others that lose only their successors.
     await Promise.all(Array.from({ length: 10 }, () => app.get("/get", cookie)));

@@ -2,38 +2,76 @@ import pg from "pg";
 import { expect, onTestFinished } from "vitest";
 import { type PgClient, PgStore, type PgStoreOptions, type PostgresSql, SessionManager } from "../../src/index.ts";
 import { nodeHandler } from "../../src/node.ts";
+import { openPostgresJs } from "../support/clients.ts";
 import { cookieOf, serve, type Served } from "../support/serve.ts";
 
 type Data = Record<string, unknown>;
 
+/** postgres.js waits for up to 20 s before it connects again when many attempts have failed. */
+const RECOVERY_MS = 30_000;
+
+/** What an application has of its driver. */
+export interface FaultyClient {
+  db: PgClient | PostgresSql;
+  /** Ends it. That fails, or takes for ever, as long as a connection is taken. */
+  end(): Promise<unknown>;
+}
+
+/** The drivers whose connections can be broken. PGlite has none. */
+const drivers = {
+  "node-postgres": (url: string, max: number): FaultyClient => {
+    const pool = new pg.Pool({ connectionString: url, max });
+    pool.on("error", () => {});
+    const end = async (): Promise<void> => {
+      expect([pool.totalCount - pool.idleCount, pool.waitingCount]).toEqual([0, 0]);
+      await pool.end();
+    };
+    return { db: pool, end };
+  },
+  "postgres.js": (url: string, max: number): FaultyClient => postgresJsClient(url, { max }),
+};
+export type FaultyDriver = keyof typeof drivers;
+export const driverNames = Object.keys(drivers) as FaultyDriver[];
+
+export function openClient(driver: FaultyDriver, url: string, max = 5): FaultyClient {
+  return drivers[driver](url, max);
+}
+
+/** The same of postgres.js, with options of its own. */
+export function postgresJsClient(url: string, options: Parameters<typeof openPostgresJs>[1]): FaultyClient {
+  const { max = 5 } = options;
+  const { db, query, close } = openPostgresJs(url, { ...options, max });
+  // It doesn't tell what is taken: but statements that come at once get a connection each, if there are so many to be had.
+  const connections = async (): Promise<number> => {
+    const asked = Array.from({ length: max }, async () => (await query?.("SELECT pg_backend_pid() AS pid"))?.rows);
+    const rows = (await Promise.all(asked)).flat() as { pid: number }[];
+    return new Set(rows.map(({ pid }) => pid)).size;
+  };
+  const end = async (): Promise<void> => {
+    await expect.poll(connections, { timeout: RECOVERY_MS }).toBe(max);
+    await close();
+  };
+  return { db, end };
+}
+
 /** An application on a store, and everything that a fault may break. */
 export interface FaultyApp extends Served {
-  pool: pg.Pool;
   store: PgStore;
   manager: SessionManager<Data>;
-  /** Resolves when a request is right again. @throws Error when none is within ten seconds */
+  /** Resolves when a request is right again. @throws Error when none is within half a minute */
   recovered(): Promise<void>;
 }
 
-const RECOVERY_MS = 10_000;
-
 /**
- * Serves /inc, /set/KEY, /login, /renew, /logout and /get on a pool. After the test nothing is left uncaught, every
- * connection is back in its pool, and the next request is right.
+ * Serves /inc, /set/KEY, /login, /renew, /logout and /get on a client. After the test nothing is left uncaught, and no
+ * connection is taken.
  */
-export async function startApp(
-  url: string,
-  config: pg.PoolConfig = {},
-  options: PgStoreOptions & { db?: PgClient | PostgresSql } = {},
-): Promise<FaultyApp> {
+export async function startApp(client: FaultyClient, options: PgStoreOptions = {}): Promise<FaultyApp> {
   const uncaught: unknown[] = [];
   const note = (error: unknown): void => void uncaught.push(error);
   process.on("uncaughtException", note);
   process.on("unhandledRejection", note);
-  const { db, ...rest } = options;
-  const pool = new pg.Pool({ connectionString: url, max: 5, ...config });
-  pool.on("error", () => {});
-  const store = new PgStore(db ?? pool, { cleanupInterval: 0, ...rest });
+  const store = new PgStore(client.db, { cleanupInterval: 0, ...options });
   // Failures are what these tests make; they are told apart by the status.
   const manager = new SessionManager<Data>(store, { onError: () => {} });
   const served = await serve(
@@ -59,15 +97,13 @@ export async function startApp(
   onTestFinished(async () => {
     await served.close();
     await store.close();
-    expect(pool.idleCount).toBe(pool.totalCount);
-    expect(pool.waitingCount).toBe(0);
-    await pool.end();
+    await client.end();
     await new Promise((resolve) => setImmediate(resolve));
     process.off("uncaughtException", note);
     process.off("unhandledRejection", note);
     expect(uncaught).toEqual([]);
   });
-  return { ...served, pool, store, manager, recovered };
+  return { ...served, store, manager, recovered };
 }
 
 /** What a client has been told, request by request, of one session. */

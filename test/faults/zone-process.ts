@@ -1,12 +1,11 @@
 /** Begins a session, or reads it and cleans up, in the time zones of its environment. */
-import pg from "pg";
 import { PgStore, SessionManager } from "../../src/index.ts";
+import { clients, type Driver } from "../support/clients.ts";
 
 const [action, token] = process.argv.slice(2);
-const { ZONE_URL, ZONE } = process.env;
-const pool = new pg.Pool({ connectionString: ZONE_URL, options: `-c timezone=${ZONE}`, max: 1 });
-pool.on("error", () => {});
-const store = new PgStore(pool, { cleanupInterval: 0 });
+const { ZONE_URL = "", ZONE_DRIVER } = process.env;
+const client = await clients[ZONE_DRIVER as Driver](ZONE_URL, { max: 1 });
+const store = new PgStore(client.db, { cleanupInterval: 0 });
 const manager = new SessionManager<{ n: number }>(store, { idleTimeout: "20m", lifetime: "1h" });
 const session = await manager.load(token);
 if (action === "make") {
@@ -20,4 +19,4 @@ console.log(
     action === "make" ? { ...told, token: session.token } : { ...told, expired: await store.deleteExpired() },
   ),
 );
-await pool.end();
+await client.close();

@@ -40,7 +40,7 @@ beforeAll(async () => {
     listener(request, response);
   });
 });
-beforeEach(() => database.pool().query("TRUNCATE sessions"));
+beforeEach(() => database.pool().query("DELETE FROM sessions"));
 afterAll(async () => {
   await app.close();
   await database.drop();

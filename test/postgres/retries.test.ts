@@ -16,7 +16,7 @@ beforeAll(async () => {
   direct = database.pool();
 });
 beforeEach(async () => {
-  await direct.query("TRUNCATE sessions");
+  await direct.query("DELETE FROM sessions");
   pool = new pg.Pool({ connectionString: proxy.through(database.url), max: 3 });
   store = new PgStore(pool, { cleanupInterval: 0 });
   return async () => {
@@ -147,7 +147,7 @@ describe("a create whose first attempt was carried out, and whose row others hav
 describe("a statement that is rolled back because of its neighbours", () => {
   it("is made again after a deadlock", async () => {
     await Promise.all(["a", "b"].map((token) => store.save(token, bytes("one"), soon())));
-    const other = await direct.connect();
+    const other = await database.admin({ max: 1 }).connect();
     // The other side never finds the deadlock: ours is the statement that PostgreSQL ends.
     await other.query("SET deadlock_timeout = '1h'");
     await other.query("BEGIN");
@@ -249,9 +249,10 @@ describe("prepared statements", () => {
 
   it("survive another type of a column, without being given up (0A000)", async () => {
     const { client, store: one } = await connected();
-    await client.query("ALTER TABLE sessions ALTER COLUMN token TYPE varchar");
+    const admin = database.admin({ max: 1 });
+    await admin.query("ALTER TABLE sessions ALTER COLUMN token TYPE varchar");
     await everything(one);
-    await client.query("ALTER TABLE sessions ALTER COLUMN token TYPE text");
+    await admin.query("ALTER TABLE sessions ALTER COLUMN token TYPE text");
     await everything(one);
     expect(await prepared(client)).toHaveLength(7);
     await client.end();

@@ -8,7 +8,7 @@ beforeAll(async () => {
   database = await createDatabase();
   pool = database.pool();
 });
-beforeEach(() => pool.query("TRUNCATE sessions"));
+beforeEach(() => pool.query("DELETE FROM sessions"));
 afterAll(() => database.drop());
 
 const inAMinute = (): Date => new Date(Date.now() + 60_000);

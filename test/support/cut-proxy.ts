@@ -20,6 +20,8 @@ export interface CutProxy {
   blackhole(on: boolean): void;
   /** Accepts new connections only to close them. */
   refuse(on: boolean): void;
+  /** Sends the connections that come from now on to another port; the others stay where they are. */
+  leadTo(port: number): void;
   /** Drops every connection. */
   killAll(): void;
   /** Resets every connection: its client gets ECONNRESET, also when it asks for nothing just then. */
@@ -34,10 +36,11 @@ interface Pair {
   reset(): void;
 }
 
-/** Starts a proxy in front of a server on `targetPort`. */
-export async function startCutProxy(targetPort: number, targetHost = "127.0.0.1"): Promise<CutProxy> {
+/** Starts a proxy in front of a server on `firstPort`. */
+export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1"): Promise<CutProxy> {
   const pairs = new Set<Pair>();
   const armed = new Map<string, number>();
+  let targetPort = firstPort;
   let swallowing = false;
   let refusing = false;
   let cuts = 0;
@@ -122,6 +125,7 @@ export async function startCutProxy(targetPort: number, targetHost = "127.0.0.1"
       for (const pair of pairs) if (pair.broken) pair.destroy();
     },
     refuse: (on) => void (refusing = on),
+    leadTo: (other) => void (targetPort = other),
     killAll,
     resetAll() {
       for (const pair of pairs) pair.reset();

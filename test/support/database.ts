@@ -7,9 +7,12 @@ import { watchText } from "./token-leaks.ts";
 /** A database of one test file. */
 export interface TestDatabase {
   readonly name: string;
+  /** As the restricted role, when the tests run as that one, and the database was not empty. */
   readonly url: string;
   /** Makes a pool, without a listener for its errors, that `drop` ends. */
   pool(config?: pg.PoolConfig): pg.Pool;
+  /** The same as the administrator, whoever the tests run as: for what no program needs. */
+  admin(config?: pg.PoolConfig): pg.Pool;
   /** Ends the pools and removes the database, whoever is still connected. */
   drop(): Promise<void>;
 }
@@ -28,19 +31,27 @@ export async function createDatabase(options: { template?: boolean } = {}): Prom
   const name = `pgstore_test_${randomBytes(6).toString("hex")}`;
   const source = options.template === false ? "template0" : inject("templateDatabase");
   await administer((client) => clone(client, source, name));
-  const url = new URL(inject("databaseUrl"));
-  url.pathname = name;
+  const adminUrl = new URL(inject("databaseUrl"));
+  adminUrl.pathname = name;
+  const url = new URL(adminUrl);
+  const role = inject("restrictedRole");
+  // Who makes a table owns it.
+  if (role !== undefined && options.template !== false) url.username = url.password = role;
   const pools: pg.Pool[] = [];
+  const open =
+    ({ href }: URL) =>
+    (config?: pg.PoolConfig): pg.Pool => {
+      const pool = new pg.Pool({ connectionString: href, ...config });
+      pools.push(pool);
+      return pool;
+    };
   return {
     name,
     url: url.href,
-    pool(config) {
-      const pool = new pg.Pool({ connectionString: url.href, ...config });
-      pools.push(pool);
-      return pool;
-    },
+    pool: open(url),
+    admin: open(adminUrl),
     async drop() {
-      await watchTable(url.href);
+      await watchTable(adminUrl.href);
       await Promise.all(
         pools.splice(0).map(async (pool) => {
           // FORCE may reach a connection that is about to end.

@@ -9,6 +9,8 @@ declare module "vitest" {
     databaseUrl: string;
     /** The name of the database that tests clone; nobody may be connected to it. */
     templateDatabase: string;
+    /** Who the tests' connections are, with PGSTORE_TEST_ROLE=restricted; undefined: the administrator of `databaseUrl`. */
+    restrictedRole: string | undefined;
   }
 }
 
@@ -18,29 +20,55 @@ const SCHEMA = `
   CREATE INDEX sessions_expiry_idx ON sessions (expiry);
 `;
 
-/** Starts PostgreSQL for the whole run, unless TEST_DATABASE_URL names one, and makes the database to clone. */
+/**
+ * A role that can do what the README says the program needs, and nothing else, on tables that the administrator makes. Its
+ * rights come along with each clone.
+ */
+const grants = (role: string): string => `
+  CREATE ROLE ${role} LOGIN PASSWORD '${role}' NOSUPERUSER NOCREATEDB NOCREATEROLE;
+  REVOKE ALL ON SCHEMA public FROM PUBLIC;
+  GRANT USAGE ON SCHEMA public TO ${role};
+  GRANT SELECT, INSERT, UPDATE, DELETE ON sessions TO ${role};
+  ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO ${role};
+  ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${role};
+`;
+
+/**
+ * Starts PostgreSQL for the whole run, unless TEST_DATABASE_URL names one, and makes the database to clone; with
+ * PGSTORE_TEST_ROLE=restricted also the role that the tests run as.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env["TEST_DATABASE_URL"];
   const server: PostgresServer | undefined = given ? undefined : await startPostgres();
   const url = server?.url ?? given ?? "";
   const template = `pgstore_template_${randomBytes(6).toString("hex")}`;
+  const role = roleOf(process.env["PGSTORE_TEST_ROLE"]);
   const teardown = async (): Promise<void> => {
     // Of a server of our own nothing is left anyway.
-    if (server === undefined) await run(url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
-    else await server.stop();
+    if (server !== undefined) return server.stop();
+    await run(url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
+    if (role !== undefined) await run(url, `DROP ROLE IF EXISTS ${role}`);
   };
   try {
     await run(url, `CREATE DATABASE ${template}`);
     const templateUrl = new URL(url);
     templateUrl.pathname = template;
     await run(templateUrl.href, SCHEMA);
+    if (role !== undefined) await run(templateUrl.href, grants(role));
   } catch (error) {
     await teardown().catch(() => {});
     throw error;
   }
   project.provide("databaseUrl", url);
   project.provide("templateDatabase", template);
+  project.provide("restrictedRole", role);
   return teardown;
+}
+
+function roleOf(asked: string | undefined): string | undefined {
+  if (!asked) return undefined;
+  if (asked !== "restricted") throw new Error(`PGSTORE_TEST_ROLE: ${asked} is not "restricted"`);
+  return `pgstore_restricted_${randomBytes(6).toString("hex")}`;
 }
 
 async function run(url: string, sql: string): Promise<void> {

@@ -5,6 +5,7 @@ import type { PgClient, PostgresSql } from "../port/pg-client.ts";
 import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
 import type { StoreOperations } from "../port/stats.ts";
 import type { UserStore } from "../port/users.ts";
+import type { Input } from "./batches.ts";
 import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
 import { driverOf } from "./driver-of.ts";
 import { Engine } from "./engine.ts";
@@ -79,7 +80,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const clean = async (signal: AbortSignal): Promise<void> => {
       await driver.leading(`cleanup of ${table.quoted}`, queryTimeout, async () => {
         const begun = monotonicNow();
-        await this.#history?.noteCleanup(await this.deleteExpired({ signal }), begun);
+        const removed = await this.deleteExpired({ signal });
+        await this.#history?.noteCleanup(removed, begun);
       });
       await this.#history?.note();
     };
@@ -104,20 +106,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Inserts the row or overwrites it: the last write wins. The seed's Save. */
   async save(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<void> {
-    await this.#engine.write(
-      "save",
-      [assertToken(token), this.#layout.encode(data), instantText(expiry)],
-      options?.signal,
-    );
+    await this.#engine.write("save", this.#rowOf(token, data, expiry), options?.signal);
   }
 
   /** Inserts the row or overwrites it, unless its session was ended. Resolves to whether it did. */
   async upsert(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write(
-      "upsert",
-      [assertToken(token), this.#layout.encode(data), instantText(expiry)],
-      options?.signal,
-    );
+    return this.#engine.write("upsert", this.#rowOf(token, data, expiry), options?.signal);
   }
 
   /**
@@ -135,11 +129,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Inserts a row. Resolves to false, and changes nothing, when the token is taken, even by an expired row. */
   async create(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write(
-      "create",
-      [assertToken(token), this.#layout.encode(data), instantText(expiry)],
-      options?.signal,
-    );
+    return this.#engine.write("create", this.#rowOf(token, data, expiry), options?.signal);
   }
 
   /** Overwrites a live row whose bytes are `previous`. Resolves to false when they are others, or it is gone or expired. */
@@ -239,6 +229,10 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Empty: all is well. */
   check(): Promise<string[]> {
     return check((text, values) => this.#engine.run({ text }, values), this.#table);
+  }
+
+  #rowOf(token: string, data: Uint8Array, expiry: Date): Input {
+    return [assertToken(token), this.#layout.encode(data), instantText(expiry)];
   }
 
   async #finish(): Promise<void> {

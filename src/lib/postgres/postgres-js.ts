@@ -50,7 +50,7 @@ export function isPostgresJs(db: unknown): db is PostgresSql {
 /** Makes a driver of the function that `postgres(url)` returns. */
 export function postgresJs(sql: PostgresSql): Driver {
   // A single connection can't be dropped: one that leads to a standby after a failover stays until postgres.js ends it by its
-  // `max_lifetime`. Its option `target_session_attrs: "read-write"` keeps it from making such ones.
+  // `max_lifetime`. Its option `target_session_attrs: "primary"` keeps it from making such ones; "read-write" does not.
   // Without it for those behind a pooler that can't.
   let { prepare } = sql.options;
   const once = async (statement: Statement, values: unknown[], timeout: number): Promise<Outcome> => {

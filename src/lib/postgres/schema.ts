@@ -67,7 +67,14 @@ export function migrationSql({ quoted, users, history, schema }: TableName): str
       WHERE i.indrelid = to_regclass(${name}) AND a.attname = '${column}' AND ${condition}
     )`;
   const columns = USER_COLUMNS.map(({ name: column, type, ddl = type }) => `ADD COLUMN IF NOT EXISTS ${column} ${ddl}`);
+  // Whoever may write sessions must be able to write these.
+  const grant = (companion: string): string =>
+    `FOR role IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+      FROM pg_class c, aclexplode(c.relacl) a
+      WHERE c.oid = to_regclass(${name}) AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner
+    LOOP EXECUTE ${quoteLiteral(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${companion} TO `)} || role; END LOOP;`;
   const body = `
+DECLARE role text;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('pgstore'), hashtext('migrate'));
   -- Whoever holds a lock on the table for longer would have all that comes after us wait as well.
@@ -84,10 +91,12 @@ BEGIN
     END IF;
     IF to_regclass(${quoteLiteral(users)}) IS NULL THEN
       CREATE TABLE ${users} (user_id text COLLATE "C" PRIMARY KEY, last_login timestamptz, revoked timestamptz);
+      ${grant(users)}
     END IF;
     IF to_regclass(${quoteLiteral(history)}) IS NULL THEN
       CREATE TABLE ${history} (at timestamptz PRIMARY KEY, created bigint NOT NULL DEFAULT 0,
         ended bigint NOT NULL DEFAULT 0, removed bigint NOT NULL DEFAULT 0, cleaned timestamptz, took integer, live bigint, users bigint);
+      ${grant(history)}
     END IF;
   END IF;
 END`;

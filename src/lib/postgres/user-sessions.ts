@@ -1,17 +1,20 @@
 import { monotonicNow } from "../base/clock.ts";
-import { SchemaError } from "../base/errors.ts";
+import { type PgStoreError, SchemaError, StoreError } from "../base/errors.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 import type { Row } from "./driver.ts";
 import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./schema.ts";
+import { sqlstateOf } from "./store-errors.ts";
 import { arrayText, assertToken, instantText, readInstant } from "./wire.ts";
 
 /** Milliseconds after which a table without the columns is tried again: somebody may have migrated it. */
 const RETRY_AFTER = 60_000;
 /** Each needs a login in the moment between the beginning of a statement and its lock. */
 const MOST_ENDS = 100;
+/** insufficient_privilege */
+const NO_PRIVILEGE = "42501";
 /** Later than any session. */
 const LAST: OwnedPlace = { created: new Date(8.64e15), token: "" };
 
@@ -97,7 +100,7 @@ export class UserSessions implements UserStore {
         this.#engine.keepSeen(true);
         return outcome;
       } catch (error) {
-        if (!(error instanceof SchemaError)) throw error;
+        if (!isMissing(error)) throw error;
         this.#plainUntil = monotonicNow() + RETRY_AFTER;
       }
     }
@@ -113,16 +116,16 @@ export class UserSessions implements UserStore {
       this.#engine.keepSeen(true);
       return answer;
     } catch (error) {
-      if (!(error instanceof SchemaError)) throw error;
-      throw new SchemaError(error.table, this.#remedy, { cause: error.cause });
+      if (!isMissing(error)) throw error;
+      throw new SchemaError(this.#table.quoted, this.#remedy, { cause: error.cause });
     }
   }
 
   get #remedy(): string {
     const { quoted, users } = this.#table;
     return (
-      `sessions by user need columns of table ${quoted} and the table ${users} which are not there, or not ours: ` +
-      "run store.migrate() or npx pgstore migrate"
+      `sessions by user need columns of table ${quoted} and the table ${users} which are not there, or not for this role: ` +
+      `run store.migrate() or npx pgstore migrate, or GRANT SELECT, INSERT, UPDATE, DELETE ON ${users}`
     );
   }
 
@@ -134,6 +137,11 @@ export class UserSessions implements UserStore {
       code: "PGSTORE_NO_USERS",
     });
   }
+}
+
+/** The columns are not there, or this role may not use them. */
+function isMissing(error: unknown): error is PgStoreError {
+  return error instanceof SchemaError || (error instanceof StoreError && sqlstateOf(error.cause) === NO_PRIVILEGE);
 }
 
 function columnsOf({ userId, ip = "", userAgent = "" }: Owner): [string, string, string] {
