@@ -27,6 +27,7 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:events", /^http\/express-session\.ts$/],
   ["node:http", /^http\/(?:node-[a-z]+|connect|csrf|seed|koa|upgrade)\.ts$/],
   ["node:http", /^dashboard\/(?:dashboard|node-host|options|serve)\.ts$/],
+  ["node:net", /^dashboard\/serve\.ts$/],
 ];
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */

@@ -31,6 +31,9 @@ export interface ServedDashboard {
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
+/** Loopback, as a Host header has it. */
+const NAMES = ["127.0.0.1", "[::1]", "localhost"];
+
 const ENTRANCE = "/open";
 
 /**
@@ -99,10 +102,10 @@ function portOf(server: http.Server): number {
 }
 
 function isOurHost(host: string | undefined, server: http.Server): boolean {
-  if (host === undefined || !URL.canParse(`http://${host}`)) return false;
-  const { hostname, port } = new URL(`http://${host}`);
+  const port = portOf(server);
   // Of port 80 the browser says nothing.
-  return LOOPBACK.has(hostname.replace(/^\[|\]$/g, "")) && Number(port || 80) === portOf(server);
+  const ports = port === 80 ? ["", ":80"] : [`:${port}`];
+  return NAMES.some((name) => ports.some((suffix) => host?.toLowerCase() === name + suffix));
 }
 
 function close(server: http.Server): Promise<void> {

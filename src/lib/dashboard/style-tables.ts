@@ -146,6 +146,10 @@ export const TABLE_STYLE = css`
       border-bottom: 0;
     }
 
+    .data td code {
+      white-space: normal;
+    }
+
     .data td::before {
       color: var(--soft);
       font-size: 0.875rem;
