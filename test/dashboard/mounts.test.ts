@@ -43,6 +43,12 @@ const MOUNTS: Record<string, () => NodeListener | Promise<NodeListener>> = {
       .use("/admin", router);
     return app as NodeListener;
   },
+  "Express 5, after a parser of texts": () => {
+    const app = express()
+      .use(connect(place.manager))
+      .use(express.text({ type: () => true }));
+    return app.use(PREFIX, dashboard(place.manager, options())) as NodeListener;
+  },
   "Express 5 with the option": () =>
     express()
       .use(connect(place.manager))
@@ -141,6 +147,21 @@ describe("dashboard, mounted", () => {
       });
     });
   }
+
+  it("says that a form can't be read where somebody has read it, and left nothing", async () => {
+    const app = express().use((request, _response, next) => void request.resume().on("end", next));
+    app.use(dashboard(place.manager, { authorize: () => true }));
+    const ada = await place.login("ada");
+    await serving(app as NodeListener, async ({ url }) => {
+      const response = await fetch(`${url}/end`, {
+        method: "POST",
+        headers: { origin: url },
+        body: new URLSearchParams({ user: "ada" }),
+      });
+      expect([response.status, await response.text()]).toEqual([413, expect.stringContaining("could not be read")]);
+    });
+    expect(await place.alive(ada)).toEqual([true]);
+  });
 
   it("leaves what is not below its prefix to the next one, and asks nobody for it", async () => {
     const app = express().use(dashboard(place.manager, { authorize: () => expect.unreachable(), prefix: PREFIX }));

@@ -2,7 +2,8 @@ import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { dashboard, type DashboardManager, type DashboardOptions } from "../../src/dashboard.ts";
 import { MemoryStore, PgStore, SessionManager } from "../../src/index.ts";
-import { createDatabase } from "../support/database.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { SEED_TABLE } from "../support/global-setup.ts";
 import { linksOf, openPlace, openTo, ORIGIN, type Place } from "./support.ts";
 
 let place: Place;
@@ -184,11 +185,13 @@ describe("the overview", () => {
   });
 
   it("says what to run when the table lacks the columns, and when there is none", async ({ onTestFinished }) => {
-    const [seed, empty] = await Promise.all([createDatabase(), createDatabase({ template: false })]);
+    const [seed, empty] = await Promise.all([0, 0].map(() => createDatabase({ template: false })));
+    if (seed === undefined || empty === undefined) return expect.unreachable();
     onTestFinished(async () => void (await Promise.all([seed.drop(), empty.drop()])));
-    const managerOf = ({ pool }: typeof seed) =>
+    const managerOf = ({ pool }: TestDatabase) =>
       new SessionManager(new PgStore(pool({ max: 2 }), { cleanupInterval: 0 }));
     const ask = (manager: SessionManager, path: string) => openTo(manager)(new Request(ORIGIN + path));
+    await seed.pool({ max: 1 }).query(SEED_TABLE);
     const old = managerOf(seed);
     expect(await (await ask(old, "/")).text()).toContain("npx pgstore migrate");
     for (const path of ["/users", "/user?id=ada", "/end?user=ada"]) {

@@ -37,6 +37,7 @@ const chromium = chromiumPath();
 if (chromium === undefined) process.exit(1);
 const postgres = await startPostgres();
 const pool = new pg.Pool({ connectionString: postgres.url });
+pool.on("error", () => {});
 const store = new PgStore(pool, { cleanupInterval: 0 });
 await store.migrate();
 await fill(pool);

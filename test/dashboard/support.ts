@@ -5,6 +5,7 @@ import { createDatabase } from "../support/database.ts";
 
 /** A database with sessions, as the dashboard meets it. */
 export interface Place {
+  /** The administrator's. */
   pool: Pool;
   store: PgStore;
   manager: SessionManager;
@@ -20,10 +21,10 @@ export interface Place {
 export const ORIGIN = "http://app.test";
 
 export async function openPlace(options: SessionOptions = {}): Promise<Place> {
-  const database = await createDatabase({ template: false });
-  const pool = database.pool({ max: 5 });
-  const store = new PgStore(pool, { cleanupInterval: 0 });
-  await store.migrate();
+  const database = await createDatabase();
+  const [own, pool] = [database.pool({ max: 5 }), database.admin({ max: 1 })];
+  for (const one of [own, pool]) one.on("error", () => {});
+  const store = new PgStore(own, { cleanupInterval: 0 });
   const manager = new SessionManager(store, { recordIp: true, recordUserAgent: true, ...options });
   const login = async (userId: string, ip?: string, userAgent?: string): Promise<Session> => {
     const session = await manager.loadFrom({}, () => ({ ip, userAgent }));

@@ -27,14 +27,18 @@ export interface Answer {
 /** Bytes: more than any of our forms has. */
 const LARGEST_FORM = 16 * 1024;
 
-/** Reads a form. Undefined: it is too large. */
+/** Reads a form. Undefined: it is too large, or the client has gone. */
 export async function readForm(chunks: AsyncIterable<Uint8Array>): Promise<URLSearchParams | undefined> {
   const decoder = new TextDecoder();
   let [text, size] = ["", 0];
-  for await (const chunk of chunks) {
-    size += chunk.length;
-    if (size > LARGEST_FORM) return undefined;
-    text += decoder.decode(chunk, { stream: true });
+  try {
+    for await (const chunk of chunks) {
+      size += chunk.length;
+      if (size > LARGEST_FORM) return undefined;
+      text += decoder.decode(chunk, { stream: true });
+    }
+  } catch {
+    return undefined;
   }
   return new URLSearchParams(text + decoder.decode());
 }

@@ -64,10 +64,12 @@ function split(url: string): [path: string, query: string] {
 async function formOf(request: IncomingMessage): Promise<URLSearchParams | undefined> {
   const { body } = request as Framework;
   if (body instanceof URLSearchParams) return body;
+  if (typeof body === "string") return new URLSearchParams(body);
   if (typeof body === "object" && body !== null && Object.keys(body).length > 0) {
     const fields = Object.entries(body).filter((field): field is [string, string] => typeof field[1] === "string");
     return new URLSearchParams(fields);
   }
+  if (request.readableEnded) return undefined;
   // Leaving early must not close the connection, which still has to carry the answer.
   return readForm(request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>);
 }
