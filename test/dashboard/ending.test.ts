@@ -152,14 +152,27 @@ describe("a form that is not ours", () => {
   });
 
   it("is refused before it is read, when it is too large, and when it makes no sense", async () => {
-    const { fields, headers } = await asked2();
+    const { fields, headers } = await askedForAll();
     const large = await place.ask("/end", post({ ...fields, more: "x".repeat(20_000) }, headers));
     expect([large.status, large.headers.get("connection")]).toEqual([413, "close"]);
     expect((await place.ask("/end", post({ ...fields, user: "" }, headers))).status).toBe(404);
     expect((await place.ask("/end", post({ ...fields, session: "\0" }, headers))).status).toBe(404);
   });
 
-  async function asked2(): Promise<Asked> {
+  it("is no form where it has no body, where somebody has read it, and where the host is not the one of its origin", async () => {
+    const { fields, headers } = await askedForAll();
+    const { headers: sent } = post({}, headers);
+    expect((await place.ask("/end", { method: "POST", headers: sent ?? {} })).status).toBe(403);
+    const read = new Request(`${ORIGIN}/end`, post(fields, headers));
+    await read.text();
+    expect((await openTo(place.manager)(read)).status).toBe(413);
+    const elsewhere = without(post(fields, { ...headers, host: "other.test" }), "sec-fetch-site");
+    expect((await place.ask("/end", elsewhere)).status).toBe(403);
+    const proxied = without(post(fields, { ...headers, host: "app.test:80" }), "sec-fetch-site");
+    expect((await place.ask("/end", proxied)).status).toBe(303);
+  });
+
+  async function askedForAll(): Promise<Asked> {
     await three();
     return asked("End all sessions");
   }

@@ -173,6 +173,14 @@ describe("dashboard, mounted", () => {
     });
   });
 
+  it("answers a Request elsewhere with 404, and one below its prefix", async () => {
+    const sessions = dashboard(place.manager, { authorize: () => true, prefix: `${PREFIX}/` });
+    const statusOf = async (path: string): Promise<number> =>
+      (await sessions(new Request(`http://app.test${path}`))).status;
+    expect(await Promise.all(["/", "/admin", `${PREFIX}x`].map(statusOf))).toEqual([404, 404, 404]);
+    expect(await Promise.all([PREFIX, `${PREFIX}/`, `${PREFIX}/users`].map(statusOf))).toEqual([307, 200, 200]);
+  });
+
   it("sends nobody to another host, whatever the path", async () => {
     const sessions = dashboard(place.manager, { authorize: () => true });
     await serving(

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { dashboard, type DashboardManager, type DashboardOptions } from "../../src/dashboard.ts";
-import { MemoryStore, PgStore, SessionManager } from "../../src/index.ts";
+import { MemoryStore, PgStore, SessionManager, type StoreOperations } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { SEED_TABLE } from "../support/global-setup.ts";
 import { linksOf, openPlace, openTo, ORIGIN, type Place } from "./support.ts";
@@ -182,6 +182,55 @@ describe("the overview", () => {
       const response = await ask(bare, path);
       expect([response.status, await response.text()]).toEqual([404, expect.stringContaining("no sessions by user")]);
     }
+  });
+
+  it("says what is an estimate, where counting stopped, and what is not known", async () => {
+    const point = { length: 300_000, created: 0, ended: 0, removed: 0, live: undefined, users: undefined };
+    const begin = Date.now() - 3_600_000;
+    const operations: StoreOperations = {
+      stats: async () => ({
+        live: 1_234_000,
+        loggedIn: undefined,
+        users: undefined,
+        expired: 10_000,
+        isEstimate: true,
+        expiring: [
+          { within: 60_000, count: 4 },
+          { within: Number.POSITIVE_INFINITY, count: 1_233_996 },
+        ],
+        tableBytes: 3 * 1024 ** 3,
+        indexBytes: 1024 ** 3,
+        cleanup: undefined,
+      }),
+      // Nothing was noted for two points, then what has happened in all three; and after a long time a point alone.
+      history: async () =>
+        Array.from({ length: 12 }, (_, n) => ({
+          ...point,
+          at: new Date(begin + n * point.length),
+          ...(n === 2 || n === 3 ? { created: 45, live: 7 } : {}),
+          ...(n === 11 ? { live: 9 } : {}),
+        })),
+      searchUsers: async () => [{ userId: "ada", sessions: 1000, lastLogin: new Date(begin) }],
+    };
+    const store = Object.assign(new MemoryStore({ cleanupInterval: 0 }), { operations });
+    const ask = async (path: string): Promise<string> =>
+      (await openTo(new SessionManager(store))(new Request(ORIGIN + path))).text();
+    const text = await ask("/");
+    expect(text).toContain(">about 1,234,000<");
+    expect(text).toContain("estimated from a sample");
+    expect(text).toContain(">10,000 or more<");
+    expect(text).toContain(">4 GB<");
+    expect(text).toMatch(/<dt>Logged-in users<\/dt>\s*<dd>\s*<span class="value">–<[\s\S]*?npx pgstore migrate/);
+    expect(text).toContain("Estimated: live sessions by when they expire. ≤ 1 minute: 4; &gt; 1 minute: 1,233,996");
+    // 45 in a quarter of an hour, then 45 in five minutes.
+    expect(text).toContain("Sessions created per minute over the last hour: from 0 to 9, at last 0;");
+    const rates = /id="rates-title"[\s\S]*?<\/table>/.exec(text)?.[0] ?? "";
+    const created = [...rates.matchAll(/<th scope="row">[^<]*<\/th>\s*<td>([^<]*)</g)].map(([, value]) => value);
+    expect(created).toEqual(["not counted", "not counted", "3", "9", ...Array(7).fill("not counted"), "0"]);
+    expect(/<path class="line c1" d="([^"]*)"/.exec(text)?.[1]).toMatch(
+      /^M[\d.]+ [\d.]+L[\d.]+ [\d.]+M[\d.]+ [\d.]+h0$/,
+    );
+    expect(await ask("/users")).toContain("1,000 or more");
   });
 
   it("says what to run when the table lacks the columns, and when there is none", async ({ onTestFinished }) => {

@@ -124,6 +124,10 @@ export const TABLE_STYLE = css`
       padding: 0;
     }
 
+    .data > * {
+      margin-top: 0;
+    }
+
     .data tr {
       padding: 0.5rem 0.875rem;
       border-bottom: 1px solid var(--line);
