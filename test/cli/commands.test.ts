@@ -175,7 +175,7 @@ describe("pgstore revoke", () => {
       "--yes",
       ...where,
     );
-    expect([code, json]).toEqual([0, { ended: 2 }]);
+    expect([code, json]).toEqual([0, { ended: 2, interrupted: false }]);
     expect(await live("Grace")).toEqual([first]);
     const wrong = await pgstore("revoke", "--user", "Grace", "--except", "nonesuch", "--yes", ...where);
     expect([wrong.code, await live("Grace")]).toEqual([2, [first]]);
@@ -208,7 +208,7 @@ describe("pgstore revoke", () => {
     );
     const before = await store.count();
     const { code, json } = await pgstoreJson("revoke", "--all", "--yes", ...where);
-    expect([code, json]).toEqual([0, { ended: before }]);
+    expect([code, json]).toEqual([0, { ended: before, interrupted: false }]);
     expect(await store.count()).toBe(0);
     expect(await store.upsert("all 7", data, soon())).toBe(false);
     expect(await store.replace("all 8", data, data, soon())).toBe(false);
@@ -236,10 +236,10 @@ describe("pgstore cleanup", () => {
        SELECT 'old ' || n, '{}', current_timestamp - interval '1 hour' FROM generate_series(1, 1234) n`,
     );
     const run = async (...args: string[]) => (await pgstoreJson("cleanup", ...args, ...where)).json;
-    expect(await run("--dry-run")).toEqual({ removed: 0, expired: 1234, dryRun: true });
+    expect(await run("--dry-run")).toEqual({ removed: 0, expired: 1234, dryRun: true, interrupted: false });
     expect(await run("--dry-run", "--limit", "10")).toMatchObject({ expired: 10 });
-    expect(await run("--limit", "700")).toEqual({ removed: 700, dryRun: false });
-    expect(await run()).toEqual({ removed: 534, dryRun: false });
+    expect(await run("--limit", "700")).toEqual({ removed: 700, dryRun: false, interrupted: false });
+    expect(await run()).toEqual({ removed: 534, dryRun: false, interrupted: false });
     expect((await pgstore("cleanup", ...where)).out).toBe("0 rows removed.\n");
     expect((await pgstore("cleanup", "--dry-run", ...where)).out).toBe("0 rows would be removed.\n");
     await expect(store.deleteExpired({ limit: 0 })).rejects.toThrow(/^limit: /);

@@ -4,7 +4,7 @@ import type { Answer } from "./answer.ts";
 import { confirmed } from "./confirm.ts";
 import { type CommonOptions, connect, type Connection } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";
-import { interruptible } from "./interrupt.ts";
+import { INTERRUPTED, interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
 import { counted, plain, shortId } from "./text.ts";
 import { findId, usersOf } from "./user-sessions.ts";
@@ -48,7 +48,7 @@ async function revokeAll({ store, table, query, location }: Connection, { yes }:
     "ORDER BY s.token LIMIT $2::text::int";
   const progress = new Progress("revoke", live);
   let ended = 0;
-  await interruptible(async (signal) => {
+  const interrupted = await interruptible(async (signal) => {
     let last = "";
     for (;;) {
       const tokens = (await query(next, [last, String(PAGE)])).map((row) => row["token"] ?? "");
@@ -60,7 +60,7 @@ async function revokeAll({ store, table, query, location }: Connection, { yes }:
       signal.throwIfAborted();
     }
   }).finally(() => progress.finish());
-  return done(ended);
+  return done(ended, interrupted);
 }
 
 /** PostgreSQL's own idea of the number of rows. */
@@ -77,7 +77,11 @@ async function revokeOne({ store }: Connection, id: string, { user, yes }: Revok
   const isEnded = full !== undefined && (await store.end(full));
   if (isEnded) return done(1);
   const hint = user === undefined ? " A shortened id needs --user besides." : "";
-  return { text: `There is no such live session.${hint}`, json: { ended: 0 }, exitCode: EXIT.problem };
+  return {
+    text: `There is no such live session.${hint}`,
+    json: { ended: 0, interrupted: false },
+    exitCode: EXIT.problem,
+  };
 }
 
 async function revokeUser({ store }: Connection, user: string, { except, yes }: RevokeOptions): Promise<Answer> {
@@ -92,10 +96,11 @@ async function revokeUser({ store }: Connection, user: string, { except, yes }: 
   return done(ended.length);
 }
 
-function done(ended: number): Answer {
-  return { text: `${counted(ended, "session")} ended.`, json: { ended }, exitCode: EXIT.ok };
+function done(ended: number, interrupted = false): Answer {
+  const text = `${counted(ended, "session")} ended.${interrupted ? ` ${INTERRUPTED}` : ""}`;
+  return { text, json: { ended, interrupted }, exitCode: interrupted ? EXIT.problem : EXIT.ok };
 }
 
 function declined(): Answer {
-  return { text: "Nothing is ended.", json: { ended: 0, declined: true }, exitCode: EXIT.problem };
+  return { text: "Nothing is ended.", json: { ended: 0, interrupted: false }, exitCode: EXIT.problem };
 }
