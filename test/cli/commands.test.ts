@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { PgStore } from "../../src/index.ts";
+import { revoke } from "../../src/lib/cli/revoke.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { pgstore, pgstoreJson } from "./run.ts";
 
@@ -212,6 +213,28 @@ describe("pgstore revoke", () => {
     expect(await store.count()).toBe(0);
     expect(await store.upsert("all 7", data, soon())).toBe(false);
     expect(await store.replace("all 8", data, data, soon())).toBe(false);
+  });
+
+  it("asks before it ends any, by a question that says which", async () => {
+    const [id = "", other = ""] = await sessionsOf("Evil\u001B[31m", 2);
+    await pool.query(`ANALYZE ${QUOTED}`);
+    const common = { url: database.url, table: TABLE, schema: SCHEMA };
+    const user = "Evil\u001B[31m";
+    for (const [which, question] of [
+      [{ all: true }, /^End every live session in .*, about [\d,]+ rows?, in PostgreSQL .*\?$/],
+      [{ id }, new RegExp(`^End the session ${id.slice(0, 12)}\\?$`)],
+      [{ user }, /^End the live sessions of Evil\\u\{1b\}\[31m\?$/],
+      [{ user, except: other }, new RegExp(` but ${other.slice(0, 12)}\\?$`)],
+    ] as const) {
+      const asked: string[] = [];
+      const no = (text: string): Promise<boolean> => Promise.resolve((asked.push(text), false));
+      const answer = await revoke({ ...common, ...which }, no);
+      expect(answer).toEqual({ text: "Nothing is ended.", json: { ended: 0, interrupted: false }, exitCode: 1 });
+      expect(asked).toEqual([expect.stringMatching(question)]);
+    }
+    expect(await live(user)).toEqual([other, id]);
+    const yes = (): Promise<boolean> => Promise.resolve(true);
+    expect(await revoke({ ...common, user, except: other }, yes)).toMatchObject({ json: { ended: 1 } });
   });
 
   it("asks what exactly, and does nothing when nobody can be asked", async () => {
