@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { NoSkipReporter } from "./test/support/no-skip-reporter.ts";
@@ -17,6 +18,8 @@ export default defineConfig({
     exclude: ["test/apps/**", "test/faults/**"],
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
+    // They wait for the database more than they compute; as many as there are cores but one would leave half of them idle.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     testTimeout: 30_000,
     hookTimeout: 30_000,
     teardownTimeout: 20_000,

@@ -14,7 +14,14 @@ export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib
 export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "./lib/port/users.ts";
 export type { CommitContext, CommitResult } from "./lib/manager/commit-result.ts";
 export type { LazySession, SessionFor } from "./lib/manager/lazy-session.ts";
-export type { SessionEvent } from "./lib/manager/events.ts";
+export type {
+  BatchEvent,
+  CleanupEvent,
+  CommitEvent,
+  LoadEvent,
+  SessionEvent,
+  StoreErrorEvent,
+} from "./lib/base/events.ts";
 export { Session } from "./lib/session/session.ts";
 export type { SessionStatus } from "./lib/session/record.ts";
 // A star, not a name: only so can an application augment the interface through "pgstore".

@@ -12,6 +12,7 @@ const FLOORS: Record<string, number> = {
   session: 2,
   postgres: 2,
   memory: 2,
+  otel: 2,
   manager: 3,
   http: 4,
   cli: 5,
@@ -21,7 +22,7 @@ const FLOORS: Record<string, number> = {
 const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:crypto", /^base\/(?:sha256|token|encrypted|csrf-token|scs-json)\.ts$/],
   ["node:buffer", /^(?:base|postgres)\//],
-  ["node:diagnostics_channel", /^manager\/events\.ts$/],
+  ["node:diagnostics_channel", /^base\/events\.ts$/],
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
   ["node:path", /^postgres\/folder-lock\.ts$/],
   ["node:events", /^http\/express-session\.ts$/],
@@ -40,6 +41,7 @@ const PACKAGES: [name: string, files: RegExp][] = [
   ["pg", /^(?:postgres\/open-database|cli\/pooler)\.ts$/],
   ["@electric-sql/pglite", /^postgres\/open-database\.ts$/],
   ["commander", /^cli\/[a-z]+\.ts$/],
+  ["@opentelemetry/api", /^otel\//],
 ];
 
 const MOST_LINES = 250;

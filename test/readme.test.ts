@@ -157,6 +157,27 @@ describe("the README", () => {
     });
   });
 
+  it("shows a user's sessions, and how to end them", async () => {
+    const store = new pgstore.MemoryStore({ cleanupInterval: 0 });
+    const manager = new pgstore.SessionManager(store, { recordIp: true, recordUserAgent: true });
+    const { devices, passwordChanged } = await run("users", ["devices", "passwordChanged"], { manager });
+    const answers: Record<string, unknown> = { "/devices": devices, "/changed": passwordChanged };
+    const listener = node.nodeHandler(manager, async (request, response) => {
+      const answer = answers[request.url ?? ""] as node.NodeListener | undefined;
+      if (answer === undefined) await manager.sessionOf(request).login("user-42");
+      return answer === undefined ? response.end() : answer(request, response);
+    });
+    await serving(listener, async ({ get }) => {
+      const [mine = "", other = ""] = [cookieOf(await get("/login")), cookieOf(await get("/login"))];
+      const list = (await (await get("/devices", mine)).text()).trim().split("\n");
+      expect(list).toHaveLength(2);
+      for (const line of list) expect(line).toMatch(/^\S+Z \S+Z 127\.0\.0\.1 node/);
+      expect(list.filter((line) => line.endsWith("this one"))).toHaveLength(1);
+      expect(await (await get("/changed", mine)).text()).toBe("1 other sessions have ended");
+      expect((await manager.load(other.split("=")[1])).userId).toBe(undefined);
+    });
+  });
+
   it("shows how to load lazily", async () => {
     const store = new pgstore.MemoryStore({ cleanupInterval: 0 });
     const { hello } = await run("lazy", ["hello"], { ...pgstore, ...node, store });

@@ -150,6 +150,24 @@ export const adapterContract: Record<string, (host: AdapterHost) => Promise<void
       assert.equal(response.headers.get("Cache-Control"), null);
       assert.equal((await get("/nowhere")).status, 404);
     }),
+  "records where a login came from, where that is asked for": async (host) => {
+    const recorded = async (options: SessionOptions) => {
+      let entry: { ip: string | undefined; userAgent: string | undefined } | undefined;
+      await withApp(host, options, async ({ manager, get }) => {
+        await get("/login", { "User-Agent": "browser/1", "X-Forwarded-For": "203.0.113.9" });
+        [entry] = await manager.listByUser("ada");
+      });
+      assert.ok(entry !== undefined);
+      return [entry.ip, entry.userAgent];
+    };
+    const both = { recordIp: true, recordUserAgent: true };
+    assert.deepEqual(await recorded({}), [undefined, undefined]);
+    assert.deepEqual(await recorded({ ...both, trustProxy: true }), ["203.0.113.9", "browser/1"]);
+    const [direct, userAgent] = await recorded(both);
+    // Only the runtime knows the connection of a web-standard request.
+    assert.ok([undefined, "127.0.0.1"].includes(direct), direct);
+    assert.equal(userAgent, "browser/1");
+  },
   "does not adopt a token that a client made up": (host) =>
     withApp(host, {}, async ({ get }) => {
       const made = `session=${"x".repeat(43)}`;

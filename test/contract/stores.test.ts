@@ -4,15 +4,17 @@ import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
 import { MemoryStore, type PgClient, PgStore } from "../../src/index.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
+import { SEED_TABLE } from "../support/global-setup.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { onPostgres } from "./on-postgres.ts";
 import { storeContract, type StoreHost } from "./store-contract.ts";
 
 let database: TestDatabase;
+let seed: TestDatabase;
 beforeAll(async () => {
-  database = await createDatabase();
+  [database, seed] = await Promise.all([createDatabase(), createDatabase({ template: false })]);
 });
-afterAll(() => database.drop());
+afterAll(() => Promise.all([database.drop(), seed.drop()]));
 
 const onPool =
   (config: pg.PoolConfig = {}) =>
@@ -26,6 +28,12 @@ for (const rows of [1, 2]) onPostgres(`pg.Pool in batches of ${rows}`, onPool(),
 onPostgres("pg.Pool, a statement of each kind at a time, none prepared", onPool(), {
   batch: { statements: 1 },
   prepare: false,
+});
+
+onPostgres("a table of the seed's three columns", async () => {
+  const pool = seed.pool({ max: 5 });
+  await pool.query(SEED_TABLE);
+  return { db: pool, close: async () => {} };
 });
 
 onPostgres("pg.Client", async () => {

@@ -31,6 +31,14 @@ function entries(): string[] {
     .map((key) => `pgstore${key.slice(1)}`);
 }
 
+/** Entries for those who have the package that they load. */
+const NEEDS: Record<string, string> = { "pgstore/otel": "@opentelemetry/api" };
+
+/** All other entries. */
+function ownEntries(): string[] {
+  return entries().filter((name) => !(name in NEEDS));
+}
+
 /** All files of the package, from its folder. */
 function files(): string[] {
   const folder = join(packed.bare, "node_modules/pgstore");
@@ -108,7 +116,7 @@ describe("the installed package", () => {
     expect(installed.toSorted()).toEqual([...dependencies, "pgstore"].toSorted());
     // Only the command line reads arguments.
     const imported = dependencies.filter((name) => name !== "commander");
-    expect(await loadedPackages(packed.bare, entries())).toEqual([...imported, "pgstore"].toSorted());
+    expect(await loadedPackages(packed.bare, ownEntries())).toEqual([...imported, "pgstore"].toSorted());
   });
 
   it("has a command line that npx finds, which needs a driver only for what needs a database", async () => {
@@ -124,9 +132,19 @@ describe("the installed package", () => {
     ).toMatch(/^The table "sessions" is as it should be/);
   });
 
+  it.for(Object.entries(NEEDS))("loads with %s nothing but %s, an optional peer", async ([name, needed]) => {
+    expect(entries()).toContain(name);
+    expect(Object.keys(packed.manifest.peerDependencies)).toContain(needed);
+    expect(packed.manifest.peerDependenciesMeta[needed]).toEqual({ optional: true });
+    expect(await loadedPackages(packed.full, [name])).toEqual([needed, "pgstore"]);
+    await expect(run(process.execPath, ["--input-type=module", "-e", `import "${name}"`], packed.bare)).rejects.toThrow(
+      `Cannot find package '${needed}'`,
+    );
+  });
+
   it("loads no framework and no driver, though they are there", async () => {
     const allowed = [...Object.keys(packed.manifest.dependencies), "pgstore"];
-    const loaded = await loadedPackages(packed.full, entries());
+    const loaded = await loadedPackages(packed.full, ownEntries());
     expect(loaded.filter((name) => !allowed.includes(name))).toEqual([]);
     expect(await loadedPackages(packed.full, ["pgstore"])).toEqual(["cookie", "ms", "pgstore"]);
     // The probe itself sees both, from ES modules and from CommonJS ones.
@@ -141,7 +159,7 @@ describe("the installed package", () => {
       if (typeof PgStore !== "function" || typeof SessionManager !== "function") throw new Error("exports");
       const names = process.argv.slice(1);
       console.log(JSON.stringify(names.map((name) => Object.keys(require(name)).length > 0)));`;
-    const output = await run(process.execPath, ["-e", script, ...entries()], packed.bare);
+    const output = await run(process.execPath, ["-e", script, ...entries()], packed.full);
     expect(JSON.parse(output)).toEqual(entries().map(() => true));
   });
 });

@@ -18,6 +18,8 @@ export interface Manifest {
   version: string;
   scripts: Record<string, string>;
   dependencies: Record<string, string>;
+  peerDependencies: Record<string, string>;
+  peerDependenciesMeta: Record<string, object>;
 }
 
 /** The package as it would be published, and two folders in which it is installed from there. */

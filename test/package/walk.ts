@@ -33,6 +33,7 @@ export const EXAMPLES: Record<string, Example> = {
   "koa.ts": page,
   "node-http.ts": page,
   "polka.ts": page,
+  "prometheus.ts": { ...page, besides: useMetrics },
   "seed.ts": page,
   "websocket.ts": { ...page, besides: useSocket },
 };
@@ -133,6 +134,19 @@ async function useMine(url: string, client: Client): Promise<() => Promise<void>
   return async () => {
     await after();
     expect(await open()).toEqual([307, "/hello", ""]);
+  };
+}
+
+/** What Prometheus would read: commits by what they did. */
+async function useMetrics(url: string): Promise<() => Promise<void>> {
+  const commits = async (): Promise<Record<string, number>> => {
+    const body = await (await fetch(`${url}/metrics`)).text();
+    const lines = body.matchAll(/^pgstore_commit_duration_count\{pgstore_plan="(\w+)".*\} (\d+)$/gm);
+    return Object.fromEntries(Array.from(lines, ([, plan = "", count]) => [plan, Number(count)]));
+  };
+  expect(await commits()).toEqual({ create: 1, renew: 1, replace: 1 });
+  return async () => {
+    expect(await commits()).toEqual({ create: 1, renew: 1, replace: 1, destroy: 1 });
   };
 }
 

@@ -16,6 +16,7 @@ function setup(limits: Partial<BatchLimits> = {}) {
       sent.push(inputs);
       return new Promise((resolve) => answers.push(() => resolve(inputs)));
     },
+    "find",
   );
   const submit = (input: string, signal?: AbortSignal, key: string = input) => batcher.submit(key, input, 1, signal);
   /** Answers the oldest batch that is under way, and lets everybody hear of it. */
@@ -153,10 +154,11 @@ describe("the time that a batch has", () => {
   it("is that of its youngest, though one that is older became ready later", async () => {
     const lefts: number[] = [];
     const answers: (() => void)[] = [];
-    const batcher = new Batcher<string, string>({ rows: 256, statements: 1, waiting: 100 }, TIMEOUT, (inputs, left) => {
+    const run = (inputs: string[], left: number) => {
       lefts.push(left);
-      return new Promise((resolve) => answers.push(() => resolve(inputs)));
-    });
+      return new Promise<string[]>((resolve) => answers.push(() => resolve(inputs)));
+    };
+    const batcher = new Batcher<string, string>({ rows: 256, statements: 1, waiting: 100 }, TIMEOUT, run, "find");
     const all = [batcher.submit("key", "first", 1), batcher.submit("key", "old", 1)];
     await vi.advanceTimersByTimeAsync(500);
     all.push(batcher.submit("other", "young", 1));

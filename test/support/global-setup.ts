@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
+import { PgStore } from "../../src/index.ts";
 import { type PostgresServer, startPostgres } from "./postgres-server.ts";
 
 declare module "vitest" {
@@ -15,7 +16,7 @@ declare module "vitest" {
 }
 
 /** The README's table. */
-const SCHEMA = `
+export const SEED_TABLE = `
   CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
   CREATE INDEX sessions_expiry_idx ON sessions (expiry);
 `;
@@ -28,7 +29,7 @@ const grants = (role: string): string => `
   CREATE ROLE ${role} LOGIN PASSWORD '${role}' NOSUPERUSER NOCREATEDB NOCREATEROLE;
   REVOKE ALL ON SCHEMA public FROM PUBLIC;
   GRANT USAGE ON SCHEMA public TO ${role};
-  GRANT SELECT, INSERT, UPDATE, DELETE ON sessions TO ${role};
+  GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role};
   ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO ${role};
   ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${role};
 `;
@@ -53,7 +54,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await run(url, `CREATE DATABASE ${template}`);
     const templateUrl = new URL(url);
     templateUrl.pathname = template;
-    await run(templateUrl.href, SCHEMA);
+    await run(templateUrl.href, SEED_TABLE);
+    await migrate(templateUrl.href);
     if (role !== undefined) await run(templateUrl.href, grants(role));
   } catch (error) {
     await teardown().catch(() => {});
@@ -69,6 +71,12 @@ function roleOf(asked: string | undefined): string | undefined {
   if (!asked) return undefined;
   if (asked !== "restricted") throw new Error(`PGSTORE_TEST_ROLE: ${asked} is not "restricted"`);
   return `pgstore_restricted_${randomBytes(6).toString("hex")}`;
+}
+
+async function migrate(url: string): Promise<void> {
+  const pool = new pg.Pool({ connectionString: url, max: 1 });
+  await new PgStore(pool, { cleanupInterval: 0 }).migrate();
+  await pool.end();
 }
 
 async function run(url: string, sql: string): Promise<void> {

@@ -1,9 +1,10 @@
 import crypto from "node:crypto";
-import { subscribe } from "node:diagnostics_channel";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import http from "node:http";
 import { syncBuiltinESMExports } from "node:module";
 import { inspect } from "node:util";
 import { afterAll } from "vitest";
+import { EVENT_NAMES } from "../../src/lib/base/events.ts";
 
 /**
  * Watches each test file: no token that was made in it may appear in what is logged, published or answered, nor in a row of
@@ -39,8 +40,13 @@ for (const method of ["log", "info", "warn", "error", "debug"] as const) {
   };
 }
 
-for (const name of ["gone", "stale", "duplicate", "conflict", "error"]) {
-  subscribe(`pgstore:${name}`, (event) => watchText(`pgstore:${name}`, inspect(event, { depth: 8, showHidden: true })));
+const watchEvent = (event: unknown, name: string | symbol): void =>
+  watchText(String(name), inspect(event, { depth: 8, showHidden: true }));
+for (const name of EVENT_NAMES) subscribe(`pgstore:${name}`, watchEvent);
+
+/** From now on nobody listens to the events, in this test file. */
+export function leaveEventsAlone(): void {
+  for (const name of EVENT_NAMES) unsubscribe(`pgstore:${name}`, watchEvent);
 }
 
 const { write, end } = http.ServerResponse.prototype;

@@ -3,13 +3,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vites
 import { MemoryStore, type PgClient, PgStore, SchemaError, SessionManager } from "../../src/index.ts";
 import { type OpenClient, queryOf } from "../contract/postgres-host.ts";
 import { clients } from "../support/clients.ts";
+import { SEED_TABLE } from "../support/global-setup.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { userContract, type UserHost } from "./user-contract.ts";
 
 let database: TestDatabase;
 let seed: TestDatabase;
 beforeAll(async () => {
-  [database, seed] = await Promise.all([createDatabase({ template: false }), createDatabase()]);
+  [database, seed] = await Promise.all([createDatabase({ template: false }), createDatabase({ template: false })]);
+  await seed.pool({ max: 1 }).query(SEED_TABLE);
   await new PgStore(database.pool({ max: 1 }), { cleanupInterval: 0 }).migrate();
 });
 afterAll(() => Promise.all([database.drop(), seed.drop()]));

@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import { systemNow } from "../base/clock.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
+import { publish } from "../base/events.ts";
 import { sha256 } from "../base/sha256.ts";
-import { publish } from "../manager/events.ts";
 import { Lanes } from "../manager/lanes.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
 import type { Store, StoredEntry, StoreExtras } from "../port/store.ts";

@@ -87,7 +87,7 @@ export function withSession<Data, Lazy extends boolean>(
     handle(held);
   };
   const client = (): RequestClient => ({
-    ip: ip?.() ?? addressOf(request, trustProxy),
+    ip: addressOf(request, ip, trustProxy),
     userAgent: request.headers["user-agent"],
   });
   const opening = manager.open(request, request.headers, client);
@@ -135,12 +135,16 @@ function isEncrypted(request: IncomingMessage): boolean {
   return secure === true || (request.socket as { encrypted?: boolean } | null)?.encrypted === true;
 }
 
-/** Express tells by its setting "trust proxy". */
-function addressOf(request: IncomingMessage, trustProxy: boolean): string | undefined {
-  const { ip } = request as { ip?: unknown };
-  if (typeof ip === "string") return ip;
-  const forwarded = trustProxy ? forwardedFor(request.headers["x-forwarded-for"]) : undefined;
-  return forwarded ?? request.socket?.remoteAddress;
+/** Where a framework trusts a proxy, it says another address than the connection's: Express by the request itself. */
+function addressOf(
+  request: IncomingMessage,
+  frameworks: (() => string) | undefined,
+  trustProxy: boolean,
+): string | undefined {
+  const connection = request.socket?.remoteAddress;
+  const told: unknown = frameworks?.() ?? (request as { ip?: unknown }).ip;
+  if (typeof told === "string" && told !== connection) return told;
+  return (trustProxy ? forwardedFor(request.headers["x-forwarded-for"]) : undefined) ?? connection;
 }
 
 /** Lets `onError` answer, and answers with a plain 500 (or 403) what it left open. Never throws. */

@@ -1,16 +1,18 @@
 import { systemNow } from "../base/clock.ts";
 import { SessionConflictError } from "../base/errors.ts";
+import { isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
 import { createToken } from "../base/token.ts";
 import type { Value } from "../base/value.ts";
 import type { ConditionalStore, Found, Store, StoreExtras } from "../port/store.ts";
 import { REMEMBER_ME, type SessionRecord, type StoredRow } from "../session/record.ts";
+import { type CommitWatch, watchCommit } from "./commit-watch.ts";
 import { Endings } from "./endings.ts";
-import { publish } from "./events.ts";
 import { Lanes } from "./lanes.ts";
 import { isConditional, LastWriteWins } from "./last-write-wins.ts";
 import type { ResolvedOptions } from "./options.ts";
-import { type CommitPlan, planCommit, type PlanState } from "./plan.ts";
+import { type CommitPlan, planCommit } from "./plan.ts";
+import { planStateOf } from "./plan-state.ts";
 import type { Rows } from "./rows.ts";
 import { Users } from "./users.ts";
 
@@ -61,15 +63,24 @@ export class Committer {
     record.collect();
     const timeless = record.phase !== "stored" || this.#options.idleTimeout === 0;
     const now = timeless ? 0 : this.#now();
-    if (typeof now === "number") return planCommit(stateOf(record), this.#options, now).kind === "nothing";
+    if (typeof now === "number") return planCommit(planStateOf(record), this.#options, now).kind === "nothing";
     // The store must be asked for its time: the flush will, and will report when it fails.
     now.catch(() => {});
     return false;
   }
 
   /** Brings the store up to date with the record, after the flushes of it that were begun before. */
-  async flush(record: SessionRecord): Promise<void> {
-    const mine = this.#flushAfter(record, record.pending);
+  flush(record: SessionRecord): Promise<void> {
+    if (!isWatched("commit")) return this.#flush(record);
+    return watchCommit(
+      record,
+      (watch) => this.#flush(record, watch),
+      (key) => this.#rows.idOf(key),
+    );
+  }
+
+  async #flush(record: SessionRecord, watch?: CommitWatch): Promise<void> {
+    const mine = this.#flushAfter(record, record.pending, watch);
     record.pending = mine;
     try {
       await mine;
@@ -78,12 +89,12 @@ export class Committer {
     }
   }
 
-  async #flushAfter(record: SessionRecord, before: Promise<void> | undefined): Promise<void> {
+  async #flushAfter(record: SessionRecord, before: Promise<void> | undefined, watch?: CommitWatch): Promise<void> {
     // Its failure was reported to whoever began it; what it could not write is written now.
     if (before !== undefined) await before.catch(() => {});
     const { key } = record;
     if (key === undefined || record.phase !== "stored") {
-      await this.#write(record);
+      await this.#write(record, watch);
       return;
     }
     await this.#lanes.enter(key, async (newest) => {
@@ -92,17 +103,18 @@ export class Committer {
       if (newest !== undefined && record.key === key && record.row?.data !== newest.data) {
         record.rebase(this.#rows.decode(key, newest));
       }
-      const row = await this.#write(record);
+      const row = await this.#write(record, watch);
       // A login that finds the session ended begins another: its row is nothing for those who wait for this one.
       return record.key === key ? row : undefined;
     });
   }
 
-  async #write(record: SessionRecord): Promise<StoredRow | undefined> {
+  async #write(record: SessionRecord, watch: CommitWatch | undefined): Promise<StoredRow | undefined> {
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       record.collect();
       const now = await this.#now();
-      const plan = planCommit(stateOf(record), this.#options, now);
+      const plan = planCommit(planStateOf(record), this.#options, now);
+      if (watch !== undefined) Object.assign(watch, { plan: plan.kind, attempts: attempt });
       const outcome = await this.#perform(plan, record, now);
       if (typeof outcome === "object") return outcome.row;
       if (outcome === "again") continue;
@@ -210,18 +222,4 @@ export class Committer {
   #isPersistent(values: Map<string, Value>): boolean {
     return this.#options.persist || values.get(REMEMBER_ME) === true;
   }
-}
-
-function stateOf(record: SessionRecord): PlanState {
-  const { phase, changed, ending, deadline, deadlineMoved, row } = record;
-  return {
-    phase,
-    changed,
-    empty: record.isEmpty,
-    ending: ending?.kind,
-    keepDeadline: ending?.kind === "renew" && ending.keepDeadline,
-    deadline: deadline?.getTime(),
-    deadlineMoved,
-    expiry: row?.expiry.getTime(),
-  };
 }

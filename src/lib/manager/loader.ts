@@ -1,9 +1,10 @@
+import { monotonicNow } from "../base/clock.ts";
 import { SessionDecodeError } from "../base/errors.ts";
+import { codeOf, isWatched, type LoadEvent, publish } from "../base/events.ts";
 import { isToken } from "../base/token.ts";
 import type { Found, StoredSession } from "../port/store.ts";
 import { SessionRecord, type StoredRow } from "../session/record.ts";
 import type { Committer } from "./committer.ts";
-import { publish } from "./events.ts";
 import type { Rows } from "./rows.ts";
 
 /** Finds the session that a request's tokens lead to: the only place where a token is trusted. */
@@ -17,17 +18,37 @@ export class Loader {
   }
 
   /** @param presented - what came in place of a token, well-formed or not */
-  async load(presented: readonly string[]): Promise<SessionRecord> {
+  load(presented: readonly string[]): Promise<SessionRecord> {
     const tokens = presented.filter(isToken);
-    const [only] = tokens;
-    if (only === undefined) return begin(presented.length > 0);
-    if (tokens.length > 1) return this.#loadOneOf(tokens);
-    const key = this.#rows.keyOf(only);
-    return this.#recordOf(key, only, await this.#committer.lookUp(key));
+    const [first] = tokens;
+    if (first === undefined) return Promise.resolve(begin(presented.length > 0));
+    return isWatched("load") ? this.#watchedLoad(tokens, first) : this.#load(tokens, first);
+  }
+
+  async #watchedLoad(tokens: string[], first: string): Promise<SessionRecord> {
+    const id = this.#rows.idOf(this.#rows.keyOf(first));
+    const event: LoadEvent = { id, duration: 0, outcome: "failed" };
+    const begun = monotonicNow();
+    try {
+      return await this.#load(tokens, first, event);
+    } catch (error) {
+      event.code = codeOf(error);
+      throw error;
+    } finally {
+      event.duration = monotonicNow() - begun;
+      publish("load", event);
+    }
+  }
+
+  /** @param event - is told what it came to */
+  async #load(tokens: string[], first: string, event?: LoadEvent): Promise<SessionRecord> {
+    if (tokens.length > 1) return this.#loadOneOf(tokens, event);
+    const key = this.#rows.keyOf(first);
+    return this.#recordOf(key, first, await this.#committer.lookUp(key), event);
   }
 
   /** Somebody has planted all of them but one: which, the table may tell. */
-  async #loadOneOf(tokens: string[]): Promise<SessionRecord> {
+  async #loadOneOf(tokens: string[], event: LoadEvent | undefined): Promise<SessionRecord> {
     const candidates = await Promise.all(
       tokens.map(async (token) => {
         const key = this.#rows.keyOf(token);
@@ -37,8 +58,11 @@ export class Loader {
     const live = candidates.filter(({ found }) => typeof found === "object");
     publish("duplicate", { id: this.#rows.idOf(candidates[0]?.key), live: live.length });
     const [chosen] = live.length > 0 ? live : candidates.filter(({ found }) => found === "ended");
-    if (chosen === undefined || live.length > 1) return begin(true);
-    return this.#recordOf(chosen.key, chosen.token, chosen.found);
+    if (chosen === undefined || live.length > 1) {
+      note(event, "duplicate");
+      return begin(true);
+    }
+    return this.#recordOf(chosen.key, chosen.token, chosen.found, event);
   }
 
   /** What the session of a token holds; undefined when there is none, or when it is the one of `mine`. */
@@ -60,12 +84,17 @@ export class Loader {
     }
   }
 
-  #recordOf(key: string, token: string, found: Found): SessionRecord {
-    if (found === undefined) return begin(true);
+  #recordOf(key: string, token: string, found: Found, event: LoadEvent | undefined): SessionRecord {
+    if (found === undefined) {
+      note(event, "unknown");
+      return begin(true);
+    }
     if (found !== "ended") {
       const row = this.read(key, found);
+      note(event, row === undefined ? "unreadable" : "live");
       return row === undefined ? begin(true) : new SessionRecord(row, key, token);
     }
+    note(event, "ended");
     publish("stale", { id: this.#rows.idOf(key) });
     const record = begin(true);
     record.phase = "stale";
@@ -79,4 +108,8 @@ function begin(presented: boolean): SessionRecord {
   const record = new SessionRecord();
   record.accessed = presented;
   return record;
+}
+
+function note(event: LoadEvent | undefined, outcome: LoadEvent["outcome"]): void {
+  if (event !== undefined) event.outcome = outcome;
 }

@@ -56,13 +56,18 @@ export class MemoryUsers implements UserStore {
     return this.#end(this.#of(userId).slice(most));
   }
 
-  /** The row is its user's from the moment on that it is there: the store writes before it returns. */
+  /** The row is its user's from the moment on that it is there: the store writes before it returns, unless it is held up. */
   async #own(token: string, owner: Owner, write: () => Promise<boolean>): Promise<OwnedWrite> {
+    const own = (): void => {
+      const row = this.#rows.get(token);
+      if (row !== undefined) Object.assign(row, { owner: { ...owner }, created: row.lastSeen });
+    };
     const isTaken = this.#rows.has(token);
     const written = write();
-    const row = this.#rows.get(token);
-    if (!isTaken && row !== undefined) Object.assign(row, { owner: { ...owner }, created: row.lastSeen });
-    return (await written) ? "done" : "refused";
+    if (!isTaken) own();
+    if (!(await written)) return "refused";
+    if (this.#rows.get(token)?.owner === undefined) own();
+    return "done";
   }
 
   async #end(entries: OwnedEntry[]): Promise<string[]> {

@@ -1,6 +1,8 @@
 import { monotonicNow } from "../base/clock.ts";
 import { StoreOverloadedError } from "../base/errors.ts";
+import { codeOf, isWatched, publish } from "../base/events.ts";
 import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
+import { reportBatch, reporter } from "./batch-report.ts";
 import { tooLate } from "./deadline.ts";
 import { type Entry, Queue } from "./queue.ts";
 
@@ -24,6 +26,7 @@ export class Batcher<In, Out> {
   readonly #limits: BatchLimits;
   readonly #timeout: number;
   readonly #run: RunBatch<In, Out>;
+  readonly #operation: string;
   readonly #queue = new Queue<In, Out>();
   #statements = 0;
   /** A dispatch is about to come. */
@@ -32,11 +35,15 @@ export class Batcher<In, Out> {
   #patience: ReturnType<typeof setTimeout> | undefined;
   #whenIdle: (() => void)[] = [];
 
-  /** @param timeout - milliseconds from `submit` after which an operation fails */
-  constructor(limits: BatchLimits, timeout: number, run: RunBatch<In, Out>) {
+  /**
+   * @param timeout - milliseconds from `submit` after which an operation fails
+   * @param operation - what events call it
+   */
+  constructor(limits: BatchLimits, timeout: number, run: RunBatch<In, Out>, operation: string) {
     this.#limits = limits;
     this.#timeout = timeout;
     this.#run = run;
+    this.#operation = operation;
   }
 
   /**
@@ -51,9 +58,11 @@ export class Batcher<In, Out> {
   submit(key: string | undefined, input: In, weight: number, signal?: AbortSignal): Promise<Out> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     const { waiting } = this.#queue;
-    if (waiting >= this.#limits.waiting) return Promise.reject(new StoreOverloadedError(waiting));
+    if (waiting >= this.#limits.waiting) return Promise.reject(this.#failed(new StoreOverloadedError(waiting)));
     return new Promise<Out>((resolve, reject) => {
-      const entry: Entry<In, Out> = { key, input, weight, since: monotonicNow(), state: "queued", resolve, reject };
+      const report = isWatched("batch") ? reporter() : undefined;
+      const since = monotonicNow();
+      const entry: Entry<In, Out> = { key, input, weight, since, state: "queued", report, resolve, reject };
       if (signal !== undefined) this.#watch(entry, signal);
       if (this.#deadline === undefined) this.#deadline = arm(this.#timeout, this.#expire);
       if (this.#queue.add(entry) && !this.#soon) this.#dispatch();
@@ -105,13 +114,14 @@ export class Batcher<In, Out> {
     const inputs = batch.map(({ input }) => input);
     // The youngest decides: the older ones fail by themselves when their time is over.
     const youngest = batch.reduce((latest, { since }) => Math.max(latest, since), 0);
-    const left = youngest + this.#timeout - monotonicNow();
-    const outputs = await this.#attempt(inputs, left);
+    const sentAt = monotonicNow();
+    const outputs = await this.#attempt(inputs, youngest + this.#timeout - sentAt);
     this.#statements--;
+    if (isWatched("batch")) reportBatch(this.#operation, batch, outputs, sentAt);
     for (const [index, entry] of batch.entries()) {
       const output = outputs instanceof Failed ? outputs : (outputs[index] as Out | Failed);
       if (!this.#queue.done(entry)) continue;
-      if (output instanceof Failed) entry.reject(output.error);
+      if (output instanceof Failed) entry.reject(this.#failed(output.error));
       else entry.resolve(output);
     }
     if (batch.length > 1) this.#dispatchSoon();
@@ -145,7 +155,13 @@ export class Batcher<In, Out> {
     for (const tell of this.#whenIdle.splice(0)) tell();
   }
 
-  readonly #tooLate = (): Error => tooLate(this.#timeout);
+  readonly #tooLate = (): Error => this.#failed(tooLate(this.#timeout));
+
+  /** Tells the observers of an operation that has failed. */
+  #failed<E>(error: E): E {
+    if (isWatched("store-error")) publish("store-error", { operation: this.#operation, code: codeOf(error) });
+    return error;
+  }
 
   /** Fails what has taken too long, and comes again when the next one could have. */
   readonly #expire = (): void => {

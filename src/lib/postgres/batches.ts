@@ -1,7 +1,7 @@
 import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { Found } from "../port/store.ts";
-import { type BatchLimits, Failed } from "./batch.ts";
+import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import type { Row } from "./driver.ts";
 import type { Executor } from "./executor.ts";
@@ -73,18 +73,21 @@ export class Batches {
     this.#statements = statements;
     this.#layout = layout;
     this.#told = told;
-    this.#reads = new Batcher(limits, timeout, async (inputs, left) => {
+    const find = async (inputs: Input[], left: number): Promise<(Found | Failed)[]> => {
       const outputs = await this.#run("find", inputs, left, false);
       const first = outputs.find((output) => output !== undefined && !(output instanceof Failed));
       if (first !== undefined) told.onTime(readInstant((first as Row)["now"]).getTime());
       return outputs.map((output) => (output instanceof Failed ? output : this.#foundIn(output)));
-    });
-    const batcher = (kind: BatchKind): Batcher<Input, boolean> =>
-      new Batcher(limits, timeout, async (inputs, left) => {
+    };
+    this.#reads = new Batcher(limits, timeout, find, "find");
+    const batcher = (kind: BatchKind): Batcher<Input, boolean> => {
+      const run: RunBatch<Input, boolean> = async (inputs, left) => {
         const written = (await this.#run(kind, inputs, left, false)).map(isDone);
         told.onWritten(kind, written.filter((row) => row === true).length);
         return written;
-      });
+      };
+      return new Batcher(limits, timeout, run, kind);
+    };
     this.#writes = {
       save: batcher("save"),
       create: batcher("create"),

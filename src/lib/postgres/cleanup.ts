@@ -1,4 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
+import { codeOf, isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
 import type { Row } from "./driver.ts";
 import type { Statement, Statements } from "./statements.ts";
@@ -37,7 +38,30 @@ type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
  * @returns how many it has removed
  * @throws TypeError when the limit is none
  */
-export async function deleteExpired(run: Run, sql: Statements, options: CleanupOptions = {}): Promise<number> {
+export function deleteExpired(run: Run, sql: Statements, options: CleanupOptions = {}): Promise<number> {
+  return isWatched("cleanup") ? watchedDelete(run, sql, options) : deletePages(run, sql, options);
+}
+
+async function watchedDelete(run: Run, sql: Statements, options: CleanupOptions): Promise<number> {
+  const begun = monotonicNow();
+  let removed = 0;
+  const onProgress = (progress: CleanupProgress): void => {
+    removed = progress.removed;
+    options.onProgress?.(progress);
+  };
+  const tell = (failure: { code?: string }): void =>
+    publish("cleanup", { removed, duration: monotonicNow() - begun, ...failure });
+  try {
+    await deletePages(run, sql, { ...options, onProgress });
+  } catch (error) {
+    tell({ code: codeOf(error) });
+    throw error;
+  }
+  tell({});
+  return removed;
+}
+
+async function deletePages(run: Run, sql: Statements, options: CleanupOptions): Promise<number> {
   const { signal, limit = Number.POSITIVE_INFINITY, onProgress } = options;
   if (!(limit >= 1)) throw new TypeError("limit: must be a number from 1");
   let size = FIRST_PAGE;

@@ -1,4 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
+import type { BatchEvent } from "../base/events.ts";
 
 /** One operation on its way. */
 export interface Entry<In, Out> {
@@ -8,6 +9,8 @@ export interface Entry<In, Out> {
   /** By the monotonic clock. */
   since: number;
   state: "queued" | "ready" | "sent";
+  /** Tells the observers of its batch, as far as there are any. */
+  report: ((event: BatchEvent) => void) | undefined;
   resolve(output: Out): void;
   reject(error: unknown): void;
 }

@@ -42,8 +42,12 @@ export class SingleWrites {
     this.#statements = statements;
     this.#layout = layout;
     const batcher = (kind: SingleWrite): Batcher<Input, OwnedWrite> =>
-      new Batcher({ ...limits, rows: 1, statements: AT_ONCE }, timeout, async ([input], left) =>
-        input === undefined ? [] : [await this.#run(kind, input, left)],
+      new Batcher(
+        { ...limits, rows: 1, statements: AT_ONCE },
+        timeout,
+        async ([input], left) => (input === undefined ? [] : [await this.#run(kind, input, left)]),
+        // What observers know it as: the store's method.
+        kind === "createFor" ? "create" : "renew",
       );
     this.#batchers = { renew: batcher("renew"), createFor: batcher("createFor"), renewFor: batcher("renewFor") };
   }

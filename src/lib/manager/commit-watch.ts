@@ -1,0 +1,41 @@
+import { monotonicNow } from "../base/clock.ts";
+import { codeOf, type CommitEvent, publish } from "../base/events.ts";
+import type { SessionRecord } from "../session/record.ts";
+import type { CommitPlan } from "./plan.ts";
+
+/** What is noted of a commit while it is under way. */
+export interface CommitWatch {
+  plan: CommitPlan["kind"];
+  attempts: number;
+}
+
+/**
+ * Carries out a commit, and tells the observers what it came to, unless there was nothing to do.
+ *
+ * @param commit - notes each attempt
+ * @param idOf - what events call the session of a key
+ */
+export async function watchCommit(
+  record: SessionRecord,
+  commit: (watch: CommitWatch) => Promise<void>,
+  idOf: (key: string) => string,
+): Promise<void> {
+  const watch: CommitWatch = { plan: "nothing", attempts: 0 };
+  const begun = monotonicNow();
+  const tell = (outcome: CommitEvent["outcome"], code?: string): void => {
+    const { attempts } = watch;
+    const id = record.key === undefined ? undefined : idOf(record.key);
+    const plan = watch.plan === "nothing" ? undefined : watch.plan;
+    const duration = monotonicNow() - begun;
+    publish("commit", { id, duration, plan, outcome, attempts, ...(code === undefined ? {} : { code }) });
+  };
+  try {
+    await commit(watch);
+  } catch (error) {
+    tell("failed", codeOf(error));
+    throw error;
+  }
+  if (watch.plan === "nothing") return;
+  // Whoever destroys a session wants it ended; all others want it to go on.
+  tell(record.isOver && watch.plan !== "destroy" ? "gone" : "stored");
+}

@@ -1,0 +1,17 @@
+import type { SessionRecord } from "../session/record.ts";
+import type { PlanState } from "./plan.ts";
+
+/** What the plan depends on, of a session as it is now. */
+export function planStateOf(record: SessionRecord): PlanState {
+  const { phase, changed, ending, deadline, deadlineMoved, row } = record;
+  return {
+    phase,
+    changed,
+    empty: record.isEmpty,
+    ending: ending?.kind,
+    keepDeadline: ending?.kind === "renew" && ending.keepDeadline,
+    deadline: deadline?.getTime(),
+    deadlineMoved,
+    expiry: row?.expiry.getTime(),
+  };
+}

@@ -1,0 +1,31 @@
+import { type Attributes, SpanKind, SpanStatusCode, type Tracer } from "@opentelemetry/api";
+import { systemNow } from "../base/clock.ts";
+import type { Listeners } from "../base/events.ts";
+import { attributesOfCleanup, attributesOfCommit, attributesOfLoad, attributesOfOperation } from "./attributes.ts";
+
+/** Makes what turns events into spans: each is a child of the span that is active where the event is published. */
+export function spansOf(tracer: Tracer): Listeners {
+  /** An event comes at the end, so the span is made as a whole. */
+  const span = (name: string, event: { duration: number; code?: string }, attributes: Attributes, kind?: SpanKind) => {
+    const end = systemNow();
+    const startTime = end - event.duration;
+    const whole = tracer.startSpan(name, { startTime, attributes, ...(kind === undefined ? {} : { kind }) });
+    if (event.code !== undefined) whole.setStatus({ code: SpanStatusCode.ERROR, message: event.code });
+    whole.end(end);
+  };
+  return {
+    load: (event) => span("pgstore.load", event, { ...attributesOfLoad(event), "pgstore.session.id": event.id }),
+    commit: (event) => {
+      const id = event.id === undefined ? {} : { "pgstore.session.id": event.id };
+      span("pgstore.commit", event, { ...attributesOfCommit(event), ...id, "pgstore.commit.attempts": event.attempts });
+    },
+    batch: (event) => {
+      // By OpenTelemetry's conventions one operation is no batch.
+      const size = event.size > 1 ? { "db.operation.batch.size": event.size } : {};
+      const attributes = { ...attributesOfOperation(event), ...size, "pgstore.batch.wait": event.wait / 1000 };
+      span(`pgstore.${event.operation}`, event, attributes, SpanKind.CLIENT);
+    },
+    cleanup: (event) =>
+      span("pgstore.cleanup", event, { ...attributesOfCleanup(event), "pgstore.cleanup.removed": event.removed }),
+  };
+}

@@ -1,0 +1,1 @@
+export { instrument, type Instrumentation, type InstrumentOptions } from "./lib/otel/instrument.ts";
