@@ -19,6 +19,9 @@ beforeAll(async () => {
   pool = database.pool();
   store = new PgStore(pool, { table: TABLE, schema: SCHEMA, cleanupInterval: 0 });
   where = ["--url", database.url, "--table", TABLE, "--schema", SCHEMA];
+  await pool.query(
+    "CREATE TABLE seed (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL); CREATE INDEX ON seed (expiry)",
+  );
   expect(await pgstore("migrate", ...where)).toMatchObject({ code: 0, err: "" });
 });
 afterAll(async () => {
@@ -96,9 +99,11 @@ describe("pgstore stats", () => {
   });
 
   it("says what is unknown on the seed's table", async () => {
-    const { json } = await pgstoreJson("stats", "--url", database.url);
+    const { json } = await pgstoreJson("stats", "--url", database.url, "--table", "seed");
     expect(json).toMatchObject({ loggedIn: null, users: null });
-    expect((await pgstore("stats", "--url", database.url)).out).toContain("unknown: npx pgstore migrate");
+    expect((await pgstore("stats", "--url", database.url, "--table", "seed")).out).toContain(
+      "unknown: npx pgstore migrate",
+    );
   });
 
   it("tells of the last cleanup", async () => {
@@ -155,7 +160,7 @@ describe("pgstore list", () => {
   });
 
   it("says what a table without the columns needs", async () => {
-    const { code, err } = await pgstore("list", "--user", "ada", "--url", database.url);
+    const { code, err } = await pgstore("list", "--user", "ada", "--url", database.url, "--table", "seed");
     expect(code).toBe(4);
     expect(err).toContain("npx pgstore migrate");
   });

@@ -130,7 +130,7 @@ describe("npx pgstore", () => {
     const url = join(folder, "data");
     expect(await program.run(["check", "--url", url])).toMatchObject({ code: 3, out: "" });
     expect(await program.run(["migrate", "--url", url])).toMatchObject({ code: 0, err: "" });
-  }, 60_000);
+  }, 120_000);
 
   it("doesn't mind that its reader has enough", async () => {
     const child = program.start(["migrate", "--print"]);
