@@ -2,6 +2,7 @@ import type pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
 import { PgStore } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { SEED_TABLE } from "../support/global-setup.ts";
 import { type PgBouncer, pgbouncerVersion, startPgBouncer } from "../support/pgbouncer.ts";
 import { pgstore, pgstoreJson } from "./run.ts";
 
@@ -15,8 +16,9 @@ interface Finding {
 let database: TestDatabase;
 let pool: pg.Pool;
 beforeAll(async () => {
-  database = await createDatabase();
+  database = await createDatabase({ template: false });
   pool = database.pool();
+  await pool.query(SEED_TABLE);
 });
 afterAll(() => database.drop());
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { PgStore } from "../../src/index.ts";
 import { revoke } from "../../src/lib/cli/revoke.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { SEED_TABLE } from "../support/global-setup.ts";
 import { pgstore, pgstoreJson } from "./run.ts";
 
 const TABLE = `it's a "table"`;
@@ -15,8 +16,9 @@ let store: PgStore;
 /** What each command gets here. */
 let where: string[];
 beforeAll(async () => {
-  database = await createDatabase();
+  database = await createDatabase({ template: false });
   pool = database.pool();
+  await pool.query(SEED_TABLE);
   store = new PgStore(pool, { table: TABLE, schema: SCHEMA, cleanupInterval: 0 });
   where = ["--url", database.url, "--table", TABLE, "--schema", SCHEMA];
   await pool.query(
