@@ -63,10 +63,7 @@ describe("pgstore check", () => {
   });
 
   it("takes the seed's table for what it is, and says what migrate would add", async () => {
-    await pool.query(
-      "CREATE TABLE seed (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL); CREATE INDEX ON seed (expiry)",
-    );
-    const { code, found } = await check("seed");
+    const { code, found } = await check("sessions");
     expect(code).toBe(0);
     expect(found("users")).toMatchObject({ level: "ok", remedy: "npx pgstore migrate adds them" });
   });

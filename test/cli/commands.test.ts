@@ -21,9 +21,6 @@ beforeAll(async () => {
   await pool.query(SEED_TABLE);
   store = new PgStore(pool, { table: TABLE, schema: SCHEMA, cleanupInterval: 0 });
   where = ["--url", database.url, "--table", TABLE, "--schema", SCHEMA];
-  await pool.query(
-    "CREATE TABLE seed (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL); CREATE INDEX ON seed (expiry)",
-  );
   expect(await pgstore("migrate", ...where)).toMatchObject({ code: 0, err: "" });
 });
 afterAll(async () => {
@@ -101,11 +98,9 @@ describe("pgstore stats", () => {
   });
 
   it("says what is unknown on the seed's table", async () => {
-    const { json } = await pgstoreJson("stats", "--url", database.url, "--table", "seed");
+    const { json } = await pgstoreJson("stats", "--url", database.url);
     expect(json).toMatchObject({ loggedIn: null, users: null });
-    expect((await pgstore("stats", "--url", database.url, "--table", "seed")).out).toContain(
-      "unknown: npx pgstore migrate",
-    );
+    expect((await pgstore("stats", "--url", database.url)).out).toContain("unknown: npx pgstore migrate");
   });
 
   it("tells of the last cleanup", async () => {
@@ -162,7 +157,7 @@ describe("pgstore list", () => {
   });
 
   it("says what a table without the columns needs", async () => {
-    const { code, err } = await pgstore("list", "--user", "ada", "--url", database.url, "--table", "seed");
+    const { code, err } = await pgstore("list", "--user", "ada", "--url", database.url);
     expect(code).toBe(4);
     expect(err).toContain("npx pgstore migrate");
   });

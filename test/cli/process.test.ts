@@ -11,7 +11,7 @@ let database: TestDatabase;
 let program: Program;
 let where: string[];
 beforeAll(async () => {
-  [database, program] = await Promise.all([createDatabase(), makeProgram()]);
+  [database, program] = await Promise.all([createDatabase({ template: false }), makeProgram()]);
   where = ["--url", database.url];
   const store = new PgStore(database.pool(), { cleanupInterval: 0 });
   await store.migrate();
