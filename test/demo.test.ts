@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MemoryStore, SessionManager } from "../src/index.ts";
+import { MemoryStore, SessionManager, StoreUnavailableError } from "../src/index.ts";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { answerError, createApp } from "../src/lib/cli/demo/app.ts";
 import type { DemoSession } from "../src/lib/cli/demo/demo-session.ts";
@@ -160,6 +160,8 @@ describe("demo", () => {
     for (let count = 1; count <= 20; count += 1) await browser.post("/notes", { note: `Note ${count}` });
     expect(await browser.post("/notes", { note: "One more" })).toContain("There is room for 20 notes.");
     const page = await browser.post("/notes/remove", { note: "Note 7" });
+    expect(await browser.post("/notes/remove", { note: "Note 7" })).toContain("That note is gone already.");
+    expect(await browser.post("/notes", { note: " " })).toContain("A note has 1 to 200 characters.");
     expect(page).toContain("19 of 20");
     expect(page).not.toContain("<span>Note 7</span>");
   });
@@ -206,6 +208,16 @@ describe("demo", () => {
     expect((await fetch(`${url}/nowhere`)).status).toBe(404);
     expect((await fetch(`${url}/login`)).status).toBe(404);
     expect((await fetch(`${url}/style.css`)).headers.get("content-type")).toContain("text/css");
+  });
+
+  it("answers with a page when the database is away", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const store = new MemoryStore();
+    const { url } = await demo(store);
+    vi.spyOn(store, "create").mockRejectedValue(new StoreUnavailableError("away"));
+    const response = await fetch(url);
+    expect(response.status).toBe(503);
+    expect(await response.text()).toContain("The database does not answer.");
   });
 
   it("answers with a page when the store fails", async () => {

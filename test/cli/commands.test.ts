@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { PgStore } from "../../src/index.ts";
+import { revoke } from "../../src/lib/cli/revoke.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { SEED_TABLE } from "../support/global-setup.ts";
 import { pgstore, pgstoreJson } from "./run.ts";
@@ -177,7 +178,7 @@ describe("pgstore revoke", () => {
       "--yes",
       ...where,
     );
-    expect([code, json]).toEqual([0, { ended: 2 }]);
+    expect([code, json]).toEqual([0, { ended: 2, interrupted: false }]);
     expect(await live("Grace")).toEqual([first]);
     const wrong = await pgstore("revoke", "--user", "Grace", "--except", "nonesuch", "--yes", ...where);
     expect([wrong.code, await live("Grace")]).toEqual([2, [first]]);
@@ -210,10 +211,32 @@ describe("pgstore revoke", () => {
     );
     const before = await store.count();
     const { code, json } = await pgstoreJson("revoke", "--all", "--yes", ...where);
-    expect([code, json]).toEqual([0, { ended: before }]);
+    expect([code, json]).toEqual([0, { ended: before, interrupted: false }]);
     expect(await store.count()).toBe(0);
     expect(await store.upsert("all 7", data, soon())).toBe(false);
     expect(await store.replace("all 8", data, data, soon())).toBe(false);
+  });
+
+  it("asks before it ends any, by a question that says which", async () => {
+    const [id = "", other = ""] = await sessionsOf("Evil\u001B[31m", 2);
+    await pool.query(`ANALYZE ${QUOTED}`);
+    const common = { url: database.url, table: TABLE, schema: SCHEMA };
+    const user = "Evil\u001B[31m";
+    for (const [which, question] of [
+      [{ all: true }, /^End every live session in .*, about [\d,]+ rows?, in PostgreSQL .*\?$/],
+      [{ id }, new RegExp(`^End the session ${id.slice(0, 12)}\\?$`)],
+      [{ user }, /^End the live sessions of Evil\\u\{1b\}\[31m\?$/],
+      [{ user, except: other }, new RegExp(` but ${other.slice(0, 12)}\\?$`)],
+    ] as const) {
+      const asked: string[] = [];
+      const no = (text: string): Promise<boolean> => Promise.resolve((asked.push(text), false));
+      const answer = await revoke({ ...common, ...which }, no);
+      expect(answer).toEqual({ text: "Nothing is ended.", json: { ended: 0, interrupted: false }, exitCode: 1 });
+      expect(asked).toEqual([expect.stringMatching(question)]);
+    }
+    expect(await live(user)).toEqual([other, id]);
+    const yes = (): Promise<boolean> => Promise.resolve(true);
+    expect(await revoke({ ...common, user, except: other }, yes)).toMatchObject({ json: { ended: 1 } });
   });
 
   it("asks what exactly, and does nothing when nobody can be asked", async () => {
@@ -238,10 +261,10 @@ describe("pgstore cleanup", () => {
        SELECT 'old ' || n, '{}', current_timestamp - interval '1 hour' FROM generate_series(1, 1234) n`,
     );
     const run = async (...args: string[]) => (await pgstoreJson("cleanup", ...args, ...where)).json;
-    expect(await run("--dry-run")).toEqual({ removed: 0, expired: 1234, dryRun: true });
+    expect(await run("--dry-run")).toEqual({ removed: 0, expired: 1234, dryRun: true, interrupted: false });
     expect(await run("--dry-run", "--limit", "10")).toMatchObject({ expired: 10 });
-    expect(await run("--limit", "700")).toEqual({ removed: 700, dryRun: false });
-    expect(await run()).toEqual({ removed: 534, dryRun: false });
+    expect(await run("--limit", "700")).toEqual({ removed: 700, dryRun: false, interrupted: false });
+    expect(await run()).toEqual({ removed: 534, dryRun: false, interrupted: false });
     expect((await pgstore("cleanup", ...where)).out).toBe("0 rows removed.\n");
     expect((await pgstore("cleanup", "--dry-run", ...where)).out).toBe("0 rows would be removed.\n");
     await expect(store.deleteExpired({ limit: 0 })).rejects.toThrow(/^limit: /);

@@ -8,7 +8,8 @@ import { pgstore, pgstoreJson } from "./run.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
-  database = await createDatabase();
+  database = await createDatabase({ template: false });
+  await new PgStore(database.pool(), { cleanupInterval: 0 }).migrate();
 });
 afterAll(() => database.drop());
 

@@ -19,8 +19,9 @@ let database: TestDatabase;
 let pool: pg.Pool;
 let program: Program;
 beforeAll(async () => {
-  [database, program] = await Promise.all([createDatabase(), makeProgram()]);
+  [database, program] = await Promise.all([createDatabase({ template: false }), makeProgram()]);
   pool = database.pool();
+  await new PgStore(pool, { cleanupInterval: 0 }).migrate();
   await pool.query("CREATE SCHEMA old");
   for (const sql of connectPgSimpleTable('old."their sessions"')) await pool.query(sql);
   await pool.query(

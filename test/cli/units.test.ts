@@ -1,5 +1,7 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
+import { checkConnection } from "../../src/lib/cli/check-server.ts";
+import type { Connection } from "../../src/lib/cli/connection.ts";
 import { confirmed, type Terminal } from "../../src/lib/cli/confirm.ts";
 import { failureOf, UsageError } from "../../src/lib/cli/failures.ts";
 import { judgeTable } from "../../src/lib/cli/judge-table.ts";
@@ -74,6 +76,13 @@ describe("judgeTable", () => {
   it("leaves a little bloat alone, and a fillfactor that asks for room", () => {
     expect(wrong({ rows: 1000, bytes: 5 * MIB, dead: 0 })).toEqual([]);
     expect(wrong({ bytes: 460 * MIB, fillfactor: 50 })).toEqual([]);
+  });
+});
+
+describe("checkConnection", () => {
+  it("looks for no pooler before an embedded database", async () => {
+    const embedded = { isServer: false } as Connection;
+    expect(await checkConnection(embedded)).toMatchObject({ level: "ok", text: "none: the database is embedded" });
   });
 });
 

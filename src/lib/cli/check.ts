@@ -2,7 +2,7 @@ import type { Answer } from "./answer.ts";
 import { checkBacklog, checkClock, checkConnection, checkServer } from "./check-server.ts";
 import { checkDeep } from "./check-deep.ts";
 import { type CommonOptions, connect, type Connection } from "./connection.ts";
-import { EXIT, type ExitCode } from "./failures.ts";
+import { EXIT, type ExitCode, InterruptedError } from "./failures.ts";
 import { error, type Finding, ok } from "./finding.ts";
 import { interruptible } from "./interrupt.ts";
 import { judgeTable } from "./judge-table.ts";
@@ -63,7 +63,12 @@ async function checkTable(connection: Connection, deep: boolean): Promise<Findin
     [table.quoted],
   );
   const hasUsers = row?.["columns"] === "true";
-  return [...findings, ...(await interruptible((signal) => checkDeep(connection, hasUsers, figures.rows, signal)))];
+  const deeper: Finding[] = [];
+  const interrupted = await interruptible(async (signal) => {
+    deeper.push(...(await checkDeep(connection, hasUsers, figures.rows, signal)));
+  });
+  if (interrupted) throw new InterruptedError();
+  return [...findings, ...deeper];
 }
 
 function answerOf({ table, location }: Connection, findings: Finding[]): Answer {

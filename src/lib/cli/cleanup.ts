@@ -2,7 +2,7 @@ import { seedLayout } from "../postgres/layout.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect, type Connection, LONG_TIME } from "./connection.ts";
 import { EXIT } from "./failures.ts";
-import { interruptible } from "./interrupt.ts";
+import { INTERRUPTED, interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
 import { counted } from "./text.ts";
 
@@ -23,14 +23,18 @@ export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {
     if (dryRun === true) {
       const expired = await countExpired(connection, limit);
       const text = `${counted(expired, "row")} would be removed.`;
-      return { text, json: { removed: 0, expired, dryRun: true }, exitCode: EXIT.ok };
+      return { text, json: { removed: 0, expired, dryRun: true, interrupted: false }, exitCode: EXIT.ok };
     }
     const expected = await countExpired(connection, Math.min(limit ?? MOST_COUNTED, MOST_COUNTED));
     const progress = new Progress("cleanup", expected < MOST_COUNTED ? expected : limit);
-    const removed = await interruptible((signal) =>
-      connection.store.deleteExpired({ signal, limit, onProgress: ({ removed }) => progress.update(removed) }),
+    let removed = 0;
+    const onProgress = (soFar: { removed: number }): void => progress.update((removed = soFar.removed));
+    const interrupted = await interruptible((signal) =>
+      connection.store.deleteExpired({ signal, limit, onProgress }),
     ).finally(() => progress.finish());
-    return { text: `${counted(removed, "row")} removed.`, json: { removed, dryRun: false }, exitCode: EXIT.ok };
+    const text = `${counted(removed, "row")} removed.${interrupted ? ` ${INTERRUPTED}` : ""}`;
+    const exitCode = interrupted ? EXIT.problem : EXIT.ok;
+    return { text, json: { removed, dryRun: false, interrupted }, exitCode };
   } finally {
     await connection.close();
   }

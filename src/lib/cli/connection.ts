@@ -20,7 +20,7 @@ export interface CommonOptions {
 
 /** Milliseconds for making a connection, and for a statement that doesn't say another time. */
 const CONNECT_TIME = 5000;
-const STATEMENT_TIME = 10_000;
+const STATEMENT_TIME = 30_000;
 /** For statements that read a whole table. */
 export const LONG_TIME = 24 * 3600 * 1000;
 
@@ -62,8 +62,8 @@ export async function connect(options: CommonOptions, mayCreate = false): Promis
   const names = schema === undefined ? { table } : { table, schema };
   const name = tableName(table, schema);
   const database = await openUrl(urlOf(options), name.quoted, mayCreate);
-  // Its cleanup is that of the application's processes.
-  const store = new PgStore(database.client, { ...names, cleanupInterval: 0 });
+  // Its cleanup is that of the application's processes. No request waits for it: it may be patient.
+  const store = new PgStore(database.client, { ...names, cleanupInterval: 0, queryTimeout: STATEMENT_TIME });
   const close = async (): Promise<void> => {
     await store.close();
     await database.close();

@@ -3,10 +3,10 @@ import { tableName } from "../postgres/schema.ts";
 import { arrayText } from "../postgres/wire.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect, type Connection, type Database, LONG_TIME, openUrl } from "./connection.ts";
-import { EXIT, InterruptedError, UsageError } from "./failures.ts";
+import { EXIT, UsageError } from "./failures.ts";
 import { type ImportCounts, importRows } from "./import-rows.ts";
 import { type ImportSource, type SourceName, SOURCES } from "./import-source.ts";
-import { interruptible } from "./interrupt.ts";
+import { INTERRUPTED, interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
 import { count } from "./text.ts";
 
@@ -43,20 +43,12 @@ export async function importSessions(options: ImportOptions): Promise<Answer> {
 async function copy(from: Database, table: string, source: ImportSource, to: Connection): Promise<Answer> {
   const counts: ImportCounts = { read: 0, written: 0, present: 0, expired: 0, skipped: {}, found: 0 };
   const progress = new Progress("import", await countRows(from, table));
-  let interrupted = false;
-  try {
-    await interruptible((signal) =>
-      importRows(from, table, source, to, counts, () => {
-        progress.update(counts.read);
-        signal.throwIfAborted();
-      }),
-    );
-  } catch (error) {
-    if (!(error instanceof InterruptedError)) throw error;
-    interrupted = true;
-  } finally {
-    progress.finish();
-  }
+  const interrupted = await interruptible((signal) =>
+    importRows(from, table, source, to, counts, () => {
+      progress.update(counts.read);
+      signal.throwIfAborted();
+    }),
+  ).finally(() => progress.finish());
   return answerOf(counts, await countRows(from, table), interrupted);
 }
 
@@ -78,7 +70,7 @@ function answerOf(counts: ImportCounts, rows: number, interrupted: boolean): Ans
   const verdict = verified
     ? "The counts agree: every row of the other table is accounted for, and each session is in pgstore's."
     : interrupted
-      ? "Interrupted. Run it again to go on."
+      ? INTERRUPTED
       : `The counts do not agree: the other table has ${count(rows)} rows now, and ${count(found)} of ` +
         `${count(written + present)} sessions were found in pgstore's. Rows that came or went meanwhile do that; run it again.`;
   return {

@@ -4,7 +4,7 @@ import type { Answer } from "./answer.ts";
 import { confirmed } from "./confirm.ts";
 import { type CommonOptions, connect, type Connection } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";
-import { interruptible } from "./interrupt.ts";
+import { INTERRUPTED, interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
 import { counted, plain, shortId } from "./text.ts";
 import { findId, usersOf } from "./user-sessions.ts";
@@ -20,8 +20,14 @@ export interface RevokeOptions extends CommonOptions {
 
 const PAGE = 1000;
 
-/** Ends sessions: their requests that are under way bring none of them back. */
-export async function revoke(options: RevokeOptions): Promise<Answer> {
+type Ask = typeof confirmed;
+
+/**
+ * Ends sessions: their requests that are under way bring none of them back.
+ *
+ * @param ask - asks whether to go on
+ */
+export async function revoke(options: RevokeOptions, ask: Ask = confirmed): Promise<Answer> {
   const { user, id, all, except } = options;
   if (all === true ? user !== undefined || id !== undefined : user === undefined && id === undefined) {
     throw new UsageError("which sessions? Give --user, or --id, or --all");
@@ -31,24 +37,28 @@ export async function revoke(options: RevokeOptions): Promise<Answer> {
   }
   const connection = await connect(options);
   try {
-    if (all === true) return await revokeAll(connection, options);
-    if (id !== undefined) return await revokeOne(connection, id, options);
-    return await revokeUser(connection, user ?? "", options);
+    if (all === true) return await revokeAll(connection, options, ask);
+    if (id !== undefined) return await revokeOne(connection, id, options, ask);
+    return await revokeUser(connection, user ?? "", options, ask);
   } finally {
     await connection.close();
   }
 }
 
-async function revokeAll({ store, table, query, location }: Connection, { yes }: RevokeOptions): Promise<Answer> {
+async function revokeAll(
+  { store, table, query, location }: Connection,
+  { yes }: RevokeOptions,
+  ask: Ask,
+): Promise<Answer> {
   const live = await estimate(query, table.quoted);
   const question = `End every live session in ${table.quoted}, about ${counted(live, "row")}, in ${location}?`;
-  if (!(await confirmed(question, yes))) return declined();
+  if (!(await ask(question, yes))) return declined();
   const next =
     `SELECT s.token AS token FROM ${table.quoted} s WHERE s.token > $1::text AND ${liveRow(seedLayout)} ` +
     "ORDER BY s.token LIMIT $2::text::int";
   const progress = new Progress("revoke", live);
   let ended = 0;
-  await interruptible(async (signal) => {
+  const interrupted = await interruptible(async (signal) => {
     let last = "";
     for (;;) {
       const tokens = (await query(next, [last, String(PAGE)])).map((row) => row["token"] ?? "");
@@ -60,7 +70,7 @@ async function revokeAll({ store, table, query, location }: Connection, { yes }:
       signal.throwIfAborted();
     }
   }).finally(() => progress.finish());
-  return done(ended);
+  return done(ended, interrupted);
 }
 
 /** PostgreSQL's own idea of the number of rows. */
@@ -71,31 +81,41 @@ async function estimate(query: Connection["query"], table: string): Promise<numb
   return Math.max(0, Number(row?.["rows"] ?? 0));
 }
 
-async function revokeOne({ store }: Connection, id: string, { user, yes }: RevokeOptions): Promise<Answer> {
+async function revokeOne({ store }: Connection, id: string, { user, yes }: RevokeOptions, ask: Ask): Promise<Answer> {
   const full = user === undefined ? id : await findId(usersOf(store, user), user, id);
-  if (full !== undefined && !(await confirmed(`End the session ${plain(shortId(full))}?`, yes))) return declined();
+  if (full !== undefined && !(await ask(`End the session ${plain(shortId(full))}?`, yes))) return declined();
   const isEnded = full !== undefined && (await store.end(full));
   if (isEnded) return done(1);
   const hint = user === undefined ? " A shortened id needs --user besides." : "";
-  return { text: `There is no such live session.${hint}`, json: { ended: 0 }, exitCode: EXIT.problem };
+  return {
+    text: `There is no such live session.${hint}`,
+    json: { ended: 0, interrupted: false },
+    exitCode: EXIT.problem,
+  };
 }
 
-async function revokeUser({ store }: Connection, user: string, { except, yes }: RevokeOptions): Promise<Answer> {
+async function revokeUser(
+  { store }: Connection,
+  user: string,
+  { except, yes }: RevokeOptions,
+  ask: Ask,
+): Promise<Answer> {
   const users = usersOf(store, user);
   const spared = except === undefined ? undefined : await findId(users, user, except);
   if (except !== undefined && spared === undefined) {
     throw new UsageError("--except: this user has no such live session, so none is ended");
   }
   const but = spared === undefined ? "" : ` but ${plain(shortId(spared))}`;
-  if (!(await confirmed(`End the live sessions of ${plain(user)}${but}?`, yes))) return declined();
+  if (!(await ask(`End the live sessions of ${plain(user)}${but}?`, yes))) return declined();
   const ended = await users.end(user, spared === undefined ? [] : [spared]);
   return done(ended.length);
 }
 
-function done(ended: number): Answer {
-  return { text: `${counted(ended, "session")} ended.`, json: { ended }, exitCode: EXIT.ok };
+function done(ended: number, interrupted = false): Answer {
+  const text = `${counted(ended, "session")} ended.${interrupted ? ` ${INTERRUPTED}` : ""}`;
+  return { text, json: { ended, interrupted }, exitCode: interrupted ? EXIT.problem : EXIT.ok };
 }
 
 function declined(): Answer {
-  return { text: "Nothing is ended.", json: { ended: 0, declined: true }, exitCode: EXIT.problem };
+  return { text: "Nothing is ended.", json: { ended: 0, interrupted: false }, exitCode: EXIT.problem };
 }
