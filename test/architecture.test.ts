@@ -15,6 +15,7 @@ const FLOORS: Record<string, number> = {
   otel: 2,
   manager: 3,
   http: 4,
+  dashboard: 4,
   cli: 5,
 };
 
@@ -29,6 +30,8 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:fs", /^cli\/(?:connection|main)\.ts$/],
   ["node:readline/promises", /^cli\/confirm\.ts$/],
   ["node:http", /^http\/(?:node-[a-z]+|connect|csrf|seed|koa|upgrade)\.ts$|^cli\/demo\/[a-z]+\.ts$/],
+  ["node:http", /^dashboard\/(?:dashboard|node-host|options|serve)\.ts$/],
+  ["node:net", /^dashboard\/serve\.ts$/],
 ];
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import * as codecs from "../src/codecs.ts";
 import * as csrf from "../src/csrf.ts";
+import * as dashboards from "../src/dashboard.ts";
 import * as pgstore from "../src/index.ts";
 import * as node from "../src/node.ts";
 import * as seed from "../src/session.ts";
@@ -30,6 +31,7 @@ const modules: Record<string, object> = {
   "pgstore/node": node,
   "pgstore/csrf": csrf,
   "pgstore/codecs": codecs,
+  "pgstore/dashboard": dashboards,
 };
 
 /**
@@ -175,6 +177,28 @@ describe("the README", () => {
       expect(list.filter((line) => line.endsWith("this one"))).toHaveLength(1);
       expect(await (await get("/changed", mine)).text()).toBe("1 other sessions have ended");
       expect((await manager.load(other.split("=")[1])).userId).toBe(undefined);
+    });
+  });
+
+  it("shows how to mount the dashboard", async () => {
+    const pool = database.pool();
+    await pool.query("DROP TABLE IF EXISTS sessions, sessions_users, sessions_history");
+    const store = new pgstore.PgStore(pool, { cleanupInterval: 0 });
+    await store.migrate();
+    const manager = new pgstore.SessionManager(store);
+    const { site } = await run("dashboard", ["site"], { ...node, manager });
+    const loggedIn = async (userId: string): Promise<string> => {
+      const session = await manager.load();
+      await session.login(userId);
+      await manager.commit(session);
+      return `session=${session.token}`;
+    };
+    const [admin, other] = [await loggedIn("user-42"), await loggedIn("user-43")];
+    await serving(site as node.NodeListener, async ({ get }) => {
+      expect(await (await get("/")).text()).toBe("the application");
+      expect((await get("/admin/sessions/", other)).status).toBe(403);
+      expect((await get("/admin/sessions/")).status).toBe(403);
+      expect(await (await get("/admin/sessions/user?id=user-43", admin)).text()).toContain("Sessions of user-43");
     });
   });
 

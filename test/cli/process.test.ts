@@ -127,6 +127,26 @@ describe("npx pgstore", () => {
     expect(said().err).toBe("");
   });
 
+  it("serves the dashboard to the first who opens its link, until it is told to stop", async () => {
+    const child = program.start(["dashboard", "--json", ...where]);
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const said = collect(child);
+    await Promise.race([once(child.stdout ?? child, "data"), once(child, "close")]);
+    const { url } = JSON.parse(said().out) as { url: string };
+    const home = new URL("/", url).href;
+    expect(new URL(url).hostname).toBe("127.0.0.1");
+    expect((await fetch(home)).status).toBe(403);
+    const opened = await fetch(url, { redirect: "manual" });
+    expect(opened.status).toBe(303);
+    const cookie = opened.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+    expect(await (await fetch(home, { headers: { cookie } })).text()).toContain("Live sessions");
+    expect(await (await fetch(`${home}user?id=ada`, { headers: { cookie } })).text()).toContain("an id");
+    expect((await fetch(url, { redirect: "manual" })).status).toBe(403);
+    child.kill("SIGINT");
+    expect(await once(child, "close")).toEqual([0, null]);
+    expect(said().err).toBe("");
+  });
+
   it("takes a folder of PGlite's for a database, but makes none unless it migrates", async () => {
     const folder = mkdtempSync(join(tmpdir(), "pgstore-cli-"));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));

@@ -25,6 +25,7 @@ const page: Example = { client: browser, posted: 303 };
 export const EXAMPLES: Record<string, Example> = {
   "bearer.ts": { client: apiClient, posted: 204 },
   "connect.ts": page,
+  "dashboard.ts": { ...page, besides: useDashboard },
   "express-4.ts": page,
   "express.ts": page,
   "fastify.ts": page,
@@ -147,6 +148,35 @@ async function useMetrics(url: string): Promise<() => Promise<void>> {
   expect(await commits()).toEqual({ create: 1, renew: 1, replace: 1 });
   return async () => {
     expect(await commits()).toEqual({ create: 1, renew: 1, replace: 1, destroy: 1 });
+  };
+}
+
+/** Who may see the dashboard, and that it ends sessions. The other examples have an ada as well. */
+async function useDashboard(url: string, client: Client): Promise<() => Promise<void>> {
+  const home = `${url}/admin/sessions/`;
+  const ask = async (path: string, token?: string, init: RequestInit = {}): Promise<Response> =>
+    fetch(new URL(path, home), {
+      ...init,
+      redirect: "manual",
+      headers: { origin: url, ...(token === undefined ? {} : { cookie: `session=${token}` }) },
+    });
+  expect((await ask("", client.token)).status).toBe(403);
+  const stranger = await ask("");
+  expect([stranger.status, stranger.headers.get("location")]).toEqual([303, "/login"]);
+  const [admin, bob] = [browser(url), browser(url)];
+  expect([await admin.post("/login", { user: "admin" }), await bob.post("/login", { user: "bob" })]).toEqual([
+    303, 303,
+  ]);
+  expect(await (await ask("", admin.token)).text()).toContain("Live sessions");
+  expect(await (await ask("users?q=bo", admin.token)).text()).toContain('href="user?id=bob"');
+  const page = await (await ask("end?user=bob", admin.token)).text();
+  const fields = [...page.matchAll(/type="hidden" name="([^"]*)" value="([^"]*)"/g)];
+  const body = new URLSearchParams(Object.fromEntries(fields.map(([, name, value]) => [name, value])));
+  expect((await ask("end", admin.token, { method: "POST", body })).status).toBe(303);
+  expect(await bob.read()).toEqual({ notes: [] });
+  return async () => {
+    expect((await ask("", admin.token)).status).toBe(200);
+    expect((await ask("", client.token)).status).toBe(303);
   };
 }
 

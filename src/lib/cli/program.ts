@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import type { Answer } from "./answer.ts";
 import { check } from "./check.ts";
 import { cleanup } from "./cleanup.ts";
+import { dashboardCommand } from "./dashboard.ts";
 import { demo } from "./demo.ts";
 import { importSessions } from "./import.ts";
 import { SOURCES } from "./import-source.ts";
@@ -102,6 +103,12 @@ export function programOf(version: string, run: Run): Command {
   )
     .option("--port <number>", "where it listens (default: PORT, or 4000)")
     .option("--host <address>", "on which address (default: HOST, or 127.0.0.1)");
+  add(
+    "dashboard",
+    "Serves the dashboard on this machine only, to the browser that opens its link.",
+    "npx pgstore dashboard",
+    dashboardCommand,
+  ).addOption(new Option("--port <number>", "where it listens (default: any that is free)").argParser(upTo(65_535)));
   return program;
 }
 

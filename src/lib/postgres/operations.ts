@@ -1,4 +1,3 @@
-import { systemNow } from "../base/clock.ts";
 import type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "../port/stats.ts";
 import type { Row } from "./driver.ts";
 import type { Engine } from "./engine.ts";
@@ -55,7 +54,7 @@ export class Operations implements StoreOperations {
 
   async history(since: Date, points: number): Promise<HistoryPoint[]> {
     const begin = since.getTime();
-    const length = (systemNow() - begin) / points;
+    const length = ((await this.#engine.now()) - begin) / points;
     if (!(length > 0) || !Number.isInteger(points)) throw new TypeError("history: since must be past, points whole");
     const { history } = await this.#engine.lookForColumns();
     const rows = history ? await this.#engine.run(this.#sql.history, [String(begin), String(length)]) : [];

@@ -1,0 +1,173 @@
+import { brief, rate } from "./format.ts";
+import { type Html, html } from "./html.ts";
+
+/** One line of a plot. */
+export interface Line {
+  name: string;
+  /** Which colour, 1 to 4. */
+  colour: number;
+  /** Undefined where nothing is known: the line has a gap there. */
+  values: readonly (number | undefined)[];
+}
+
+/** What a chart shows. */
+export interface Chart {
+  /** For the page's own references. */
+  id: string;
+  title: string;
+  /** What can be seen in it, in a sentence. */
+  summary: string;
+  /** What its values are of: one for each. */
+  labels: readonly string[];
+  /** What the labels are: the head of their column. */
+  axis: string;
+  /** Below it, from the left to the right. */
+  ticks: readonly string[];
+  lines: readonly Line[];
+}
+
+/** The plot is as wide and as high as the page wants it; in here it is 100 by 100. */
+const SIZE = 100;
+
+/** Places: known points that are nearer to each other are joined. */
+const WIDEST_GAP = 3;
+
+/** Lines over time. */
+export function lineChart(chart: Chart): Html {
+  const top = topOf(chart.lines);
+  const shapes = chart.lines.map(({ colour, values }, index) => {
+    const { line, area } = pathsOf(values, top);
+    const filled = index === 0 && chart.lines.length < 3 ? html`<path class="area c${colour}" d="${area}"></path>` : "";
+    return html`${filled}<path class="line c${colour}" d="${line}"></path>`;
+  });
+  return figure(chart, top, shapes);
+}
+
+/** Bars, one beside the other. */
+export function barChart(chart: Chart): Html {
+  const top = topOf(chart.lines);
+  const [line] = chart.lines;
+  const width = SIZE / Math.max(chart.labels.length, 1);
+  const shapes = (line?.values ?? []).map((value, index) => {
+    const height = round(((value ?? 0) / top) * SIZE);
+    const [x, y] = [round(index * width + width * 0.14), round(SIZE - height)];
+    return html`<rect
+      class="bar c${line?.colour}"
+      x="${x}"
+      y="${y}"
+      width="${round(width * 0.72)}"
+      height="${height}"
+    />`;
+  });
+  return figure(chart, top, shapes, "bars");
+}
+
+function figure(chart: Chart, top: number, shapes: readonly Html[], kind = "lines"): Html {
+  const { id, title, summary, ticks, lines, labels } = chart;
+  const width = SIZE / Math.max(labels.length, 1);
+  // A transparent column over each place, for the pointer to rest on.
+  const columns = labels.map((label, index) => {
+    const told = lines.map(({ name, values }) => `${name}: ${valueText(values[index])}`);
+    return html`<rect class="column" x="${round(index * width)}" y="0" width="${round(width)}" height="100">
+      <title>${[label, ...told].join("\n")}</title>
+    </rect>`;
+  });
+  return html`<figure class="card chart ${kind}">
+    <figcaption>
+      <h2>${title}</h2>
+      ${lines.length > 1 ? legend(lines) : undefined}
+    </figcaption>
+    <div class="plot">
+      <div class="scale" aria-hidden="true"><span>${brief(top)}</span><span>${brief(top / 2)}</span><span>0</span></div>
+      <svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-labelledby="${id}-title ${id}-summary">
+        <title id="${id}-title">${title}</title>
+        <desc id="${id}-summary">${summary}</desc>
+        <path class="grid" d="M0 0H100M0 50H100M0 100H100"></path>
+        ${shapes} ${columns}
+      </svg>
+      <div class="ticks ${ticks.length === labels.length ? "each" : ""}" aria-hidden="true">
+        ${ticks.map((tick) => html`<span>${tick}</span>`)}
+      </div>
+    </div>
+    ${table(chart)}
+  </figure>`;
+}
+
+function legend(lines: readonly Line[]): Html {
+  const items = lines.map(({ name, colour }) => html`<li><span class="swatch c${colour}"></span>${name}</li>`);
+  return html`<ul class="legend">
+    ${items}
+  </ul>`;
+}
+
+/** The same in words, for who can't see the plot, and for who wants to copy it. */
+function table({ id, axis, labels, lines }: Chart): Html {
+  const rows = labels.map(
+    (label, index) =>
+      html`<tr>
+        <th scope="row">${label}</th>
+        ${lines.map(({ values }) => html`<td>${valueText(values[index])}</td>`)}
+      </tr>`,
+  );
+  return html`<details>
+    <summary>As a table<span class="unseen">: ${id}</span></summary>
+    <div class="scroll" tabindex="0" role="region" aria-label="${lines.map(({ name }) => name).join(", ")}">
+      <table class="values">
+        <thead>
+          <tr>
+            <th scope="col">${axis}</th>
+            ${lines.map(({ name }) => html`<th scope="col">${name}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${rows}
+        </tbody>
+      </table>
+    </div>
+  </details>`;
+}
+
+function valueText(value: number | undefined): string {
+  return value === undefined ? "not counted" : rate(value);
+}
+
+/** Lines through the middle of each place, and the areas below them. */
+function pathsOf(values: readonly (number | undefined)[], top: number): { line: string; area: string } {
+  const width = SIZE / Math.max(values.length, 1);
+  const runs = runsOf(values).map((run) =>
+    run.map(({ value, index }) => [round((index + 0.5) * width), round(SIZE - (value / top) * SIZE)]),
+  );
+  const texts = runs.map((run) => {
+    const points = run.map(([x, y]) => `${x} ${y}`).join("L");
+    // A line of no length still has round ends: a lone point is a dot.
+    const line = `M${points}${run.length === 1 ? "h0" : ""}`;
+    return { line, area: `M${run[0]?.[0]} ${SIZE}L${points}L${run.at(-1)?.[0]} ${SIZE}Z` };
+  });
+  return { line: texts.map(({ line }) => line).join(""), area: texts.map(({ area }) => area).join("") };
+}
+
+/** What is known, in stretches without a wide gap. */
+function runsOf(values: readonly (number | undefined)[]): { value: number; index: number }[][] {
+  const runs: { value: number; index: number }[][] = [];
+  values.forEach((value, index) => {
+    if (value === undefined) return;
+    const run = runs.at(-1);
+    if (run === undefined || index - (run.at(-1)?.index ?? 0) > WIDEST_GAP) runs.push([{ value, index }]);
+    else run.push({ value, index });
+  });
+  return runs;
+}
+
+/** The next round number above all values, which can be halved in few digits. */
+function topOf(lines: readonly Line[]): number {
+  const most = Math.max(0, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0)));
+  if (most === 0) return 2;
+  const power = 10 ** Math.floor(Math.log10(most));
+  const steps = most < 10 ? [1, 2, 4, 6, 8, 10] : [1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10];
+  const step = steps.find((factor) => factor * power >= most * 1.02) ?? 12;
+  return step * power;
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}

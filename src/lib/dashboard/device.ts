@@ -1,0 +1,31 @@
+const BROWSERS: [name: string, version: RegExp][] = [
+  ["Edge", /\bEdg(?:e|A|iOS)?\/(\d+)/],
+  ["Opera", /\bOPR\/(\d+)/],
+  ["Samsung Internet", /\bSamsungBrowser\/(\d+)/],
+  ["Firefox", /\b(?:Firefox|FxiOS)\/(\d+)/],
+  ["Chrome", /\b(?:Chrome|CriOS|HeadlessChrome)\/(\d+)/],
+  ["Safari", /\bVersion\/(\d+)(?:\.\d+)* (?:Mobile\/\S+ )?Safari\//],
+];
+
+const SYSTEMS: [name: string, mark: RegExp][] = [
+  ["iPhone", /\biPhone\b/],
+  ["iPad", /\biPad\b/],
+  ["Android", /\bAndroid\b/],
+  ["ChromeOS", /\bCrOS\b/],
+  ["Windows", /\bWindows NT\b/],
+  ["macOS", /\bMac OS X\b/],
+  ["Linux", /\bLinux\b/],
+];
+
+const LONGEST = 60;
+
+/** What a User-Agent says in few words: "Firefox 128 on Linux". One that it doesn't know is shown as it is, shortened. */
+export function deviceOf(userAgent: string | undefined): string {
+  if (userAgent === undefined || userAgent === "") return "Not recorded";
+  const system = SYSTEMS.find(([, mark]) => mark.test(userAgent))?.[0];
+  for (const [name, version] of BROWSERS) {
+    const number = version.exec(userAgent)?.[1];
+    if (number !== undefined) return `${name} ${number}${system === undefined ? "" : ` on ${system}`}`;
+  }
+  return userAgent.length > LONGEST ? `${userAgent.slice(0, LONGEST - 1)}…` : userAgent;
+}

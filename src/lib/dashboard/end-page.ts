@@ -1,0 +1,125 @@
+import type { UserSession } from "../manager/users.ts";
+import { deviceOf } from "./device.ts";
+import { count, instant, relative } from "./format.ts";
+import { type Content, type Html, html } from "./html.ts";
+import { link, PAGES } from "./layout.ts";
+import type { DashboardManager } from "./options.ts";
+import { isUserId, placeIn } from "./users-pages.ts";
+
+/** How many sessions of one user are looked at to find one that is known by its place: as many as may begin at one instant. */
+const NEIGHBOURS = 50;
+
+/** Sessions of a user that are counted before they are ended. */
+const MOST_COUNTED = 100;
+
+/** What is to be ended. */
+export type Ending =
+  | { kind: "one"; userId: string; session: UserSession }
+  | { kind: "others"; userId: string; session: UserSession }
+  | { kind: "all"; userId: string }
+  | { kind: "gone"; userId: string };
+
+/** What the confirmation is asked for. */
+export interface Question {
+  ending: Exclude<Ending, { kind: "gone" }>;
+  /** Where the ending comes from; it goes into the form. */
+  fields: URLSearchParams;
+  csrf: string;
+  /** The session of whoever is asked. */
+  current: string | undefined;
+  now: number;
+}
+
+/** Reads from a query or a form what is to be ended. Undefined: it makes no sense. @throws as `manager.listByUser` */
+export async function endingOf(
+  manager: DashboardManager,
+  fields: URLSearchParams,
+  current: string | undefined,
+): Promise<Ending | undefined> {
+  const userId = fields.get("user") ?? "";
+  if (!isUserId(userId)) return undefined;
+  if (!fields.has("session")) return fields.has("others") ? undefined : { kind: "all", userId };
+  const place = placeIn(fields);
+  if (place === undefined) return undefined;
+  // The list goes on after a place: after the next millisecond's first.
+  const after = { created: new Date(place.created.getTime() + 1), id: "" };
+  const near = await manager.listByUser(userId, { limit: NEIGHBOURS, after, current });
+  const session = near.find(({ id }) => id === place.id);
+  if (session === undefined) return { kind: "gone", userId };
+  return { kind: fields.has("others") ? "others" : "one", userId, session };
+}
+
+/** Does it. Resolves to how many sessions that has ended. */
+export async function performEnding(manager: DashboardManager, ending: Ending): Promise<number> {
+  switch (ending.kind) {
+    case "one":
+      await manager.destroyById(ending.session.id);
+      return 1;
+    case "others":
+      return manager.destroyByUser(ending.userId, { except: ending.session.id });
+    case "all":
+      return manager.destroyByUser(ending.userId);
+    case "gone":
+      return 0;
+  }
+}
+
+/** The page that asks whether it is meant. @throws as `manager.listByUser` */
+export async function endPage(
+  manager: DashboardManager,
+  { ending, fields, csrf, current, now }: Question,
+): Promise<Html> {
+  const { kind, userId } = ending;
+  const kept = kind === "others" ? ending.session.id : undefined;
+  const listed =
+    kind === "one" ? [ending.session] : await manager.listByUser(userId, { limit: MOST_COUNTED + 2, current });
+  const ended = listed.filter(({ id }) => id !== kept);
+  const number = ended.length > MOST_COUNTED ? `more than ${MOST_COUNTED}` : count(ended.length);
+  const user = html`<bdi>${userId}</bdi>`;
+  const texts = {
+    one: [html`End this session of ${user}?`, "End the session", undefined],
+    others: [
+      html`End all other sessions of ${user}?`,
+      "End all others",
+      `Sessions that end: ${number}. Only this one goes on:`,
+    ],
+    all: [html`End all sessions of ${user}?`, "End all sessions", `Sessions that end: ${number}.`],
+  } satisfies Record<typeof kind, [Html, string, string | undefined]>;
+  const [question, button, hint] = texts[kind];
+  const isOwn = ended.some((session) => session.current);
+  const hidden = ["user", "session", "created", "others"].map((name) => {
+    const value = fields.get(name);
+    return value === null ? undefined : html`<input type="hidden" name="${name}" value="${value}" />`;
+  });
+  return html`<h1>${question}</h1>
+    <section class="card narrow">
+      ${hint === undefined ? undefined : html`<p>${hint}</p>`}
+      ${isOwn ? html`<p class="warning">You are using such a session yourself: you will be logged out.</p>` : undefined}
+      ${kind === "all" ? undefined : facts(ending.session, now)}
+      <form method="post" action="${PAGES.end}" class="actions">
+        <input type="hidden" name="_csrf" value="${csrf}" />
+        ${hidden}
+        <button class="danger">${button}</button>
+        <a class="button" href="${link(PAGES.user, { id: userId })}">Cancel</a>
+      </form>
+    </section>`;
+}
+
+function facts({ id, ip, userAgent, created, lastSeen, expiry }: UserSession, now: number): Html {
+  const rows: [name: string, value: Content][] = [
+    ["Device", html`${deviceOf(userAgent)} <span class="hint">${userAgent}</span>`],
+    ["IP address", ip ?? "Not recorded"],
+    ["Logged in", html`${instant(created)} (${relative(created, now)})`],
+    ["Last seen", relative(lastSeen, now)],
+    ["Expires", relative(expiry, now)],
+    ["Id", html`<code>${id}</code>`],
+  ];
+  const shown = rows.map(
+    ([name, value]) =>
+      html`<div>
+        <dt>${name}</dt>
+        <dd>${value}</dd>
+      </div>`,
+  );
+  return html`<dl class="facts">${shown}</dl>`;
+}

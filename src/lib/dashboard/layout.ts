@@ -1,0 +1,85 @@
+import { type Html, html } from "./html.ts";
+
+/** Links are relative: all pages are in one folder, wherever that is mounted, behind a proxy that takes a prefix off as well. */
+export const PAGES = { overview: "./", users: "users", user: "user", end: "end", style: "style.css" } as const;
+
+/** What every page has. */
+export interface Frame {
+  /** The dashboard's own. */
+  title: string;
+  /** The page's. */
+  heading: string;
+  /** Which entry of the menu it is. */
+  place?: "overview" | "users";
+  /** What the search field holds. */
+  search?: string;
+  main: Html;
+}
+
+/** A link with a query. */
+export function link(page: string, query: Record<string, string | undefined>): string {
+  const given = Object.entries(query).filter((field): field is [string, string] => field[1] !== undefined);
+  return given.length === 0 ? page : `${page}?${new URLSearchParams(given).toString()}`;
+}
+
+const ICON =
+  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E" +
+  "%3Crect width='16' height='16' rx='4' fill='%233559c7'/%3E%3Cpath d='M4 11V8M8 11V4M12 11V6' stroke='%23fff' stroke-width='2' stroke-linecap='round'/%3E%3C/svg%3E";
+
+/** The whole page. */
+export function pageOf({ title, heading, place, search = "", main }: Frame): Html {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${heading} – ${title}</title>
+        <link rel="icon" href="${ICON}" />
+        <link rel="stylesheet" href="${PAGES.style}" />
+      </head>
+      <body>
+        <a class="skip" href="#main">To the content</a>
+        <header>
+          <div class="bar">
+            <p class="brand">${title}</p>
+            <nav aria-label="Pages">
+              ${entry("Overview", PAGES.overview, place === "overview")}
+              ${entry("Users", PAGES.users, place === "users")}
+            </nav>
+            <form role="search" method="get" action="${PAGES.users}">
+              <label class="unseen" for="q">User, by how their id begins</label>
+              <input
+                id="q"
+                name="q"
+                type="search"
+                value="${search}"
+                maxlength="256"
+                autocomplete="off"
+                autocapitalize="none"
+                spellcheck="false"
+                placeholder="User id begins with"
+              />
+              <button>Find</button>
+            </form>
+          </div>
+        </header>
+        <main id="main" tabindex="-1">${main}</main>
+        <footer>Times are in UTC. Neither tokens nor what sessions hold is ever shown here.</footer>
+      </body>
+    </html> `;
+}
+
+/** A page with one sentence, for what can't be shown. */
+export function messagePage(title: string, heading: string, message: Html): Html {
+  const main = html`<h1>${heading}</h1>
+    <section class="card">
+      <p>${message}</p>
+      <p><a href="${PAGES.overview}">To the overview</a></p>
+    </section>`;
+  return pageOf({ title, heading, main });
+}
+
+function entry(name: string, href: string, isCurrent: boolean): Html {
+  return isCurrent ? html`<a href="${href}" aria-current="page">${name}</a>` : html`<a href="${href}">${name}</a>`;
+}

@@ -1,0 +1,79 @@
+import type { IncomingMessage } from "node:http";
+import { known } from "../manager/check-option.ts";
+import type { DestroyByUserOptions, ListOptions, UserSession } from "../manager/users.ts";
+import type { StoreExtras } from "../port/store.ts";
+
+/** A request as the server or the framework has it. */
+export type DashboardRequest = Request | IncomingMessage;
+
+/** Options of `dashboard`. */
+export interface DashboardOptions<Req = DashboardRequest> {
+  /**
+   * Says who may see the dashboard and end sessions. Only `true` lets a request pass; `false` is a 403; a Response, to a page
+   * for logging in, say, is the answer. It is asked for every request, with the framework's own request.
+   */
+  authorize: (request: Req) => boolean | Response | Promise<boolean | Response>;
+  /** The path that it is mounted at, `"/admin/sessions"`, where no framework takes it off the URL. Default: none. */
+  prefix?: string;
+  /** What stands on top of each page. Default `"Sessions"`. */
+  title?: string;
+  /**
+   * The id of the session of whoever looks at it: it is marked, and spared. Default: the one that the manager's middleware
+   * has loaded.
+   */
+  currentSession?: (request: Req) => string | undefined | Promise<string | undefined>;
+}
+
+/** What the dashboard takes of a SessionManager, of whichever data. */
+export interface DashboardManager {
+  readonly options: { readonly hashTokens: boolean };
+  readonly store: Pick<StoreExtras, "now" | "operations" | "users">;
+  has(request: object): boolean;
+  sessionOf(request: object): unknown;
+  listByUser(userId: string, options?: ListOptions): Promise<UserSession[]>;
+  destroyByUser(userId: string, options?: DestroyByUserOptions): Promise<number>;
+  destroyById(id: string): Promise<void>;
+}
+
+/** The options, checked and with their defaults. */
+export interface ResolvedDashboard {
+  manager: DashboardManager;
+  authorize: (request: object) => unknown;
+  /** Without a slash at its end; empty: none. */
+  prefix: string;
+  title: string;
+  currentSession: ((request: object) => unknown) | undefined;
+}
+
+/** @throws TypeError that names the option */
+export function resolveDashboard<Req>(
+  manager: DashboardManager,
+  options: DashboardOptions<Req> | undefined,
+): ResolvedDashboard {
+  const { listByUser, destroyByUser, destroyById } = (manager ?? {}) as Partial<DashboardManager>;
+  if (![listByUser, destroyByUser, destroyById].every((method) => typeof method === "function")) {
+    throw new TypeError("manager: must be a SessionManager");
+  }
+  if (!manager.options.hashTokens) {
+    throw new TypeError("manager: with hashTokens: false its sessions' ids are tokens, which nobody may see");
+  }
+  known("", options ?? {}, ["authorize", "prefix", "title", "currentSession"]);
+  const { authorize, prefix = "", title = "Sessions", currentSession } = (options ?? {}) as DashboardOptions<never>;
+  if (typeof authorize !== "function") {
+    throw new TypeError("authorize: is required, a function that says who may see the dashboard");
+  }
+  if (typeof prefix !== "string" || !/^(?:\/[^/?#\s]+)*\/?$/.test(prefix)) {
+    throw new TypeError('prefix: must be a path such as "/admin/sessions"');
+  }
+  if (typeof title !== "string" || title === "") throw new TypeError("title: must be a non-empty string");
+  if (currentSession !== undefined && typeof currentSession !== "function") {
+    throw new TypeError("currentSession: must be a function");
+  }
+  return {
+    manager,
+    authorize: authorize as (request: object) => unknown,
+    prefix: prefix.replace(/\/$/, ""),
+    title,
+    currentSession: currentSession as ResolvedDashboard["currentSession"],
+  };
+}

@@ -1,0 +1,187 @@
+import { systemNow } from "../base/clock.ts";
+import type { HistoryPoint, StoreOperations, StoreStats } from "../port/stats.ts";
+import { barChart, lineChart } from "./chart.ts";
+import { bytes, clockTime, count, counted, instant, rate, relative, span, weekday } from "./format.ts";
+import { type Content, type Html, html } from "./html.ts";
+import { link, PAGES } from "./layout.ts";
+
+/** How far back the plots go, and in how many points: a cleanup, by which history is written, comes every 5 minutes. */
+const RANGES = {
+  hour: { name: "Hour", length: 3_600_000, points: 12 },
+  day: { name: "Day", length: 24 * 3_600_000, points: 48 },
+  week: { name: "Week", length: 7 * 24 * 3_600_000, points: 84 },
+} as const;
+
+type Range = keyof typeof RANGES;
+
+const TICKS = 4;
+
+/** Up to which rows of the backlog are counted. */
+const MOST_COUNTED = 10_000;
+
+/** The page of the figures and plots. @throws as `operations.stats` */
+export async function overview(
+  operations: StoreOperations | undefined,
+  query: URLSearchParams,
+  now: number,
+): Promise<Html> {
+  const asked = query.get("range");
+  const range: Range = asked === "day" || asked === "week" ? asked : "hour";
+  const heading = html`<div class="heading">
+    <h1>Overview</h1>
+    <nav class="ranges" aria-label="How far back">${rangeLinks(range)}</nav>
+  </div>`;
+  if (operations === undefined) {
+    return html`${heading}
+      <section class="card">
+        <p>This store keeps no figures. Those of PostgreSQL are in <code>PgStore</code>.</p>
+      </section>`;
+  }
+  const { length, points } = RANGES[range];
+  const [stats, history] = await Promise.all([
+    operations.stats(),
+    operations.history(new Date(systemNow() - length), points),
+  ]);
+  return html`${heading} ${figures(stats, history, range)}
+    <div class="charts">${plots(history, range)} ${expiryChart(stats)}</div>
+    ${cleanupCard(stats, now)}`;
+}
+
+function rangeLinks(range: Range): Html[] {
+  return (Object.keys(RANGES) as Range[]).map((key) => {
+    const href = link(PAGES.overview, { range: key });
+    return key === range
+      ? html`<a href="${href}" aria-current="true">${RANGES[key].name}</a>`
+      : html`<a href="${href}">${RANGES[key].name}</a>`;
+  });
+}
+
+function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Range): Html {
+  const about = stats.isEstimate ? "about " : "";
+  const minutes = history.reduce((sum, { length }) => sum + length, 0) / 60_000;
+  const average = (key: "created" | "ended"): string =>
+    minutes === 0 ? "–" : rate(history.reduce((sum, point) => sum + point[key], 0) / minutes);
+  const window = `on average, in the last ${range}`;
+  return html`<dl class="figures">
+    ${figure("Live sessions", about + count(stats.live), stats.isEstimate ? "estimated from a sample" : undefined)}
+    ${figure(
+      "Logged-in users",
+      stats.users === undefined ? "–" : about + count(stats.users),
+      stats.loggedIn === undefined
+        ? html`run <code>npx pgstore migrate</code>`
+        : `with ${about}${counted(stats.loggedIn, "session")}`,
+    )}
+    ${figure("Created per minute", average("created"), window)} ${figure("Ended per minute", average("ended"), window)}
+    ${figure("Expired backlog", stats.expired >= MOST_COUNTED ? `${count(MOST_COUNTED)} or more` : count(stats.expired), "rows that wait for the cleanup")}
+    ${figure(
+      "Size",
+      bytes(stats.tableBytes + stats.indexBytes),
+      `table ${bytes(stats.tableBytes)}, indexes ${bytes(stats.indexBytes)}`,
+    )}
+  </dl>`;
+}
+
+function figure(name: string, value: string, hint: Content): Html {
+  return html`<div class="card">
+    <dt>${name}</dt>
+    <dd>
+      <span class="value">${value}</span>
+      <span class="hint">${hint}</span>
+    </dd>
+  </div>`;
+}
+
+function plots(history: readonly HistoryPoint[], range: Range): Html {
+  const labels = history.map(({ at }) => (range === "hour" ? clockTime(at) : `${weekday(at)}, ${clockTime(at)}`));
+  const begin = history[0]?.at.getTime() ?? 0;
+  const length = history.reduce((sum, point) => sum + point.length, 0);
+  const ticks = Array.from({ length: TICKS + 1 }, (_, index) => {
+    const at = new Date(begin + (index * length) / TICKS);
+    return range === "week" ? weekday(at) : clockTime(at);
+  });
+  const common = { labels, ticks, axis: "From" };
+  const live = history.map((point) => point.live);
+  const created = perMinute(history, "created");
+  const ended = perMinute(history, "ended");
+  const removed = history.map((point) => point.removed);
+  return html`${lineChart({
+    ...common,
+    id: "live",
+    title: "Live sessions and users",
+    summary: `Live sessions over the last ${range}: ${extent(live)}.`,
+    lines: [
+      { name: "Sessions", colour: 1, values: live },
+      { name: "Users", colour: 2, values: history.map((point) => point.users) },
+    ],
+  })}
+  ${lineChart({
+    ...common,
+    id: "rates",
+    title: "Created and ended per minute",
+    summary: `Sessions created per minute over the last ${range}: ${extent(created)}; ended: ${extent(ended)}.`,
+    lines: [
+      { name: "Created", colour: 3, values: created },
+      { name: "Ended", colour: 4, values: ended },
+    ],
+  })}
+  ${barChart({
+    ...common,
+    id: "removed",
+    title: "Removed by the cleanup",
+    summary: `Expired rows that the cleanup removed over the last ${range}: ${extent(removed)}.`,
+    lines: [{ name: "Removed", colour: 1, values: removed }],
+  })}`;
+}
+
+/**
+ * What a process notes when it cleans up has happened since its last time: a point in which nobody noted anything takes part
+ * in the next one's.
+ */
+function perMinute(history: readonly HistoryPoint[], key: "created" | "ended"): (number | undefined)[] {
+  let minutes = 0;
+  return history.map((point) => {
+    minutes += point.length / 60_000;
+    if (point.live === undefined && point.created + point.ended === 0) return undefined;
+    const average = point[key] / minutes;
+    minutes = 0;
+    return average;
+  });
+}
+
+function expiryChart({ expiring, isEstimate }: StoreStats): Html {
+  const labels = expiring.map(({ within }, index) =>
+    Number.isFinite(within) ? `≤ ${span(within)}` : `> ${span(expiring[index - 1]?.within ?? 0)}`,
+  );
+  const values = expiring.map((line) => line.count);
+  const about = isEstimate ? "Estimated: " : "";
+  return barChart({
+    id: "expiry",
+    title: "Time to expiry",
+    summary: `${about}live sessions by when they expire. ${labels.map((label, n) => `${label}: ${count(values[n] ?? 0)}`).join("; ")}.`,
+    axis: "Expires within",
+    labels,
+    ticks: labels.map((label) => label.replace("≤ ", "").replace(/ (.)\w+$/, "$1")),
+    lines: [{ name: "Sessions", colour: 2, values }],
+  });
+}
+
+/** "from 3 to 40, now 12" */
+function extent(values: readonly (number | undefined)[]): string {
+  const known = values.filter((value) => value !== undefined);
+  if (known.length === 0) return "not counted";
+  return `from ${rate(Math.min(...known))} to ${rate(Math.max(...known))}, at last ${rate(known.at(-1) ?? 0)}`;
+}
+
+function cleanupCard({ cleanup }: StoreStats, now: number): Html {
+  return html`<section class="card">
+    <h2>Last cleanup</h2>
+    ${
+      cleanup === undefined
+        ? html`<p>None is on record.</p>`
+        : html`<p>
+            ${counted(cleanup.removed, "row")} removed in ${span(cleanup.took)}, ${relative(cleanup.at, now)}
+            (${instant(cleanup.at)}).
+          </p>`
+    }
+  </section>`;
+}

@@ -1,0 +1,202 @@
+const css = String.raw;
+
+/** The overview's figures and plots. */
+export const CHART_STYLE = css`
+  .ranges {
+    display: flex;
+    gap: 0.25rem;
+    padding: 0.25rem;
+    border: 1px solid var(--line);
+    border-radius: 0.75rem;
+    background: var(--card);
+  }
+
+  .figures {
+    display: grid;
+    grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr));
+    gap: 1rem;
+  }
+
+  .figures dt {
+    color: var(--soft);
+    font-size: 0.875rem;
+  }
+
+  .figures dd {
+    margin-top: 0.125rem;
+  }
+
+  .figures .value {
+    display: block;
+    font-size: 1.625rem;
+    font-weight: 650;
+    font-variant-numeric: tabular-nums;
+    line-height: 1.3;
+    letter-spacing: -0.02em;
+  }
+
+  .charts {
+    display: grid;
+    grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr));
+    gap: 1rem;
+    align-items: start;
+  }
+
+  .charts > * + * {
+    margin-top: 0;
+  }
+
+  figcaption {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0.25rem 1rem;
+    justify-content: space-between;
+  }
+
+  .legend {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0.25rem 1rem;
+    padding: 0;
+    color: var(--soft);
+    font-size: 0.875rem;
+    list-style: none;
+  }
+
+  .swatch {
+    display: inline-block;
+    width: 0.75rem;
+    height: 0.75rem;
+    margin-right: 0.4rem;
+    border-radius: 0.25rem;
+    vertical-align: -0.06rem;
+  }
+
+  .swatch.c1 {
+    background: var(--c1);
+  }
+
+  .swatch.c2 {
+    background: var(--c2);
+  }
+
+  .swatch.c3 {
+    background: var(--c3);
+  }
+
+  .swatch.c4 {
+    background: var(--c4);
+  }
+
+  .plot {
+    display: grid;
+    grid-template-columns: auto minmax(0, 1fr);
+    gap: 0.5rem 0.625rem;
+  }
+
+  .plot svg {
+    display: block;
+    width: 100%;
+    height: 11rem;
+    overflow: visible;
+  }
+
+  .scale,
+  .ticks {
+    display: flex;
+    justify-content: space-between;
+    color: var(--soft);
+    font-size: 0.75rem;
+    font-variant-numeric: tabular-nums;
+    line-height: 1rem;
+    white-space: nowrap;
+  }
+
+  .scale {
+    flex-direction: column;
+    min-width: 2rem;
+    margin-block: -0.5rem;
+    text-align: right;
+  }
+
+  .ticks {
+    grid-column: 2;
+  }
+
+  .ticks.each span {
+    flex: 1 1 0;
+    text-align: center;
+  }
+
+  .grid,
+  .line {
+    fill: none;
+    vector-effect: non-scaling-stroke;
+  }
+
+  .grid {
+    stroke: var(--line);
+    stroke-width: 1;
+  }
+
+  .line {
+    stroke-linecap: round;
+    stroke-linejoin: round;
+    stroke-width: 2;
+  }
+
+  .area {
+    opacity: 0.12;
+  }
+
+  .line.c1 {
+    stroke: var(--c1);
+  }
+
+  .line.c2 {
+    stroke: var(--c2);
+  }
+
+  .line.c3 {
+    stroke: var(--c3);
+  }
+
+  .line.c4 {
+    stroke: var(--c4);
+  }
+
+  .area.c1,
+  .bar.c1 {
+    fill: var(--c1);
+  }
+
+  .bar.c2 {
+    fill: var(--c2);
+  }
+
+  .area.c3 {
+    fill: var(--c3);
+  }
+
+  .column {
+    fill: transparent;
+  }
+
+  .column:hover {
+    fill: var(--soft);
+    opacity: 0.14;
+  }
+
+  summary {
+    width: fit-content;
+    color: var(--soft);
+    font-size: 0.875rem;
+    cursor: pointer;
+  }
+
+  .scroll {
+    max-height: 16rem;
+    margin-top: 0.5rem;
+    overflow: auto;
+  }
+`;

@@ -1,0 +1,163 @@
+const css = String.raw;
+
+/** Tables, and what they become on a phone. */
+export const TABLE_STYLE = css`
+  table {
+    width: 100%;
+    border-collapse: collapse;
+    font-size: 0.9375rem;
+  }
+
+  th,
+  td {
+    padding: 0.625rem 0.75rem;
+    border-bottom: 1px solid var(--line);
+    text-align: left;
+    font-variant-numeric: tabular-nums;
+  }
+
+  thead th {
+    color: var(--soft);
+    font-size: 0.8125rem;
+    font-weight: 600;
+  }
+
+  .values th,
+  .values td {
+    padding: 0.25rem 0.75rem 0.25rem 0;
+    font-weight: normal;
+  }
+
+  table.data {
+    border-collapse: separate;
+    border-spacing: 0;
+    padding: 0.25rem 0.5rem;
+  }
+
+  .data tr:last-child td {
+    border-bottom: 0;
+  }
+
+  .data tr.current td {
+    background: var(--tint);
+  }
+
+  .data time,
+  .data td code {
+    white-space: nowrap;
+  }
+
+  .data .actions {
+    flex-wrap: nowrap;
+    white-space: nowrap;
+  }
+
+  .mark {
+    display: inline-block;
+    padding: 0 0.5rem;
+    border-radius: 1rem;
+    background: var(--accent);
+    color: var(--on-accent);
+    font-size: 0.8125rem;
+    font-weight: 600;
+  }
+
+  .pager {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0.5rem;
+  }
+
+  .facts > div {
+    display: grid;
+    grid-template-columns: 8rem minmax(0, 1fr);
+    gap: 1rem;
+    padding: 0.5rem 0;
+    border-bottom: 1px solid var(--line);
+  }
+
+  .facts dt {
+    color: var(--soft);
+  }
+
+  .facts dd .hint {
+    display: block;
+  }
+
+  @media (max-width: 52rem) {
+    .bar form {
+      flex-basis: 100%;
+      max-width: none;
+    }
+
+    .bar,
+    main,
+    footer {
+      padding-inline: 0.875rem;
+    }
+
+    .figures {
+      grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr));
+      gap: 0.75rem;
+    }
+
+    .figures .card {
+      padding: 0.75rem 0.875rem;
+    }
+
+    .data,
+    .data tbody,
+    .data tr,
+    .data td {
+      display: block;
+    }
+
+    .data thead {
+      position: absolute;
+      width: 1px;
+      height: 1px;
+      overflow: hidden;
+      clip-path: inset(50%);
+    }
+
+    table.data {
+      padding: 0;
+    }
+
+    .data > * {
+      margin-top: 0;
+    }
+
+    .data tr {
+      padding: 0.5rem 0.875rem;
+      border-bottom: 1px solid var(--line);
+    }
+
+    .data tr:last-child {
+      border-bottom: 0;
+    }
+
+    .data tr.current {
+      background: var(--tint);
+    }
+
+    .data td {
+      display: grid;
+      grid-template-columns: 6.5rem minmax(0, 1fr);
+      gap: 0.75rem;
+      align-items: baseline;
+      padding: 0.25rem 0;
+      border-bottom: 0;
+    }
+
+    .data td code {
+      white-space: normal;
+    }
+
+    .data td::before {
+      color: var(--soft);
+      font-size: 0.875rem;
+      content: attr(data-head);
+    }
+  }
+`;

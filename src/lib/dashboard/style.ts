@@ -1,0 +1,223 @@
+import { CHART_STYLE } from "./style-charts.ts";
+import { CONTROL_STYLE } from "./style-controls.ts";
+import { TABLE_STYLE } from "./style-tables.ts";
+
+/** Tags style sheets, so that formatters know them. */
+const css = String.raw;
+
+const BASE = css`
+  :root {
+    color-scheme: light dark;
+    --page: #f4f5f8;
+    --card: #ffffff;
+    --line: #dfe3ea;
+    --edge: #7d8798;
+    --text: #1a2130;
+    --soft: #566073;
+    --accent: #3559c7;
+    --on-accent: #ffffff;
+    --tint: #e9eefc;
+    --danger: #b3261e;
+    --on-danger: #ffffff;
+    --warning: #fdf1dc;
+    --c1: #3559c7;
+    --c2: #0b8377;
+    --c3: #2a7d3c;
+    --c4: #bf5213;
+  }
+
+  @media (prefers-color-scheme: dark) {
+    :root {
+      --page: #0f1319;
+      --card: #171d26;
+      --line: #2a3340;
+      --edge: #717d90;
+      --text: #e6eaf1;
+      --soft: #a5b0c0;
+      --accent: #93b0ff;
+      --on-accent: #0e1730;
+      --tint: #1e2a47;
+      --danger: #ff9c92;
+      --on-danger: #3a0b07;
+      --warning: #3a2c10;
+      --c1: #7fa0ff;
+      --c2: #41c3b2;
+      --c3: #6cc781;
+      --c4: #f0975b;
+    }
+  }
+
+  * {
+    box-sizing: border-box;
+    margin: 0;
+  }
+
+  body {
+    min-height: 100vh;
+    background: var(--page);
+    color: var(--text);
+    font:
+      1rem/1.5 system-ui,
+      -apple-system,
+      "Segoe UI",
+      Roboto,
+      "Helvetica Neue",
+      "Noto Sans",
+      sans-serif;
+    overflow-wrap: anywhere;
+  }
+
+  header {
+    border-bottom: 1px solid var(--line);
+    background: var(--card);
+  }
+
+  .bar,
+  main,
+  footer {
+    max-width: 78rem;
+    margin: 0 auto;
+    padding: 0 1.25rem;
+  }
+
+  .bar {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0.5rem 1.5rem;
+    align-items: center;
+    padding-block: 0.625rem;
+  }
+
+  .brand {
+    font-weight: 650;
+  }
+
+  .bar nav {
+    display: flex;
+    gap: 0.25rem;
+  }
+
+  .bar nav a,
+  .ranges a {
+    padding: 0.375rem 0.75rem;
+    border-radius: 0.5rem;
+    color: var(--soft);
+    text-decoration: none;
+  }
+
+  .bar nav a:hover,
+  .ranges a:hover {
+    color: var(--text);
+    background: var(--page);
+  }
+
+  .bar nav a[aria-current],
+  .ranges a[aria-current] {
+    background: var(--tint);
+    color: var(--accent);
+    font-weight: 600;
+  }
+
+  .bar form {
+    display: flex;
+    flex: 1 1 16rem;
+    gap: 0.5rem;
+    max-width: 26rem;
+    margin-left: auto;
+  }
+
+  main {
+    padding-block: 1.5rem 1rem;
+    outline: none;
+  }
+
+  main > * + *,
+  .card > * + * {
+    margin-top: 1rem;
+  }
+
+  footer {
+    padding-block: 1rem 2.5rem;
+    color: var(--soft);
+    font-size: 0.875rem;
+  }
+
+  h1 {
+    font-size: 1.5rem;
+    font-weight: 650;
+    line-height: 1.25;
+    letter-spacing: -0.01em;
+  }
+
+  h2 {
+    font-size: 1rem;
+    font-weight: 600;
+  }
+
+  a {
+    color: var(--accent);
+    text-underline-offset: 0.15em;
+  }
+
+  code {
+    font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+    font-size: 0.875em;
+  }
+
+  .card {
+    min-width: 0;
+    padding: 1.125rem 1.25rem;
+    border: 1px solid var(--line);
+    border-radius: 0.75rem;
+    background: var(--card);
+  }
+
+  .narrow {
+    max-width: 46rem;
+  }
+
+  .heading {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0.75rem 1.5rem;
+    align-items: center;
+    justify-content: space-between;
+  }
+
+  .soft,
+  .hint {
+    color: var(--soft);
+  }
+
+  .hint {
+    font-size: 0.8125rem;
+    line-height: 1.35;
+  }
+
+  .flash,
+  .warning {
+    padding: 0.75rem 1.25rem;
+    border-radius: 0.75rem;
+  }
+
+  .flash {
+    background: var(--tint);
+  }
+
+  .warning {
+    background: var(--warning);
+  }
+
+  .skip:not(:focus),
+  .unseen {
+    position: absolute;
+    width: 1px;
+    height: 1px;
+    overflow: hidden;
+    clip-path: inset(50%);
+    white-space: nowrap;
+  }
+`;
+
+/** The style sheet: plain, on the system's fonts, light or dark as the browser prefers. Nothing in it moves. */
+export const STYLE = BASE + CONTROL_STYLE + CHART_STYLE + TABLE_STYLE;

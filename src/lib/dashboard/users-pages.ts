@@ -1,0 +1,176 @@
+import { assertUserId } from "../base/user-id.ts";
+import type { UserSession } from "../manager/users.ts";
+import type { StoreOperations } from "../port/stats.ts";
+import { deviceOf } from "./device.ts";
+import { counted, instant, relative, shortId } from "./format.ts";
+import { type Content, type Html, html } from "./html.ts";
+import { link, PAGES } from "./layout.ts";
+import type { DashboardManager } from "./options.ts";
+
+/** Entries of a page. */
+const PAGE = 50;
+
+/** The page of the users whose ids begin in a certain way. @throws as `operations.searchUsers` */
+export async function usersPage(
+  operations: StoreOperations | undefined,
+  query: URLSearchParams,
+  now: number,
+): Promise<Html> {
+  const prefix = query.get("q") ?? "";
+  const heading = html`<h1>${prefix === "" ? "Users" : html`Users that begin with <bdi>${prefix}</bdi>`}</h1>`;
+  if (operations === undefined) {
+    const exact = isUserId(prefix)
+      ? html`<p>
+          It still knows the sessions of a user by the whole id:
+          <a href="${link(PAGES.user, { id: prefix })}"><bdi>${prefix}</bdi></a>
+        </p>`
+      : undefined;
+    return html`${heading}
+      <section class="card">
+        <p>This store can't look for users.</p>
+        ${exact}
+      </section>`;
+  }
+  const after = query.get("after") ?? undefined;
+  const isPossible = (prefix === "" || isUserId(prefix)) && (after === undefined || isUserId(after));
+  const found = isPossible ? await operations.searchUsers(prefix, PAGE + 1, after) : [];
+  const shown = found.slice(0, PAGE);
+  const rows = shown.map(
+    ({ userId, sessions, lastLogin }) =>
+      html`<tr role="row">
+        ${cell("User", html`<a href="${link(PAGES.user, { id: userId })}"><bdi>${userId}</bdi></a>`)}
+        ${cell("Live sessions", sessions >= 1000 ? "1,000 or more" : sessions)}
+        ${cell("Last login", relative(lastLogin, now))}
+      </tr>`,
+  );
+  const q = prefix === "" ? undefined : prefix;
+  const next = found.length > PAGE ? link(PAGES.users, { q, after: shown.at(-1)?.userId }) : undefined;
+  return html`${heading}
+  ${
+    shown.length === 0
+      ? html`<p class="card">No such user has logged in lately.</p>`
+      : dataTable("Users who have logged in", ["User", "Live sessions", "Last login"], rows)
+  }
+  ${pager(after === undefined ? undefined : link(PAGES.users, { q }), next)}`;
+}
+
+/** The page of a user's sessions. Undefined: nobody can be called that. @throws as `manager.listByUser` */
+export async function userPage(
+  manager: DashboardManager,
+  query: URLSearchParams,
+  current: string | undefined,
+  now: number,
+): Promise<Html | undefined> {
+  const userId = query.get("id") ?? "";
+  if (!isUserId(userId)) return undefined;
+  const after = placeIn(query);
+  const found = await manager.listByUser(userId, { limit: PAGE + 1, after, current });
+  const shown = found.slice(0, PAGE);
+  const last = found.length > PAGE ? shown.at(-1) : undefined;
+  const first = link(PAGES.user, { id: userId });
+  return html`<div class="heading">
+      <h1>Sessions of <bdi>${userId}</bdi></h1>
+      ${shown.length === 0 ? undefined : endAll(userId, current, shown)}
+    </div>
+    ${endedMessage(query.get("ended"))}
+    ${
+      shown.length === 0
+        ? html`<p class="card">${after === undefined ? "This user has no live session." : "There are no more."}</p>`
+        : dataTable(
+            "Live sessions",
+            ["Device", "IP address", "Logged in", "Last seen", "Expires", "Id", "End"],
+            shown.map((session) => sessionRow(userId, session, now)),
+          )
+    }
+    ${pager(after === undefined ? undefined : first, last && link(PAGES.user, { id: userId, ...placeOf(last) }))}`;
+}
+
+/** The place of a session in its user's list, as a query has it. */
+export function placeOf({ created, id }: Pick<UserSession, "created" | "id">): Record<string, string> {
+  return { created: String(created.getTime()), session: id };
+}
+
+/** The place that a query has; undefined when it has none that can be. */
+export function placeIn(query: URLSearchParams): { created: Date; id: string } | undefined {
+  const [created, id] = [Number(query.get("created") || Number.NaN), query.get("session")];
+  if (!Number.isSafeInteger(created) || Math.abs(created) > 8e15 || id === null || !/^[\w-]{1,128}$/.test(id)) {
+    return undefined;
+  }
+  return { created: new Date(created), id };
+}
+
+/** Says whether a user can be called that. */
+export function isUserId(text: string): boolean {
+  try {
+    assertUserId("id", text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function sessionRow(userId: string, session: UserSession, now: number): Html {
+  const { id, ip, userAgent, created, lastSeen, expiry, current } = session;
+  const device = deviceOf(userAgent);
+  const place = { user: userId, ...placeOf(session) };
+  const what = `the session on ${device}, ${ip ?? "no address"}, ${shortId(id)}`;
+  const mark = current ? html` <span class="mark">this one</span>` : undefined;
+  const actions = html`<span class="actions">
+    <a class="button" href="${link(PAGES.end, place)}" aria-label="End ${what}">End</a>
+    <a class="button" href="${link(PAGES.end, { ...place, others: "1" })}" aria-label="End others than ${what}"
+      >End others</a
+    >
+  </span>`;
+  return html`<tr role="row" class="${current ? "current" : ""}">
+    ${cell("Device", html`<span title="${userAgent}">${device}</span>${mark}`)}
+    ${cell("IP address", ip === undefined ? html`<span class="soft">Not recorded</span>` : html`<code>${ip}</code>`)}
+    ${cell("Logged in", instant(created))} ${cell("Last seen", relative(lastSeen, now))}
+    ${cell("Expires", relative(expiry, now))} ${cell("Id", html`<code title="${id}">${shortId(id)}</code>`)}
+    ${cell("End", actions)}
+  </tr>`;
+}
+
+function endAll(userId: string, current: string | undefined, shown: readonly UserSession[]): Html {
+  const own = shown.find(({ id }) => id === current);
+  return own === undefined
+    ? html`<a class="button danger" href="${link(PAGES.end, { user: userId })}">End all sessions</a>`
+    : html`<a class="button danger" href="${link(PAGES.end, { user: userId, ...placeOf(own), others: "1" })}"
+        >End all but this one</a
+      >`;
+}
+
+/** What the form that sent the browser here has done. */
+function endedMessage(ended: string | null): Html | undefined {
+  if (ended === null || !/^\d{1,9}$/.test(ended)) return undefined;
+  const message = ended === "0" ? "Nothing was left to end." : `${counted(Number(ended), "session")} ended.`;
+  return html`<p class="flash" role="status">${message}</p>`;
+}
+
+/** With the roles said again: as stacked rows on a phone a table would lose them. */
+function dataTable(caption: string, heads: readonly string[], rows: readonly Html[]): Html {
+  return html`<table class="card data" role="table">
+    <caption class="unseen">
+      ${caption}
+    </caption>
+    <thead role="rowgroup">
+      <tr role="row">
+        ${heads.map((head) => html`<th scope="col" role="columnheader">${head}</th>`)}
+      </tr>
+    </thead>
+    <tbody role="rowgroup">
+      ${rows}
+    </tbody>
+  </table>`;
+}
+
+function cell(head: string, content: Content): Html {
+  return html`<td role="cell" data-head="${head}">${content}</td>`;
+}
+
+function pager(first: string | undefined, next: string | undefined): Html | undefined {
+  if (first === undefined && next === undefined) return undefined;
+  return html`<nav class="pager" aria-label="Parts of the list">
+    ${first === undefined ? undefined : html`<a class="button" href="${first}">First page</a>`}
+    ${next === undefined ? undefined : html`<a class="button" href="${next}" rel="next">Next page</a>`}
+  </nav>`;
+}

@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { deviceOf } from "../../src/lib/dashboard/device.ts";
+import { brief, bytes, counted, fromNow, rate, span } from "../../src/lib/dashboard/format.ts";
+import { html } from "../../src/lib/dashboard/html.ts";
+
+describe("deviceOf", () => {
+  const webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
+  it.each([
+    ["Firefox 140 on Linux", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"],
+    ["Chrome 141 on Windows", `Mozilla/5.0 (Windows NT 10.0; Win64; x64) ${webkit} Chrome/141.0.0.0 Safari/537.36`],
+    ["Chrome 141 on Android", `Mozilla/5.0 (Linux; Android 10; K) ${webkit} Chrome/141.0.0.0 Mobile Safari/537.36`],
+    ["Edge 141 on Windows", `Mozilla/5.0 (Windows NT 10.0) ${webkit} Chrome/141.0.0.0 Safari/537.36 Edg/141.0.0.0`],
+    [
+      "Opera 120 on macOS",
+      `Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) ${webkit} Chrome/136.0 Safari/537.36 OPR/120.0`,
+    ],
+    [
+      "Safari 18 on macOS",
+      "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15",
+    ],
+    [
+      "Safari 18 on iPhone",
+      "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
+    ],
+    [
+      "Chrome 141 on iPad",
+      "Mozilla/5.0 (iPad; CPU OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/141.0 Mobile/15E148 Safari/604.1",
+    ],
+    ["curl/8.14.1", "curl/8.14.1"],
+    ["Not recorded", undefined],
+    ["Not recorded", ""],
+    [`${"x".repeat(59)}…`, "x".repeat(512)],
+  ])("says %s", (device, userAgent) => {
+    expect(deviceOf(userAgent)).toBe(device);
+  });
+});
+
+describe("figures", () => {
+  it("are as long as they need to be", () => {
+    expect([rate(0), rate(1.2345), rate(99.96), rate(123.6), rate(1_234_567)]).toEqual([
+      "0",
+      "1.23",
+      "100",
+      "124",
+      "1,234,567",
+    ]);
+    expect([brief(1500), brief(12_345), brief(2_000_000)]).toEqual(["1,500", "12.3K", "2M"]);
+    expect([counted(1, "row"), counted(2000, "row")]).toEqual(["1 row", "2,000 rows"]);
+    expect([bytes(0), bytes(1536), bytes(5 * 1024 ** 3), bytes(2 ** 60)]).toEqual([
+      "0 bytes",
+      "1.5 kB",
+      "5 GB",
+      "1,048,576 TB",
+    ]);
+  });
+
+  it("tell lengths and times", () => {
+    expect([12, 1000, 1500, 60_000, 7_199_000, 86_400_000, 30 * 86_400_000].map(span)).toEqual([
+      "12 ms",
+      "1 second",
+      "1.5 seconds",
+      "1 minute",
+      "1 hour",
+      "1 day",
+      "30 days",
+    ]);
+    const now = 1e12;
+    const told = (passed: number): string => fromNow(new Date(now - passed), now);
+    expect([told(0), told(4000), told(7300), told(90_000), told(-90_000), told(-86_400_000)]).toEqual([
+      "now",
+      "now",
+      "7 seconds ago",
+      "1 minute ago",
+      "in 1 minute",
+      "in 1 day",
+    ]);
+  });
+});
+
+describe("html", () => {
+  it("escapes what it is given, but what it has made itself", () => {
+    const made = html`<p title="${`"'<>&`}">${[html`<b>${"<i>"}</b>`, undefined, 7]}</p>`;
+    expect(made.markup).toBe('<p title="&quot;&#39;&lt;&gt;&amp;"><b>&lt;i&gt;</b>7</p>');
+    expect(() => html`${{ markup: "<script>" }}`).toThrow(TypeError);
+  });
+});
