@@ -118,6 +118,19 @@ describe("the history that the cleanup writes", () => {
     expect((await operationsOf(open()).stats()).cleanup?.at.getTime()).toBeGreaterThan(since(1).getTime());
   });
 
+  it("is written by a cleanup from a job as well, and does not keep it from cleaning where it can't be", async () => {
+    await rows(4, -1);
+    const errors: unknown[] = [];
+    const store = new PgStore(pool, { cleanupInterval: 0, endedGrace: 0, onError: (error) => errors.push(error) });
+    expect(await store.deleteExpired()).toBe(4);
+    expect((await operationsOf(store).stats()).cleanup).toMatchObject({ removed: 4 });
+    await rows(3, -1);
+    await pool.query("ALTER TABLE sessions_history RENAME COLUMN removed TO other");
+    expect(await store.deleteExpired()).toBe(3);
+    expect(errors).toEqual([expect.objectContaining({ code: "SCHEMA" })]);
+    await pool.query("ALTER TABLE sessions_history RENAME COLUMN other TO removed");
+  });
+
   it("puts what happened into the stretch in which it did", async () => {
     await pool.query(
       `INSERT INTO sessions_history (at, created, live) VALUES (current_timestamp - interval '55 minutes', 1, 10),

@@ -21,18 +21,15 @@ export class Operations implements StoreOperations {
 
   async stats(): Promise<StoreStats> {
     const { run } = this.#engine;
-    const [{ history, users: hasUsers }, [size]] = await Promise.all([
-      this.#engine.lookForColumns(),
-      run(this.#sql.size, []),
-    ]);
+    // One after the other, as the application's requests need connections too.
+    const { history, users: hasUsers } = await this.#engine.lookForColumns();
+    const [size] = await run(this.#sql.size, []);
     const analysed = Number(size?.["rows"] ?? -1);
     const rows = analysed < 0 ? Number(size?.["heap"] ?? 0) / ROW_BYTES : analysed;
     const percent = rows <= COUNTED_WHOLE ? undefined : (100 * COUNTED_WHOLE) / rows;
-    const [[counted], [backlog], [last]] = await Promise.all([
-      run(this.#sql.counted(percent, hasUsers), []),
-      run(this.#sql.backlog, []),
-      history ? run(this.#sql.lastCleanup, []) : [],
-    ]);
+    const [counted] = await run(this.#sql.counted(percent, hasUsers), []);
+    const [backlog] = await run(this.#sql.backlog, []);
+    const [last] = history ? await run(this.#sql.lastCleanup, []) : [];
     const number = (column: string): number => Math.round((Number(counted?.[column]) * 100) / (percent ?? 100));
     const live = number("live");
     const loggedIn = hasUsers ? number("logged_in") : undefined;

@@ -53,6 +53,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #history: History | undefined;
   readonly #cleanup: PeriodicCleanup;
   readonly #own: OwnDatabase | undefined;
+  readonly #onError: (error: unknown) => void;
   #closing: Promise<void> | undefined;
 
   /**
@@ -65,6 +66,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const { table, queryTimeout, cleanupInterval, onError } = resolved;
     const { own, layout = seedLayout } = inside;
     this.#own = own;
+    this.#onError = onError;
     this.location = own?.location;
     this.#table = table;
     this.#layout = layout;
@@ -78,11 +80,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
       this.#history = new History(this.#engine, sql, operations);
     }
     const clean = async (signal: AbortSignal): Promise<void> => {
-      await driver.leading(`cleanup of ${table.quoted}`, queryTimeout, async () => {
-        const begun = monotonicNow();
-        const removed = await this.deleteExpired({ signal });
-        await this.#history?.noteCleanup(removed, begun);
-      });
+      await driver.leading(`cleanup of ${table.quoted}`, queryTimeout, () => this.deleteExpired({ signal }));
       await this.#history?.note();
     };
     this.#cleanup = new PeriodicCleanup(cleanupInterval, clean, onError);
@@ -192,11 +190,16 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Removes the rows that have expired, a page at a time, the oldest first. A live session that is extended meanwhile
-   * stays. Resolves to how many it has removed.
+   * Removes the rows that have expired, a page at a time, the oldest first, and writes it down in the history. A live session
+   * that is extended meanwhile stays. Resolves to how many it has removed.
    */
-  deleteExpired(options?: CleanupOptions): Promise<number> {
-    return deleteExpired(this.#engine.run, this.#engine.sql, options);
+  async deleteExpired(options?: CleanupOptions): Promise<number> {
+    const begun = monotonicNow();
+    const removed = await deleteExpired(this.#engine.run, this.#engine.sql, options);
+    await this.#history?.noteCleanup(removed, begun).catch((error: unknown) => {
+      if (this.#closing === undefined) this.#onError(error);
+    });
+    return removed;
   }
 
   /** Stops the periodic cleanup for good, one under way after its present statement. Idempotent. */
