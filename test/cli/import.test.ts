@@ -34,7 +34,6 @@ beforeAll(async () => {
     ('ended', 'null', current_timestamp + interval '1 hour')`);
 });
 afterAll(async () => {
-  program?.remove();
   await database?.drop();
 });
 

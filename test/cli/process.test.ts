@@ -21,7 +21,6 @@ beforeAll(async () => {
   await store.users?.create("an id", new Uint8Array([1]), new Date(Date.now() + 3_600_000), { userId: "ada" });
 });
 afterAll(async () => {
-  program?.remove();
   await database?.drop();
 });
 

@@ -1,10 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import { main } from "../../src/lib/cli/main.ts";
+import { bundleOf } from "../support/bundle.ts";
 import { environment } from "../support/undertaker.ts";
 
 /** What a command has said. */
@@ -34,27 +31,12 @@ export async function pgstoreJson(...args: string[]): Promise<{ code: number | n
 export interface Program {
   start(args: string[], env?: Record<string, string>): ChildProcess;
   run(args: string[], env?: Record<string, string>): Promise<Said>;
-  remove(): void;
 }
 
-/** Bundles the sources, as compiling them would take many times as long, and starting them uncompiled as well. */
 export async function makeProgram(): Promise<Program> {
-  const root = fileURLToPath(new URL("../..", import.meta.url));
-  // As deep as the package has it, and where Node finds the dependencies.
-  const folder = join(root, "node_modules/.cache", `pgstore-cli-${process.pid}`);
-  mkdirSync(folder, { recursive: true });
-  const outfile = join(folder, "cli.mjs");
-  await build({
-    entryPoints: [join(root, "src/cli.ts")],
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    target: "node20",
-    format: "esm",
-    outfile,
-  });
+  const file = await bundleOf(new URL("../../src/cli.ts", import.meta.url));
   const start: Program["start"] = (args, env = {}) =>
-    spawn(process.execPath, [outfile, ...args], {
+    spawn(process.execPath, [file, ...args], {
       env: { ...withoutUrl(), ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -66,7 +48,6 @@ export async function makeProgram(): Promise<Program> {
       const [code] = (await once(child, "close")) as [number | null];
       return { code, ...said() };
     },
-    remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
 

@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PgStore, SessionManager } from "../../src/index.ts";
+import { bundleOf } from "../support/bundle.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 const HOUR = 3_600_000;
-const script = fileURLToPath(new URL("clock-process.ts", import.meta.url));
+const script = new URL("clock-process.ts", import.meta.url);
 const run = promisify(execFile);
 
 let database: TestDatabase;
@@ -17,7 +17,7 @@ afterAll(() => database.drop());
 
 /** Runs one step of test/postgres/clock-process.ts in a process whose clock is wrong by `offset` milliseconds. */
 async function wrongBy(offset: number, step: string, token = ""): Promise<Record<string, unknown>> {
-  const { stdout } = await run(process.execPath, ["--import", "tsx", script, step, token], {
+  const { stdout } = await run(process.execPath, [await bundleOf(script), step, token], {
     env: { ...process.env, APP_DATABASE_URL: database.url, APP_OFFSET: String(offset), TZ: "Asia/Kathmandu" },
   });
   return JSON.parse(stdout) as Record<string, unknown>;

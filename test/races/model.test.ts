@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { bundleOf } from "../support/bundle.ts";
 import type { Driver } from "../support/clients.ts";
 import { startCutProxy } from "../support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -17,9 +17,8 @@ afterAll(() => database.drop());
 const TOKENS = ["a", "b", "c", "d", "e", "f"];
 
 /** Runs a process and gives its history. */
-function run(url: string, driver: Driver, name: string, seed: number, operations: number): Promise<Operation[]> {
-  const child = fork(fileURLToPath(new URL("model-process.ts", import.meta.url)), {
-    execArgv: ["--import", "tsx"],
+async function run(url: string, driver: Driver, name: string, seed: number, operations: number): Promise<Operation[]> {
+  const child = fork(await bundleOf(new URL("model-process.ts", import.meta.url)), {
     env: {
       ...process.env,
       MODEL_URL: url,
@@ -90,7 +89,7 @@ describe("thousands of random operations on few rows, from two processes, with c
       for (const kind of ["create", "replace", "renew", "delete", "touch"]) {
         expect(history.filter((one) => one.kind === kind && one.done === true).length).toBeGreaterThan(operations / 20);
       }
-    });
+    }, 120_000);
   }
 });
 

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { bundleOf } from "./bundle.ts";
 
 /** What a request to the application of test/races/app.ts answered. */
 export interface Answer {
@@ -28,8 +28,7 @@ export class AppProcess {
   }
 
   static async start(databaseUrl: string, env: Record<string, string> = {}): Promise<AppProcess> {
-    const child = fork(fileURLToPath(new URL("../races/app.ts", import.meta.url)), {
-      execArgv: ["--import", "tsx"],
+    const child = fork(await bundleOf(new URL("../races/app.ts", import.meta.url)), {
       env: { ...process.env, APP_DATABASE_URL: databaseUrl, ...env },
     });
     const port = await new Promise<number>((resolve, reject) => {

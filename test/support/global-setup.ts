@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
+import { removeBundles } from "./bundle.ts";
 import { PgStore } from "../../src/index.ts";
 import { type PostgresServer, startPostgres } from "./postgres-server.ts";
 
@@ -45,6 +46,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const template = `pgstore_template_${randomBytes(6).toString("hex")}`;
   const role = roleOf(process.env["PGSTORE_TEST_ROLE"]);
   const teardown = async (): Promise<void> => {
+    removeBundles();
     // Of a server of our own nothing is left anyway.
     if (server !== undefined) return server.stop();
     await run(url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);

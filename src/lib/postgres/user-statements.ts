@@ -26,26 +26,29 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   const live = liveRow(layout);
   const entomb = `${data} = ${tombstone}, ${expiry} = current_timestamp`;
   /** @param mine - what this statement writes, and `theirs` what it looks for */
-  const fence = (user: string, mine: string, theirs: string): string =>
+  const fence = (user: string, mine: string, theirs: string, also = ""): string =>
     `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) VALUES (${user}, clock_timestamp()) ` +
     `ON CONFLICT (user_id) DO UPDATE SET ${mine} = greatest(clock_timestamp(), f.${mine} + interval '1 microsecond') ` +
     `RETURNING COALESCE(f.${theirs}, '-infinity') > ` +
-    `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id = ${user}), '-infinity') AS crossed)`;
+    `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id = ${user}), '-infinity')${also} AS crossed)`;
+  // A statement's time is a little older than what it sees: by its time it must be a later one, too.
+  const login = (user: string): string =>
+    fence(user, "last_login", "revoked", " OR COALESCE(f.revoked > current_timestamp, false)");
   const insert = (from: string, values: string): string =>
     `made AS (INSERT INTO ${quoted} AS s (${token}, ${data}, ${expiry}, user_id, created, last_seen, ip, user_agent) ` +
     `SELECT ${values} FROM ${from} ON CONFLICT (${token}) DO NOTHING RETURNING 1)`;
-  // To the millisecond, so that it can be told exactly where a page begins.
-  const now = "date_trunc('milliseconds', current_timestamp)";
+  // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
+  const now = "date_trunc('milliseconds', current_timestamp + interval '999 microseconds')";
   const owner = (first: number): string =>
     `$${first}::text, ${now}, ${now}, NULLIF($${first + 1}::text, ''), NULLIF($${first + 2}::text, '')`;
   const outcome = `SELECT fence.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done FROM fence`;
   const texts = {
     create:
-      `WITH ${fence("$4::text", "last_login", "revoked")}, ` +
+      `WITH ${login("$4::text")}, ` +
       `${insert("fence WHERE NOT crossed", `$1::text, ${write("$2::text")}, ${instant("$3::text")}, ${owner(4)}`)} ${outcome}`,
     // A taken new token must not end the old row, so it is an error (23505), as in `renew` without a user.
     renew:
-      `WITH ${fence("$6::text", "last_login", "revoked")}, ` +
+      `WITH ${login("$6::text")}, ` +
       `ended AS (UPDATE ${quoted} s SET ${entomb} FROM fence WHERE NOT fence.crossed AND s.${token} = $1::text ` +
       `AND s.${data} = ${write("$3::text")} AND ${live} RETURNING 1), ` +
       `${insert("ended", `$2::text, ${write("$4::text")}, ${instant("$5::text")}, ${owner(6)}`).replace(` ON CONFLICT (${token}) DO NOTHING`, "")} ${outcome}`,

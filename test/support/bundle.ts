@@ -1,0 +1,45 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+// As deep as the package has its files, and where Node finds the dependencies.
+const folderOf = (run: number): string => join(root, "node_modules/.cache", `pgstore-tests-${run}`);
+const bundles = new Map<string, Promise<string>>();
+
+/**
+ * Makes one file of a program of ours, which a process starts from in a third of the time that the sources take.
+ *
+ * @param source - a URL of a file
+ */
+export function bundleOf(source: URL): Promise<string> {
+  let made = bundles.get(source.href);
+  if (made === undefined) {
+    made = bundle(source);
+    bundles.set(source.href, made);
+  }
+  return made;
+}
+
+async function bundle(source: URL): Promise<string> {
+  // The run's process has begun this one.
+  const folder = folderOf(process.ppid);
+  mkdirSync(folder, { recursive: true });
+  const outfile = join(folder, `${process.pid}-${bundles.size}.mjs`);
+  await build({
+    entryPoints: [fileURLToPath(source)],
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    outfile,
+  });
+  return outfile;
+}
+
+/** Removes the bundles of the run whose process this is. */
+export function removeBundles(): void {
+  rmSync(folderOf(process.pid), { recursive: true, force: true });
+}
