@@ -93,11 +93,17 @@ export class UserSessions implements UserStore {
     return tokensIn(await this.#explained(run(sql.trim, [userId, String(most)])));
   }
 
+  /** Somebody has added the columns: logins are written with their user from now on. */
+  lookAgain(): void {
+    this.#plainUntil = 0;
+    this.#engine.lookAgain();
+  }
+
   async #write(write: () => Promise<OwnedWrite>, plain: () => Promise<boolean>): Promise<OwnedWrite> {
     if (monotonicNow() >= this.#plainUntil) {
       try {
         const outcome = await write();
-        this.#engine.keepSeen(true);
+        this.#engine.lookAgain();
         return outcome;
       } catch (error) {
         if (!isMissing(error)) throw error;
@@ -113,7 +119,7 @@ export class UserSessions implements UserStore {
   async #explained(rows: Promise<Row[]>): Promise<Row[]> {
     try {
       const answer = await rows;
-      this.#engine.keepSeen(true);
+      this.lookAgain();
       return answer;
     } catch (error) {
       if (!isMissing(error)) throw error;

@@ -1,7 +1,7 @@
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./schema.ts";
-import { hasColumns, instant, liveRow, millisecondsOf, prepared, type Statement } from "./statements.ts";
+import { canNote, hasColumns, instant, liveRow, millisecondsOf, prepared, type Statement } from "./statements.ts";
 
 /** The statements about users, on the columns that `migrate` adds. */
 export interface UserStatements {
@@ -63,7 +63,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       `UPDATE ${quoted} s SET ${entomb} WHERE s.user_id = $1::text AND ${live} AND s.${token} IN (` +
       `SELECT s.${token} FROM ${quoted} s WHERE s.user_id = $1::text AND ${live} ` +
       `ORDER BY s.created DESC, s.${token} DESC OFFSET $2::text::int) RETURNING s.${token} AS token`,
-    columns: `SELECT (to_regclass(${quoteLiteral(table.history)}) IS NOT NULL)::text AS history, (${hasColumns(table)})::text AS seen`,
+    columns: `SELECT (to_regclass(${quoteLiteral(table.history)}) IS NOT NULL)::text AS history, ${hasColumns(table)}::text AS users, ${canNote(table)}::text AS seen`,
   };
   return {
     create: prepared(texts.create),
