@@ -91,7 +91,8 @@ const rowsOf = (kind: BatchKind): string => {
  * array it expects ten rows, and on a small table it would hash them and scan the table: the rows would be locked in the
  * table's order, and the plan kept while the table grows. (docs/decisions/007)
  */
-const joinedBy = (token: string): string => `s.${token} = v.token AND (v.token || '') = v.token`;
+export const joinedBy = (token: string, rows = "v"): string =>
+  `s.${token} = ${rows}.token AND (${rows}.token || '') = ${rows}.token`;
 
 /** SQL that says whether a row `s` is a live session. */
 export const liveRow = ({ expiry, ended, typed }: Layout): string =>

@@ -1,5 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
-import { type PgStoreError, SchemaError, StoreError } from "../base/errors.ts";
+import { type PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 import type { Row } from "./driver.ts";
@@ -83,9 +83,9 @@ export class UserSessions implements UserStore {
       const rows = await this.#explained(run(sql.end, [userId, arrayText(except)]));
       ended.push(...tokensIn(rows));
       this.#engine.countEnded(tokensIn(rows).length);
-      if (rows[0]?.["crossed"] !== "true") break;
+      if (rows[0]?.["crossed"] !== "true") return ended;
     }
-    return ended;
+    throw new StoreUnavailableError(`somebody logged in during each of ${MOST_ENDS} attempts to end a user's sessions`);
   }
 
   async trim(userId: string, most: number): Promise<string[]> {
