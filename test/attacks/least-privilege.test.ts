@@ -132,6 +132,22 @@ describe("a role that may SELECT, INSERT, UPDATE and DELETE on the table, and no
     warnings.mockRestore();
   });
 
+  it("goes on as before where it may write the seed's columns only, after somebody has added others", async () => {
+    const columns = "(token, data, expiry)";
+    await admin.query(`REVOKE INSERT, UPDATE ON owned.sessions FROM ${application}`);
+    await admin.query(`GRANT INSERT ${columns}, UPDATE ${columns} ON owned.sessions TO ${application}`);
+    const manager = new SessionManager<{ n: number }>(new PgStore(pool, { schema: "owned", cleanupInterval: 0 }));
+    const session = await manager.load();
+    for (let n = 0; n < 3; n++) {
+      session.set("n", n);
+      await manager.commit(session);
+      // Reading the columns is allowed, and must not be taken for more.
+      expect(await manager.listByUser("ada")).toEqual([]);
+    }
+    expect((await manager.load(session.token)).get("n")).toBe(2);
+    await admin.query(`GRANT INSERT, UPDATE ON owned.sessions TO ${application}`);
+  });
+
   it("can't create a table, which fails by name, and changes nothing", async () => {
     const store = new PgStore(pool, { schema: "owned", table: "another", cleanupInterval: 0 });
     await expect(store.migrate()).rejects.toThrow(StoreError);

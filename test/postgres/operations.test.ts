@@ -196,6 +196,13 @@ describe("the search for users", () => {
     expect(await operations.searchUsers("zzz", 100)).toEqual([]);
   });
 
+  it("works whatever standard_conforming_strings says", async () => {
+    await pool.query("INSERT INTO sessions_users VALUES ('alice', current_timestamp)");
+    const old = database.pool({ max: 1, options: "-c standard_conforming_strings=off" });
+    const operations = operationsOf(new PgStore(old, { cleanupInterval: 0 }));
+    expect(await operations.searchUsers("al", 3)).toMatchObject([{ userId: "alice" }]);
+  });
+
   it("works on PGlite as well", async () => {
     const db = await PGlite.create();
     const store = new PgStore(db, { cleanupInterval: 0 });

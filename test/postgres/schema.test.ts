@@ -113,6 +113,39 @@ describe("PgStore.migrate", () => {
     expect(rows).toEqual([{ attname: "id" }]);
   });
 
+  it.each(["user_id integer", "created text", "ip inet"])(
+    "leaves a table alone whose columns are the application's: %s",
+    async (column) => {
+      const table = `own ${column}`;
+      await db.query(
+        `CREATE TABLE "${table}" (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL, ${column})`,
+      );
+      const [name = ""] = column.split(" ");
+      await expect(open(table).migrate()).rejects.toThrow(`column ${name} of table "${table}" is`);
+      const { rows } = await db.query(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 ORDER BY attnum",
+        [`"${table}"`],
+      );
+      expect(rows.map(({ attname }) => attname)).toEqual(["token", "data", "expiry", name]);
+    },
+  );
+
+  it("lets the table's owner write what another role has added", async () => {
+    const owner = `owner_${Math.random().toString(36).slice(2)}`;
+    const administrator = database.admin({ max: 1 });
+    await administrator.query(`CREATE ROLE ${owner}; GRANT ALL ON SCHEMA public TO ${owner}`);
+    await administrator.query(
+      `CREATE TABLE theirs (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
+       ALTER TABLE theirs OWNER TO ${owner}`,
+    );
+    await new PgStore(administrator, { cleanupInterval: 0, table: "theirs" }).migrate();
+    await administrator.query(`SET ROLE ${owner}`);
+    const theirs = new PgStore(administrator, { cleanupInterval: 0, table: "theirs" });
+    expect(await theirs.users?.create("t", data, soon(), { userId: "alice" })).toBe("done");
+    expect(await theirs.users?.end("alice", [])).toEqual(["t"]);
+    await administrator.query(`RESET ROLE; DROP OWNED BY ${owner}; DROP ROLE ${owner}`);
+  });
+
   it("may run from 10 processes at once", async () => {
     const script = await bundleOf(new URL("migrate-process.ts", import.meta.url));
     const children = Array.from({ length: 10 }, () => {

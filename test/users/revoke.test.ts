@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { PgStore, type Session, SessionManager } from "../../src/index.ts";
+import { type PgClient, PgStore, type Session, SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { AppProcess } from "../support/app-process.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
@@ -124,6 +124,58 @@ describe("a login that waits behind the end of the user's sessions", () => {
     expect(ended[0]).toBe(1);
     await manager.commit(mine);
     expect((await manager.load(mine.token)).userId).toBe("alice");
+  });
+});
+
+describe("what ends several of a user's sessions", () => {
+  it.each<[string, (store: PgStore) => Promise<string[]> | undefined]>([
+    ["end", (store) => store.users?.end("alice", [])],
+    ["trim", (store) => store.users?.trim("alice", 0)],
+  ])("takes their rows in the order in which batches do: %s", async (_name, act) => {
+    const errors: unknown[] = [];
+    // As a database whose collation is not the alphabet's would not have it: B, a, c.
+    const tokens = ["a", "B", "c"];
+    await watcher.query(
+      `INSERT INTO sessions SELECT t, 'x', now() + interval '1 h', 'alice', now() - n * interval '1 minute'
+       FROM unnest($1::text[]) WITH ORDINALITY v(t, n)`,
+      [tokens],
+    );
+    const db: PgClient = {
+      query: (text, values) =>
+        pool.query(text, values).catch((error: unknown) => {
+          errors.push(error);
+          throw error;
+        }),
+    };
+    const store = new PgStore(db, { cleanupInterval: 0, queryTimeout: "30s" });
+    const later = new Date(Date.now() + 7_200_000);
+    const client = await pool.connect();
+    await client.query("BEGIN");
+    await client.query("UPDATE sessions SET expiry = expiry + interval '1 s' WHERE token = 'a'");
+    const ended = act(store);
+    await waiting(1);
+    // The first touch leaves alone, those that come meanwhile share a statement.
+    const touched = ["none", ...tokens.toReversed()].map((token) => store.touch(token, later));
+    await waiting(2);
+    await client.query("COMMIT");
+    client.release();
+    expect((await ended)?.toSorted()).toEqual(tokens.toSorted());
+    expect(await Promise.all(touched)).toEqual([false, false, false, false]);
+    expect(errors).toEqual([]);
+  });
+
+  it("says so when logins of that user don't let it come to an end", async () => {
+    await watcher.query(`
+      CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NEW.last_login = clock_timestamp() + interval '1 day'; RETURN NEW; END $$;
+      CREATE TRIGGER meanwhile BEFORE UPDATE OF revoked ON sessions_users FOR EACH ROW EXECUTE FUNCTION meanwhile()`);
+    try {
+      const session = await loggedIn();
+      await expect(manager.destroyByUser("alice")).rejects.toThrow(StoreUnavailableError);
+      expect((await manager.load(session.token)).userId).toBe(undefined);
+    } finally {
+      await watcher.query("DROP FUNCTION meanwhile CASCADE");
+    }
   });
 });
 

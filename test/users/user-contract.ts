@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { UserStore } from "../../src/lib/port/users.ts";
 import type { MemoryStore } from "../../src/index.ts";
 import { type PgStore, type Session, SessionManager, type SessionOptions } from "../../src/index.ts";
 
@@ -180,6 +181,22 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     await login(manager, "bob");
     assert.deepEqual(await idsOf(manager, "alice"), [sessions[3]?.id, sessions[2]?.id]);
     assert.equal((await reload(manager, sessions[1] as AnySession)).userId, undefined);
+  },
+  "a new token makes no more of them, and needs none to end": async (host) => {
+    const session = await login(managerOf(host), "alice");
+    await login(managerOf(host), "alice");
+    const users = host.store.users as UserStore;
+    const trim = users.trim.bind(users);
+    users.trim = () => Promise.reject(new Error("no connection"));
+    const manager = managerOf(host, { maxSessionsPerUser: 1 });
+    const mine = await reload(manager, session);
+    await mine.renewToken();
+    await manager.commit(mine);
+    assert.equal((await reload(manager, mine)).userId, "alice");
+    assert.equal((await idsOf(manager, "alice")).length, 2);
+    users.trim = trim;
+    await login(manager, "alice", mine);
+    assert.deepEqual(await idsOf(manager, "alice"), [mine.id]);
   },
   "of 50 parallel logins with room for 3 exactly 3 are left": async (host) => {
     const managers = [managerOf(host, { maxSessionsPerUser: 3 }), managerOf(host, { maxSessionsPerUser: 3 })];

@@ -1,6 +1,7 @@
 import { PGlite } from "@electric-sql/pglite";
+import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { MemoryStore, type PgClient, PgStore, SchemaError, SessionManager } from "../../src/index.ts";
+import { MemoryStore, type PgClient, PgStore, SchemaError, type Session, SessionManager } from "../../src/index.ts";
 import { type OpenClient, queryOf } from "../contract/postgres-host.ts";
 import { clients } from "../support/clients.ts";
 import { SEED_TABLE } from "../support/global-setup.ts";
@@ -116,4 +117,56 @@ describe("a table of the seed's three columns", () => {
     expect((await users.listByUser("alice")).map(({ id }) => id)).toEqual([login.id]);
     expect(await users.destroyByUser("alice")).toBe(1);
   });
+});
+
+describe("a table on which a login had to do without its user", () => {
+  const seedTable = async (more = ""): Promise<{ pool: pg.Pool; drop: () => Promise<void> }> => {
+    const own = await createDatabase({ template: false });
+    const pool = own.admin({ max: 2 });
+    await pool.query(SEED_TABLE + more);
+    return { pool, drop: () => own.drop() };
+  };
+
+  it("keeps the users of those that come after it was migrated", async () => {
+    const { pool, drop } = await seedTable();
+    const [store, other] = [0, 0].map(() => new PgStore(pool, { cleanupInterval: 0 })) as [PgStore, PgStore];
+    const [manager, elsewhere] = [new SessionManager(store), new SessionManager(other)];
+    const login = async (to: SessionManager): Promise<Session> => {
+      const session = await to.load();
+      await session.login("alice");
+      await to.commit(session);
+      return session;
+    };
+    vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    for (const each of [manager, elsewhere]) await login(each);
+    vi.restoreAllMocks();
+    await store.migrate();
+    const late = await login(manager);
+    expect((await manager.listByUser("alice")).map(({ id }) => id)).toEqual([late.id]);
+    // A store that did not migrate it itself knows from the first answer about a user.
+    expect(await elsewhere.destroyByUser("alice")).toBe(1);
+    await login(elsewhere);
+    expect(await elsewhere.destroyByUser("alice")).toBe(1);
+    expect((await manager.load(late.token)).userId).toBe(undefined);
+    await drop();
+  });
+
+  it.each(["last_seen integer", "last_seen timestamptz", "user_id integer, ADD COLUMN last_seen timestamptz"])(
+    "leaves the application's own columns alone: %s",
+    async (columns) => {
+      const { pool, drop } = await seedTable(`; ALTER TABLE sessions ADD COLUMN ${columns}`);
+      const store = new PgStore(pool, { cleanupInterval: 0 });
+      const manager = new SessionManager<Record<string, unknown>>(store, { idleTimeout: "1h", touchAfter: 0 });
+      const session = await manager.load();
+      for (let n = 0; n < 4; n++) {
+        session.set("key", n);
+        await manager.commit(session);
+        await manager.commit(await manager.load(session.token));
+      }
+      expect((await manager.load(session.token)).get("key")).toBe(3);
+      expect((await pool.query("SELECT last_seen FROM sessions")).rows).toEqual([{ last_seen: null }]);
+      expect(await store.operations?.stats()).toMatchObject({ live: 1, users: undefined });
+      await drop();
+    },
+  );
 });

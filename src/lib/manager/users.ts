@@ -78,7 +78,10 @@ export class Users {
     if (owner === undefined || users === undefined) {
       return (await plain.renew(key, newKey, previous.data, row.data, row.expiry)) ? "done" : "refused";
     }
-    return this.#begun(users, owner, await users.renew(key, newKey, previous.data, row.data, row.expiry, owner));
+    const outcome = await users.renew(key, newKey, previous.data, row.data, row.expiry, owner);
+    // Without a login it is the same session that goes on: there are no more than before.
+    const isLogin = record.ending?.kind === "renew" && record.ending.revive;
+    return isLogin ? this.#begun(users, owner, outcome) : outcome;
   }
 
   /** A page of a user's sessions, or all of them. */

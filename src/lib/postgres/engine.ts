@@ -88,14 +88,18 @@ export class Engine {
   /** Finds out whether the table has the columns about users, and a history, which somebody may have added meanwhile. */
   async lookForColumns(): Promise<{ history: boolean; users: boolean }> {
     const [row] = await this.run(this.userSql.columns, []);
-    const users = row?.["seen"] === "true";
-    this.keepSeen(users);
-    return { history: row?.["history"] === "true", users };
+    this.keepSeen(row?.["seen"] === "true");
+    return { history: row?.["history"] === "true", users: row?.["users"] === "true" };
   }
 
   /** Takes note of whether the table has the columns about users: then they are kept up to date from now on. */
   keepSeen(hasColumns: boolean): void {
     Object.assign(this.sql, hasColumns ? this.sql.writes.seen : this.sql.writes.plain);
+  }
+
+  /** Somebody may have added the columns: the next write finds out. */
+  lookAgain(): void {
+    if (this.sql.touch === this.sql.writes.plain.touch) Object.assign(this.sql, this.sql.writes.asking);
   }
 
   /** How many sessions this process has created and ended since the last time that this was asked. */

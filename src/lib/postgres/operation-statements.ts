@@ -51,7 +51,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
     searchUsers:
       `SELECT u.user_id AS user_id, ${millisecondsOf("u.last_login")} AS last_login, (SELECT count(*)::text FROM (` +
       `SELECT FROM ${quoted} s WHERE s.user_id = u.user_id AND ${live} LIMIT 1000) AS few) AS sessions FROM ${users} u ` +
-      `WHERE u.user_id >= $1::text AND u.user_id < $1::text || U&'\\+10FFFF' AND u.user_id > $2::text ` +
+      `WHERE u.user_id >= $1::text AND u.user_id < $1::text || chr(1114111) AND u.user_id > $2::text ` +
       "AND u.last_login IS NOT NULL ORDER BY u.user_id LIMIT $3::text::int",
     note:
       `INSERT INTO ${history} AS h (at, created, ended, removed, cleaned, took, live, users) ` +

@@ -50,6 +50,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #table: TableName;
   readonly #layout: Layout;
   readonly #engine: Engine;
+  readonly #users: UserSessions | undefined;
   readonly #history: History | undefined;
   readonly #cleanup: PeriodicCleanup;
   readonly #own: OwnDatabase | undefined;
@@ -75,7 +76,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
     const operations = new Operations(this.#engine, sql);
     if (layout.users) {
-      this.users = new UserSessions(this.#engine, table, layout, this);
+      this.users = this.#users = new UserSessions(this.#engine, table, layout, this);
       this.operations = operations;
       this.#history = new History(this.#engine, sql, operations);
     }
@@ -227,6 +228,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    */
   async migrate(): Promise<void> {
     await migrate((text, values) => this.#engine.run({ text }, values, MIGRATION_TIME), this.#table);
+    this.#users?.lookAgain();
   }
 
   /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Empty: all is well. */

@@ -66,15 +66,19 @@ export function migrationSql({ quoted, users, history, schema }: TableName): str
   const schemaMissing = schema && `NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = ${quoteLiteral(schema.name)})`;
   const has = (column: string): string =>
     `EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(${name}) AND attname = '${column}' AND NOT attisdropped)`;
+  const userColumns = USER_COLUMNS.map(({ name: column, type }) => `('${column}', '${type}'::regtype)`).join(", ");
+  const hasOthers = `EXISTS (SELECT FROM pg_attribute a JOIN (VALUES ${userColumns}) v(name, type) ON a.attname = v.name
+      WHERE a.attrelid = to_regclass(${name}) AND NOT a.attisdropped AND a.atttypid <> v.type)`;
   const hasIndex = (column: string, condition: string): string => `EXISTS (
       SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
       WHERE i.indrelid = to_regclass(${name}) AND a.attname = '${column}' AND ${condition}
     )`;
-  // Whoever may write sessions must be able to write these.
+  // Whoever may write sessions must be able to write these: the owner of the table as well, if somebody else migrates it.
   const grant = (companion: string): string =>
-    `FOR role IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
-      FROM pg_class c, aclexplode(c.relacl) a
-      WHERE c.oid = to_regclass(${name}) AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner
+    `FOR role IN SELECT DISTINCT CASE w.id WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(w.id)) END
+      FROM pg_class c, LATERAL (SELECT c.relowner UNION
+        SELECT a.grantee FROM aclexplode(c.relacl) a WHERE a.privilege_type = 'INSERT') w(id)
+      WHERE c.oid = to_regclass(${name}) AND w.id <> current_user::regrole
     LOOP EXECUTE ${quoteLiteral(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${companion} TO `)} || role; END LOOP;`;
   const body = `
 DECLARE role text;
@@ -85,7 +89,7 @@ BEGIN
   ${schema ? `IF ${schemaMissing} THEN CREATE SCHEMA ${schema.quoted}; END IF;` : ""}
   IF to_regclass(${name}) IS NULL THEN ${createTable(quoted)}; END IF;
   IF ${has("expiry")} AND NOT ${hasIndex("expiry", "i.indpred IS NULL")} THEN ${createIndex(quoted)}; END IF;
-  IF ${has("token")} AND ${has("data")} AND ${has("expiry")} THEN
+  IF ${has("token")} AND ${has("data")} AND ${has("expiry")} AND NOT ${hasOthers} THEN
     IF NOT (${USER_COLUMNS.map((column) => has(column.name)).join(" AND ")}) THEN
       ${addColumns(quoted)};
     END IF;
@@ -174,12 +178,10 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
     problems.push(`column expiry of table ${quoted} has no index: CREATE INDEX ON ${quoted} (expiry)`);
   }
   // The seed's table has none of these, and does well without them.
-  if (columns.has("user_id")) {
-    for (const { name, type } of USER_COLUMNS) {
-      differs(name, type);
-      if (columns.has(name)) continue;
-      problems.push(`table ${quoted} has a column user_id and no column ${name}: run store.migrate()`);
-    }
+  for (const { name, type } of USER_COLUMNS) {
+    differs(name, type);
+    if (!columns.has("user_id") || columns.has(name)) continue;
+    problems.push(`table ${quoted} has a column user_id and no column ${name}: run store.migrate()`);
   }
   for (const { name, required, filled } of rows) {
     if (!COLUMNS.some((column) => column.name === name) && required === "true" && filled !== "true") {

@@ -91,7 +91,8 @@ const rowsOf = (kind: BatchKind): string => {
  * array it expects ten rows, and on a small table it would hash them and scan the table: the rows would be locked in the
  * table's order, and the plan kept while the table grows. (docs/decisions/007)
  */
-const joinedBy = (token: string): string => `s.${token} = v.token AND (v.token || '') = v.token`;
+export const joinedBy = (token: string, rows = "v"): string =>
+  `s.${token} = ${rows}.token AND (${rows}.token || '') = ${rows}.token`;
 
 /** SQL that says whether a row `s` is a live session. */
 export const liveRow = ({ expiry, ended, typed }: Layout): string =>
@@ -101,10 +102,14 @@ export const liveRow = ({ expiry, ended, typed }: Layout): string =>
 export const outlivedRow = ({ expiry, entombed }: Layout, grace: number): string =>
   `NOT (${entombed} AND s.${expiry} > current_timestamp - interval '${grace} milliseconds')`;
 
-/** SQL that says whether the table has the columns about users. */
+/** SQL that says whether the table has the columns about users, and not others of these names, which are the application's. */
 export const hasColumns = ({ quoted }: TableName): string =>
-  `EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(${quoteLiteral(quoted)}) ` +
-  "AND attname = 'last_seen' AND NOT attisdropped)";
+  `(SELECT count(*) = 2 FROM pg_attribute WHERE attrelid = to_regclass(${quoteLiteral(quoted)}) AND NOT attisdropped ` +
+  "AND (attname, atttypid) IN (('user_id', 'text'::regtype), ('last_seen', 'timestamptz'::regtype)))";
+
+/** SQL that says whether the table has them, and this role may note when it was. */
+export const canNote = (table: TableName): string =>
+  `(${hasColumns(table)} AND has_column_privilege(to_regclass(${quoteLiteral(table.quoted)}), 'last_seen', 'UPDATE'))`;
 
 /**
  * @param grace - milliseconds for which an ended session is remembered
@@ -141,7 +146,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     plain: writing(prepared, "", ""),
     seen: writing(prepared, ", last_seen = current_timestamp", ""),
     // In a subquery of its own, so that it is looked for once, not for each row.
-    asking: writing((text) => ({ text }), "", `, (SELECT ${hasColumns(name)})::text AS seen`),
+    asking: writing((text) => ({ text }), "", `, (SELECT ${canNote(name)})::text AS seen`),
   };
   const texts = {
     // The time in a subquery, so that it is written out once, not for each row.

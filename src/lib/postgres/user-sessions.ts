@@ -1,5 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
-import { type PgStoreError, SchemaError, StoreError } from "../base/errors.ts";
+import { type PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 import type { Row } from "./driver.ts";
@@ -83,9 +83,9 @@ export class UserSessions implements UserStore {
       const rows = await this.#explained(run(sql.end, [userId, arrayText(except)]));
       ended.push(...tokensIn(rows));
       this.#engine.countEnded(tokensIn(rows).length);
-      if (rows[0]?.["crossed"] !== "true") break;
+      if (rows[0]?.["crossed"] !== "true") return ended;
     }
-    return ended;
+    throw new StoreUnavailableError(`somebody logged in during each of ${MOST_ENDS} attempts to end a user's sessions`);
   }
 
   async trim(userId: string, most: number): Promise<string[]> {
@@ -93,11 +93,17 @@ export class UserSessions implements UserStore {
     return tokensIn(await this.#explained(run(sql.trim, [userId, String(most)])));
   }
 
+  /** Somebody has added the columns: logins are written with their user from now on. */
+  lookAgain(): void {
+    this.#plainUntil = 0;
+    this.#engine.lookAgain();
+  }
+
   async #write(write: () => Promise<OwnedWrite>, plain: () => Promise<boolean>): Promise<OwnedWrite> {
     if (monotonicNow() >= this.#plainUntil) {
       try {
         const outcome = await write();
-        this.#engine.keepSeen(true);
+        this.#engine.lookAgain();
         return outcome;
       } catch (error) {
         if (!isMissing(error)) throw error;
@@ -113,7 +119,7 @@ export class UserSessions implements UserStore {
   async #explained(rows: Promise<Row[]>): Promise<Row[]> {
     try {
       const answer = await rows;
-      this.#engine.keepSeen(true);
+      this.lookAgain();
       return answer;
     } catch (error) {
       if (!isMissing(error)) throw error;

@@ -1,7 +1,16 @@
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./schema.ts";
-import { hasColumns, instant, liveRow, millisecondsOf, prepared, type Statement } from "./statements.ts";
+import {
+  canNote,
+  hasColumns,
+  instant,
+  joinedBy,
+  liveRow,
+  millisecondsOf,
+  prepared,
+  type Statement,
+} from "./statements.ts";
 
 /** The statements about users, on the columns that `migrate` adds. */
 export interface UserStatements {
@@ -37,6 +46,10 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   const insert = (from: string, values: string): string =>
     `made AS (INSERT INTO ${quoted} AS s (${token}, ${data}, ${expiry}, user_id, created, last_seen, ip, user_agent) ` +
     `SELECT ${values} FROM ${from} ON CONFLICT (${token}) DO NOTHING RETURNING 1)`;
+  // In the order in which batches lock rows, so that these and those don't deadlock.
+  const locked = (from: string): string =>
+    `SELECT s.${token} AS token ${from} ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s`;
+  const entombed = `UPDATE ${quoted} s SET ${entomb} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token`;
   // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
   const now = "date_trunc('milliseconds', current_timestamp + interval '999 microseconds')";
   const owner = (first: number): string =>
@@ -59,14 +72,15 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       `ORDER BY s.created DESC, s.${token} DESC LIMIT $4::text::int`,
     end:
       `WITH ${fence("$1::text", "revoked", "last_login")}, ` +
-      `ended AS (UPDATE ${quoted} s SET ${entomb} FROM fence WHERE s.user_id = $1::text AND s.${token} <> ALL ($2::text[]) ` +
-      `AND ${live} RETURNING s.${token} AS token) ` +
+      `mine AS (${locked(`FROM ${quoted} s, fence WHERE s.user_id = $1::text AND s.${token} <> ALL ($2::text[]) AND ${live}`)}), ` +
+      `ended AS (${entombed}) ` +
       `SELECT fence.crossed::text AS crossed, ended.token AS token FROM fence LEFT JOIN ended ON true`,
     trim:
-      `UPDATE ${quoted} s SET ${entomb} WHERE s.user_id = $1::text AND ${live} AND s.${token} IN (` +
-      `SELECT s.${token} FROM ${quoted} s WHERE s.user_id = $1::text AND ${live} ` +
-      `ORDER BY s.created DESC, s.${token} DESC OFFSET $2::text::int) RETURNING s.${token} AS token`,
-    columns: `SELECT (to_regclass(${quoteLiteral(table.history)}) IS NOT NULL)::text AS history, (${hasColumns(table)})::text AS seen`,
+      `WITH old AS (SELECT s.${token} AS token FROM ${quoted} s WHERE s.user_id = $1::text AND ${live} ` +
+      `ORDER BY s.created DESC, s.${token} DESC OFFSET $2::text::int), ` +
+      `mine AS (${locked(`FROM ${quoted} s JOIN old ON ${joinedBy(token, "old")} WHERE ${live}`)}) ` +
+      entombed,
+    columns: `SELECT (to_regclass(${quoteLiteral(table.history)}) IS NOT NULL)::text AS history, ${hasColumns(table)}::text AS users, ${canNote(table)}::text AS seen`,
   };
   return {
     create: prepared(texts.create),
