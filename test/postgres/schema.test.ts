@@ -130,6 +130,37 @@ describe("PgStore.migrate", () => {
     },
   );
 
+  it("does without users where the role is not the table's owner, as nothing else was missing", async () => {
+    const role = `visitor_${Math.random().toString(36).slice(2)}`;
+    const administrator = database.admin({ max: 1 });
+    await administrator.query(
+      `CREATE ROLE ${role}; CREATE TABLE foreign_one (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
+       CREATE INDEX ON foreign_one (expiry); GRANT SELECT, INSERT, UPDATE, DELETE ON foreign_one TO ${role}; SET ROLE ${role}`,
+    );
+    const store = new PgStore(administrator, { cleanupInterval: 0, table: "foreign_one" });
+    await store.migrate();
+    expect(await store.create("t", data, soon())).toBe(true);
+    await administrator.query(`RESET ROLE; DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  });
+
+  it("makes what it adds where the table is, not where the search path begins", async () => {
+    const administrator = database.admin({ max: 1 });
+    await administrator.query("CREATE SCHEMA nearer; SET search_path = nearer, public");
+    await administrator.query(
+      "CREATE TABLE public.found (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)",
+    );
+    const store = new PgStore(administrator, { cleanupInterval: 0, table: "found" });
+    await store.migrate();
+    await store.migrate();
+    const { rows } = await administrator.query(
+      "SELECT schemaname, tablename FROM pg_tables WHERE tablename LIKE 'found%' ORDER BY 2",
+    );
+    expect(rows).toEqual(
+      ["found", "found_history", "found_users"].map((tablename) => ({ schemaname: "public", tablename })),
+    );
+    expect(await store.users?.create("t", data, soon(), { userId: "alice" })).toBe("done");
+  });
+
   it("lets the table's owner write what another role has added", async () => {
     const owner = `owner_${Math.random().toString(36).slice(2)}`;
     const administrator = database.admin({ max: 1 });

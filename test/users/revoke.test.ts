@@ -1,7 +1,8 @@
-import type pg from "pg";
+import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type PgClient, PgStore, type Session, SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { AppProcess } from "../support/app-process.ts";
+import { startCutProxy } from "../support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 let database: TestDatabase;
@@ -176,6 +177,46 @@ describe("what ends several of a user's sessions", () => {
     } finally {
       await watcher.query("DROP FUNCTION meanwhile CASCADE");
     }
+  });
+});
+
+describe("a login whose connection is lost", () => {
+  it("is not made again, as it would then be a later one", async () => {
+    await loggedIn();
+    const session = await manager.load();
+    const client = await watcher.connect();
+    try {
+      await client.query("BEGIN");
+      await client.query("SELECT FROM sessions_users WHERE user_id = 'alice' FOR UPDATE");
+      const failing = expect(login(session)).rejects.toThrow(/^the connection was lost during a login/);
+      const waits = "wait_event_type = 'Lock' AND datname = current_database()";
+      await expect
+        .poll(
+          async () =>
+            (await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${waits}`)).rowCount,
+        )
+        .toBe(1);
+      await failing;
+      await client.query("COMMIT");
+    } finally {
+      client.release();
+    }
+    expect(await manager.listByUser("alice")).toHaveLength(1);
+  });
+
+  it("counts as done when it was", async () => {
+    const proxy = await startCutProxy(Number(new URL(database.url).port));
+    const through = new pg.Pool({ connectionString: proxy.through(database.url), max: 1 });
+    through.on("error", () => {});
+    const cut = new SessionManager(new PgStore(through, { cleanupInterval: 0 }));
+    const session = await cut.load();
+    await session.login("alice");
+    proxy.cutAfter("SELECT");
+    expect((await cut.commit(session)).kind).toBe("set");
+    expect(proxy.cuts).toBe(1);
+    expect((await manager.load(session.token)).userId).toBe("alice");
+    await through.end();
+    await proxy.close();
   });
 });
 

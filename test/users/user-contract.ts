@@ -117,6 +117,26 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     await session.logout();
     assert.deepEqual(await idsOf(manager, "alice"), []);
   },
+  "what is known of a login stays when the session goes on under another token": async (host) => {
+    const manager = managerOf(host, { recordIp: true, recordUserAgent: true });
+    const session = await manager.loadFrom({}, () => ({ ip: "192.0.2.7", userAgent: "Browser/1" }));
+    await session.login("alice");
+    await manager.commit(session);
+    const [before] = await manager.listByUser("alice");
+    await waitForNextMillisecond();
+    const again = await reload(manager, session);
+    await again.renewToken();
+    await manager.commit(again);
+    const [after] = await manager.listByUser("alice");
+    assert.ok(before !== undefined && after !== undefined && after.id !== before.id);
+    assert.deepEqual([after.created, after.ip, after.userAgent], [before.created, "192.0.2.7", "Browser/1"]);
+    assert.ok(after.lastSeen > before.lastSeen);
+    await again.login("alice");
+    await manager.commit(again);
+    const [anew] = await manager.listByUser("alice");
+    assert.ok(anew !== undefined && anew.created > before.created);
+    assert.deepEqual([anew.ip, anew.userAgent], [undefined, undefined]);
+  },
   "a session goes over to whoever logs in": async (host) => {
     const manager = managerOf(host);
     const session = await login(manager, "alice");
@@ -195,6 +215,7 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     assert.equal((await reload(manager, mine)).userId, "alice");
     assert.equal((await idsOf(manager, "alice")).length, 2);
     users.trim = trim;
+    await waitForNextMillisecond();
     await login(manager, "alice", mine);
     assert.deepEqual(await idsOf(manager, "alice"), [mine.id]);
   },

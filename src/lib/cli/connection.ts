@@ -5,7 +5,7 @@ import type { Row } from "../postgres/driver.ts";
 import { driverOf } from "../postgres/driver-of.ts";
 import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open-database.ts";
 import { PgStore } from "../postgres/pg-store.ts";
-import { type TableName, tableName } from "../postgres/schema.ts";
+import { type TableName, tableName } from "../postgres/table-name.ts";
 import { toStoreError } from "../postgres/store-errors.ts";
 import { UsageError } from "./failures.ts";
 

@@ -1,5 +1,5 @@
 import { SchemaError } from "../base/errors.ts";
-import { tableName } from "../postgres/schema.ts";
+import { tableName } from "../postgres/table-name.ts";
 import { arrayText } from "../postgres/wire.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect, type Connection, type Database, LONG_TIME, openUrl } from "./connection.ts";

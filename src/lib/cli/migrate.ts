@@ -1,4 +1,5 @@
-import { stepsByHand, migrationSql, tableName } from "../postgres/schema.ts";
+import { tableName } from "../postgres/table-name.ts";
+import { stepsByHand, migrationSql } from "../postgres/migration.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT } from "./failures.ts";
@@ -17,7 +18,8 @@ export async function migrate(options: CommonOptions & { print?: boolean }): Pro
   return { text, json: { table: name.quoted, location, migrated: true }, exitCode: EXIT.ok };
 }
 
-function printed(sql: string, byHand: string[]): Answer {
+function printed(statements: string[], byHand: string[]): Answer {
+  const sql = statements.join(";\n\n");
   const text = [
     "-- Creates what is missing; it may run any number of times.",
     `${sql};`,

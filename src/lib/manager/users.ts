@@ -78,10 +78,10 @@ export class Users {
     if (owner === undefined || users === undefined) {
       return (await plain.renew(key, newKey, previous.data, row.data, row.expiry)) ? "done" : "refused";
     }
-    const outcome = await users.renew(key, newKey, previous.data, row.data, row.expiry, owner);
-    // Without a login it is the same session that goes on: there are no more than before.
-    const isLogin = record.ending?.kind === "renew" && record.ending.revive;
-    return isLogin ? this.#begun(users, owner, outcome) : outcome;
+    const goesOn = record.ending?.kind === "renew" && !record.ending.revive;
+    const outcome = await users.renew(key, newKey, previous.data, row.data, row.expiry, { ...owner, goesOn });
+    // Then there are no more than before.
+    return goesOn ? outcome : this.#begun(users, owner, outcome);
   }
 
   /** A page of a user's sessions, or all of them. */

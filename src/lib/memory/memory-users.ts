@@ -39,7 +39,15 @@ export class MemoryUsers implements UserStore {
     expiry: Date,
     owner: Owner,
   ): Promise<OwnedWrite> {
-    return this.#own(newToken, owner, () => this.#store.renew(token, newToken, previous, data, expiry));
+    const before = owner.goesOn === true ? this.#rows.get(token) : undefined;
+    const { ip, userAgent } = before?.owner ?? owner;
+    const known = { userId: owner.userId, ip, userAgent };
+    return this.#own(
+      newToken,
+      known,
+      () => this.#store.renew(token, newToken, previous, data, expiry),
+      before?.created,
+    );
   }
 
   async list(userId: string, limit: number, after?: OwnedPlace): Promise<OwnedEntry[]> {
@@ -57,10 +65,10 @@ export class MemoryUsers implements UserStore {
   }
 
   /** The row is its user's from the moment on that it is there: the store writes before it returns, unless it is held up. */
-  async #own(token: string, owner: Owner, write: () => Promise<boolean>): Promise<OwnedWrite> {
+  async #own(token: string, owner: Owner, write: () => Promise<boolean>, created?: number): Promise<OwnedWrite> {
     const own = (): void => {
       const row = this.#rows.get(token);
-      if (row !== undefined) Object.assign(row, { owner: { ...owner }, created: row.lastSeen });
+      if (row !== undefined) Object.assign(row, { owner: { ...owner }, created: created ?? row.lastSeen });
     };
     const isTaken = this.#rows.has(token);
     const written = write();

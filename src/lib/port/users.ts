@@ -3,6 +3,8 @@ export interface Owner {
   userId: string;
   ip?: string | undefined;
   userAgent?: string | undefined;
+  /** It is no login: the user's session goes on under another token, and what is known of its login stays. */
+  goesOn?: boolean;
 }
 
 /** What a store tells of a user's live session: nothing that it holds. */

@@ -1,6 +1,6 @@
 import { withTimeout } from "./deadline.ts";
 import type { Driver, Row } from "./driver.ts";
-import type { TableName } from "./schema.ts";
+import type { TableName } from "./table-name.ts";
 import type { Statement } from "./statements.ts";
 import { failureOf, sqlstateOf, toStoreError } from "./store-errors.ts";
 

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Row } from "./driver.ts";
-import { setupSql, type TableName } from "./schema.ts";
+import { type TableName } from "./table-name.ts";
+import { setupSql } from "./schema.ts";
 import { bytesText, readBytes } from "./wire.ts";
 
 /** How a table keeps sessions: its columns, and what stands in them. */

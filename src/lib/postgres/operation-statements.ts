@@ -1,6 +1,6 @@
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
-import type { TableName } from "./schema.ts";
+import type { TableName } from "./table-name.ts";
 import { instant, liveRow, millisecondsOf, type Statement } from "./statements.ts";
 
 /** The statements for operators. They run seldom, so none is kept prepared. */

@@ -2,7 +2,7 @@ import { LONGEST_DELAY } from "../base/timer.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
 import type { BatchLimits } from "./batch.ts";
 import { type BatchOptions, batchLimits } from "./batch-options.ts";
-import { type TableName, tableName } from "./schema.ts";
+import { type TableName, tableName } from "./table-name.ts";
 
 /** Options of `PgStore`. Durations are milliseconds or a text such as `"5m"`. */
 export interface PgStoreOptions {

@@ -22,13 +22,11 @@ import {
   type PgStoreOptions,
   resolveStoreOptions,
 } from "./pg-store-options.ts";
-import { check, migrate, type TableName } from "./schema.ts";
+import { type TableName } from "./table-name.ts";
+import { check, migrate, type Query } from "./schema.ts";
 import { outlivedRow } from "./statements.ts";
 import { UserSessions } from "./user-sessions.ts";
 import { assertToken, instantText } from "./wire.ts";
-
-/** Milliseconds: an index on a large table takes its time. */
-const MIGRATION_TIME = 10 * 60_000;
 
 /**
  * Sessions in a PostgreSQL table of the seed's three columns, on a connection pool (or client) that stays the caller's.
@@ -227,14 +225,16 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * @throws SchemaError when there is a table of that name whose columns are others; it is left as it is
    */
   async migrate(): Promise<void> {
-    await migrate((text, values) => this.#engine.run({ text }, values, MIGRATION_TIME), this.#table);
+    await migrate(this.#query, this.#table);
     this.#users?.lookAgain();
   }
 
   /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Empty: all is well. */
   check(): Promise<string[]> {
-    return check((text, values) => this.#engine.run({ text }, values), this.#table);
+    return check(this.#query, this.#table);
   }
+
+  readonly #query: Query = (text, values, timeout) => this.#engine.run({ text }, values, timeout);
 
   #rowOf(token: string, data: Uint8Array, expiry: Date): Input {
     return [assertToken(token), this.#layout.encode(data), instantText(expiry)];

@@ -1,3 +1,4 @@
+import { StoreUnavailableError } from "../base/errors.ts";
 import type { OwnedWrite } from "../port/users.ts";
 import { type BatchLimits, Failed } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
@@ -64,16 +65,24 @@ export class SingleWrites {
     await Promise.all(Object.values(this.#batchers).map((batcher) => batcher.idle()));
   }
 
-  /** Whether an attempt whose answer was lost has been carried out, the table tells: it has the new row. */
+  /**
+   * Whether an attempt whose answer was lost has been carried out, the table tells: it has the new row. A login is not made
+   * again then: it would be a later one than the end of the user's sessions that may have refused it.
+   */
   async #run(kind: SingleWrite, input: Input, time: number): Promise<OwnedWrite | Failed> {
     const { token, data } = WRITTEN[kind];
     try {
       return await retrying(time, true, async (inDoubt) => {
-        const [row] = await this.#executor.run(this.#statements[kind], [...input]).catch(unlessTaken);
+        const mayWrite = !inDoubt || kind === "renew";
+        const [row] = mayWrite
+          ? await this.#executor.run(this.#statements[kind], [...input]).catch(unlessTaken)
+          : [undefined];
         const outcome = outcomeOf(row);
         if (outcome === "done" || !inDoubt) return outcome;
         const [found] = await this.#executor.run(this.#statements.findOne, [input[token]]);
-        return found !== undefined && holds(this.#layout, found, input[data] ?? "") ? "done" : outcome;
+        if (found !== undefined && holds(this.#layout, found, input[data] ?? "")) return "done";
+        if (mayWrite) return outcome;
+        throw new StoreUnavailableError("the connection was lost during a login, and its outcome is unknown");
       });
     } catch (error) {
       return new Failed(this.#executor.explain(error));

@@ -1,7 +1,7 @@
 import { sha256 } from "../base/sha256.ts";
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
-import type { TableName } from "./schema.ts";
+import type { TableName } from "./table-name.ts";
 
 /** An SQL text. */
 export interface Statement {

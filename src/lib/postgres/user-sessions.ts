@@ -5,7 +5,7 @@ import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../po
 import type { Row } from "./driver.ts";
 import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
-import type { TableName } from "./schema.ts";
+import type { TableName } from "./table-name.ts";
 import { sqlstateOf } from "./store-errors.ts";
 import { arrayText, assertToken, instantText, readInstant } from "./wire.ts";
 
@@ -55,7 +55,14 @@ export class UserSessions implements UserStore {
     owner: Owner,
   ): Promise<OwnedWrite> {
     const { encode } = this.#layout;
-    const row = [assertToken(newToken), encode(previous), encode(data), instantText(expiry), ...columnsOf(owner)];
+    const row = [
+      assertToken(newToken),
+      encode(previous),
+      encode(data),
+      instantText(expiry),
+      ...columnsOf(owner),
+      owner.goesOn === true ? "1" : "",
+    ];
     return this.#write(
       () => this.#engine.writeAlone("renewFor", [assertToken(token), ...row]),
       () => this.#plain.renew(token, newToken, previous, data, expiry),

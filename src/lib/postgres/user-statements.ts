@@ -1,6 +1,6 @@
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
-import type { TableName } from "./schema.ts";
+import type { TableName } from "./table-name.ts";
 import {
   canNote,
   hasColumns,
@@ -43,28 +43,37 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   // A statement's time is a little older than what it sees: by its time it must be a later one, too.
   const login = (user: string): string =>
     fence(user, "last_login", "revoked", " OR COALESCE(f.revoked > current_timestamp, false)");
-  const insert = (from: string, values: string): string =>
-    `made AS (INSERT INTO ${quoted} AS s (${token}, ${data}, ${expiry}, user_id, created, last_seen, ip, user_agent) ` +
-    `SELECT ${values} FROM ${from} ON CONFLICT (${token}) DO NOTHING RETURNING 1)`;
+  const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ip, user_agent`;
+  const insert = (values: string, from: string): string =>
+    `made AS (INSERT INTO ${quoted} AS s (${columns}) SELECT ${values} FROM ${from} RETURNING 1)`;
   // In the order in which batches lock rows, so that these and those don't deadlock.
   const locked = (from: string): string =>
     `SELECT s.${token} AS token ${from} ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s`;
   const entombed = `UPDATE ${quoted} s SET ${entomb} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token`;
   // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
   const now = "date_trunc('milliseconds', current_timestamp + interval '999 microseconds')";
-  const owner = (first: number): string =>
-    `$${first}::text, ${now}, ${now}, NULLIF($${first + 1}::text, ''), NULLIF($${first + 2}::text, '')`;
+  const told = (parameter: number): string => `NULLIF($${parameter}::text, '')`;
+  /** What is known of the login stays with a session that goes on. */
+  const kept = (column: string, otherwise: string): string =>
+    `CASE WHEN $9::text <> '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
   const outcome = `SELECT fence.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done FROM fence`;
   const texts = {
     create:
       `WITH ${login("$4::text")}, ` +
-      `${insert("fence WHERE NOT crossed", `$1::text, ${write("$2::text")}, ${instant("$3::text")}, ${owner(4)}`)} ${outcome}`,
+      `${insert(
+        `$1::text, ${write("$2::text")}, ${instant("$3::text")}, $4::text, ${now}, ${now}, ${told(5)}, ${told(6)}`,
+        `fence WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
+      )} ${outcome}`,
     // A taken new token must not end the old row, so it is an error (23505), as in `renew` without a user.
     renew:
       `WITH ${login("$6::text")}, ` +
       `ended AS (UPDATE ${quoted} s SET ${entomb} FROM fence WHERE NOT fence.crossed AND s.${token} = $1::text ` +
-      `AND s.${data} = ${write("$3::text")} AND ${live} RETURNING 1), ` +
-      `${insert("ended", `$2::text, ${write("$4::text")}, ${instant("$5::text")}, ${owner(6)}`).replace(` ON CONFLICT (${token}) DO NOTHING`, "")} ${outcome}`,
+      `AND s.${data} = ${write("$3::text")} AND ${live} RETURNING s.created, s.ip, s.user_agent), ` +
+      `${insert(
+        `$2::text, ${write("$4::text")}, ${instant("$5::text")}, $6::text, ${now}, ${kept("created", now)}, ` +
+          `${kept("ip", told(7))}, ${kept("user_agent", told(8))}`,
+        "ended",
+      )} ${outcome}`,
     list:
       `SELECT s.${token} AS token, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
       `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM ${quoted} s ` +
