@@ -282,6 +282,7 @@ describe("pgstore", () => {
   it("says in one line what is wrong, with an exit code for each kind, and in JSON as well", async () => {
     for (const [code, kind, args] of [
       [2, "USAGE", ["stats", "--url", "postgres://me:sesame77@[broken/app"]],
+      [2, "USAGE", ["migrate", "--url", "postgre://me:sesame77@127.0.0.1/app"]],
       [2, "USAGE", ["stats", "--nonsense"]],
       [2, "USAGE", ["stats", "--url", database.url, "--table", "x".repeat(64)]],
       [3, "STORE_UNAVAILABLE", ["stats", "--url", "postgres://me:sesame77@127.0.0.1:1/app"]],
