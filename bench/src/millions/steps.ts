@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import pg from "pg";
+import type pg from "pg";
 import { dashboard } from "../../../dist/dashboard.js";
 import { PgStore, SessionManager } from "../ours.ts";
 import { BUSY } from "./table.ts";
