@@ -203,6 +203,15 @@ describe("pgstore revoke", () => {
     expect(await live("Hedy")).toEqual([]);
   });
 
+  it("takes an empty id for none, not for the beginning of the only one", async () => {
+    const ids = await sessionsOf("Rosalind", 1);
+    for (const option of ["--id", "--except"]) {
+      const { code, err } = await pgstore("revoke", "--user", "Rosalind", option, "", "--yes", ...where);
+      expect([code, err]).toEqual([2, expect.stringContaining("must be an id")]);
+    }
+    expect(await live("Rosalind")).toEqual(ids);
+  });
+
   it("ends all, page by page, and a late write brings none back", async () => {
     await sessionsOf("Many", 3);
     await pool.query(
