@@ -97,6 +97,16 @@ describe("pgstore stats", () => {
     expect(out).toContain("none on record");
   });
 
+  it("says that there are more expired rows than are counted", async () => {
+    const backlog = new PgStore(pool, { table: "backlog", cleanupInterval: 0 });
+    await backlog.migrate();
+    await pool.query(
+      "INSERT INTO backlog (token, data, expiry) SELECT n::text, '', current_timestamp - interval '1 h' FROM generate_series(1, 10001) n",
+    );
+    const { out } = await pgstore("stats", "--url", database.url, "--table", "backlog");
+    expect(out).toMatch(/^Expired, to be removed +10,000 or more$/m);
+  });
+
   it("says what is unknown on the seed's table", async () => {
     const { json } = await pgstoreJson("stats", "--url", database.url);
     expect(json).toMatchObject({ loggedIn: null, users: null });

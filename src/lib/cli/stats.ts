@@ -1,5 +1,5 @@
 import type { StoreExtras } from "../port/store.ts";
-import type { StoreStats } from "../port/stats.ts";
+import { MOST_EXPIRED, type StoreStats } from "../port/stats.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";
@@ -33,7 +33,7 @@ function textOf(found: StoreStats): string {
     ["Live sessions", number(found.live)],
     ["Of users", number(found.loggedIn)],
     ["Users", number(found.users)],
-    ["Expired, to be removed", count(found.expired)],
+    ["Expired, to be removed", count(found.expired) + (found.expired < MOST_EXPIRED ? "" : " or more")],
     ...found.expiring.map(({ within, count: many }): [string, string] => [
       within === Number.POSITIVE_INFINITY ? "Ends later" : `Ends within ${lasting(within)}`,
       about + count(many),

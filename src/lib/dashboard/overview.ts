@@ -1,5 +1,5 @@
 import { systemNow } from "../base/clock.ts";
-import type { HistoryPoint, StoreOperations, StoreStats } from "../port/stats.ts";
+import { type HistoryPoint, MOST_EXPIRED, type StoreOperations, type StoreStats } from "../port/stats.ts";
 import { barChart, lineChart } from "./chart.ts";
 import { bytes, clockTime, count, counted, instant, rate, relative, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
@@ -15,9 +15,6 @@ const RANGES = {
 type Range = keyof typeof RANGES;
 
 const TICKS = 4;
-
-/** Up to which rows of the backlog are counted. */
-const MOST_COUNTED = 10_000;
 
 /** The page of the figures and plots. @throws as `operations.stats` */
 export async function overview(
@@ -72,7 +69,7 @@ function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Ran
         : `with ${about}${counted(stats.loggedIn, "session")}`,
     )}
     ${figure("Created per minute", average("created"), window)} ${figure("Ended per minute", average("ended"), window)}
-    ${figure("Expired backlog", stats.expired >= MOST_COUNTED ? `${count(MOST_COUNTED)} or more` : count(stats.expired), "rows that wait for the cleanup")}
+    ${figure("Expired backlog", stats.expired >= MOST_EXPIRED ? `${count(MOST_EXPIRED)} or more` : count(stats.expired), "rows that wait for the cleanup")}
     ${figure(
       "Size",
       bytes(stats.tableBytes + stats.indexBytes),
