@@ -25,7 +25,8 @@ export async function importSessions(options: ImportOptions): Promise<Answer> {
   const to = await connect(options);
   try {
     const problems = await to.store.check();
-    if (problems.length > 0) throw new SchemaError(to.table.quoted, problems.join("; "));
+    if (problems.length > 0)
+      throw new SchemaError(to.table.quoted, problems.join("; ").replaceAll("store.migrate()", "npx pgstore migrate"));
     const { fromUrl } = options;
     const from: Database = fromUrl === undefined || fromUrl === to.url ? to : await openUrl(fromUrl, quoted);
     try {
