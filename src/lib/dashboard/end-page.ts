@@ -93,8 +93,8 @@ export async function endPage(
   });
   return html`<h1>${question}</h1>
     <section class="card narrow">
-      ${hint === undefined ? undefined : html`<p>${hint}</p>`}
       ${isOwn ? html`<p class="warning">You are using such a session yourself: you will be logged out.</p>` : undefined}
+      ${hint === undefined ? undefined : html`<p>${hint}</p>`}
       ${kind === "all" ? undefined : facts(ending.session, now)}
       <form method="post" action="${PAGES.end}" class="actions">
         <input type="hidden" name="_csrf" value="${csrf}" />

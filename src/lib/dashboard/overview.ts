@@ -57,7 +57,7 @@ function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Ran
   const about = stats.isEstimate ? "about " : "";
   const minutes = history.reduce((sum, { length }) => sum + length, 0) / 60_000;
   const average = (key: "created" | "ended"): string =>
-    minutes === 0 ? "–" : rate(history.reduce((sum, point) => sum + point[key], 0) / minutes);
+    history.every(isUnknown) ? "–" : rate(history.reduce((sum, point) => sum + point[key], 0) / minutes);
   const window = `on average, in the last ${range}`;
   return html`<dl class="figures">
     ${figure("Live sessions", about + count(stats.live), stats.isEstimate ? "estimated from a sample" : undefined)}
@@ -138,11 +138,16 @@ function perMinute(history: readonly HistoryPoint[], key: "created" | "ended"): 
   let minutes = 0;
   return history.map((point) => {
     minutes += point.length / 60_000;
-    if (point.live === undefined && point.created + point.ended === 0) return undefined;
+    if (isUnknown(point)) return undefined;
     const average = point[key] / minutes;
     minutes = 0;
     return average;
   });
+}
+
+/** Nobody has noted anything in it. */
+function isUnknown({ live, created, ended }: HistoryPoint): boolean {
+  return live === undefined && created + ended === 0;
 }
 
 function expiryChart({ expiring, isEstimate }: StoreStats): Html {

@@ -48,7 +48,7 @@ export async function usersPage(
   return html`${heading}
   ${
     shown.length === 0
-      ? html`<p class="card">No such user has logged in lately.</p>`
+      ? html`<p class="card">No ${prefix === "" ? "" : "such "}user has logged in lately.</p>`
       : dataTable("Users who have logged in", ["User", "Live sessions", "Last login"], rows)
   }
   ${pager(after === undefined ? undefined : link(PAGES.users, { q }), next)}`;
@@ -122,7 +122,7 @@ function sessionRow(userId: string, session: UserSession, now: number): Html {
     >
   </span>`;
   return html`<tr role="row" class="${current ? "current" : ""}">
-    ${cell("Device", html`<span title="${userAgent}">${device}</span>${mark}`)}
+    ${cell("Device", html`<span><span title="${userAgent}">${device}</span>${mark}</span>`)}
     ${cell("IP address", ip === undefined ? html`<span class="soft">Not recorded</span>` : html`<code>${ip}</code>`)}
     ${cell("Logged in", instant(created))} ${cell("Last seen", relative(lastSeen, now))}
     ${cell("Expires", relative(expiry, now))} ${cell("Id", html`<code title="${id}">${shortId(id)}</code>`)}
