@@ -1,4 +1,5 @@
 import { SchemaError } from "../base/errors.ts";
+import { count } from "../base/figures.ts";
 import { tableName } from "../postgres/schema.ts";
 import { arrayText } from "../postgres/wire.ts";
 import type { Answer } from "./answer.ts";
@@ -8,7 +9,6 @@ import { type ImportCounts, importRows } from "./import-rows.ts";
 import { type ImportSource, type SourceName, SOURCES } from "./import-source.ts";
 import { INTERRUPTED, interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
-import { count } from "./text.ts";
 
 /** What `import` takes besides. */
 export interface ImportOptions extends CommonOptions {

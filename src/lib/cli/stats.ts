@@ -1,9 +1,10 @@
+import { bytes, count } from "../base/figures.ts";
 import type { StoreExtras } from "../port/store.ts";
 import { MOST_EXPIRED, type StoreStats } from "../port/stats.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";
-import { bytes, count, instant, lasting } from "./text.ts";
+import { instant, lasting } from "./text.ts";
 
 /** Prints how the store is doing. */
 export async function stats(options: CommonOptions): Promise<Answer> {

@@ -1,8 +1,8 @@
+import { shortId } from "../base/figures.ts";
 import { assertUserId } from "../base/user-id.ts";
 import type { OwnedEntry, OwnedPlace, UserStore } from "../port/users.ts";
 import type { PgStore } from "../postgres/pg-store.ts";
 import { UsageError } from "./failures.ts";
-import { shortId } from "./text.ts";
 
 const PAGE = 1000;
 

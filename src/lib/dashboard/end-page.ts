@@ -1,6 +1,7 @@
+import { count } from "../base/figures.ts";
 import type { UserSession } from "../manager/users.ts";
 import { deviceOf } from "./device.ts";
-import { count, instant, relative } from "./format.ts";
+import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "./options.ts";

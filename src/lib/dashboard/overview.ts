@@ -1,7 +1,8 @@
 import { systemNow } from "../base/clock.ts";
+import { bytes, count, counted, rate } from "../base/figures.ts";
 import { type HistoryPoint, MOST_EXPIRED, type StoreOperations, type StoreStats } from "../port/stats.ts";
 import { barChart, lineChart } from "./chart.ts";
-import { bytes, clockTime, count, counted, instant, rate, relative, span, weekday } from "./format.ts";
+import { clockTime, instant, relative, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 

@@ -1,8 +1,9 @@
+import { counted, shortId } from "../base/figures.ts";
 import { assertUserId } from "../base/user-id.ts";
 import type { UserSession } from "../manager/users.ts";
 import type { StoreOperations } from "../port/stats.ts";
 import { deviceOf } from "./device.ts";
-import { counted, instant, relative, shortId } from "./format.ts";
+import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "./options.ts";
