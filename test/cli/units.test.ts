@@ -176,6 +176,8 @@ describe("confirmed", () => {
     ["\n", false],
     ["no\n", false],
     ["yellow\n", false],
+    ["y\u0003", false],
+    ["\u0004", false],
   ])("takes %j for %s", async (answer, expected) => {
     const asked = terminal(true);
     const decided = confirmed("Really?", undefined, asked);
