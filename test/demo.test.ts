@@ -254,7 +254,7 @@ describe("npm start", () => {
   }, 120_000);
 
   it.each([
-    ["a port that is none", { PORT: "4000x" }, "PORT must be a number from 0 to 65535", 2],
+    ["a port that is none", { PORT: "4000x" }, "--port or PORT must be a number from 0 to 65535", 2],
     [
       "a database that can't be reached",
       { DATABASE_URL: "postgres://127.0.0.1:1/none" },

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -239,6 +240,8 @@ describe("openStore", () => {
     expect(opened.location).not.toContain("hunter2");
     await opened.close();
     await expect(openStore("postgres://u:hunter2@:bad")).rejects.toThrow(/^url: is not a connection URL/);
+    await expect(openStore("postgre://u:hunter2@127.0.0.1/x")).rejects.toThrow(/^url: must be postgres:[^]*folder$/);
+    expect(existsSync("postgre:")).toBe(false);
     await expect(openStore(1 as never)).rejects.toThrow(/^url: /);
     await expect(openStore("postgres://u:hunter2@127.0.0.1:1/x")).rejects.toThrow(StoreUnavailableError);
     await database.admin().query("CREATE TABLE theirs (id int)");

@@ -98,7 +98,7 @@ describe("pgstore check", () => {
     expect(code).toBe(1);
     expect(found("indexes")).toMatchObject({ level: "error", remedy: expect.stringContaining("DROP INDEX") as string });
     expect(found("autovacuum")).toMatchObject({ level: "error", text: expect.stringContaining("off") as string });
-    expect(found("expired")).toMatchObject({ level: "warn", text: "1 rows have expired, the oldest 2 d ago" });
+    expect(found("expired")).toMatchObject({ level: "warn", text: "1 row has expired, 2 d ago" });
   });
 
   it("notices a role that may not write, and one that gets no second connection", async () => {
@@ -137,10 +137,10 @@ describe("pgstore check", () => {
     const { code, findings } = await check("deep", "--deep");
     expect(code).toBe(1);
     expect(findings.filter(({ name }) => name === "rows").map(({ text }) => text)).toEqual([
-      "10,504 rows, 10,503 live, 1 of them of users; the largest has 4.9 kB",
-      "1 rows never expire",
-      "1 rows have -infinity for their expiry, which no application of ours writes",
-      "1 rows are live and hold nothing: no application of ours writes such",
+      "10,504 rows, 10,503 live, 1 of them of users; the largest has 4.88 kB",
+      "rows that never expire: 1",
+      "rows with -infinity for their expiry, which no application of ours writes: 1",
+      "live rows that hold nothing, which no application of ours writes: 1",
     ]);
     expect(findings.find(({ name }) => name === "pgstattuple")?.level).toBe("ok");
   });

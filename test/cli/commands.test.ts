@@ -97,6 +97,16 @@ describe("pgstore stats", () => {
     expect(out).toContain("none on record");
   });
 
+  it("says that there are more expired rows than are counted", async () => {
+    const backlog = new PgStore(pool, { table: "backlog", cleanupInterval: 0 });
+    await backlog.migrate();
+    await pool.query(
+      "INSERT INTO backlog (token, data, expiry) SELECT n::text, '', current_timestamp - interval '1 h' FROM generate_series(1, 10001) n",
+    );
+    const { out } = await pgstore("stats", "--url", database.url, "--table", "backlog");
+    expect(out).toMatch(/^Expired, to be removed +10,000 or more$/m);
+  });
+
   it("says what is unknown on the seed's table", async () => {
     const { json } = await pgstoreJson("stats", "--url", database.url);
     expect(json).toMatchObject({ loggedIn: null, users: null });
@@ -203,6 +213,15 @@ describe("pgstore revoke", () => {
     expect(await live("Hedy")).toEqual([]);
   });
 
+  it("takes an empty id for none, not for the beginning of the only one", async () => {
+    const ids = await sessionsOf("Rosalind", 1);
+    for (const option of ["--id", "--except"]) {
+      const { code, err } = await pgstore("revoke", "--user", "Rosalind", option, "", "--yes", ...where);
+      expect([code, err]).toEqual([2, expect.stringContaining("must be an id")]);
+    }
+    expect(await live("Rosalind")).toEqual(ids);
+  });
+
   it("ends all, page by page, and a late write brings none back", async () => {
     await sessionsOf("Many", 3);
     await pool.query(
@@ -282,6 +301,7 @@ describe("pgstore", () => {
   it("says in one line what is wrong, with an exit code for each kind, and in JSON as well", async () => {
     for (const [code, kind, args] of [
       [2, "USAGE", ["stats", "--url", "postgres://me:sesame77@[broken/app"]],
+      [2, "USAGE", ["migrate", "--url", "postgre://me:sesame77@127.0.0.1/app"]],
       [2, "USAGE", ["stats", "--nonsense"]],
       [2, "USAGE", ["stats", "--url", database.url, "--table", "x".repeat(64)]],
       [3, "STORE_UNAVAILABLE", ["stats", "--url", "postgres://me:sesame77@127.0.0.1:1/app"]],

@@ -198,7 +198,10 @@ describe("pgstore import --from scs", () => {
     const none = await pgstore("import", "--from", "connect-pg-simple", "--from-table", "scs", ...where);
     expect(none).toMatchObject({ code: 4, err: expect.stringContaining("sid, sess, expire") as string });
     const missing = await pgstore("import", "--from", "scs", "--url", database.url, "--table", "nowhere");
-    expect(missing).toMatchObject({ code: 4, err: expect.stringContaining("does not exist") as string });
+    expect(missing).toMatchObject({
+      code: 4,
+      err: expect.stringMatching(/does not exist: run npx pgstore migrate/) as string,
+    });
     expect(await pgstore("import", "--from", "redis", ...where)).toMatchObject({ code: 2 });
     expect(await pgstore("import", ...where)).toMatchObject({ code: 2 });
   });

@@ -132,11 +132,11 @@ describe("npx pgstore", () => {
     const said = collect(child);
     await Promise.race([once(child.stdout ?? child, "data"), once(child, "close")]);
     const { url } = JSON.parse(said().out) as { url: string };
-    const home = new URL("/", url).href;
     expect(new URL(url).hostname).toBe("127.0.0.1");
-    expect((await fetch(home)).status).toBe(403);
     const opened = await fetch(url, { redirect: "manual" });
     expect(opened.status).toBe(303);
+    const home = new URL(opened.headers.get("location") ?? "", url).href;
+    expect((await fetch(home)).status).toBe(403);
     const cookie = opened.headers.getSetCookie()[0]?.split(";")[0] ?? "";
     expect(await (await fetch(home, { headers: { cookie } })).text()).toContain("Live sessions");
     expect(await (await fetch(`${home}user?id=ada`, { headers: { cookie } })).text()).toContain("an id");

@@ -221,6 +221,12 @@ describe.skipIf(chromium === undefined)("the dashboard in Chromium", () => {
     // Each cell says what it is, as the heads are not seen.
     const head = "getComputedStyle(document.querySelector('td[data-head=Device]'), '::before').content";
     expect(await page.evaluate(head)).toContain("Device");
+    // What says more than one thing stays beside it, too.
+    const cells = "Math.max(...[...document.querySelectorAll('td')].map((cell) => cell.childElementCount))";
+    await page.goto(`${home}user?${new URLSearchParams({ id: admin.userId ?? "" }).toString()}`);
+    expect(await page.getByText("this one", { exact: true }).count()).toBe(1);
+    expect(await page.evaluate(cells)).toBe(1);
+    await page.goto(home + user);
     const end = (await page.getByRole("link", { name: /^End the session/ }).getAttribute("href")) ?? "";
     for (const path of [...PAGES, "?range=week", "users?q=w", user, end]) {
       await page.goto(home + path);

@@ -167,6 +167,8 @@ describe("the overview", () => {
   it("can be shown with nothing to show", async () => {
     const text = await page("/");
     expect(text).toContain("None is on record.");
+    expect(text).toMatch(/Created per minute<\/dt>\s*<dd>\s*<span class="value">–</);
+    expect(await page("/users")).toContain(">No user has logged in lately.<");
     expect(text).not.toMatch(/NaN|undefined|Infinity/);
   });
 

@@ -1,4 +1,5 @@
 import http from "node:http";
+import { CookieJar } from "tough-cookie";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { serveDashboard, type ServedDashboard } from "../../src/lib/dashboard/serve.ts";
 import { fieldsOf, openPlace, type Place } from "./support.ts";
@@ -30,16 +31,23 @@ describe("serveDashboard", () => {
     expect((await get(served.address)).status).toBe(403);
     expect((await get(`${served.address}style.css`)).status).toBe(403);
     const wrong = served.url.replace(/once=./, "once=");
-    for (const url of [wrong, `${served.address}open`, `${served.address}open?once=`]) {
+    const root = new URL("/", served.address).href;
+    for (const url of [wrong, `${root}open`, `${root}open?once=`]) {
       expect((await get(url)).status, url).toBe(403);
     }
     expect((await get(served.url, {}, "HEAD")).status).toBe(403);
 
     const entered = await get(served.url);
-    expect([entered.status, entered.headers.get("location"), await entered.text()]).toEqual([303, "./", ""]);
+    expect([entered.status, entered.headers.get("location"), await entered.text()]).toEqual([
+      303,
+      `.${new URL(served.address).pathname}`,
+      "",
+    ]);
     const [setCookie = ""] = entered.headers.getSetCookie();
-    const { port } = new URL(served.address);
-    expect(setCookie).toMatch(new RegExp(`^pgstore_dashboard_${port}=[\\w-]{43}; Path=/; HttpOnly; SameSite=Strict$`));
+    const { port, pathname } = new URL(served.address);
+    expect(setCookie).toMatch(
+      new RegExp(`^pgstore_dashboard_${port}=[\\w-]{43}; Path=${pathname}; HttpOnly; SameSite=Strict$`),
+    );
     const cookie = setCookie.split(";", 1)[0] ?? "";
     expect((await get(served.address, { cookie })).status).toBe(200);
     expect((await get(served.address, { cookie: `${cookie.slice(0, -1)}_` })).status).toBe(403);
@@ -47,6 +55,16 @@ describe("serveDashboard", () => {
     const again = await get(served.url);
     expect([again.status, again.headers.getSetCookie()]).toEqual([403, []]);
     expect((await get(served.address, { cookie })).status).toBe(200);
+  });
+
+  it("gives its cookie to no other server of this machine", async () => {
+    const served = await start();
+    const jar = new CookieJar();
+    await jar.setCookie(await enter(served), served.url);
+    expect(await jar.getCookies(served.address)).toHaveLength(1);
+    // Cookies don't know ports.
+    expect(await jar.getCookies("http://127.0.0.1:1/")).toEqual([]);
+    expect(new URL((await start()).address).pathname).not.toBe(new URL(served.address).pathname);
   });
 
   it("ends sessions", async () => {
@@ -58,7 +76,7 @@ describe("serveDashboard", () => {
     const response = await fetch(`${served.address}end`, {
       method: "POST",
       redirect: "manual",
-      headers: { cookie, origin: served.address.slice(0, -1) },
+      headers: { cookie, origin: new URL(served.address).origin },
       body: new URLSearchParams(fieldsOf(await page.text())),
     });
     expect(response.status).toBe(303);
@@ -68,11 +86,11 @@ describe("serveDashboard", () => {
   it("answers to the names of loopback only", async () => {
     const served = await start();
     const cookie = (await enter(served)).split(";", 1)[0] ?? "";
-    const { port } = new URL(served.address);
+    const { port, pathname: path } = new URL(served.address);
     const ask = (host: string): Promise<number | undefined> =>
       new Promise((resolve, reject) => {
         http
-          .get({ host: "127.0.0.1", port, path: "/", headers: { host, cookie } }, (response) => {
+          .get({ host: "127.0.0.1", port, path, headers: { host, cookie } }, (response) => {
             response.resume().on("end", () => resolve(response.statusCode));
           })
           .on("error", reject);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { bytes, counted, rate } from "../../src/lib/base/figures.ts";
 import { deviceOf } from "../../src/lib/dashboard/device.ts";
-import { brief, bytes, counted, fromNow, rate, span } from "../../src/lib/dashboard/format.ts";
+import { brief, fromNow, span } from "../../src/lib/dashboard/format.ts";
 import { html } from "../../src/lib/dashboard/html.ts";
 
 describe("deviceOf", () => {

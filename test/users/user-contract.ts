@@ -73,6 +73,12 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     assert.equal(all.length, 7);
     assert.deepEqual(paged, all);
   },
+  "a page after an instant that is before every other is empty": async (host) => {
+    const manager = managerOf(host);
+    const { id } = await login(manager, "alice");
+    const after = { created: new Date(-8.64e15), id: id ?? "" };
+    assert.deepEqual(await manager.listByUser("alice", { after }), []);
+  },
   "the end of a user's sessions is at once and everywhere, but for those excepted": async (host) => {
     const [manager, elsewhere] = [managerOf(host), managerOf(host)];
     const mine = await login(manager, "alice");

@@ -1,8 +1,8 @@
+import { bytes, count } from "../base/figures.ts";
 import type { Connection } from "./connection.ts";
 import { LONG_TIME } from "./connection.ts";
 import { type Finding, ok, warn } from "./finding.ts";
 import { Progress } from "./progress.ts";
-import { bytes, count } from "./text.ts";
 
 const PAGE = 10_000;
 
@@ -53,13 +53,13 @@ function judgeCounts(table: string, counts: Counts, hasUsers: boolean): Finding[
     ok("rows", `${count(counts.rows)} rows, ${count(live)} live${of}; the largest has ${bytes(counts.largest)}`),
   ];
   const odd = (many: number, what: string, condition: string): void => {
-    if (many > 0) findings.push(warn("rows", `${count(many)} rows ${what}`, `DELETE FROM ${table} WHERE ${condition}`));
+    if (many > 0) findings.push(warn("rows", `${what}: ${count(many)}`, `DELETE FROM ${table} WHERE ${condition}`));
   };
-  odd(endless, "never expire", "expiry = 'infinity'");
-  odd(past, "have -infinity for their expiry, which no application of ours writes", "expiry = '-infinity'");
+  odd(endless, "rows that never expire", "expiry = 'infinity'");
+  odd(past, "rows with -infinity for their expiry, which no application of ours writes", "expiry = '-infinity'");
   odd(
     empty,
-    "are live and hold nothing: no application of ours writes such",
+    "live rows that hold nothing, which no application of ours writes",
     "data = '' AND expiry > current_timestamp",
   );
   return findings;

@@ -1,9 +1,10 @@
 import { monotonicNow, systemNow } from "../base/clock.ts";
+import { count } from "../base/figures.ts";
 import { millisecondsOf } from "../postgres/statements.ts";
 import type { Connection } from "./connection.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
 import { checkPooler, poolerUnknown } from "./pooler.ts";
-import { count, lasting } from "./text.ts";
+import { lasting } from "./text.ts";
 
 const OLDEST_MAJOR = 14;
 const ROUND_TRIPS = 3;
@@ -70,7 +71,7 @@ export async function checkBacklog({ query, table }: Connection): Promise<Findin
   const [many, overdue] = [Number(row?.["count"]), Number(row?.["overdue"] ?? 0)];
   const number = many > MOST_COUNTED ? `more than ${count(MOST_COUNTED)}` : count(many);
   if (many === 0) return ok("expired", "no row has expired");
-  const text = `${number} rows have expired, the oldest ${lasting(overdue)} ago`;
+  const text = `${many === 1 ? "1 row has expired," : `${number} rows have expired, the oldest`} ${lasting(overdue)} ago`;
   if (overdue <= OVERDUE) return ok("expired", text);
   return warn(
     "expired",

@@ -1,10 +1,10 @@
+import { counted } from "../base/figures.ts";
 import { seedLayout } from "../postgres/layout.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect, type Connection, LONG_TIME } from "./connection.ts";
 import { EXIT } from "./failures.ts";
 import { INTERRUPTED, interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
-import { counted } from "./text.ts";
 
 /** What `cleanup` takes besides. */
 export interface CleanupCommandOptions extends CommonOptions {

@@ -25,6 +25,11 @@ export async function confirmed(
   const terminal = createInterface({ input, output });
   try {
     return /^y(?:es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
+  } catch (error) {
+    // Ctrl-C and Ctrl-D are a no, which leaves the question's line.
+    if ((error as Error).name !== "AbortError") throw error;
+    output.write("\n");
+    return false;
   } finally {
     terminal.close();
   }

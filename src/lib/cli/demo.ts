@@ -14,7 +14,7 @@ export interface DemoOptions extends CommonOptions {
 export async function demo(options: DemoOptions): Promise<Answer> {
   const port = Number(options.port ?? (process.env["PORT"] || 4000));
   if (!Number.isInteger(port) || port < 0 || port > 65535)
-    throw new UsageError("PORT must be a number from 0 to 65535");
+    throw new UsageError("--port or PORT must be a number from 0 to 65535");
   const { table = "sessions", schema } = options;
   const names = schema === undefined ? { table } : { table, schema };
   const served = await serveDemo(

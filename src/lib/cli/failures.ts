@@ -7,7 +7,7 @@ export const EXIT = {
   ok: 0,
   /** A check has found something, or not all was done. */
   problem: 1,
-  /** The command line is wrong, or nobody has confirmed it. */
+  /** The command line is wrong, or there is nobody to confirm it. */
   usage: 2,
   /** The database can't be reached. */
   unreachable: 3,

@@ -1,4 +1,5 @@
 import { SchemaError } from "../base/errors.ts";
+import { count } from "../base/figures.ts";
 import { tableName } from "../postgres/table-name.ts";
 import { arrayText } from "../postgres/wire.ts";
 import type { Answer } from "./answer.ts";
@@ -8,7 +9,6 @@ import { type ImportCounts, importRows } from "./import-rows.ts";
 import { type ImportSource, type SourceName, SOURCES } from "./import-source.ts";
 import { INTERRUPTED, interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
-import { count } from "./text.ts";
 
 /** What `import` takes besides. */
 export interface ImportOptions extends CommonOptions {
@@ -25,7 +25,8 @@ export async function importSessions(options: ImportOptions): Promise<Answer> {
   const to = await connect(options);
   try {
     const problems = await to.store.check();
-    if (problems.length > 0) throw new SchemaError(to.table.quoted, problems.join("; "));
+    if (problems.length > 0)
+      throw new SchemaError(to.table.quoted, problems.join("; ").replaceAll("store.migrate()", "npx pgstore migrate"));
     const { fromUrl } = options;
     const from: Database = fromUrl === undefined || fromUrl === to.url ? to : await openUrl(fromUrl, quoted);
     try {

@@ -1,8 +1,9 @@
+import { shortId } from "../base/figures.ts";
 import type { OwnedEntry, OwnedPlace } from "../port/users.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";
-import { columns, instant, plain, shortId } from "./text.ts";
+import { columns, instant, plain } from "./text.ts";
 import { usersOf } from "./user-sessions.ts";
 
 const LATEST = 8.64e15;

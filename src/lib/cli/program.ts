@@ -14,9 +14,9 @@ import { stats } from "./stats.ts";
 const EXIT_CODES = `
 Exit codes:
   0  done, nothing is wrong
-  1  a check has found something, or not all was done
-  2  the command line is wrong, or nobody has confirmed it
-  3  the database can't be reached
+  1  a check has found something, or not all was done, or the database refused it
+  2  the command line is wrong, or there is nobody to confirm it
+  3  the database can't be reached, or the driver is missing
   4  the table is missing, or not as it should be`;
 
 /** Runs what a command does, and tells its answer. */

@@ -1,5 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
-import { count } from "./text.ts";
+import { count } from "../base/figures.ts";
 
 /** What of standard error is used. */
 export interface ProgressStream {

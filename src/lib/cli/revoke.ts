@@ -1,3 +1,4 @@
+import { counted, shortId } from "../base/figures.ts";
 import { seedLayout } from "../postgres/layout.ts";
 import { liveRow } from "../postgres/statements.ts";
 import type { Answer } from "./answer.ts";
@@ -6,7 +7,7 @@ import { type CommonOptions, connect, type Connection } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";
 import { INTERRUPTED, interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
-import { counted, plain, shortId } from "./text.ts";
+import { plain } from "./text.ts";
 import { findId, usersOf } from "./user-sessions.ts";
 
 /** What `revoke` takes besides. */

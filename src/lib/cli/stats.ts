@@ -1,9 +1,10 @@
+import { bytes, count } from "../base/figures.ts";
 import type { StoreExtras } from "../port/store.ts";
-import type { StoreStats } from "../port/stats.ts";
+import { MOST_EXPIRED, type StoreStats } from "../port/stats.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";
-import { bytes, count, instant, lasting } from "./text.ts";
+import { instant, lasting } from "./text.ts";
 
 /** Prints how the store is doing. */
 export async function stats(options: CommonOptions): Promise<Answer> {
@@ -33,7 +34,7 @@ function textOf(found: StoreStats): string {
     ["Live sessions", number(found.live)],
     ["Of users", number(found.loggedIn)],
     ["Users", number(found.users)],
-    ["Expired, to be removed", count(found.expired)],
+    ["Expired, to be removed", count(found.expired) + (found.expired < MOST_EXPIRED ? "" : " or more")],
     ...found.expiring.map(({ within, count: many }): [string, string] => [
       within === Number.POSITIVE_INFINITY ? "Ends later" : `Ends within ${lasting(within)}`,
       about + count(many),

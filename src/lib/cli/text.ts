@@ -1,10 +1,3 @@
-const SHOWN = 12;
-
-/** An id as far as it is shown: on a table with `hashTokens: false` the whole of it would be the token. */
-export function shortId(id: string): string {
-  return id.slice(0, SHOWN);
-}
-
 /** A text of somebody's, without what a terminal would obey. */
 export function plain(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
@@ -23,27 +16,6 @@ export function columns(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join("\n");
-}
-
-/** 1234567 as "1,234,567". */
-export function count(number: number): string {
-  return number.toLocaleString("en-US");
-}
-
-/** A number of things, "1 session" or "2 sessions". */
-export function counted(number: number, thing: string): string {
-  return `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
-}
-
-export function bytes(number: number): string {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let unit = 0;
-  let value = number;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
 /** A length of time, roughly. @param milliseconds - not negative */

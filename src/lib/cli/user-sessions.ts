@@ -1,8 +1,8 @@
+import { shortId } from "../base/figures.ts";
 import { assertUserId } from "../base/user-id.ts";
 import type { OwnedEntry, OwnedPlace, UserStore } from "../port/users.ts";
 import type { PgStore } from "../postgres/pg-store.ts";
 import { UsageError } from "./failures.ts";
-import { shortId } from "./text.ts";
 
 const PAGE = 1000;
 
@@ -18,9 +18,10 @@ export function usersOf(store: PgStore, userId: string): UserStore {
  *
  * @param prefix - the id, or its beginning as the list shows it
  * @returns undefined when none begins so
- * @throws UsageError when several do
+ * @throws UsageError when several do, or when it is empty, as a script's variable may be
  */
 export async function findId(users: UserStore, userId: string, prefix: string): Promise<string | undefined> {
+  if (prefix === "") throw new UsageError("--id, --except: must be an id, or its beginning");
   const found = new Set<string>();
   let after: OwnedPlace | undefined;
   for (;;) {
@@ -32,7 +33,8 @@ export async function findId(users: UserStore, userId: string, prefix: string): 
     if (page.length < PAGE) break;
     after = page.at(-1);
   }
-  if (found.size > 1)
+  if (found.size > 1) {
     throw new UsageError(`${found.size} sessions of this user begin with ${shortId(prefix)}: say more of it`);
+  }
   return [...found][0];
 }

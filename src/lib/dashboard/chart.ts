@@ -1,4 +1,5 @@
-import { brief, rate } from "./format.ts";
+import { rate } from "../base/figures.ts";
+import { brief } from "./format.ts";
 import { type Html, html } from "./html.ts";
 
 /** One line of a plot. */

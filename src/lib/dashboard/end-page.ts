@@ -1,6 +1,7 @@
+import { count } from "../base/figures.ts";
 import type { UserSession } from "../manager/users.ts";
 import { deviceOf } from "./device.ts";
-import { count, instant, relative } from "./format.ts";
+import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "./options.ts";
@@ -93,8 +94,8 @@ export async function endPage(
   });
   return html`<h1>${question}</h1>
     <section class="card narrow">
-      ${hint === undefined ? undefined : html`<p>${hint}</p>`}
       ${isOwn ? html`<p class="warning">You are using such a session yourself: you will be logged out.</p>` : undefined}
+      ${hint === undefined ? undefined : html`<p>${hint}</p>`}
       ${kind === "all" ? undefined : facts(ending.session, now)}
       <form method="post" action="${PAGES.end}" class="actions">
         <input type="hidden" name="_csrf" value="${csrf}" />

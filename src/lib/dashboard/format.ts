@@ -1,3 +1,4 @@
+import { rate } from "../base/figures.ts";
 import { type Html, html } from "./html.ts";
 
 const SECOND = 1000;
@@ -12,39 +13,11 @@ const UNITS: [unit: string, milliseconds: number][] = [
   ["second", SECOND],
 ];
 
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
-
-/** 12345 -> "12,345" */
-export function count(value: number): string {
-  return whole.format(value);
-}
-
-/** 1.2345 -> "1.23"; 12345.6 -> "12,346" */
-export function rate(value: number): string {
-  return value >= 100 ? whole.format(value) : short.format(value);
-}
 
 /** 12345 -> "12.3K" */
 export function brief(value: number): string {
-  return value >= 10_000 ? compact.format(value) : short.format(value);
-}
-
-/** 1, "session" -> "1 session" */
-export function counted(value: number, noun: string): string {
-  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
-}
-
-/** Bytes as PostgreSQL's pg_size_pretty has them: 1 kB is 1024. */
-export function bytes(value: number): string {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let [size, unit] = [value, 0];
-  while (size >= 1024 && unit < units.length - 1) {
-    size /= 1024;
-    unit += 1;
-  }
-  return `${rate(size)} ${units[unit]}`;
+  return value >= 10_000 ? compact.format(value) : rate(value);
 }
 
 /** Milliseconds, in the largest unit that they fill. */
@@ -86,9 +59,4 @@ export function clockTime(date: Date): string {
 /** "Tue 24", in UTC. */
 export function weekday(date: Date): string {
   return `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][date.getUTCDay()]} ${date.getUTCDate()}`;
-}
-
-/** Enough of an id to tell it from others. */
-export function shortId(id: string): string {
-  return id.slice(0, 12);
 }

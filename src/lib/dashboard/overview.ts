@@ -1,7 +1,8 @@
 import { systemNow } from "../base/clock.ts";
-import type { HistoryPoint, StoreOperations, StoreStats } from "../port/stats.ts";
+import { bytes, count, counted, rate } from "../base/figures.ts";
+import { type HistoryPoint, MOST_EXPIRED, type StoreOperations, type StoreStats } from "../port/stats.ts";
 import { barChart, lineChart } from "./chart.ts";
-import { bytes, clockTime, count, counted, instant, rate, relative, span, weekday } from "./format.ts";
+import { clockTime, instant, relative, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 
@@ -15,9 +16,6 @@ const RANGES = {
 type Range = keyof typeof RANGES;
 
 const TICKS = 4;
-
-/** Up to which rows of the backlog are counted. */
-const MOST_COUNTED = 10_000;
 
 /** The page of the figures and plots. @throws as `operations.stats` */
 export async function overview(
@@ -60,7 +58,7 @@ function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Ran
   const about = stats.isEstimate ? "about " : "";
   const minutes = history.reduce((sum, { length }) => sum + length, 0) / 60_000;
   const average = (key: "created" | "ended"): string =>
-    minutes === 0 ? "–" : rate(history.reduce((sum, point) => sum + point[key], 0) / minutes);
+    history.every(isUnknown) ? "–" : rate(history.reduce((sum, point) => sum + point[key], 0) / minutes);
   const window = `on average, in the last ${range}`;
   return html`<dl class="figures">
     ${figure("Live sessions", about + count(stats.live), stats.isEstimate ? "estimated from a sample" : undefined)}
@@ -72,7 +70,7 @@ function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Ran
         : `with ${about}${counted(stats.loggedIn, "session")}`,
     )}
     ${figure("Created per minute", average("created"), window)} ${figure("Ended per minute", average("ended"), window)}
-    ${figure("Expired backlog", stats.expired >= MOST_COUNTED ? `${count(MOST_COUNTED)} or more` : count(stats.expired), "rows that wait for the cleanup")}
+    ${figure("Expired backlog", stats.expired >= MOST_EXPIRED ? `${count(MOST_EXPIRED)} or more` : count(stats.expired), "rows that wait for the cleanup")}
     ${figure(
       "Size",
       bytes(stats.tableBytes + stats.indexBytes),
@@ -141,11 +139,16 @@ function perMinute(history: readonly HistoryPoint[], key: "created" | "ended"): 
   let minutes = 0;
   return history.map((point) => {
     minutes += point.length / 60_000;
-    if (point.live === undefined && point.created + point.ended === 0) return undefined;
+    if (isUnknown(point)) return undefined;
     const average = point[key] / minutes;
     minutes = 0;
     return average;
   });
+}
+
+/** Nobody has noted anything in it. */
+function isUnknown({ live, created, ended }: HistoryPoint): boolean {
+  return live === undefined && created + ended === 0;
 }
 
 function expiryChart({ expiring, isEstimate }: StoreStats): Html {

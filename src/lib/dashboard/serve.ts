@@ -55,7 +55,9 @@ export async function serveDashboard({
   let cookieName = "";
   const isLetIn = (request: http.IncomingMessage): boolean =>
     cookieValues(request.headers.cookie, cookieName, isToken).some((value) => sha256(value) === cookieHash);
-  const show = dashboard(manager, { authorize: isLetIn, ...(title === undefined ? {} : { title }) });
+  // Browsers send a cookie to every port of a host, but only below its path: no other server here knows this one.
+  const folder = `/${createToken()}`;
+  const show = dashboard(manager, { prefix: folder, authorize: isLetIn, ...(title === undefined ? {} : { title }) });
 
   /** Exchanges the link's secret for a cookie. A look-ahead that sends HEAD does not use it up. */
   const letIn = (request: http.IncomingMessage, response: http.ServerResponse): void => {
@@ -68,9 +70,9 @@ export async function serveDashboard({
     linkHash = undefined;
     const secret = createToken();
     cookieHash = sha256(secret);
-    const attributes = { name: cookieName, path: "/", domain: undefined, httpOnly: true, partitioned: false } as const;
-    const answer = redirectAnswer(303, "./");
-    answer.headers["Set-Cookie"] = setCookie({ ...attributes, sameSite: "strict" }, false, secret);
+    const attributes = { name: cookieName, path: `${folder}/`, domain: undefined, partitioned: false } as const;
+    const answer = redirectAnswer(303, `.${folder}/`);
+    answer.headers["Set-Cookie"] = setCookie({ ...attributes, httpOnly: true, sameSite: "strict" }, false, secret);
     sendToNode(response, method, answer);
   };
 
@@ -93,8 +95,8 @@ export async function serveDashboard({
   cookieName = `pgstore_dashboard_${bound}`;
   const secret = createToken();
   linkHash = sha256(secret);
-  const address = `http://${host.includes(":") ? `[${host}]` : host}:${bound}/`;
-  return { url: `${address}${ENTRANCE.slice(1)}?once=${secret}`, address, close: () => close(server) };
+  const origin = `http://${host.includes(":") ? `[${host}]` : host}:${bound}`;
+  return { url: `${origin}${ENTRANCE}?once=${secret}`, address: `${origin}${folder}/`, close: () => close(server) };
 }
 
 function portOf(server: http.Server): number {

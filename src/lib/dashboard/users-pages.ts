@@ -1,8 +1,9 @@
+import { counted, shortId } from "../base/figures.ts";
 import { assertUserId } from "../base/user-id.ts";
 import type { UserSession } from "../manager/users.ts";
 import type { StoreOperations } from "../port/stats.ts";
 import { deviceOf } from "./device.ts";
-import { counted, instant, relative, shortId } from "./format.ts";
+import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "./options.ts";
@@ -48,7 +49,7 @@ export async function usersPage(
   return html`${heading}
   ${
     shown.length === 0
-      ? html`<p class="card">No such user has logged in lately.</p>`
+      ? html`<p class="card">No ${prefix === "" ? "" : "such "}user has logged in lately.</p>`
       : dataTable("Users who have logged in", ["User", "Live sessions", "Last login"], rows)
   }
   ${pager(after === undefined ? undefined : link(PAGES.users, { q }), next)}`;
@@ -122,7 +123,7 @@ function sessionRow(userId: string, session: UserSession, now: number): Html {
     >
   </span>`;
   return html`<tr role="row" class="${current ? "current" : ""}">
-    ${cell("Device", html`<span title="${userAgent}">${device}</span>${mark}`)}
+    ${cell("Device", html`<span><span title="${userAgent}">${device}</span>${mark}</span>`)}
     ${cell("IP address", ip === undefined ? html`<span class="soft">Not recorded</span>` : html`<code>${ip}</code>`)}
     ${cell("Logged in", instant(created))} ${cell("Last seen", relative(lastSeen, now))}
     ${cell("Expires", relative(expiry, now))} ${cell("Id", html`<code title="${id}">${shortId(id)}</code>`)}

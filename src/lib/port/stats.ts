@@ -1,3 +1,6 @@
+/** Up to how many rows of the backlog are counted. */
+export const MOST_EXPIRED = 10_000;
+
 /** How a store is doing. */
 export interface StoreStats {
   /** Live sessions. */
@@ -6,7 +9,7 @@ export interface StoreStats {
   loggedIn: number | undefined;
   /** Users with a live session; undefined as `loggedIn`. */
   users: number | undefined;
-  /** Rows that have expired and wait for the cleanup; counted up to 10,000. */
+  /** Rows that have expired and wait for the cleanup; counted up to 10,000, which means that many or more. */
   expired: number;
   /** Whether these are estimates from a sample, as the table is large. */
   isEstimate: boolean;

@@ -16,9 +16,15 @@ export interface ServerOptions {
   connectionTimeoutMillis?: number;
 }
 
-/** The folder for PGlite that a URL names; undefined when it names a server. */
+/** The folder for PGlite that a URL names; undefined when it names a server. @throws TypeError when it names neither */
 export function folderOf(url: string): string | undefined {
-  return /^postgres(?:ql)?:/i.test(url) ? undefined : url.replace(/^file:(?:\/\/(?=\/))?/, "");
+  if (/^postgres(?:ql)?:/i.test(url)) return undefined;
+  const folder = url.replace(/^file:(?:\/\/(?=\/))?/, "");
+  // A slip such as postgre:// would make a folder, with a password in its name.
+  if (/^[a-z][a-z\d+.-]*:\/\//i.test(folder)) {
+    throw new TypeError("url: must be postgres://user@host:5432/database, or a folder");
+  }
+  return folder;
 }
 
 /**

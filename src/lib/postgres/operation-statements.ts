@@ -1,3 +1,4 @@
+import { MOST_EXPIRED } from "../port/stats.ts";
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
@@ -20,9 +21,6 @@ export interface OperationStatements {
 /** Milliseconds from now within which live sessions expire; the last line of the histogram has all the others. */
 export const WITHIN = [1, 5, 15, 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60].map((minutes) => minutes * 60_000);
 
-/** Rows of the backlog that are counted. */
-export const MOST_COUNTED = 10_000;
-
 /** @param outlived - SQL that says of a row `s` that has expired whether it may be removed */
 export function operationStatements(table: TableName, layout: Layout, outlived: string): OperationStatements {
   const { quoted, users, history } = table;
@@ -37,7 +35,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
       `FROM pg_class c WHERE c.oid = to_regclass(${name})`,
     backlog:
       `SELECT count(*)::text AS count FROM (SELECT FROM ${quoted} s WHERE s.${expiry} <= current_timestamp AND ${outlived} ` +
-      `LIMIT ${MOST_COUNTED}) AS few`,
+      `LIMIT ${MOST_EXPIRED}) AS few`,
     lastCleanup:
       `SELECT ${millisecondsOf("h.cleaned")} AS at, h.removed::text AS removed, h.took::text AS took FROM ${history} h ` +
       "WHERE h.cleaned IS NOT NULL ORDER BY h.at DESC LIMIT 1",

@@ -71,7 +71,7 @@ export class UserSessions implements UserStore {
 
   async list(userId: string, limit: number, after: OwnedPlace = LAST): Promise<OwnedEntry[]> {
     const { run, userSql: sql } = this.#engine;
-    const values = [userId, String(after.created.getTime()), after.token, String(limit)];
+    const values = [userId, instantText(after.created, "after"), after.token, String(limit)];
     const rows = await this.#explained(run(sql.list, values));
     return rows.map((row) => ({
       token: row["token"] ?? "",

@@ -22,9 +22,10 @@ export function bytesText(data: unknown): string {
 }
 
 /** @throws TypeError when it is no valid Date */
-export function instantText(expiry: unknown): string {
-  if (!(expiry instanceof Date) || Number.isNaN(expiry.getTime())) throw new TypeError("expiry: must be a valid Date");
-  return String(Math.max(expiry.getTime(), EARLIEST));
+export function instantText(instant: unknown, name = "expiry"): string {
+  if (!(instant instanceof Date) || Number.isNaN(instant.getTime()))
+    throw new TypeError(`${name}: must be a valid Date`);
+  return String(Math.max(instant.getTime(), EARLIEST));
 }
 
 export function readBytes(text: string | null | undefined): Uint8Array {
