@@ -161,6 +161,15 @@ describe("PgStore.migrate", () => {
     expect(await store.users?.create("t", data, soon(), { userId: "alice" })).toBe("done");
   });
 
+  it("makes again what somebody has dropped of it, as check says", async () => {
+    const store = open("halved");
+    await store.migrate();
+    await db.query("DROP TABLE halved_users");
+    expect(await store.check()).toEqual(['table "halved_users" does not exist: run store.migrate()']);
+    await store.migrate();
+    expect(await store.check()).toEqual([]);
+  });
+
   it("lets the table's owner write what another role has added", async () => {
     const owner = `owner_${Math.random().toString(36).slice(2)}`;
     const administrator = database.admin({ max: 1 });

@@ -79,6 +79,12 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
     if (!columns.has("user_id") || columns.has(name)) continue;
     problems.push(`table ${quoted} has a column user_id and no column ${name}: run store.migrate()`);
   }
+  if (USER_COLUMNS.every(({ name }) => columns.has(name))) {
+    for (const companion of [table.users, table.history]) {
+      const [row] = await query("SELECT (to_regclass($1::text) IS NOT NULL)::text AS there", [companion]);
+      if (row?.["there"] !== "true") problems.push(`table ${companion} does not exist: run store.migrate()`);
+    }
+  }
   for (const { name, required, filled } of rows) {
     if (!COLUMNS.some((column) => column.name === name) && required === "true" && filled !== "true") {
       problems.push(
