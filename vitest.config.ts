@@ -27,6 +27,8 @@ export default defineConfig({
     coverage: {
       provider: "v8",
       include: ["src/lib/**"],
+      // An application, which its tests start in a process of its own.
+      exclude: ["src/lib/cli/demo/**"],
       reporter: ["text", "json-summary"],
       thresholds: { branches: 95 },
     },

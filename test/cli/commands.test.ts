@@ -1,4 +1,6 @@
 import type pg from "pg";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { PgStore } from "../../src/index.ts";
 import { revoke } from "../../src/lib/cli/revoke.ts";
@@ -170,6 +172,17 @@ describe("pgstore list", () => {
     const { code, err } = await pgstore("list", "--user", "ada", "--url", database.url);
     expect(code).toBe(4);
     expect(err).toContain("npx pgstore migrate");
+  });
+});
+
+describe("pgstore dashboard", () => {
+  it("says that a port is taken", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port } = taken.address() as AddressInfo;
+    const { code, err } = await pgstore("dashboard", "--port", String(port), ...where);
+    expect([code, err]).toEqual([2, `pgstore: port ${port} is taken\n`]);
+    taken.close();
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { SessionManager, type SessionOptions, StoreUnavailableError } from "../../src/index.ts";
+import { SessionManager, type SessionOptions, StoreUnavailableError, MemoryStore } from "../../src/index.ts";
 import { fetchHandler } from "../../src/fetch.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
@@ -12,6 +12,27 @@ function setup(options: SessionOptions = {}) {
   const store = new GatedStore();
   return { store, manager: new SessionManager<Data>(store, options) };
 }
+
+describe("where a login came from", () => {
+  it("is what Deno.serve, Bun.serve or a trusted proxy says", async () => {
+    const recorded = async (server: unknown, trustProxy = false): Promise<string | undefined> => {
+      const store = new MemoryStore({ cleanupInterval: 0 });
+      const manager = new SessionManager(store, { recordIp: true, trustProxy });
+      const handler = fetchHandler<object, false, [unknown]>(manager, async (_request, session) => {
+        await session.login("ada");
+        return new Response("in");
+      });
+      await handler(new Request("http://x/", { headers: { "X-Forwarded-For": "203.0.113.1, 203.0.113.9" } }), server);
+      return (await manager.listByUser("ada"))[0]?.ip;
+    };
+    const bun = { requestIP: (request: Request) => ({ address: `${new URL(request.url).hostname} of Bun` }) };
+    expect(await recorded({ remoteAddr: { hostname: "192.0.2.1" } })).toBe("192.0.2.1");
+    expect(await recorded(bun)).toBe("x of Bun");
+    expect(await recorded({ requestIP: () => null })).toBe(undefined);
+    expect(await recorded({ remoteAddr: { hostname: "192.0.2.1" } }, true)).toBe("203.0.113.9");
+    expect(await recorded(undefined)).toBe(undefined);
+  });
+});
 
 describe("fetchHandler", () => {
   it("hands on what the server passes besides", async () => {

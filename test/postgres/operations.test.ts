@@ -143,6 +143,12 @@ describe("the history that the cleanup writes", () => {
     expect(points[0]?.length).toBeCloseTo(600_000, -4);
   });
 
+  it("wants a time that is past, in whole points", async () => {
+    const operations = operationsOf(open());
+    await expect(operations.history(new Date(Date.now() + 60_000), 6)).rejects.toThrow(TypeError);
+    await expect(operations.history(since(60), 1.5)).rejects.toThrow(TypeError);
+  });
+
   it("is kept for eight days", async () => {
     await pool.query("INSERT INTO sessions_history (at) VALUES (current_timestamp - interval '9 days')");
     const store = open(10);

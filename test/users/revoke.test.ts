@@ -42,7 +42,7 @@ async function waiting(count: number): Promise<void> {
   }
 }
 
-/** Begins the operations one after the other, each when the one before waits for the user's row, then lets them go on in that order. */
+/** Begins the operations one after the other, each when the one before waits for the user's row, then lets them go on in that order, the first one certainly. */
 async function inThisOrder<T>(operations: (() => Promise<T>)[]): Promise<T[]> {
   const client = await pool.connect();
   try {
@@ -74,13 +74,15 @@ describe("the end of a user's sessions, while it waits behind a login", () => {
     const [fresh, anonymous] = [await manager.load(), await manager.load()];
     anonymous.set("basket", 1);
     await manager.commit(anonymous);
-    let ended: unknown;
-    await inThisOrder<unknown>([
+    const [first, second, ended] = await inThisOrder<unknown>([
       () => login(fresh),
       () => login(anonymous),
-      async () => (ended = await manager.destroyByUser("alice")),
+      () => manager.destroyByUser("alice"),
     ]);
-    expect(ended).toBe(3);
+    // Of three that wait, PostgreSQL may let the third go before the second, which is refused then.
+    const done = [first, second].filter((login) => String(login).startsWith("set")).length;
+    expect(done).toBeGreaterThan(0);
+    expect(ended).toBe(1 + done);
     expect(await manager.listByUser("alice")).toEqual([]);
     for (const session of [fresh, anonymous]) expect((await manager.load(session.token)).userId).toBe(undefined);
   });

@@ -1,7 +1,16 @@
 import { PGlite } from "@electric-sql/pglite";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { MemoryStore, type PgClient, PgStore, SchemaError, type Session, SessionManager } from "../../src/index.ts";
+import {
+  MemoryStore,
+  type PgClient,
+  PgStore,
+  SchemaError,
+  type Store,
+  StoreUnavailableError,
+  type Session,
+  SessionManager,
+} from "../../src/index.ts";
 import { type OpenClient, queryOf } from "../contract/postgres-host.ts";
 import { clients } from "../support/clients.ts";
 import { SEED_TABLE } from "../support/global-setup.ts";
@@ -56,6 +65,42 @@ describe("sessions by user in memory", () => {
       await run({ store, expire: async (token) => void (await store.setExpiry(token, new Date(Date.now() - 60_000))) });
     });
   }
+});
+
+describe("a store without users", () => {
+  it("takes logins, and says so when it is asked for a user", async () => {
+    const memory = new MemoryStore({ cleanupInterval: 0 });
+    const store: Store = {
+      find: (token) => memory.find(token),
+      save: (token, data, expiry) => memory.save(token, data, expiry),
+      delete: (token) => memory.delete(token),
+    };
+    const manager = new SessionManager<{ key: number }>(store);
+    const session = await manager.load();
+    await session.login("alice");
+    await manager.commit(session);
+    await session.renewToken();
+    expect((await manager.load(session.token)).userId).toBe("alice");
+    await expect(manager.listByUser("alice")).rejects.toThrow("listByUser: this store keeps no sessions by user");
+    await expect(manager.destroyByUser("alice")).rejects.toThrow(TypeError);
+  });
+});
+
+describe("a store that fails", () => {
+  it("fails a login and a list with its own error, and says nothing of columns", async () => {
+    const store = new PgStore(database.pool({ max: 1 }), { cleanupInterval: 0 });
+    const manager = new SessionManager(store);
+    const [session, ended] = [await manager.load(), await manager.load()];
+    await ended.login("alice");
+    await manager.commit(ended);
+    await ended.destroy();
+    expect(await manager.listByUser("nobody", { current: ended })).toEqual([]);
+    expect(await manager.destroyByUser("nobody", { except: [ended] })).toBe(0);
+    await session.login("alice");
+    await store.close();
+    await expect(manager.commit(session)).rejects.toThrow(StoreUnavailableError);
+    await expect(manager.listByUser("alice")).rejects.toThrow(StoreUnavailableError);
+  });
 });
 
 describe("a table of the seed's three columns", () => {

@@ -1,3 +1,4 @@
+import { textOf } from "../postgres/driver.ts";
 import { bytes, count } from "../base/figures.ts";
 import type { Connection } from "./connection.ts";
 import { LONG_TIME } from "./connection.ts";
@@ -32,12 +33,12 @@ export async function checkDeep(
     for (let last = ""; ;) {
       const [row] = await query(page, [last], LONG_TIME);
       for (const name of COUNTS) {
-        const value = Number(row?.[name] ?? 0);
+        const value = Number(textOf(row, name));
         sum[name] = name === "largest" ? Math.max(sum.largest, value) : sum[name] + value;
       }
       progress.update(sum.rows);
       if (Number(row?.["rows"]) < PAGE) break;
-      last = row?.["last"] ?? "";
+      last = textOf(row, "last");
       signal.throwIfAborted();
     }
   } finally {

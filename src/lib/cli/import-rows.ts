@@ -1,4 +1,4 @@
-import type { Row } from "../postgres/driver.ts";
+import { type Row, textOf } from "../postgres/driver.ts";
 import { millisecondsOf } from "../postgres/statements.ts";
 import { arrayText, readInstant } from "../postgres/wire.ts";
 import type { Connection, Database } from "./connection.ts";
@@ -49,7 +49,7 @@ export async function importRows(
     }
     const bytes = layout.decode(row["data"]);
     const ends = readInstant(row["expiry"]);
-    const converted = convert(row["token"] ?? "", bytes, ends);
+    const converted = convert(textOf(row, "token"), bytes, ends);
     if ("skipped" in converted) {
       counts.skipped[converted.skipped] = (counts.skipped[converted.skipped] ?? 0) + 1;
       return undefined;
@@ -67,8 +67,8 @@ export async function importRows(
     counts.found += await countFound(to, keys);
     onPage();
     if (rows.length < size) return;
-    last = rows.at(-1)?.["token"] ?? "";
-    const length = rows.reduce((sum, row) => sum + (row["data"]?.length ?? 0), 0);
+    last = textOf(rows.at(-1), "token");
+    const length = rows.reduce((sum, row) => sum + textOf(row, "data").length, 0);
     size = Math.min(LARGEST_PAGE, Math.max(1, Math.floor((PAGE_LENGTH * rows.length) / Math.max(1, length))));
   }
 }

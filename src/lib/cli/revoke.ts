@@ -1,3 +1,4 @@
+import { textOf } from "../postgres/driver.ts";
 import { counted, shortId } from "../base/figures.ts";
 import { seedLayout } from "../postgres/layout.ts";
 import { liveRow } from "../postgres/statements.ts";
@@ -62,7 +63,7 @@ async function revokeAll(
   const interrupted = await interruptible(async (signal) => {
     let last = "";
     for (;;) {
-      const tokens = (await query(next, [last, String(PAGE)])).map((row) => row["token"] ?? "");
+      const tokens = (await query(next, [last, String(PAGE)])).map((row) => textOf(row, "token"));
       const outcomes = await Promise.all(tokens.map((token) => store.end(token)));
       ended += outcomes.filter(Boolean).length;
       progress.update(ended);

@@ -1,4 +1,4 @@
-import type { Row } from "../postgres/driver.ts";
+import { type Row, textOf } from "../postgres/driver.ts";
 import type { Connection } from "./connection.ts";
 
 /** What PostgreSQL knows of the table, without reading it. */
@@ -75,7 +75,7 @@ export async function readFigures({ query, table }: Connection): Promise<TableFi
   const [row] = await query(OF_TABLE, [table.quoted]);
   if (row === undefined) return undefined;
   const indexes = await query(OF_INDEXES, [table.quoted]);
-  const number = (column: string): number => Number(row[column] ?? 0);
+  const number = (column: string): number => Number(textOf(row, column));
   return {
     rows: number("rows"),
     bytes: number("bytes"),
@@ -94,11 +94,11 @@ export async function readFigures({ query, table }: Connection): Promise<TableFi
 
 function readIndex(row: Row): IndexFigures {
   return {
-    name: row["name"] ?? "",
+    name: textOf(row, "name"),
     isValid: row["valid"] === "true",
     bytes: Number(row["bytes"]),
     rows: Number(row["rows"]),
     width: Number(row["width"]),
-    columns: row["columns"] ?? "",
+    columns: textOf(row, "columns"),
   };
 }

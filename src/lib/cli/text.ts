@@ -7,11 +7,11 @@ export function plain(text: string): string {
 
 /** Columns under each other; the first line is the head. */
 export function columns(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
+  const width = (index: number): number => Math.max(...rows.map((row) => String(row[index]).length));
   return rows
     .map((row) =>
       row
-        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .map((cell, index) => cell.padEnd(width(index)))
         .join("  ")
         .trimEnd(),
     )

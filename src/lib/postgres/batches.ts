@@ -3,7 +3,7 @@ import { StoreUnavailableError } from "../base/errors.ts";
 import type { Found } from "../port/store.ts";
 import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
-import type { Row } from "./driver.ts";
+import { type Row, textOf } from "./driver.ts";
 import type { Executor } from "./executor.ts";
 import { holds, type Layout } from "./layout.ts";
 import { retrying } from "./retry.ts";
@@ -162,7 +162,7 @@ export class Batches {
     const values = COLUMNS[kind].map((_, column) => arrayText(ordered.map((input) => input[column] ?? "")));
     const rows = new Map<string, Row>();
     for (const row of await this.#executor.run(this.#statements[kind], values)) {
-      rows.set(row["token"] ?? "", row);
+      rows.set(textOf(row, "token"), row);
       if (row["seen"] !== undefined) this.#told.onColumns(row["seen"] === "true");
     }
     return inputs.map(([token]) => rows.get(token));

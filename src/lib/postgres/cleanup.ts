@@ -1,7 +1,7 @@
 import { monotonicNow } from "../base/clock.ts";
 import { codeOf, isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
-import type { Row } from "./driver.ts";
+import { type Row, textOf } from "./driver.ts";
 import type { Statement, Statements } from "./statements.ts";
 import { arrayText } from "./wire.ts";
 
@@ -74,13 +74,13 @@ async function deletePages(run: Run, sql: Statements, options: CleanupOptions): 
     const page = await run(sql.expired, [from, String(wanted)]);
     if (page.length === 0) return removed;
     const begun = monotonicNow();
-    const tokens = page.map(({ token }) => token ?? "").toSorted();
+    const tokens = page.map((row) => textOf(row, "token")).toSorted();
     const gone = await run(sql.deleteExpired, [arrayText(tokens)]);
     const took = monotonicNow() - begun;
     removed += gone.length;
     if (gone.length > 0) onProgress?.({ removed });
     if (page.length < wanted) return removed;
-    const next = nextStart(from, page.at(-1)?.expiry ?? from, gone.length);
+    const next = nextStart(from, textOf(page.at(-1), "expiry"), gone.length);
     // Rows of -infinity that the database keeps: what comes after them can't be reached.
     if (gone.length === 0 && next === from) return removed;
     from = next;

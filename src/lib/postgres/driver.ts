@@ -1,6 +1,11 @@
 /** A row of a result: every column that we select is text or null. */
 export type Row = Record<string, string | null>;
 
+/** What a column holds; nothing where it is null, or there is no such row. */
+export function textOf(row: Row | undefined, column: string): string {
+  return row?.[column] ?? "";
+}
+
 /** Runs statements on whatever client the user has. */
 export interface Driver {
   /** Whether it can keep statements prepared on the server. */

@@ -1,3 +1,4 @@
+import { textOf } from "./driver.ts";
 import { monotonicNow } from "../base/clock.ts";
 import type { Engine } from "./engine.ts";
 import type { OperationStatements } from "./operation-statements.ts";
@@ -49,7 +50,7 @@ export class History {
   async #pruneUsers(): Promise<void> {
     for (let page = 0; page < MOST_PAGES; page++) {
       const [row] = await this.#engine.run(this.#sql.pruneUsers, [this.#lastUser]);
-      this.#lastUser = row?.["last"] ?? "";
+      this.#lastUser = textOf(row, "last");
       if (this.#lastUser === "") return;
     }
   }

@@ -1,5 +1,5 @@
 import type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "../port/stats.ts";
-import type { Row } from "./driver.ts";
+import { type Row, textOf } from "./driver.ts";
 import type { Engine } from "./engine.ts";
 import { type OperationStatements, WITHIN } from "./operation-statements.ts";
 import { readInstant } from "./wire.ts";
@@ -36,15 +36,15 @@ export class Operations implements StoreOperations {
     return {
       live,
       loggedIn,
-      users: loggedIn === undefined ? undefined : usersIn(counted, loggedIn, Number(size?.["different"] ?? 0), rows),
+      users: loggedIn === undefined ? undefined : usersIn(counted, loggedIn, Number(textOf(size, "different")), rows),
       expired: Number(backlog?.["count"]),
       isEstimate: percent !== undefined,
       expiring: [...WITHIN, Number.POSITIVE_INFINITY].map((within, n) => {
         const upTo = n < WITHIN.length ? number(`within_${n}`) : live;
         return { within, count: Math.max(0, upTo - (n === 0 ? 0 : number(`within_${n - 1}`))) };
       }),
-      tableBytes: Number(size?.["bytes"] ?? 0),
-      indexBytes: Number(size?.["indexes"] ?? 0),
+      tableBytes: Number(textOf(size, "bytes")),
+      indexBytes: Number(textOf(size, "indexes")),
       cleanup: last && { at: readInstant(last["at"]), removed: Number(last["removed"]), took: Number(last["took"]) },
     };
   }
@@ -74,7 +74,7 @@ export class Operations implements StoreOperations {
   async searchUsers(prefix: string, limit: number, after = ""): Promise<UserEntry[]> {
     const rows = await this.#engine.run(this.#sql.searchUsers, [prefix, after, String(limit)]);
     return rows.map((row) => ({
-      userId: row["user_id"] ?? "",
+      userId: textOf(row, "user_id"),
       sessions: Number(row["sessions"]),
       lastLogin: readInstant(row["last_login"]),
     }));

@@ -2,7 +2,7 @@ import { monotonicNow } from "../base/clock.ts";
 import { type PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
-import type { Row } from "./driver.ts";
+import { type Row, textOf } from "./driver.ts";
 import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
@@ -74,7 +74,7 @@ export class UserSessions implements UserStore {
     const values = [userId, instantText(after.created, "after"), after.token, String(limit)];
     const rows = await this.#explained(run(sql.list, values));
     return rows.map((row) => ({
-      token: row["token"] ?? "",
+      token: textOf(row, "token"),
       created: readInstant(row["created"]),
       lastSeen: readInstant(row["last_seen"]),
       expiry: readInstant(row["expiry"]),
