@@ -33,9 +33,9 @@ export function compareStrings(a: string, b: string): number {
 /**
  * Writes a value as Go's encoding/json does, with the keys of objects in their own order.
  *
+ * @param value - one that `assertValue` lets pass
  * @param path - where the value stands; the same array again when this returns
  * @param hints - takes, by pointer, what the text alone doesn't tell
- * @throws TypeError for what `assertValue` would refuse
  */
 export function goJson(value: Value, path: (string | number)[], hints: Map<string, Hint>): string {
   switch (typeof value) {
@@ -44,20 +44,15 @@ export function goJson(value: Value, path: (string | number)[], hints: Map<strin
     case "boolean":
       return value ? "true" : "false";
     case "number":
-      if (!Number.isFinite(value)) break;
       // From 1e21 on, the text has an exponent.
       if (Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 1e21) hints.set(pointerTo(path), "number");
       return Object.is(value, -0) ? "-0" : String(value);
     case "bigint":
       if (Number.isSafeInteger(Number(value))) hints.set(pointerTo(path), "bigint");
       return String(value);
-    case "object":
+    default:
       return value === null ? "null" : objectJson(value, path, hints);
-    case "undefined":
-    case "function":
-    case "symbol":
   }
-  throw new TypeError(`session key ${JSON.stringify(path[0])}: its value can't be stored`);
 }
 
 function objectJson(value: Value & object, path: (string | number)[], hints: Map<string, Hint>): string {
