@@ -36,8 +36,9 @@ describe.skipIf(pgbouncerVersion() === undefined)("through PgBouncer in transact
     it(`${driver} gives up prepared statements for good when one is unknown to the server`, async () => {
       const client = await clients[driver](url, { max: 1 });
       // A table of its own: what the tests above have prepared on either connection has other names.
-      const store = new PgStore(client.db, { table: `bounced by ${driver}`, cleanupInterval: 0 });
-      await store.migrate();
+      const options = { table: `bounced by ${driver}`, cleanupInterval: 0 };
+      await new PgStore(database.admin(), options).migrate();
+      const store = new PgStore(client.db, options);
       const [first, second] = await Promise.all([occupy(), occupy()]);
       // On the second's connection it is prepared, then the first's has to do.
       await second.free();

@@ -210,8 +210,9 @@ describe("pgstore:batch", () => {
   it("tells of rows that failed, and their neighbours that did not", async () => {
     const client = gatedClient(pool);
     const gated = new PgStore(client, { table: "checked", cleanupInterval: 0, batch: { statements: 1 } });
-    await gated.migrate();
-    await pool.query("ALTER TABLE checked ADD CHECK (token <> 'bad')");
+    const admin = database.admin({ max: 1 });
+    await new PgStore(admin, { table: "checked", cleanupInterval: 0 }).migrate();
+    await admin.query("ALTER TABLE checked ADD CHECK (token <> 'bad')");
     const [events, errors] = [eventsOf("batch"), eventsOf("store-error")];
     client.hold();
     const saves = ["first", "good", "bad", "better"].map((token) => gated.save(token, BYTES, TOMORROW));
