@@ -70,7 +70,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
   const counted = (percent: number | undefined, hasUsers: boolean): Statement => {
     const lines = WITHIN.map(
       (within, n) =>
-        `count(*) FILTER (WHERE ${live} AND s.${expiry} <= current_timestamp + interval '${within} milliseconds')::text AS within_${n}`,
+        `count(*) FILTER (WHERE ${live} AND s.${expiry} <= current_timestamp + interval '${within / 1000} seconds')::text AS within_${n}`,
     );
     if (hasUsers) lines.push(`count(*) FILTER (WHERE ${live} AND s.user_id IS NOT NULL)::text AS logged_in`);
     // Of a sample the number of different users says little.

@@ -100,7 +100,7 @@ export const liveRow = ({ expiry, ended, typed }: Layout): string =>
 
 /** SQL that says of a row `s` that has expired whether it may be removed: not while it tells that its session was ended. */
 export const outlivedRow = ({ expiry, entombed }: Layout, grace: number): string =>
-  `NOT (${entombed} AND s.${expiry} > current_timestamp - interval '${grace} milliseconds')`;
+  `NOT (${entombed} AND s.${expiry} > current_timestamp - interval '${grace / 1000} seconds')`;
 
 /** SQL that says whether the table has the columns about users, and not others of these names, which are the application's. */
 export const hasColumns = ({ quoted }: TableName): string =>
@@ -119,7 +119,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const { token, data, expiry, tombstone, entombed, ended, typed, write } = layout;
   const joined = joinedBy(token);
   const live = liveRow(layout);
-  const remembered = `s.${expiry} > current_timestamp - interval '${grace} milliseconds'`;
+  const remembered = `s.${expiry} > current_timestamp - interval '${grace / 1000} seconds'`;
   const known = `(s.${expiry} > current_timestamp OR (${entombed} AND ${remembered})) AND ${typed}`;
   const isEnded = `(${ended})::text AS ended`;
   const outlived = outlivedRow(layout, grace);
