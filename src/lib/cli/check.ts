@@ -6,33 +6,37 @@ import { EXIT, type ExitCode, InterruptedError } from "./failures.ts";
 import { error, type Finding, ok } from "./finding.ts";
 import { interruptible } from "./interrupt.ts";
 import { judgeTable } from "./judge-table.ts";
+import { hasColumns } from "../postgres/statements.ts";
 import { readFigures } from "./table-figures.ts";
 
 /** Says what is wrong, and what to do about each thing. Changes nothing. */
 export async function check(options: CommonOptions & { deep?: boolean }): Promise<Answer> {
   const connection = await connect(options);
   try {
-    const schema = await checkSchema(connection);
+    const hasUsers = await hasUserColumns(connection);
+    const schema = await checkSchema(connection, hasUsers);
     const isOurs = schema.every(({ level }) => level !== "error");
-    const rest = isOurs ? await checkTable(connection, options.deep === true) : [];
+    const rest = isOurs ? await checkTable(connection, hasUsers, options.deep === true) : [];
     return answerOf(connection, [...schema, ...rest, await checkClock(connection), await checkConnection(connection)]);
   } finally {
     await connection.close();
   }
 }
 
-async function checkSchema({ store, table, query }: Connection): Promise<Finding[]> {
+/** Whether the table has the columns about users. */
+async function hasUserColumns({ query, table }: Connection): Promise<boolean> {
+  const [row] = await query(`SELECT ${hasColumns(table)}::text AS columns`);
+  return row?.["columns"] === "true";
+}
+
+async function checkSchema({ store, table }: Connection, hasUsers: boolean): Promise<Finding[]> {
   const problems = (await store.check()).map((problem) => {
     const [text = problem, ...remedy] = problem.split(": ");
     return error("table", text, remedy.join(": ").replace("store.migrate()", "npx pgstore migrate"));
   });
-  const [row] = await query(
-    `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($1::text) AND attname = 'user_id')::text AS columns`,
-    [table.quoted],
-  );
   if (problems.length > 0) return problems;
   const fine = ok("table", `${table.quoted} is as it should be`);
-  if (row?.["columns"] !== "true") {
+  if (!hasUsers) {
     // Not wrong: a table that is shared with a Go program may stay as that knows it.
     const text = "it has no columns about users, so sessions can't be listed or ended by their user";
     return [fine, { name: "users", level: "ok", text, remedy: "npx pgstore migrate adds them" }];
@@ -40,21 +44,15 @@ async function checkSchema({ store, table, query }: Connection): Promise<Finding
   return [fine, ok("users", "sessions can be listed and ended by their user")];
 }
 
-async function checkTable(connection: Connection, deep: boolean): Promise<Finding[]> {
-  const { table, query } = connection;
+async function checkTable(connection: Connection, hasUsers: boolean, deep: boolean): Promise<Finding[]> {
   const figures = await readFigures(connection);
   if (figures === undefined) return [];
   const findings = [
     ...(await checkServer(connection)),
-    ...judgeTable(table.quoted, figures),
+    ...judgeTable(connection.table.quoted, figures),
     await checkBacklog(connection),
   ];
   if (!deep) return findings;
-  const [row] = await query(
-    `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($1::text) AND attname = 'user_id')::text AS columns`,
-    [table.quoted],
-  );
-  const hasUsers = row?.["columns"] === "true";
   const deeper: Finding[] = [];
   const interrupted = await interruptible(async (signal) => {
     deeper.push(...(await checkDeep(connection, hasUsers, figures.rows, signal)));
@@ -65,7 +63,7 @@ async function checkTable(connection: Connection, deep: boolean): Promise<Findin
 
 function answerOf({ table, location }: Connection, findings: Finding[]): Answer {
   const has = (level: Finding["level"]): boolean => findings.some((finding) => finding.level === level);
-  const isSchema = findings.some(({ name, level }) => level === "error" && (name === "table" || name === "users"));
+  const isSchema = findings.some(({ name, level }) => level === "error" && name === "table");
   const problem: ExitCode = has("error") || has("warn") ? EXIT.problem : EXIT.ok;
   const exitCode = isSchema ? EXIT.schema : problem;
   const lines = findings.flatMap(({ name, level, text, remedy }) => [

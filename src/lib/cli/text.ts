@@ -7,11 +7,14 @@ export function plain(text: string): string {
 
 /** Columns under each other; the first line is the head. */
 export function columns(rows: readonly (readonly string[])[]): string {
-  const width = (index: number): number => Math.max(...rows.map((row) => String(row[index]).length));
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length);
+  }
   return rows
     .map((row) =>
       row
-        .map((cell, index) => cell.padEnd(width(index)))
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
         .join("  ")
         .trimEnd(),
     )

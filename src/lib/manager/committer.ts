@@ -40,7 +40,7 @@ export class Committer {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
     this.#extras = store;
     this.#now = store.now === undefined ? systemNow : store.now.bind(store);
-    this.users = new Users(store, this.endings, options.maxSessionsPerUser);
+    this.users = new Users(store.users, this.#store, this.endings, options.maxSessionsPerUser);
     this.#rows = rows;
     this.#options = options;
   }
@@ -149,7 +149,7 @@ export class Committer {
         const newKey = this.#rows.keyOf(record.token);
         const next = this.#rows.encode(record, plan, newKey);
         const count = record.operations.length;
-        const outcome = await this.users.create(this.#store, newKey, next, record);
+        const outcome = await this.users.create(newKey, next, record);
         if (outcome === "refused") record.token = createToken();
         if (outcome !== "done") return outcome === "revoked" ? "revoked" : "again";
         record.settle(next, newKey, count);
@@ -170,7 +170,7 @@ export class Committer {
         const newKey = this.#rows.keyOf(ending.token);
         const next = this.#rows.encode(record, plan, newKey);
         const count = record.operations.length;
-        const outcome = await this.users.renew(this.#store, [key, newKey], row, next, record);
+        const outcome = await this.users.renew([key, newKey], row, next, record);
         // Without a login the row decides that had to be there: it is there, or has been ended with the others.
         if (outcome !== "done") return outcome === "revoked" && ending.revive ? "revoked" : "conflict";
         record.token = ending.token;

@@ -1,5 +1,5 @@
 import { assertUserId } from "../base/user-id.ts";
-import type { ConditionalStore, Store, StoreExtras } from "../port/store.ts";
+import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 import { type SessionRecord, type StoredRow, USER_ID } from "../session/record.ts";
 import { Session } from "../session/session.ts";
@@ -7,7 +7,7 @@ import type { Endings } from "./endings.ts";
 
 /** What is known of one of a user's sessions, without what it holds. */
 export interface UserSession {
-  /** For `destroyById`. */
+  /** For `destroyById`. The token's SHA-256; with `hashTokens: false` it is the token, and no page or log may have it. */
   id: string;
   /** When the user logged in, by the database's clock. */
   created: Date;
@@ -42,41 +42,44 @@ export interface DestroyByUserOptions {
 }
 
 const PAGE = 1000;
+
 /** Sessions by their user, and the writes that begin one for a user. */
 export class Users {
-  readonly #store: Store & StoreExtras;
+  readonly #users: UserStore | undefined;
+  readonly #plain: ConditionalStore;
   readonly #endings: Endings;
   /** 0: any number. */
   readonly #most: number;
 
-  constructor(store: Store & StoreExtras, endings: Endings, most: number) {
-    this.#store = store;
+  /** @param plain - writes sessions without their user */
+  constructor(users: UserStore | undefined, plain: ConditionalStore, endings: Endings, most: number) {
+    this.#users = users;
+    this.#plain = plain;
     this.#endings = endings;
     this.#most = most;
   }
 
   /** Creates the row of a session, for its user if it has one. */
-  async create(plain: ConditionalStore, key: string, row: StoredRow, record: SessionRecord): Promise<OwnedWrite> {
+  async create(key: string, row: StoredRow, record: SessionRecord): Promise<OwnedWrite> {
     const owner = ownerOf(record);
-    const users = this.#store.users;
+    const users = this.#users;
     if (owner === undefined || users === undefined) {
-      return (await plain.create(key, row.data, row.expiry)) ? "done" : "refused";
+      return (await this.#plain.create(key, row.data, row.expiry)) ? "done" : "refused";
     }
     return this.#begun(users, owner, await users.create(key, row.data, row.expiry, owner));
   }
 
   /** Puts a row under another key, for its user if it has one. */
   async renew(
-    plain: ConditionalStore,
     [key, newKey]: readonly [string, string],
     previous: StoredRow,
     row: StoredRow,
     record: SessionRecord,
   ): Promise<OwnedWrite> {
     const owner = ownerOf(record);
-    const users = this.#store.users;
+    const users = this.#users;
     if (owner === undefined || users === undefined) {
-      return (await plain.renew(key, newKey, previous.data, row.data, row.expiry)) ? "done" : "refused";
+      return (await this.#plain.renew(key, newKey, previous.data, row.data, row.expiry)) ? "done" : "refused";
     }
     const goesOn = record.ending?.kind === "renew" && !record.ending.revive;
     const outcome = await users.renew(key, newKey, previous.data, row.data, row.expiry, { ...owner, goesOn });
@@ -120,9 +123,8 @@ export class Users {
 
   #usersFor(operation: string, userId: unknown): UserStore {
     assertUserId(operation, userId);
-    const { users } = this.#store;
-    if (users === undefined) throw new TypeError(`${operation}: this store keeps no sessions by user`);
-    return users;
+    if (this.#users === undefined) throw new TypeError(`${operation}: this store keeps no sessions by user`);
+    return this.#users;
   }
 }
 

@@ -22,9 +22,9 @@ import {
   type PgStoreOptions,
   resolveStoreOptions,
 } from "./pg-store-options.ts";
-import { type TableName } from "./table-name.ts";
 import { check, migrate, type Query } from "./schema.ts";
 import { outlivedRow } from "./statements.ts";
+import type { TableName } from "./table-name.ts";
 import { UserSessions } from "./user-sessions.ts";
 import { assertToken, instantText } from "./wire.ts";
 

@@ -98,9 +98,12 @@ export const joinedBy = (token: string, rows = "v"): string =>
 export const liveRow = ({ expiry, ended, typed }: Layout): string =>
   `s.${expiry} > current_timestamp AND NOT ${ended} AND ${typed}`;
 
-/** SQL that says of a row `s` that has expired whether it may be removed: not while it tells that its session was ended. */
-export const outlivedRow = ({ expiry, entombed }: Layout, grace: number): string =>
-  `NOT (${entombed} AND s.${expiry} > current_timestamp - interval '${grace / 1000} seconds')`;
+/** SQL that says of a row `s` whether it still tells that its session was ended. @param grace - milliseconds */
+const rememberedRow = ({ expiry, entombed }: Layout, grace: number): string =>
+  `(${entombed} AND s.${expiry} > current_timestamp - interval '${grace / 1000} seconds')`;
+
+/** SQL that says of a row `s` that has expired whether it may be removed. */
+export const outlivedRow = (layout: Layout, grace: number): string => `NOT ${rememberedRow(layout, grace)}`;
 
 /** SQL that says whether the table has the columns about users, and not others of these names, which are the application's. */
 export const hasColumns = ({ quoted }: TableName): string =>
@@ -119,8 +122,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const { token, data, expiry, tombstone, entombed, ended, typed, write } = layout;
   const joined = joinedBy(token);
   const live = liveRow(layout);
-  const remembered = `s.${expiry} > current_timestamp - interval '${grace / 1000} seconds'`;
-  const known = `(s.${expiry} > current_timestamp OR (${entombed} AND ${remembered})) AND ${typed}`;
+  const known = `(s.${expiry} > current_timestamp OR ${rememberedRow(layout, grace)}) AND ${typed}`;
   const isEnded = `(${ended})::text AS ended`;
   const outlived = outlivedRow(layout, grace);
   // A cast, as the column may have no time zone: then it is the connection's, as in the comparison.
