@@ -114,6 +114,8 @@ function openHeaders(response: ServerResponse): OpenHeaders {
   return {
     get: (name) => textOf(response, name),
     set: (name, value) => void response.setHeader(name, value),
+    delete: (name) => response.removeHeader(name),
+    names: () => response.getHeaderNames(),
     getSetCookie: () => [response.getHeader("Set-Cookie") ?? []].flat().map(String),
     setSetCookie: (values) => void response.setHeader("Set-Cookie", values),
   };
