@@ -1,0 +1,269 @@
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import { MemoryStore, SessionManager, StoreUnavailableError } from "../../src/index.ts";
+import { connect, nodeHandler } from "../../src/node.ts";
+import { Interpreter, Log, type World } from "./interpreter.ts";
+import { settle, Wire } from "./network.ts";
+import type { Program } from "./program.ts";
+
+/** What one run has shown. */
+export interface Observation {
+  /** Steps, events, callbacks. */
+  log: string[];
+  /** What the client received, byte for a character. */
+  bytes: string;
+  /** "open", "ended" or "destroyed", as the server left the connection. */
+  connection: string;
+  /** Neither of the program's responses was called at all. */
+  started: boolean;
+}
+
+/** How the store of a held response fares: it waits for `release` and then answers, or fails. */
+export type StoreFate = "stores" | "fails";
+
+/** The status of answers that are not the program's. */
+const OTHER_STATUS = 299;
+
+/** A store whose writes wait for the run's release, and fail if they are to. */
+class BarrierStore extends MemoryStore {
+  #released: Promise<void> = Promise.resolve();
+  #release: () => void = () => {};
+  fate: StoreFate = "stores";
+
+  constructor() {
+    super({ cleanupInterval: 0 });
+  }
+
+  hold(fate: StoreFate): void {
+    this.fate = fate;
+    this.#released = new Promise((resolve) => (this.#release = resolve));
+  }
+
+  release(): void {
+    this.#release();
+  }
+
+  async #pass(): Promise<void> {
+    await this.#released;
+    if (this.fate === "fails") throw new StoreUnavailableError("expected by the test");
+  }
+
+  override async create(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+    await this.#pass();
+    return super.create(id, data, expiry);
+  }
+
+  override async replace(id: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
+    await this.#pass();
+    return super.replace(id, previous, data, expiry);
+  }
+}
+
+/** Wraps the listener of a subject: as it is, or in the session's middleware. */
+type Frame = (listener: (request: IncomingMessage, response: ServerResponse) => void, run: Run) => http.RequestListener;
+
+/** One run of a program on one kind of response. */
+class Run implements World {
+  readonly program: Program;
+  readonly wire = new Wire();
+  readonly log = new Log();
+  readonly #store: BarrierStore;
+  readonly isHeld: boolean;
+  isReleased = false;
+  #isStalled = false;
+  #other: ServerResponse | undefined;
+  #hasTurned = false;
+  interpreter: Interpreter | undefined;
+  done: Promise<void> | undefined;
+
+  constructor(program: Program, store: BarrierStore, isHeld: boolean) {
+    this.program = program;
+    this.#store = store;
+    this.isHeld = isHeld;
+    this.#flow();
+  }
+
+  async release(): Promise<void> {
+    if (!this.isReleased) {
+      this.isReleased = true;
+      // Nothing that the program does falls between the two.
+      this.#flow();
+      this.#store.release();
+    }
+    await this.settle();
+  }
+
+  stall(): void {
+    this.#isStalled = true;
+    this.#flow();
+  }
+
+  resume(): void {
+    this.#isStalled = false;
+    this.#flow();
+  }
+
+  /** The response before or after the program's own. */
+  answerOther(response: ServerResponse): void {
+    this.#other = response;
+    response.statusCode = OTHER_STATUS;
+    if (this.program.position === "first" || this.#hasTurned) response.end("other");
+  }
+
+  turn(): void {
+    this.#hasTurned = true;
+    if (this.program.position === "second" && this.#other?.finished === false) this.#other.end("other");
+  }
+
+  leave(how: "abort" | "reset" | "halfClose"): void {
+    if (how === "halfClose") this.wire.push(null);
+    else if (how === "abort") this.wire.destroy();
+    else this.wire.destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }));
+  }
+
+  settle(): Promise<void> {
+    return settle(() => this.wire.events + this.log.lines.length);
+  }
+
+  #flow(): void {
+    this.wire.open((this.isReleased || this.program.network === "open") && !this.#isStalled);
+  }
+}
+
+let current: Run | undefined;
+let beyond: ((text: string) => void) | undefined;
+
+/** Everything needed to run programs on a plain and on a held response, in one process and without a network. */
+export class Subjects {
+  readonly #store = new BarrierStore();
+  readonly #manager: SessionManager;
+  readonly #cookie: string;
+  readonly #servers: Record<"plain" | "connect" | "nodeHandler", http.Server>;
+  #count = 0;
+
+  private constructor(manager: SessionManager, store: BarrierStore, cookie: string) {
+    this.#manager = manager;
+    this.#store = store;
+    this.#cookie = cookie;
+    this.#servers = {
+      plain: this.#serve((listener) => listener),
+      connect: this.#serve((listener) => {
+        const middleware = connect(manager);
+        return (request, response) => middleware(request, response, () => listener(request, response));
+      }),
+      nodeHandler: this.#serve((listener) => nodeHandler(manager, listener)),
+    };
+  }
+
+  static async create(): Promise<Subjects> {
+    const store = new BarrierStore();
+    const manager = new SessionManager(store, { onError: () => {} });
+    const session = await manager.load();
+    session.set("count", 0);
+    const { setCookie = "" } = await manager.commit(session);
+    return new Subjects(manager, store, setCookie.split(";")[0] ?? "");
+  }
+
+  plain(program: Program): Promise<Observation> {
+    return this.#run(program, new Run(program, this.#store, false), this.#servers.plain, "stores");
+  }
+
+  held(program: Program, fate: StoreFate = "stores"): Promise<Observation> {
+    return this.#run(program, new Run(program, this.#store, true), this.#servers[program.adapter], fate);
+  }
+
+  #serve(frame: Frame): http.Server {
+    // Wrappers outside of the session come before the frame, the rest inside of it.
+    return http.createServer({ keepAliveTimeout: 5000 }, (request, response) => {
+      const run = current;
+      if (run === undefined) return;
+      const isOther = request.url === "/other";
+      if (!isOther) {
+        run.interpreter = new Interpreter(run.program, response, run, run.log);
+        run.interpreter.install("outer");
+      }
+      const listener = (): void => {
+        if (isOther) run.answerOther(response);
+        else this.#start(run, request);
+      };
+      const isLoaded = run.isHeld || isOther || !hasCookie(run.program);
+      if (isLoaded) frame(listener, run)(request, response);
+      // What the other one waits for to load the session.
+      else setImmediate(listener);
+    });
+  }
+
+  #start(run: Run, request: IncomingMessage): void {
+    const { interpreter, program } = run;
+    if (interpreter === undefined) return;
+    if (run.isHeld && program.session !== "unused") {
+      const session = this.#manager.sessionOf(request);
+      if (program.session === "read") session.get("count");
+      else session.set("count", ++this.#count);
+    }
+    interpreter.install("inner");
+    interpreter.watch(request);
+    run.done = interpreter.run();
+  }
+
+  async #run(program: Program, run: Run, server: http.Server, fate: StoreFate): Promise<Observation> {
+    current = run;
+    beyond = (text) => run.log.add(text);
+    this.#store.hold(fate);
+    const { wire, log } = run;
+    wire.on("error", () => {});
+    server.emit("connection", wire);
+    wire.push(requestsOf(program, this.#cookie));
+    for (let turns = 0; run.done === undefined && turns < 50; turns++) await run.settle();
+    await run.done;
+    await run.interpreter?.conclude();
+    const bytes = Buffer.concat(wire.arrived).toString("latin1");
+    const connection = wire.destroyed ? "destroyed" : wire.ended ? "ended" : "open";
+    log.close();
+    wire.destroy();
+    await settle(() => wire.events);
+    this.#store.release();
+    current = undefined;
+    beyond = undefined;
+    return { log: log.lines, bytes, connection, started: run.done !== undefined };
+  }
+}
+
+function hasCookie({ session }: Program): boolean {
+  return session === "changed" || session === "read";
+}
+
+function requestsOf(program: Program, cookie: string): string {
+  const { method, version, connection, position } = program;
+  const headers = [
+    "Host: test",
+    ...(connection === "default" ? [] : [`Connection: ${connection}`]),
+    ...(method === "POST" ? ["Content-Length: 4"] : []),
+  ];
+  const own = [
+    `${method} /program HTTP/${version}`,
+    ...headers,
+    ...(hasCookie(program) ? [`Cookie: ${cookie}`] : []),
+    "",
+    method === "POST" ? "body" : "",
+  ].join("\r\n");
+  const other = "GET /other HTTP/1.1\r\nHost: test\r\n\r\n";
+  if (position === "only") return own;
+  return position === "first" ? own + other : other + own;
+}
+
+/**
+ * Takes what nobody catches for an observation of the running program, instead of for the end of the process. Returns what
+ * restores the former order.
+ */
+export function catchEverything(): () => void {
+  const listeners = process.listeners("unhandledRejection");
+  process.removeAllListeners("unhandledRejection");
+  const onRejection = (reason: unknown): void => beyond?.(`unhandled rejection: ${String(reason)}`);
+  process.on("unhandledRejection", onRejection);
+  process.setUncaughtExceptionCaptureCallback((error) => beyond?.(`uncaught exception: ${String(error)}`));
+  return () => {
+    process.off("unhandledRejection", onRejection);
+    for (const listener of listeners) process.on("unhandledRejection", listener);
+    process.setUncaughtExceptionCaptureCallback(null);
+  };
+}
