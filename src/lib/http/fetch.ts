@@ -108,6 +108,7 @@ function openHeaders(headers: Headers): OpenHeaders {
   return {
     get: (name) => headers.get(name),
     set: (name, value) => headers.set(name, value),
+    delete: (name) => headers.delete(name),
     getSetCookie: () => headers.getSetCookie(),
     setSetCookie: (values) => {
       headers.delete("Set-Cookie");

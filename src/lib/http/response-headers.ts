@@ -6,6 +6,7 @@ export interface OpenHeaders {
   /** The value; several joined by commas. */
   get(name: string): string | null | undefined;
   set(name: string, value: string): void;
+  delete(name: string): void;
   /** Each Set-Cookie. */
   getSetCookie(): string[];
   setSetCookie(values: string[]): void;

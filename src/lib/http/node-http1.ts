@@ -1,0 +1,344 @@
+import { type IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { HeadText } from "./head-text.ts";
+import { isCaptured } from "./node-pretence.ts";
+import { finishWith, type Http1Response, startOver } from "./node-restart.ts";
+import { GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
+
+const HELD = Symbol("pgstore held response");
+
+/** One piece of output that waits, as Node keeps it. */
+interface Piece {
+  data: string | Uint8Array;
+  encoding: unknown;
+  callback: unknown;
+}
+
+type HeldResponse = Http1Response & { [HELD]?: Http1Hold };
+type HeldSocket = Socket & { [HELD]?: Http1Hold | undefined };
+
+const node = ServerResponse.prototype as Http1Response;
+
+/**
+ * Holds an HTTP/1 response back until its sessions are committed: its bytes, not its calls.
+ *
+ * Every call of the application goes to Node's own response, through whatever wraps it, and Node answers it: it builds and
+ * freezes the head, checks, throws, counts and corks as ever. Only where the bytes would go to the socket, in `_writeRaw`,
+ * they are kept instead, in the queue in which Node keeps a pipelined response that waits for its turn. The first bytes
+ * begin the commit. When it is done, the text of the head gets what the sessions add, and Node flushes the queue with the
+ * callbacks, "drain" and "finish" that belong to it.
+ *
+ * When a commit fails, the queue is emptied, and the application's response swallows what still comes. Another response
+ * answers the error on the same socket. When that one has finished, so has the application's.
+ *
+ * | state    | its bytes        | begins when                                                                 |
+ * | -------- | ---------------- | --------------------------------------------------------------------------- |
+ * | open     | none have come   |                                                                             |
+ * | held     | are kept         | the first bytes come, and the commits take time                             |
+ * | released | go to the socket | the commits are done                                                        |
+ * | dead     | are swallowed    | a commit fails, or the application does when its head is fixed but not sent |
+ *
+ * Why: docs/decisions/028-held-responses.md
+ */
+export class Http1Hold {
+  readonly #response: HeldResponse;
+  readonly #request: IncomingMessage;
+  readonly #gates: ResponseGates;
+  #state: "open" | "held" | "released" | "dead" = "open";
+  /** The piece that begins with the head. */
+  #first: Piece | undefined;
+  /** Calls that were to close the connection while bytes were kept that go out before. */
+  readonly #closing: (() => void)[] = [];
+  /** The response that answers in place of a dead one, until it has finished. */
+  #answer: ServerResponse | undefined;
+  #emit: ServerResponse["emit"] = node.emit;
+
+  private constructor(response: ServerResponse, request: IncomingMessage, gates: ResponseGates) {
+    const held = response as HeldResponse;
+    this.#response = held;
+    this.#request = request;
+    this.#gates = gates;
+    held[HELD] = this;
+    held._writeRaw = takeRaw;
+  }
+
+  /** Holds a response, or adds a gate to one that is held already. */
+  static hold(response: ServerResponse, request: IncomingMessage, gate: ResponseGate): Http1Hold {
+    const { [HELD]: held } = response as HeldResponse;
+    if (held === undefined) return Http1Hold.#hold(response, request, new ResponseGates(gate));
+    held.#gates.add(gate);
+    return held;
+  }
+
+  static #hold(response: ServerResponse, request: IncomingMessage, gates: ResponseGates): Http1Hold {
+    return new Http1Hold(response, request, gates);
+  }
+
+  /** The response on which an error can be answered: another one, when the head is fixed but has not left. */
+  restart(): ServerResponse {
+    return this.#state === "open" && this.#response.headersSent ? this.#abandon() : this.#response;
+  }
+
+  /** Takes the bytes that Node's response would hand to the socket. */
+  take(data: string | Uint8Array, encoding: unknown, callback: unknown, size?: number): boolean {
+    const response = this.#response;
+    const piece: Piece = { data, encoding, callback };
+    if (this.#state === "open") {
+      // Early hints and the like come before the head, and wait for nothing. An end without a head: the client has gone.
+      if (!response._headerSent && !(response.destroyed && data.length === 0))
+        return node._writeRaw.call(response, data, encoding, callback, size);
+      this.#first = beginsWith(piece, response._header)
+        ? piece
+        : response.outputData.find(({ data: head }) => head === response._header);
+      this.#begin();
+    }
+    if (this.#state === "held") return this.#keep(piece);
+    if (this.#state === "released") return node._writeRaw.call(response, piece.data, encoding, callback, size);
+    const callBack = typeof encoding === "function" ? encoding : callback;
+    if (typeof callBack === "function") process.nextTick(callBack);
+    return true;
+  }
+
+  /** Commits now if nothing has come and nothing will, as the client has gone. */
+  settle(): void {
+    if (this.#state === "open" && this.#response.destroyed) this.#begin();
+  }
+
+  /** Node calls it when the response's turn in the pipeline has come. */
+  flush(): void {
+    const { socket } = this.#response;
+    if (this.#state === "held") this.#guard();
+    else if (this.#answer !== undefined && socket !== null) this.#passOn(socket, this.#answer);
+  }
+
+  /** Puts a call off that closes the connection: what was written before it still reaches the client, as it does in Node. */
+  close(name: "destroy" | "end", args: unknown[]): void {
+    const { socket, finished } = this.#response;
+    if (socket === null) return;
+    const close = (): void => void (socket[name] as (...args: unknown[]) => unknown)(...args);
+    const [error] = args as [{ syscall?: unknown } | undefined];
+    // Nothing would reach the client when the network has failed, nor what Node gathers in this turn.
+    if (error?.syscall !== undefined || (name === "destroy" && socket.writableCorked > 0 && !finished)) {
+      this.#unguard();
+      close();
+    } else {
+      this.#closing.push(close);
+    }
+  }
+
+  /** Whether "writableEnded" may be said to a program that takes the output then. */
+  get isSettled(): boolean {
+    return this.#state === "released" || (this.#state === "dead" && this.#answer === undefined);
+  }
+
+  /** Emits an event of a response that is held or dead, unless Node's own would be silent. */
+  emit(event: string, args: unknown[]): boolean {
+    const response = this.#response;
+    // A dead response finishes when the answer in its place does.
+    if (event === "finish" && this.#answer !== undefined) return false;
+    const { code } = (args[0] ?? {}) as { code?: unknown };
+    // Node's own would have been closed by the time of a second answer.
+    const isLate = event === "error" && code === "ERR_STREAM_WRITE_AFTER_END" && response.listenerCount("error") === 0;
+    return !isLate && this.#emit.call(response, event, ...args);
+  }
+
+  #begin(): void {
+    let commit: Promise<void> | undefined;
+    try {
+      commit = this.#gates.commit();
+    } catch (failure) {
+      this.#fail(failure);
+      return;
+    }
+    if (commit === undefined) {
+      this.#release();
+      return;
+    }
+    this.#state = "held";
+    this.#takeOver();
+    this.#guard();
+    commit.then(
+      () => this.#resume(),
+      (failure: unknown) => this.#fail(failure),
+    );
+  }
+
+  /** Does what Node does with the bytes of a response whose turn has not come. */
+  #keep(piece: Piece): boolean {
+    const response = this.#response;
+    if (response.socket?.destroyed === true) return false;
+    if (typeof piece.encoding === "function") Object.assign(piece, { encoding: null, callback: piece.encoding });
+    response.outputData.push(piece);
+    response.outputSize += piece.data.length;
+    response._onPendingData(piece.data.length);
+    return response.outputSize < response.writableHighWaterMark;
+  }
+
+  /** Puts what the sessions add into the head; from then on everything is Node's. */
+  #release(): void {
+    const response = this.#response;
+    const first = this.#first;
+    this.#first = undefined;
+    this.#state = "released";
+    response._writeRaw = node._writeRaw;
+    if (first === undefined || this.#gates.isSilent) return;
+    const { _header: before } = response;
+    const head = new HeadText(response);
+    this.#gates.change(head);
+    response._header = head.toString();
+    first.data = response._header + (first.data as string).slice(before?.length);
+    if (!response.outputData.includes(first)) return;
+    const more = response._header.length - (before?.length ?? 0);
+    response.outputSize += more;
+    response._onPendingData(more);
+  }
+
+  #resume(): void {
+    const response = this.#response;
+    const { socket } = response;
+    this.#release();
+    this.#unguard();
+    response._flush = node._flush;
+    if (response.emit === emitHeld) response.emit = this.#emit;
+    try {
+      // The client has gone: those who wait for a callback learn it.
+      if (socket?.destroyed === true) response._flushOutput(socket);
+      else response._flush();
+      for (const close of this.#closing) close();
+    } catch (error) {
+      // A listener of the application has thrown: that is no failure of the commit.
+      process.nextTick(() => {
+        throw error;
+      });
+    }
+  }
+
+  #fail(failure: unknown): void {
+    const answer = this.#abandon();
+    if (failure instanceof GateFailure) failure.gate.fail(failure.cause, answer);
+  }
+
+  /** Lets another response answer, which is held for the sessions that still wait. */
+  #abandon(): ServerResponse {
+    const response = this.#response;
+    const { socket } = response;
+    const answer = startOver(response, this.#request);
+    Http1Hold.#hold(answer, this.#request, this.#gates);
+    this.#unguard();
+    if (this.#state === "open") this.#takeOver();
+    this.#state = "dead";
+    this.#answer = answer;
+    answer.once("finish", () => {
+      this.#answer = undefined;
+      finishWith(answer, response, this.#emit);
+      for (const close of this.#closing) close();
+    });
+    if (socket !== null && (socket as { _httpMessage?: unknown })._httpMessage === response) {
+      this.#passOn(socket, answer);
+    }
+    swallow(response);
+    return answer;
+  }
+
+  #passOn(socket: Socket, answer: ServerResponse): void {
+    const response = this.#response;
+    response.detachSocket(socket);
+    answer.assignSocket(socket);
+    Object.assign(response, { socket: ghostOf(socket) });
+  }
+
+  /** What is seen of the response besides its bytes. */
+  #takeOver(): void {
+    const response = this.#response;
+    response._flush = flushHeld;
+    this.#emit = response.emit;
+    response.emit = emitHeld;
+    if (isCaptured(response)) Object.defineProperty(response, "writableEnded", WRITABLE_ENDED);
+  }
+
+  #guard(): void {
+    const response = this.#response;
+    const socket: HeldSocket | null = response.socket;
+    if (socket === null || isCaptured(response)) return;
+    socket[HELD] = this;
+    socket.destroy = destroyHeld;
+    socket.end = endHeld;
+  }
+
+  #unguard(): void {
+    const socket: HeldSocket | null = this.#response.socket;
+    if (socket?.[HELD] !== this) return;
+    socket[HELD] = undefined;
+    const { destroy, end } = Object.getPrototypeOf(socket) as Socket;
+    socket.destroy = destroy;
+    socket.end = end;
+  }
+}
+
+// One function for all responses: others would cost each of them a closure, and make its shape its own.
+
+function takeRaw(this: HeldResponse, data: string | Uint8Array, ...rest: [unknown, unknown, number?]): boolean {
+  return (this[HELD] as Http1Hold).take(data, ...rest);
+}
+
+function flushHeld(this: HeldResponse): void {
+  this[HELD]?.flush();
+}
+
+function emitHeld(this: HeldResponse, event: string | symbol, ...args: unknown[]): boolean {
+  return (this[HELD] as Http1Hold).emit(event as string, args);
+}
+
+function destroyHeld(this: HeldSocket, ...args: unknown[]): Socket {
+  const { [HELD]: held } = this;
+  if (held === undefined) return (Object.getPrototypeOf(this) as Socket).destroy.apply(this, args as [Error?]);
+  held.close("destroy", args);
+  return this;
+}
+
+function endHeld(this: HeldSocket, ...args: unknown[]): Socket {
+  const { [HELD]: held } = this;
+  if (held === undefined)
+    return (Object.getPrototypeOf(this) as Socket).end.apply(this, args as Parameters<Socket["end"]>);
+  held.close("end", args);
+  return this;
+}
+
+const WRITABLE_ENDED: PropertyDescriptor & ThisType<HeldResponse> = {
+  configurable: true,
+  get() {
+    return this.finished && this[HELD]?.isSettled === true;
+  },
+};
+
+function beginsWith({ data }: Piece, head: string | null): boolean {
+  return typeof data === "string" && head !== null && data.startsWith(head);
+}
+
+/** Takes what nobody gets. */
+const VOID = {
+  writable: true,
+  writableLength: 0,
+  writableCorked: 0,
+  writableNeedDrain: false,
+  cork() {},
+  uncork() {},
+  write(_data: unknown, _encoding: unknown, callback?: unknown): boolean {
+    if (typeof callback === "function") process.nextTick(callback);
+    return true;
+  },
+};
+
+/** What a dead response still has of its socket: it tells with whom the application speaks, and carries nothing. */
+function ghostOf(socket: Socket): Socket {
+  const destroy = (error?: Error): Socket => socket.destroy(error);
+  return Object.create(socket, Object.getOwnPropertyDescriptors({ ...VOID, destroy, end: VOID.write })) as Socket;
+}
+
+/** Empties a dead response's queue: with the callbacks and "drain", so that nobody waits for what will not be sent. */
+function swallow(response: Http1Response): void {
+  const { socket } = response;
+  if (socket === null) Object.assign(response, { socket: VOID });
+  node._flush.call(response);
+  if (socket === null) Object.assign(response, { socket });
+}
