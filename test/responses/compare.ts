@@ -1,24 +1,55 @@
 import type { Program } from "./program.ts";
+import type { Lane, Line } from "./interpreter.ts";
 import type { Observation } from "./subjects.ts";
 
 /** Says where two observations of a program differ; undefined when they don't. */
 export function difference(program: Program, plain: Observation, held: Observation): string | undefined {
-  if (!plain.started || !held.started) return `the handler was not called: plain ${plain.started}, held ${held.started}`;
+  if (!plain.started || !held.started)
+    return `the handler was not called: plain ${plain.started}, held ${held.started}`;
+  const [plainBytes, heldBytes] = [withoutSession(plain.bytes), withoutSession(held.bytes)];
+  // Of an answer that its own application cuts off, how much has left by then is a matter of time.
+  const isCutOff = plain.wasCutOff && held.wasCutOff && plainBytes.startsWith(heldBytes);
   const parts = [
-    differenceOf("log", plain.log, held.log),
-    differenceOf("bytes", lines(withoutSession(plain.bytes)), lines(withoutSession(held.bytes))),
+    ...logDifferences(plain.log, held.log),
+    ...(isCutOff
+      ? []
+      : [
+          differenceOf("bytes", lines(plainBytes), lines(heldBytes)),
+          differenceOf("cookies", cookiesOf(plain.bytes), cookiesOf(held.bytes)),
+        ]),
     differenceOf("connection", [plain.connection], [held.connection]),
     headersMissing(program, held.bytes),
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : parts.join("\n");
 }
 
-/** The bytes without what differs from run to run, and without the headers that a session adds or changes. */
+/** Line by line as long as nothing moves; from then on each lane for itself. */
+function logDifferences(plain: Line[], held: Line[]): (string | undefined)[] {
+  // A crash that the other response is spared is nobody's loss.
+  const spared = plain.filter(
+    ({ lane, text }) => lane !== "crash" || held.some((line) => line.lane === lane && line.text === text),
+  );
+  const strict = (lines: Line[]): string[] => lines.filter(({ isStrict }) => isStrict).map(({ text }) => text);
+  const loose = (lines: Line[], wanted: Lane): string[] =>
+    lines.filter(({ lane, isStrict }) => !isStrict && lane === wanted).map(({ text }) => text);
+  return [
+    differenceOf("while nothing moves", strict(spared), strict(held)),
+    differenceOf("steps, once it moves", loose(spared, "program"), loose(held, "program")),
+    differenceOf("events, once it moves", loose(spared, "network"), loose(held, "network")),
+    differenceOf("once it moves", loose(spared, "whenever").toSorted(), loose(held, "whenever").toSorted()),
+    differenceOf("crashes, once it moves", loose(spared, "crash"), loose(held, "crash")),
+  ];
+}
+
+function cookiesOf(bytes: string): string[] {
+  return bytes.match(/^Set-Cookie: (?!session=).*$/gim) ?? [];
+}
+
+/** The bytes without what differs from run to run, and without the headers that a session adds to. */
 export function withoutSession(bytes: string): string {
   return bytes
     .replace(/^Date: (?!Thu, 01 Jan 1970).*\r\n/gm, "Date: now\r\n")
-    .replace(/^Set-Cookie: session=.*\r\n/gm, "")
-    .replace(/^(?:Cache-Control|CDN-Cache-Control|Vary): .*\r\n/gim, "");
+    .replace(/^(?:Set-Cookie|Cache-Control|CDN-Cache-Control|Vary): .*\r\n/gim, "");
 }
 
 /** What a session that was stored owes to the client: its cookie, once, and to caches the truth. */

@@ -14,24 +14,43 @@ export interface World {
   resume(): void;
   /** The other response of the pipeline ends. */
   turn(): void;
-  /** The client goes: in peace, with a reset, or only its half of the connection. */
-  leave(how: "abort" | "reset" | "halfClose"): void;
+  /** The client goes: with a reset, or only its half of the connection. */
+  leave(how: "reset" | "halfClose"): void;
   settle(): Promise<void>;
+}
+
+/**
+ * Where a line of a log belongs: what the program does, what the network's progress causes, what nobody caught, and what
+ * happens at once or later, depending on the network.
+ */
+export type Lane = "program" | "network" | "crash" | "whenever";
+
+export interface Line {
+  lane: Lane;
+  text: string;
+  /** Its place among the lines of other lanes counts. */
+  isStrict: boolean;
 }
 
 /** Everything that a run shows, in order. Steps begin with their number. */
 export class Log {
-  readonly lines: string[] = [];
+  readonly lines: Line[] = [];
   /** How often "prefinish" came. When it comes depends on the socket: at once, or when a response has its turn. */
   prefinish = 0;
+  /** From now on the network moves: how its progress falls between the program's steps is a matter of time. */
+  isStrict: boolean;
   #isOpen = true;
+
+  constructor(isStrict: boolean) {
+    this.isStrict = isStrict;
+  }
 
   prefinished(): void {
     if (this.#isOpen) this.prefinish++;
   }
 
-  add(line: string): void {
-    if (this.#isOpen) this.lines.push(line);
+  add(text: string, lane: Lane = "program"): void {
+    if (this.#isOpen) this.lines.push({ lane, text, isStrict: this.isStrict });
   }
 
   close(): void {
@@ -40,7 +59,7 @@ export class Log {
 }
 
 /** The names of the headers that a session may add or change: they are compared apart. */
-const SESSION_HEADERS = new Set(["cache-control", "vary", "cdn-cache-control"]);
+const SESSION_HEADERS = new Set(["cache-control", "vary", "cdn-cache-control", "set-cookie"]);
 
 /** Runs a program on a response. Never rejects. */
 export class Interpreter {
@@ -56,16 +75,22 @@ export class Interpreter {
     this.#log = log;
   }
 
+  /** The program has destroyed the response before it had ended. */
+  wasCutOff = false;
+
   /** Listens to the events of request and response, before anything is called. */
   watch(request: IncomingMessage): void {
     const note = (text: string): void => this.#log.add(text);
     this.#response.on("prefinish", () => this.#log.prefinished());
-    for (const name of ["finish", "close", "drain", "pipe", "unpipe"]) {
-      this.#response.on(name, () => note(`event ${name} ${this.#state("event")}`));
+    for (const name of ["finish", "close", "drain"]) {
+      this.#response.on(name, () => this.#log.add(`event ${name} ${this.#state("event")}`, "network"));
     }
+    for (const name of ["pipe", "unpipe"]) this.#response.on(name, () => note(`event ${name}`));
     if (this.#program.listens) this.#response.on("error", (error: Error) => note(`event error ${described(error)}`));
-    for (const name of ["close", "aborted"]) request.on(name, () => note(`request event ${name}`));
-    request.on("error", (error: Error) => note(`request event error ${described(error)}`));
+    for (const name of ["close", "aborted"]) {
+      request.on(name, () => this.#log.add(`request event ${name}`, "network"));
+    }
+    request.on("error", (error: Error) => this.#log.add(`request event error ${described(error)}`, "network"));
   }
 
   install(side: "outer" | "inner"): void {
@@ -100,6 +125,11 @@ export class Interpreter {
       this.#log.add(`the error page: ${described(error)}`);
       response.destroy();
     }
+    this.#noteCutOff();
+  }
+
+  #noteCutOff(): void {
+    if (this.#response.destroyed && !this.#response.finished) this.wasCutOff = true;
   }
 
   #perform(step: Step, index: number): Promise<void> | undefined {
@@ -127,7 +157,6 @@ export class Interpreter {
       case "resume":
       case "turn":
         return this.#later(code, () => this.#world[step.op]());
-      case "abort":
       case "reset":
       case "halfClose":
         return this.#later(code, () => this.#world.leave(step.op));
@@ -165,14 +194,19 @@ export class Interpreter {
     const method: unknown = Reflect.get(this.#response, name);
     if (typeof method !== "function") return "no such method";
     let calls = 0;
+    // Node calls back at once when all has left, and later otherwise.
+    const isSecondEnd = name === "end" && this.#response.finished && !this.#log.isStrict;
     const callbackOf = (): unknown => (error?: unknown) => {
-      this.#log.add(`callback${index}${++calls > 1 ? ` (${calls})` : ""}: ${error ? described(error) : "well"}`);
+      if (isSecondEnd) {
+        this.#log.add(`callback${index}: called`, "whenever");
+        return;
+      }
+      const outcome = error ? described(error) : "well";
+      this.#log.add(`callback${index}${++calls > 1 ? ` (${calls})` : ""}: ${outcome}`, error ? "program" : "network");
     };
-    return Reflect.apply(
-      method,
-      this.#response,
-      args.map((arg) => realize(arg, callbackOf)),
-    );
+    const given = args.map((arg) => realize(arg, callbackOf));
+    const result: unknown = Reflect.apply(method, this.#response, given);
+    return /^(?:get|has)Header$/.test(name) && isOfSession(given[0]) ? "something" : result;
   }
 
   #note(code: string, act?: () => unknown): void {
@@ -183,6 +217,7 @@ export class Interpreter {
     } catch (error) {
       outcome = ` throws ${described(error)}`;
     }
+    this.#noteCutOff();
     this.#log.add(`${code}${outcome}\n      ${this.#state(act === undefined ? "settled" : "step")}`);
   }
 
@@ -206,7 +241,7 @@ export class Interpreter {
     const { network, session } = this.#program;
     const { isReleased } = this.#world;
     const isStill = network === "stalled" && !isReleased;
-    const isExact = isStill || at === "settled";
+    const isExact = (isStill || at === "settled") && !response.destroyed;
     const { writableLength } = response;
     // A session that was read adds a header at once.
     const isCounted = isStill && session !== "read";

@@ -14,7 +14,7 @@ export class Wire extends Duplex {
   /** The server closed its half. */
   ended = false;
   #isOpen = true;
-  #waiting: (() => void) | undefined;
+  #waiting: ((arrives: boolean) => void) | undefined;
 
   constructor() {
     super({ decodeStrings: false });
@@ -24,9 +24,9 @@ export class Wire extends Duplex {
   open(isOpen: boolean): void {
     this.#isOpen = isOpen;
     const waiting = this.#waiting;
-    if (!isOpen || waiting === undefined) return;
+    if (!isOpen || waiting === undefined || this.destroyed) return;
     this.#waiting = undefined;
-    waiting();
+    waiting(true);
   }
 
   /** As a socket of `node:net`, which the server prefers to `end`. */
@@ -59,19 +59,24 @@ export class Wire extends Duplex {
 
   override _destroy(error: Error | null, done: Done): void {
     this.events++;
-    this.#waiting = undefined;
-    done(error);
+    // As `node:net`: when the handle has closed, a write under way is told of its end, and that it went well.
+    setImmediate(() => {
+      this.events++;
+      this.#waiting?.(false);
+      this.#waiting = undefined;
+      done(error);
+    });
   }
 
   #carry(chunks: { chunk: string | Buffer; encoding: BufferEncoding }[], done: Done): void {
-    const carry = (): void => {
+    const carry = (arrives: boolean): void => {
       this.events++;
-      for (const { chunk, encoding } of chunks) {
+      for (const { chunk, encoding } of arrives ? chunks : []) {
         this.arrived.push(typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk);
       }
       done();
     };
-    if (this.#isOpen) carry();
+    if (this.#isOpen) carry(true);
     else this.#waiting = carry;
   }
 }

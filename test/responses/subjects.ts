@@ -1,20 +1,22 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import { MemoryStore, SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { connect, nodeHandler } from "../../src/node.ts";
-import { Interpreter, Log, type World } from "./interpreter.ts";
+import { Interpreter, type Line, Log, type World } from "./interpreter.ts";
 import { settle, Wire } from "./network.ts";
 import type { Program } from "./program.ts";
 
 /** What one run has shown. */
 export interface Observation {
   /** Steps, events, callbacks. */
-  log: string[];
+  log: Line[];
   /** What the client received, byte for a character. */
   bytes: string;
   /** "open", "ended" or "destroyed", as the server left the connection. */
   connection: string;
   /** Neither of the program's responses was called at all. */
   started: boolean;
+  /** The application destroyed its response before it had ended. */
+  wasCutOff: boolean;
 }
 
 /** How the store of a held response fares: it waits for `release` and then answers, or fails. */
@@ -59,13 +61,13 @@ class BarrierStore extends MemoryStore {
 }
 
 /** Wraps the listener of a subject: as it is, or in the session's middleware. */
-type Frame = (listener: (request: IncomingMessage, response: ServerResponse) => void, run: Run) => http.RequestListener;
+type Frame = (listener: (request: IncomingMessage, response: ServerResponse) => void) => http.RequestListener;
 
 /** One run of a program on one kind of response. */
 class Run implements World {
   readonly program: Program;
   readonly wire = new Wire();
-  readonly log = new Log();
+  readonly log: Log;
   readonly #store: BarrierStore;
   readonly isHeld: boolean;
   isReleased = false;
@@ -79,12 +81,14 @@ class Run implements World {
     this.program = program;
     this.#store = store;
     this.isHeld = isHeld;
+    this.log = new Log(program.network === "stalled");
     this.#flow();
   }
 
   async release(): Promise<void> {
     if (!this.isReleased) {
       this.isReleased = true;
+      this.log.isStrict = false;
       // Nothing that the program does falls between the two.
       this.#flow();
       this.#store.release();
@@ -114,10 +118,9 @@ class Run implements World {
     if (this.program.position === "second" && this.#other?.finished === false) this.#other.end("other");
   }
 
-  leave(how: "abort" | "reset" | "halfClose"): void {
+  leave(how: "reset" | "halfClose"): void {
     if (how === "halfClose") this.wire.push(null);
-    else if (how === "abort") this.wire.destroy();
-    else this.wire.destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }));
+    else this.wire.destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", syscall: "read" }));
   }
 
   settle(): Promise<void> {
@@ -183,12 +186,11 @@ export class Subjects {
       }
       const listener = (): void => {
         if (isOther) run.answerOther(response);
+        // A session that is loaded makes the handler begin later, in a promise's time; here both begin in their own.
+        else if (hasCookie(run.program)) setImmediate(() => this.#start(run, request));
         else this.#start(run, request);
       };
-      const isLoaded = run.isHeld || isOther || !hasCookie(run.program);
-      if (isLoaded) frame(listener, run)(request, response);
-      // What the other one waits for to load the session.
-      else setImmediate(listener);
+      frame(listener)(request, response);
     });
   }
 
@@ -207,7 +209,7 @@ export class Subjects {
 
   async #run(program: Program, run: Run, server: http.Server, fate: StoreFate): Promise<Observation> {
     current = run;
-    beyond = (text) => run.log.add(text);
+    beyond = (text) => run.log.add(text, "crash");
     this.#store.hold(fate);
     const { wire, log } = run;
     wire.on("error", () => {});
@@ -224,7 +226,13 @@ export class Subjects {
     this.#store.release();
     current = undefined;
     beyond = undefined;
-    return { log: log.lines, bytes, connection, started: run.done !== undefined };
+    return {
+      log: log.lines,
+      bytes,
+      connection,
+      started: run.done !== undefined,
+      wasCutOff: run.interpreter?.wasCutOff ?? false,
+    };
   }
 }
 

@@ -104,18 +104,17 @@ function compress(response: ServerResponse, schedule: (done: () => void) => void
 }
 
 /** As express-session: what was given to end is kept until something else is done. */
-function endLater(response: ServerResponse): void {
+function endLater(response: ServerResponse, note: (text: string) => void): void {
   const { end } = response;
   let hasEnded = false;
   response.end = function (this: ServerResponse, ...args: Arguments) {
     if (hasEnded) return false;
     hasEnded = true;
     setImmediate(() => {
-      // What is wrong with the arguments is nobody's here.
       try {
         Reflect.apply(end, this, args);
-      } catch {
-        this.destroy();
+      } catch (error) {
+        note(`endLater: ${String(error)}`);
       }
     });
     return true;
@@ -129,5 +128,7 @@ function watchEnd(response: ServerResponse, note: (text: string) => void): void 
     note(`watchEnd: end is called, headersSent ${this.headersSent}`);
     return Reflect.apply(end, this, args) as ServerResponse;
   } as ServerResponse["end"];
-  response.on("finish", () => note(`watchEnd: finished with ${response.statusCode} ${String(response.getHeader("x-a"))}`));
+  response.on("finish", () =>
+    note(`watchEnd: finished with ${response.statusCode} ${String(response.getHeader("x-a"))}`),
+  );
 }
