@@ -1,8 +1,7 @@
 import { ServerResponse } from "node:http";
 import type { OpenHeaders } from "./response-headers.ts";
 
-/** What Node keeps of a response's head: private by its name, and the same in every version since 0.4. */
-type WithHead = ServerResponse & { _header: string | null };
+const PATTERNS = new Map<string, RegExp>();
 
 /**
  * The head of an HTTP/1 response as Node has written it down, before it leaves: a text that ends with an empty line.
@@ -11,25 +10,26 @@ type WithHead = ServerResponse & { _header: string | null };
  * changed for `getHeader` as well, as programs that run Express without a network read it there.
  */
 export class HeadText implements OpenHeaders {
-  readonly #response: WithHead;
-  #lines: string[];
+  /** With the changes. */
+  text: string;
+  readonly #response: ServerResponse;
 
-  constructor(response: ServerResponse) {
-    this.#response = response as WithHead;
-    this.#lines = (this.#response._header ?? "").slice(0, -4).split("\r\n");
-  }
-
-  /** The text, with the changes. */
-  toString(): string {
-    return `${this.#lines.join("\r\n")}\r\n\r\n`;
+  /** @param response - takes headers at the time: its own head is out of the way */
+  constructor(text: string, response: ServerResponse) {
+    this.text = text;
+    this.#response = response;
   }
 
   /** Name and value of each line. */
-  entries(): [name: string, value: string][] {
-    return this.#lines.slice(1).map((line) => {
-      const colon = line.indexOf(":");
-      return [line.slice(0, colon), line.slice(colon + 2)];
-    });
+  static entries(text: string): [name: string, value: string][] {
+    return text
+      .slice(0, -4)
+      .split("\r\n")
+      .slice(1)
+      .map((line) => {
+        const colon = line.indexOf(":");
+        return [line.slice(0, colon), line.slice(colon + 2)];
+      });
   }
 
   get(name: string): string | undefined {
@@ -39,12 +39,12 @@ export class HeadText implements OpenHeaders {
 
   set(name: string, value: string): void {
     this.#replace(name, [value]);
-    this.#open(() => ServerResponse.prototype.setHeader.call(this.#response, name, value));
+    ServerResponse.prototype.setHeader.call(this.#response, name, value);
   }
 
   delete(name: string): void {
     this.#replace(name, []);
-    this.#open(() => ServerResponse.prototype.removeHeader.call(this.#response, name));
+    ServerResponse.prototype.removeHeader.call(this.#response, name);
   }
 
   getSetCookie(): string[] {
@@ -53,33 +53,29 @@ export class HeadText implements OpenHeaders {
 
   setSetCookie(values: string[]): void {
     this.#replace("Set-Cookie", values);
-    this.#open(() => ServerResponse.prototype.setHeader.call(this.#response, "Set-Cookie", values));
+    ServerResponse.prototype.setHeader.call(this.#response, "Set-Cookie", values);
   }
 
   #values(name: string): string[] {
-    return this.#lines
-      .filter((line, index) => index > 0 && isOf(line, name))
-      .map((line) => line.slice(name.length + 2));
+    if (!patternOf(name).test(this.text)) return [];
+    return [...this.text.matchAll(patternOf(name))].map(([, value]) => value ?? "");
   }
 
   #replace(name: string, values: string[]): void {
-    this.#lines = this.#lines.filter((line, index) => index === 0 || !isOf(line, name));
-    for (const value of values) this.#lines.push(`${name}: ${value}`);
-  }
-
-  /** Node refuses changes for as long as there is a head. */
-  #open(change: () => void): void {
-    const response = this.#response;
-    const { _header } = response;
-    response._header = null;
-    try {
-      change();
-    } finally {
-      response._header = _header;
-    }
+    const pattern = patternOf(name);
+    const text = pattern.test(this.text) ? this.text.replaceAll(pattern, "") : this.text;
+    this.text = `${text.slice(0, -2)}${values.map((value) => `${name}: ${value}\r\n`).join("")}\r\n`;
   }
 }
 
-function isOf(line: string, name: string): boolean {
-  return line[name.length] === ":" && line.slice(0, name.length).toLowerCase() === name.toLowerCase();
+/** Finds the lines of a header, each with the line break before it. */
+function patternOf(name: string): RegExp {
+  let pattern = PATTERNS.get(name);
+  if (pattern === undefined) {
+    pattern = new RegExp(`\\r\\n${name}: ([^\\r]*)`, "gi");
+    PATTERNS.set(name, pattern);
+  }
+  // A global one remembers where it was.
+  pattern.lastIndex = 0;
+  return pattern;
 }

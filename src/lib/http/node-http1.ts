@@ -48,7 +48,7 @@ export class Http1Hold {
   /** The piece that begins with the head. */
   #first: Piece | undefined;
   /** Calls that were to close the connection while bytes were kept that go out before. */
-  readonly #closing: (() => void)[] = [];
+  #closing: (() => void)[] | undefined;
   /** The response that answers in place of a dead one, until it has finished. */
   #answer: ServerResponse | undefined;
   #emit: ServerResponse["emit"] = node.emit;
@@ -87,9 +87,7 @@ export class Http1Hold {
       // Early hints and the like come before the head, and wait for nothing. An end without a head: the client has gone.
       if (!response._headerSent && !(response.destroyed && data.length === 0))
         return node._writeRaw.call(response, data, encoding, callback, size);
-      this.#first = beginsWith(piece, response._header)
-        ? piece
-        : response.outputData.find(({ data: head }) => head === response._header);
+      this.#first = response._headerSent ? findHead(piece, response) : undefined;
       this.#begin();
     }
     if (this.#state === "held") return this.#keep(piece);
@@ -122,7 +120,7 @@ export class Http1Hold {
       this.#unguard();
       close();
     } else {
-      this.#closing.push(close);
+      (this.#closing ??= []).push(close);
     }
   }
 
@@ -182,13 +180,18 @@ export class Http1Hold {
     this.#state = "released";
     response._writeRaw = node._writeRaw;
     if (first === undefined || this.#gates.isSilent) return;
-    const { _header: before } = response;
-    const head = new HeadText(response);
-    this.#gates.change(head);
-    response._header = head.toString();
-    first.data = response._header + (first.data as string).slice(before?.length);
+    const before = response._header ?? "";
+    const head = new HeadText(before, response);
+    // Node takes no headers for as long as there is a head.
+    response._header = null;
+    try {
+      this.#gates.change(head);
+    } finally {
+      response._header = head.text;
+    }
+    first.data = head.text + (first.data as string).slice(before.length);
     if (!response.outputData.includes(first)) return;
-    const more = response._header.length - (before?.length ?? 0);
+    const more = head.text.length - before.length;
     response.outputSize += more;
     response._onPendingData(more);
   }
@@ -204,7 +207,7 @@ export class Http1Hold {
       // The client has gone: those who wait for a callback learn it.
       if (socket?.destroyed === true) response._flushOutput(socket);
       else response._flush();
-      for (const close of this.#closing) close();
+      for (const close of this.#closing ?? []) close();
     } catch (error) {
       // A listener of the application has thrown: that is no failure of the commit.
       process.nextTick(() => {
@@ -231,7 +234,7 @@ export class Http1Hold {
     answer.once("finish", () => {
       this.#answer = undefined;
       finishWith(answer, response, this.#emit);
-      for (const close of this.#closing) close();
+      for (const close of this.#closing ?? []) close();
     });
     if (socket !== null && (socket as { _httpMessage?: unknown })._httpMessage === response) {
       this.#passOn(socket, answer);
@@ -311,8 +314,10 @@ const WRITABLE_ENDED: PropertyDescriptor & ThisType<HeldResponse> = {
   },
 };
 
-function beginsWith({ data }: Piece, head: string | null): boolean {
-  return typeof data === "string" && head !== null && data.startsWith(head);
+/** The piece that has the head: the first bytes, or one that Node has queued before them. */
+function findHead(first: Piece, { outputData, _header }: Http1Response): Piece | undefined {
+  if (outputData.length === 0) return first;
+  return outputData.find(({ data }) => data === _header) ?? first;
 }
 
 /** Takes what nobody gets. */

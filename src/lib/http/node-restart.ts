@@ -48,7 +48,7 @@ export function startOver(response: Http1Response, request: IncomingMessage): Ht
     if (Object.getOwnPropertyDescriptor(response, key)?.enumerable === false) continue;
     if (typeof key === "string") Object.assign(answer, { [key]: response[key as keyof Http1Response] });
   }
-  const headers = response._header ? new HeadText(response).entries() : Object.entries(response.getHeaders());
+  const headers = response._header ? HeadText.entries(response._header) : Object.entries(response.getHeaders());
   for (const [name, value] of headers) {
     if (!isEntityHeader(name) && !FRAMING.test(name)) answer.appendHeader(name, value as string);
   }

@@ -29,26 +29,29 @@ export class GateFailure extends Error {
  * one commits first, as it is the first to see the answer.
  */
 export class ResponseGates {
-  readonly #waiting: ResponseGate[];
-  readonly #changes: NonNullable<HeadChange>[] = [];
+  /** The next one, and those further out; most responses have one gate. */
+  #next: ResponseGate | undefined;
+  #others: ResponseGate[] | undefined;
+  #change: HeadChange;
 
   constructor(gate: ResponseGate) {
-    this.#waiting = [gate];
+    this.#next = gate;
   }
 
   /** Waits for another session, further inside. */
   add(gate: ResponseGate): void {
-    this.#waiting.push(gate);
+    if (this.#next !== undefined) (this.#others ??= []).push(this.#next);
+    this.#next = gate;
   }
 
   /** Says whether the head goes out as the application made it. */
   get isSilent(): boolean {
-    return this.#changes.length === 0;
+    return this.#change === undefined;
   }
 
   /** Makes the changes of every commit so far. */
   change(headers: OpenHeaders): void {
-    for (const change of this.#changes) change(headers);
+    this.#change?.(headers);
   }
 
   /**
@@ -57,7 +60,8 @@ export class ResponseGates {
    * @throws GateFailure, or rejects with it; the gates further out still wait then, for the answer that is given instead
    */
   commit(): Promise<void> | undefined {
-    for (let gate = this.#waiting.pop(); gate !== undefined; gate = this.#waiting.pop()) {
+    for (let gate = this.#next; gate !== undefined; gate = this.#next) {
+      this.#next = this.#others?.pop();
       const open = gate;
       let outcome: HeadChange | Promise<HeadChange>;
       try {
@@ -82,7 +86,14 @@ export class ResponseGates {
   }
 
   #note(change: HeadChange): void {
-    if (change !== undefined) this.#changes.push(change);
+    const before = this.#change;
+    if (before === undefined || change === undefined) this.#change = change ?? before;
+    else {
+      this.#change = (headers) => {
+        before(headers);
+        change(headers);
+      };
+    }
   }
 
   #failure(gate: ResponseGate, cause: unknown): GateFailure {
