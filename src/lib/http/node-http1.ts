@@ -53,6 +53,12 @@ export class Http1Hold {
   #answer: ServerResponse | undefined;
   #emit: ServerResponse["emit"] = node.emit;
   #count: ((bytes: number) => void) | undefined;
+  /** The turn in which the last piece came. */
+  #turn = 0;
+  /** What is emitted of a second answer after the first one has gone out. */
+  #late: unknown[] | undefined;
+  /** How many pieces Node would have sent. */
+  #uncorked = 0;
 
   private constructor(response: ServerResponse, request: IncomingMessage, gates: ResponseGates) {
     const held = response as HeldResponse;
@@ -140,9 +146,10 @@ export class Http1Hold {
     // The client has gone: what waits for its bytes learns it before, as it does of Node.
     if (event === "close" && this.#state === "held") this.#giveUp();
     const { code } = (args[0] ?? {}) as { code?: unknown };
-    // Node's own would have been closed by the time of a second answer.
-    const isLate = event === "error" && code === "ERR_STREAM_WRITE_AFTER_END" && response.listenerCount("error") === 0;
-    return !isLate && this.#emit.call(response, event, ...args);
+    if (event !== "error" || code !== "ERR_STREAM_WRITE_AFTER_END") return this.#emit.call(response, event, ...args);
+    // Node says so after "finish", in the turn of the end. Later its response is closed, and it is silent.
+    if (this.#state === "held" && this.#turn === turn && response.listenerCount("error") > 0) this.#late = args;
+    return false;
   }
 
   #begin(): void {
@@ -174,6 +181,8 @@ export class Http1Hold {
     if (typeof piece.encoding === "function") Object.assign(piece, { encoding: null, callback: piece.encoding });
     response.outputData.push(piece);
     response.outputSize += piece.data.length;
+    this.noteCork();
+    this.#turn = countTurns();
     return response.outputSize < response.writableHighWaterMark;
   }
 
@@ -211,10 +220,10 @@ export class Http1Hold {
     try {
       // What is destroyed and has not ended has no "drain" either.
       if (response.destroyed && !response.finished) response._flushOutput(socket ?? VOID);
+      else if (socket !== null && socket.writableCorked > 0) this.#flushCorked(socket);
       else response._flush();
       this.#countAgain();
-      // An end leaves nothing corked, whatever came after it.
-      if (response.finished) while ((socket?.writableCorked ?? 0) > 0) socket?.uncork();
+      if (this.#late !== undefined) process.nextTick(() => response.emit("error", ...(this.#late ?? [])));
       for (const close of this.#closing ?? []) close();
     } catch (error) {
       // A listener of the application has thrown: that is no failure of the commit.
@@ -222,6 +231,27 @@ export class Http1Hold {
         throw error;
       });
     }
+  }
+
+  /** Notes how much Node would have sent by now: it keeps what is written while the socket is corked. */
+  noteCork(): void {
+    const { socket, outputData } = this.#response;
+    if (socket?.writableCorked === 0) this.#uncorked = outputData.length;
+  }
+
+  /** Sends what Node would have sent before somebody corked the socket, and leaves the rest in there. */
+  #flushCorked(socket: Socket): void {
+    const response = this.#response;
+    const corks = socket.writableCorked;
+    const rest = response.outputData.splice(this.#uncorked);
+    const size = rest.reduce((sum, { data }) => sum + data.length, 0);
+    response.outputSize -= size;
+    for (let cork = 0; cork < corks; cork++) socket.uncork();
+    response._flush();
+    for (let cork = 0; cork < corks; cork++) socket.cork();
+    response.outputData.push(...rest);
+    response.outputSize += size;
+    response._flushOutput(socket);
   }
 
   /** Tells the callbacks of what waits that the client has gone. */
@@ -232,6 +262,7 @@ export class Http1Hold {
     for (const { callback } of pieces) {
       if (typeof callback === "function") callback(new StreamDestroyedError());
     }
+    if (response.finished) response._finish();
   }
 
   /**
@@ -241,7 +272,7 @@ export class Http1Hold {
   #stopCounting(): void {
     const response = this.#response;
     this.#count = response._onPendingData;
-    this.#count(-response.outputSize);
+    if (response.outputSize > 0) this.#count(-response.outputSize);
     response._onPendingData = () => {};
   }
 
@@ -304,15 +335,15 @@ export class Http1Hold {
     socket[HELD] = this;
     socket.destroy = destroyHeld;
     socket.end = endHeld;
+    socket.uncork = uncorkHeld;
   }
 
   #unguard(): void {
     const socket: HeldSocket | null = this.#response.socket;
     if (socket?.[HELD] !== this) return;
     socket[HELD] = undefined;
-    const { destroy, end } = Object.getPrototypeOf(socket) as Socket;
-    socket.destroy = destroy;
-    socket.end = end;
+    const { destroy, end, uncork } = Object.getPrototypeOf(socket) as Socket;
+    Object.assign(socket, { destroy, end, uncork });
   }
 }
 
@@ -345,6 +376,11 @@ function endHeld(this: HeldSocket, ...args: unknown[]): Socket {
   return this;
 }
 
+function uncorkHeld(this: HeldSocket): void {
+  (Object.getPrototypeOf(this) as Socket).uncork.call(this);
+  this[HELD]?.noteCork();
+}
+
 const WRITABLE_ENDED: PropertyDescriptor & ThisType<HeldResponse> = {
   configurable: true,
   get() {
@@ -356,6 +392,21 @@ const WRITABLE_ENDED: PropertyDescriptor & ThisType<HeldResponse> = {
 function findHead(first: Piece, { outputData, _header }: Http1Response): Piece | undefined {
   if (outputData.length === 0) return first;
   return outputData.find(({ data }) => data === _header) ?? first;
+}
+
+let turn = 0;
+let isCounting = false;
+
+/** Tells turns of the event loop apart. */
+function countTurns(): number {
+  if (!isCounting) {
+    isCounting = true;
+    setImmediate(() => {
+      isCounting = false;
+      turn++;
+    });
+  }
+  return turn;
 }
 
 /** Takes what nobody gets. */

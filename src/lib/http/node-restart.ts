@@ -13,6 +13,7 @@ export type Http1Response = ServerResponse & {
   _onPendingData(bytes: number): void;
   _writeRaw(data: string | Uint8Array, encoding?: unknown, callback?: unknown, size?: number): boolean;
   _flush(): void;
+  _finish(): void;
   _flushOutput(socket: unknown): unknown;
 };
 
