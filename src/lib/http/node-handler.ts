@@ -5,7 +5,7 @@ import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { RequestClient } from "../manager/client.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { discardEntityHeaders, openHeaders } from "./node-head.ts";
+import { discardEntityHeaders } from "./node-head.ts";
 import { canCarry, type HeldResponse, holdResponse } from "./node-response.ts";
 import type { HeadChange, ResponseGate } from "./response-gates.ts";
 import { tell, tellsNothing } from "./response-headers.ts";
@@ -100,12 +100,16 @@ export function withSession<Data, Lazy extends boolean>(
     userAgent: request.headers["user-agent"],
   });
   const opening = manager.open(request, request.headers, client);
-  const started = opening === undefined ? start() : opening.then(start);
+  const started =
+    opening === undefined
+      ? start()
+      : opening.then(start, (error: unknown) => {
+          // Whoever answers, and whatever becomes of the headers until then: the answer depends on the session.
+          if (canCarry(response) && !response.headersSent) holdResponse(response, request, new VaryGate(manager));
+          throw error;
+        });
   // What the next middleware throws is reported like what it throws at once.
-  started?.catch((error: unknown) => {
-    if (canCarry(response)) gate.vary(response);
-    fail(error);
-  });
+  started?.catch(fail);
 }
 
 /** One request's session, as its response waits for it. */
@@ -134,16 +138,7 @@ class RequestGate<Data, Lazy extends boolean> implements ResponseGate {
   }
 
   fail(error: unknown, response: ServerResponse): void {
-    this.vary(response);
     answerError(this.#manager.options.onError ?? this.#frame.log, error, this.#request, response);
-  }
-
-  /** The answer depends on the session, also when that could not be read or stored. */
-  vary(response: ServerResponse): void {
-    if (response.headersSent) return;
-    const { get, set } = openHeaders(response);
-    const { tokenHeader } = this.#manager.options;
-    set("Vary", withVary(get("Vary") ?? undefined, tokenHeader === undefined ? "Cookie" : "Authorization"));
   }
 
   #change(result: CommitResult): HeadChange {
@@ -156,6 +151,25 @@ class RequestGate<Data, Lazy extends boolean> implements ResponseGate {
     if (isSecure()) return true;
     return this.#manager.options.trustProxy && isForwardedSecure(this.#request.headers["x-forwarded-proto"]);
   }
+}
+
+/** A session that could not be loaded: there is nothing to commit. */
+class VaryGate implements ResponseGate {
+  readonly #vary: "Cookie" | "Authorization";
+
+  constructor({ options }: { options: { tokenHeader?: string | undefined } }) {
+    this.#vary = options.tokenHeader === undefined ? "Cookie" : "Authorization";
+  }
+
+  commit(): HeadChange {
+    return (headers) => headers.set("Vary", withVary(headers.get("Vary") ?? undefined, this.#vary));
+  }
+
+  committed(): HeadChange {
+    return undefined;
+  }
+
+  fail(): void {}
 }
 
 /** Express tells by its setting "trust proxy". */
