@@ -10,7 +10,7 @@ export function difference(program: Program, plain: Observation, held: Observati
   // Of an answer that its own application cuts off, how much has left by then is a matter of time.
   const isCutOff = plain.wasCutOff && held.wasCutOff && plainBytes.startsWith(heldBytes);
   const parts = [
-    ...logDifferences(plain.log, held.log),
+    ...logDifferences(relevant(program, plain.log), relevant(program, held.log)),
     ...(isCutOff
       ? []
       : [
@@ -21,6 +21,23 @@ export function difference(program: Program, plain: Observation, held: Observati
     headersMissing(program, held.bytes),
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : parts.join("\n");
+}
+
+/** When somebody has cut the connection, what becomes of bytes under way is a matter of time: all that counts is the close. */
+function relevant({ steps }: Program, log: Line[]): Line[] {
+  if (steps.some(({ op }) => op === "reset")) {
+    return log.filter(
+      ({ text }) => !/^(?:callback|event finish|event drain|prefinish|watchEnd: fin|request)/.test(text),
+    );
+  }
+  const isCut = steps.some((step) => step.op === "throw" || (step.op === "call" && step.name === "destroy"));
+  return isCut ? log.filter(({ text }) => !text.startsWith("prefinish")) : log;
+}
+
+/** Where the logs differ before anything moves; undefined when they don't. */
+export function strictDifference(plain: Observation, held: Observation): string | undefined {
+  const strict = (lines: Line[]): string[] => lines.filter(({ isStrict }) => isStrict).map(({ text }) => text);
+  return differenceOf("while nothing moves", strict(plain.log), strict(held.log));
 }
 
 /** Line by line as long as nothing moves; from then on each lane for itself. */
