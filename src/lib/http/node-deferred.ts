@@ -64,9 +64,11 @@ export class DeferredHold {
     return this.#response;
   }
 
-  /** Commits now if nothing has come and nothing will, as the client has gone. */
+  /** Commits without an answer when the handler is done and its client goes before the first byte. */
   settle(): void {
-    if (this.#state === "open" && this.#response.destroyed) this.#begin();
+    if (this.#state !== "open" || this.#response.writableEnded) return;
+    if (this.#response.destroyed) this.#begin();
+    else this.#response.once("close", () => this.settle());
   }
 
   #callsOf(writer: number): Calls {

@@ -43,6 +43,7 @@ export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
       try {
         const outcome = listener(request, response);
         if (isThenable(outcome)) outcome.then(() => held?.settle(), failed);
+        else held?.settle();
       } catch (error) {
         failed(error);
       }

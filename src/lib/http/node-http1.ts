@@ -52,6 +52,7 @@ export class Http1Hold {
   /** The response that answers in place of a dead one, until it has finished. */
   #answer: ServerResponse | undefined;
   #emit: ServerResponse["emit"] = node.emit;
+  #count: ((bytes: number) => void) | undefined;
 
   private constructor(response: ServerResponse, request: IncomingMessage, gates: ResponseGates) {
     const held = response as HeldResponse;
@@ -97,9 +98,11 @@ export class Http1Hold {
     return true;
   }
 
-  /** Commits now if nothing has come and nothing will, as the client has gone. */
+  /** Commits without an answer when the handler is done and its client goes before the first byte. */
   settle(): void {
-    if (this.#state === "open" && this.#response.destroyed) this.#begin();
+    if (this.#state !== "open" || this.#response.finished) return;
+    if (this.#response.destroyed) this.#begin();
+    else this.#response.once("close", () => this.settle());
   }
 
   /** Node calls it when the response's turn in the pipeline has come. */
@@ -134,6 +137,8 @@ export class Http1Hold {
     const response = this.#response;
     // A dead response finishes when the answer in its place does.
     if (event === "finish" && this.#answer !== undefined) return false;
+    // The client has gone: what waits for its bytes learns it before, as it does of Node.
+    if (event === "close" && this.#state === "held") this.#giveUp();
     const { code } = (args[0] ?? {}) as { code?: unknown };
     // Node's own would have been closed by the time of a second answer.
     const isLate = event === "error" && code === "ERR_STREAM_WRITE_AFTER_END" && response.listenerCount("error") === 0;
@@ -155,6 +160,7 @@ export class Http1Hold {
     this.#state = "held";
     this.#takeOver();
     this.#guard();
+    this.#stopCounting();
     commit.then(
       () => this.#resume(),
       (failure: unknown) => this.#fail(failure),
@@ -168,7 +174,6 @@ export class Http1Hold {
     if (typeof piece.encoding === "function") Object.assign(piece, { encoding: null, callback: piece.encoding });
     response.outputData.push(piece);
     response.outputSize += piece.data.length;
-    response._onPendingData(piece.data.length);
     return response.outputSize < response.writableHighWaterMark;
   }
 
@@ -204,9 +209,12 @@ export class Http1Hold {
     response._flush = node._flush;
     if (response.emit === emitHeld) response.emit = this.#emit;
     try {
-      // The client has gone: those who wait for a callback learn it.
-      if (socket?.destroyed === true) response._flushOutput(socket);
+      // What is destroyed and has not ended has no "drain" either.
+      if (response.destroyed && !response.finished) response._flushOutput(socket ?? VOID);
       else response._flush();
+      this.#countAgain();
+      // An end leaves nothing corked, whatever came after it.
+      if (response.finished) while ((socket?.writableCorked ?? 0) > 0) socket?.uncork();
       for (const close of this.#closing ?? []) close();
     } catch (error) {
       // A listener of the application has thrown: that is no failure of the commit.
@@ -214,6 +222,35 @@ export class Http1Hold {
         throw error;
       });
     }
+  }
+
+  /** Tells the callbacks of what waits that the client has gone. */
+  #giveUp(): void {
+    const response = this.#response;
+    const pieces = response.outputData.splice(0);
+    response.outputSize = 0;
+    for (const { callback } of pieces) {
+      if (typeof callback === "function") callback(new StreamDestroyedError());
+    }
+  }
+
+  /**
+   * Node counts what waits in a connection's responses, and says "drain" to the one whose turn it is when that changes. Ours has
+   * its turn and waits all the same, so it is counted only if its turn comes later.
+   */
+  #stopCounting(): void {
+    const response = this.#response;
+    this.#count = response._onPendingData;
+    this.#count(-response.outputSize);
+    response._onPendingData = () => {};
+  }
+
+  #countAgain(): void {
+    const response = this.#response;
+    if (this.#count === undefined) return;
+    response._onPendingData = this.#count;
+    this.#count = undefined;
+    if (response.outputSize > 0) response._onPendingData(response.outputSize);
   }
 
   #fail(failure: unknown): void {
@@ -225,11 +262,13 @@ export class Http1Hold {
   #abandon(): ServerResponse {
     const response = this.#response;
     const { socket } = response;
-    const answer = startOver(response, this.#request);
-    Http1Hold.#hold(answer, this.#request, this.#gates);
     this.#unguard();
     if (this.#state === "open") this.#takeOver();
     this.#state = "dead";
+    swallow(response);
+    this.#countAgain();
+    const answer = startOver(response, this.#request);
+    Http1Hold.#hold(answer, this.#request, this.#gates);
     this.#answer = answer;
     answer.once("finish", () => {
       this.#answer = undefined;
@@ -239,7 +278,6 @@ export class Http1Hold {
     if (socket !== null && (socket as { _httpMessage?: unknown })._httpMessage === response) {
       this.#passOn(socket, answer);
     }
-    swallow(response);
     return answer;
   }
 
@@ -343,7 +381,16 @@ function ghostOf(socket: Socket): Socket {
 /** Empties a dead response's queue: with the callbacks and "drain", so that nobody waits for what will not be sent. */
 function swallow(response: Http1Response): void {
   const { socket } = response;
-  if (socket === null) Object.assign(response, { socket: VOID });
+  Object.assign(response, { socket: VOID });
   node._flush.call(response);
-  if (socket === null) Object.assign(response, { socket });
+  Object.assign(response, { socket });
+}
+
+/** What Node tells the callback of a write that its client has not waited for. */
+class StreamDestroyedError extends Error {
+  readonly code = "ERR_STREAM_DESTROYED";
+
+  constructor() {
+    super("Cannot call write after a stream was destroyed");
+  }
 }

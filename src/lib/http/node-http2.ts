@@ -75,9 +75,13 @@ export class Http2Hold {
     return this.#response as unknown as ServerResponse;
   }
 
-  /** Commits now if nothing has come and nothing will, as the client has gone. */
+  /** Commits without an answer when the handler is done and its client goes before the first byte. */
   settle(): void {
-    if (this.#state !== "open" || !this.#stream.destroyed) return;
+    if (this.#state !== "open") return;
+    if (!this.#stream.destroyed) {
+      this.#stream.once("close", () => this.settle());
+      return;
+    }
     this.#state = "released";
     const fail = (failure: unknown): void => {
       if (failure instanceof GateFailure) failure.gate.fail(failure.cause, this.restart());

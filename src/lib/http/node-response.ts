@@ -9,7 +9,7 @@ import type { ResponseGate } from "./response-gates.ts";
 export interface HeldResponse {
   /** The response on which an error can be answered, as long as nothing has left: a head that is fixed is given up. */
   restart(): ServerResponse;
-  /** Commits when the handler is done, if the client has gone before the first byte. */
+  /** Commits without an answer when the handler is done and its client goes before the first byte. */
   settle(): void;
 }
 
