@@ -36,25 +36,34 @@ function relevant({ steps }: Program, log: Line[]): Line[] {
 
 /** Where the logs differ before anything moves; undefined when they don't. */
 export function strictDifference(plain: Observation, held: Observation): string | undefined {
-  const strict = (lines: Line[]): string[] => lines.filter(({ isStrict }) => isStrict).map(({ text }) => text);
+  const strict = (lines: Line[]): string[] =>
+    lines.filter(({ isStrict, lane }) => isStrict && lane !== "crash").map(({ text }) => text);
   return differenceOf("while nothing moves", strict(plain.log), strict(held.log));
 }
 
 /** Line by line as long as nothing moves; from then on each lane for itself. */
 function logDifferences(plain: Line[], held: Line[]): (string | undefined)[] {
   // A crash that the other response is spared is nobody's loss.
-  const spared = plain.filter(
-    ({ lane, text }) => lane !== "crash" || held.some((line) => line.lane === lane && line.text === text),
-  );
-  const strict = (lines: Line[]): string[] => lines.filter(({ isStrict }) => isStrict).map(({ text }) => text);
+  const crashes = (lines: Line[]): string[] => lines.filter(({ lane }) => lane === "crash").map(({ text }) => text);
+  const theirs = crashes(plain);
+  const more = crashes(held).filter((text) => {
+    const at = theirs.indexOf(text);
+    if (at >= 0) theirs.splice(at, 1);
+    return at < 0;
+  });
+  const calm = (lines: Line[]): Line[] => lines.filter(({ lane }) => lane !== "crash");
+  const strict = (lines: Line[]): string[] =>
+    calm(lines)
+      .filter(({ isStrict }) => isStrict)
+      .map(({ text }) => text);
   const loose = (lines: Line[], wanted: Lane): string[] =>
     lines.filter(({ lane, isStrict }) => !isStrict && lane === wanted).map(({ text }) => text);
   return [
-    differenceOf("while nothing moves", strict(spared), strict(held)),
-    differenceOf("steps, once it moves", loose(spared, "program"), loose(held, "program")),
-    differenceOf("events, once it moves", loose(spared, "network"), loose(held, "network")),
-    differenceOf("once it moves", loose(spared, "whenever").toSorted(), loose(held, "whenever").toSorted()),
-    differenceOf("crashes, once it moves", loose(spared, "crash"), loose(held, "crash")),
+    differenceOf("while nothing moves", strict(plain), strict(held)),
+    differenceOf("steps, once it moves", loose(plain, "program"), loose(held, "program")),
+    differenceOf("events, once it moves", loose(plain, "network"), loose(held, "network")),
+    differenceOf("once it moves", loose(plain, "whenever").toSorted(), loose(held, "whenever").toSorted()),
+    more.length === 0 ? undefined : `crashes: ${more.join("\n")}`,
   ];
 }
 
