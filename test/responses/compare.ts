@@ -10,7 +10,7 @@ export function difference(program: Program, plain: Observation, held: Observati
   // Of an answer that its own application cuts off, how much has left by then is a matter of time.
   const isCutOff = plain.wasCutOff && held.wasCutOff && plainBytes.startsWith(heldBytes);
   const parts = [
-    ...logDifferences(plain.log, held.log),
+    ...logDifferences(relevant(program, plain.log), relevant(program, held.log)),
     ...(isCutOff
       ? []
       : [
@@ -23,21 +23,47 @@ export function difference(program: Program, plain: Observation, held: Observati
   return parts.length === 0 ? undefined : parts.join("\n");
 }
 
+/** When somebody has cut the connection, what becomes of bytes under way is a matter of time: all that counts is the close. */
+function relevant({ steps }: Program, log: Line[]): Line[] {
+  if (steps.some(({ op }) => op === "reset")) {
+    return log.filter(
+      ({ text }) => !/^(?:callback|event finish|event drain|prefinish|watchEnd: fin|request)/.test(text),
+    );
+  }
+  const isCut = steps.some((step) => step.op === "throw" || (step.op === "call" && step.name === "destroy"));
+  return isCut ? log.filter(({ text }) => !text.startsWith("prefinish")) : log;
+}
+
+/** Where the logs differ before anything moves; undefined when they don't. */
+export function strictDifference(plain: Observation, held: Observation): string | undefined {
+  const strict = (lines: Line[]): string[] =>
+    lines.filter(({ isStrict, lane }) => isStrict && lane !== "crash").map(({ text }) => text);
+  return differenceOf("while nothing moves", strict(plain.log), strict(held.log));
+}
+
 /** Line by line as long as nothing moves; from then on each lane for itself. */
 function logDifferences(plain: Line[], held: Line[]): (string | undefined)[] {
   // A crash that the other response is spared is nobody's loss.
-  const spared = plain.filter(
-    ({ lane, text }) => lane !== "crash" || held.some((line) => line.lane === lane && line.text === text),
-  );
-  const strict = (lines: Line[]): string[] => lines.filter(({ isStrict }) => isStrict).map(({ text }) => text);
+  const crashes = (lines: Line[]): string[] => lines.filter(({ lane }) => lane === "crash").map(({ text }) => text);
+  const theirs = crashes(plain);
+  const more = crashes(held).filter((text) => {
+    const at = theirs.indexOf(text);
+    if (at >= 0) theirs.splice(at, 1);
+    return at < 0;
+  });
+  const calm = (lines: Line[]): Line[] => lines.filter(({ lane }) => lane !== "crash");
+  const strict = (lines: Line[]): string[] =>
+    calm(lines)
+      .filter(({ isStrict }) => isStrict)
+      .map(({ text }) => text);
   const loose = (lines: Line[], wanted: Lane): string[] =>
     lines.filter(({ lane, isStrict }) => !isStrict && lane === wanted).map(({ text }) => text);
   return [
-    differenceOf("while nothing moves", strict(spared), strict(held)),
-    differenceOf("steps, once it moves", loose(spared, "program"), loose(held, "program")),
-    differenceOf("events, once it moves", loose(spared, "network"), loose(held, "network")),
-    differenceOf("once it moves", loose(spared, "whenever").toSorted(), loose(held, "whenever").toSorted()),
-    differenceOf("crashes, once it moves", loose(spared, "crash"), loose(held, "crash")),
+    differenceOf("while nothing moves", strict(plain), strict(held)),
+    differenceOf("steps, once it moves", loose(plain, "program"), loose(held, "program")),
+    differenceOf("events, once it moves", loose(plain, "network"), loose(held, "network")),
+    differenceOf("once it moves", loose(plain, "whenever").toSorted(), loose(held, "whenever").toSorted()),
+    more.length === 0 ? undefined : `crashes: ${more.join("\n")}`,
   ];
 }
 

@@ -6,7 +6,7 @@
  * Prints how many, how long and with which seed; for a difference also the smallest program that shows it, and ends with 1.
  */
 import { parseArgs } from "node:util";
-import { againstPlain, plainAgainstPlain, runPrograms } from "./run.ts";
+import { againstPlain, inTrouble, plainAgainstPlain, runPrograms } from "./run.ts";
 
 const { values } = parseArgs({
   options: {
@@ -14,9 +14,11 @@ const { values } = parseArgs({
     seed: { type: "string" },
     /** Compares plain responses with one another. */
     plain: { type: "boolean", default: false },
+    /** Lets commits fail and handlers throw. */
+    trouble: { type: "boolean", default: false },
   },
 });
-const report = await runPrograms(values.plain ? plainAgainstPlain : againstPlain, {
+const report = await runPrograms(values.plain ? plainAgainstPlain : values.trouble ? inTrouble : againstPlain, {
   programs: Number(values.programs),
   seed: values.seed === undefined ? undefined : Number(values.seed),
 });

@@ -94,22 +94,30 @@ export class Interpreter {
   }
 
   install(side: "outer" | "inner"): void {
-    for (const name of this.#program[side]) INSTALL[name](this.#response, (text) => this.#log.add(text));
+    for (const name of this.#program[side]) INSTALL[name](this.#response, (text, lane) => this.#log.add(text, lane));
   }
 
-  /** The steps, and what a framework does with what they throw. Synchronous as long as the steps are. */
-  async run(): Promise<void> {
-    const { steps } = this.#program;
-    try {
-      for (const [index, step] of steps.entries()) {
-        const waiting = this.#perform(step, index);
-        if (waiting !== undefined) await waiting;
-      }
-    } catch (error) {
+  /** The steps, and what a framework does with what they throw. Synchronous as long as the steps are. Never throws. */
+  run(): void | Promise<void> {
+    const caught = (error: unknown): void => {
       this.#log.add(`thrown: ${described(error)}`);
       this.#answer();
+    };
+    try {
+      return this.runLoose()?.catch(caught);
+    } catch (error) {
+      caught(error);
     }
-    this.#log.add("the handler is done");
+  }
+
+  /** The steps alone: throws, or rejects, as the program does. */
+  runLoose(from = 0): Promise<void> | undefined {
+    const { steps } = this.#program;
+    for (let index = from; index < steps.length; index++) {
+      const waiting = this.#perform(steps[index] as Step, index);
+      if (waiting !== undefined) return waiting.then(() => this.runLoose(index + 1));
+    }
+    return undefined;
   }
 
   /** As the last handler of a framework: a page when that is possible, an end of the connection otherwise. */
@@ -141,14 +149,13 @@ export class Interpreter {
       case "set":
         this.#note(code, () => Reflect.set(this.#response, step.name, step.value, this.#response));
         return undefined;
-      case "pipe": {
-        this.#note(code, () => {
-          const source = Readable.from(step.sizes.map((size) => "p".repeat(size)));
-          source.on("error", (error) => this.#log.add(`source error ${described(error)}`));
-          source.pipe(this.#response, { end: step.end });
-        });
+      case "pipe":
+        // What comes after an end is an error as long as the response has not closed.
+        if (!this.#log.isStrict && this.#response.finished) {
+          return this.#world.release().then(() => this.#pipe(step, code));
+        }
+        this.#pipe(step, code);
         return this.#mustRelease ? this.#world.release() : undefined;
-      }
       case "wait":
         return this.#wait(code, step.how);
       case "release":
@@ -156,21 +163,40 @@ export class Interpreter {
       case "stall":
       case "resume":
       case "turn":
-        return this.#later(code, () => this.#world[step.op]());
+        return this.#move(step.op, code);
       case "reset":
       case "halfClose":
-        return this.#later(code, () => this.#world.leave(step.op));
+        return this.#leave(step.op, code);
       case "throw":
-        this.#note(code);
+        this.#note(code, () => undefined);
         throw new Error("of the program");
     }
   }
 
+  #pipe({ sizes, end }: Step & { op: "pipe" }, code: string): void {
+    this.#note(code, () => {
+      const source = Readable.from(sizes.map((size) => "p".repeat(size)));
+      source.on("error", (error) => this.#log.add(`source error ${described(error)}`));
+      source.pipe(this.#response, { end });
+    });
+  }
+
   async #later(code: string, act: () => void): Promise<void> {
     if (this.#mustRelease) await this.#world.release();
+    else if (!this.#log.isStrict) await this.#world.settle();
     act();
     await this.#world.settle();
     this.#note(code);
+  }
+
+  #move(how: "stall" | "resume" | "turn", code: string): Promise<void> {
+    return this.#later(code, () => this.#world[how]());
+  }
+
+  async #leave(how: "reset" | "halfClose", code: string): Promise<void> {
+    // Node ends a connection whose client has ended its half: what had been written by then is a matter of time.
+    if (how === "halfClose" && !this.#response.finished) await this.#world.release();
+    await this.#later(code, () => this.#world.leave(how));
   }
 
   /** With an open network a step that waits sees the end of it all, as the store may take its time. */
@@ -182,7 +208,7 @@ export class Interpreter {
     if (this.#world.isReleased) await this.#world.settle();
     else if (this.#program.network === "open") await this.#world.release();
     else if (how === "nextTick") await new Promise<void>((resolve) => process.nextTick(resolve));
-    else if (how === "promise") await undefined;
+    else if (how === "promise") await Promise.resolve();
     else if (how === "immediate") await new Promise<void>((resolve) => void setImmediate(resolve));
     else if (this.#response.writableNeedDrain) {
       await this.#world.release();
@@ -262,7 +288,7 @@ export class Interpreter {
     ];
     const errored = (response as { errored?: Error | null }).errored;
     return [
-      `${response.statusCode} ${String(response.statusMessage)}`,
+      `${response.statusCode} ${response.statusMessage}`,
       ...flags.filter((flag) => typeof flag === "string"),
       `corked ${response.writableCorked}`,
       ...(length === "" ? [] : [`length ${length}`]),

@@ -280,11 +280,16 @@ export const programs: fc.Arbitrary<Program> = fc
     const destroys = program.steps.some((one) => one.op === "throw" || (one.op === "call" && one.name === "destroy"));
     return {
       ...program,
-      ...(destroys ? { network: "open" as const } : {}),
+      ...(destroys ? { network: "open" as const, outer: prompt(program.outer), inner: prompt(program.inner) } : {}),
       // After a request that closes the connection no other may follow.
       ...(program.position === "first" ? { version: "1.1" as const, connection: "keep-alive" as const } : {}),
     };
   });
+
+/** What a wrapper still has when its response is destroyed comes before or after the end of it. */
+function prompt(wrappers: WrapperName[]): WrapperName[] {
+  return wrappers.filter((name) => name === "onHeaders" || name === "watchEnd");
+}
 
 /** Prints a program as code. */
 export function print(program: Program): string {

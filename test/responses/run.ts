@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { difference } from "./compare.ts";
+import { whenCommitFails, whenHandlerThrows } from "./failures.ts";
 import { print, type Program, programs } from "./program.ts";
 import { catchEverything, Subjects } from "./subjects.ts";
 
@@ -56,6 +57,19 @@ export async function runPrograms(
 /** A held response against a plain one. */
 export async function againstPlain(program: Program, subjects: Subjects): Promise<string | undefined> {
   return difference(program, await subjects.plain(program), await subjects.held(program));
+}
+
+/** A session that can't be stored, and a handler of `nodeHandler` that throws. */
+export async function inTrouble(program: Program, subjects: Subjects): Promise<string | undefined> {
+  if (program.session === "new" || program.session === "changed") {
+    const fault =
+      (await whenCommitFails(program, subjects, "fails")) ??
+      (await whenCommitFails(program, subjects, "fails with a page"));
+    if (fault !== undefined) return `when the commit fails: ${fault}`;
+  }
+  if (!program.steps.some(({ op }) => op === "throw")) return undefined;
+  const fault = await whenHandlerThrows(program, subjects);
+  return fault === undefined ? undefined : `when the handler throws: ${fault}`;
 }
 
 /** A plain response against another one: shows whether the comparison itself is sound. */

@@ -1,4 +1,5 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import { Readable } from "node:stream";
 import { MemoryStore, SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { connect, nodeHandler } from "../../src/node.ts";
 import { Interpreter, type Line, Log, type World } from "./interpreter.ts";
@@ -19,8 +20,11 @@ export interface Observation {
   wasCutOff: boolean;
 }
 
-/** How the store of a held response fares: it waits for `release` and then answers, or fails. */
-export type StoreFate = "stores" | "fails";
+/** How the store of a held response fares: it waits for `release` and then answers, or fails; `onError` may have a page. */
+export type StoreFate = "stores" | "fails" | "fails with a page";
+
+/** What `onError` answers that has a page. */
+export const PAGE = "Sorry, come back later";
 
 /** The status of answers that are not the program's. */
 const OTHER_STATUS = 299;
@@ -46,7 +50,7 @@ class BarrierStore extends MemoryStore {
 
   async #pass(): Promise<void> {
     await this.#released;
-    if (this.fate === "fails") throw new StoreUnavailableError("expected by the test");
+    if (this.fate !== "stores") throw new StoreUnavailableError("expected by the test");
   }
 
   override async create(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
@@ -61,7 +65,8 @@ class BarrierStore extends MemoryStore {
 }
 
 /** Wraps the listener of a subject: as it is, or in the session's middleware. */
-type Frame = (listener: (request: IncomingMessage, response: ServerResponse) => void) => http.RequestListener;
+type Frame = (listener: Listener, run: Run) => http.RequestListener;
+type Listener = (request: IncomingMessage, response: ServerResponse) => unknown;
 
 /** One run of a program on one kind of response. */
 class Run implements World {
@@ -69,24 +74,28 @@ class Run implements World {
   readonly wire = new Wire();
   readonly log: Log;
   readonly #store: BarrierStore;
-  readonly isHeld: boolean;
   isReleased = false;
   #isStalled = false;
   #other: ServerResponse | undefined;
   #hasTurned = false;
   interpreter: Interpreter | undefined;
-  done: Promise<void> | undefined;
+  done: Promise<unknown> | undefined;
+  /** The manager of a held response. */
+  manager: SessionManager | undefined;
+  /** What the program throws is left to the frame. */
+  isLoose = false;
 
-  constructor(program: Program, store: BarrierStore, isHeld: boolean) {
+  constructor(program: Program, store: BarrierStore) {
     this.program = program;
     this.#store = store;
-    this.isHeld = isHeld;
     this.log = new Log(program.network === "stalled");
     this.#flow();
   }
 
   async release(): Promise<void> {
     if (!this.isReleased) {
+      // What goes on besides, a pipe say, has come as far as it can.
+      if (this.program.network === "stalled") await this.settle();
       this.isReleased = true;
       this.log.isStrict = false;
       // Nothing that the program does falls between the two.
@@ -138,22 +147,31 @@ let beyond: ((text: string) => void) | undefined;
 /** Everything needed to run programs on a plain and on a held response, in one process and without a network. */
 export class Subjects {
   readonly #store = new BarrierStore();
-  readonly #manager: SessionManager;
+  readonly #managers: Record<StoreFate, SessionManager>;
   readonly #cookie: string;
   readonly #servers: Record<"plain" | "connect" | "nodeHandler", http.Server>;
   #count = 0;
 
   private constructor(manager: SessionManager, store: BarrierStore, cookie: string) {
-    this.#manager = manager;
+    const page = new SessionManager(store, {
+      onError: (_error, _request, response) => {
+        setImmediate(() => {
+          (response as ServerResponse).writeHead(503, { "Retry-After": "1" });
+          Readable.from([PAGE.slice(0, 5), PAGE.slice(5)]).pipe(response as ServerResponse);
+        });
+      },
+    });
+    this.#managers = { stores: manager, fails: manager, "fails with a page": page };
     this.#store = store;
     this.#cookie = cookie;
     this.#servers = {
       plain: this.#serve((listener) => listener),
-      connect: this.#serve((listener) => {
+      connect: this.#serve((listener, { manager }) => {
+        if (manager === undefined) return listener;
         const middleware = connect(manager);
         return (request, response) => middleware(request, response, () => listener(request, response));
       }),
-      nodeHandler: this.#serve((listener) => nodeHandler(manager, listener)),
+      nodeHandler: this.#serve((listener, { manager }) => (manager ? nodeHandler(manager, listener) : listener)),
     };
   }
 
@@ -167,11 +185,21 @@ export class Subjects {
   }
 
   plain(program: Program): Promise<Observation> {
-    return this.#run(program, new Run(program, this.#store, false), this.#servers.plain, "stores");
+    return this.#run(program, new Run(program, this.#store), this.#servers.plain, "stores");
   }
 
   held(program: Program, fate: StoreFate = "stores"): Promise<Observation> {
-    return this.#run(program, new Run(program, this.#store, true), this.#servers[program.adapter], fate);
+    const run = new Run(program, this.#store);
+    run.manager = this.#managers[fate];
+    return this.#run(program, run, this.#servers[program.adapter], fate);
+  }
+
+  /** As `held`, with `nodeHandler`, to which is left what the program throws. */
+  loose(program: Program): Promise<Observation> {
+    const run = new Run(program, this.#store);
+    run.manager = this.#managers.stores;
+    run.isLoose = true;
+    return this.#run(program, run, this.#servers.nodeHandler, "stores");
   }
 
   #serve(frame: Frame): http.Server {
@@ -184,27 +212,30 @@ export class Subjects {
         run.interpreter = new Interpreter(run.program, response, run, run.log);
         run.interpreter.install("outer");
       }
-      const listener = (): void => {
-        if (isOther) run.answerOther(response);
+      const listener = (): unknown => {
+        if (isOther) return run.answerOther(response);
+        if (!hasCookie(run.program)) return this.#start(run, request);
         // A session that is loaded makes the handler begin later, in a promise's time; here both begin in their own.
-        else if (hasCookie(run.program)) setImmediate(() => this.#start(run, request));
-        else this.#start(run, request);
+        return new Promise((resolve) => void setImmediate(resolve)).then(() => this.#start(run, request));
       };
-      frame(listener)(request, response);
+      frame(listener, run)(request, response);
     });
   }
 
-  #start(run: Run, request: IncomingMessage): void {
-    const { interpreter, program } = run;
-    if (interpreter === undefined) return;
-    if (run.isHeld && program.session !== "unused") {
-      const session = this.#manager.sessionOf(request);
+  #start(run: Run, request: IncomingMessage): unknown {
+    const { interpreter, program, manager } = run;
+    if (interpreter === undefined) return undefined;
+    if (manager !== undefined && program.session !== "unused") {
+      const session = manager.sessionOf(request);
       if (program.session === "read") session.get("count");
       else session.set("count", ++this.#count);
     }
     interpreter.install("inner");
     interpreter.watch(request);
-    run.done = interpreter.run();
+    run.done = Promise.resolve();
+    const outcome = run.isLoose ? interpreter.runLoose() : interpreter.run();
+    if (outcome instanceof Promise) run.done = outcome.catch(() => {});
+    return outcome;
   }
 
   async #run(program: Program, run: Run, server: http.Server, fate: StoreFate): Promise<Observation> {

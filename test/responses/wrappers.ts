@@ -1,12 +1,13 @@
 import type { ServerResponse } from "node:http";
 import { Transform } from "node:stream";
+import type { Lane } from "./interpreter.ts";
 import type { WrapperName } from "./program.ts";
 
 /**
  * Small middleware in the manner of well-known packages: they replace methods of the response by their own. Deliberately
  * deterministic, some at once and some later.
  */
-export const INSTALL: Record<WrapperName, (response: ServerResponse, note: (text: string) => void) => void> = {
+export const INSTALL: Record<WrapperName, (response: ServerResponse, note: Note) => void> = {
   onHeaders: (response, note) =>
     onHeaders(response, () => {
       note(`onHeaders: listener, status ${response.statusCode}`);
@@ -20,6 +21,7 @@ export const INSTALL: Record<WrapperName, (response: ServerResponse, note: (text
 };
 
 type Arguments = unknown[];
+type Note = (text: string, lane?: Lane) => void;
 
 /** As on-headers: the listener runs when the head is about to be written. */
 function onHeaders(response: ServerResponse, listener: () => void): void {
@@ -39,7 +41,7 @@ function onHeaders(response: ServerResponse, listener: () => void): void {
     listener();
     const rest = typeof args[1] === "string" ? args.slice(0, 2) : args.slice(0, 1);
     return Reflect.apply(writeHead, this, rest) as ServerResponse;
-  } as ServerResponse["writeHead"];
+  };
 }
 
 function inPairs(flat: string[]): [string, string][] {
@@ -104,7 +106,7 @@ function compress(response: ServerResponse, schedule: (done: () => void) => void
 }
 
 /** As express-session: what was given to end is kept until something else is done. */
-function endLater(response: ServerResponse, note: (text: string) => void): void {
+function endLater(response: ServerResponse, note: Note): void {
   const { end } = response;
   let hasEnded = false;
   response.end = function (this: ServerResponse, ...args: Arguments) {
@@ -122,13 +124,13 @@ function endLater(response: ServerResponse, note: (text: string) => void): void 
 }
 
 /** As a logger: notes what was sent when the response is done. */
-function watchEnd(response: ServerResponse, note: (text: string) => void): void {
+function watchEnd(response: ServerResponse, note: Note): void {
   const { end } = response;
   response.end = function (this: ServerResponse, ...args: Arguments) {
     note(`watchEnd: end is called, headersSent ${this.headersSent}`);
     return Reflect.apply(end, this, args) as ServerResponse;
   } as ServerResponse["end"];
-  response.on("finish", () =>
-    note(`watchEnd: finished with ${response.statusCode} ${String(response.getHeader("x-a"))}`),
-  );
+  response.on("finish", () => {
+    note(`watchEnd: finished with ${response.statusCode} ${String(response.getHeader("x-a"))}`, "network");
+  });
 }
