@@ -170,13 +170,6 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     }
   }
 
-  /** What the client must be told of what has been committed so far, when the rest could not be. Adapters call it. */
-  committed(request: object, context: CommitContext): CommitResult {
-    const bound = this.#bound(request);
-    if (bound === undefined || bound instanceof LazySession) return this.#nothing;
-    return this.#result(recordOf(bound), context);
-  }
-
   /** Says whether this manager's middleware has run for a request. */
   has(request: object): boolean {
     return this.#bound(request) !== undefined;
