@@ -29,9 +29,14 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:events", /^http\/express-session\.ts$/],
   ["node:fs", /^cli\/(?:connection|main)\.ts$/],
   ["node:readline/promises", /^cli\/confirm\.ts$/],
-  ["node:http", /^http\/(?:node-[a-z]+|connect|csrf|seed|koa|upgrade)\.ts$|^cli\/demo\/[a-z]+\.ts$/],
+  [
+    "node:http",
+    /^http\/(?:node-[a-z0-9]+|head-text|response-gates|connect|csrf|seed|koa|upgrade)\.ts$|^cli\/demo\/[a-z]+\.ts$/,
+  ],
+  ["node:http2", /^http\/node-http2\.ts$/],
+  ["node:stream", /^http\/node-http2\.ts$/],
   ["node:http", /^dashboard\/(?:dashboard|node-host|options|serve)\.ts$/],
-  ["node:net", /^dashboard\/serve\.ts$/],
+  ["node:net", /^dashboard\/serve\.ts$|^http\/node-http1\.ts$/],
 ];
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */

@@ -5,6 +5,8 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
 import pg from "pg";
+import { Server as SocketServer } from "socket.io";
+import { io as connectSocket } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import * as codecs from "../src/codecs.ts";
@@ -264,6 +266,31 @@ describe("the README", () => {
     const closed = once(socket, "close");
     await manager.destroyById(session.id ?? "");
     expect((await closed)[0]).toBe(4001);
+  });
+
+  it("shows a session read and changed with socket.io", async () => {
+    const manager = new pgstore.SessionManager(new pgstore.MemoryStore({ cleanupInterval: 0 }));
+    const session = await manager.load();
+    session.set("message", "Hello world!");
+    const { setCookie = "" } = await manager.commit(session);
+    const server = createServer();
+    servers.push(server);
+    const io = new SocketServer(server);
+    await run("socket.io", [], { ...node, manager, io });
+    server.listen(0, "127.0.0.1");
+    const url = await urlOf(server);
+    for (const [transport, expected] of [
+      ["websocket", "Hello world!"],
+      ["polling", "websocket"],
+    ] as const) {
+      const cookie = setCookie.split(";", 1)[0] ?? "";
+      const socket = connectSocket(url, { transports: [transport], extraHeaders: { cookie }, forceNew: true });
+      expect(await new Promise((resolve) => socket.on("hello", resolve))).toBe(expected);
+      await socket.emitWithAck("message", transport);
+      socket.close();
+    }
+    expect((await manager.load(session.token)).get("message")).toBe("polling");
+    await io.close();
   });
 
   it("shows a store of one's own", async () => {

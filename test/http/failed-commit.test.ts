@@ -107,14 +107,14 @@ describe("a commit that fails", () => {
       Readable.from(["a", "b", "c"]).pipe(response);
       await new Promise((resolve) => response.on("finish", resolve));
       written.push(response.write("more", () => written.push("write called back")));
-      response.writeHead(200);
+      expect(() => response.writeHead(200)).toThrow(/headers after they are sent/);
       response.flushHeaders();
-      response.end("end", () => written.push("end called back"));
+      response.end("end");
     });
     await serving(listener, async ({ get }) => {
       const response = await get("/");
       expect([response.status, await response.text()]).toEqual([500, "Internal Server Error\n"]);
-      await expect.poll(() => written).toEqual([true, "write called back", "end called back"]);
+      await expect.poll(() => written).toEqual([false, "write called back"]);
       store.failure = undefined;
       expect((await get("/plain")).status).toBe(200);
     });
@@ -202,7 +202,7 @@ describe("a row whose data can't be decoded", () => {
 describe("what is kept while a commit fails", () => {
   it("is not sent, but nobody waits for it for ever", async () => {
     const { listener } = setup(async (_request, response) => {
-      const written = new Promise((resolve) => response.write("discarded", resolve));
+      const written = new Promise((resolve) => response.write("discarded".repeat(10_000), resolve));
       await Promise.all([written, once(response, "drain")]);
       await new Promise<void>((resolve) => response.end("discarded", resolve));
       done();
@@ -220,8 +220,10 @@ describe("what is kept while a commit fails", () => {
 
 describe("a handler that throws after its head", () => {
   it("cuts the response off", async () => {
-    const { store, errors, listener } = setup((_request, response) => {
+    const { store, errors, listener } = setup(async (_request, response) => {
       response.write("half");
+      // Node may gather what is written in one turn.
+      await new Promise((resolve) => setImmediate(resolve));
       throw new Error("expected by the test");
     });
     store.failure = undefined;

@@ -206,6 +206,46 @@ describe("pgstore/koa", () => {
   });
 });
 
+describe("an error page of the framework", () => {
+  const failing = new GatedStore();
+  failing.find = () => Promise.reject(down);
+  const cookie = `session=${"a".repeat(43)}`;
+  const quiet = (): void => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    onTestFinished(() => logged.mockRestore());
+  };
+
+  it("depends on the cookie, with Koa, which takes every header off", async () => {
+    quiet();
+    for (const store of [failing, new GatedStore()]) {
+      const app = new Koa<Koa.DefaultState, { session: Session }>().use(koaSession(new SessionManager(store)));
+      app.use((context) => {
+        context.session.set("key", "value");
+        throw new Error("expected by the test");
+      });
+      await serving(app.callback(), async ({ get }) => {
+        const response = await get("/", cookie);
+        expect([response.status, response.headers.get("Vary")]).toEqual([500, "Cookie"]);
+      });
+    }
+  });
+
+  it("depends on the cookie, with Express", async () => {
+    quiet();
+    for (const store of [failing, new GatedStore()]) {
+      const app = express().use(connect(new SessionManager(store)));
+      app.get("/", (request) => {
+        request.session.get("key");
+        throw new Error("expected by the test");
+      });
+      await serving(app, async ({ get }) => {
+        const response = await get("/", cookie);
+        expect([response.status, response.headers.get("Vary")]).toEqual([500, "Cookie"]);
+      });
+    }
+  });
+});
+
 describe("connect in Express", () => {
   it('follows "trust proxy", and only that', async () => {
     for (const trusted of [true, false]) {

@@ -122,16 +122,6 @@ describe("writeHead of a response that is held back", () => {
       [200, ["Set-Cookie", ["a=1", "b=2"], "X-One", "1"]],
       { "set-cookie": ["a=1", "b=2"], "x-one": "1" },
     ],
-    "takes a list of pairs": [
-      [
-        200,
-        [
-          ["X-One", "1"],
-          ["X-Two", "2"],
-        ],
-      ],
-      { "x-one": "1", "x-two": "2" },
-    ],
     "takes a status that is a text": [["200", { "X-One": "1" }], { "x-one": "1" }],
     "replaces headers that were set before, whatever their case": [[200, { "x-before": "2" }], { "x-before": "2" }],
   };

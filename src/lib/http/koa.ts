@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { withVary } from "../base/cache-headers.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { withSession } from "./node-handler.ts";
@@ -27,24 +26,10 @@ export function session<Data = SessionData, Lazy extends boolean = false>(
   return async (context, next) => {
     const { req, res } = context;
     await new Promise<void>((resolve, reject) => {
-      const fail = (error: unknown): void => {
-        keepVary(res, manager.options.tokenHeader === undefined ? "Cookie" : "Authorization");
-        reject(error);
-      };
-      withSession(manager, req, res, () => resolve(), fail, { isSecure: () => context.secure, ip: () => context.ip });
+      withSession(manager, req, res, () => resolve(), reject, { isSecure: () => context.secure, ip: () => context.ip });
     });
     manager.alias(context, req);
     Object.defineProperty(context, property, descriptor);
     return next();
-  };
-}
-
-/** Before it answers an error, Koa removes every header. The answer to a session that could not be loaded depends on the cookie all the same. */
-function keepVary(response: ServerResponse, name: string): void {
-  const { writeHead } = response as { writeHead: (...args: unknown[]) => ServerResponse };
-  response.writeHead = (...args: unknown[]) => {
-    const vary = [response.getHeader("Vary") ?? []].flat().join(", ");
-    response.setHeader("Vary", withVary(vary, name));
-    return writeHead.apply(response, args);
   };
 }

@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { withVary } from "../base/cache-headers.ts";
 import { CsrfError } from "../base/errors.ts";
-import type { CommitResult } from "../manager/commit-result.ts";
+import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { RequestClient } from "../manager/client.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { discardEntityHeaders } from "./node-head.ts";
-import { type HeldResponse, holdResponse, type ResponseHead } from "./node-response.ts";
-import { type OpenHeaders, tell, tellsNothing } from "./response-headers.ts";
+import { canCarry, type HeldResponse, holdResponse } from "./node-response.ts";
+import type { HeadChange, ResponseGate } from "./response-gates.ts";
+import { tell, tellsNothing } from "./response-headers.ts";
 import { forwardedFor, isForwardedSecure } from "./secure.ts";
 
 /** A handler as `node:http` has it; it may be asynchronous. */
@@ -25,19 +26,24 @@ export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
   listener: NodeListener,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
-    const fail = (error: unknown): void => {
-      // A head without its body: cut it off, rather than let it pass for whole.
-      if (response.headersSent && !response.writableEnded) response.destroy();
-      void answerError(manager.options.onError, error, request, response);
-    };
+    const fail = (error: unknown): void => answerError(manager.options.onError, error, request, response);
     const handle = (held?: HeldResponse): void => {
       const failed = (error: unknown): void => {
-        held?.forgetHead();
+        if (response.headersSent && held !== undefined) {
+          const answer = held.restart();
+          if (answer !== response) {
+            answerError(manager.options.onError, error, request, answer);
+            return;
+          }
+          // A head without its body: cut it off, rather than let it pass for whole.
+          if (!response.finished) response.destroy();
+        }
         fail(error);
       };
       try {
         const outcome = listener(request, response);
-        if (isThenable(outcome)) outcome.then(undefined, failed);
+        if (isThenable(outcome)) outcome.then(() => held?.settle(), failed);
+        else held?.settle();
       } catch (error) {
         failed(error);
       }
@@ -46,12 +52,23 @@ export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
   };
 }
 
+/** What a framework knows better than `node:http`. */
+export interface RequestFrame {
+  /** Whether the request came over TLS. */
+  isSecure?: () => boolean;
+  ip?: () => string;
+  /** Logs an error that no `onError` of the manager takes. */
+  log?: (error: unknown) => void;
+}
+
 /**
  * Loads the session of a request, for `manager.sessionOf`, and holds the response back until it is committed: the sequence
  * that all adapters for Node share. When nothing has to be loaded, `handle` is called at once.
  *
+ * What passes for a response may carry no session: the `{}` of an upgrade, that of a WebSocket server. The session can be
+ * read then, and changes throw.
+ *
  * @param fail - is told that the session could not be loaded, and what `handle` throws
- * @param frame - what a framework knows better: whether the request came over TLS, where errors are logged
  */
 export function withSession<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
@@ -59,76 +76,100 @@ export function withSession<Data, Lazy extends boolean>(
   response: ServerResponse,
   handle: (held?: HeldResponse) => void,
   fail: (error: unknown) => void,
-  frame: { isSecure?: () => boolean; ip?: () => string; log?: (error: unknown) => void } = {},
+  frame: RequestFrame = {},
 ): void {
   // Wrapped twice with one manager: the outer one does the work.
   if (manager.has(request)) {
     handle();
     return;
   }
-  const { isSecure = () => isEncrypted(request), ip, log } = frame;
-  const { trustProxy, tokenHeader, onError = log } = manager.options;
-  const vary = tokenHeader === undefined ? "Cookie" : "Authorization";
-  const start = (): void => {
-    const tls = (): boolean => isSecure() || (trustProxy && isForwardedSecure(request.headers["x-forwarded-proto"]));
-    const context = { tls, seal: true };
-    const held = holdResponse(response, {
-      commit: () => {
-        const result = manager.close(request, context);
-        return result instanceof Promise
-          ? result.then((later) => headOf(response, manager, later))
-          : headOf(response, manager, result);
-      },
-      fail: (error) => {
-        setVary(response, vary);
-        return answerError(onError, error, request, response);
-      },
-    });
-    handle(held);
+  const gate = new RequestGate(manager, request, frame);
+  const start = (): Promise<void> | undefined => {
+    if (canCarry(response) && !response.headersSent) {
+      handle(holdResponse(response, request, gate));
+      return undefined;
+    }
+    // Nothing can be told the client: what there is to do is done before the handler, and changes throw.
+    const closing = manager.close(request, gate.context);
+    if (closing instanceof Promise) return closing.then(() => handle());
+    handle();
+    return undefined;
   };
   const client = (): RequestClient => ({
-    ip: addressOf(request, ip, trustProxy),
+    ip: addressOf(request, frame.ip, manager.options.trustProxy),
     userAgent: request.headers["user-agent"],
   });
   const opening = manager.open(request, request.headers, client);
+  const started =
+    opening === undefined
+      ? start()
+      : opening.then(start, (error: unknown) => {
+          // Whoever answers, and whatever becomes of the headers until then: the answer depends on the session.
+          if (canCarry(response) && !response.headersSent) holdResponse(response, request, new VaryGate(manager));
+          throw error;
+        });
   // What the next middleware throws is reported like what it throws at once.
-  if (opening === undefined) start();
-  else {
-    opening.then(start).catch((error: unknown) => {
-      setVary(response, vary);
-      fail(error);
-    });
+  started?.catch(fail);
+}
+
+/** One request's session, as its response waits for it. */
+class RequestGate<Data, Lazy extends boolean> implements ResponseGate {
+  readonly #manager: SessionManager<Data, Lazy>;
+  readonly #request: IncomingMessage;
+  readonly #frame: RequestFrame;
+
+  constructor(manager: SessionManager<Data, Lazy>, request: IncomingMessage, frame: RequestFrame) {
+    this.#manager = manager;
+    this.#request = request;
+    this.#frame = frame;
+  }
+
+  get context(): CommitContext {
+    return { tls: () => this.#isSecure(), seal: true };
+  }
+
+  commit(): HeadChange | Promise<HeadChange> {
+    const result = this.#manager.close(this.#request, this.context);
+    return result instanceof Promise ? result.then((later) => this.#change(later)) : this.#change(result);
+  }
+
+  committed(): HeadChange {
+    return this.#change(this.#manager.committed(this.#request, this.context));
+  }
+
+  fail(error: unknown, response: ServerResponse): void {
+    answerError(this.#manager.options.onError ?? this.#frame.log, error, this.#request, response);
+  }
+
+  #change(result: CommitResult): HeadChange {
+    if (tellsNothing(result)) return undefined;
+    return (headers) => tell(headers, result, this.#manager.options.cookie.name);
+  }
+
+  #isSecure(): boolean {
+    const { isSecure = () => isEncrypted(this.#request) } = this.#frame;
+    if (isSecure()) return true;
+    return this.#manager.options.trustProxy && isForwardedSecure(this.#request.headers["x-forwarded-proto"]);
   }
 }
 
-function headOf<Data, Lazy extends boolean>(
-  response: ServerResponse,
-  manager: SessionManager<Data, Lazy>,
-  result: CommitResult,
-): ResponseHead {
-  if (tellsNothing(result)) return { apply: false };
-  return { apply: () => tell(openHeaders(response), result, manager.options.cookie.name) };
-}
+/** A session that could not be loaded: there is nothing to commit. */
+class VaryGate implements ResponseGate {
+  readonly #vary: "Cookie" | "Authorization";
 
-function openHeaders(response: ServerResponse): OpenHeaders {
-  return {
-    get: (name) => textOf(response, name),
-    set: (name, value) => void response.setHeader(name, value),
-    delete: (name) => response.removeHeader(name),
-    names: () => response.getHeaderNames(),
-    getSetCookie: () => [response.getHeader("Set-Cookie") ?? []].flat().map(String),
-    setSetCookie: (values) => void response.setHeader("Set-Cookie", values),
-  };
-}
+  constructor({ options }: { options: { tokenHeader?: string | undefined } }) {
+    this.#vary = options.tokenHeader === undefined ? "Cookie" : "Authorization";
+  }
 
-/** What the response is depends on the session, that it could not be read or stored included. */
-function setVary(response: ServerResponse, name: string): void {
-  if (!response.headersSent) response.setHeader("Vary", withVary(textOf(response, "Vary"), name));
-}
+  commit(): HeadChange {
+    return (headers) => headers.set("Vary", withVary(headers.get("Vary") ?? undefined, this.#vary));
+  }
 
-function textOf(response: ServerResponse, name: string): string | undefined {
-  const value = response.getHeader(name);
-  return value === undefined ? undefined : [value].flat().join(", ");
+  committed(): HeadChange {
+    return undefined;
+  }
+
+  fail(): void {}
 }
 
 /** Express tells by its setting "trust proxy". */
@@ -149,28 +190,55 @@ function addressOf(
   return (trustProxy ? forwardedFor(request.headers["x-forwarded-for"]) : undefined) ?? connection;
 }
 
-/** Lets `onError` answer, and answers with a plain 500 (or 403) what it left open. Never throws. */
-async function answerError(
+/** Milliseconds that an `onError` that takes the response has to begin an answer, after it has returned. */
+const MAX_ANSWER_DELAY = 1000;
+
+/**
+ * Lets `onError` answer, and answers with a plain 500 (or 403) what it left open. One that takes the response, its third
+ * parameter, may begin its answer a little later. Never throws.
+ */
+function answerError(
   onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined = logError,
   error: unknown,
   request: IncomingMessage,
   response: ServerResponse,
-): Promise<void> {
+): void {
   const status = error instanceof CsrfError ? error.status : 500;
-  if (!response.headersSent) {
+  if (response.headersSent) {
+    // It can't be answered a second time, and an attempt must not end the process.
+    response.on("error", logError);
+  } else {
     discardEntityHeaders(response);
     response.statusCode = status;
-    response.statusMessage = "";
+    // HTTP/2 has none, and warns.
+    if (Object.hasOwn(response, "statusMessage")) response.statusMessage = "";
   }
+  const close = (): void => {
+    // Also when the client has gone: with its end the session is committed.
+    if (response.headersSent) return;
+    response.setHeader("Content-Type", "text/plain; charset=utf-8");
+    response.end(status === 403 ? "Forbidden\n" : "Internal Server Error\n");
+  };
+  const settle = (): void => {
+    if (response.headersSent) return;
+    if (onError.length >= 3) setTimeout(close, MAX_ANSWER_DELAY).unref();
+    else close();
+  };
+  let outcome: unknown;
   try {
-    await onError(error, request, response);
+    outcome = onError(error, request, response);
   } catch (second) {
     logError(second);
+    close();
+    return;
   }
-  // Also when the client has gone: with its end the session is committed.
-  if (response.headersSent) return;
-  response.setHeader("Content-Type", "text/plain; charset=utf-8");
-  response.end(status === 403 ? "Forbidden\n" : "Internal Server Error\n");
+  if (!isThenable(outcome)) settle();
+  else {
+    outcome.then(settle, (second: unknown) => {
+      logError(second);
+      close();
+    });
+  }
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

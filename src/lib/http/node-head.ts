@@ -1,5 +1,5 @@
 import { type ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
-import { isEntityHeader } from "./response-headers.ts";
+import { isEntityHeader, type OpenHeaders } from "./response-headers.ts";
 
 /** What writeHead takes. */
 export type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
@@ -45,4 +45,19 @@ export function foldHeaders(response: ServerResponse, head: HeadArguments): void
 export function discardEntityHeaders(response: ServerResponse): void {
   if (response.headersSent) return;
   for (const name of response.getHeaderNames()) if (isEntityHeader(name)) response.removeHeader(name);
+}
+
+/** The headers of a response that has none fixed yet. */
+export function openHeaders(response: ServerResponse): OpenHeaders {
+  return {
+    get: (name) => {
+      const value = response.getHeader(name);
+      return value === undefined ? undefined : [value].flat().join(", ");
+    },
+    set: (name, value) => void response.setHeader(name, value),
+    delete: (name) => response.removeHeader(name),
+    names: () => response.getHeaderNames(),
+    getSetCookie: () => [response.getHeader("Set-Cookie") ?? []].flat().map(String),
+    setSetCookie: (values) => void response.setHeader("Set-Cookie", values),
+  };
 }

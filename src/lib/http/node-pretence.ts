@@ -5,22 +5,33 @@ export interface Pretence {
   active: boolean;
   /** `end` was among the calls. */
   ended: boolean;
-  /** Of another wrapper of the same response. */
-  below?: Pretence | undefined;
 }
 
 const PRETENCE = Symbol("pgstore pretence");
 
-type Response = ServerResponse & { [PRETENCE]?: Pretence | undefined };
+type Response = ServerResponse & { [PRETENCE]?: Pretence };
 
-/** Lets a pretence have its say in `headersSent` and `writableEnded`, whenever it is active. Once for each pretence. */
+/**
+ * Says whether a response goes to a program in this process and to no network: an adapter for functions in the cloud, say.
+ * Such a program takes the output when the response says that it has ended.
+ */
+export function isCaptured({ socket }: ServerResponse): boolean {
+  return socket != null && (socket as { server?: unknown }).server === undefined;
+}
+
+/** Lets a pretence have its say in `headersSent`, `finished` and `writableEnded`, whenever it is active. */
 export function install(response: ServerResponse, pretence: Pretence): void {
-  const { [PRETENCE]: below } = response as Response;
-  pretence.below = below;
   (response as Response)[PRETENCE] = pretence;
-  // The same functions for all, and never taken off: others would give each response a shape of its own, and make every
-  // access to it slow.
-  if (below === undefined) Object.defineProperties(response, PROPERTIES);
+  // Node has a plain property here, HTTP/2 an accessor.
+  let finished = Object.getOwnPropertyDescriptor(response, "finished")?.value as boolean | undefined;
+  Object.defineProperties(response, PROPERTIES);
+  Object.defineProperty(response, "finished", {
+    configurable: true,
+    get: () => (pretence.active ? pretence.ended : (finished ?? truly(response, "finished"))),
+    set: (value: boolean) => {
+      finished = value;
+    },
+  });
 }
 
 const PROPERTIES: PropertyDescriptorMap & ThisType<Response> = {
@@ -28,25 +39,20 @@ const PROPERTIES: PropertyDescriptorMap & ThisType<Response> = {
     configurable: true,
     enumerable: true,
     get() {
-      return activeOne(this) !== undefined || truly(this, "headersSent");
+      return this[PRETENCE]?.active === true || truly(this, "headersSent");
     },
   },
   writableEnded: {
     configurable: true,
     enumerable: true,
     get() {
-      return activeOne(this)?.ended ?? truly(this, "writableEnded");
+      const { active = false, ended = false } = this[PRETENCE] ?? {};
+      return active ? ended && !isCaptured(this) : truly(this, "writableEnded");
     },
   },
 };
 
-function activeOne(response: Response): Pretence | undefined {
-  let pretence = response[PRETENCE];
-  while (pretence !== undefined && !pretence.active) pretence = pretence.below;
-  return pretence;
-}
-
-/** What Node itself says, of HTTP/1 or HTTP/2. */
-function truly(response: Response, name: "headersSent" | "writableEnded"): boolean {
+/** What the class of the response says. */
+function truly(response: Response, name: "headersSent" | "writableEnded" | "finished"): boolean {
   return Reflect.get(Object.getPrototypeOf(response) as object, name, response) as boolean;
 }

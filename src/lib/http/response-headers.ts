@@ -49,9 +49,12 @@ export function tell(headers: OpenHeaders, result: CommitResult, cookieName: str
 function forbidStoring(headers: OpenHeaders): void {
   headers.set("Cache-Control", withNoStore(headers.get("Cache-Control") ?? undefined));
   for (const name of [...headers.names()]) {
-    const value = headers.get(name) ?? "";
-    if (isTargetedCacheHeader(name) && !forbidsStoring(value)) headers.delete(name);
-    // Of old caches that know no Cache-Control; a time that has passed, or that is none, forbids.
-    else if (/^expires$/i.test(name) && Date.parse(value) > systemNow()) headers.delete(name);
+    if (mayAllowStoring(name, () => headers.get(name) ?? "")) headers.delete(name);
   }
+}
+
+function mayAllowStoring(name: string, value: () => string): boolean {
+  if (isTargetedCacheHeader(name)) return !forbidsStoring(value());
+  // For old caches that know no Cache-Control. A time that has passed, or that is none, forbids.
+  return name.toLowerCase() === "expires" && Date.parse(value()) > systemNow();
 }

@@ -1,0 +1,296 @@
+import type { ServerResponse } from "node:http";
+import { Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
+import { Writable } from "node:stream";
+import { GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
+import { isEntityHeader, type OpenHeaders } from "./response-headers.ts";
+
+const HELD = Symbol("pgstore held stream");
+
+/** A head as Node hands it to nghttp2: `name \0 value \0 flags` for each field, flags being one character, and their number. */
+type PackedHead = [fields: string, count: number];
+
+/** Node's own object below a stream. */
+interface Handle {
+  respond(head: PackedHead, options: number): number;
+  [HELD]?: Http2Hold | undefined;
+}
+
+type Sink = (error?: Error | null) => void;
+
+/** The lower half of a stream: private by its names, and the same on each supported line of Node. */
+type HeldStream = Omit<ServerHttp2Stream, "_write" | "_writev" | "_final"> & {
+  _write(chunk: unknown, encoding: unknown, done: Sink): void;
+  _writev(chunks: unknown, done: Sink): void;
+  _final: ((done: Sink) => void) | null;
+  _writableState: { highWaterMark: number };
+};
+
+/**
+ * Holds a response of HTTP/2 back until its sessions are committed: its frames, not its calls.
+ *
+ * As with HTTP/1, Node's own response answers every call, and only what would go to nghttp2 waits: the head in the handle's
+ * `respond`, the body in the stream's `_write`, of which the stream has one under way at a time. So `stream.respond()`
+ * is held as well as the compatibility API. In HTTP/2 `writeHead` sends the head, and begins the commit.
+ *
+ * When a commit fails, what was written is discarded, and the stream begins anew with another response for the error.
+ *
+ * Why: docs/decisions/028-held-responses.md
+ */
+export class Http2Hold {
+  readonly #response: Http2ServerResponse;
+  readonly #stream: HeldStream;
+  readonly #handle: Handle;
+  readonly #gates: ResponseGates;
+  #state: "open" | "held" | "released" | "dead" = "open";
+  readonly #flags: unknown;
+  #head: [PackedHead, number] | undefined;
+  /** The write that waits. */
+  #pending: (() => void) | undefined;
+  /** Ends the write that waits, without sending it. */
+  #discard: Sink | undefined;
+  #methods: Pick<HeldStream, "_write" | "_writev" | "_final"> | undefined;
+
+  private constructor(response: Http2ServerResponse, handle: Handle, gates: ResponseGates) {
+    this.#response = response;
+    this.#stream = response.stream as unknown as HeldStream;
+    this.#handle = handle;
+    this.#gates = gates;
+    this.#flags = privateState(this.#stream)?.["flags"];
+    handle[HELD] = this;
+    handle.respond = respondHeld;
+  }
+
+  /** Holds a response, or adds a gate to one that is held already. Undefined where the stream has no lower half that is known. */
+  static hold(response: ServerResponse, gate: ResponseGate): Http2Hold | undefined {
+    if (!(response instanceof Http2ServerResponse)) return undefined;
+    const handle = handleOf(response);
+    if (handle === undefined) return undefined;
+    if (handle[HELD] === undefined) return new Http2Hold(response, handle, new ResponseGates(gate));
+    handle[HELD].#gates.add(gate);
+    return handle[HELD];
+  }
+
+  /** A head that is fixed is on its way. */
+  restart(): ServerResponse {
+    return this.#response as unknown as ServerResponse;
+  }
+
+  /** Commits without an answer when the handler is done and its client goes before the first byte. */
+  settle(): void {
+    if (this.#state !== "open") return;
+    if (!this.#stream.destroyed) {
+      this.#stream.once("close", () => this.settle());
+      return;
+    }
+    this.#state = "released";
+    const fail = (failure: unknown): void => {
+      if (failure instanceof GateFailure) failure.gate.fail(failure.cause, this.restart());
+    };
+    try {
+      this.#gates.commit()?.catch(fail);
+    } catch (failure) {
+      fail(failure);
+    }
+  }
+
+  /** Takes the head that would go to nghttp2. */
+  take(head: PackedHead, options: number): number {
+    if (this.#state !== "open") return this.#send(head, options);
+    let commit: Promise<void> | undefined;
+    this.#head = [head, options];
+    try {
+      commit = this.#gates.commit();
+    } catch (failure) {
+      this.#keep();
+      this.#fail(failure);
+      return 0;
+    }
+    if (commit === undefined) {
+      this.#state = "released";
+      return this.#send(head, options);
+    }
+    this.#keep();
+    commit.then(
+      () => this.#resume(),
+      (failure: unknown) => this.#fail(failure),
+    );
+    return 0;
+  }
+
+  #send([fields, count]: PackedHead, options: number): number {
+    const { respond } = Object.getPrototypeOf(this.#handle) as Handle;
+    this.#handle.respond = respond;
+    if (this.#gates.isSilent) return respond.call(this.#handle, [fields, count], options);
+    const headers = new PackedHeaders(fields);
+    this.#gates.change(headers);
+    return respond.call(this.#handle, headers.packed, options);
+  }
+
+  #keep(): void {
+    const stream = this.#stream;
+    const { _write, _writev, _final } = stream;
+    this.#state = "held";
+    this.#methods = { _write, _writev, _final };
+    const wait = (write: () => void, done: Sink): void => {
+      this.#pending = write;
+      this.#discard = done;
+    };
+    stream._write = (chunk, encoding, done) => wait(() => _write.call(stream, chunk, encoding, done), done);
+    stream._writev = (chunks, done) => wait(() => _writev.call(stream, chunks, done), done);
+    // A file that is sent has no end of ours.
+    if (_final !== null) stream._final = (done) => wait(() => _final.call(stream, done), done);
+  }
+
+  #resume(): void {
+    const stream = this.#stream;
+    this.#state = "released";
+    Object.assign(stream, this.#methods);
+    if (stream.destroyed || this.#head === undefined) return;
+    if (this.#send(...this.#head) < 0) stream.destroy(new Error("the response was refused by nghttp2"));
+    else this.#pending?.();
+  }
+
+  #fail(failure: unknown): void {
+    const stream = this.#stream;
+    this.#state = "dead";
+    if (!(failure instanceof GateFailure)) return;
+    const { gate, cause } = failure;
+    if (stream.destroyed) {
+      gate.fail(cause, this.restart());
+      return;
+    }
+    if (this.#methods?._final === null) {
+      // The file's bytes are with nghttp2 already, and no other answer can come before them.
+      gate.fail(cause, this.restart());
+      stream.close(2);
+      return;
+    }
+    const swallow = (_chunk: unknown, _encoding: unknown, done: Sink): void => done();
+    Object.assign(stream, {
+      _write: swallow,
+      _writev: (_: unknown, done: Sink) => done(),
+      _final: (done: Sink) => done(),
+    });
+    this.#discard?.();
+    // What was buffered runs through by then.
+    setImmediate(() => {
+      Object.assign(stream, this.#methods);
+      gate.fail(cause, stream.destroyed ? this.restart() : this.#startOver());
+    });
+  }
+
+  /** Gives the stream back its beginning, and makes the response that answers in place of the application's. */
+  #startOver(): ServerResponse {
+    const response = this.#response;
+    const stream = this.#stream;
+    const { highWaterMark } = stream._writableState;
+    const { WritableState } = Writable as unknown as { WritableState: new (...args: unknown[]) => never };
+    const options = { decodeStrings: false, autoDestroy: false, highWaterMark };
+    stream._writableState = new WritableState(options, stream, true);
+    Object.assign(privateState(stream) ?? {}, { flags: this.#flags });
+    const before = new Map(EVENTS.map((event) => [event, stream.listeners(event)]));
+    const Response = Http2ServerResponse as unknown as new (stream: unknown) => Http2ServerResponse;
+    const answer = new Response(stream);
+    // Each response listens to its stream by the same functions.
+    for (const [event, listeners] of before) {
+      const added = stream.listeners(event).at(-1) as () => void;
+      if (listeners.includes(added)) stream.removeListener(event, added);
+    }
+    Object.setPrototypeOf(answer, Object.getPrototypeOf(response) as object);
+    for (const key of Object.keys(response)) {
+      if (!Object.hasOwn(answer, key) && !(key in Http2ServerResponse.prototype) && key !== "flush") {
+        Object.assign(answer, { [key]: response[key as keyof Http2ServerResponse] });
+      }
+    }
+    for (const [name, value] of Object.entries(response.getHeaders())) {
+      if (value !== undefined && !isEntityHeader(name) && name[0] !== ":") answer.setHeader(name, value);
+    }
+    // To the application its client has gone.
+    Object.assign(privateState(response) ?? {}, { closed: true, destroyed: true });
+    answer.on("error", () => {});
+    answer.once("finish", () => {
+      Object.assign(privateState(response) ?? {}, { statusCode: answer.statusCode });
+      response.emit("finish");
+    });
+    answer.once("close", () => response.emit("close"));
+    this.#handle[HELD] = undefined;
+    Http2Hold.#hold(answer, this.#handle, this.#gates);
+    return answer as unknown as ServerResponse;
+  }
+
+  static #hold(response: Http2ServerResponse, handle: Handle, gates: ResponseGates): Http2Hold {
+    return new Http2Hold(response, handle, gates);
+  }
+}
+
+const EVENTS = ["drain", "aborted", "close", "wantTrailers", "timeout"] as const;
+
+function respondHeld(this: Handle, head: PackedHead, options: number): number {
+  return (this[HELD] as Http2Hold).take(head, options);
+}
+
+function handleOf({ stream }: Http2ServerResponse): Handle | undefined {
+  const symbol = Object.getOwnPropertySymbols(stream ?? {}).find(({ description }) => description === "kHandle");
+  const handle = symbol && (stream as unknown as Record<symbol, Handle | undefined>)[symbol];
+  return typeof handle?.respond === "function" ? handle : undefined;
+}
+
+/** What a stream, or a response, keeps of itself. */
+function privateState(owner: object): Record<string, unknown> | undefined {
+  const symbol = Object.getOwnPropertySymbols(owner).find(({ description }) => description === "state");
+  return symbol && (owner as Record<symbol, Record<string, unknown> | undefined>)[symbol];
+}
+
+/** The head of an HTTP/2 response as nghttp2 takes it. */
+class PackedHeaders implements OpenHeaders {
+  #fields: [name: string, value: string, flags: string][] = [];
+
+  constructor(packed: string) {
+    for (let at = 0; at < packed.length;) {
+      const name = packed.slice(at, packed.indexOf("\0", at));
+      at += name.length + 1;
+      const value = packed.slice(at, packed.indexOf("\0", at));
+      at += value.length + 1;
+      this.#fields.push([name, value, packed[at++] ?? "\0"]);
+    }
+  }
+
+  get packed(): PackedHead {
+    return [this.#fields.map(([name, value, flags]) => `${name}\0${value}\0${flags}`).join(""), this.#fields.length];
+  }
+
+  get(name: string): string | undefined {
+    const values = this.#values(name);
+    return values.length === 0 ? undefined : values.join(", ");
+  }
+
+  set(name: string, value: string): void {
+    this.#replace(name, [value]);
+  }
+
+  delete(name: string): void {
+    this.#replace(name, []);
+  }
+
+  names(): string[] {
+    return this.#fields.map(([name]) => name);
+  }
+
+  getSetCookie(): string[] {
+    return this.#values("set-cookie");
+  }
+
+  setSetCookie(values: string[]): void {
+    this.#replace("set-cookie", values);
+  }
+
+  #values(name: string): string[] {
+    return this.#fields.filter(([own]) => own === name.toLowerCase()).map(([, value]) => value);
+  }
+
+  #replace(name: string, values: string[]): void {
+    const key = name.toLowerCase();
+    this.#fields = this.#fields.filter(([own]) => own !== key);
+    for (const value of values) this.#fields.push([key, value, "\0"]);
+  }
+}

@@ -1,0 +1,434 @@
+import { once } from "node:events";
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import http2 from "node:http2";
+import net, { type AddressInfo } from "node:net";
+import { Writable } from "node:stream";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { SessionManager, StoreUnavailableError } from "../../src/index.ts";
+import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
+import { GatedStore } from "../support/gated-store.ts";
+import { serving } from "../support/serve.ts";
+
+const down = new StoreUnavailableError("expected by the test");
+
+function app(answer: NodeListener, onError?: (error: unknown, request: unknown, response: never) => unknown) {
+  const store = new GatedStore();
+  const manager = new SessionManager(store, { onError: onError ?? (() => {}) });
+  const listener = nodeHandler(manager, (request, response) => {
+    if (request.url !== "/plain") manager.sessionOf(request).set("key", 1);
+    return answer(request, response);
+  });
+  return { store, manager, listener };
+}
+
+/** Sends a request, half-closes, and resolves to all that comes. */
+function halfClosing(port: number, request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true }, () => socket.end(request));
+    let answer = "";
+    socket.setEncoding("latin1");
+    socket.on("data", (chunk: string) => (answer += chunk));
+    socket.on("error", reject);
+    socket.on("end", () => resolve(answer));
+  });
+}
+
+const GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+describe("a response that is held", () => {
+  it("goes out whole when its connection is closed right after the end", async () => {
+    for (const close of [
+      (request: IncomingMessage) => request.socket.destroy(),
+      (_: IncomingMessage, response: ServerResponse) => response.destroy(),
+      (request: IncomingMessage) => request.socket.end(),
+      (request: IncomingMessage) => request.socket.destroySoon(),
+    ]) {
+      const { store, listener } = app((request, response) => {
+        response.end("whole");
+        close(request, response);
+      });
+      await serving(listener, async ({ raw }) => {
+        const { arrived, release } = store.hold();
+        const answer = raw(GET);
+        await arrived;
+        release();
+        expect(await answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*set-cookie: session=[^]*\r\n\r\nwhole$/i);
+      });
+    }
+  });
+
+  it("sends nothing when its connection is closed in the turn of a write, as in Node", async () => {
+    const { store, listener } = app((request, response) => {
+      response.write("begun");
+      request.socket.destroy();
+    });
+    await serving(listener, async ({ raw }) => {
+      expect(await raw(GET).catch(() => "")).toBe("");
+      await expect.poll(() => store.writes).toBe(1);
+    });
+  });
+
+  it("reaches a client that closes its half of the connection", async () => {
+    const { store, listener } = app((_request, response) => response.end("whole"));
+    await serving(listener, async ({ port }) => {
+      const { arrived, release } = store.hold();
+      const answer = halfClosing(port, GET);
+      await arrived;
+      await new Promise((resolve) => setImmediate(resolve));
+      release();
+      expect(await answer).toMatch(/\r\n\r\nwhole$/);
+    });
+  });
+
+  it("waits for its turn in the pipeline, however long the commits take", async () => {
+    const { store, listener } = app((request, response) => response.end(request.url));
+    await serving(listener, async ({ raw }) => {
+      const { arrived, release } = store.hold();
+      const requests = ["/1", "/plain", "/2"].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n`);
+      const answer = raw(`${requests.join("\r\n")}Connection: close\r\n\r\n`);
+      await arrived;
+      release();
+      expect([...(await answer).matchAll(/\r\n\r\n\/(1|2|plain)/g)].map(([, body]) => body)).toEqual([
+        "1",
+        "plain",
+        "2",
+      ]);
+    });
+  });
+
+  it("answers a failed commit in its turn, and those behind it", async () => {
+    const { store, listener } = app((request, response) => response.end(request.url));
+    store.failure = down;
+    await serving(listener, async ({ raw }) => {
+      const requests = ["/plain", "/1", "/2", "/plain"].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n`);
+      const answer = await raw(`${requests.join("\r\n")}Connection: close\r\n\r\n`);
+      expect([...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)).toEqual([
+        "200",
+        "500",
+        "500",
+        "200",
+      ]);
+    });
+  });
+
+  it("keeps a body that is longer than the high-water mark out of memory, and says so", async () => {
+    let written = 0;
+    const { store, listener } = app(async (_request, response) => {
+      while (written < 200) {
+        written++;
+        if (!response.write("x".repeat(10_000))) await once(response, "drain");
+      }
+      response.end();
+    });
+    await serving(listener, async ({ get }) => {
+      const { arrived, release } = store.hold();
+      const answer = get("/");
+      await arrived;
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(written).toBeLessThan(10);
+      release();
+      expect((await (await answer).text()).length).toBe(2_000_000);
+    });
+  });
+
+  it("says that it has ended to guards at once, and to a program that takes its output when that is there", async () => {
+    const { store, manager } = app(() => {});
+    const middleware = connect(manager);
+    const request = Object.assign(new http.IncomingMessage(new net.Socket()), { method: "GET", url: "/" });
+    const response = new http.ServerResponse(request);
+    let output = "";
+    const socket = new Writable({ write: (chunk, _encoding, done) => ((output += String(chunk)), done()) });
+    response.assignSocket(socket as net.Socket);
+    const { arrived, release } = store.hold();
+    middleware(request, response, () => {
+      manager.sessionOf(request).set("key", 1);
+      response.end("body");
+    });
+    await arrived;
+    expect([response.finished, response.headersSent, response.writableEnded, output]).toEqual([true, true, false, ""]);
+    const finished = once(response, "finish");
+    release();
+    await finished;
+    expect([response.writableEnded, response.getHeader("set-cookie")]).toEqual([
+      true,
+      [expect.stringMatching(/^session=/)],
+    ]);
+    expect(output).toMatch(/set-cookie: session=[^]*\r\n\r\nbody$/i);
+  });
+
+  it("ends no process when it is answered again while it waits, or later", async () => {
+    const { store, listener } = app((_request, response) => {
+      response.end("first");
+      setImmediate(() => response.end("second"));
+      setImmediate(() => response.write("third"));
+    });
+    await serving(listener, async ({ get }) => {
+      const { arrived, release } = store.hold();
+      const answer = get("/");
+      await arrived;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      release();
+      expect(await (await answer).text()).toBe("first");
+    });
+  });
+
+  it("leaves a listener that throws to the process, and the session stored", async () => {
+    const { store, listener } = app((_request, response) => {
+      response.on("prefinish", () => {
+        throw new Error("expected by the test");
+      });
+      response.end("body");
+    });
+    const uncaught = new Promise((resolve) => {
+      const others = process.listeners("uncaughtException");
+      process.removeAllListeners("uncaughtException");
+      process.once("uncaughtException", (error) => {
+        for (const other of others) process.on("uncaughtException", other);
+        resolve(error);
+      });
+    });
+    await serving(listener, async ({ get }) => {
+      const { release } = store.hold();
+      const answer = get("/").catch(() => {});
+      release();
+      expect(await uncaught).toMatchObject({ message: "expected by the test" });
+      expect(store.writes).toBe(1);
+      void answer;
+    });
+  });
+});
+
+describe("a commit that fails", () => {
+  const later = (_error: unknown, _request: unknown, response: ServerResponse): void => {
+    setTimeout(() => response.writeHead(503, { "Content-Type": "text/plain" }).end("later"), 5);
+  };
+
+  it("is answered by an onError that takes the response, also by a timer", async () => {
+    const { store, listener } = app((_request, response) => response.end("body"), later);
+    store.failure = down;
+    await serving(listener, async ({ get }) => {
+      const response = await get("/");
+      expect([response.status, await response.text()]).toEqual([503, "later"]);
+    });
+  });
+
+  it("is answered in time when that onError leaves the response alone", async () => {
+    const { store, listener } = app(
+      (_request, response) => response.end("body"),
+      (_error, _request, _response) => {},
+    );
+    store.failure = down;
+    await serving(listener, async ({ get }) => {
+      const response = await get("/");
+      expect([response.status, await response.text()]).toEqual([500, "Internal Server Error\n"]);
+    });
+  });
+
+  it("shows those who watch the application's response what the client got", async () => {
+    const seen: unknown[] = [];
+    let calledBack = false;
+    const { store, listener } = app((_request, response) => {
+      response.setHeader("ETag", "1");
+      for (const event of ["finish", "close"]) {
+        response.on(event, () => seen.push([event, response.statusCode, response.getHeader("ETag")]));
+      }
+      response.end("body", () => (calledBack = true));
+    });
+    store.failure = down;
+    await serving(listener, async ({ get }) => {
+      expect((await get("/")).status).toBe(500);
+      await expect
+        .poll(() => seen)
+        .toEqual([
+          ["finish", 500, undefined],
+          ["close", 500, undefined],
+        ]);
+      expect(calledBack).toBe(true);
+    });
+  });
+
+  it("drops what the application goes on writing, for as long as it likes", async () => {
+    let writes = 0;
+    const { store, listener } = app((_request, response) => {
+      response.write("begun");
+      const timer = setInterval(() => {
+        response.write("more");
+        if (++writes < 5) return;
+        clearInterval(timer);
+        response.end("end");
+      }, 1);
+    });
+    store.failure = down;
+    await serving(listener, async ({ get }) => {
+      const response = await get("/");
+      expect([response.status, await response.text()]).toEqual([500, "Internal Server Error\n"]);
+      await expect.poll(() => writes).toBe(5);
+      expect((await get("/plain")).status).toBe(200);
+    });
+  });
+
+  it("is an answer of each manager that could store, whichever the other one is", async () => {
+    for (const failing of ["inner", "outer", "both"]) {
+      const [outerStore, innerStore] = [new GatedStore(), new GatedStore()];
+      if (failing !== "inner") outerStore.failure = down;
+      if (failing !== "outer") innerStore.failure = down;
+      const outer = new SessionManager(outerStore, { cookie: { name: "outer" }, onError: () => {} });
+      const inner = new SessionManager(innerStore, { cookie: { name: "inner" }, onError: () => {} });
+      const listener = nodeHandler(
+        outer,
+        nodeHandler(inner, (request, response) => {
+          outer.sessionOf(request).set("key", 1);
+          inner.sessionOf(request).set("key", 1);
+          response.end("body");
+        }),
+      );
+      await serving(listener, async ({ get }) => {
+        const response = await get("/");
+        expect([response.status, await response.text()]).toEqual([500, "Internal Server Error\n"]);
+        const names = response.headers.getSetCookie().map((cookie) => cookie.split("=", 1)[0]);
+        expect([failing, names]).toEqual([failing, { inner: ["outer"], outer: ["inner"], both: [] }[failing]]);
+      });
+    }
+  });
+
+  it("leaves the connection as it was, for the next request", async () => {
+    const { store, listener } = app((_request, response) => response.end("body"));
+    await serving(listener, async ({ port }) => {
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+      onTestFinished(() => agent.destroy());
+      const ask = (path: string): Promise<[number | undefined, boolean]> =>
+        new Promise((resolve, reject) => {
+          const request = http.get({ port, host: "127.0.0.1", path, agent }, (response) => {
+            response.resume().on("end", () => resolve([response.statusCode, request.reusedSocket]));
+          });
+          request.on("error", reject);
+        });
+      store.failure = down;
+      expect(await ask("/")).toEqual([500, false]);
+      expect(await ask("/")).toEqual([500, true]);
+      store.failure = undefined;
+      expect(await ask("/")).toEqual([200, true]);
+    });
+  });
+});
+
+describe("what passes for a response", () => {
+  const responses = {
+    "an object, on upgrade": {},
+    nothing: undefined,
+    "one of a WebSocket server": {
+      setHeader() {},
+      getHeader() {},
+      removeHeader() {},
+      writeHead() {},
+      write() {},
+      end() {},
+    },
+  };
+  for (const [title, response] of Object.entries(responses)) {
+    it(`but can't carry a session lets it be read, and refuses changes: ${title}`, async () => {
+      const store = new GatedStore();
+      const manager = new SessionManager(store);
+      const first = await manager.load();
+      first.set("key", 1);
+      const { setCookie = "" } = await manager.commit(first);
+      const request = { headers: { cookie: setCookie.split(";", 1)[0] }, socket: {} } as never;
+      await new Promise<void>((resolve) => connect(manager)(request, response as never, () => resolve()));
+      const session = manager.sessionOf(request);
+      expect(session.get("key")).toBe(1);
+      expect(() => session.set("key", 2)).toThrow(/committed/);
+    });
+  }
+
+  it("gets the error of a load that failed through next", async () => {
+    class Failing extends GatedStore {
+      override async find(): Promise<undefined> {
+        throw down;
+      }
+    }
+    const request = { headers: { cookie: `session=${"a".repeat(43)}` }, socket: {} } as never;
+    const middleware = connect(new SessionManager(new Failing()));
+    expect(await new Promise((resolve) => middleware(request, {} as never, resolve))).toBe(down);
+  });
+});
+
+describe("a response of HTTP/2 that is held", () => {
+  async function asking(listener: NodeListener, ...paths: string[]) {
+    const server = http2.createServer(listener as never).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    onTestFinished(() => {
+      client.destroy();
+      server.close();
+    });
+    return Promise.all(
+      paths.map(async (path) => {
+        const stream = client.request({ ":path": path });
+        const trailers: Record<string, unknown> = {};
+        stream.on("trailers", (fields) => Object.assign(trailers, fields));
+        const [head] = (await once(stream, "response")) as [http2.IncomingHttpHeaders & { ":status": number }];
+        let body = "";
+        for await (const chunk of stream.setEncoding("utf8")) body += String(chunk);
+        return { head, body, trailers, cookies: head["set-cookie"] ?? [] };
+      }),
+    );
+  }
+
+  it("brings head, body and trailers with its cookie, by whichever call it begins", async () => {
+    const answers: Record<string, (response: http2.Http2ServerResponse) => void> = {
+      "/end": (response) => response.end("body"),
+      "/head": (response) => (response.writeHead(200, { etag: "1" }), response.end("body")),
+      "/stream": ({ stream }) => (stream.respond({ ":status": 200 }), stream.end("body")),
+      "/trailers": (response) => (response.write("body"), response.addTrailers({ sum: "1" }), response.end()),
+      "/many": (response) => {
+        for (const letter of "body") response.write(letter);
+        response.end();
+      },
+    };
+    const { listener } = app((request, response) => answers[request.url ?? ""]?.(response as never));
+    const seen = await asking(listener, ...Object.keys(answers));
+    expect(seen.map(({ head, body, cookies }) => [head[":status"], body, cookies.length])).toEqual(
+      Object.keys(answers).map(() => [200, "body", 1]),
+    );
+    expect(seen[3]?.trailers).toMatchObject({ sum: "1" });
+  });
+
+  it("says what Node says while it is held", async () => {
+    const { store, listener } = app((_request, response) => {
+      response.end("body");
+      expect([response.headersSent, response.finished, response.writableEnded]).toEqual([true, true, true]);
+      expect(() => response.setHeader("x-late", "1")).toThrow(/initiated/);
+    });
+    const { arrived, release } = store.hold();
+    const answer = asking(listener, "/");
+    await arrived;
+    release();
+    expect((await answer)[0]).toMatchObject({ body: "body", head: { ":status": 200 } });
+  });
+
+  it("is replaced by an error when the commit fails, or by what onError answers", async () => {
+    const own = (_error: unknown, _request: unknown, response: ServerResponse): void => {
+      response.writeHead(503, { "content-type": "text/html" });
+      response.write("<h1>");
+      response.end("sorry</h1>");
+    };
+    for (const [onError, expected] of [
+      [undefined, [500, "Internal Server Error\n"]],
+      [own, [503, "<h1>sorry</h1>"]],
+    ] as const) {
+      const seen: unknown[] = [];
+      const { store, listener } = app((_request, response) => {
+        response.setHeader("etag", "1");
+        response.setHeader("x-frame-options", "DENY");
+        response.on("finish", () => seen.push(response.statusCode));
+        response.write("x".repeat(100_000));
+        response.end("body");
+      }, onError);
+      store.failure = down;
+      const [answer] = await asking(listener, "/");
+      expect([answer?.head[":status"], answer?.body]).toEqual(expected);
+      expect([answer?.head["etag"], answer?.head["x-frame-options"]]).toEqual([undefined, "DENY"]);
+      expect(seen).toEqual([expected[0]]);
+    }
+  });
+});

@@ -1,0 +1,129 @@
+import type { Program } from "./program.ts";
+import type { Lane, Line } from "./interpreter.ts";
+import type { Observation } from "./subjects.ts";
+
+/** Says where two observations of a program differ; undefined when they don't. */
+export function difference(program: Program, plain: Observation, held: Observation): string | undefined {
+  if (!plain.started || !held.started)
+    return `the handler was not called: plain ${plain.started}, held ${held.started}`;
+  const [plainBytes, heldBytes] = [withoutSession(plain.bytes), withoutSession(held.bytes)];
+  // Of an answer that its own application cuts off, how much has left by then is a matter of time.
+  const isCutOff = plain.wasCutOff && held.wasCutOff && plainBytes.startsWith(heldBytes);
+  const parts = [
+    ...logDifferences(relevant(program, plain.log), relevant(program, held.log)),
+    ...(isCutOff
+      ? []
+      : [
+          differenceOf("bytes", lines(plainBytes), lines(heldBytes)),
+          differenceOf("cookies", cookiesOf(plain.bytes), cookiesOf(held.bytes)),
+        ]),
+    differenceOf("connection", [plain.connection], [held.connection]),
+    headersMissing(program, held.bytes),
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : parts.join("\n");
+}
+
+/** When somebody has cut the connection, what becomes of bytes under way is a matter of time: all that counts is the close. */
+function relevant({ steps }: Program, log: Line[]): Line[] {
+  if (steps.some(({ op }) => op === "reset")) {
+    return log.filter(
+      ({ text }) => !/^(?:callback|event finish|event drain|prefinish|watchEnd: fin|request)/.test(text),
+    );
+  }
+  const isCut = steps.some((step) => step.op === "throw" || (step.op === "call" && step.name === "destroy"));
+  return isCut ? log.filter(({ text }) => !text.startsWith("prefinish")) : log;
+}
+
+/** Where the logs differ before anything moves; undefined when they don't. */
+export function strictDifference(plain: Observation, held: Observation): string | undefined {
+  const strict = (lines: Line[]): string[] =>
+    lines.filter(({ isStrict, lane }) => isStrict && lane !== "crash").map(({ text }) => text);
+  return differenceOf("while nothing moves", strict(plain.log), strict(held.log));
+}
+
+/** Line by line as long as nothing moves; from then on each lane for itself. */
+function logDifferences(plain: Line[], held: Line[]): (string | undefined)[] {
+  // A crash that the other response is spared is nobody's loss.
+  const crashes = (lines: Line[]): string[] => lines.filter(({ lane }) => lane === "crash").map(({ text }) => text);
+  const theirs = crashes(plain);
+  const more = crashes(held).filter((text) => {
+    const at = theirs.indexOf(text);
+    if (at >= 0) theirs.splice(at, 1);
+    return at < 0;
+  });
+  const calm = (lines: Line[]): Line[] => lines.filter(({ lane }) => lane !== "crash");
+  const strict = (lines: Line[]): string[] =>
+    calm(lines)
+      .filter(({ isStrict }) => isStrict)
+      .map(({ text }) => text);
+  const loose = (lines: Line[], wanted: Lane): string[] =>
+    lines.filter(({ lane, isStrict }) => !isStrict && lane === wanted).map(({ text }) => text);
+  return [
+    differenceOf("while nothing moves", strict(plain), strict(held)),
+    differenceOf("steps, once it moves", loose(plain, "program"), loose(held, "program")),
+    differenceOf("events, once it moves", loose(plain, "network"), loose(held, "network")),
+    differenceOf("once it moves", loose(plain, "whenever").toSorted(), loose(held, "whenever").toSorted()),
+    more.length === 0 ? undefined : `crashes: ${more.join("\n")}`,
+  ];
+}
+
+function cookiesOf(bytes: string): string[] {
+  return bytes.match(/^Set-Cookie: (?!session=).*$/gim) ?? [];
+}
+
+/** The bytes without what differs from run to run, and without the headers that a session adds to. */
+export function withoutSession(bytes: string): string {
+  return bytes
+    .replace(/^Date: (?!Thu, 01 Jan 1970).*\r\n/gm, "Date: now\r\n")
+    .replace(/^(?:Set-Cookie|Cache-Control|CDN-Cache-Control|Vary): .*\r\n/gim, "");
+}
+
+/** What a session that was stored owes to the client: its cookie, once, and to caches the truth. */
+function headersMissing({ session }: Program, bytes: string): string | undefined {
+  const head = /HTTP\/1\.1 (?!1\d\d |299 )\d{3} [\s\S]*?\r\n\r\n/.exec(bytes)?.[0];
+  if (head === undefined) return undefined;
+  const cookies = head.match(/^Set-Cookie: session=/gm)?.length ?? 0;
+  const wrong = [
+    cookies === (session === "new" ? 1 : 0) || `${cookies} cookies of the session`,
+    session !== "new" || /^Cache-Control: .*no-store/im.test(head) || "no Cache-Control: no-store",
+    session !== "new" || !/^CDN-Cache-Control:/im.test(head) || "a CDN-Cache-Control beside the cookie",
+    session === "unused" || /^Vary: .*(?:Cookie|\*)/im.test(head) || "no Vary: Cookie",
+  ].filter((one) => typeof one === "string");
+  return wrong.length === 0 ? undefined : `headers of the session: ${wrong.join(", ")}`;
+}
+
+function lines(bytes: string): string[] {
+  return bytes.split(/(?<=\n)/).map((line) => JSON.stringify(shortened(line)));
+}
+
+function shortened(line: string): string {
+  return line.length < 200 ? line : `${line.slice(0, 40)}… (${line.length}, sum ${sumOf(line)})`;
+}
+
+function sumOf(line: string): number {
+  let sum = 0;
+  for (let index = 0; index < line.length; index++) sum = (sum * 31 + line.charCodeAt(index)) | 0;
+  return sum;
+}
+
+function differenceOf(title: string, plain: string[], held: string[]): string | undefined {
+  const length = Math.max(plain.length, held.length);
+  for (let index = 0; index < length; index++) {
+    if (plain[index] !== held[index]) return `${title}:\n${sideBySide(plain, held)}`;
+  }
+  return undefined;
+}
+
+/** Both texts; only where they differ, each with its mark. */
+function sideBySide(plain: string[], held: string[]): string {
+  let start = 0;
+  while (start < plain.length && plain[start] === held[start]) start++;
+  let tail = 0;
+  while (tail < Math.min(plain.length, held.length) - start && plain.at(-1 - tail) === held.at(-1 - tail)) tail++;
+  return [
+    ...plain.slice(0, start).map((line) => `           ${line}`),
+    ...plain.slice(start, plain.length - tail).map((line) => `  plain  - ${line}`),
+    ...held.slice(start, held.length - tail).map((line) => `  held   + ${line}`),
+    ...plain.slice(plain.length - tail).map((line) => `           ${line}`),
+  ].join("\n");
+}
