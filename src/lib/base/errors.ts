@@ -120,15 +120,22 @@ export class SessionTooLargeError extends PgStoreError {
   }
 }
 
+/** What has committed a session for good: `save()`, `destroy()`, or the response's head. */
+export type CommittedBy = "save" | "destroy" | "head";
+
+/** What happened, and what to do instead. */
+const COMMITTED_BY: Record<CommittedBy, string> = {
+  save: "by save(): make the change before it",
+  destroy: "by destroy() or logout(): call renew() instead, which ends the session and begins an empty one",
+  head: "as the response's head has left: await a lazy session, and change any, before the first byte of the response",
+};
+
 /** The session was saved or destroyed already, and its cookie is on the way: a change now would be lost. SCS: ErrAlreadyWritten. */
 export class AlreadyCommittedError extends PgStoreError {
   override readonly name = "AlreadyCommittedError";
 
-  constructor(operation: string) {
-    super(
-      "ALREADY_COMMITTED",
-      `${operation}: the session is committed already; change it before save(), destroy() and the first byte of the response`,
-    );
+  constructor(operation: string, by: CommittedBy) {
+    super("ALREADY_COMMITTED", `${operation}: the session is committed already, ${COMMITTED_BY[by]}`);
   }
 }
 

@@ -177,7 +177,7 @@ export class Http1Hold {
   /** Does what Node does with the bytes of a response whose turn has not come. */
   #keep(piece: Piece): boolean {
     const response = this.#response;
-    if (response.socket?.destroyed === true) return false;
+    if (response.destroyed || response.socket?.destroyed === true) return false;
     if (typeof piece.encoding === "function") Object.assign(piece, { encoding: null, callback: piece.encoding });
     response.outputData.push(piece);
     response.outputSize += piece.data.length;
@@ -218,8 +218,9 @@ export class Http1Hold {
     response._flush = node._flush;
     if (response.emit === emitHeld) response.emit = this.#emit;
     try {
+      if (socket?.destroyed === true) this.#giveUp();
       // What is destroyed and has not ended has no "drain" either.
-      if (response.destroyed && !response.finished) response._flushOutput(socket ?? VOID);
+      else if (response.destroyed && !response.finished) response._flushOutput(socket ?? VOID);
       else if (socket !== null && socket.writableCorked > 0) this.#flushCorked(socket);
       else response._flush();
       this.#countAgain();
@@ -258,9 +259,10 @@ export class Http1Hold {
   #giveUp(): void {
     const response = this.#response;
     const pieces = response.outputData.splice(0);
+    const error = response.errored ?? response.socket?.errored ?? new StreamDestroyedError();
     response.outputSize = 0;
     for (const { callback } of pieces) {
-      if (typeof callback === "function") callback(new StreamDestroyedError());
+      if (typeof callback === "function") callback(error);
     }
     if (response.finished) response._finish();
   }
@@ -315,6 +317,7 @@ export class Http1Hold {
   #passOn(socket: Socket, answer: ServerResponse): void {
     const response = this.#response;
     response.detachSocket(socket);
+    while (socket.writableCorked > 0) socket.uncork();
     answer.assignSocket(socket);
     Object.assign(response, { socket: ghostOf(socket) });
   }

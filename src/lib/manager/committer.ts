@@ -3,7 +3,7 @@ import { SessionConflictError } from "../base/errors.ts";
 import { isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
 import { createToken } from "../base/token.ts";
-import type { Value } from "../base/value.ts";
+import { equalValues, type Value } from "../base/value.ts";
 import type { ConditionalStore, Found, Store, StoreExtras } from "../port/store.ts";
 import { REMEMBER_ME, type SessionRecord, type StoredRow } from "../session/record.ts";
 import { type CommitWatch, watchCommit } from "./commit-watch.ts";
@@ -59,7 +59,7 @@ export class Committer {
 
   /** Says, without asking the store, that a flush would have nothing to do. */
   isSettled(record: SessionRecord): boolean {
-    if (record.pending !== undefined) return false;
+    if (record.pending !== undefined || record.doubt !== undefined) return false;
     record.collect();
     const timeless = record.phase !== "stored" || this.#options.idleTimeout === 0;
     const now = timeless ? 0 : this.#now();
@@ -92,6 +92,16 @@ export class Committer {
   async #flushAfter(record: SessionRecord, before: Promise<void> | undefined, watch?: CommitWatch): Promise<void> {
     // Its failure was reported to whoever began it; what it could not write is written now.
     if (before !== undefined) await before.catch(() => {});
+    try {
+      await this.#flushInLane(record, watch);
+    } catch (error) {
+      // Before anybody hears of it, the commit that waits for this one included: what has failed is not made later.
+      record.withdraw();
+      throw error;
+    }
+  }
+
+  async #flushInLane(record: SessionRecord, watch: CommitWatch | undefined): Promise<void> {
     const { key } = record;
     if (key === undefined || record.phase !== "stored") {
       await this.#write(record, watch);
@@ -110,6 +120,7 @@ export class Committer {
   }
 
   async #write(record: SessionRecord, watch: CommitWatch | undefined): Promise<StoredRow | undefined> {
+    if (record.doubt !== undefined) await this.#resolveDoubt(record);
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       record.collect();
       const now = await this.#now();
@@ -121,6 +132,7 @@ export class Committer {
       if (outcome === "revoked") return this.#drop(record);
       const found = outcome === "gone" || record.key === undefined ? undefined : await this.lookUp(record.key);
       if (typeof found !== "object") {
+        if (await this.#wasRenewed(record)) continue;
         if (!this.#bury(record)) return undefined;
         continue;
       }
@@ -170,13 +182,17 @@ export class Committer {
         const newKey = this.#rows.keyOf(ending.token);
         const next = this.#rows.encode(record, plan, newKey);
         const count = record.operations.length;
+        // Whatever the store reports, only the table can tell whether it was carried out.
+        const { doubt } = record;
+        record.doubt = { token: ending.token, key: newKey, data: next.data };
         const outcome = await this.users.renew([key, newKey], row, next, record);
+        record.doubt = outcome === "done" ? undefined : doubt;
         // Without a login the row decides that had to be there: it is there, or has been ended with the others.
         if (outcome !== "done") return outcome === "revoked" && ending.revive ? "revoked" : "conflict";
         record.token = ending.token;
         record.settle(next, newKey, count);
-        this.endings.tell(key);
         this.#deliver(record, undefined, next, now);
+        this.endings.tell(key);
         return { row: undefined };
       }
       case "drop":
@@ -184,15 +200,36 @@ export class Committer {
       case "destroy": {
         // When it was gone already, a clearing cookie could wipe out the cookie of whoever renewed it.
         const ended = await this.end(key);
+        if (await this.#wasRenewed(record)) return "again";
         record.end({ kind: ended === false ? "nothing" : "clear" });
         return { row: undefined };
       }
     }
   }
 
+  /** A renewal has failed before: looks whether it was carried out, before anything is built on the row from before. */
+  async #resolveDoubt(record: SessionRecord): Promise<void> {
+    try {
+      await this.#wasRenewed(record);
+    } catch (error) {
+      // Where nothing is to be stored, the application's answer is right, and it has been told of the failure.
+      if (record.changed || record.ending !== undefined) throw error;
+    }
+  }
+
+  /** Says whether a renewal that was reported as failed has put the session under its new token. It goes on from there then. */
+  async #wasRenewed(record: SessionRecord): Promise<boolean> {
+    const { doubt } = record;
+    if (doubt === undefined || record.phase !== "stored") return false;
+    const found = await this.lookUp(doubt.key);
+    if (typeof found !== "object" || !equalValues(found.data, doubt.data)) return false;
+    record.adopt(doubt);
+    return true;
+  }
+
   /** The session was ended elsewhere: drops what was to be written. Returns true when the request begins a new one instead. */
   #bury(record: SessionRecord): boolean {
-    publish("gone", { id: this.#rows.idOf(record.key) });
+    if (record.key !== undefined) publish("gone", { id: this.#rows.idOf(record.key) });
     if (record.ending?.kind === "renew" && record.ending.revive) {
       record.restart(record.ending.token);
       return true;

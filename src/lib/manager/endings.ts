@@ -13,8 +13,15 @@ export class Endings {
     };
   }
 
+  /** The session has ended, whatever its listeners make of that: what they throw is logged. */
   tell(key: string): void {
     if (this.#listeners.size === 0) return;
-    for (const listener of this.#listeners.get(key) ?? []) listener();
+    for (const listener of this.#listeners.get(key) ?? []) {
+      try {
+        listener();
+      } catch (error) {
+        console.error("pgstore: a listener of manager.watch failed:", error);
+      }
+    }
   }
 }

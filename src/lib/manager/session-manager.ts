@@ -1,5 +1,5 @@
 import { systemNow } from "../base/clock.ts";
-import { SessionMissingError } from "../base/errors.ts";
+import { AlreadyCommittedError, SessionMissingError } from "../base/errors.ts";
 import type { Store, StoreExtras } from "../port/store.ts";
 import { SessionRecord } from "../session/record.ts";
 import type { SessionHost } from "../session/host.ts";
@@ -34,6 +34,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   readonly #key = Symbol("pgstore session");
   /** What is told the client of a request whose session was not looked at. */
   readonly #nothing: CommitResult;
+  /** What is told the client of a request whose session could not be loaded. */
+  readonly #varying: CommitResult;
 
   /** @throws TypeError when an option is wrong; it names the option */
   constructor(store: Store & StoreExtras, options?: SessionOptions<Lazy>) {
@@ -43,6 +45,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     }
     this.options = resolveOptions(options);
     this.#nothing = new CommitResult({ kind: "nothing" }, false, this.options, () => true);
+    this.#varying = new CommitResult({ kind: "nothing" }, true, this.options, () => true);
     this.store = store;
     const rows = new Rows(this.options);
     const committer = new Committer(store, rows, this.options);
@@ -92,11 +95,15 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * Stores what has changed, exactly as much as needed, and says what the client must be told.
    *
    * @throws StoreUnavailableError, StoreError, SchemaError, SessionConflictError when the changes could not be stored;
-   *   SessionDecodeError when the row has become unreadable meanwhile, which is not overwritten; TypeError when an object in the session was changed into something that can't be
+   *   SessionDecodeError when the row has become unreadable meanwhile, which is not overwritten; TypeError when an object in the session was changed into something that can't be;
+   *   AlreadyCommittedError when the session is new, and the head of its response, which could have told its token, has left
    */
   async commit(session: Session<Data>, context: CommitContext = {}): Promise<CommitResult> {
     const record = recordOf(session);
-    if (context.seal === true) record.sealed = true;
+    if (context.seal === true) record.seal();
+    else if (record.sealed === "head" && record.phase === "new" && record.changed) {
+      throw new AlreadyCommittedError("commit", "head");
+    }
     await this.#committer.flush(record);
     return this.#result(record, context);
   }
@@ -105,7 +112,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   commitSettled(session: Session<Data>, context: CommitContext = {}): CommitResult | undefined {
     const record = recordOf(session);
     if (!this.#committer.isSettled(record)) return undefined;
-    if (context.seal === true) record.sealed = true;
+    if (context.seal === true) record.seal();
     return this.#result(record, context);
   }
 
@@ -121,7 +128,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       return undefined;
     }
     const session = this.loadFrom(credentials, client);
-    if (session instanceof Promise) return session.then((loaded) => this.#bind(request, loaded));
+    if (!(session instanceof Session)) return session.then((loaded) => this.#bind(request, loaded));
     this.#bind(request, session);
     return undefined;
   }
@@ -131,19 +138,36 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.#bind(wrapper, this.#bound(request));
   }
 
-  /** Commits the session of a request before its response's head leaves. Adapters call it. At once where it can. */
+  /**
+   * Commits the session of a request before its response's head leaves, and seals it for good, a lazy one that nobody has
+   * awaited too. Adapters call it. At once where it can.
+   *
+   * @throws as `commit`; `committed` says what must be told the client then
+   */
   close(request: object, context: CommitContext): CommitResult | Promise<CommitResult> {
     const bound = this.#bound(request);
-    if (bound instanceof LazySession) return this.#closeLazy(bound, context);
     if (bound === undefined) return this.#nothing;
-    return this.commitSettled(bound, context) ?? this.commit(bound, context);
+    const sealing = context.seal === true ? context : { ...context, seal: true };
+    if (bound instanceof Session) return this.commitSettled(bound, sealing) ?? this.commit(bound, sealing);
+    return this.#closeLazy(bound, sealing);
   }
 
-  /** What the client must be told of what has been committed so far, when the rest could not be. Adapters call it. */
+  /**
+   * Says what the client must be told of what has been committed so far for a request's session, and commits nothing: for the
+   * answer that takes the place of another one when `close` has failed. What `login`, `renewToken`, `renew` or `save` have stored
+   * before counts, whatever fails later. Never throws.
+   */
   committed(request: object, context: CommitContext): CommitResult {
     const bound = this.#bound(request);
-    if (bound === undefined || bound instanceof LazySession) return this.#nothing;
-    return this.#result(recordOf(bound), context);
+    if (bound === undefined) return this.#nothing;
+    const session = bound instanceof Session ? bound : bound.loaded;
+    if (session === undefined) return (bound as LazySession<Data>).asked === undefined ? this.#nothing : this.#varying;
+    try {
+      return this.#result(recordOf(session), context);
+    } catch {
+      // What can't be asked whether it is TLS counts as that.
+      return this.#result(recordOf(session), {});
+    }
   }
 
   /** Says whether this manager's middleware has run for a request. */
@@ -172,8 +196,11 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * Takes over the values of another session, which ends: a basket that was filled before the login, say. Its values
    * replace those of the same key, and the later deadline counts; its user is not taken over. Nothing happens when there
    * is no such session, or none that can be read. SCS: MergeSession.
+   *
+   * @throws as `commit`; AlreadyCommittedError after `save()`, `destroy()` and the response's head: both sessions stay as they are
    */
   async mergeSession(session: Session<Data>, token: string): Promise<void> {
+    recordOf(session).assertWritable("mergeSession", undefined);
     const row = await this.#loader.peek(token, recordOf(session).key);
     if (row === undefined) return;
     mergeRow(session, row);
@@ -232,12 +259,16 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /** Of a session that nobody asked for there is nothing to commit; a failed load was reported to whoever asked. */
-  #closeLazy({ asked }: LazySession<Data>, context: CommitContext): CommitResult | Promise<CommitResult> {
-    if (asked === undefined) return this.#nothing;
-    return asked.then(
-      (session) => this.commit(session, context),
-      () => new CommitResult({ kind: "nothing" }, true, this.options, () => true),
-    );
+  #closeLazy(lazy: LazySession<Data>, context: CommitContext): CommitResult | Promise<CommitResult> {
+    const { asked } = lazy;
+    if (asked !== undefined) {
+      return asked.then(
+        (session) => this.commit(session, context),
+        () => this.#varying,
+      );
+    }
+    lazy.seal();
+    return this.#nothing;
   }
 
   #session(record: SessionRecord): Session<Data> {
@@ -245,10 +276,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   #result(record: SessionRecord, context: CommitContext): CommitResult {
-    const { delivery } = record;
-    record.delivery = { kind: "nothing" };
     const varies = record.accessed || record.row !== undefined;
     const { tls = true } = context;
-    return new CommitResult(delivery, varies, this.options, typeof tls === "function" ? tls : () => tls);
+    const result = new CommitResult(record.delivery, varies, this.options, typeof tls === "function" ? tls : () => tls);
+    record.delivery = { kind: "nothing" };
+    return result;
   }
 }

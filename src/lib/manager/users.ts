@@ -1,4 +1,5 @@
 import { assertUserId } from "../base/user-id.ts";
+import { codeOf, publish } from "../base/events.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 import { type SessionRecord, type StoredRow, USER_ID } from "../session/record.ts";
@@ -113,10 +114,13 @@ export class Users {
     return ended.length;
   }
 
-  /** One more has begun for a user: the oldest of too many ends. */
+  /** One more has begun for a user: the oldest of too many ends. Where that fails, the login stands, and the next one does it. */
   async #begun(users: UserStore, { userId }: Owner, outcome: OwnedWrite): Promise<OwnedWrite> {
-    if (outcome === "done" && this.#most > 0) {
+    if (outcome !== "done" || this.#most === 0) return outcome;
+    try {
       for (const key of await users.trim(userId, this.#most)) this.#endings.tell(key);
+    } catch (error) {
+      publish("store-error", { operation: "trim", code: codeOf(error) });
     }
     return outcome;
   }

@@ -1,4 +1,5 @@
-import { AlreadyCommittedError } from "../base/errors.ts";
+import { AlreadyCommittedError, type CommittedBy } from "../base/errors.ts";
+import { createToken } from "../base/token.ts";
 import { cloneValue, equalValues, type Value } from "../base/value.ts";
 
 /** Keys of ours among the values; SCS v2 writes the first too. Applications can't read or write them. */
@@ -36,11 +37,27 @@ export interface StoredRow {
   expiry: Date;
 }
 
-/**
- * How the session is to end at the next commit: under a new token, or for good. `revive`: when it turns out that it was
- * ended elsewhere, this request begins a new one (an explicit login), instead of being dropped.
- */
-export type Ending = { kind: "renew"; token: string; keepDeadline: boolean; revive: boolean } | { kind: "destroy" };
+/** That the session goes on under another token. */
+export interface Renewal {
+  kind: "renew";
+  token: string;
+  keepDeadline: boolean;
+  /** When it turns out that the session was ended elsewhere, this request begins a new one (a login), instead of being dropped. */
+  revive: boolean;
+  /** The changes that are part of it: when it fails, they are taken back with it. */
+  changes: readonly Operation[];
+}
+
+/** How the session is to end at the next commit: under a new token, or for good. */
+export type Ending = Renewal | { kind: "destroy" };
+
+/** A renewal whose store reported a failure, and which may have been carried out all the same: its answer was lost. */
+export interface Doubt {
+  token: string;
+  key: string;
+  /** What its row holds, if it is there. */
+  data: Uint8Array;
+}
 
 /** What the client must be told about its cookie when the response's head is written. */
 export type Delivery =
@@ -68,13 +85,16 @@ export class SessionRecord {
   deadlineMoved = false;
   operations: Operation[] = [];
   ending: Ending | undefined;
+  doubt: Doubt | undefined;
+  /** The row is that of a renewal which counts as failed: the session must not stay under its token. */
+  #mustMove = false;
   delivery: Delivery = { kind: "nothing" };
   /** Of the request, for a login. */
   client: { ip?: string | undefined; userAgent?: string | undefined } | undefined;
   /** Set by the first read or write: the response depends on the session. */
   accessed = false;
-  /** Set by save(), destroy() and the response's head: later changes throw. */
-  sealed = false;
+  /** Later changes throw. */
+  sealed: CommittedBy | undefined;
   /** The last of the commits under way, which the next one waits for. */
   pending: Promise<void> | undefined;
   /** Copies of the objects that get() handed out, to notice changes made in place. */
@@ -112,7 +132,8 @@ export class SessionRecord {
    * @throws AlreadyCommittedError, or TypeError for a key that no application may use
    */
   assertWritable(operation: string, key: string | undefined): void {
-    if (this.sealed || this.ending?.kind === "destroy") throw new AlreadyCommittedError(operation);
+    if (this.sealed !== undefined) throw new AlreadyCommittedError(operation, this.sealed);
+    if (this.ending?.kind === "destroy") throw new AlreadyCommittedError(operation, "destroy");
     if (key === undefined) return;
     if (typeof key !== "string") throw new TypeError(`${operation}: the key must be a string, not a ${typeof key}`);
     if (isReserved(key)) throw new TypeError(`${operation}: the key ${JSON.stringify(key)} is pgstore's own`);
@@ -173,6 +194,40 @@ export class SessionRecord {
     this.#replay();
   }
 
+  /** Nothing that is set from now on can reach the client, whatever was sealed before. */
+  seal(): void {
+    if (this.sealed !== "destroy") this.sealed = "head";
+  }
+
+  /** Takes back a renewal that failed, with the changes that were part of it; those that were made beside it stay. */
+  withdraw(): void {
+    const { ending } = this;
+    if (ending?.kind !== "renew") return;
+    this.collect();
+    this.ending = this.#mustMove ? moving() : undefined;
+    this.operations = this.operations.filter((operation) => !ending.changes.includes(operation));
+    // Its own session had turned out to be over, and the one that was to begin in its place has not begun.
+    if (this.phase === "new") this.phase = "stale";
+    this.values = new Map(this.row?.values);
+    this.deadline = this.row?.deadline;
+    this.deadlineMoved = false;
+    for (const operation of this.operations) this.#execute(operation);
+  }
+
+  /**
+   * Goes on from the row of a renewal that was reported as failed and carried out all the same. Nobody has that row's token, and
+   * nobody gets it: the session takes another one, with the values that it has here.
+   */
+  adopt({ token, key, data }: Doubt): void {
+    if (this.row === undefined) return;
+    this.token = token;
+    this.key = key;
+    this.row = { ...this.row, data };
+    this.doubt = undefined;
+    this.#mustMove = true;
+    this.ending ??= moving();
+  }
+
   /** Begins anew under another token, with this request's changes and nothing else. */
   restart(token: string): void {
     this.phase = "new";
@@ -182,7 +237,6 @@ export class SessionRecord {
     this.values = new Map();
     this.deadline = undefined;
     this.deadlineMoved = false;
-    this.ending = undefined;
     this.#replay();
   }
 
@@ -192,6 +246,7 @@ export class SessionRecord {
     this.row = row;
     this.key = key;
     this.ending = undefined;
+    this.#mustMove = false;
     this.operations.splice(0, count);
     this.deadlineMoved = this.operations.some(({ kind }) => kind === "deadline");
     if (!this.deadlineMoved) this.deadline = row.deadline;
@@ -243,4 +298,9 @@ export class SessionRecord {
         break;
     }
   }
+}
+
+/** Under another token, and all else as it is. */
+function moving(): Renewal {
+  return { kind: "renew", token: createToken(), keepDeadline: true, revive: false, changes: [] };
 }

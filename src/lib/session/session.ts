@@ -2,7 +2,16 @@ import { createToken } from "../base/token.ts";
 import { assertUserId } from "../base/user-id.ts";
 import { assertValue, type Value } from "../base/value.ts";
 import type { SessionHost } from "./host.ts";
-import { isReserved, REMEMBER_ME, type SessionRecord, type SessionStatus, USER_ID } from "./record.ts";
+import { refuseIdioms } from "./idioms.ts";
+import {
+  isReserved,
+  type Operation,
+  REMEMBER_ME,
+  type Renewal,
+  type SessionRecord,
+  type SessionStatus,
+  USER_ID,
+} from "./record.ts";
 import type { SessionData, SessionKey, SessionValue } from "./session-data.ts";
 
 /** Gives the manager access to the record behind a session. */
@@ -17,10 +26,14 @@ export let recordOf: (session: object) => SessionRecord;
  *
  * Every method that changes the session throws `AlreadyCommittedError` after `save()`, `destroy()` and the response's
  * head. When the session was ended elsewhere meanwhile, its changes are dropped and `status` is "destroyed".
+ *
+ * A `login`, `renewToken` or `renew` that rejects has not happened, and does not happen later: the session goes on as it was
+ * before, with what was set beside it. A `destroy` that rejects is tried again by the response's commit.
  */
 export class Session<Data = SessionData> {
   static {
     recordOf = (session) => (session as Session<unknown>).#record;
+    refuseIdioms(this.prototype);
   }
 
   readonly #record: SessionRecord;
@@ -121,26 +134,29 @@ export class Session<Data = SessionData> {
    * @see OWASP ASVS 5.0.0, 7.2.4
    */
   async renewToken(options: { keepDeadline?: boolean } = {}): Promise<void> {
-    const record = this.#writable("renewToken");
-    await this.#underNewToken(record, options.keepDeadline === true, false);
+    await this.#underNewToken("renewToken", [], { keepDeadline: options.keepDeadline === true, revive: false });
   }
 
   /** Drops everything that the session holds, its user included, and goes on under a new token. The old one is dead at once. */
   async renew(): Promise<void> {
-    const record = this.#writable("renew");
-    record.operations = [];
-    record.apply({ kind: "clear", reserved: true });
-    if (record.isOver) record.restart(createToken());
-    else await this.#underNewToken(record, false, true);
+    const changes: Operation[] = [{ kind: "clear", reserved: true }];
+    await this.#underNewToken("renew", changes, { keepDeadline: false, revive: true });
   }
 
-  /** Ends the session: its row is removed at once, and the response clears the cookie. */
+  /**
+   * Ends the session: its row is removed at once, and the response clears the cookie. When it rejects, it may be called again;
+   * otherwise the response's commit tries again, and the answer is an error where that fails, too.
+   */
   async destroy(): Promise<void> {
-    // One that failed may be tried again.
-    const record = this.#record.ending?.kind === "destroy" ? this.#record : this.#writable("destroy");
-    record.ending = { kind: "destroy" };
+    const record = this.#record;
+    while (record.ending?.kind !== "destroy") {
+      this.#writable("destroy");
+      // A commit under way decides what there is to end; its failure is reported to whoever began it.
+      if (record.pending === undefined) record.ending = { kind: "destroy" };
+      else await record.pending.catch(() => {});
+    }
     await this.#host.flush(record);
-    record.sealed = true;
+    record.sealed = "destroy";
   }
 
   /**
@@ -150,11 +166,9 @@ export class Session<Data = SessionData> {
    * @param userId - the application's own identifier of the user, a string that is not empty, up to 1024 bytes
    */
   async login(userId: string): Promise<void> {
-    const record = this.#writable("login");
     assertUserId("login", userId);
-    if (record.isOver) record.restart(createToken());
-    record.apply({ kind: "set", key: USER_ID, value: userId });
-    await this.#underNewToken(record, false, true);
+    const changes: Operation[] = [{ kind: "set", key: USER_ID, value: userId }];
+    await this.#underNewToken("login", changes, { keepDeadline: false, revive: true });
   }
 
   /** Ends the session. To go on with an empty one (a message "you are logged out"), call `renew()` instead. */
@@ -165,11 +179,11 @@ export class Session<Data = SessionData> {
   /** Commits now, before streaming or a long computation. The cookie goes out with the response's head. */
   async save(): Promise<void> {
     const record = this.#writable("save");
-    record.sealed = true;
+    record.sealed = "save";
     try {
       await this.#host.flush(record);
     } catch (error) {
-      record.sealed = false;
+      if (record.sealed === "save") record.sealed = undefined;
       throw error;
     }
   }
@@ -223,12 +237,22 @@ export class Session<Data = SessionData> {
     return this.#accessed().status;
   }
 
-  async #underNewToken(record: SessionRecord, keepDeadline: boolean, revive: boolean): Promise<void> {
-    const token = createToken();
+  async #underNewToken(
+    operation: string,
+    changes: readonly Operation[],
+    how: Pick<Renewal, "keepDeadline" | "revive">,
+  ): Promise<void> {
+    const record = this.#writable(operation);
     // A commit under way decides whether there is a row; its failure is reported to whoever began it.
-    if (record.pending !== undefined) await record.pending.catch(() => {});
+    while (record.pending !== undefined) {
+      await record.pending.catch(() => {});
+      this.#writable(operation);
+    }
+    const token = createToken();
+    if (how.revive && record.isOver) record.restart(token);
+    for (const change of changes) record.apply(change);
     if (record.phase === "stored") {
-      record.ending = { kind: "renew", token, keepDeadline, revive };
+      record.ending = { kind: "renew", token, changes, ...how };
       await this.#host.flush(record);
     } else {
       // Nobody has its token yet.
