@@ -85,8 +85,13 @@ export class Interpreter {
     for (const name of ["finish", "close", "drain"]) {
       this.#response.on(name, () => this.#log.add(`event ${name} ${this.#state("event")}`, "network"));
     }
-    for (const name of ["pipe", "unpipe"]) this.#response.on(name, () => note(`event ${name}`));
-    if (this.#program.listens) this.#response.on("error", (error: Error) => note(`event error ${described(error)}`));
+    this.#response.on("pipe", () => note("event pipe"));
+    this.#response.on("unpipe", () => this.#log.add("event unpipe", "whenever"));
+    if (this.#program.listens) {
+      this.#response.on("error", (error: Error & { code?: string }) =>
+        this.#log.add(`event error ${described(error)}`, isOfSecondAnswer(error) ? "whenever" : "program"),
+      );
+    }
     for (const name of ["close", "aborted"]) {
       request.on(name, () => this.#log.add(`request event ${name}`, "network"));
     }
@@ -264,10 +269,10 @@ export class Interpreter {
    */
   #state(at: "step" | "settled" | "event"): string {
     const response = this.#response;
-    const { network, session } = this.#program;
+    const { network, session, version } = this.#program;
     const { isReleased } = this.#world;
     const isStill = network === "stalled" && !isReleased;
-    const isExact = (isStill || at === "settled") && !response.destroyed;
+    const isExact = (isStill || at === "settled") && !response.destroyed && version !== "2";
     const { writableLength } = response;
     // A session that was read adds a header at once.
     const isCounted = isStill && session !== "read";
@@ -310,6 +315,11 @@ export class Interpreter {
     this.#note("at the end");
     this.#log.add(`prefinish: ${this.#log.prefinish}`);
   }
+}
+
+/** Node tells of a second answer when the first has left, if that is at once. */
+function isOfSecondAnswer({ code }: { code?: string }): boolean {
+  return code === "ERR_STREAM_WRITE_AFTER_END";
 }
 
 function isOfSession(name: unknown): boolean {

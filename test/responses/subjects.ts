@@ -30,7 +30,7 @@ export const PAGE = "Sorry, come back later";
 const OTHER_STATUS = 299;
 
 /** A store whose writes wait for the run's release, and fail if they are to. */
-class BarrierStore extends MemoryStore {
+export class BarrierStore extends MemoryStore {
   #released: Promise<void> = Promise.resolve();
   #release: () => void = () => {};
   fate: StoreFate = "stores";
@@ -143,6 +143,11 @@ class Run implements World {
 
 let current: Run | undefined;
 let beyond: ((text: string) => void) | undefined;
+
+/** Who is told of what nobody has caught. */
+export function setCrashListener(listener: ((text: string) => void) | undefined): void {
+  beyond = listener;
+}
 
 /** Everything needed to run programs on a plain and on a held response, in one process and without a network. */
 export class Subjects {
