@@ -168,12 +168,14 @@ describe("idOf", () => {
 
 describe("withNoStore", () => {
   it("adds no-store and drops what speaks for storing", () => {
-    expect(withNoStore(undefined)).toBe("no-store");
-    expect(withNoStore("")).toBe("no-store");
-    expect(withNoStore("public, max-age=60, s-maxage = 5, immutable, stale-while-revalidate=1")).toBe("no-store");
-    expect(withNoStore("private, no-cache, must-revalidate")).toBe("private, no-cache, must-revalidate, no-store");
+    expect(withNoStore(undefined)).toBe("private, no-store");
+    expect(withNoStore("")).toBe("private, no-store");
+    expect(withNoStore("public, max-age=60, s-maxage = 5, immutable, stale-while-revalidate=1")).toBe(
+      "private, no-store",
+    );
+    expect(withNoStore("private, no-cache, must-revalidate")).toBe("no-cache, must-revalidate, private, no-store");
     expect(withNoStore("NO-STORE, private")).toBe("private, no-store");
-    expect(withNoStore("must-understand, no-store")).toBe("no-store");
+    expect(withNoStore("must-understand, no-store")).toBe("private, no-store");
   });
 });
 

@@ -92,7 +92,7 @@ const routes: App["routes"] = {
 interface Client {
   store: GatedStore;
   manager: AnyManager;
-  get(path: string, headers?: Record<string, string>): Promise<Response>;
+  get(path: string, headers?: Record<string, string>, method?: string): Promise<Response>;
 }
 
 async function withApp(
@@ -107,7 +107,9 @@ async function withApp(
   if (more.managers !== undefined) app.managers = [manager, ...more.managers];
   const { url, close } = await host.serve(app);
   try {
-    await work({ store, manager, get: (path, headers = {}) => fetch(url + path, { redirect: "manual", headers }) });
+    const get: Client["get"] = (path, headers = {}, method = "GET") =>
+      fetch(url + path, { redirect: "manual", headers, method });
+    await work({ store, manager, get });
   } finally {
     await close();
   }
@@ -141,6 +143,8 @@ export const adapterContract: Record<string, (host: AdapterHost) => Promise<void
       assert.equal(response.headers.get("Vary"), "Cookie");
       assert.equal(cookieOf(response), undefined);
       assert.equal(await (await client.get("/get")).text(), "undefined");
+      const head = await client.get("/get", cookies, "HEAD");
+      assert.deepEqual([head.status, head.headers.get("Vary"), await head.text()], [200, "Cookie", ""]);
     }),
   "does nothing for nothing": (host) =>
     withApp(host, {}, async ({ store, get }) => {
@@ -219,7 +223,7 @@ export const adapterContract: Record<string, (host: AdapterHost) => Promise<void
       const cookies = await put(client);
       const response = await client.get("/logout", cookies);
       assert.match(response.headers.getSetCookie().join("\n"), /^session=; Max-Age=0;/);
-      assert.equal(response.headers.get("Cache-Control"), "no-store");
+      assert.equal(response.headers.get("Cache-Control"), "private, no-store");
       assert.equal(await (await client.get("/get", cookies)).text(), "undefined");
     }),
   "drops what a late request writes to an ended session, without a cookie": (host) =>
@@ -256,6 +260,9 @@ export const adapterContract: Record<string, (host: AdapterHost) => Promise<void
         const body = await response.text();
         assert.doesNotMatch(body, /table|put|headers|one/);
         assert.deepEqual([response.headers.getSetCookie(), response.headers.get("Location")], [[], null]);
+        // What the application had set of its own stays, as a policy does.
+        assert.match(response.headers.get("Vary") ?? "", /(?:^|, )Cookie$/);
+        assert.equal(response.headers.get("Cache-Control"), null);
       }
       store.failure = undefined;
       assert.ok(cookieOf(await get("/put")) !== undefined);
@@ -268,10 +275,54 @@ export const adapterContract: Record<string, (host: AdapterHost) => Promise<void
       const response = await client.get("/get", cookies);
       assert.equal(response.status, 500);
       assert.doesNotMatch(await response.text(), /table/);
-      assert.equal(cookieOf(response), undefined);
+      assert.deepEqual([cookieOf(response), response.headers.get("Vary")], [undefined, "Cookie"]);
       client.store.find = find;
       assert.equal(await (await client.get("/get", cookies)).text(), "value");
     }),
+  "tells caches that an answer depends on the cookie, though the handler has caught the failed load": async (host) => {
+    const caught: App["routes"] = {
+      "/get": async (session) => ({ body: await lazily(session).then(String, () => "caught") }),
+    };
+    const work = async ({ store, get }: Client): Promise<void> => {
+      store.find = () => Promise.reject(new StoreUnavailableError("the table of the test"));
+      const response = await get("/get", { cookie: `session=${"x".repeat(43)}` });
+      assert.deepEqual([await response.text(), response.headers.get("Vary")], ["caught", "Cookie"]);
+    };
+    await withApp(host, { lazy: true }, work, { routes: caught });
+  },
+  "leaves nothing beside a cookie that lets some caches store": (host) => {
+    const targeted = {
+      "Cache-Control": "public, max-age=60",
+      "CDN-Cache-Control": "max-age=60",
+      "Vercel-CDN-Cache-Control": "max-age=60",
+      "Surrogate-Control": "max-age=60",
+      "X-Accel-Expires": "60",
+      Expires: "Tue, 01 Jan 2999 00:00:00 GMT",
+      "Cloudflare-CDN-Cache-Control": "no-store",
+      Pragma: "no-cache",
+    };
+    const page: App["routes"] = {
+      "/put": (session) => (session.set("key", 1), { headers: targeted, body: "page" }),
+      "/page": () => ({ headers: targeted, body: "page" }),
+    };
+    const names = Object.keys(targeted);
+    const work = async ({ store, get }: Client): Promise<void> => {
+      const left = async (path: string): Promise<Record<string, string | null>> => {
+        const { headers } = await get(path);
+        return Object.fromEntries(names.filter((name) => headers.has(name)).map((name) => [name, headers.get(name)]));
+      };
+      assert.deepEqual(await left("/page"), targeted);
+      assert.deepEqual(await left("/put"), {
+        "Cache-Control": "private, no-store",
+        "Cloudflare-CDN-Cache-Control": "no-store",
+        Pragma: "no-cache",
+      });
+      store.failure = new StoreUnavailableError("the table of the test");
+      // On fetch the error is an answer of its own.
+      assert.deepEqual({ ...(await left("/put")), Pragma: "no-cache" }, { Pragma: "no-cache" });
+    };
+    return withApp(host, { onError: () => undefined }, work, { routes: page });
+  },
   "stores the session of a handler that throws": (host) =>
     withApp(host, { onError: () => undefined }, async ({ get }) => {
       const response = await get("/throw");
@@ -283,7 +334,7 @@ export const adapterContract: Record<string, (host: AdapterHost) => Promise<void
       const response = await get("/put", { cookie: `session=${"x".repeat(43)}` });
       const token = response.headers.get("Session-Token");
       assert.deepEqual([token?.length, response.headers.getSetCookie(), store.finds], [43, [], 0]);
-      assert.equal(response.headers.get("Cache-Control"), "no-store");
+      assert.equal(response.headers.get("Cache-Control"), "private, no-store");
       const authorization = `bearer ${token}`;
       const second = await get("/get", { authorization });
       assert.equal(await second.text(), "value");
@@ -309,7 +360,7 @@ export const adapterContract: Record<string, (host: AdapterHost) => Promise<void
         const response = await get("/both");
         const cookie = `${cookieOf(response)}; ${cookieOf(response, "admin")}`;
         assert.equal(response.headers.get("Vary"), "Cookie");
-        assert.equal(response.headers.get("Cache-Control"), "no-store");
+        assert.equal(response.headers.get("Cache-Control"), "private, no-store");
         assert.equal(await (await get("/read", { cookie })).text(), "first second");
         const [only] = cookie.split("; ");
         assert.equal(await (await get("/read", { cookie: only ?? "" })).text(), "first undefined");

@@ -104,7 +104,7 @@ describe("nodeHandler commits before the first byte", () => {
         else expect(text).toBe(body);
         const ours = response.headers.getSetCookie().filter((cookie) => cookie.startsWith("session="));
         expect(ours).toHaveLength(1);
-        expect(response.headers.get("Cache-Control")).toBe("no-store");
+        expect(response.headers.get("Cache-Control")).toBe("private, no-store");
         expect(response.headers.get("Vary")).toBe("Cookie");
         const session = await manager.load(ours[0]?.split(";")[0]?.slice("session=".length));
         expect(session.get("key")).toBe("/path");

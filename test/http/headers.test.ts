@@ -124,10 +124,10 @@ describe("Cache-Control", () => {
         expect(response.headers.getSetCookie(), path).toHaveLength(1);
         return response.headers.get("Cache-Control");
       };
-      expect(await control("/public")).toBe("no-transform, no-store");
+      expect(await control("/public")).toBe("no-transform, private, no-store");
       expect(await control("/list")).toBe("private, no-store");
-      expect(await control("/get", cookie)).toBe("no-store");
-      expect(await control("/destroy", cookie)).toBe("no-store");
+      expect(await control("/get", cookie)).toBe("private, no-store");
+      expect(await control("/destroy", cookie)).toBe("private, no-store");
     });
   });
 });

@@ -39,7 +39,7 @@ describe("a handler that throws", () => {
       const response = await get("/");
       expect([response.status, await response.text()]).toEqual([500, "Internal Server Error\n"]);
       for (const name of ["Content-Encoding", "ETag", "Location"]) expect(response.headers.get(name)).toBe(null);
-      expect(response.headers.get("Cache-Control")).toBe("no-store");
+      expect(response.headers.get("Cache-Control")).toBe("private, no-store");
       expect(response.headers.getSetCookie()).toHaveLength(1);
     });
     expect(errors).toEqual([mishap]);

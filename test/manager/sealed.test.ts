@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { AlreadyCommittedError, SessionManager, StoreUnavailableError } from "../../src/index.ts";
-import { deferred } from "../support/barrier.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
 type Data = Record<string, unknown>;
@@ -45,26 +44,6 @@ describe("a lazy session that is first awaited after the response's head", () =>
     const session = await manager.sessionOf(request);
     expect(session.get("first")).toBe(1);
     expect(() => session.set("first", 2)).toThrow(AlreadyCommittedError);
-  });
-
-  it("counts as awaited in time when the await was under way", async () => {
-    const { store, manager, request, open } = lazily();
-    open((await stored(store)).cookie);
-    const gate = deferred();
-    const find = store.find.bind(store);
-    store.lookUp = async (token) => {
-      await gate.promise;
-      return find(token);
-    };
-    const work = (async () => (await manager.sessionOf(request)).set("key", "in time"))();
-    // An await asks a moment later.
-    await Promise.resolve();
-    const closing = manager.close(request, {});
-    gate.resolve();
-    const session = await work;
-    await closing;
-    expect((await new SessionManager<Data>(store).load(session.token)).get("key")).toBe("in time");
-    expect(() => session.set("key", 1)).toThrow(AlreadyCommittedError);
   });
 });
 

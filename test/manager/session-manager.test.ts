@@ -114,7 +114,7 @@ describe("SessionManager.commit", () => {
     expect(result.kind).toBe("set");
     expect(result.setCookie).toBe(`session=${session.token}; Path=/; HttpOnly; Secure; SameSite=Lax`);
     expect([...result.headers]).toEqual([
-      ["cache-control", "no-store"],
+      ["cache-control", "private, no-store"],
       ["set-cookie", result.setCookie],
       ["vary", "Cookie"],
     ]);

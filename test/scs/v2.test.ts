@@ -49,7 +49,7 @@ describe("SCS v2, session_test.go", () => {
     const first = await app.get("/put");
     expect(first.headers.get("Vary")).toBe("Cookie");
     // differs: not no-cache="Set-Cookie", which caches no longer heed.
-    expect(first.headers.get("Cache-Control")).toBe("no-store");
+    expect(first.headers.get("Cache-Control")).toBe("private, no-store");
     const cookie = cookieOf(first);
     expect(await (await app.get("/get", cookie)).text()).toBe("bar");
     // differs: the client has the cookie; it is not set again, and never to another token.

@@ -5,7 +5,7 @@ import type { Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { passError } from "./node-error.ts";
 import { withSession } from "./node-handler.ts";
-import { propertyName, type PropertyOptions } from "./property.ts";
+import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
 
 declare global {
   // oxlint-disable-next-line typescript/no-namespace -- Express's types are made to be augmented so
@@ -31,9 +31,10 @@ export function connect<Data = SessionData, Lazy extends boolean = false>(
   options: PropertyOptions = {},
 ): (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void {
   const property = propertyName(options);
+  const descriptor = sessionProperty("request", property, (request) => manager.sessionOf(request));
   return (request, response, next) => {
     const handle = (): void => {
-      Object.assign(request, { [property]: manager.sessionOf(request) });
+      Object.defineProperty(request, property, descriptor);
       next();
     };
     withSession(manager, request, response, handle, (error) => passError(error, response, next));

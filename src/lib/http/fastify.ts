@@ -1,9 +1,9 @@
-import type { FastifyPluginAsync } from "fastify";
+import type { FastifyPluginAsync, FastifyRequest } from "fastify";
 import plugin from "fastify-plugin";
 import { SessionManager } from "../manager/session-manager.ts";
 import type { Session } from "../session/session.ts";
 import { withSession } from "./node-handler.ts";
-import { propertyName, type PropertyOptions } from "./property.ts";
+import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -22,11 +22,11 @@ export interface FastifySessionOptions extends PropertyOptions {
 const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, options) => {
   const { manager } = options;
   if (!(manager instanceof SessionManager)) throw new TypeError("manager: must be a SessionManager");
-  fastify.decorateRequest(propertyName(options), {
-    getter() {
-      return manager.sessionOf(this.raw);
-    },
-  });
+  const property = propertyName(options);
+  const { get, set } = sessionProperty("request", property, (request) =>
+    manager.sessionOf((request as FastifyRequest).raw),
+  );
+  fastify.decorateRequest(property, { getter: get, setter: set });
   fastify.addHook("onRequest", (request, reply, next) => {
     const handle = (): void => {
       manager.alias(request, request.raw);

@@ -1,5 +1,5 @@
 import { CsrfError } from "../base/errors.ts";
-import type { CommitResult } from "../manager/commit-result.ts";
+import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
@@ -14,7 +14,8 @@ import { forwardedFor, isForwardedSecure } from "./secure.ts";
  * committed before the response is returned; the body may go on streaming.
  *
  * What the handler throws becomes a 500, or the Response that `onError(error, request)` returns; a thrown Response is the
- * answer, and so is what `redirect()` and `notFound()` of Next.js throw. The session is committed then too.
+ * answer, and so is what `redirect()` and `notFound()` of Next.js throw. The session is committed then too. The promise never
+ * rejects, and what was stored is told the client whatever fails.
  */
 export function fetchHandler<Data = SessionData, Lazy extends boolean = false, Rest extends unknown[] = []>(
   manager: SessionManager<Data, Lazy>,
@@ -22,24 +23,27 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
 ): (request: Request, ...rest: Rest) => Promise<Response> {
   return async (request, ...rest) => {
     // Wrapped twice with one manager: the outer one does the work.
-    if (manager.has(request)) return handler(request, manager.sessionOf(request), ...rest);
-    try {
-      await openRequest(manager, request, rest[0]);
-    } catch (error) {
-      return answerError(manager, error, request, true);
+    const isInner = manager.has(request);
+    if (!isInner) {
+      try {
+        await openRequest(manager, request, rest[0]);
+      } catch (error) {
+        return withVaryOf(manager, await answerError(manager, error, request));
+      }
     }
     let response: Response;
     try {
       response = await handler(request, manager.sessionOf(request), ...rest);
       if (!isResponse(response)) throw new TypeError("fetchHandler: the handler must return a Response");
     } catch (thrown) {
-      response = answerIn(thrown) ?? (await answerError(manager, thrown, request, false));
+      response = answerIn(thrown) ?? (await answerError(manager, thrown, request));
     }
+    if (isInner) return response;
     try {
       return await closeRequest(manager, request, response);
     } catch (error) {
-      response.body?.cancel().catch(() => {});
-      return answerError(manager, error, request, true);
+      discard(response);
+      return answerFailed(manager, error, request);
     }
   };
 }
@@ -70,34 +74,102 @@ function addressIn(request: Request, server: unknown): string | undefined {
   return typeof requestIP === "function" ? requestIP.call(server, request)?.address : undefined;
 }
 
-/** Commits the session of a request. Returns the response with what the client must be told. @throws as `manager.commit` */
+/** Where a request keeps what its client must be told, whichever manager has committed it, until an answer has it. */
+const TOLD = Symbol("pgstore told");
+
+/** What the client of a request must be told. */
+interface Told {
+  result: CommitResult;
+  cookieName: string;
+}
+
+/**
+ * Commits the session of a request. Returns the response with what the client must be told.
+ *
+ * @throws as `manager.commit`, TypeError or RangeError for a response that nobody can send; `tellCommitted` tells then
+ */
 export async function closeRequest<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
   request: Request,
   response: Response,
 ): Promise<Response> {
-  const tls = (): boolean =>
-    new URL(request.url).protocol === "https:" ||
-    (manager.options.trustProxy && isForwardedSecure(request.headers.get("x-forwarded-proto")));
-  const result = await manager.close(request, { tls, seal: true });
-  return withResult(response, result, manager.options.cookie.name);
-}
-
-/** With a cookie a response of its own: that of the application may be immutable, or one that it gives to all. */
-function withResult(response: Response, result: CommitResult, cookieName: string): Response {
-  // 0 is Response.error(), 101 an upgrade that the runtime recognises by the object.
-  if (tellsNothing(result) || response.status < 200) return response;
-  if (result.kind === "nothing" && tellInPlace(response, result, cookieName)) return response;
+  const cookieName = manager.options.cookie.name;
+  const result = await manager.close(request, contextOf(manager, request));
+  note(manager, request, result);
+  const told = toldOf(request).filter((one) => !tells(response.headers, one));
+  if (told.length === 0) {
+    if (tellsNothing(result) || addInPlace(response, (headers) => tell(headers, result, cookieName))) return response;
+    // As Response.error() is, which can tell nothing.
+    if (response.status < 200) return response;
+  }
+  const change = (headers: OpenHeaders): void => {
+    if (result.kind === "nothing") tell(headers, result, cookieName);
+    for (const one of told) tell(headers, one.result, one.cookieName);
+  };
+  // The runtime recognises an upgrade by the object.
+  if (response.status === 101) {
+    addInPlace(response, change);
+    return response;
+  }
+  // With a cookie a response of its own: that of the application may be immutable, or one that it gives to all.
   const { status, statusText } = response;
   const headers = new Headers(response.headers);
-  tell(openHeaders(headers), result, cookieName);
+  change(openHeaders(headers));
   return new Response(response.body, { status, statusText, headers });
 }
 
-/** Vary is no secret, and a body that is passed on as a stream costs a server its Content-Length. */
-function tellInPlace({ headers }: Response, result: CommitResult, cookieName: string): boolean {
+/**
+ * Adds to the headers of the answer that takes the place of a failed one what has been committed all the same: by this manager
+ * before it failed, by others in this request. Never throws.
+ */
+export function tellCommitted<Data, Lazy extends boolean>(
+  manager: SessionManager<Data, Lazy>,
+  request: Request,
+  headers: Headers,
+): void {
+  note(manager, request, manager.committed(request, contextOf(manager, request)));
+  for (const { result, cookieName } of toldOf(request)) tell(openHeaders(headers), result, cookieName);
+  varyBy(manager, headers);
+}
+
+/** The answer depends on the session, also where that could be neither loaded nor stored. */
+export function varyBy<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, headers: Headers): void {
+  const name = manager.options.tokenHeader === undefined ? "Cookie" : "Authorization";
+  headers.set("Vary", withVary(headers.get("Vary") ?? undefined, name));
+}
+
+function contextOf<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, request: Request): CommitContext {
+  const tls = (): boolean =>
+    /^https:/i.test(request.url) ||
+    (manager.options.trustProxy && isForwardedSecure(request.headers.get("x-forwarded-proto")));
+  return { tls, seal: true };
+}
+
+function toldOf(request: Request): Told[] {
+  return (request as { [TOLD]?: Told[] })[TOLD] ?? [];
+}
+
+function note<Data, Lazy extends boolean>(
+  { options }: SessionManager<Data, Lazy>,
+  request: Request,
+  result: CommitResult,
+): void {
+  if (result.kind === "nothing") return;
+  const told = toldOf(request);
+  told.push({ result, cookieName: options.cookie.name });
+  (request as { [TOLD]?: Told[] })[TOLD] = told;
+}
+
+/** Says whether a response tells already what its client must be told. */
+function tells(headers: Headers, { result: { setCookie, tokenHeader } }: Told): boolean {
+  if (setCookie !== undefined) return headers.getSetCookie().includes(setCookie);
+  return tokenHeader !== undefined && headers.get(tokenHeader.name) === tokenHeader.value;
+}
+
+/** Vary is no secret, and a body that is passed on as a stream costs a server its Content-Length. False: they are immutable. */
+function addInPlace({ headers }: Response, change: (headers: OpenHeaders) => void): boolean {
   try {
-    tell(openHeaders(headers), result, cookieName);
+    change(openHeaders(headers));
     return true;
   } catch {
     return false;
@@ -109,6 +181,7 @@ function openHeaders(headers: Headers): OpenHeaders {
     get: (name) => headers.get(name),
     set: (name, value) => headers.set(name, value),
     delete: (name) => headers.delete(name),
+    names: () => headers.keys(),
     getSetCookie: () => headers.getSetCookie(),
     setSetCookie: (values) => {
       headers.delete("Set-Cookie");
@@ -117,34 +190,72 @@ function openHeaders(headers: Headers): OpenHeaders {
   };
 }
 
+/** Nobody reads its body. */
+function discard(response: Response): void {
+  try {
+    response.body?.cancel().catch(() => {});
+  } catch {
+    // It is no body of the platform's.
+  }
+}
+
+/** The answer in place of one whose session could not be stored, or that nobody can send. Never throws. */
+async function answerFailed<Data, Lazy extends boolean>(
+  manager: SessionManager<Data, Lazy>,
+  error: unknown,
+  request: Request,
+): Promise<Response> {
+  const answer = await answerError(manager, error, request);
+  return copyWith(answer, (headers) => tellCommitted(manager, request, headers));
+}
+
 /** Lets `onError` answer; otherwise a plain 500. Never throws. */
 async function answerError<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
   error: unknown,
   request: Request,
-  varies: boolean,
 ): Promise<Response> {
-  const { onError = logError, tokenHeader } = manager.options;
-  let answer: unknown;
+  const { onError = logError } = manager.options;
   try {
-    answer = await onError(error, request, undefined);
+    const answer: unknown = await onError(error, request, undefined);
+    if (isResponse(answer) && answer.status >= 200) return answer;
   } catch (second) {
     logError(second);
   }
-  const response = isResponse(answer) ? answer : new Response("Internal Server Error\n", { status: 500 });
-  if (!varies) return response;
-  const headers = new Headers(response.headers);
-  headers.set(
-    "Vary",
-    withVary(headers.get("Vary") ?? undefined, tokenHeader === undefined ? "Cookie" : "Authorization"),
-  );
-  return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+  return plainError();
+}
+
+function withVaryOf<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, response: Response): Response {
+  return copyWith(response, (headers) => varyBy(manager, headers));
+}
+
+/** A copy of an answer with other headers; where it can't be sent, a plain one. */
+function copyWith(response: Response, change: (headers: Headers) => void): Response {
+  try {
+    const { status, statusText } = response;
+    const headers = new Headers(response.headers);
+    change(headers);
+    return new Response(response.body, { status, statusText, headers });
+  } catch (error) {
+    logError(error);
+    const plain = plainError();
+    change(plain.headers);
+    return plain;
+  }
+}
+
+function plainError(): Response {
+  return new Response("Internal Server Error\n", { status: 500 });
 }
 
 /** What is thrown may be an answer. */
 function answerIn(thrown: unknown): Response | undefined {
-  if (isResponse(thrown)) return thrown;
-  return thrown instanceof CsrfError ? thrown.getResponse() : nextAnswer(thrown);
+  try {
+    if (isResponse(thrown)) return thrown;
+    return thrown instanceof CsrfError ? thrown.getResponse() : nextAnswer(thrown);
+  } catch {
+    return undefined;
+  }
 }
 
 /** By its shape: a framework may bring a class of its own. */

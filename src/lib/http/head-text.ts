@@ -47,6 +47,10 @@ export class HeadText implements OpenHeaders {
     ServerResponse.prototype.removeHeader.call(this.#response, name);
   }
 
+  names(): string[] {
+    return HeadText.entries(this.text).map(([name]) => name);
+  }
+
   getSetCookie(): string[] {
     return this.#values("Set-Cookie");
   }
@@ -72,7 +76,8 @@ export class HeadText implements OpenHeaders {
 function patternOf(name: string): RegExp {
   let pattern = PATTERNS.get(name);
   if (pattern === undefined) {
-    pattern = new RegExp(`\\r\\n${name}: ([^\\r]*)`, "gi");
+    // Of what may stand in a name, these have a meaning here.
+    pattern = new RegExp(`\\r\\n${name.replaceAll(/[.*+^$|]/g, "\\$&")}: ([^\\r]*)`, "gi");
     PATTERNS.set(name, pattern);
   }
   // A global one remembers where it was.

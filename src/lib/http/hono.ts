@@ -1,14 +1,14 @@
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { closeRequest, openRequest } from "./fetch.ts";
+import { closeRequest, openRequest, tellCommitted, varyBy } from "./fetch.ts";
 import { propertyName } from "./property.ts";
 import { isEntityHeader } from "./response-headers.ts";
 
 /**
  * Makes middleware for Hono: `c.var.session` (and `manager.sessionOf(c)`) is the session, committed before the response
- * leaves. What fails in loading or committing it goes to `app.onError`.
+ * leaves. What fails in loading or committing it goes to `app.onError`, whose answer tells the client what was stored before.
  *
  * @param options - property: the variable's name, another one for each of several managers
  */
@@ -20,21 +20,39 @@ export function session<Data = SessionData, Lazy extends boolean = false, Proper
   return async (context, next) => {
     const request = context.req.raw;
     const outermost = !manager.has(request);
-    if (outermost) await openRequest(manager, request);
+    if (outermost) {
+      try {
+        await openRequest(manager, request);
+      } catch (error) {
+        varyBy(manager, context.res.headers);
+        throw asError(error);
+      }
+    }
     manager.alias(context, request);
     context.set(property, manager.sessionOf(request) as never);
     await next();
     if (!outermost) return;
     const answer = context.res;
-    // Emptied first: Hono would merge the headers of the old response into the new one.
-    context.res = undefined;
     try {
-      context.res = await closeRequest(manager, request, answer);
+      replace(context, await closeRequest(manager, request, answer));
     } catch (error) {
-      // What the application has said of its own answer must not stand on the one of app.onError.
-      context.finalized = false;
-      for (const name of answer.headers.keys()) if (isEntityHeader(name)) context.header(name, undefined);
-      throw error;
+      // Hono adds these to the answer of app.onError. What the application has said of its own answer must not stand there.
+      const headers = new Headers();
+      for (const [name, value] of answer.headers) if (!isEntityHeader(name)) headers.append(name, value);
+      tellCommitted(manager, request, headers);
+      replace(context, new Response(null, { headers }));
+      throw asError(error);
     }
   };
+}
+
+/** Empties it first: Hono would merge the headers of the old response into the new one. */
+function replace(context: Pick<Context, "res">, response: Response): void {
+  context.res = undefined as never;
+  context.res = response;
+}
+
+/** Hono answers nothing else. */
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error("the session could not be loaded or stored", { cause: error });
 }

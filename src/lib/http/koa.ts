@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { withSession } from "./node-handler.ts";
-import { propertyName, type PropertyOptions } from "./property.ts";
+import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
 
 /** What of Koa's context is used. */
 interface KoaContext {
@@ -22,13 +22,14 @@ export function session<Data = SessionData, Lazy extends boolean = false>(
   options: PropertyOptions = {},
 ): (context: KoaContext, next: () => Promise<unknown>) => Promise<unknown> {
   const property = propertyName(options);
+  const descriptor = sessionProperty("ctx", property, (context) => manager.sessionOf(context));
   return async (context, next) => {
     const { req, res } = context;
     await new Promise<void>((resolve, reject) => {
       withSession(manager, req, res, () => resolve(), reject, { isSecure: () => context.secure, ip: () => context.ip });
     });
     manager.alias(context, req);
-    Object.assign(context, { [property]: manager.sessionOf(req) });
+    Object.defineProperty(context, property, descriptor);
     return next();
   };
 }

@@ -56,6 +56,7 @@ export function openHeaders(response: ServerResponse): OpenHeaders {
     },
     set: (name, value) => void response.setHeader(name, value),
     delete: (name) => response.removeHeader(name),
+    names: () => response.getHeaderNames(),
     getSetCookie: () => [response.getHeader("Set-Cookie") ?? []].flat().map(String),
     setSetCookie: (values) => void response.setHeader("Set-Cookie", values),
   };

@@ -272,6 +272,10 @@ class PackedHeaders implements OpenHeaders {
     this.#replace(name, []);
   }
 
+  names(): string[] {
+    return this.#fields.map(([name]) => name);
+  }
+
   getSetCookie(): string[] {
     return this.#values("set-cookie");
   }

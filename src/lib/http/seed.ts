@@ -7,6 +7,7 @@ import type { Codec } from "../port/codec.ts";
 import type { Store, StoreExtras } from "../port/store.ts";
 import type { Session } from "../session/session.ts";
 import { nodeHandler, type NodeListener } from "./node-handler.ts";
+import { sessionProperty } from "./property.ts";
 
 /** The seed's sessions hold any key. */
 export type AnySession = Session<Record<string, unknown>>;
@@ -80,11 +81,13 @@ export function manage(
     cookie,
     ...(onError === undefined ? {} : { onError }),
   });
+  const descriptor =
+    contextName === undefined ? undefined : sessionProperty("request", contextName, (of) => manager.sessionOf(of));
   return (listener) =>
     nodeHandler(manager, (request, response) => {
       const session = manager.sessionOf(request);
       sessions.set(request, session);
-      if (contextName !== undefined) (request as unknown as Record<string, unknown>)[contextName] = session;
+      if (descriptor !== undefined) Object.defineProperty(request, contextName ?? "", descriptor);
       return listener(request, response);
     });
 }

@@ -1,3 +1,4 @@
+import { withNoStore } from "../base/cache-headers.ts";
 import { clearCookie, setCookie } from "../base/cookie-text.ts";
 import type { Delivery } from "../session/record.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -39,13 +40,13 @@ export class CommitResult {
 
   /**
    * The headers for a response that has none of its own of these names: Set-Cookie (or the token's header),
-   * `Cache-Control: no-store`, Vary, as far as they are needed. Owned by the caller.
+   * `Cache-Control: private, no-store`, Vary, as far as they are needed. Owned by the caller.
    */
   get headers(): Headers {
     const headers = new Headers();
     if (this.setCookie !== undefined) headers.append("Set-Cookie", this.setCookie);
     if (this.tokenHeader !== undefined) headers.set(this.tokenHeader.name, this.tokenHeader.value);
-    if (this.kind !== "nothing") headers.set("Cache-Control", "no-store");
+    if (this.kind !== "nothing") headers.set("Cache-Control", withNoStore(undefined));
     if (this.vary !== undefined) headers.set("Vary", this.vary);
     return headers;
   }
