@@ -127,6 +127,8 @@ export class Http1Hold {
     // Nothing would reach the client when the network has failed, nor what Node gathers in this turn.
     if (error?.syscall !== undefined || (name === "destroy" && socket.writableCorked > 0 && !finished)) {
       this.#unguard();
+      // As Node tells those who wait for a socket: after this turn, and before the request learns it.
+      process.nextTick(() => this.#giveUp());
       close();
     } else {
       (this.#closing ??= []).push(close);
@@ -144,7 +146,7 @@ export class Http1Hold {
     // A dead response finishes when the answer in its place does.
     if (event === "finish" && this.#answer !== undefined) return false;
     // The client has gone: what waits for its bytes learns it before, as it does of Node.
-    if (event === "close" && this.#state === "held") this.#giveUp();
+    if (event === "close") this.#giveUp();
     const { code } = (args[0] ?? {}) as { code?: unknown };
     if (event !== "error" || code !== "ERR_STREAM_WRITE_AFTER_END") return this.#emit.call(response, event, ...args);
     // Node says so after "finish", in the turn of the end. Later its response is closed, and it is silent.
@@ -258,13 +260,15 @@ export class Http1Hold {
   /** Tells the callbacks of what waits that the client has gone. */
   #giveUp(): void {
     const response = this.#response;
+    // One whose turn had not come is told nothing by Node either.
+    if (this.#state === "dead" || response.socket === null) return;
     const pieces = response.outputData.splice(0);
     const error = response.errored ?? response.socket?.errored ?? new StreamDestroyedError();
     response.outputSize = 0;
+    if (response.finished && pieces.length > 0) response._finish();
     for (const { callback } of pieces) {
       if (typeof callback === "function") callback(error);
     }
-    if (response.finished) response._finish();
   }
 
   /**
@@ -429,7 +433,12 @@ const VOID = {
 /** What a dead response still has of its socket: it tells with whom the application speaks, and carries nothing. */
 function ghostOf(socket: Socket): Socket {
   const destroy = (error?: Error): Socket => socket.destroy(error);
-  return Object.create(socket, Object.getOwnPropertyDescriptors({ ...VOID, destroy, end: VOID.write })) as Socket;
+  // An end uncorks it by this.
+  const _writableState = Object.create((socket as { _writableState?: object })._writableState ?? null, {
+    corked: { value: 0, writable: true },
+  }) as unknown;
+  const own = { ...VOID, destroy, end: VOID.write, _writableState };
+  return Object.create(socket, Object.getOwnPropertyDescriptors(own)) as Socket;
 }
 
 /** Empties a dead response's queue: with the callbacks and "drain", so that nobody waits for what will not be sent. */

@@ -135,8 +135,12 @@ export class Http2Hold {
     this.#state = "held";
     this.#methods = { _write, _writev, _final, destroy };
     stream.destroy = (error) => {
-      if (this.#isGone) destroy.call(stream, error);
-      else this.#closing ??= () => destroy.call(stream, error);
+      if (this.#closing !== undefined) return stream;
+      if (this.#isGone) return destroy.call(stream, error);
+      this.#closing = () => void destroy.call(stream, error);
+      // To the application it is over.
+      while (stream.writableCorked > 0) stream.uncork();
+      Object.defineProperty(stream, "destroyed", { configurable: true, value: true });
       return stream;
     };
     const wait = (write: () => void, done: Sink): void => {
@@ -149,10 +153,16 @@ export class Http2Hold {
     if (_final !== null) stream._final = (done) => wait(() => _final.call(stream, done), done);
   }
 
+  /** From here on the stream is Node's again. */
+  #restore(): void {
+    Object.assign(this.#stream, this.#methods);
+    Reflect.deleteProperty(this.#stream, "destroyed");
+  }
+
   #resume(): void {
     const stream = this.#stream;
     this.#state = "released";
-    Object.assign(stream, this.#methods);
+    this.#restore();
     if (!this.#isGone && this.#head !== undefined) {
       if (this.#send(...this.#head) < 0) stream.destroy(new Error("the response was refused by nghttp2"));
       else this.#pending?.();
@@ -171,8 +181,9 @@ export class Http2Hold {
     this.#state = "dead";
     if (!(failure instanceof GateFailure)) return;
     const { gate, cause } = failure;
+    Reflect.deleteProperty(stream, "destroyed");
     if (this.#isGone) {
-      Object.assign(stream, this.#methods);
+      this.#restore();
       this.#closing?.();
       gate.fail(cause, this.restart());
       return;
@@ -192,7 +203,7 @@ export class Http2Hold {
     this.#discard?.();
     // What was buffered runs through by then.
     setImmediate(() => {
-      Object.assign(stream, this.#methods);
+      this.#restore();
       gate.fail(cause, this.#isGone ? this.restart() : this.#startOver());
     });
   }
