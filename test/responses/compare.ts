@@ -24,7 +24,8 @@ export function difference(program: Program, plain: Observation, held: Observati
 }
 
 /** When somebody has cut the connection, what becomes of bytes under way is a matter of time: all that counts is the close. */
-function relevant({ steps, version }: Program, log: Line[]): Line[] {
+function relevant(program: Program, log: Line[]): Line[] {
+  const { steps, version, network, outer, inner } = program;
   const isCut = steps.some((step) => step.op === "throw" || (step.op === "call" && step.name === "destroy"));
   if (version === "2") {
     const left =
@@ -35,6 +36,10 @@ function relevant({ steps, version }: Program, log: Line[]): Line[] {
     return log.filter(
       ({ text }) => !/^(?:callback|event finish|event drain|prefinish|watchEnd: fin|request)/.test(text),
     );
+  }
+  // When an end comes late, a "drain" may have come before.
+  if (network === "open" && [...outer, ...inner].some((name) => name.endsWith("Later"))) {
+    return log.filter(({ text }) => !text.startsWith("event drain"));
   }
   return isCut ? log.filter(({ text }) => !text.startsWith("prefinish")) : log;
 }

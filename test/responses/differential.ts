@@ -3,26 +3,26 @@
  *
  *     npm run differential -- --programs 100000 --seed 1
  *
- * Prints how many, how long and with which seed; for a difference also the smallest program that shows it, and ends with 1.
+ * `--experiment trouble` lets commits fail and handlers throw, `held2` is HTTP/2, `plain` and `plain2` compare plain responses with one
+ * another. Prints how many programs, how long and with which seed; when one fails also the smallest such program, and ends
+ * with 1.
  */
 import { parseArgs } from "node:util";
-import { againstPlain, inTrouble, plainAgainstPlain, runPrograms } from "./run.ts";
+import { EXPERIMENTS, type Experiment, runPrograms } from "./run.ts";
 
 const { values } = parseArgs({
   options: {
     programs: { type: "string", default: "100000" },
     seed: { type: "string" },
-    /** Compares plain responses with one another. */
-    plain: { type: "boolean", default: false },
-    /** Lets commits fail and handlers throw. */
-    trouble: { type: "boolean", default: false },
+    experiment: { type: "string", default: "held" },
   },
 });
-const report = await runPrograms(values.plain ? plainAgainstPlain : values.trouble ? inTrouble : againstPlain, {
+const experiment = (EXPERIMENTS as Record<string, Experiment>)[values.experiment];
+if (experiment === undefined) throw new Error(`--experiment: expected one of ${Object.keys(EXPERIMENTS).join(", ")}`);
+const report = await runPrograms(experiment, {
   programs: Number(values.programs),
   seed: values.seed === undefined ? undefined : Number(values.seed),
 });
-console.log(`${report.count} programs, seed ${report.seed}, ${report.seconds} seconds`);
-if (report.counterexample === undefined) console.log("no difference");
-else console.log(`\n${report.counterexample}`);
+console.log(`${values.experiment}: ${report.count} programs, seed ${report.seed}, ${report.seconds} seconds`);
+console.log(report.counterexample === undefined ? "no difference" : `\n${report.counterexample}`);
 process.exit(report.counterexample === undefined ? 0 : 1);

@@ -298,8 +298,9 @@ export const programs2: fc.Arbitrary<Program> = programs.map((program) => ({
     if (/^(?:stall|resume|turn|halfClose)$/.test(one.op)) return [];
     if (one.op === "set") return one.name === "statusMessage" ? [] : [one];
     if (one.op !== "call") return [one];
-    // An odd number of digits ends the process there: an assertion of Node's own.
-    const args = one.args.map((arg): Arg => (arg.kind === "value" && arg.value === "hex" ? value("latin1") : arg));
+    // There an odd number of digits ends the process, by an assertion of Node's own, and others send what was in memory.
+    const isOdd = (arg: Arg): boolean => arg.kind === "value" && /^(?:hex|base64|utf16le)$/.test(String(arg.value));
+    const args = one.args.map((arg): Arg => (isOdd(arg) ? value("latin1") : arg));
     return [{ ...one, args: args.filter((arg) => !(arg.kind === "value" && arg.value === "Fine")) }];
   }),
 }));

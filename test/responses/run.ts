@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { difference } from "./compare.ts";
 import { whenCommitFails, whenHandlerThrows } from "./failures.ts";
-import { print, type Program, programs } from "./program.ts";
+import { print, type Program, programs, programs2 } from "./program.ts";
 import { catchEverything, Subjects } from "./subjects.ts";
+import { Subjects2 } from "./subjects2.ts";
 
 export interface RunOptions {
   /** At most this many programs. */
@@ -20,20 +21,23 @@ export interface Report {
   counterexample: string | undefined;
 }
 
-/** Runs random programs on two responses, and says how the first one that differs does. */
-export async function runPrograms(
-  check: (program: Program, subjects: Subjects) => Promise<string | undefined>,
-  options: RunOptions,
-  arbitrary: fc.Arbitrary<Program> = programs,
-): Promise<Report> {
+/** What is checked of each program, and on which programs. */
+export interface Experiment {
+  programs: fc.Arbitrary<Program>;
+  /** Begins, and returns the check: it says what is wrong, or undefined. */
+  prepare(): Promise<(program: Program) => Promise<string | undefined>>;
+}
+
+/** Runs an experiment, and says how the first program that fails does. */
+export async function runPrograms(experiment: Experiment, options: RunOptions): Promise<Report> {
   const started = performance.now();
   const restore = catchEverything();
   try {
-    const subjects = await Subjects.create();
+    const check = await experiment.prepare();
     let count = 0;
-    const property = fc.asyncProperty(arbitrary, async (program) => {
+    const property = fc.asyncProperty(experiment.programs, async (program) => {
       count++;
-      const found = await check(program, subjects);
+      const found = await check(program);
       if (found !== undefined) throw new Error(found);
     });
     const { failed, counterexample, seed, errorInstance } = await fc.check(property, {
@@ -54,13 +58,47 @@ export async function runPrograms(
   }
 }
 
-/** A held response against a plain one. */
-export async function againstPlain(program: Program, subjects: Subjects): Promise<string | undefined> {
-  return difference(program, await subjects.plain(program), await subjects.held(program));
-}
+/** A held response against a plain one; a failed commit, a handler that throws; a plain one against another plain one. */
+export const EXPERIMENTS = {
+  held: {
+    programs,
+    prepare: async () => {
+      const subjects = await Subjects.create();
+      return async (program) => difference(program, await subjects.plain(program), await subjects.held(program));
+    },
+  },
+  trouble: {
+    programs,
+    prepare: async () => {
+      const subjects = await Subjects.create();
+      return (program) => inTrouble(program, subjects);
+    },
+  },
+  plain: {
+    programs: programs.map((program): Program => ({ ...program, session: "unused" })),
+    prepare: async () => {
+      const subjects = await Subjects.create();
+      return async (program) => difference(program, await subjects.plain(program), await subjects.plain(program));
+    },
+  },
+  held2: {
+    programs: programs2,
+    prepare: async () => {
+      const subjects = new Subjects2();
+      return async (program) => difference(program, await subjects.plain(program), await subjects.held(program));
+    },
+  },
+  plain2: {
+    programs: programs2.map((program): Program => ({ ...program, session: "unused" })),
+    prepare: async () => {
+      const subjects = new Subjects2();
+      return async (program) => difference(program, await subjects.plain(program), await subjects.plain(program));
+    },
+  },
+} satisfies Record<string, Experiment>;
 
 /** A session that can't be stored, and a handler of `nodeHandler` that throws. */
-export async function inTrouble(program: Program, subjects: Subjects): Promise<string | undefined> {
+async function inTrouble(program: Program, subjects: Subjects): Promise<string | undefined> {
   if (program.session === "new" || program.session === "changed") {
     const fault =
       (await whenCommitFails(program, subjects, "fails")) ??
@@ -70,9 +108,4 @@ export async function inTrouble(program: Program, subjects: Subjects): Promise<s
   if (!program.steps.some(({ op }) => op === "throw")) return undefined;
   const fault = await whenHandlerThrows(program, subjects);
   return fault === undefined ? undefined : `when the handler throws: ${fault}`;
-}
-
-/** A plain response against another one: shows whether the comparison itself is sound. */
-export async function plainAgainstPlain(program: Program, subjects: Subjects): Promise<string | undefined> {
-  return difference({ ...program, session: "unused" }, await subjects.plain(program), await subjects.plain(program));
 }

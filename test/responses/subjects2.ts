@@ -143,7 +143,7 @@ export class Subjects2 {
     let body = "";
     let trailers = "";
     const head = (headers: http2.IncomingHttpHeaders): void => {
-      heads += rendered(headers as Record<string, unknown>);
+      heads += rendered(headers);
     };
     stream.on("headers", head);
     stream.on("response", head);

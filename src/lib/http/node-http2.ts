@@ -18,10 +18,11 @@ interface Handle {
 type Sink = (error?: Error | null) => void;
 
 /** The lower half of a stream: private by its names, and the same on each supported line of Node. */
-type HeldStream = Omit<ServerHttp2Stream, "_write" | "_writev" | "_final"> & {
+type HeldStream = Omit<ServerHttp2Stream, "_write" | "_writev" | "_final" | "destroy"> & {
   _write(chunk: unknown, encoding: unknown, done: Sink): void;
   _writev(chunks: unknown, done: Sink): void;
   _final: ((done: Sink) => void) | null;
+  destroy(error?: Error): unknown;
   _writableState: { highWaterMark: number };
 };
 
@@ -48,7 +49,9 @@ export class Http2Hold {
   #pending: (() => void) | undefined;
   /** Ends the write that waits, without sending it. */
   #discard: Sink | undefined;
-  #methods: Pick<HeldStream, "_write" | "_writev" | "_final"> | undefined;
+  #methods: Pick<HeldStream, "_write" | "_writev" | "_final" | "destroy"> | undefined;
+  /** The application's call that was to destroy the stream while frames were kept that go out before. */
+  #closing: (() => void) | undefined;
 
   private constructor(response: Http2ServerResponse, handle: Handle, gates: ResponseGates) {
     this.#response = response;
@@ -128,9 +131,14 @@ export class Http2Hold {
 
   #keep(): void {
     const stream = this.#stream;
-    const { _write, _writev, _final } = stream;
+    const { _write, _writev, _final, destroy } = stream;
     this.#state = "held";
-    this.#methods = { _write, _writev, _final };
+    this.#methods = { _write, _writev, _final, destroy };
+    stream.destroy = (error) => {
+      if (this.#isGone) destroy.call(stream, error);
+      else this.#closing ??= () => destroy.call(stream, error);
+      return stream;
+    };
     const wait = (write: () => void, done: Sink): void => {
       this.#pending = write;
       this.#discard = done;
@@ -145,9 +153,17 @@ export class Http2Hold {
     const stream = this.#stream;
     this.#state = "released";
     Object.assign(stream, this.#methods);
-    if (stream.destroyed || this.#head === undefined) return;
-    if (this.#send(...this.#head) < 0) stream.destroy(new Error("the response was refused by nghttp2"));
-    else this.#pending?.();
+    if (!this.#isGone && this.#head !== undefined) {
+      if (this.#send(...this.#head) < 0) stream.destroy(new Error("the response was refused by nghttp2"));
+      else this.#pending?.();
+    }
+    this.#closing?.();
+  }
+
+  /** The client has reset the stream, or the connection is closed: nghttp2 takes nothing more. */
+  get #isGone(): boolean {
+    const { destroyed, closed, session } = this.#stream;
+    return destroyed || closed || session === undefined || session.destroyed;
   }
 
   #fail(failure: unknown): void {
@@ -155,7 +171,9 @@ export class Http2Hold {
     this.#state = "dead";
     if (!(failure instanceof GateFailure)) return;
     const { gate, cause } = failure;
-    if (stream.destroyed) {
+    if (this.#isGone) {
+      Object.assign(stream, this.#methods);
+      this.#closing?.();
       gate.fail(cause, this.restart());
       return;
     }
@@ -175,7 +193,7 @@ export class Http2Hold {
     // What was buffered runs through by then.
     setImmediate(() => {
       Object.assign(stream, this.#methods);
-      gate.fail(cause, stream.destroyed ? this.restart() : this.#startOver());
+      gate.fail(cause, this.#isGone ? this.restart() : this.#startOver());
     });
   }
 
@@ -213,6 +231,7 @@ export class Http2Hold {
       response.emit("finish");
     });
     answer.once("close", () => response.emit("close"));
+    if (this.#closing !== undefined) answer.once("finish", this.#closing);
     this.#handle[HELD] = undefined;
     Http2Hold.#hold(answer, this.#handle, this.#gates);
     return answer as unknown as ServerResponse;
