@@ -130,7 +130,7 @@ describe("SessionManager.committed", () => {
       const manager = new SessionManager<Data, boolean>(store, { lazy });
       const request = {};
       await manager.open(request, { cookie: (await stored(store)).cookie });
-      const session = await manager.sessionOf(request);
+      const session = await Promise.resolve(manager.sessionOf(request));
       await session.login("ada");
       session.set("key", 1);
       store.failure = down;
