@@ -217,6 +217,18 @@ describe("fetchHandler", () => {
     expect([response.status, await usersIn(response, [inner.manager])]).toEqual([500, { inner: "ada" }]);
   });
 
+  it("wrapped twice with one manager commits at the end of the outer one, and the inner one answers too", async () => {
+    const { manager } = managerOf("main");
+    const inner = fetchHandler(manager, () => fail(new Error("expected by the test")));
+    const handler = fetchHandler(manager, async (request, session) => {
+      const { status } = await inner(request);
+      session.set("after", status);
+      return Response.json(session.get("after"));
+    });
+    const response = await handler(new Request(URL_));
+    expect([response.status, await response.text(), response.headers.getSetCookie().length]).toEqual([200, "500", 1]);
+  });
+
   it("leaves an upgrade the object that the runtime knows", async () => {
     const { manager } = managerOf("main");
     const upgrade = { status: 101, headers: new Headers() } as Response;
