@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { withNoStore, withVary } from "../../src/lib/base/cache-headers.ts";
+import { forbidsStoring, isTargetedCacheHeader, withNoStore, withVary } from "../../src/lib/base/cache-headers.ts";
 import { cookieValues } from "../../src/lib/base/cookie-header.ts";
 import { clearCookie, type CookieAttributes, setCookie } from "../../src/lib/base/cookie-text.ts";
 import { createToken, idOf, isToken } from "../../src/lib/base/token.ts";
@@ -176,6 +176,29 @@ describe("withNoStore", () => {
     expect(withNoStore("private, no-cache, must-revalidate")).toBe("no-cache, must-revalidate, private, no-store");
     expect(withNoStore("NO-STORE, private")).toBe("private, no-store");
     expect(withNoStore("must-understand, no-store")).toBe("private, no-store");
+  });
+});
+
+describe("isTargetedCacheHeader", () => {
+  it("knows those of any vendor", () => {
+    const names = [
+      "CDN-Cache-Control",
+      "cloudflare-cdn-cache-control",
+      "X-LiteSpeed-Cache-Control",
+      "Surrogate-Control",
+    ];
+    for (const name of [...names, "Edge-Control", "X-Accel-Expires"])
+      expect(isTargetedCacheHeader(name), name).toBe(true);
+    for (const name of ["Cache-Control", "Surrogate-Key", "X-Accel-Buffering"])
+      expect(isTargetedCacheHeader(name), name).toBe(false);
+  });
+});
+
+describe("forbidsStoring", () => {
+  it("wants no-store, or 0 seconds, and nothing to the contrary", () => {
+    for (const value of ["no-store", "private, NO-STORE", " 0 "]) expect(forbidsStoring(value), value).toBe(true);
+    for (const value of ["", "600", "max-age=600", "no-store, max-age=600", "no-store, cache-maxage=1d", "private"])
+      expect(forbidsStoring(value), value).toBe(false);
   });
 });
 

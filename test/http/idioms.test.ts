@@ -10,24 +10,18 @@ import { MemoryStore, type Session, SessionManager } from "../../src/index.ts";
 import koaSession from "../../src/koa.ts";
 import { connect, type NodeListener } from "../../src/node.ts";
 import { manage } from "../../src/session.ts";
+import { assignSloppily } from "../support/assign-sloppily.ts";
 import { cookieOf, serving } from "../support/serve.ts";
 
 const newManager = (): SessionManager => new SessionManager(new MemoryStore({ cleanupInterval: 0 }));
 
-/** As a module without "use strict" does it. */
-const assign = new Function("target", "name", "value", "target[name] = value") as (
-  target: object,
-  name: string,
-  value: unknown,
-) => void;
-
 /** Code that was written for another package. */
 const IDIOMS: Record<string, [idiom: (holder: { session: Session }) => unknown, error: RegExp]> = {
-  "a property": [({ session }) => assign(session, "cart", ["book"]), /session\.set\("cart", …\)/],
-  "a user's id": [({ session }) => assign(session, "userId", "bob"), /await session\.login\(userId\)/],
-  null: [(holder) => assign(holder, "session", null), /await [a-z]+\.session\.destroy\(\)/],
-  undefined: [(holder) => assign(holder, "session", undefined), /await [a-z]+\.session\.destroy\(\)/],
-  "another object": [(holder) => assign(holder, "session", {}), /await [a-z]+\.session\.destroy\(\)/],
+  "a property": [({ session }) => assignSloppily(session, "cart", ["book"]), /session\.set\("cart", …\)/],
+  "a user's id": [({ session }) => assignSloppily(session, "userId", "bob"), /await session\.login\(userId\)/],
+  null: [(holder) => assignSloppily(holder, "session", null), /await [a-z]+\.session\.destroy\(\)/],
+  undefined: [(holder) => assignSloppily(holder, "session", undefined), /await [a-z]+\.session\.destroy\(\)/],
+  "another object": [(holder) => assignSloppily(holder, "session", {}), /await [a-z]+\.session\.destroy\(\)/],
   "save(callback)": [({ session }) => (session.save as (callback: () => void) => void)(() => {}), /session\.save/],
   "destroy(callback)": [
     (holder) => (holder.session.destroy as (callback: () => void) => void)(() => {}),
@@ -69,7 +63,7 @@ function expressApp(app: express.Express): NodeListener {
   app.use(connect(newManager()));
   app.use(handle);
   app.use(errorPage);
-  return app as unknown as NodeListener;
+  return app;
 }
 
 /** An idiom is tried at once, as its code would be; what it throws is the framework's to catch. */
@@ -87,7 +81,7 @@ function act(name: string, holder: { session: Session }): unknown {
   const { session } = holder;
   if (name === "login") return session.login("ada").then(() => "in");
   if (name === "who") return String(session.userId);
-  if (name === "same") return (assign(holder, "session", session), "same");
+  if (name === "same") return (assignSloppily(holder, "session", session), "same");
   IDIOMS[name]?.[0](holder);
   return "as if nothing had happened";
 }
@@ -114,7 +108,7 @@ describe("idioms of other packages", () => {
       request,
       response,
     ) => {
-      assign(request, "visit", null);
+      assignSloppily(request, "visit", null);
       response.end();
     });
     await serving(listener, async ({ get }) => {
@@ -146,7 +140,7 @@ describe("Passport on connect", () => {
       );
     });
     server.use(errorPage);
-    return server as unknown as NodeListener;
+    return server;
   };
 
   for (const isLate of [false, true]) {

@@ -91,7 +91,7 @@ for (const [name, adapter] of Object.entries(ADAPTERS)) {
         const handler = adapter(managers, async (sessions) => {
           await Promise.all(sessions.map((session) => session.login("ada")));
           sessions[failing]?.set("key", 1);
-          [one, two][failing]!.store.failure = down;
+          (failing === 0 ? one : two).store.failure = down;
           return new Response("in", { headers: cached });
         });
         const cookies = [await begun(one.manager), await begun(two.manager)].join("; ");
@@ -215,6 +215,18 @@ describe("fetchHandler", () => {
     });
     const response = await handler(new Request(URL_));
     expect([response.status, await usersIn(response, [inner.manager])]).toEqual([500, { inner: "ada" }]);
+  });
+
+  it("wrapped twice with one manager commits at the end of the outer one, and the inner one answers too", async () => {
+    const { manager } = managerOf("main");
+    const inner = fetchHandler(manager, () => fail(new Error("expected by the test")));
+    const handler = fetchHandler(manager, async (request, session) => {
+      const { status } = await inner(request);
+      session.set("after", status);
+      return Response.json(session.get("after"));
+    });
+    const response = await handler(new Request(URL_));
+    expect([response.status, await response.text(), response.headers.getSetCookie().length]).toEqual([200, "500", 1]);
   });
 
   it("leaves an upgrade the object that the runtime knows", async () => {

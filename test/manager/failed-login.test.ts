@@ -133,6 +133,35 @@ describe("a renewal that failed", () => {
     expect(await store.count()).toBe(0);
   });
 
+  it("does not survive a destroy either when it is carried out after we have looked", async () => {
+    const { store, session } = await begun();
+    store.plan = ["lose"];
+    await expect(session.login("ada")).rejects.toBe(lost);
+    const lookUp = store.lookUp.bind(store);
+    store.lookUp = async () => {
+      store.lookUp = lookUp;
+      return undefined;
+    };
+    await session.destroy();
+    expect(await store.count()).toBe(0);
+  });
+
+  it("is not gone on from when somebody else has changed its row", async () => {
+    const { store, manager, session } = await begun();
+    store.plan = ["lose"];
+    await expect(session.login("ada")).rejects.toBe(lost);
+    for await (const listed of manager.iterate()) {
+      listed.set("note", "by a job");
+      await manager.commit(listed);
+    }
+    session.set("flash", 1);
+    expect([(await manager.commit(session)).kind, session.status, session.token]).toEqual([
+      "nothing",
+      "destroyed",
+      undefined,
+    ]);
+  });
+
   it("leaves the application its answer where nothing is to be stored and the store is still away", async () => {
     const { store, manager, session } = await begun();
     store.plan = ["lose"];

@@ -87,6 +87,37 @@ describe("a session whose response's head has left", () => {
     expect((await manager.load(session.token)).get("list")).toEqual([1]);
   });
 
+  it("takes over no other session either that is still being looked up", async () => {
+    const store = new GatedStore();
+    const manager = new SessionManager<Data>(store);
+    const other = await stored(store);
+    const request = {};
+    void manager.open(request, {});
+    const session = manager.sessionOf(request);
+    const merging = manager.mergeSession(session, other.token);
+    void manager.close(request, {});
+    await expect(merging).rejects.toThrow(AlreadyCommittedError);
+    expect([session.has("first"), (await manager.load(other.token)).get("first")]).toEqual([false, 1]);
+  });
+
+  it("does not log in by a login that waited for another commit", async () => {
+    const store = new GatedStore();
+    const manager = new SessionManager<Data>(store);
+    const request = {};
+    await manager.open(request, { cookie: (await stored(store)).cookie });
+    const session = manager.sessionOf(request);
+    session.set("key", 1);
+    const { arrived, release } = store.hold();
+    const first = manager.commit(session);
+    await arrived;
+    const login = session.login("ada").catch((error: unknown) => error);
+    const closing = manager.close(request, {});
+    release();
+    await Promise.all([first, closing]);
+    expect(await login).toBeInstanceOf(AlreadyCommittedError);
+    expect((await manager.load(session.token)).userId).toBe(undefined);
+  });
+
   it("stays sealed when a save that was under way fails", async () => {
     const store = new GatedStore();
     const manager = new SessionManager<Data>(store);
@@ -130,7 +161,7 @@ describe("SessionManager.committed", () => {
       const manager = new SessionManager<Data, boolean>(store, { lazy });
       const request = {};
       await manager.open(request, { cookie: (await stored(store)).cookie });
-      const session = await manager.sessionOf(request);
+      const session = await Promise.resolve(manager.sessionOf(request));
       await session.login("ada");
       session.set("key", 1);
       store.failure = down;

@@ -1,16 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { MemoryStore, type Session, SessionManager } from "../../src/index.ts";
+import { assignSloppily } from "../support/assign-sloppily.ts";
 
 async function sessionAs<T>(): Promise<Session & T> {
   return (await new SessionManager(new MemoryStore({ cleanupInterval: 0 })).load()) as Session & T;
 }
-
-/** As a module without "use strict" does it: what is refused in silence elsewhere must throw here, too. */
-const assignSloppily = new Function("target", "name", "value", "target[name] = value") as (
-  target: object,
-  name: string,
-  value: unknown,
-) => void;
 
 describe("a property that is set on a session", () => {
   it("is a TypeError that names what to call", async () => {
@@ -52,12 +46,12 @@ describe("a property that is set on a session", () => {
   it("leaves a session what other objects are", async () => {
     const session = await sessionAs<{ constructor: { name: string } }>();
     expect(session instanceof Object).toBe(true);
-    expect([session.constructor.name, String(session), JSON.stringify(session)]).toEqual([
+    expect([session.constructor.name, Object.prototype.toString.call(session), JSON.stringify(session)]).toEqual([
       "Session",
       "[object Object]",
       "{}",
     ]);
-    expect(await session).toBe(session);
+    expect(await Promise.resolve(session)).toBe(session);
   });
 });
 

@@ -48,7 +48,7 @@ export function tell(headers: OpenHeaders, result: CommitResult, cookieName: str
 /** Beside a token no cache may store anything. Pragma stays: no cache takes it for a permission. */
 function forbidStoring(headers: OpenHeaders): void {
   headers.set("Cache-Control", withNoStore(headers.get("Cache-Control") ?? undefined));
-  for (const name of [...headers.names()]) {
+  for (const name of Array.from(headers.names())) {
     if (mayAllowStoring(name, () => headers.get(name) ?? "")) headers.delete(name);
   }
 }

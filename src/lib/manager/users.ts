@@ -1,4 +1,5 @@
 import { assertUserId } from "../base/user-id.ts";
+import { SchemaError } from "../base/errors.ts";
 import { codeOf, publish } from "../base/events.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
@@ -114,12 +115,14 @@ export class Users {
     return ended.length;
   }
 
-  /** One more has begun for a user: the oldest of too many ends. Where that fails, the login stands, and the next one does it. */
+  /** One more has begun for a user: the oldest of too many ends. Where the store fails at it, the login stands, and the next one does it. */
   async #begun(users: UserStore, { userId }: Owner, outcome: OwnedWrite): Promise<OwnedWrite> {
     if (outcome !== "done" || this.#most === 0) return outcome;
     try {
       for (const key of await users.trim(userId, this.#most)) this.#endings.tell(key);
     } catch (error) {
+      // On a table that can't be asked for users the limit would never hold.
+      if (error instanceof SchemaError) throw error;
       publish("store-error", { operation: "trim", code: codeOf(error) });
     }
     return outcome;

@@ -194,9 +194,9 @@ export class SessionRecord {
     this.#replay();
   }
 
-  /** Nothing that is set from now on can reach the client, whatever was sealed before. */
+  /** Nothing that is set from now on can reach the client, whatever has sealed the session before. */
   seal(): void {
-    if (this.sealed !== "destroy") this.sealed = "head";
+    this.sealed = "head";
   }
 
   /** Takes back a renewal that failed, with the changes that were part of it; those that were made beside it stay. */

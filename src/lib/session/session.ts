@@ -156,7 +156,7 @@ export class Session<Data = SessionData> {
       else await record.pending.catch(() => {});
     }
     await this.#host.flush(record);
-    record.sealed = "destroy";
+    record.sealed ??= "destroy";
   }
 
   /**
