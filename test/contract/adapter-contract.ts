@@ -267,6 +267,75 @@ export const adapterContract: Record<string, (host: AdapterHost) => Promise<void
       store.failure = undefined;
       assert.ok(cookieOf(await get("/put")) !== undefined);
     }),
+  "tells of a login with the error, when a later commit fails": (host) => {
+    const other: AnyManager = new SessionManager(new GatedStore(), { cookie: { name: "admin" }, onError: () => {} });
+    const stores: GatedStore[] = [other.store as GatedStore];
+    const failing: App["routes"] = Object.fromEntries(
+      ["first", "second", "both"].map((which) => [
+        `/${which}`,
+        async (session, second) => {
+          await Promise.all([session.login("ada"), second.login("bob")]);
+          await second.save();
+          session.set("key", 1);
+          await new Promise((resolve) => setImmediate(resolve));
+          stores.forEach((store, index) => {
+            if (which === "both" || index === (which === "first" ? 1 : 0)) {
+              store.failure = new StoreUnavailableError("the table of the test");
+            }
+          });
+          return { body: "in" };
+        },
+      ]),
+    );
+    const work = async ({ store, manager, get }: Client): Promise<void> => {
+      stores.push(store);
+      const session = await manager.load();
+      session.set("basket", 1);
+      await session.save();
+      let cookie = `session=${session.token}`;
+      // The second manager has stored all that it had to.
+      for (const [path, status] of [
+        ["/first", 500],
+        ["/both", 500],
+        ["/second", 200],
+      ] as const) {
+        const response = await get(path, { cookie });
+        assert.equal(response.status, status, path);
+        cookie = cookieOf(response) ?? "";
+        const admin = cookieOf(response, "admin") ?? "";
+        for (const one of stores) one.failure = undefined;
+        const [first, second] = [await manager.load(cookie.split("=")[1]), await other.load(admin.split("=")[1])];
+        assert.deepEqual([first.userId, first.get("basket"), second.userId], ["ada", 1, "bob"], path);
+      }
+    };
+    return withApp(host, { onError: () => undefined }, work, { managers: [other], routes: failing });
+  },
+  "does not log in by a login that failed": (host) => {
+    let store: GatedStore;
+    const failing: App["routes"] = {
+      "/login": async (session) => {
+        store.failure = new StoreUnavailableError("the table of the test");
+        const failed = await session.login("ada").then(
+          () => false,
+          () => true,
+        );
+        store.failure = undefined;
+        session.set("flash", "not logged in");
+        return { status: failed ? 503 : 200 };
+      },
+    };
+    const work = async ({ store: own, manager, get }: Client): Promise<void> => {
+      store = own;
+      const session = await manager.load();
+      session.set("basket", 1);
+      await session.save();
+      const response = await get("/login", { cookie: `session=${session.token}` });
+      assert.deepEqual([response.status, cookieOf(response)], [503, undefined]);
+      const again = await manager.load(session.token);
+      assert.deepEqual([again.userId, again.get("basket"), again.get("flash")], [undefined, 1, "not logged in"]);
+    };
+    return withApp(host, {}, work, { routes: failing });
+  },
   "answers a failed load with a 500 that tells nothing": (host) =>
     withApp(host, {}, async (client) => {
       const cookies = await put(client);
