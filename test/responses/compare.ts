@@ -28,8 +28,7 @@ function relevant(program: Program, log: Line[]): Line[] {
   const { steps, version, network, outer, inner } = program;
   const isCut = steps.some((step) => step.op === "throw" || (step.op === "call" && step.name === "destroy"));
   if (version === "2") {
-    const left =
-      isCut || steps.some(({ op }) => op === "reset") ? /^event close/ : /^event (?!drain)|^request|^callback/;
+    const left = isCut || steps.some(({ op }) => op === "reset") ? /^event close/ : /^event (?!drain)|^callback/;
     return log.filter(({ lane, text }) => lane !== "network" || left.test(text));
   }
   if (steps.some(({ op }) => op === "reset")) {
@@ -45,10 +44,10 @@ function relevant(program: Program, log: Line[]): Line[] {
 }
 
 /** Where the logs differ before anything moves; undefined when they don't. */
-export function strictDifference(plain: Observation, held: Observation): string | undefined {
+export function strictDifference(program: Program, plain: Observation, held: Observation): string | undefined {
   const strict = (lines: Line[]): string[] =>
     lines.filter(({ isStrict, lane }) => isStrict && isFirm(lane)).map(({ text }) => text);
-  return differenceOf("while nothing moves", strict(plain.log), strict(held.log));
+  return differenceOf("while nothing moves", strict(relevant(program, plain.log)), strict(relevant(program, held.log)));
 }
 
 /** Line by line as long as nothing moves; from then on each lane for itself. */

@@ -14,7 +14,7 @@ export async function whenCommitFails(
   const [status, body] = fate === "fails" ? [500, "Internal Server Error\n"] : [503, PAGE];
   return inContext(held, [
     // As long as the store has not failed, nothing tells that it will.
-    strictDifference(plain, held),
+    strictDifference(program, plain, held),
     ...generalFaults(plain, held),
     answerFault(program, held, isCut(program) || !hasClosed(plain), (answer) => {
       if (answer.status !== status) return `the status is ${answer.status}`;

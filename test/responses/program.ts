@@ -294,16 +294,29 @@ export const programs2: fc.Arbitrary<Program> = programs.map((program) => ({
   position: "only",
   network: "open",
   session: program.session === "changed" ? "new" : program.session,
-  steps: program.steps.flatMap((one): Step[] => {
-    if (/^(?:stall|resume|turn|halfClose)$/.test(one.op)) return [];
-    if (one.op === "set") return one.name === "statusMessage" ? [] : [one];
-    if (one.op !== "call") return [one];
-    // There an odd number of digits ends the process, by an assertion of Node's own, and others send what was in memory.
-    const isOdd = (arg: Arg): boolean => arg.kind === "value" && /^(?:hex|base64|utf16le)$/.test(String(arg.value));
-    const args = one.args.map((arg): Arg => (isOdd(arg) ? value("latin1") : arg));
-    return [{ ...one, args: args.filter((arg) => !(arg.kind === "value" && arg.value === "Fine")) }];
-  }),
+  steps: untilDestroyed(program.steps.flatMap(forHttp2)),
 }));
+
+function forHttp2(one: Step): Step[] {
+  if (/^(?:stall|resume|turn|halfClose)$/.test(one.op)) return [];
+  if (one.op === "set") return one.name === "statusMessage" ? [] : [one];
+  if (one.op !== "call") return [one];
+  // There an odd number of digits ends the process, by an assertion of Node's own, and others send what was in memory.
+  const isOdd = (arg: Arg): boolean => arg.kind === "value" && /^(?:hex|base64|utf16le)$/.test(String(arg.value));
+  const args = one.args.map((arg): Arg => (isOdd(arg) ? value("latin1") : arg));
+  return [{ ...one, args: args.filter((arg) => !(arg.kind === "value" && arg.value === "Fine")) }];
+}
+
+/** A write after the end destroys a stream of HTTP/2; what its methods say from then on is left out. */
+function untilDestroyed(steps: Step[]): Step[] {
+  const isOf = (names: RegExp) => (one: Step) => one.op === "call" && names.test(one.name);
+  const end = steps.findIndex(isOf(/^end$/));
+  const destroy = steps.findIndex((one, index) => {
+    if (isOf(/^destroy$/)(one)) return true;
+    return end >= 0 && index > end && (one.op === "pipe" || isOf(/^(?:write|end)$/)(one));
+  });
+  return destroy < 0 ? steps : steps.slice(0, destroy + 1);
+}
 
 /** What a wrapper still has when its response is destroyed comes before or after the end of it. */
 function prompt(wrappers: WrapperName[]): WrapperName[] {

@@ -127,7 +127,7 @@ function endLater(response: ServerResponse, note: Note): void {
 function watchEnd(response: ServerResponse, note: Note): void {
   const { end } = response;
   response.end = function (this: ServerResponse, ...args: Arguments) {
-    note(`watchEnd: end is called, headersSent ${this.headersSent}`);
+    if (!this.finished) note(`watchEnd: end is called, headersSent ${this.headersSent}`);
     return Reflect.apply(end, this, args) as ServerResponse;
   } as ServerResponse["end"];
   response.on("finish", () => {
