@@ -284,7 +284,8 @@ export const programs: fc.Arbitrary<Program> = fc
       // After a request that closes the connection no other may follow.
       ...(program.position === "first" ? { version: "1.1" as const, connection: "keep-alive" as const } : {}),
     };
-  });
+  })
+  .map(readable);
 
 /** Programs for HTTP/2's compatibility API. */
 export const programs2: fc.Arbitrary<Program> = programs.map((program) => ({
@@ -297,13 +298,46 @@ export const programs2: fc.Arbitrary<Program> = programs.map((program) => ({
   steps: untilDestroyed(program.steps.flatMap(forHttp2)),
 }));
 
+/**
+ * Leaves out what Node itself makes a mess of, or what depends on time alone: hints behind the head, which no client can read, or on
+ * a network that stands still, and corks behind an end or across turns, which keep what a plain response has sent by then.
+ */
+export function readable(program: Program): Program {
+  const isHint = /^(?:writeContinue|writeProcessing|writeEarlyHints)$/;
+  const isLate =
+    program.steps.some(({ op }) => op !== "call" && op !== "set") ||
+    [...program.outer, ...program.inner].some((name) => name.endsWith("Later"));
+  let mayHint = program.position !== "second" && program.network === "open";
+  let mayCork = !isLate;
+  const steps = program.steps.filter((one) => {
+    if (one.op !== "call") return true;
+    if (isHint.test(one.name)) return mayHint;
+    if (/^(?:un)?cork$/.test(one.name)) return mayCork;
+    if (/^(?:write|end|flushHeaders|writeHead)$/.test(one.name)) mayHint = false;
+    if (one.name === "end") mayCork = false;
+    return true;
+  });
+  return { ...program, steps };
+}
+
+/** Leaves out what of one's own answer no client can read: a text in an encoding that it is not in. */
+export function inUtf8(program: Program): Program {
+  const isEncoding = (arg: Arg): boolean =>
+    arg.kind === "value" && /^(?:latin1|hex|base64|utf16le)$/.test(String(arg.value));
+  const steps = program.steps.map((one) =>
+    one.op === "call" ? { ...one, args: one.args.map((arg) => (isEncoding(arg) ? value("utf8") : arg)) } : one,
+  );
+  return { ...program, steps };
+}
+
 function forHttp2(one: Step): Step[] {
   if (/^(?:stall|resume|turn|halfClose)$/.test(one.op)) return [];
   if (one.op === "set") return one.name === "statusMessage" ? [] : [one];
   if (one.op !== "call") return [one];
   // There an odd number of digits ends the process, by an assertion of Node's own, and others send what was in memory.
-  const isOdd = (arg: Arg): boolean => arg.kind === "value" && /^(?:hex|base64|utf16le)$/.test(String(arg.value));
-  const args = one.args.map((arg): Arg => (isOdd(arg) ? value("latin1") : arg));
+  const isOdd = (arg: Arg): boolean =>
+    arg.kind === "value" && /^(?:latin1|hex|base64|utf16le)$/.test(String(arg.value));
+  const args = one.args.map((arg): Arg => (isOdd(arg) ? value("utf8") : arg));
   return [{ ...one, args: args.filter((arg) => !(arg.kind === "value" && arg.value === "Fine")) }];
 }
 

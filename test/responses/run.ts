@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { difference } from "./compare.ts";
 import { whenCommitFails, whenHandlerThrows } from "./failures.ts";
-import { print, type Program, programs, programs2 } from "./program.ts";
+import { inUtf8, print, type Program, programs, programs2 } from "./program.ts";
 import { catchEverything, Subjects } from "./subjects.ts";
 import { Subjects2 } from "./subjects2.ts";
 
@@ -68,7 +68,7 @@ export const EXPERIMENTS = {
     },
   },
   trouble: {
-    programs,
+    programs: programs.map(inUtf8),
     prepare: async () => {
       const subjects = await Subjects.create();
       return (program) => inTrouble(program, subjects);

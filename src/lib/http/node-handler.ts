@@ -204,10 +204,9 @@ function answerError(
   response: ServerResponse,
 ): void {
   const status = error instanceof CsrfError ? error.status : 500;
-  if (response.headersSent) {
-    // It can't be answered a second time, and an attempt must not end the process.
-    response.on("error", logError);
-  } else {
+  // A stream of the handler's may go on writing, or onError answer a second time: that must not end the process.
+  response.on("error", () => {});
+  if (!response.headersSent) {
     discardEntityHeaders(response);
     response.statusCode = status;
     // HTTP/2 has none, and warns.

@@ -2,17 +2,11 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { HeadText } from "./head-text.ts";
 import { isCaptured } from "./node-pretence.ts";
-import { finishWith, type Http1Response, startOver } from "./node-restart.ts";
+import { findHead, finishWith, type Http1Response, type Piece, startOver } from "./node-restart.ts";
+import { currentTurn, ghostOf, StreamDestroyedError, swallow } from "./node-void.ts";
 import { GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
 
 const HELD = Symbol("pgstore held response");
-
-/** One piece of output that waits, as Node keeps it. */
-interface Piece {
-  data: string | Uint8Array;
-  encoding: unknown;
-  callback: unknown;
-}
 
 type HeldResponse = Http1Response & { [HELD]?: Http1Hold };
 type HeldSocket = Socket & { [HELD]?: Http1Hold | undefined };
@@ -150,7 +144,8 @@ export class Http1Hold {
     const { code } = (args[0] ?? {}) as { code?: unknown };
     if (event !== "error" || code !== "ERR_STREAM_WRITE_AFTER_END") return this.#emit.call(response, event, ...args);
     // Node says so after "finish", in the turn of the end. Later its response is closed, and it is silent.
-    if (this.#state === "held" && this.#turn === turn && response.listenerCount("error") > 0) this.#late = args;
+    if (this.#state === "held" && this.#turn === currentTurn() && response.listenerCount("error") > 0)
+      this.#late = args;
     return false;
   }
 
@@ -184,7 +179,7 @@ export class Http1Hold {
     response.outputData.push(piece);
     response.outputSize += piece.data.length;
     this.noteCork();
-    this.#turn = countTurns();
+    this.#turn = currentTurn();
     return response.outputSize < response.writableHighWaterMark;
   }
 
@@ -221,9 +216,10 @@ export class Http1Hold {
     if (response.emit === emitHeld) response.emit = this.#emit;
     try {
       if (socket?.destroyed === true) this.#giveUp();
-      // What is destroyed and has not ended has no "drain" either.
-      else if (response.destroyed && !response.finished) response._flushOutput(socket ?? VOID);
-      else if (socket !== null && socket.writableCorked > 0) this.#flushCorked(socket);
+      // What is destroyed and has not ended has no "drain" either, and without a socket nothing finishes it.
+      else if (response.destroyed && !response.finished) {
+        if (socket !== null) response._flushOutput(socket);
+      } else if (socket !== null && socket.writableCorked > 0) this.#flushCorked(socket);
       else response._flush();
       this.#countAgain();
       if (this.#late !== undefined) process.nextTick(() => response.emit("error", ...(this.#late ?? [])));
@@ -250,7 +246,9 @@ export class Http1Hold {
     const size = rest.reduce((sum, { data }) => sum + data.length, 0);
     response.outputSize -= size;
     for (let cork = 0; cork < corks; cork++) socket.uncork();
-    response._flush();
+    // There is no "drain" before the rest has gone.
+    if (rest.length === 0) response._flush();
+    else response._flushOutput(socket);
     for (let cork = 0; cork < corks; cork++) socket.cork();
     response.outputData.push(...rest);
     response.outputSize += size;
@@ -394,66 +392,3 @@ const WRITABLE_ENDED: PropertyDescriptor & ThisType<HeldResponse> = {
     return this.finished && this[HELD]?.isSettled === true;
   },
 };
-
-/** The piece that has the head: the first bytes, or one that Node has queued before them. */
-function findHead(first: Piece, { outputData, _header }: Http1Response): Piece | undefined {
-  if (outputData.length === 0) return first;
-  return outputData.find(({ data }) => data === _header) ?? first;
-}
-
-let turn = 0;
-let isCounting = false;
-
-/** Tells turns of the event loop apart. */
-function countTurns(): number {
-  if (!isCounting) {
-    isCounting = true;
-    setImmediate(() => {
-      isCounting = false;
-      turn++;
-    });
-  }
-  return turn;
-}
-
-/** Takes what nobody gets. */
-const VOID = {
-  writable: true,
-  writableLength: 0,
-  writableCorked: 0,
-  writableNeedDrain: false,
-  cork() {},
-  uncork() {},
-  write(_data: unknown, _encoding: unknown, callback?: unknown): boolean {
-    if (typeof callback === "function") process.nextTick(callback);
-    return true;
-  },
-};
-
-/** What a dead response still has of its socket: it tells with whom the application speaks, and carries nothing. */
-function ghostOf(socket: Socket): Socket {
-  const destroy = (error?: Error): Socket => socket.destroy(error);
-  // An end uncorks it by this.
-  const _writableState = Object.create((socket as { _writableState?: object })._writableState ?? null, {
-    corked: { value: 0, writable: true },
-  }) as unknown;
-  const own = { ...VOID, destroy, end: VOID.write, _writableState };
-  return Object.create(socket, Object.getOwnPropertyDescriptors(own)) as Socket;
-}
-
-/** Empties a dead response's queue: with the callbacks and "drain", so that nobody waits for what will not be sent. */
-function swallow(response: Http1Response): void {
-  const { socket } = response;
-  Object.assign(response, { socket: VOID });
-  node._flush.call(response);
-  Object.assign(response, { socket });
-}
-
-/** What Node tells the callback of a write that its client has not waited for. */
-class StreamDestroyedError extends Error {
-  readonly code = "ERR_STREAM_DESTROYED";
-
-  constructor() {
-    super("Cannot call write after a stream was destroyed");
-  }
-}

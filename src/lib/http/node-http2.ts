@@ -139,7 +139,6 @@ export class Http2Hold {
       if (this.#isGone) return destroy.call(stream, error);
       this.#closing = () => void destroy.call(stream, error);
       // To the application it is over.
-      while (stream.writableCorked > 0) stream.uncork();
       Object.defineProperty(stream, "destroyed", { configurable: true, value: true });
       return stream;
     };

@@ -2,13 +2,20 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import { HeadText } from "./head-text.ts";
 import { isEntityHeader } from "./response-headers.ts";
 
+/** One piece of output that waits, as Node keeps it. */
+export interface Piece {
+  data: string | Uint8Array;
+  encoding: unknown;
+  callback: unknown;
+}
+
 /** The lower half of Node's response: private by its names, and the same on each supported line of Node. */
 export type Http1Response = ServerResponse & {
   _header: string | null;
   _headerSent: boolean;
   _last: boolean;
   _closed: boolean;
-  outputData: { data: string | Uint8Array; encoding: unknown; callback: unknown }[];
+  outputData: Piece[];
   outputSize: number;
   _onPendingData(bytes: number): void;
   _writeRaw(data: string | Uint8Array, encoding?: unknown, callback?: unknown, size?: number): boolean;
@@ -86,4 +93,10 @@ export function finishWith(answer: ServerResponse, response: Http1Response, emit
     Object.assign(answer, { destroyed: true, _closed: true });
     answer.emit("close");
   });
+}
+
+/** The piece that has the head: the first bytes, or one that Node has queued before them. */
+export function findHead(first: Piece, { outputData, _header }: Http1Response): Piece | undefined {
+  if (outputData.length === 0) return first;
+  return outputData.find(({ data }) => data === _header) ?? first;
 }
