@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
-import { Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
+import * as http2 from "node:http2";
+import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { Writable } from "node:stream";
 import { GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
 import { isEntityHeader, type OpenHeaders } from "./response-headers.ts";
@@ -65,7 +66,9 @@ export class Http2Hold {
 
   /** Holds a response, or adds a gate to one that is held already. Undefined where the stream has no lower half that is known. */
   static hold(response: ServerResponse, gate: ResponseGate): Http2Hold | undefined {
-    if (!(response instanceof Http2ServerResponse)) return undefined;
+    // Other runtimes have a node:http2 of their own, with or without it.
+    const { Http2ServerResponse: Compatible } = http2 as Partial<typeof http2>;
+    if (Compatible === undefined || !(response instanceof Compatible)) return undefined;
     const handle = handleOf(response);
     if (handle === undefined) return undefined;
     if (handle[HELD] === undefined) return new Http2Hold(response, handle, new ResponseGates(gate));
@@ -217,7 +220,7 @@ export class Http2Hold {
     stream._writableState = new WritableState(options, stream, true);
     Object.assign(privateState(stream) ?? {}, { flags: this.#flags });
     const before = new Map(EVENTS.map((event) => [event, stream.listeners(event)]));
-    const Response = Http2ServerResponse as unknown as new (stream: unknown) => Http2ServerResponse;
+    const Response = http2.Http2ServerResponse as unknown as new (stream: unknown) => Http2ServerResponse;
     const answer = new Response(stream);
     // Each response listens to its stream by the same functions.
     for (const [event, listeners] of before) {
@@ -226,7 +229,7 @@ export class Http2Hold {
     }
     Object.setPrototypeOf(answer, Object.getPrototypeOf(response) as object);
     for (const key of Object.keys(response)) {
-      if (!Object.hasOwn(answer, key) && !(key in Http2ServerResponse.prototype) && key !== "flush") {
+      if (!Object.hasOwn(answer, key) && !(key in http2.Http2ServerResponse.prototype) && key !== "flush") {
         Object.assign(answer, { [key]: response[key as keyof Http2ServerResponse] });
       }
     }

@@ -28,16 +28,24 @@ export function canCarry(response: Partial<ServerResponse> | null | undefined): 
 
 /** Says whether the bytes of a response come down to Node's own lower half. */
 function isHttp1(response: ServerResponse): boolean {
-  if (!(response instanceof ServerResponse) || !(hasLowerHalf ??= probe())) return false;
+  if (!(response instanceof ServerResponse) || !(hasLowerHalf ??= isNodes())) return false;
   // A program that runs handlers without a network may take the output on its way down: Fastify's inject does.
   const { write, end } = Object.getPrototypeOf(response) as ServerResponse;
-  const isNodes = write === ServerResponse.prototype.write && end === ServerResponse.prototype.end;
-  return isNodes || !isCaptured(response);
+  const isPlain = write === ServerResponse.prototype.write && end === ServerResponse.prototype.end;
+  return isPlain || !isCaptured(response);
 }
 
 let hasLowerHalf: boolean | undefined;
 
 /** Tries whether this is Node's node:http: that of Bun and Deno is another one, for all that it looks the same. */
+function isNodes(): boolean {
+  try {
+    return probe();
+  } catch {
+    return false;
+  }
+}
+
 function probe(): boolean {
   const response = new ServerResponse({ method: "GET", httpVersionMajor: 1, httpVersionMinor: 1 } as IncomingMessage);
   let bytes = "";
