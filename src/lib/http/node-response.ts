@@ -39,6 +39,8 @@ let hasLowerHalf: boolean | undefined;
 
 /** Tries whether this is Node's node:http: that of Bun and Deno is another one, for all that it looks the same. */
 function isNodes(): boolean {
+  // They may pass the trial, and send a real response by another way.
+  if ("bun" in process.versions || "deno" in process.versions) return false;
   try {
     return probe();
   } catch {
