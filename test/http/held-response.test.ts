@@ -431,4 +431,98 @@ describe("a response of HTTP/2 that is held", () => {
       expect(seen).toEqual([expected[0]]);
     }
   });
+
+  it("reaches the client whole when its stream is destroyed right after the end", async () => {
+    for (const failing of [false, true]) {
+      const { store, listener } = app((_request, response) => {
+        response.end("body");
+        response.destroy();
+        response.destroy();
+        (response as unknown as http2.Http2ServerResponse).stream.destroy();
+        expect((response as unknown as http2.Http2ServerResponse).stream.destroyed).toBe(true);
+      });
+      if (failing) store.failure = down;
+      const [answer] = await asking(listener, "/");
+      expect([answer?.head[":status"], answer?.body]).toEqual(
+        failing ? [500, "Internal Server Error\n"] : [200, "body"],
+      );
+    }
+  });
+
+  it("sends a file with its cookie, or resets the stream when the session can't be stored", async () => {
+    const { store, listener } = app((_request, response) => {
+      (response as unknown as http2.Http2ServerResponse).stream.respondWithFile("package.json", { ":status": 200 });
+    });
+    const [answer] = await asking(listener, "/");
+    expect([JSON.parse(answer?.body ?? "{}").name, answer?.cookies.length]).toEqual(["pgstore", 1]);
+    store.failure = down;
+    await expect(asking(listener, "/")).rejects.toThrow(/NGHTTP2_INTERNAL_ERROR/);
+  });
+
+  it("stores the session, or reports that it could not, when its client has gone meanwhile or before", async () => {
+    for (const [when, failing] of [
+      ["meanwhile", false],
+      ["meanwhile", true],
+      ["before", false],
+      ["before", true],
+    ] as const) {
+      const errors: unknown[] = [];
+      let handled = (): void => {};
+      const isHandled = new Promise<void>((resolve) => (handled = resolve));
+      const { store, listener } = app(
+        async (_request, response) => {
+          const closed = once(response, "close");
+          if (when === "meanwhile") response.write("body");
+          handled();
+          if (when === "before") await closed;
+        },
+        (error) => errors.push(error),
+      );
+      const { arrived, release } = store.hold();
+      const server = http2.createServer(listener as never).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+      const stream = client.request({ ":path": "/" });
+      stream.on("error", () => {});
+      await isHandled;
+      stream.close(8);
+      await once(stream, "close");
+      await arrived;
+      store.failure = failing ? down : undefined;
+      release();
+      await expect.poll(() => [store.writes, errors]).toEqual(failing ? [0, [down]] : [1, []]);
+      client.destroy();
+      server.close();
+    }
+  });
+
+  it("waits for two managers, and tells of the one that could store", async () => {
+    const [outerStore, innerStore] = [new GatedStore(), new GatedStore()];
+    outerStore.failure = down;
+    const outer = new SessionManager(outerStore, { cookie: { name: "outer" }, onError: () => {} });
+    const inner = new SessionManager(innerStore, { cookie: { name: "inner" }, onError: () => {} });
+    const work: NodeListener = (request, response) => {
+      outer.sessionOf(request).set("key", 1);
+      inner.sessionOf(request).set("key", 1);
+      response.end("body");
+    };
+    const [answer] = await asking(nodeHandler(outer, nodeHandler(inner, work)), "/");
+    expect([answer?.head[":status"], answer?.cookies.map((cookie) => cookie.split("=", 1)[0])]).toEqual([
+      500,
+      ["inner"],
+    ]);
+  });
+
+  it("merges its headers with those of the application", async () => {
+    const { listener } = app((_request, response) => {
+      response.setHeader("vary", "Accept");
+      response.setHeader("cache-control", "public, max-age=60");
+      response.setHeader("set-cookie", ["session=planted", "other=1"]);
+      response.end("body");
+    });
+    const [answer] = await asking(listener, "/");
+    expect(answer?.head["vary"]).toBe("Accept, Cookie");
+    expect(answer?.head["cache-control"]).toMatch(/no-store/);
+    expect(answer?.cookies.map((cookie) => cookie.split("=", 1)[0])).toEqual(["other", "session"]);
+  });
 });

@@ -75,13 +75,18 @@ export class DeferredHold {
     const response = this.#response;
     // A response may make one of its calls by another.
     const isOver = (): boolean => writer !== this.#writer && !this.#isPassing;
+    /** Begins the commit with the first bytes. False when somebody else has the word, by then too. */
+    const mayWrite = (): boolean => {
+      if (!isOver() && this.#state === "open") this.#begin();
+      return !isOver();
+    };
     return {
       writeHead: (...args) => (isOver() ? response : this.#writeHead(args as HeadArguments)),
-      flushHeaders: () => (isOver() ? undefined : this.#flushHeaders()),
-      write: (...args) => (isOver() ? callBack(args) : this.#write(args)),
+      flushHeaders: () => (mayWrite() ? this.#flushHeaders() : undefined),
+      write: (...args) => (mayWrite() ? this.#write(args) : callBack(args)),
       end: (...args) => {
-        if (isOver()) callBack(args);
-        else this.#end(args);
+        if (mayWrite()) this.#end(args);
+        else callBack(args);
         return response;
       },
     };
@@ -116,15 +121,12 @@ export class DeferredHold {
   }
 
   #flushHeaders(): void {
-    if (this.#state === "open") this.#begin();
     const call = (): void => this.#pass("flushHeaders", []);
     if (this.#state === "held") this.#kept.push({ call, args: [] });
-    else if (this.#state === "released") call();
+    else call();
   }
 
   #write(args: unknown[]): boolean {
-    if (this.#state === "open") this.#begin();
-    if (this.#state === "open") return callBack(args);
     if (this.#state === "released") return this.#pass("write", args);
     this.#drainOwed = true;
     this.#kept.push({ call: () => this.#pass("write", args), args });
@@ -132,17 +134,14 @@ export class DeferredHold {
   }
 
   #end(args: unknown[]): void {
-    if (this.#state === "open") this.#begin();
     if (this.#state === "released") {
       this.#pass("end", args);
       return;
     }
-    this.#pretence.ended = this.#state === "held";
-    if (this.#state === "open") callBack(args);
-    else this.#kept.push({ call: () => this.#pass("end", args), args });
+    this.#pretence.ended = true;
+    this.#kept.push({ call: () => this.#pass("end", args), args });
   }
 
-  /** Afterwards the state is "open" only when a commit has failed at once, and somebody else has the word. */
   #begin(): void {
     let commit: Promise<void> | undefined;
     try {
@@ -180,33 +179,33 @@ export class DeferredHold {
       this.#passHead();
       for (let kept = this.#kept.shift(); kept !== undefined; kept = this.#kept.shift()) kept.call();
     } catch (error) {
-      // What Node would have thrown at the application, had the call not been kept: the answer is cut off.
-      console.error("pgstore: the response was refused:", error);
-      response.destroy();
+      // What would have been thrown at the application, had the call not been kept.
+      if (response.headersSent) response.destroy();
+      this.#fail(this.#gates.refused(error));
       return;
     }
     if (!response.writableNeedDrain) this.#settleDrain();
   }
 
   #settleDrain(): void {
-    if (this.#drainOwed && !this.#pretence.ended && !this.#response.destroyed) this.#response.emit("drain");
+    const isOwed = this.#drainOwed && !this.#pretence.ended;
+    this.#drainOwed = false;
+    if (isOwed && !this.#response.destroyed) this.#response.emit("drain");
   }
 
   #fail(failure: unknown): void {
     const response = this.#response;
+    this.#pretend(false);
     if (this.#head !== undefined && !response.headersSent) foldHeaders(response, this.#head);
     this.#head = undefined;
     this.#state = "open";
     this.#writer++;
-    this.#pretend(false);
     discardEntityHeaders(response);
-    const discarded = this.#kept.splice(0);
-    if (failure instanceof GateFailure) failure.gate.fail(failure.cause, this.#answerOf(this.#writer));
     // Nobody waits for ever for what will not be sent.
-    for (const { args } of discarded) callBack(args);
+    for (const { args } of this.#kept.splice(0)) callBack(args);
     this.#settleDrain();
-    this.#drainOwed = false;
     this.#pretence.ended = false;
+    if (failure instanceof GateFailure) failure.gate.fail(failure.cause, this.#answerOf(this.#writer));
   }
 
   /** The response, for those who answer the error. */

@@ -32,10 +32,12 @@ export class ResponseGates {
   /** The next one, and those further out; most responses have one gate. */
   #next: ResponseGate | undefined;
   #others: ResponseGate[] | undefined;
+  #last: ResponseGate;
   #change: HeadChange;
 
   constructor(gate: ResponseGate) {
     this.#next = gate;
+    this.#last = gate;
   }
 
   /** Waits for another session, further inside. */
@@ -63,6 +65,7 @@ export class ResponseGates {
     for (let gate = this.#next; gate !== undefined; gate = this.#next) {
       this.#next = this.#others?.pop();
       const open = gate;
+      this.#last = gate;
       let outcome: HeadChange | Promise<HeadChange>;
       try {
         outcome = gate.commit();
@@ -83,6 +86,11 @@ export class ResponseGates {
       this.#note(outcome);
     }
     return undefined;
+  }
+
+  /** The failure of an answer that was refused after the commits, for the outermost session to answer. */
+  refused(cause: unknown): GateFailure {
+    return new GateFailure(this.#last, cause);
   }
 
   #note(change: HeadChange): void {

@@ -1,0 +1,231 @@
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { describe, expect, it } from "vitest";
+import { DeferredHold } from "../../src/lib/http/node-deferred.ts";
+import type { HeadChange, ResponseGate } from "../../src/lib/http/response-gates.ts";
+import { serving } from "../support/serve.ts";
+
+/** A gate that opens when the test says so, at once, or never. */
+class TestGate implements ResponseGate {
+  readonly name: string;
+  readonly outcome: "at once" | "later" | "fails" | "fails at once";
+  #open: () => void = () => {};
+  readonly opened = new Promise<void>((resolve) => (this.#open = resolve));
+  #arrived: () => void = () => {};
+  readonly arrived = new Promise<void>((resolve) => (this.#arrived = resolve));
+  answer = (response: ServerResponse): unknown => response.end(`${this.name} failed`);
+
+  constructor(outcome: TestGate["outcome"], name = "gate") {
+    this.outcome = outcome;
+    this.name = name;
+  }
+
+  open(): void {
+    this.#open();
+  }
+
+  commit(): HeadChange | Promise<HeadChange> {
+    this.#arrived();
+    const change: HeadChange = (headers) => headers.setSetCookie([...headers.getSetCookie(), `${this.name}=1`]);
+    if (this.outcome === "at once") return change;
+    if (this.outcome === "fails at once") throw new Error("expected by the test");
+    return this.opened.then(() => {
+      if (this.outcome === "fails") throw new Error("expected by the test");
+      return change;
+    });
+  }
+
+  committed(): HeadChange {
+    return (headers) => headers.set("X-Committed", this.name);
+  }
+
+  fail(_error: unknown, response: ServerResponse): void {
+    response.statusCode = 500;
+    this.answer(response);
+  }
+}
+
+/** Serves one answer on a response that is held by its calls, as those of Bun, Deno and Fastify's inject are. */
+async function answered(
+  gates: TestGate[],
+  work: (response: ServerResponse, held: DeferredHold) => unknown,
+): Promise<{ status: number; body: string; headers: Headers }> {
+  const listener = (_request: unknown, response: ServerResponse): void => {
+    let held: DeferredHold | undefined;
+    for (const gate of gates) held = DeferredHold.hold(response, gate);
+    void work(response, held as DeferredHold);
+  };
+  return serving(listener, async ({ get }) => {
+    const pending = get("/");
+    for (const gate of gates.toReversed()) {
+      await gate.arrived;
+      await new Promise((resolve) => setImmediate(resolve));
+      gate.open();
+    }
+    const response = await pending;
+    return { status: response.status, body: await response.text(), headers: response.headers };
+  });
+}
+
+describe("a response that is held by its calls", () => {
+  for (const outcome of ["at once", "later"] as const) {
+    it(`goes out whole, in order, when the commit is done ${outcome}`, async () => {
+      const called: string[] = [];
+      const { status, body, headers } = await answered([new TestGate(outcome)], (response) => {
+        response.writeHead(201, { "X-Own": "1", "Set-Cookie": "own=1" });
+        response.flushHeaders();
+        response.write("a", () => called.push("write"));
+        response.end("b", () => called.push("end"));
+      });
+      expect([status, body, headers.get("X-Own")]).toEqual([201, "ab", "1"]);
+      expect(headers.getSetCookie()).toEqual(["own=1", "gate=1"]);
+      await expect.poll(() => called).toEqual(["write", "end"]);
+    });
+  }
+
+  it("says that its head has left and that it has ended", async () => {
+    const seen: unknown[] = [];
+    const note = (response: ServerResponse): unknown =>
+      seen.push([response.headersSent, response.finished, response.writableEnded]);
+    const gate = new TestGate("later");
+    await answered([gate], (response) => {
+      note(response);
+      response.write("a");
+      note(response);
+      expect(() => response.writeHead(404)).toThrow(/after they are sent/);
+      expect(response.writeHead(200)).toBe(response);
+      response.end();
+      note(response);
+      response.on("finish", () => note(response));
+    });
+    expect(seen).toEqual([
+      [false, false, false],
+      [true, false, false],
+      [true, true, true],
+      [true, true, true],
+    ]);
+  });
+
+  it("refuses a head as Node does", async () => {
+    const { headers } = await answered([new TestGate("later")], (response) => {
+      expect(() => response.writeHead(99)).toThrow(RangeError);
+      expect(() => response.writeHead(200, { "X-Bad": "\n" })).toThrow(/Invalid character/);
+      response.setHeader("X-Before", "1");
+      response.writeHead(200, "Fine", [["X-One", "1"] as never, ["x-before", "2"] as never]);
+      response.end();
+    });
+    expect([headers.get("X-One"), headers.get("X-Before")]).toEqual(["1", "2"]);
+  });
+
+  it("asks streams to wait, and lets them go on", async () => {
+    const { body } = await answered([new TestGate("later")], async (response) => {
+      for (let part = 0; part < 3; part++) {
+        if (!response.write("x".repeat(100_000))) await once(response, "drain");
+      }
+      response.end();
+    });
+    expect(body.length).toBe(300_000);
+  });
+
+  it("forgets a head that was written when an error takes its place", async () => {
+    const { status, body } = await answered([new TestGate("later")], (response, held) => {
+      response.writeHead(200, { "Content-Length": 100 });
+      const answer = held.restart();
+      expect(answer.headersSent).toBe(false);
+      answer.statusCode = 500;
+      answer.end("an error");
+    });
+    expect([status, body]).toEqual([500, "an error"]);
+  });
+
+  for (const outcome of ["fails", "fails at once"] as const) {
+    it(`is replaced when a commit ${outcome}, whatever the application goes on writing`, async () => {
+      const called: string[] = [];
+      const { status, body, headers } = await answered([new TestGate(outcome)], async (response) => {
+        response.writeHead(200, { "X-Frame-Options": "DENY", ETag: "1" });
+        response.write("secret", () => called.push("write"));
+        response.flushHeaders();
+        await new Promise((resolve) => response.once("finish", resolve));
+        response.write("late", () => called.push("late write"));
+        response.writeHead(200);
+        response.flushHeaders();
+        response.end("late", () => called.push("late end"));
+      });
+      expect([status, body]).toEqual([500, "gate failed"]);
+      expect([headers.get("ETag"), headers.get("X-Frame-Options")]).toEqual([null, "DENY"]);
+      expect(headers.get("X-Committed")).toBe("gate");
+      await expect.poll(() => called).toEqual(["write", "late write", "late end"]);
+    });
+
+    it(`is replaced when a commit ${outcome} with the end`, async () => {
+      const { body } = await answered([new TestGate(outcome)], (response) => response.end("secret"));
+      expect(body).toBe("gate failed");
+      const flushed = await answered([new TestGate(outcome)], (response) => {
+        response.flushHeaders();
+        response.end("secret");
+      });
+      expect(flushed.body).toBe("gate failed");
+    });
+  }
+
+  it("waits for each of its sessions, and tells of those that are stored", async () => {
+    const names = async (...outcomes: TestGate["outcome"][]): Promise<unknown> => {
+      const gates = outcomes.map((outcome, index) => new TestGate(outcome, index === 0 ? "outer" : "inner"));
+      const { body, headers } = await answered(gates, (response) => response.end("body"));
+      return [body, headers.getSetCookie()];
+    };
+    expect(await names("later", "later")).toEqual(["body", ["inner=1", "outer=1"]]);
+    expect(await names("at once", "later")).toEqual(["body", ["inner=1", "outer=1"]]);
+    expect(await names("later", "fails")).toEqual(["inner failed", ["outer=1"]]);
+    expect(await names("fails", "later")).toEqual(["outer failed", ["inner=1"]]);
+    expect(await names("fails", "fails")).toEqual(["outer failed", []]);
+  });
+
+  it("takes an answer that comes later, in pieces", async () => {
+    const gate = new TestGate("fails");
+    gate.answer = (response) => {
+      setImmediate(() => {
+        response.writeHead(503, { "Content-Type": "text/plain" });
+        response.write("so");
+        setImmediate(() => response.end("rry"));
+      });
+    };
+    const { status, body } = await answered([gate], (response) => response.end("secret"));
+    expect([status, body]).toEqual([503, "sorry"]);
+  });
+
+  it("is an error when a call that was kept is refused, with what was stored", async () => {
+    const { status, body, headers } = await answered([new TestGate("later")], (response) => {
+      response.writeHead(200, { "Content-Length": 2, Trailer: "X-T" });
+      response.end("ok");
+    });
+    expect([status, body, headers.getSetCookie()]).toEqual([500, "gate failed", ["gate=1"]]);
+  });
+
+  it("is cut off when a call is refused after its head has left", async () => {
+    const gate = new TestGate("later");
+    await expect(
+      answered([gate], (response) => {
+        response.write("half");
+        response.write(7 as never);
+      }),
+    ).rejects.toThrow();
+  });
+
+  it("commits when its client goes before the first byte", async () => {
+    for (const isGone of [true, false]) {
+      const gate = new TestGate("later");
+      const listener = (_request: unknown, response: ServerResponse): void => {
+        const held = DeferredHold.hold(response, gate);
+        if (!isGone) held.settle();
+        response.once("close", () => held.settle());
+        response.destroy();
+      };
+      await serving(listener, async ({ get }) => {
+        await get("/").catch(() => {});
+        await gate.arrived;
+        gate.open();
+      });
+    }
+  });
+});
