@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
@@ -202,6 +203,24 @@ describe("pgstore/koa", () => {
       const response = await fetch(url, { headers: { "x-forwarded-proto": "https" } });
       expect([await response.text(), store.writes]).toEqual(["raw", 1]);
       expect(response.headers.getSetCookie()[0]).toContain("Secure");
+    });
+  });
+});
+
+describe("a client of Koa that goes before the first byte", () => {
+  it("has its session stored", async () => {
+    const store = new GatedStore();
+    const app = new Koa<Koa.DefaultState, { session: Session }>().use(koaSession(new SessionManager(store)));
+    app.use(async (context) => {
+      context.session.set("key", "value");
+      context.respond = false;
+      const closed = once(context.res, "close");
+      context.req.socket.destroy();
+      await closed;
+    });
+    await serving(app.callback(), async ({ get }) => {
+      await expect(get("/")).rejects.toThrow();
+      await expect.poll(() => store.writes).toBe(1);
     });
   });
 });

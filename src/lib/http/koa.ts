@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { withSession } from "./node-handler.ts";
+import type { HeldResponse } from "./node-response.ts";
 import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
 
 /** What of Koa's context is used. */
@@ -25,11 +26,15 @@ export function session<Data = SessionData, Lazy extends boolean = false>(
   const descriptor = sessionProperty("ctx", property, (context) => manager.sessionOf(context));
   return async (context, next) => {
     const { req, res } = context;
-    await new Promise<void>((resolve, reject) => {
-      withSession(manager, req, res, () => resolve(), reject, { isSecure: () => context.secure, ip: () => context.ip });
+    const held = await new Promise<HeldResponse | undefined>((resolve, reject) => {
+      withSession(manager, req, res, resolve, reject, { isSecure: () => context.secure, ip: () => context.ip });
     });
     manager.alias(context, req);
     Object.defineProperty(context, property, descriptor);
-    return next();
+    try {
+      return await next();
+    } finally {
+      held?.settle();
+    }
   };
 }
