@@ -1,7 +1,10 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import { describe, expect, it } from "vitest";
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { DeferredHold } from "../../src/lib/http/node-deferred.ts";
+import { holdResponse } from "../../src/lib/http/node-response.ts";
 import type { HeadChange, ResponseGate } from "../../src/lib/http/response-gates.ts";
 import { serving } from "../support/serve.ts";
 
@@ -227,5 +230,69 @@ describe("a response that is held by its calls", () => {
         gate.open();
       });
     }
+  });
+});
+
+describe("a commit that fails at once", () => {
+  it("is answered in place of the application, whichever its first call is", async () => {
+    const calls: ((response: ServerResponse) => unknown)[] = [
+      (response) => response.end("secret"),
+      (response) => response.write(Buffer.from("secret")),
+      (response) => response.flushHeaders(),
+    ];
+    for (const call of calls) {
+      const called: string[] = [];
+      const listener = (request: never, response: ServerResponse): void => {
+        holdResponse(response, request, new TestGate("fails at once"));
+        response.setHeader("X-Frame-Options", "DENY");
+        call(response);
+        response.write("late", () => called.push("write"));
+      };
+      await serving(listener as never, async ({ get }) => {
+        const response = await get("/");
+        expect([response.status, await response.text()]).toEqual([500, "gate failed"]);
+        expect(response.headers.get("X-Frame-Options")).toBe("DENY");
+        await expect.poll(() => called).toEqual(["write"]);
+      });
+    }
+  });
+
+  it("is answered over HTTP/2 as well", async () => {
+    const server = http2.createServer((request, response) => {
+      holdResponse(response as never, request as never, new TestGate("fails at once"));
+      response.write("secret");
+      response.end();
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    onTestFinished(() => {
+      client.destroy();
+      server.close();
+    });
+    const stream = client.request({ ":path": "/" });
+    const [head] = (await once(stream, "response")) as [http2.IncomingHttpHeaders & { ":status": number }];
+    let body = "";
+    for await (const chunk of stream.setEncoding("utf8")) body += String(chunk);
+    expect([head[":status"], head["x-committed"], body]).toEqual([500, "gate", "gate failed"]);
+  });
+
+  it("is reported when the client has gone before, over HTTP/2", async () => {
+    const gate = new TestGate("fails at once");
+    const failed = new Promise((resolve) => (gate.answer = resolve));
+    const server = http2.createServer((request, response) => {
+      const held = holdResponse(response as never, request as never, gate);
+      response.once("close", () => held.settle());
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    onTestFinished(() => {
+      client.destroy();
+      server.close();
+    });
+    const stream = client.request({ ":path": "/" });
+    stream.on("error", () => {});
+    await once(server, "request");
+    stream.close(8);
+    await failed;
   });
 });

@@ -207,6 +207,42 @@ describe("pgstore/koa", () => {
   });
 });
 
+describe("pgstore/hono", () => {
+  it("loads and stores once when it stands twice in the way", async () => {
+    const store = new GatedStore();
+    const manager = new SessionManager(store);
+    const app = new Hono().use(honoSession(manager)).use(honoSession(manager));
+    app.get("/", (context) => {
+      context.var.session.set("key", "value");
+      return context.text("body");
+    });
+    const response = await app.request("/");
+    expect([await response.text(), store.writes, response.headers.getSetCookie().length]).toEqual(["body", 1, 1]);
+  });
+
+  it("gives its error handler an Error, whatever a store rejects with", async () => {
+    const seen: unknown[] = [];
+    const store = new GatedStore();
+    const app = new Hono().use(honoSession(new SessionManager(store)));
+    app.get("/", (context) => {
+      context.var.session.set("key", "value");
+      return context.text("body", 200, { ETag: "1", "X-Frame-Options": "DENY" });
+    });
+    app.onError((error, context) => {
+      seen.push(error.cause ?? error);
+      return context.text("sorry", 503);
+    });
+    store.failure = "no Error" as never;
+    const notStored = await app.request("/");
+    expect([notStored.status, notStored.headers.get("ETag")]).toEqual([503, null]);
+    expect([notStored.headers.get("X-Frame-Options"), notStored.headers.get("Vary")]).toEqual(["DENY", "Cookie"]);
+    store.find = () => Promise.reject(down);
+    const notRead = await app.request("/", { headers: { cookie: `session=${"a".repeat(43)}` } });
+    expect([notRead.status, notRead.headers.get("Vary")]).toEqual([503, "Cookie"]);
+    expect(seen).toEqual(["no Error", down]);
+  });
+});
+
 describe("a client of Koa that goes before the first byte", () => {
   it("has its session stored", async () => {
     const store = new GatedStore();

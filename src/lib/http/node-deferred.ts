@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { checkHead, discardEntityHeaders, foldHeaders, type HeadArguments, openHeaders } from "./node-head.ts";
 import { install, type Pretence } from "./node-pretence.ts";
-import { GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
+import { type GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
 
 const HELD = Symbol("pgstore deferred response");
 
@@ -147,7 +147,7 @@ export class DeferredHold {
     try {
       commit = this.#gates.commit();
     } catch (failure) {
-      this.#fail(failure);
+      this.#fail(failure as GateFailure);
       return;
     }
     if (commit === undefined) {
@@ -158,7 +158,7 @@ export class DeferredHold {
     this.#pretend(true);
     commit.then(
       () => this.#release(),
-      (failure: unknown) => this.#fail(failure),
+      (failure: GateFailure) => this.#fail(failure),
     );
   }
 
@@ -193,7 +193,7 @@ export class DeferredHold {
     if (isOwed && !this.#response.destroyed) this.#response.emit("drain");
   }
 
-  #fail(failure: unknown): void {
+  #fail({ gate, cause }: GateFailure): void {
     const response = this.#response;
     this.#pretend(false);
     if (this.#head !== undefined && !response.headersSent) foldHeaders(response, this.#head);
@@ -205,7 +205,7 @@ export class DeferredHold {
     for (const { args } of this.#kept.splice(0)) callBack(args);
     this.#settleDrain();
     this.#pretence.ended = false;
-    if (failure instanceof GateFailure) failure.gate.fail(failure.cause, this.#answerOf(this.#writer));
+    gate.fail(cause, this.#answerOf(this.#writer));
   }
 
   /** The response, for those who answer the error. */

@@ -4,7 +4,7 @@ import { HeadText } from "./head-text.ts";
 import { isCaptured } from "./node-pretence.ts";
 import { findHead, finishWith, type Http1Response, type Piece, startOver } from "./node-restart.ts";
 import { currentTurn, ghostOf, StreamDestroyedError, swallow } from "./node-void.ts";
-import { GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
+import { type GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
 
 const HELD = Symbol("pgstore held response");
 
@@ -154,7 +154,7 @@ export class Http1Hold {
     try {
       commit = this.#gates.commit();
     } catch (failure) {
-      this.#fail(failure);
+      this.#fail(failure as GateFailure);
       return;
     }
     if (commit === undefined) {
@@ -167,7 +167,7 @@ export class Http1Hold {
     this.#stopCounting();
     commit.then(
       () => this.#resume(),
-      (failure: unknown) => this.#fail(failure),
+      (failure: GateFailure) => this.#fail(failure),
     );
   }
 
@@ -288,9 +288,9 @@ export class Http1Hold {
     if (response.outputSize > 0) response._onPendingData(response.outputSize);
   }
 
-  #fail(failure: unknown): void {
+  #fail({ gate, cause }: GateFailure): void {
     const answer = this.#abandon();
-    if (failure instanceof GateFailure) failure.gate.fail(failure.cause, answer);
+    gate.fail(cause, answer);
   }
 
   /** Lets another response answer, which is held for the sessions that still wait. */

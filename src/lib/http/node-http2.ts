@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import * as http2 from "node:http2";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { Writable } from "node:stream";
-import { GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
+import { type GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
 import { isEntityHeader, type OpenHeaders } from "./response-headers.ts";
 
 const HELD = Symbol("pgstore held stream");
@@ -89,13 +89,11 @@ export class Http2Hold {
       return;
     }
     this.#state = "released";
-    const fail = (failure: unknown): void => {
-      if (failure instanceof GateFailure) failure.gate.fail(failure.cause, this.restart());
-    };
+    const fail = ({ gate, cause }: GateFailure): void => gate.fail(cause, this.restart());
     try {
       this.#gates.commit()?.catch(fail);
     } catch (failure) {
-      fail(failure);
+      fail(failure as GateFailure);
     }
   }
 
@@ -108,7 +106,7 @@ export class Http2Hold {
       commit = this.#gates.commit();
     } catch (failure) {
       this.#keep();
-      this.#fail(failure);
+      this.#fail(failure as GateFailure);
       return 0;
     }
     if (commit === undefined) {
@@ -118,7 +116,7 @@ export class Http2Hold {
     this.#keep();
     commit.then(
       () => this.#resume(),
-      (failure: unknown) => this.#fail(failure),
+      (failure: GateFailure) => this.#fail(failure),
     );
     return 0;
   }
@@ -178,11 +176,9 @@ export class Http2Hold {
     return destroyed || closed || session === undefined || session.destroyed;
   }
 
-  #fail(failure: unknown): void {
+  #fail({ gate, cause }: GateFailure): void {
     const stream = this.#stream;
     this.#state = "dead";
-    if (!(failure instanceof GateFailure)) return;
-    const { gate, cause } = failure;
     Reflect.deleteProperty(stream, "destroyed");
     if (this.#isGone) {
       this.#restore();

@@ -26,39 +26,11 @@ export function canCarry(response: Partial<ServerResponse> | null | undefined): 
   return methods.every((method) => typeof method === "function");
 }
 
-/** Says whether the bytes of a response come down to Node's own lower half. */
+/** Says whether the bytes of a response come down to Node's own lower half. Bun and Deno have a node:http of their own. */
 function isHttp1(response: ServerResponse): boolean {
-  if (!(response instanceof ServerResponse) || !(hasLowerHalf ??= isNodes())) return false;
+  if (!(response instanceof ServerResponse) || "bun" in process.versions || "deno" in process.versions) return false;
   // A program that runs handlers without a network may take the output on its way down: Fastify's inject does.
   const { write, end } = Object.getPrototypeOf(response) as ServerResponse;
   const isPlain = write === ServerResponse.prototype.write && end === ServerResponse.prototype.end;
   return isPlain || !isCaptured(response);
-}
-
-let hasLowerHalf: boolean | undefined;
-
-/** Tries whether this is Node's node:http: that of Bun and Deno is another one, for all that it looks the same. */
-function isNodes(): boolean {
-  // They may pass the trial, and send a real response by another way.
-  if ("bun" in process.versions || "deno" in process.versions) return false;
-  try {
-    return probe();
-  } catch {
-    return false;
-  }
-}
-
-function probe(): boolean {
-  const response = new ServerResponse({ method: "GET", httpVersionMajor: 1, httpVersionMinor: 1 } as IncomingMessage);
-  let bytes = "";
-  const { outputData, _flush, _flushOutput } = Object.assign(response as unknown as Record<string, unknown>, {
-    _writeRaw: (data: string) => ((bytes += data), true),
-  });
-  response.end("body");
-  return (
-    bytes.startsWith("HTTP/1.1 200 OK\r\n") &&
-    bytes.includes("\r\n\r\nbody") &&
-    Array.isArray(outputData) &&
-    [_flush, _flushOutput].every((method) => typeof method === "function")
-  );
 }
