@@ -342,7 +342,7 @@ function forHttp2(one: Step): Step[] {
     arg.kind === "value" && /^(?:utf8|latin1|hex|base64|utf16le|Fine)$/.test(String(arg.value));
   const isEmpty = (arg: Arg): boolean => (arg.kind === "text" || arg.kind === "bytes") && arg.times === 0;
   const args = one.args.filter((arg) => !isLeftOut(arg)).map((arg) => (isEmpty(arg) ? { ...arg, times: 1 } : arg));
-  return [{ ...one, args: args as Arg[] }];
+  return [{ ...one, args }];
 }
 
 /** A write after the end destroys a stream of HTTP/2; what its methods say from then on is left out. */

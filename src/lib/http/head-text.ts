@@ -62,7 +62,7 @@ export class HeadText implements OpenHeaders {
 
   #values(name: string): string[] {
     if (!patternOf(name).test(this.text)) return [];
-    return [...this.text.matchAll(patternOf(name))].map(([, value]) => value ?? "");
+    return Array.from(this.text.matchAll(patternOf(name)), (match) => String(match[1]));
   }
 
   #replace(name: string, values: string[]): void {

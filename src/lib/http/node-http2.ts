@@ -214,7 +214,7 @@ export class Http2Hold {
     const { WritableState } = Writable as unknown as { WritableState: new (...args: unknown[]) => never };
     const options = { decodeStrings: false, autoDestroy: false, highWaterMark };
     stream._writableState = new WritableState(options, stream, true);
-    Object.assign(privateState(stream) ?? {}, { flags: this.#flags });
+    setPrivate(stream, { flags: this.#flags });
     const before = new Map(EVENTS.map((event) => [event, stream.listeners(event)]));
     const Response = http2.Http2ServerResponse as unknown as new (stream: unknown) => Http2ServerResponse;
     const answer = new Response(stream);
@@ -233,10 +233,10 @@ export class Http2Hold {
       if (value !== undefined && !isEntityHeader(name) && name[0] !== ":") answer.setHeader(name, value);
     }
     // To the application its client has gone.
-    Object.assign(privateState(response) ?? {}, { closed: true, destroyed: true });
+    setPrivate(response, { closed: true, destroyed: true });
     answer.on("error", () => {});
     answer.once("finish", () => {
-      Object.assign(privateState(response) ?? {}, { statusCode: answer.statusCode });
+      setPrivate(response, { statusCode: answer.statusCode });
       response.emit("finish");
     });
     answer.once("close", () => response.emit("close"));
@@ -267,6 +267,10 @@ function handleOf({ stream }: Http2ServerResponse): Handle | undefined {
 function privateState(owner: object): Record<string, unknown> | undefined {
   const symbol = Object.getOwnPropertySymbols(owner).find(({ description }) => description === "state");
   return symbol && (owner as Record<symbol, Record<string, unknown> | undefined>)[symbol];
+}
+
+function setPrivate(owner: object, values: Record<string, unknown>): void {
+  Object.assign(privateState(owner) ?? {}, values);
 }
 
 /** The head of an HTTP/2 response as nghttp2 takes it. */

@@ -51,10 +51,9 @@ export function startOver(response: Http1Response, request: IncomingMessage): Ht
   Object.setPrototypeOf(answer, Object.getPrototypeOf(response) as object);
   for (const name of CONNECTION) Object.assign(answer, { [name]: response[name as keyof Http1Response] });
   if (response._last) answer.shouldKeepAlive = false;
-  for (const key of Reflect.ownKeys(response)) {
+  for (const key of Object.keys(response)) {
     if (Object.hasOwn(answer, key) || key in ServerResponse.prototype || key === "flush") continue;
-    if (Object.getOwnPropertyDescriptor(response, key)?.enumerable === false) continue;
-    if (typeof key === "string") Object.assign(answer, { [key]: response[key as keyof Http1Response] });
+    Object.assign(answer, { [key]: response[key as keyof Http1Response] });
   }
   const headers = response._header ? HeadText.entries(response._header) : Object.entries(response.getHeaders());
   for (const [name, value] of headers) {
