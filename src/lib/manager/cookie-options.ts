@@ -1,3 +1,4 @@
+import { shown } from "../base/duration.ts";
 import { type CookieAttributes, setCookie } from "../base/cookie-text.ts";
 import { createToken } from "../base/token.ts";
 import { bool, HTTP_TOKEN, known } from "./check-option.ts";
@@ -52,7 +53,7 @@ export function resolveCookie(given: CookieOptions): ResolvedCookie {
     throw new TypeError('cookie.prefix: must be "__Host-" or "__Secure-"');
   }
   if (typeof options.name !== "string" || !HTTP_TOKEN.test(options.name)) {
-    throw new TypeError(`cookie.name: ${JSON.stringify(options.name)} is not a cookie name`);
+    throw new TypeError(`cookie.name: ${shown(options.name)} is not a cookie name`);
   }
   const name = prefix !== "" && options.name.startsWith(prefix) ? options.name : prefix + options.name;
   if (typeof path !== "string" || !/^(?:|\/[\u0020-\u003a\u003c-\u007e]*)$/.test(path) || path.length > 1024) {
