@@ -85,7 +85,7 @@ describe("SessionManager.load", () => {
 });
 
 describe("SessionManager.loadFrom", () => {
-  it("asks nothing for malformed tokens and at most four times for well-formed ones", async () => {
+  it("asks nothing for malformed tokens, and nothing where more than four are well-formed: none of them counts", async () => {
     const store = new GatedStore();
     const manager = new SessionManager(store);
     const token = await stored(manager);
@@ -94,8 +94,27 @@ describe("SessionManager.loadFrom", () => {
       manager.loadFrom({ cookie: "session=a; session=%00; session=' OR 1; session=ü; sessio=x" }),
     ).not.toBeInstanceOf(Promise);
     expect(store.finds).toBe(0);
-    expect((await manager.loadFrom({ cookie: `${fifty.join("; ")}; session=${token}` })).status).toBe("new");
-    expect(store.finds).toBe(4);
+    const events: unknown[] = [];
+    const listener = (event: unknown): void => void events.push(event);
+    subscribe("pgstore:duplicate", listener);
+    for (const cookie of [
+      `${fifty.join("; ")}; session=${token}`,
+      `session=${token}; ${fifty.join("; ")}`,
+      `${fifty.slice(0, 4).join("; ")}; session=${token}`,
+    ]) {
+      expect((await manager.loadFrom({ cookie })).status).toBe("new");
+    }
+    unsubscribe("pgstore:duplicate", listener);
+    expect(events).toEqual(
+      [fifty[0], `session=${token}`, fifty[0]].map((cookie) => ({ id: idOf(cookie?.slice(8) ?? "") })),
+    );
+    expect(store.finds).toBe(0);
+    const same = Array.from({ length: 9 }, () => `session=${token}`).join("; ");
+    for (const cookie of [`${fifty.slice(0, 3).join("; ")}; session=${token}`, same]) {
+      expect((await manager.loadFrom({ cookie })).get("key")).toBe(1);
+    }
+    expect((await manager.load([token, token])).get("key")).toBe(1);
+    expect(store.finds).toBe(6);
     const found = await manager.loadFrom({
       cookie: `other=1; session=bad; session=${"q".repeat(43)};session=${token}`,
     });

@@ -1,3 +1,5 @@
+import { lowerAscii, trimBlanks } from "../base/ascii.ts";
+
 type Header = string | string[] | null | undefined;
 
 /** Finds the address from which the trusted proxy was asked. */
@@ -7,17 +9,10 @@ export function forwardedFor(header: Header): string | undefined {
 
 /** Says whether the trusted proxy was asked over TLS. */
 export function isForwardedSecure(forwardedProto: Header): boolean {
-  return /^https$/i.test(lastOf(forwardedProto));
+  return lowerAscii(lastOf(forwardedProto)) === "https";
 }
 
 /** Reads what the last proxy, the trusted one, has added: anybody can have written what stands before it. */
 function lastOf(header: Header): string {
-  return (
-    [header ?? ""]
-      .flat()
-      .join(",")
-      .split(",")
-      .at(-1)
-      ?.replaceAll(/^[ \t]+|[ \t]+$/g, "") ?? ""
-  );
+  return trimBlanks([header ?? ""].flat().join(",").split(",").at(-1) ?? "");
 }

@@ -162,6 +162,8 @@ export class Committer {
         const newKey = this.#rows.keyOf(record.token);
         const next = this.#rows.encode(record, plan, newKey);
         const count = record.operations.length;
+        // Before it begins: were one of them alive beside it, nobody could tell next time which one counts.
+        await this.#endRivals(record);
         const outcome = await this.users.create(newKey, next, record);
         if (outcome === "refused") record.token = createToken();
         if (outcome !== "done") return outcome === "revoked" ? "revoked" : "again";
@@ -200,12 +202,23 @@ export class Committer {
         return "gone";
       case "destroy": {
         // When it was gone already, a clearing cookie could wipe out the cookie of whoever renewed it.
+        if (record.phase === "new") {
+          await this.#endRivals(record);
+          record.end({ kind: "clear" });
+          return { row: undefined };
+        }
         const ended = await this.end(key);
         if (await this.#wasRenewed(record)) return "again";
         record.end({ kind: ended === false ? "nothing" : "clear" });
         return { row: undefined };
       }
     }
+  }
+
+  /** Ends the sessions that the request presented beside one another. */
+  async #endRivals(record: SessionRecord): Promise<void> {
+    await Promise.all(record.rivals.map((key) => this.end(key)));
+    record.rivals = [];
   }
 
   /** A renewal has failed before: looks whether it was carried out, before anything is built on the row from before. */

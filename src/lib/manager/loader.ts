@@ -7,6 +7,9 @@ import { SessionRecord, type StoredRow } from "../session/record.ts";
 import type { Committer } from "./committer.ts";
 import type { Rows } from "./rows.ts";
 
+/** Tokens of one request that are looked up. Somebody who can plant cookies must not choose which of them those are. */
+const MAX_TOKENS = 4;
+
 /** Finds the session that a request's tokens lead to: the only place where a token is trusted. */
 export class Loader {
   readonly #committer: Committer;
@@ -20,7 +23,7 @@ export class Loader {
 
   /** @param presented - what came in place of a token, well-formed or not */
   load(presented: readonly string[]): Promise<SessionRecord> {
-    const tokens = [...new Set(presented.filter(isToken))];
+    const tokens = [...new Set(presented)].filter(isToken);
     const [first] = tokens;
     if (first === undefined) return Promise.resolve(begin(presented.length > 0));
     return isWatched("load") ? this.#watchedLoad(tokens, first) : this.#load(tokens, first);
@@ -48,8 +51,14 @@ export class Loader {
     return this.#recordOf(key, first, await this.#committer.lookUp(key), event);
   }
 
-  /** Somebody has planted all of them but one: which, the table may tell. */
+  /** Somebody has planted all of them but one, or set them with another scope: which one counts, the table may tell. */
   async #loadOneOf(tokens: string[], event: LoadEvent | undefined): Promise<SessionRecord> {
+    if (tokens.length > MAX_TOKENS) {
+      const keys = tokens.map((token) => this.#rows.keyOf(token));
+      publish("duplicate", { id: this.#rows.idOf(keys[0]) });
+      note(event, "duplicate");
+      return contested(keys);
+    }
     const candidates = await Promise.all(
       tokens.map(async (token) => {
         const key = this.#rows.keyOf(token);
@@ -61,7 +70,7 @@ export class Loader {
     const [chosen] = live.length > 0 ? live : candidates.filter(({ found }) => found === "ended");
     if (chosen === undefined || live.length > 1) {
       note(event, "duplicate");
-      return begin(true);
+      return contested(live.map(({ key }) => key));
     }
     return this.#recordOf(chosen.key, chosen.token, chosen.found, event);
   }
@@ -112,6 +121,13 @@ export class Loader {
 function begin(presented: boolean): SessionRecord {
   const record = new SessionRecord();
   record.accessed = presented;
+  return record;
+}
+
+/** The request is anonymous, as nobody can tell which of several sessions is its own. */
+function contested(keys: readonly string[]): SessionRecord {
+  const record = begin(true);
+  record.rivals = keys;
   return record;
 }
 

@@ -1,3 +1,4 @@
+import { lowerAscii } from "../base/ascii.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
 import { scsJson } from "../base/scs-json.ts";
 import type { Codec } from "../port/codec.ts";
@@ -133,7 +134,7 @@ function resolveTransport(transport: unknown = "cookie"): string | undefined {
   if (typeof header !== "string" || !HTTP_TOKEN.test(header)) {
     throw new TypeError('transport: must be "cookie", "header" or { header: the name of a response header }');
   }
-  const name = header.toLowerCase();
+  const name = lowerAscii(header);
   if (TAKEN_HEADERS.includes(name)) throw new TypeError(`transport.header: ${header} has a meaning of its own`);
   return name;
 }
