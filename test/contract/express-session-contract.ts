@@ -163,7 +163,7 @@ export const expressSessionContract: Record<string, (host: ExpressSessionHost) =
     };
     for (const [sid, cookie] of Object.entries(cookies)) {
       await store.set(sid, { cookie, sid } as never);
-      await store.touch(sid, { cookie } as never);
+      await store.touch(sid, { cookie });
     }
     const left = async (): Promise<string[]> =>
       (await store.all()).map((session) => (session as Content)["sid"] as string);

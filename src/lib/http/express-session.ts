@@ -164,7 +164,7 @@ export class ExpressSessionStore extends EventEmitter {
   load(sid: string, callback?: Callback<HostsOwn>): void {
     const request = { sessionID: sid, sessionStore: this, headers: {} };
     const made = this.#get(sid).then((found) => found && (this.createSession(request, found) as unknown));
-    answer(made, callback ?? (() => {}));
+    void answer(made, callback ?? (() => {}));
   }
 
   /** Stops the periodic removal of expired rows. Idempotent. */
