@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { CONTAINS, EQ, LE, PLUS } from "./catalog.ts";
 import type { Row } from "./driver.ts";
 import { type TableName } from "./table-name.ts";
-import { setupSql } from "./schema.ts";
+import { setupSql } from "./tables.ts";
 import { bytesText, readBytes } from "./wire.ts";
 
 /** How a table keeps sessions: its columns, and what stands in them. */

@@ -1,25 +1,15 @@
 import { SchemaError } from "../base/errors.ts";
 import { EQ, GT, NE, regclass } from "./catalog.ts";
 import type { Row } from "./driver.ts";
-import { createIndex, createTable, migrationSql, USER_COLUMNS } from "./migration.ts";
+import { migrationSql } from "./migration.ts";
 import type { TableName } from "./table-name.ts";
+import { SESSION_COLUMNS, setupSql, USER_COLUMNS } from "./tables.ts";
 
 /** Runs a statement that may be repeated. `timeout`: milliseconds, if it may take longer than others. */
 export type Query = (text: string, values: unknown[], timeout?: number) => Promise<Row[]>;
 
 /** Milliseconds: an index on a large table takes its time. */
 const MIGRATION_TIME = 10 * 60_000;
-
-const COLUMNS = [
-  { name: "token", type: "text" },
-  { name: "data", type: "bytea" },
-  { name: "expiry", type: "timestamp with time zone" },
-];
-
-/** The table as the README has it. */
-export function setupSql({ quoted }: TableName): string {
-  return `${createTable(quoted)}; ${createIndex(quoted)};`;
-}
 
 /**
  * Creates what is missing.
@@ -55,7 +45,7 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
     const remedy = `ALTER TABLE ${quoted} ALTER COLUMN ${name} TYPE ${type}`;
     problems.push(`column ${name} of table ${quoted} is ${actual}, not ${type}: ${remedy}`);
   };
-  for (const { name, type } of COLUMNS) {
+  for (const { name, type } of SESSION_COLUMNS) {
     const column = columns.get(name);
     if (column === undefined) {
       problems.push(`table ${quoted} has no column ${name}: ALTER TABLE ${quoted} ADD COLUMN ${name} ${type} NOT NULL`);
@@ -87,7 +77,7 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
     }
   }
   for (const { name, required, filled } of rows) {
-    if (!COLUMNS.some((column) => column.name === name) && required === "true" && filled !== "true") {
+    if (!SESSION_COLUMNS.some((column) => column.name === name) && required === "true" && filled !== "true") {
       problems.push(
         `column ${name} of table ${quoted} is NOT NULL without a default: give it one, pgstore can't fill it`,
       );
