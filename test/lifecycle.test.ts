@@ -239,8 +239,10 @@ describe("openStore", () => {
     const opened = await openStore(url.href);
     expect(opened.location).not.toContain("hunter2");
     await opened.close();
-    await expect(openStore("postgres://u:hunter2@:bad")).rejects.toThrow(/^url: is not a connection URL/);
-    await expect(openStore("postgre://u:hunter2@127.0.0.1/x")).rejects.toThrow(/^url: must be postgres:[^]*folder$/);
+    await expect(openStore("postgres://u:hunter2@:bad")).rejects.toThrow(/^url: expected postgres:[^]*can't be read/);
+    await expect(openStore("postgre://u:hunter2@127.0.0.1/x")).rejects.toThrow(
+      /^url: expected postgres:[^]*another scheme/,
+    );
     expect(existsSync("postgre:")).toBe(false);
     await expect(openStore(1 as never)).rejects.toThrow(/^url: /);
     await expect(openStore("postgres://u:hunter2@127.0.0.1:1/x")).rejects.toThrow(StoreUnavailableError);
