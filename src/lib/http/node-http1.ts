@@ -143,7 +143,10 @@ export class Http1Hold {
     // A dead response finishes when the answer in its place does.
     if (event === "finish" && this.#answer !== undefined) return false;
     // The client has gone: what waits for its bytes learns it before, as it does of Node.
-    if (event === "close") this.#giveUp();
+    if (event === "close") {
+      this.#giveUp();
+      this.#tellLate();
+    }
     const { code } = (args[0] ?? {}) as { code?: unknown };
     if (event !== "error" || code !== "ERR_STREAM_WRITE_AFTER_END") return this.#emit.call(response, event, ...args);
     if (response.listenerCount("error") === 0 || this.#state !== "held") return false;
@@ -151,6 +154,12 @@ export class Http1Hold {
     if (response.socket === null) return this.#emit.call(response, event, ...args);
     if (this.#turn === currentTurn()) this.#late = args;
     return false;
+  }
+
+  #tellLate(): void {
+    const late = this.#late;
+    this.#late = undefined;
+    if (late !== undefined) this.#emit.call(this.#response, "error", ...late);
   }
 
   #begin(): void {
@@ -227,7 +236,7 @@ export class Http1Hold {
       } else if (socket?.writable === true && socket.writableCorked > 0) this.#flushCorked(socket);
       else response._flush();
       this.#countAgain();
-      if (this.#late !== undefined) process.nextTick(() => response.emit("error", ...(this.#late ?? [])));
+      process.nextTick(() => this.#tellLate());
       for (const close of this.#closing ?? []) close();
     } catch (error) {
       // A listener of the application has thrown: that is no failure of the commit.
