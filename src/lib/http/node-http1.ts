@@ -158,8 +158,10 @@ export class Http1Hold {
 
   #tellLate(): void {
     const late = this.#late;
+    const response = this.#response;
     this.#late = undefined;
-    if (late !== undefined) this.#emit.call(this.#response, "error", ...late);
+    if (late !== undefined && this.#state !== "dead" && response.listenerCount("error") > 0)
+      this.#emit.call(response, "error", ...late);
   }
 
   #begin(): void {
@@ -299,7 +301,7 @@ export class Http1Hold {
     if (this.#count === undefined) return;
     response._onPendingData = this.#count;
     this.#count = undefined;
-    if (response.outputSize > 0) response._onPendingData(response.outputSize);
+    if (response.outputSize > 0 && response.socket?.destroyed !== true) response._onPendingData(response.outputSize);
   }
 
   #fail({ gate, cause }: GateFailure): void {
