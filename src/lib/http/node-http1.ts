@@ -49,11 +49,11 @@ export class Http1Hold {
   #count: ((bytes: number) => void) | undefined;
   /** The turn in which the last piece came. */
   #turn = 0;
-  /** What is emitted of a second answer after the first one has gone out. */
+  /** The error of a second answer, to be emitted after the first one has gone out. */
   #late: unknown[] | undefined;
-  /** How many pieces Node would have sent. */
+  /** The number of pieces that Node would have sent. */
   #uncorked = 0;
-  /** How many pieces came before the socket was ended, or was to be. Node keeps the others for good. */
+  /** The number of pieces that came before the end of the socket. Node never sends the others. */
   #beforeEnd = Infinity;
 
   private constructor(response: ServerResponse, request: IncomingMessage, gates: ResponseGates) {
@@ -340,7 +340,7 @@ export class Http1Hold {
     Object.assign(response, { socket: ghostOf(socket) });
   }
 
-  /** What is seen of the response besides its bytes. */
+  /** Answers for the response's events and its `writableEnded` while it is held. */
   #takeOver(): void {
     const response = this.#response;
     response._flush = flushHeld;
