@@ -106,9 +106,10 @@ export const EXPERIMENTS = {
 /** Compares what a held response does with what plain ones do, some of which do not do the same each time. */
 async function againstPlain(program: Program, subjects: Subjects | Subjects2): Promise<string | undefined> {
   const held = await subjects.held(program);
-  const found = difference(program, await subjects.plain(program), held);
-  for (let again = 0; found !== undefined && again < 5; again++) {
-    if (difference(program, await subjects.plain(program), held) === undefined) return undefined;
+  let found: string | undefined;
+  for (let attempt = 0; attempt < 6; attempt++) {
+    found = difference(program, await subjects.plain(program), held);
+    if (found === undefined) break;
   }
   return found;
 }

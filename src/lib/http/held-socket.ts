@@ -39,9 +39,9 @@ function endHeld(this: HeldSocket, ...args: unknown[]): Socket {
 }
 
 function passOrClose(socket: HeldSocket, name: "destroy" | "end", args: unknown[]): Socket {
-  if (socket[KEEPER] === undefined)
-    return (socket[UNGUARDED]?.[name] as (...args: unknown[]) => Socket).apply(socket, args);
-  socket[KEEPER].close(name, args);
+  const { [KEEPER]: keeper, [UNGUARDED]: own } = socket;
+  if (keeper === undefined) Reflect.apply(own?.[name] as () => unknown, socket, args);
+  else keeper.close(name, args);
   return socket;
 }
 
