@@ -8,6 +8,7 @@ export function planStateOf(record: SessionRecord): PlanState {
     phase,
     changed,
     empty: record.isEmpty,
+    presented: record.isPresented,
     ending: ending?.kind,
     keepDeadline: ending?.kind === "renew" && ending.keepDeadline,
     deadline: deadline?.getTime(),

@@ -1,4 +1,4 @@
-import type { ConditionalStore } from "../port/store.ts";
+import type { ConditionalStore, EndReason } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 
 /** A session in memory. */
@@ -9,11 +9,13 @@ export interface MemoryRow {
   lastSeen: number;
   created?: number;
   owner?: Owner;
+  /** Of a tombstone: why the session ended, and under which token it goes on. */
+  end?: { why: EndReason; successor?: string } | undefined;
 }
 
 /** What it takes of the store. */
 interface Rows extends Pick<ConditionalStore, "create" | "renew"> {
-  end(token: string): Promise<boolean>;
+  terminate(token: string, why: "revoked"): Promise<string | undefined>;
   now(): number;
 }
 
@@ -79,7 +81,7 @@ export class MemoryUsers implements UserStore {
   }
 
   async #end(entries: OwnedEntry[]): Promise<string[]> {
-    for (const { token } of entries) await this.#store.end(token);
+    for (const { token } of entries) await this.#store.terminate(token, "revoked");
     return entries.map(({ token }) => token);
   }
 

@@ -30,10 +30,10 @@ export interface UserStatements {
  * meanwhile writes nothing; an end that finds a login may have missed its row, and is made again.
  */
 export function userStatements(table: TableName, layout: Layout): UserStatements {
-  const { token, data, expiry, tombstone, write } = layout;
+  const { token, data, expiry, write } = layout;
   const { quoted, users } = table;
   const live = liveRow(layout);
-  const entomb = `${data} = ${tombstone}, ${expiry} = current_timestamp`;
+  const entomb = (tombstone: string): string => `${data} = ${tombstone}, ${expiry} = current_timestamp`;
   /** @param mine - what this statement writes, and `theirs` what it looks for */
   const fence = (user: string, mine: string, theirs: string, also = ""): string =>
     `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) VALUES (${user}, clock_timestamp()) ` +
@@ -49,7 +49,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   // In the order in which batches lock rows, so that these and those don't deadlock.
   const locked = (from: string): string =>
     `SELECT s.${token} AS token ${from} ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s`;
-  const entombed = `UPDATE ${quoted} s SET ${entomb} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token`;
+  const entombed = `UPDATE ${quoted} s SET ${entomb(layout.revoked)} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token`;
   // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
   const now = "date_trunc('milliseconds', current_timestamp + interval '999 microseconds')";
   const told = (parameter: number): string => `NULLIF($${parameter}::text, '')`;
@@ -67,7 +67,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     // A taken new token must not end the old row, so it is an error (23505), as in `renew` without a user.
     renew:
       `WITH ${login("$6::text")}, ` +
-      `ended AS (UPDATE ${quoted} s SET ${entomb} FROM fence WHERE NOT fence.crossed AND s.${token} = $1::text ` +
+      `ended AS (UPDATE ${quoted} s SET ${entomb(layout.replacedBy("$2::text"))} FROM fence WHERE NOT fence.crossed AND s.${token} = $1::text ` +
       `AND s.${data} = ${write("$3::text")} AND ${live} RETURNING s.created, s.ip, s.user_agent), ` +
       `${insert(
         `$2::text, ${write("$4::text")}, ${instant("$5::text")}, $6::text, ${now}, ${kept("created", now)}, ` +
