@@ -137,7 +137,12 @@ describe("planCommit", () => {
     ["ended elsewhere, then destroyed", { phase: "ended", ending: "destroy" }, idle, { kind: "destroy" }],
     ["stale, changed", { phase: "stale", changed: true }, idle, { kind: "drop" }],
     ["stale, destroyed", { phase: "stale", changed: true, ending: "destroy" }, idle, { kind: "destroy" }],
-    ["new in the place of another, destroyed", { ...fresh, presented: true, ending: "destroy" }, idle, { kind: "destroy" }],
+    [
+      "new in the place of another, destroyed",
+      { ...fresh, presented: true, ending: "destroy" },
+      idle,
+      { kind: "destroy" },
+    ],
   ];
   for (const [title, given, options, plan] of table) {
     it(`${title}: ${(plan as { kind: string }).kind}`, () => {

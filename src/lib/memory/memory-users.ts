@@ -15,6 +15,7 @@ export interface MemoryRow {
 
 /** What it takes of the store. */
 interface Rows extends Pick<ConditionalStore, "create" | "renew"> {
+  follow(token: string): Promise<string | undefined>;
   terminate(token: string, why: "revoked"): Promise<string | undefined>;
   now(): number;
 }
@@ -59,7 +60,8 @@ export class MemoryUsers implements UserStore {
   }
 
   async end(userId: string, except: readonly string[]): Promise<string[]> {
-    return this.#end(this.#of(userId).filter(({ token }) => !except.includes(token)));
+    const spared = await Promise.all(except.map((token) => this.#store.follow(token)));
+    return this.#end(this.#of(userId).filter(({ token }) => !spared.includes(token)));
   }
 
   async trim(userId: string, most: number): Promise<string[]> {

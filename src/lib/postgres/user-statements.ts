@@ -30,7 +30,7 @@ export interface UserStatements {
  * meanwhile writes nothing; an end that finds a login may have missed its row, and is made again.
  */
 export function userStatements(table: TableName, layout: Layout): UserStatements {
-  const { token, data, expiry, write } = layout;
+  const { token, data, expiry, successor, write } = layout;
   const { quoted, users } = table;
   const live = liveRow(layout);
   const entomb = (tombstone: string): string => `${data} = ${tombstone}, ${expiry} = current_timestamp`;
@@ -80,8 +80,10 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       `WHERE s.user_id = $1::text AND ${live} AND (s.created, s.${token}) < (${instant("$2::text")}, $3::text) ` +
       `ORDER BY s.created DESC, s.${token} DESC LIMIT $4::text::int`,
     end:
-      `WITH ${fence("$1::text", "revoked", "last_login")}, ` +
-      `mine AS (${locked(`FROM ${quoted} s, fence WHERE s.user_id = $1::text AND s.${token} <> ALL ($2::text[]) AND ${live}`)}), ` +
+      `WITH RECURSIVE ${fence("$1::text", "revoked", "last_login")}, ` +
+      `spared AS (SELECT s.${token} AS token, ${successor} AS next FROM ${quoted} s WHERE s.${token} = ANY ($2::text[]) ` +
+      `UNION SELECT s.${token}, ${successor} FROM spared, ${quoted} s WHERE s.${token} = spared.next), ` +
+      `mine AS (${locked(`FROM ${quoted} s, fence WHERE s.user_id = $1::text AND s.${token} NOT IN (SELECT token FROM spared) AND ${live}`)}), ` +
       `ended AS (${entombed}) ` +
       `SELECT fence.crossed::text AS crossed, ended.token AS token FROM fence LEFT JOIN ended ON true`,
     trim:
