@@ -143,6 +143,7 @@ describe("planCommit", () => {
       idle,
       { kind: "destroy" },
     ],
+    ["new in the place of another, unchanged", { ...fresh, presented: true }, absolute, { kind: "nothing" }],
   ];
   for (const [title, given, options, plan] of table) {
     it(`${title}: ${(plan as { kind: string }).kind}`, () => {

@@ -17,7 +17,7 @@ export interface PlanState {
   /** There is no value to keep. */
   empty: boolean;
   ending: "renew" | "destroy" | undefined;
-  /** The request came with the token of a session, live or not. */
+  /** The request came with the token of a session, live or not, or with several of which none counts. */
   presented: boolean;
   /** Renewing leaves the deadline as it is. */
   keepDeadline: boolean;

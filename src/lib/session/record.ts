@@ -93,6 +93,11 @@ export class SessionRecord {
   operations: Operation[] = [];
   ending: Ending | undefined;
   doubt: Doubt | undefined;
+  /**
+   * Keys of sessions whose tokens the request presented, none of which counts: more than one is live, or there are too many to look
+   * up. A session that begins in their place ends them, and so does a log-out; otherwise the client could never get rid of them.
+   */
+  rivals: readonly string[] = [];
   /** The row is that of a renewal which counts as failed: the session must not stay under its token. */
   #mustMove = false;
   delivery: Delivery = { kind: "nothing" };
@@ -183,7 +188,7 @@ export class SessionRecord {
 
   /** There is something that `destroy` has to end: the session, or what it goes on as since it was renewed elsewhere. */
   get isPresented(): boolean {
-    return this.key !== undefined || this.predecessor !== undefined;
+    return this.key !== undefined || this.predecessor !== undefined || this.rivals.length > 0;
   }
 
   /** There is no session any more: what is set is not stored. */
