@@ -64,8 +64,8 @@ async function revokeAll(
     let last = "";
     for (;;) {
       const tokens = (await query(next, [last, String(PAGE)])).map((row) => textOf(row, "token"));
-      const outcomes = await Promise.all(tokens.map((token) => store.terminate(token, "revoked")));
-      ended += outcomes.filter((one) => one !== undefined).length;
+      const outcomes = await Promise.all(tokens.map((token) => store.end(token)));
+      ended += outcomes.filter(Boolean).length;
       progress.update(ended);
       if (tokens.length < PAGE) return;
       last = tokens.at(-1) ?? "";
