@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
+import { CONCAT, CONTAINS, EQ, LE, PLUS } from "./catalog.ts";
 import type { Row } from "./driver.ts";
 import type { EndReason } from "../port/store.ts";
 import { type TableName } from "./table-name.ts";
-import { setupSql } from "./schema.ts";
+import { setupSql } from "./tables.ts";
 import { bytesText, readBytes } from "./wire.ts";
 
 /** How a table keeps sessions: its columns, and what stands in them. */
@@ -46,7 +47,8 @@ const REVOKED = `${MARK}revoked`;
 /** The new token follows. */
 const REPLACED_BY = `${MARK}replaced:`;
 
-const bytesOf = (text: string): string => `decode('${Buffer.from(text).toString("hex")}', 'hex')`;
+const bytesOf = (text: string): string => `pg_catalog.decode('${Buffer.from(text).toString("hex")}', 'hex')`;
+const beginsWith = (text: string): string => `pg_catalog.substring(s.data, 1, ${text.length}) ${EQ} ${bytesOf(text)}`;
 
 /** Why a session ended, by the data of its tombstone. */
 export function reasonOf(data: Uint8Array): EndReason {
@@ -66,25 +68,25 @@ export const seedLayout: Layout = {
   token: "token",
   data: "data",
   expiry: "expiry",
-  write: (text) => `decode(${text}, 'base64')`,
-  read: (data) => `encode(${data}, 'base64')`,
+  write: (text) => `pg_catalog.decode(${text}, 'base64')`,
+  read: (data) => `pg_catalog.encode(${data}, 'base64')`,
   encode: bytesText,
   decode: readBytes,
   destroyed: "''::bytea",
   revoked: bytesOf(REVOKED),
-  replacedBy: (newToken) => `${bytesOf(REPLACED_BY)} || convert_to(${newToken}, 'UTF8')`,
+  replacedBy: (newToken) => `(${bytesOf(REPLACED_BY)} ${CONCAT} pg_catalog.convert_to(${newToken}, 'UTF8'::name))`,
   successor:
-    `CASE WHEN s.expiry <= current_timestamp + interval '30 seconds' AND ` +
-    `substring(s.data FROM 1 FOR ${REPLACED_BY.length}) = ${bytesOf(REPLACED_BY)} ` +
-    `THEN convert_from(substring(s.data FROM ${REPLACED_BY.length + 1}), 'UTF8') END`,
-  entombed: `(s.data = ''::bytea OR substring(s.data FROM 1 FOR ${MARK.length}) = ${bytesOf(MARK)})`,
+    `CASE WHEN s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds') AND ${beginsWith(REPLACED_BY)} ` +
+    `THEN pg_catalog.convert_from(pg_catalog.substring(s.data, ${REPLACED_BY.length + 1}), 'UTF8'::name) END`,
+  entombed: `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)})`,
   // Whoever keeps no bytes for a live session may. A tombstone's expiry can lie ahead of a statement's time by as long as
   // that has waited for the row.
   ended:
-    `(s.expiry <= current_timestamp + interval '30 seconds' AND ` +
-    `(s.data = ''::bytea OR substring(s.data FROM 1 FOR ${MARK.length}) = ${bytesOf(MARK)}))`,
+    `(s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds') AND ` +
+    `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)}))`,
   typed:
-    "tstzrange(null, null) @> s.expiry AND s.data IS DISTINCT FROM null::bytea AND s.token IS DISTINCT FROM null::text",
+    `pg_catalog.tstzrange(null::timestamptz, null::timestamptz) ${CONTAINS} s.expiry ` +
+    `AND (s.data ${EQ} null::bytea) IS NULL AND (s.token ${EQ} null::text) IS NULL`,
   users: true,
   setup: setupSql,
 };
@@ -105,9 +107,9 @@ export const connectPgSimpleLayout: Layout = {
   revoked: "'null'::json",
   replacedBy: () => "'null'::json",
   successor: "NULL::text",
-  entombed: "s.sess::text = 'null'",
+  entombed: `s.sess::text ${EQ} 'null'`,
   // Whatever its expiry is: that package's touch may have moved it.
-  ended: "(s.sess::text = 'null')",
+  ended: `(s.sess::text ${EQ} 'null')`,
   typed: "true",
   users: false,
   setup: ({ quoted }) =>

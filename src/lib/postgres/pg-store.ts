@@ -8,7 +8,7 @@ import type { UserStore } from "../port/users.ts";
 import type { Input } from "./batches.ts";
 import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
 import { driverOf } from "./driver-of.ts";
-import { Endings } from "./endings.ts";
+import { Endings, endingStatements } from "./endings.ts";
 import { Engine } from "./engine.ts";
 import { History } from "./history.ts";
 import type { Inside, OwnDatabase } from "./inside.ts";
@@ -73,7 +73,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#layout = layout;
     const driver = driverOf(db);
     this.#engine = new Engine(driver, layout, resolved);
-    this.#endings = new Endings(this.#engine.run, table, layout);
+    this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
     const operations = new Operations(this.#engine, sql);
     if (layout.users) {
