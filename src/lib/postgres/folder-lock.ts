@@ -1,13 +1,13 @@
-import { randomUUID } from "node:crypto";
-import { constants, readFileSync, readlinkSync } from "node:fs";
 import {
   chmod,
+  constants,
   copyFile,
   link,
   mkdir,
   open,
   readdir,
   readFile,
+  readlink,
   realpath,
   rm,
   stat,
@@ -16,7 +16,9 @@ import {
 } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { systemNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
+import { createToken } from "../base/token.ts";
 import { pause } from "../base/timer.ts";
 
 /** Milliseconds between two signs of life of a holder. */
@@ -73,7 +75,8 @@ async function makeFolder(folder: string): Promise<void> {
 
 /** @returns what gives the lock free, or who holds it */
 async function acquire(path: string, silence: number): Promise<(() => Promise<void>) | Holder> {
-  const mine: Holder = { id: randomUUID(), pid: process.pid, started: startOf(process.pid), space: spaceOf() };
+  const [started, space] = await Promise.all([startOf(process.pid), spaceOf()]);
+  const mine: Holder = { id: createToken(), pid: process.pid, started, space };
   for (;;) {
     const draft = `${path}.${mine.id}`;
     try {
@@ -120,7 +123,7 @@ async function removeOf(path: string, gone: Holder, silence: number): Promise<vo
 async function hold(path: string, mine: Holder): Promise<() => Promise<void>> {
   const file = await open(path, "r+");
   const timer = setInterval(() => {
-    const now = new Date();
+    const now = systemNow() / 1000;
     file.utimes(now, now).catch(() => {});
   }, SIGN_OF_LIFE);
   timer.unref();
@@ -148,9 +151,9 @@ async function holderOf(path: string): Promise<Holder | undefined> {
 }
 
 async function isAlive(path: string, holder: Holder, silence: number): Promise<boolean> {
-  if (holder.space === spaceOf()) {
+  if (holder.space === (await spaceOf())) {
     if (!isProcess(holder.pid)) return false;
-    const started = startOf(holder.pid);
+    const started = await startOf(holder.pid);
     if (started !== undefined && holder.started !== undefined) return started === holder.started;
   }
   const before = await timeOf(path);
@@ -183,18 +186,20 @@ function isProcess(pid: number): boolean {
 }
 
 /** When a process began, in ticks since the boot: Linux tells. */
-function startOf(pid: number): string | undefined {
+async function startOf(pid: number): Promise<string | undefined> {
   try {
     // The name, in parentheses, may hold anything.
-    return readFileSync(`/proc/${pid}/stat`, "utf8").split(")").at(-1)?.trim().split(" ")[19];
+    const text = await readFile(`/proc/${pid}/stat`, "utf8");
+    return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
   } catch {
     return undefined;
   }
 }
 
-function spaceOf(): string {
+async function spaceOf(): Promise<string> {
   try {
-    return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${readlinkSync("/proc/self/ns/pid")}`;
+    const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8");
+    return `${boot.slice(0, 36)} ${await readlink("/proc/self/ns/pid")}`;
   } catch {
     return hostname();
   }
