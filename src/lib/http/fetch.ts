@@ -7,6 +7,7 @@ import { withVary } from "../base/cache-headers.ts";
 import { nextAnswer } from "./next-answer.ts";
 import { type OpenHeaders, tell, tellsNothing } from "./response-headers.ts";
 import { forwardedFor, isForwardedSecure } from "./secure.ts";
+import { isSpeculative } from "./speculative.ts";
 
 /**
  * Wraps a handler of web-standard requests: for Bun.serve, Deno.serve, route handlers of Next.js, hooks of SvelteKit, React
@@ -61,6 +62,7 @@ export async function openRequest<Data, Lazy extends boolean>(
       (manager.options.trustProxy ? forwardedFor(headers.get("x-forwarded-for")) : undefined) ??
       addressIn(request, server),
     userAgent: headers.get("user-agent") ?? undefined,
+    speculative: isSpeculative(request.method, (name) => headers.get(name)),
   }));
 }
 

@@ -85,6 +85,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     const recorded = client && recordedClient(client, this.options);
     const open = (record: SessionRecord): Session<Data> => {
       record.client = recorded;
+      record.asker = client;
       return this.#session(record);
     };
     const tokens = tokensOf(credentials, this.options);
@@ -184,6 +185,44 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     const bound = this.#bound(request);
     if (bound === undefined) throw new SessionMissingError();
     return bound as SessionFor<Data, Lazy>;
+  }
+
+  /**
+   * Loads the session of a request and watches it, also while it is being loaded: an end that falls into the load is not missed. For
+   * adapters of connections that outlive a request.
+   *
+   * @returns what stops the watching, beside the session
+   * @throws as `load`
+   */
+  async loadWatched(
+    credentials: Credentials,
+    listener: () => void,
+  ): Promise<{ session: Session<Data>; unwatch: () => void }> {
+    let key: string | undefined;
+    const ended = new Set<string>();
+    const stops = tokensOf(credentials, this.options).map((token) => {
+      const watched = this.#rows.keyOf(token);
+      return this.#committer.endings.watch(watched, () => {
+        ended.add(watched);
+        if (watched === key) listener();
+      });
+    });
+    const unwatch = (): void => stops.forEach((stop) => stop());
+    try {
+      const session = await this.loadFrom(credentials);
+      key = recordOf(session).key;
+      if (key !== undefined && ended.has(key)) listener();
+      return { session, unwatch };
+    } catch (error) {
+      unwatch();
+      throw error;
+    }
+  }
+
+  /** Milliseconds until a stored session expires, by the store's clock, unless a request moves that; undefined when it is not stored. */
+  async expiresIn(session: Session<Data>): Promise<number | undefined> {
+    const { row } = recordOf(session);
+    return row && row.expiry.getTime() - (await (this.store.now?.() ?? systemNow()));
   }
 
   /** Calls `listener` when this process ends the session; one that others end is noticed by looking. Returns what stops it. */
