@@ -191,6 +191,17 @@ describe("SessionManager.commit", () => {
     expect((await manager.commit(forgotten)).setCookie).not.toContain("Max-Age");
   });
 
+  it("takes it back of a manager whose cookies are persistent, too", async () => {
+    const { manager } = setup({ lifetime: "1h", cookie: { persist: true } });
+    const session = await manager.load();
+    session.set("key", 1);
+    expect((await manager.commit(session)).setCookie).toContain("Max-Age=3600");
+    session.rememberMe(false);
+    expect((await manager.commit(session)).setCookie).not.toContain("Max-Age");
+    session.rememberMe(true);
+    expect((await manager.commit(session)).setCookie).toContain("Max-Age=3600");
+  });
+
   it("commits once what is asked for twice at the same time, and loses nothing set in between", async () => {
     const store = new GatedStore();
     const manager = new SessionManager(store);
@@ -363,11 +374,14 @@ describe("a store of find, save and delete alone", () => {
   });
 
   it("is asked for its time once more when that fails, and the request fails then", async () => {
+    let asked = 0;
     const failing = {
-      find: async () => ({ data: new TextEncoder().encode('{"data":{},"deadline":0}'), expiry: new Date(NOW) }),
+      find: async () => ({ data: new TextEncoder().encode('{"data":{},"deadline":1000000}'), expiry: new Date(NOW) }),
       save: async () => {},
       delete: async () => {},
       now: async (): Promise<number> => {
+        // Of the load.
+        if (asked++ === 0) return 0;
         throw new Error("expected by the test");
       },
     };

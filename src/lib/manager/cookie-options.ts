@@ -1,4 +1,5 @@
 import { type CookieAttributes, type CookieScope, scopeOf, setCookie } from "../base/cookie-text.ts";
+import { shown } from "../base/duration.ts";
 import { createToken } from "../base/token.ts";
 import { bool, HTTP_TOKEN, known } from "./check-option.ts";
 
@@ -71,7 +72,7 @@ export function resolveCookie(given: CookieOptions): ResolvedCookie {
     throw new TypeError(`cookie.prefix: must be one of ${PREFIXES.slice(1).join(", ")}`);
   }
   if (typeof options.name !== "string" || !HTTP_TOKEN.test(options.name)) {
-    throw new TypeError(`cookie.name: ${JSON.stringify(options.name)} is not a cookie name`);
+    throw new TypeError(`cookie.name: ${shown(options.name)} is not a cookie name`);
   }
   const name = prefix !== "" && options.name.startsWith(prefix) ? options.name : prefix + options.name;
   const { path, domain } = resolveScope("cookie", options.path, options.domain);

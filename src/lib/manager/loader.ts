@@ -15,6 +15,7 @@ export class Loader {
   readonly #committer: Committer;
   readonly #rows: Rows;
 
+  /** @param committer - its store tells the time */
   constructor(committer: Committer, rows: Rows) {
     this.#committer = committer;
     this.#rows = rows;
@@ -82,10 +83,14 @@ export class Loader {
     return typeof found === "object" ? this.read(key, found) : undefined;
   }
 
-  /** What a row holds. Bytes that nobody can read, or that somebody has tampered with, are none: an event tells, the row stays. */
-  read(key: string, found: StoredSession): StoredRow | undefined {
+  /**
+   * Reads what a row holds. Undefined for bytes that can't be read or were tampered with (an event tells, the row stays), and
+   * for a session past its deadline: whoever can write the table can move the column, but not a deadline that is sealed.
+   */
+  async read(key: string, found: StoredSession): Promise<StoredRow | undefined> {
     try {
-      return this.#rows.decode(key, found);
+      const row = this.#rows.decode(key, found);
+      return row.deadline.getTime() > (await this.#committer.now()) ? row : undefined;
     } catch (error) {
       if (!(error instanceof SessionDecodeError)) throw error;
       publish("error", { id: error.id, error });
@@ -93,13 +98,13 @@ export class Loader {
     }
   }
 
-  #recordOf(key: string, token: string, found: Found, event: LoadEvent | undefined): SessionRecord {
+  async #recordOf(key: string, token: string, found: Found, event: LoadEvent | undefined): Promise<SessionRecord> {
     if (found === undefined) {
       note(event, "unknown");
       return begin(true);
     }
     if (found !== "ended") {
-      const row = this.read(key, found);
+      const row = await this.read(key, found);
       note(event, row === undefined ? "unreadable" : "live");
       return row === undefined ? begin(true) : new SessionRecord(row, key, token);
     }

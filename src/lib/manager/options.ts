@@ -38,8 +38,8 @@ export interface SessionOptions<Lazy extends boolean = false> {
   /** Default `scsJson`. */
   codec?: Codec;
   /**
-   * How many bytes the codec may make of a session; a commit that would store more throws SessionTooLargeError. Default
-   * 16 MiB; Infinity: no limit.
+   * How many bytes the codec may make of a session: a commit that would store more throws SessionTooLargeError, and a row
+   * that holds more is not read. Default 1 MiB; Infinity: no limit.
    */
   maxBytes?: number;
   /** How many sessions a user may have at once; when one more begins, the oldest ends. Default: any number. */
@@ -77,7 +77,7 @@ const DEFAULTS = {
   trustProxy: false,
   hashTokens: true,
   codec: scsJson,
-  maxBytes: 16 * 1024 * 1024,
+  maxBytes: 1024 * 1024,
 } as const;
 
 // prettier-ignore

@@ -222,7 +222,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /** Milliseconds until a stored session expires, by the store's clock, unless a request moves that; undefined when it is not stored. */
   async expiresIn(session: Session<Data>): Promise<number | undefined> {
     const { row } = recordOf(session);
-    return row && row.expiry.getTime() - (await (this.store.now?.() ?? systemNow()));
+    return row && row.expiry.getTime() - (await this.#committer.now());
   }
 
   /** Calls `listener` when this process ends the session; one that others end is noticed by looking. Returns what stops it. */
@@ -258,7 +258,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
     if (this.store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
     for await (const { token: key, ...found } of this.store.all()) {
-      const row = this.#loader.read(key, found);
+      const row = await this.#loader.read(key, found);
       if (row !== undefined) yield this.#session(new SessionRecord(row, key));
     }
   }
