@@ -33,6 +33,8 @@ export interface DashboardManager {
   listByUser(userId: string, options?: ListOptions): Promise<UserSession[]>;
   destroyByUser(userId: string, options?: DestroyByUserOptions): Promise<number>;
   destroyById(id: string): Promise<void>;
+  /** By the names that users have in the table. */
+  readonly tableUsers?: Pick<DashboardManager, "listByUser" | "destroyByUser">;
 }
 
 /** The options, checked and with their defaults. */
@@ -70,7 +72,18 @@ export function resolveDashboard<Req>(
     throw new TypeError("currentSession: must be a function");
   }
   return {
-    manager,
+    manager: {
+      options: manager.options,
+      store: manager.store,
+      has: (request) => manager.has(request),
+      sessionOf: (request) => manager.sessionOf(request),
+      destroyById: (id) => manager.destroyById(id),
+      // The pages show every user of the table, of whichever scope.
+      ...(manager.tableUsers ?? {
+        listByUser: (userId, given) => manager.listByUser(userId, given),
+        destroyByUser: (userId, given) => manager.destroyByUser(userId, given),
+      }),
+    },
     authorize: authorize as (request: object) => unknown,
     prefix: prefix.replace(/\/$/, ""),
     title,

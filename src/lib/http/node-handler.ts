@@ -10,7 +10,7 @@ import { discardEntityHeaders } from "./node-head.ts";
 import { canCarry, type HeldResponse, holdResponse } from "./node-response.ts";
 import type { HeadChange, ResponseGate } from "./response-gates.ts";
 import { tell, tellsNothing } from "./response-headers.ts";
-import { forwardedFor, isForwardedSecure } from "./secure.ts";
+import { forwardedFor, isForwardedSecure, warnOfCookie } from "./secure.ts";
 import { isSpeculative } from "./speculative.ts";
 
 /** A handler as `node:http` has it; it may be asynchronous. */
@@ -146,6 +146,7 @@ class RequestGate<Data, Lazy extends boolean> implements ResponseGate {
 
   #change(result: CommitResult): HeadChange {
     if (tellsNothing(result)) return undefined;
+    warnOfCookie(this.#manager.options, result, () => this.#isSecure(), this.#request.headers["x-forwarded-proto"]);
     return (headers) => tell(headers, result);
   }
 

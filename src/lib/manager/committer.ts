@@ -14,6 +14,7 @@ import type { ResolvedOptions } from "./options.ts";
 import { type CommitPlan, planCommit } from "./plan.ts";
 import { planStateOf } from "./plan-state.ts";
 import type { Rows } from "./rows.ts";
+import { scopedUsers } from "./scope.ts";
 import { Users } from "./users.ts";
 
 /** Plenty: commits of one session queue within a process, so only processes race. */
@@ -36,12 +37,20 @@ export class Committer {
   /** Of the sessions that end by a commit of this process. */
   readonly endings = new Endings();
   readonly users: Users;
+  /** By their names in the table, of whichever scope. */
+  readonly tableUsers: Users;
 
   constructor(store: Store & StoreExtras, rows: Rows, options: ResolvedOptions) {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
     this.#extras = store;
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
-    this.users = new Users(store.users, this.#store, this.endings, options.maxSessionsPerUser);
+    this.users = new Users(
+      scopedUsers(store.users, options.scope),
+      this.#store,
+      this.endings,
+      options.maxSessionsPerUser,
+    );
+    this.tableUsers = new Users(store.users, this.#store, this.endings, options.maxSessionsPerUser);
     this.#rows = rows;
     this.#options = options;
   }

@@ -5,6 +5,7 @@ import type { Codec } from "../port/codec.ts";
 import { bool, HTTP_TOKEN, known } from "./check-option.ts";
 import { type CookieOptions, type ResolvedCookie, resolveCookie } from "./cookie-options.ts";
 import type { PlanOptions } from "./plan.ts";
+import { resolveScope } from "./scope.ts";
 
 /** Options of `SessionManager`. Durations are milliseconds or a text such as `"20m"`. */
 export interface SessionOptions<Lazy extends boolean = false> {
@@ -35,6 +36,11 @@ export interface SessionOptions<Lazy extends boolean = false> {
   trustProxy?: boolean;
   /** The table holds the token's SHA-256, so that who reads the table can't use it. Default true. */
   hashTokens?: boolean;
+  /**
+   * A name for this manager's sessions and users, where several managers use one table: tokens of other scopes lead nowhere, and users of
+   * other scopes are other users, whatever their ids. Managers with the same scope share their sessions. Default: none.
+   */
+  scope?: string | undefined;
   /** Default `scsJson`. */
   codec?: Codec;
   /**
@@ -62,6 +68,7 @@ export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   lazy: boolean;
   trustProxy: boolean;
   hashTokens: boolean;
+  scope: string | undefined;
   codec: Codec;
   maxBytes: number;
   /** 0: any number. */
@@ -82,7 +89,7 @@ const DEFAULTS = {
 
 // prettier-ignore
 const OPTION_NAMES = [
-  "lifetime", "idleTimeout", "touchAfter", "cookie", "transport", "lazy", "trustProxy", "hashTokens", "codec", "maxBytes",
+  "lifetime", "idleTimeout", "touchAfter", "cookie", "transport", "lazy", "trustProxy", "hashTokens", "scope", "codec", "maxBytes",
   "maxSessionsPerUser", "recordIp", "recordUserAgent", "onError",
 ];
 /** Headers that a token must not take the place of. */
@@ -118,6 +125,7 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
     lazy: bool("lazy", options.lazy ?? DEFAULTS.lazy),
     trustProxy: bool("trustProxy", options.trustProxy ?? DEFAULTS.trustProxy),
     hashTokens: bool("hashTokens", options.hashTokens ?? DEFAULTS.hashTokens),
+    scope: resolveScope(options.scope),
     codec,
     maxBytes,
     maxSessionsPerUser: maxSessionsPerUser ?? 0,

@@ -14,6 +14,7 @@ import { Loader } from "./loader.ts";
 import { mergeRow } from "./merge.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
 import { Rows } from "./rows.ts";
+import { warnOfSharing } from "./scope.ts";
 import type { DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
 
 /**
@@ -47,6 +48,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.#nothing = new CommitResult({ kind: "nothing" }, false, this.options, () => true);
     this.#varying = new CommitResult({ kind: "nothing" }, true, this.options, () => true);
     this.store = store;
+    warnOfSharing(store, this.options);
     const rows = new Rows(this.options);
     const committer = new Committer(store, rows, this.options);
     this.#rows = rows;
@@ -281,6 +283,18 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   destroyByUser(userId: string, options: DestroyByUserOptions = {}): Promise<number> {
     return this.#committer.users.end(userId, options);
+  }
+
+  /**
+   * Lists and ends sessions by the name that a user has in the table: for operators, who see the whole table, whatever this manager's
+   * `scope`. User 1 of the scope "admin" is called `%admin:1` there.
+   */
+  get tableUsers(): Pick<SessionManager<Data, Lazy>, "listByUser" | "destroyByUser"> {
+    const { tableUsers } = this.#committer;
+    return {
+      listByUser: (name, options = {}) => tableUsers.list(name, options),
+      destroyByUser: (name, options = {}) => tableUsers.end(name, options),
+    };
   }
 
   /** Ends the session of an id, at once and everywhere; does nothing when there is none. */
