@@ -211,6 +211,23 @@ export const storeContract: Record<string, (host: StoreHost) => Promise<void>> =
     assert.equal(await dataOf(host, "t"), "two");
     assert.equal((await host.store.find("t"))?.expiry.getTime(), expiry.getTime());
   },
+  "update overwrites a live row, whatever it holds": async (host) => {
+    await host.store.save("t", bytes("one"), later());
+    const expiry = soon();
+    assert.equal(await host.store.update("t", bytes("two"), expiry), true);
+    assert.equal(await dataOf(host, "t"), "two");
+    assert.equal((await host.store.find("t"))?.expiry.getTime(), expiry.getTime());
+  },
+  "update leaves what is missing, expired or ended": async ({ store, expire }) => {
+    assert.equal(await store.update("missing", bytes("one"), soon()), false);
+    await store.save("past", bytes("one"), soon());
+    await expire("past");
+    assert.equal(await store.update("past", bytes("two"), soon()), false);
+    await store.save("ended", bytes("one"), soon());
+    await store.end("ended");
+    assert.equal(await store.update("ended", bytes("two"), soon()), false);
+    for (const token of ["missing", "past", "ended"]) assert.equal(await store.find(token), undefined);
+  },
   "upsert takes over an expired row": async (host) => {
     await host.store.save("t", bytes("one"), soon());
     await host.expire("t");

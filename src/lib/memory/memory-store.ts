@@ -66,6 +66,13 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return true;
   }
 
+  /** Overwrites a live session, whatever it holds. Resolves to whether there was one. */
+  async update(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+    if (this.#live(token) === undefined) return false;
+    this.#put(token, data, expiry);
+    return true;
+  }
+
   /** Ends a session: its row stays for a while, empty and expired. Resolves to whether there was one to end. */
   async end(token: string): Promise<boolean> {
     const row = this.#rows.get(token);

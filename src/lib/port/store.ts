@@ -62,6 +62,8 @@ export interface EndingStore extends Store {
   end(token: string): Promise<boolean>;
   /** Inserts the row or overwrites it. Resolves to false, and changes nothing, when its session was ended. */
   upsert(token: string, data: Uint8Array, expiry: Date): Promise<boolean>;
+  /** Overwrites a live row, whatever it holds. Resolves to false when it is gone or expired, which it then stays. */
+  update(token: string, data: Uint8Array, expiry: Date): Promise<boolean>;
   /** Sets the expiry of a live row, forward or back. Resolves to false when it is gone or expired, which it then stays. */
   setExpiry(token: string, expiry: Date): Promise<boolean>;
 }
@@ -83,6 +85,8 @@ export interface StoreExtras {
   end?(token: string): Promise<boolean>;
   /** Lists the live rows, in no particular order. */
   all?(): AsyncIterable<StoredEntry>;
+  /** Removes what has expired. */
+  deleteExpired?(): Promise<number>;
   /** Counts the live rows. */
   count?(): Promise<number>;
   /** Sessions by user. Without it nobody can find a session by its user. */

@@ -32,6 +32,7 @@ const WHEN_LOST: Record<BatchKind, "repeat" | "repeat and look" | "look" | "fail
   setExpiry: "repeat",
   // The last write wins, be it by a moment later; what was ended meanwhile is safe from it.
   upsert: "repeat",
+  update: "repeat",
   replace: "repeat and look",
   create: "look",
   save: "fail",
@@ -94,6 +95,7 @@ export class Batches {
       replace: batcher("replace"),
       touch: batcher("touch"),
       upsert: batcher("upsert"),
+      update: batcher("update"),
       setExpiry: batcher("setExpiry"),
       end: batcher("end"),
       delete: batcher("delete"),

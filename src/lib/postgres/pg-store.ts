@@ -111,6 +111,11 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return this.#engine.write("upsert", this.#rowOf(token, data, expiry), options?.signal);
   }
 
+  /** Overwrites a live row, whatever it holds. Resolves to whether there was one. */
+  async update(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
+    return this.#engine.write("update", this.#rowOf(token, data, expiry), options?.signal);
+  }
+
   /**
    * Ends a session: its row stays for a while, empty and expired, so that no late write brings it back. Resolves to
    * whether there was one to end.

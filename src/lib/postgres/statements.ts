@@ -35,6 +35,7 @@ export interface Statements {
   /** What `replace` and `touch` may be: see `Writes`. */
   writes: Writes;
   upsert: Statement;
+  update: Statement;
   setExpiry: Statement;
   end: Statement;
   delete: Statement;
@@ -70,6 +71,7 @@ export const COLUMNS = {
   replace: ["token", "previous", "data", "expiry"],
   touch: ["token", "expiry"],
   upsert: ["token", "data", "expiry"],
+  update: ["token", "data", "expiry"],
   setExpiry: ["token", "expiry"],
   end: ["token"],
   delete: ["token"],
@@ -162,6 +164,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     save: `${insert("save")} ${overwrite} ${returning}, (${typed})::text AS typed`,
     create: `${insert("create")} DO NOTHING ${returning}, (${typed})::text AS typed`,
     upsert: `${insert("upsert")} ${overwrite} WHERE NOT (${entombed}) ${returning}, (${typed})::text AS typed`,
+    update: update("update", replaced, live),
     setExpiry: update("setExpiry", `${expiry} = ${instant("v.expiry")}`, live),
     end: update("end", entomb, `NOT ${ended} AND ${typed}`),
     delete: `DELETE FROM ${table} s USING ${rowsOf("delete")} WHERE ${joined} ${returning}`,
@@ -194,6 +197,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     writes,
     ...(layout.users ? writes.asking : writes.plain),
     upsert: prepared(texts.upsert),
+    update: prepared(texts.update),
     setExpiry: prepared(texts.setExpiry),
     end: prepared(texts.end),
     delete: prepared(texts.delete),
