@@ -26,7 +26,7 @@ export interface DashboardOptions<Req = DashboardRequest> {
 
 /** What the dashboard takes of a SessionManager, of whichever data. */
 export interface DashboardManager {
-  readonly options: { readonly hashTokens: boolean };
+  readonly options: { readonly hashTokens: boolean; readonly scope?: string | undefined };
   readonly store: Pick<StoreExtras, "now" | "operations" | "users">;
   has(request: object): boolean;
   sessionOf(request: object): unknown;
@@ -72,21 +72,24 @@ export function resolveDashboard<Req>(
     throw new TypeError("currentSession: must be a function");
   }
   return {
-    manager: {
-      options: manager.options,
-      store: manager.store,
-      has: (request) => manager.has(request),
-      sessionOf: (request) => manager.sessionOf(request),
-      destroyById: (id) => manager.destroyById(id),
-      // The pages show every user of the table, of whichever scope.
-      ...(manager.tableUsers ?? {
-        listByUser: (userId, given) => manager.listByUser(userId, given),
-        destroyByUser: (userId, given) => manager.destroyByUser(userId, given),
-      }),
-    },
+    manager: ofTheTable(manager),
     authorize: authorize as (request: object) => unknown,
     prefix: prefix.replace(/\/$/, ""),
     title,
     currentSession: currentSession as ResolvedDashboard["currentSession"],
+  };
+}
+
+/** The pages show every user of the table, of whichever scope, by the names that they have there. */
+function ofTheTable(manager: DashboardManager): DashboardManager {
+  const { options, store, tableUsers } = manager;
+  if (options.scope === undefined || tableUsers === undefined) return manager;
+  return {
+    options,
+    store,
+    has: (request) => manager.has(request),
+    sessionOf: (request) => manager.sessionOf(request),
+    destroyById: (id) => manager.destroyById(id),
+    ...tableUsers,
   };
 }

@@ -292,8 +292,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   get tableUsers(): Pick<SessionManager<Data, Lazy>, "listByUser" | "destroyByUser"> {
     const { tableUsers } = this.#committer;
     return {
-      listByUser: (name, options = {}) => tableUsers.list(name, options),
-      destroyByUser: (name, options = {}) => tableUsers.end(name, options),
+      listByUser: (name, options) => tableUsers.list(name, options ?? {}),
+      destroyByUser: (name, options) => tableUsers.end(name, options ?? {}),
     };
   }
 
