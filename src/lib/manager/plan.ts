@@ -17,8 +17,8 @@ export interface PlanState {
   /** There is no value to keep. */
   empty: boolean;
   ending: "renew" | "destroy" | undefined;
-  /** The request presented several sessions, of which none counts. */
-  contested: boolean;
+  /** The request came with the token of a session, live or not, or with several of which none counts. */
+  presented: boolean;
   /** Milliseconds that the session may live as it holds nothing but an open form. */
   formLifetime: number | undefined;
   /** Its row holds nothing but an open form: what is stored now gives it a lifetime of its own. */
@@ -50,15 +50,14 @@ const NOTHING: CommitPlan = { kind: "nothing" };
 export function planCommit(state: PlanState, options: PlanOptions, now: number): CommitPlan {
   const { phase, ending, changed } = state;
   const lifetime = Math.min(options.lifetime, state.formLifetime ?? options.lifetime);
+  if (ending === "destroy") return state.presented ? { kind: "destroy" } : NOTHING;
   if (phase === "ended") return NOTHING;
   if (phase === "stale") return changed && ending === undefined ? { kind: "drop" } : NOTHING;
   if (phase === "new") {
     // No row for a visitor who stores nothing.
-    if (ending === "destroy") return state.contested ? { kind: "destroy" } : NOTHING;
     if (!changed || state.empty) return NOTHING;
     return { kind: "create", ...instants(state.deadline ?? now + lifetime, options, now) };
   }
-  if (ending === "destroy") return { kind: "destroy" };
   if (ending === "renew") {
     const kept = state.keepDeadline || state.deadlineMoved;
     return { kind: "renew", ...instants(kept ? ceiling(state) : now + lifetime, options, now) };

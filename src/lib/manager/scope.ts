@@ -21,17 +21,21 @@ export function scopedToken(token: string, scope: string | undefined): string {
   return scope === undefined ? token : `${scope}.${token}`;
 }
 
+/** The name of a user in the table. */
+export function nameOf(userId: string, scope: string | undefined): string {
+  return scope === undefined ? userId : `%${scope}:${userId}`;
+}
+
 /** Finds and ends sessions of a scope's users, by their ids in the application. */
 export function scopedUsers(users: UserStore | undefined, scope: string | undefined): UserStore | undefined {
   if (users === undefined || scope === undefined) return users;
-  const nameOf = (userId: string): string => `%${scope}:${userId}`;
-  const named = <O extends Owner>(owner: O): O => ({ ...owner, userId: nameOf(owner.userId) });
+  const named = <O extends Owner>(owner: O): O => ({ ...owner, userId: nameOf(owner.userId, scope) });
   return {
     create: (id, data, expiry, owner) => users.create(id, data, expiry, named(owner)),
     renew: (id, newId, previous, data, expiry, owner) => users.renew(id, newId, previous, data, expiry, named(owner)),
-    list: (userId, limit, after) => users.list(nameOf(userId), limit, after),
-    end: (userId, except) => users.end(nameOf(userId), except),
-    trim: (userId, most) => users.trim(nameOf(userId), most),
+    list: (userId, limit, after) => users.list(nameOf(userId, scope), limit, after),
+    end: (userId, except) => users.end(nameOf(userId, scope), except),
+    trim: (userId, most) => users.trim(nameOf(userId, scope), most),
   };
 }
 

@@ -1,4 +1,5 @@
 import { systemNow } from "../base/clock.ts";
+import { assertUserId } from "../base/user-id.ts";
 import { AlreadyCommittedError, SessionMissingError } from "../base/errors.ts";
 import type { Store, StoreExtras } from "../port/store.ts";
 import { SessionRecord } from "../session/record.ts";
@@ -14,8 +15,8 @@ import { Loader } from "./loader.ts";
 import { mergeRow } from "./merge.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
 import { Rows } from "./rows.ts";
-import { warnOfSharing } from "./scope.ts";
-import type { DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
+import { nameOf, warnOfSharing } from "./scope.ts";
+import type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
 
 /**
  * Loads sessions and commits them: what happens between a request's cookie and a response's.
@@ -248,7 +249,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     // Ours is stored before the other one goes, so that a crash in between loses nothing.
     await this.#committer.flush(recordOf(session));
     // Where ours turned out to have ended, the other one still has what it had.
-    if (!recordOf(session).isOver) await this.#committer.end(this.#rows.keyOf(token));
+    if (!recordOf(session).isOver) await this.#committer.end(this.#rows.keyOf(token), "destroyed");
   }
 
   /**
@@ -289,17 +290,26 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * Lists and ends sessions by the name that a user has in the table: for operators, who see the whole table, whatever this manager's
    * `scope`. User 1 of the scope "admin" is called `%admin:1` there.
    */
-  get tableUsers(): Pick<SessionManager<Data, Lazy>, "listByUser" | "destroyByUser"> {
-    const { tableUsers } = this.#committer;
+  get tableUsers(): Pick<SessionManager<Data, Lazy>, "listByUser" | "destroyByUser" | "destroyById"> {
+    const committer = this.#committer;
     return {
-      listByUser: (name, options) => tableUsers.list(name, options ?? {}),
-      destroyByUser: (name, options) => tableUsers.end(name, options ?? {}),
+      listByUser: (name, options) => committer.tableUsers.list(name, options ?? {}),
+      destroyByUser: (name, options) => committer.tableUsers.end(name, options ?? {}),
+      destroyById: (id, options) => committer.end(id, "revoked", options?.userId),
     };
   }
 
-  /** Ends the session of an id, at once and everywhere; does nothing when there is none. */
-  async destroyById(id: string): Promise<void> {
-    await this.#committer.end(id);
+  /**
+   * Ends the session of an id, at once and everywhere, also when it has renewed its token since the id was listed.
+   *
+   * @param options - userId: ends it only if it is this user's
+   * @returns whether it has ended one
+   */
+  async destroyById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
+    // An undefined user, of an anonymous request say, must not mean anybody's.
+    if ("userId" in options) assertUserId("destroyById", options.userId);
+    const { userId } = options;
+    return this.#committer.end(id, "revoked", userId === undefined ? undefined : nameOf(userId, this.options.scope));
   }
 
   /** JavaScript callers pass anything. */

@@ -5,7 +5,7 @@ import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import { type Row, textOf } from "./driver.ts";
 import type { Executor } from "./executor.ts";
-import { holds, type Layout } from "./layout.ts";
+import { holds, type Layout, reasonOf } from "./layout.ts";
 import { retrying } from "./retry.ts";
 import { type BatchKind, COLUMNS, type Statements } from "./statements.ts";
 import { failureOf } from "./store-errors.ts";
@@ -193,7 +193,7 @@ export class Batches {
   }
 
   #foundIn(row: Output): Found {
-    if (isEnded(row)) return "ended";
+    if (isEnded(row)) return reasonOf(this.#layout.decode(row?.["data"]));
     return row && { data: this.#layout.decode(row["data"]), expiry: readInstant(row["expiry"]) };
   }
 }

@@ -124,7 +124,7 @@ export const canNote = (table: TableName): string =>
  */
 export function statementsFor(name: TableName, layout: Layout, grace: number): Statements {
   const table = name.quoted;
-  const { token, data, expiry, tombstone, entombed, ended, typed, write } = layout;
+  const { token, data, expiry, entombed, ended, typed, write } = layout;
   const joined = joinedBy(token);
   const live = liveRow(layout);
   const known = `(s.${expiry} ${GT} current_timestamp OR ${rememberedRow(layout, grace)}) AND ${typed}`;
@@ -139,7 +139,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
     `SELECT v.token, ${write("v.data")}, ${instant("v.expiry")} FROM ${rowsOf(kind)} ON CONFLICT (${token})`;
   const overwrite = `DO UPDATE SET ${data} = EXCLUDED.${data}, ${expiry} = EXCLUDED.${expiry}`;
-  const entomb = `${data} = ${tombstone}, ${expiry} = current_timestamp`;
+  const entomb = (tombstone: string): string => `${data} = ${tombstone}, ${expiry} = current_timestamp`;
   const update = (kind: BatchKind, changes: string, condition: string, told = ""): string =>
     `UPDATE ${table} s SET ${changes} FROM ${rowsOf(kind)} WHERE ${joined} AND ${condition} ${returning}${told}`;
   const replaced = `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`;
@@ -166,11 +166,11 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     upsert: `${insert("upsert")} ${overwrite} WHERE NOT (${entombed}) ${returning}, (${typed})::text AS typed`,
     update: update("update", replaced, live),
     setExpiry: update("setExpiry", `${expiry} = ${instant("v.expiry")}`, live),
-    end: update("end", entomb, `NOT ${ended} AND ${typed}`),
+    end: update("end", entomb(layout.destroyed), `NOT ${ended} AND ${typed}`),
     delete: `DELETE FROM ${table} s USING ${rowsOf("delete")} WHERE ${joined} ${returning}`,
     // A taken new token fails on the primary key (23505), and the old row stays.
     renew:
-      `WITH ended AS (UPDATE ${table} s SET ${entomb} ` +
+      `WITH ended AS (UPDATE ${table} s SET ${entomb(layout.replacedBy("$2::text"))} ` +
       `WHERE s.${token} ${EQ} $1::text AND s.${data} ${EQ} ${write("$3::text")} AND ${live} RETURNING 1) ` +
       `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
       `SELECT $2::text, ${write("$4::text")}, ${instant("$5::text")} FROM ended ${returning}`,
