@@ -5,7 +5,6 @@ import type { Codec } from "../port/codec.ts";
 import { bool, HTTP_TOKEN, known } from "./check-option.ts";
 import { type CookieOptions, type ResolvedCookie, resolveCookie } from "./cookie-options.ts";
 import type { PlanOptions } from "./plan.ts";
-import { resolveScope } from "./scope.ts";
 
 /** Options of `SessionManager`. Durations are milliseconds or a text such as `"20m"`. */
 export interface SessionOptions<Lazy extends boolean = false> {
@@ -145,6 +144,12 @@ function resolveTransport(transport: unknown = "cookie"): string | undefined {
   const name = lowerAscii(header);
   if (TAKEN_HEADERS.includes(name)) throw new TypeError(`transport.header: ${header} has a meaning of its own`);
   return name;
+}
+
+function resolveScope(scope: unknown): string | undefined {
+  if (scope === undefined) return undefined;
+  if (typeof scope === "string" && /^[\w-]{1,64}$/.test(scope)) return scope;
+  throw new TypeError("scope: expected 1 to 64 letters, digits, _ and - of ASCII");
 }
 
 function isCodec(value: unknown): value is Codec {

@@ -9,13 +9,6 @@ import type { ResolvedOptions } from "./options.ts";
  * Why: docs/decisions/026-scopes.md
  */
 
-/** @throws TypeError that names the option */
-export function resolveScope(scope: unknown): string | undefined {
-  if (scope === undefined) return undefined;
-  if (typeof scope === "string" && /^[\w-]{1,64}$/.test(scope)) return scope;
-  throw new TypeError("scope: expected 1 to 64 letters, digits, _ and - of ASCII");
-}
-
 /** The text that a session's id is made of. No token has a dot. */
 export function scopedToken(token: string, scope: string | undefined): string {
   return scope === undefined ? token : `${scope}.${token}`;
