@@ -149,7 +149,7 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     await login(manager, "bob", session);
     assert.deepEqual(await idsOf(manager, "alice"), []);
     assert.deepEqual(await idsOf(manager, "bob"), [session.id]);
-    await session.renew();
+    await session.reset();
     session.set("anonymous", true);
     await manager.commit(session);
     assert.deepEqual(await idsOf(manager, "bob"), []);

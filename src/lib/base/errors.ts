@@ -10,7 +10,9 @@ export type PgStoreErrorCode =
   | "SESSION_TOO_LARGE"
   | "ALREADY_COMMITTED"
   | "TYPE_ASSERTION"
-  | "CSRF";
+  | "CSRF"
+  | "LOGIN_REQUIRED"
+  | "FRESH_LOGIN_REQUIRED";
 
 /**
  * The family of every error that pgstore throws, besides `TypeError` for misuse.
@@ -126,7 +128,7 @@ export type CommittedBy = "save" | "destroy" | "head";
 /** What happened, and what to do instead. */
 const COMMITTED_BY: Record<CommittedBy, string> = {
   save: "by save(): make the change before it",
-  destroy: "by destroy() or logout(): call renew() instead, which ends the session and begins an empty one",
+  destroy: "by destroy() or logout(): call reset() instead, which ends the session and begins an empty one",
   head: "as the response's head has left: await a lazy session, and change any, before the first byte of the response",
 };
 
@@ -150,22 +152,58 @@ export class TypeAssertionError extends PgStoreError {
   }
 }
 
-/** A request that changes something did not come from one of our own pages, or without the session's CSRF token. */
-export class CsrfError extends PgStoreError {
-  override readonly name = "CsrfError";
-  /** What was wrong: where it came from, or its token. */
-  readonly reason: "origin" | "token";
+/** A request that was refused, for a reason that is its client's: adapters answer it by its status and log nothing. */
+export class RefusedError extends PgStoreError {
+  override readonly name: string = "RefusedError";
   /** For frameworks that look at it. */
-  readonly status = 403;
-  readonly statusCode = 403;
+  readonly status: 401 | 403;
+  readonly statusCode: 401 | 403;
 
-  constructor(reason: "origin" | "token") {
-    super("CSRF", reason === "origin" ? "the request comes from another site" : "the CSRF token is missing or wrong");
-    this.reason = reason;
+  constructor(code: PgStoreErrorCode, status: 401 | 403, message: string) {
+    super(code, message);
+    this.status = status;
+    this.statusCode = status;
+  }
+
+  /** The answer's body. */
+  get body(): string {
+    return this.status === 401 ? "Unauthorized\n" : "Forbidden\n";
   }
 
   /** The answer, for frameworks that ask for it. */
   getResponse(): Response {
-    return new Response("Forbidden\n", { status: 403, headers: { "Content-Type": "text/plain; charset=utf-8" } });
+    const headers = { "Content-Type": "text/plain; charset=utf-8" };
+    return new Response(this.body, { status: this.status, headers });
+  }
+}
+
+/** A request that changes something did not come from one of our own pages, or without the session's CSRF token. */
+export class CsrfError extends RefusedError {
+  override readonly name = "CsrfError";
+  /** What was wrong: where it came from, or its token. */
+  readonly reason: "origin" | "token";
+
+  constructor(reason: "origin" | "token") {
+    const message = reason === "origin" ? "the request comes from another site" : "the CSRF token is missing or wrong";
+    super("CSRF", 403, message);
+    this.reason = reason;
+  }
+}
+
+/** `session.requireUser()` was asked of a session in which nobody is logged in. */
+export class LoginRequiredError extends RefusedError {
+  override readonly name = "LoginRequiredError";
+
+  constructor() {
+    super("LOGIN_REQUIRED", 401, "nobody is logged in");
+  }
+}
+
+/** `session.requireFresh(age)` was asked of a session whose login is older: let the user prove again who they are. */
+export class FreshLoginRequiredError extends RefusedError {
+  override readonly name = "FreshLoginRequiredError";
+
+  constructor() {
+    super("FRESH_LOGIN_REQUIRED", 403, "the login is too long ago for this");
   }
 }

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { csrfTokenOf, isCsrfTokenOf } from "../base/csrf-token.ts";
 import { CsrfError } from "../base/errors.ts";
 import { createToken } from "../base/token.ts";
-import { CSRF } from "../session/record.ts";
+import { CSRF } from "../session/reserved.ts";
 import { recordOf } from "../session/session.ts";
 import { passError } from "./node-error.ts";
 

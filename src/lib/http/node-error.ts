@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { CsrfError } from "../base/errors.ts";
+import { RefusedError } from "../base/errors.ts";
 
 /**
  * Hands an error to a framework's `next`. Where its handler throws in turn, the request gets a plain answer: the error would
@@ -14,9 +14,9 @@ export function passError(error: unknown, response: ServerResponse, next: (error
       response.destroy();
       return;
     }
-    const forbidden = error instanceof CsrfError;
-    response.statusCode = forbidden ? 403 : 500;
+    const isRefused = error instanceof RefusedError;
+    response.statusCode = isRefused ? error.status : 500;
     response.statusMessage = "";
-    response.end(forbidden ? "Forbidden\n" : "Internal Server Error\n");
+    response.end(isRefused ? error.body : "Internal Server Error\n");
   }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { withVary } from "../base/cache-headers.ts";
-import { CsrfError } from "../base/errors.ts";
+import { RefusedError } from "../base/errors.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { RequestClient } from "../manager/client.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -194,7 +194,7 @@ function addressOf(
 const MAX_ANSWER_DELAY = 1000;
 
 /**
- * Lets `onError` answer, and answers with a plain 500 (or 403) what it left open. One that takes the response, its third
+ * Lets `onError` answer, and answers with a plain 500 (401 or 403 where it was refused) what it left open. One that takes the response, its third
  * parameter, may begin its answer a little later. Never throws.
  */
 function answerError(
@@ -203,7 +203,7 @@ function answerError(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const status = error instanceof CsrfError ? error.status : 500;
+  const status = error instanceof RefusedError ? error.status : 500;
   // A stream of the handler's may go on writing, or onError answer a second time: that must not end the process.
   response.on("error", () => {});
   if (!response.headersSent) {
@@ -216,7 +216,7 @@ function answerError(
     // Also when the client has gone: with its end the session is committed.
     if (response.headersSent) return;
     response.setHeader("Content-Type", "text/plain; charset=utf-8");
-    response.end(status === 403 ? "Forbidden\n" : "Internal Server Error\n");
+    response.end(error instanceof RefusedError ? error.body : "Internal Server Error\n");
   };
   const settle = (): void => {
     if (response.headersSent) return;
@@ -246,6 +246,6 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function logError(error: unknown): void {
   // That one was refused, nothing has failed.
-  if (error instanceof CsrfError) return;
+  if (error instanceof RefusedError) return;
   console.error("pgstore: the request failed:", error);
 }

@@ -55,7 +55,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.#host = {
       flush: (record) => committer.flush(record),
       keyOf: (token) => rows.keyOf(token),
-      newDeadline: () => new Date(systemNow() + this.options.lifetime),
+      now: () => committer.now(),
+      estimatedNow: () => committer.estimatedNow(),
+      newDeadline: (lifetime = this.options.lifetime) => new Date(systemNow() + lifetime),
+      assertTags: () => committer.users.assertTags("login"),
     };
   }
 
@@ -64,7 +67,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * expired one is not adopted: in all these cases the session is new and empty.
    *
    * The token of a session that was ended a short while ago gives an empty one whose changes are dropped; `login` and
-   * `renew` begin a new one.
+   * `reset` begin a new one.
    *
    * @param token - one token or several, as a browser sends them when somebody has planted one: the session counts if it is
    *   the only one that is live, otherwise none does
@@ -154,7 +157,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
 
   /**
    * Says what the client must be told of what has been committed so far for a request's session, and commits nothing: for the
-   * answer that takes the place of another one when `close` has failed. What `login`, `renewToken`, `renew` or `save` have stored
+   * answer that takes the place of another one when `close` has failed. What `login`, `renewToken`, `reset` or `save` have stored
    * before counts, whatever fails later. Never throws.
    */
   committed(request: object, context: CommitContext): CommitResult {

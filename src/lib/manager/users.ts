@@ -3,7 +3,8 @@ import { SchemaError } from "../base/errors.ts";
 import { codeOf, publish } from "../base/events.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
-import { type SessionRecord, type StoredRow, USER_ID } from "../session/record.ts";
+import type { SessionRecord, StoredRow } from "../session/record.ts";
+import { USER_ID } from "../session/reserved.ts";
 import { Session } from "../session/session.ts";
 import type { Endings } from "./endings.ts";
 
@@ -59,6 +60,11 @@ export class Users {
     this.#plain = plain;
     this.#endings = endings;
     this.#most = most;
+  }
+
+  /** @throws TypeError when the store can't find sessions by tags */
+  assertTags(operation: string): void {
+    if (this.#users?.listByTag === undefined) throw new TypeError(`${operation}: tags: this store keeps no tags`);
   }
 
   /** Creates the row of a session, for its user if it has one. */

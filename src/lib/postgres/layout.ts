@@ -16,6 +16,8 @@ export interface Layout {
   /** @throws TypeError when it is no Uint8Array */
   encode(data: Uint8Array): string;
   decode(text: string | null | undefined): Uint8Array;
+  /** SQL of the SHA-256 of a row `s`'s data. */
+  readonly digest: string;
   /** The data of a row whose session was ended, as SQL. It stays for a while, so that late writes find it and keep off. */
   readonly tombstone: string;
   /** SQL that says of a row `s` whether its data are those. */
@@ -45,6 +47,7 @@ export const seedLayout: Layout = {
   read: (data) => `encode(${data}, 'base64')`,
   encode: bytesText,
   decode: readBytes,
+  digest: "sha256(s.data)",
   tombstone: "''::bytea",
   entombed: "s.data = ''::bytea",
   // Whoever keeps no bytes for a live session may. A tombstone's expiry can lie ahead of a statement's time by as long as
@@ -68,6 +71,7 @@ export const connectPgSimpleLayout: Layout = {
   read: (data) => `${data}::text`,
   encode: (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"),
   decode: (text) => Buffer.from(text ?? "", "utf8"),
+  digest: "sha256(convert_to(s.sess::text, 'UTF8'))",
   tombstone: "'null'",
   entombed: "s.sess::text = 'null'",
   // Whatever its expiry is: that package's touch may have moved it.
