@@ -117,12 +117,12 @@ describe("login", () => {
       [{ tags: [7] }, /login: tags: expected a non-empty string/],
       [{ tags: ["a\0b"] }, /login: tags: /],
       [{ tags: ["x".repeat(1025)] }, /login: tags: .* 1024 bytes/],
-      [{ tags: Array.from({ length: 101 }, String) }, /login: tags: expected at most 100 tags, got 101/],
+      [{ tags: Array.from({ length: 101 }, (_, n) => `tag ${n}`) }, /login: tags: expected at most 100 tags, got 101/],
       [null, /login: the options must be an object/],
     ];
     for (const [options, message] of wrong) {
       const failure: unknown = await session.login("ada", options as object).catch((error: unknown) => error);
-      expect(failure).toBeInstanceOf(TypeError);
+      expect(failure, String(message)).toBeInstanceOf(TypeError);
       expect((failure as Error).message).toMatch(message);
     }
     expect([session.userId, session.status, session.token]).toEqual([undefined, "unmodified", token]);

@@ -126,6 +126,12 @@ describe("a table of the seed's three columns", () => {
       await expect(asking).rejects.toThrow(SchemaError);
       await expect(asking).rejects.toThrow(/npx pgstore migrate/);
     }
+    const tagged = await manager.load();
+    await tagged.login("alice", { tags: ["sid"] });
+    for (const asking of [() => manager.commit(tagged), () => manager.destroyByTag("sid")]) {
+      await expect(asking()).rejects.toThrow(SchemaError);
+      await expect(asking()).rejects.toThrow(/by tag.*npx pgstore migrate/);
+    }
     const strict = new SessionManager(new PgStore(seed.pool({ max: 1 }), { cleanupInterval: 0 }), {
       maxSessionsPerUser: 1,
     });
@@ -160,7 +166,18 @@ describe("a table of the seed's three columns", () => {
       [login.id, Buffer.from((await after.find(login.id ?? ""))?.data ?? []), new Date(Date.now() + 60_000)],
     );
     expect((await users.listByUser("alice")).map(({ id }) => id)).toEqual([login.id]);
-    expect(await users.destroyByUser("alice")).toBe(1);
+    await login.login("alice", { tags: ["sid"] });
+    // On a table from before there were tags all else goes on.
+    await seed.admin({ max: 1 }).query("ALTER TABLE sessions DROP COLUMN tags");
+    const untagged = await users.load();
+    await untagged.login("alice");
+    await users.commit(untagged);
+    await expect((await users.load(login.token)).renewToken()).rejects.toThrow(SchemaError);
+    await expect(users.destroyByTag("sid")).rejects.toThrow(SchemaError);
+    expect(await after.check()).toEqual([expect.stringMatching(/no column tags: run store\.migrate\(\)/)]);
+    await after.migrate();
+    expect(await users.destroyByTag("sid")).toBe(0);
+    expect(await users.destroyByUser("alice")).toBe(2);
   });
 });
 

@@ -247,6 +247,24 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     return this.#committer.users.end(userId, options);
   }
 
+  /**
+   * Ends the sessions whose login has given them a tag, at once and everywhere, also those that have renewed their token since:
+   * for the back-channel log-out of OpenID Connect, whose session id is such a tag. Resolves to how many.
+   *
+   * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the store keeps no tags
+   */
+  async destroyByTag(tag: string): Promise<number> {
+    let ended = 0;
+    let after: string | undefined;
+    for (;;) {
+      const page = await this.#committer.users.listByTag(tag, after);
+      const outcomes = await Promise.all(page.map(({ token }) => this.#committer.end(token)));
+      ended += outcomes.filter((outcome) => outcome !== false).length;
+      after = page.at(-1)?.token;
+      if (after === undefined) return ended;
+    }
+  }
+
   /** Ends the session of an id, at once and everywhere; does nothing when there is none. */
   async destroyById(id: string): Promise<void> {
     await this.#committer.end(id);

@@ -8,6 +8,7 @@ export const USER_COLUMNS = [
   { name: "last_seen", type: "timestamp with time zone" },
   { name: "ip", type: "text" },
   { name: "user_agent", type: "text" },
+  { name: "tags", type: "text[]" },
 ];
 
 export const createTable = (table: string): string =>
@@ -18,6 +19,7 @@ const addColumns = (table: string): string =>
   `ALTER TABLE ${table} ${USER_COLUMNS.map(({ name, type, ddl = type }) => `ADD COLUMN IF NOT EXISTS ${name} ${ddl}`).join(", ")}`;
 const createUserIndex = (table: string): string =>
   `CREATE INDEX ON ${table} (user_id, created, token) WHERE user_id IS NOT NULL`;
+const createTagIndex = (table: string): string => `CREATE INDEX ON ${table} USING gin (tags) WHERE tags IS NOT NULL`;
 
 /**
  * SQL that creates what is missing, in statements that may run one after the other at any time. Each takes a lock first: of any
@@ -81,9 +83,11 @@ BEGIN
 ${begin}
   IF ${has("expiry")} AND NOT ${hasIndex("expiry", "i.indpred IS NULL")} THEN ${createIndex(quoted)}; END IF;
   IF ${USER_COLUMNS.map((column) => has(column.name)).join(" AND ")} AND NOT ${hasOthers}
-    AND NOT ${hasIndex("user_id", "true")}
     AND (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(${name}))
-  THEN ${createUserIndex(quoted)}; END IF;
+  THEN
+    IF NOT ${hasIndex("user_id", "true")} THEN ${createUserIndex(quoted)}; END IF;
+    IF NOT ${hasIndex("tags", "true")} THEN ${createTagIndex(quoted)}; END IF;
+  END IF;
 END`;
   return [tables, indexes].map((body) => `DO ${quoteLiteral(body)}`);
 }
@@ -99,5 +103,6 @@ export function stepsByHand({ quoted }: TableName): string[] {
     addColumns(quoted),
     concurrently(createIndex(quoted)),
     concurrently(createUserIndex(quoted)),
+    concurrently(createTagIndex(quoted)),
   ];
 }
