@@ -77,7 +77,11 @@ describe("encrypted sessions", () => {
     const manager = new SessionManager(memory, { codec: encrypted(scsJson, [NEW]), hashTokens: false });
     const { token = "" } = await useOf(manager);
     const row = await memory.find(token);
-    expect(encrypted(scsJson, [NEW]).decode(row?.data ?? new Uint8Array(), idOf(token)).values.get("__userId")).toBe("user-42");
+    expect(
+      encrypted(scsJson, [NEW])
+        .decode(row?.data ?? new Uint8Array(), idOf(token))
+        .values.get("__userId"),
+    ).toBe("user-42");
     expect(() => encrypted(scsJson, [NEW]).decode(row?.data ?? new Uint8Array(), token)).toThrow(Error);
   });
 
@@ -103,6 +107,29 @@ describe("encrypted sessions", () => {
     expect(names).toContain("admin");
     expect(names).not.toContain("guest");
     expect(ids.filter((id) => id === guest.id)).toHaveLength(3);
+  });
+
+  it("end at the deadline that is sealed in them, and belong to the user in them, whatever somebody writes to the columns", async () => {
+    const manager = new SessionManager(store, { codec: encrypted(scsJson, [NEW]), lifetime: 300 });
+    const session = await manager.load();
+    session.set("name", "Ada");
+    await session.login("ada");
+    await manager.commit(session);
+    const { token = "", id = "", deadline } = session;
+    await pool.query("UPDATE sessions SET user_id = 'mallory', expiry = now() + interval '1 year' WHERE token = $1", [
+      id,
+    ]);
+    expect((await manager.load(token)).userId).toBe("ada");
+    await expect.poll(async () => (await store.now()) > Number(deadline)).toBe(true);
+    const after = await manager.load(token);
+    expect([after.status, after.userId]).toEqual(["new", undefined]);
+    const names: unknown[] = [];
+    for await (const each of manager.iterate()) names.push(each.id);
+    expect(names).not.toContain(id);
+    const other = await manager.load((await stored(manager, "other")).token);
+    await manager.mergeSession(other, token);
+    expect(other.get("name")).toBe("other");
+    await session.destroy();
   });
 
   it("are never plain: a row that was written without encryption is no session", async () => {

@@ -1,4 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
+import { shown } from "../base/duration.ts";
 import { codeOf, isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
 import { type Row, textOf } from "./driver.ts";
@@ -63,13 +64,15 @@ async function watchedDelete(run: Run, sql: Statements, options: CleanupOptions)
 
 async function deletePages(run: Run, sql: Statements, options: CleanupOptions): Promise<number> {
   const { signal, limit = Number.POSITIVE_INFINITY, onProgress } = options;
-  if (!(limit >= 1)) throw new TypeError("limit: must be a number from 1");
+  if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 1)) {
+    throw new TypeError(`limit: expected a whole number from 1, got ${shown(limit)}`);
+  }
   let size = FIRST_PAGE;
   let from = "-Infinity";
   let removed = 0;
   for (;;) {
     signal?.throwIfAborted();
-    const wanted = Math.min(size, Math.floor(limit) - removed);
+    const wanted = Math.min(size, limit - removed);
     if (wanted === 0) return removed;
     const page = await run(sql.expired, [from, String(wanted)]);
     if (page.length === 0) return removed;
