@@ -103,6 +103,29 @@ describe("a store that fails", () => {
   });
 });
 
+describe("destroyByTag", () => {
+  it("ends more sessions than a page holds, and leaves what has expired or has another tag", async () => {
+    const pool = database.pool({ max: 2 });
+    await pool.query("DELETE FROM sessions");
+    await pool.query(
+      `INSERT INTO sessions (token, data, expiry, user_id, tags)
+       SELECT 'row ' || n, 'x', now() + n * interval '1 hour', 'alice', ARRAY['a', CASE n WHEN 7 THEN 'other' ELSE 'tenant' END]
+       FROM generate_series(0, 1002) n`,
+    );
+    const manager = new SessionManager(new PgStore(pool, { cleanupInterval: 0 }));
+    expect(await manager.destroyByTag("tenant")).toBe(1001);
+    expect(await manager.destroyByTag("tenant")).toBe(0);
+    expect(await manager.destroyByTag("a")).toBe(1);
+    await expect(manager.destroyByTag("")).rejects.toThrow(/^tag: expected a non-empty string/);
+    const { rows } = await pool
+      .query<{ "QUERY PLAN": string }>(
+        "SET enable_seqscan = off; EXPLAIN SELECT FROM sessions s WHERE s.tags @> ARRAY['tenant']",
+      )
+      .then((results) => (results as unknown as { rows: { "QUERY PLAN": string }[] }[])[1] ?? { rows: [] });
+    expect(JSON.stringify(rows)).toContain("sessions_tags_idx");
+  });
+});
+
 describe("a table of the seed's three columns", () => {
   it("takes logins with a warning, and says what to run when asked for a user", async () => {
     const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
