@@ -199,6 +199,9 @@ describe("a table of the seed's three columns", () => {
     await expect(users.destroyByTag("sid")).rejects.toThrow(SchemaError);
     expect(await after.check()).toEqual([expect.stringMatching(/no column tags: run store\.migrate\(\)/)]);
     await after.migrate();
+    await seed.admin({ max: 1 }).query("DROP INDEX sessions_tags_idx");
+    expect(await after.check()).toEqual([expect.stringMatching(/column tags .* has no index: run store\.migrate\(\)/)]);
+    await after.migrate();
     expect(await users.destroyByTag("sid")).toBe(0);
     expect(await users.destroyByUser("alice")).toBe(2);
   });

@@ -157,7 +157,8 @@ async function underLock(pool: Pool, name: string, timeout: number, work: () => 
   let broken: unknown;
   try {
     await query("BEGIN ISOLATION LEVEL READ COMMITTED");
-    const lock = "SELECT pg_try_advisory_xact_lock(hashtext('pgstore'), hashtext($1))::text AS leads";
+    const lock =
+      "SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('pgstore'), pg_catalog.hashtext($1::text))::text AS leads";
     const [answer] = await query(lock, [name]);
     if (answer?.["leads"] === "true") await work();
   } finally {
