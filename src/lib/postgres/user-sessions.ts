@@ -42,7 +42,7 @@ export class UserSessions implements UserStore {
     const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner)];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.#explained(this.#engine.writeAlone("createTagged", [assertToken(token), ...tagged]));
+      return this.explained(this.#engine.writeAlone("createTagged", [assertToken(token), ...tagged]));
     }
     return this.#write(
       () => this.#engine.writeAlone("createFor", [assertToken(token), ...row]),
@@ -69,7 +69,7 @@ export class UserSessions implements UserStore {
     ];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.#explained(this.#engine.writeAlone("renewTagged", [assertToken(token), ...tagged]));
+      return this.explained(this.#engine.writeAlone("renewTagged", [assertToken(token), ...tagged]));
     }
     return this.#write(
       () => this.#engine.writeAlone("renewFor", [assertToken(token), ...row]),
@@ -80,7 +80,7 @@ export class UserSessions implements UserStore {
   async list(userId: string, limit: number, after: OwnedPlace = LAST): Promise<OwnedEntry[]> {
     const { run, userSql: sql } = this.#engine;
     const values = [userId, instantText(after.created, "after"), after.token, String(limit)];
-    const rows = await this.#explained(run(sql.list, values));
+    const rows = await this.explained(run(sql.list, values));
     return rows.map((row) => ({
       token: textOf(row, "token"),
       created: readInstant(row["created"]),
@@ -93,7 +93,7 @@ export class UserSessions implements UserStore {
 
   async listByTag(tag: string, limit: number, after = ""): Promise<TaggedEntry[]> {
     const { run, userSql: sql } = this.#engine;
-    const rows = await this.#explained(run(sql.listByTag, [tag, after, String(limit)]));
+    const rows = await this.explained(run(sql.listByTag, [tag, after, String(limit)]));
     return rows.map((row) => ({ token: textOf(row, "token"), userId: textOf(row, "user_id") }));
   }
 
@@ -101,7 +101,7 @@ export class UserSessions implements UserStore {
     const { run, userSql: sql } = this.#engine;
     const ended: string[] = [];
     for (let attempt = 1; attempt <= MOST_ENDS; attempt++) {
-      const rows = await this.#explained(run(sql.end, [userId, arrayText(except)]));
+      const rows = await this.explained(run(sql.end, [userId, arrayText(except)]));
       ended.push(...tokensIn(rows));
       this.#engine.countEnded(tokensIn(rows).length);
       if (rows[0]?.["crossed"] !== "true") return ended;
@@ -111,7 +111,7 @@ export class UserSessions implements UserStore {
 
   async trim(userId: string, most: number): Promise<string[]> {
     const { run, userSql: sql } = this.#engine;
-    return tokensIn(await this.#explained(run(sql.trim, [userId, String(most)])));
+    return tokensIn(await this.explained(run(sql.trim, [userId, String(most)])));
   }
 
   /** Somebody has added the columns: logins are written with their user from now on. */
@@ -137,9 +137,9 @@ export class UserSessions implements UserStore {
   }
 
   /** @throws SchemaError that says what is missing for this, where the table is fine otherwise */
-  async #explained<T>(rows: Promise<T>): Promise<T> {
+  async explained<T>(asked: Promise<T>): Promise<T> {
     try {
-      const answer = await rows;
+      const answer = await asked;
       this.lookAgain();
       return answer;
     } catch (error) {

@@ -10,8 +10,10 @@ import {
   ownTimesOf,
   REMEMBER_ME,
   RESERVED,
+  REVOKED,
   USER_ID,
 } from "./reserved.ts";
+import type { EndReason } from "../port/store.ts";
 
 /**
  * "new": no row, nothing set. "unmodified": as loaded. "modified": a commit will write it. "destroyed": it has ended,
@@ -70,13 +72,17 @@ export type Delivery =
 export class SessionRecord {
   /**
    * "new" has no row yet, "stored" has one, "ended" gets none any more. "stale" came with the token of a session that was
-   * ended a short while ago: it is empty as a new one, and gets no row either.
+   * replaced or destroyed a short while ago: it is empty as a new one, and gets no row either.
    */
   phase: "new" | "stored" | "stale" | "ended";
   /** The secret; unknown for sessions that were listed, not presented. */
   token: string | undefined;
   /** The store's key, once there is a row. */
   key: string | undefined;
+  /** The session that the request came with, where it has ended and this one takes its place. */
+  predecessor: { key: string; why: EndReason } | undefined;
+  /** It was begun in that place on purpose, by `login` or `renew`, not by a mere write. */
+  deliberate = false;
   row: StoredRow | undefined;
   values: Map<string, Value>;
   deadline: Date | undefined;
@@ -194,6 +200,11 @@ export class SessionRecord {
     return ownTimesOf(this.values);
   }
 
+  /** There is something that `destroy` has to end: the session, or what it goes on as since it was renewed elsewhere. */
+  get isPresented(): boolean {
+    return this.key !== undefined || this.predecessor !== undefined || this.rivals.length > 0;
+  }
+
   /** There is no session any more: what is set is not stored. */
   get isOver(): boolean {
     return this.phase === "ended" || this.phase === "stale";
@@ -248,8 +259,10 @@ export class SessionRecord {
     this.ending ??= moving();
   }
 
-  /** Begins anew under another token, with this request's changes and nothing else. */
-  restart(token: string): void {
+  /** Begins anew under another token, with this request's changes and nothing else. @param why - the session has ended */
+  restart(token: string, why: EndReason): void {
+    if (this.key !== undefined) this.predecessor = { key: this.key, why };
+    this.deliberate = true;
     this.phase = "new";
     this.token = token;
     this.key = undefined;
@@ -338,7 +351,7 @@ export class SessionRecord {
     const before = this.values.get(USER_ID);
     const isAnothers = before !== undefined && before !== values.get(USER_ID);
     for (const key of this.values.keys()) {
-      if (!isAnothers && (isReserved(key) ? key === REMEMBER_ME : keeps(key))) continue;
+      if (key === REVOKED || (!isAnothers && (isReserved(key) ? key === REMEMBER_ME : keeps(key)))) continue;
       this.values.delete(key);
       this.#held.release(key);
     }

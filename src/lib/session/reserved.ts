@@ -5,6 +5,8 @@ export const REMEMBER_ME = "__rememberMe";
 export const USER_ID = "__userId";
 /** A form of this session is under way, so it must be there when that comes. */
 export const CSRF = "__csrf";
+/** The key of the revoked session in whose place this one has begun. */
+export const REVOKED = "__revoked";
 /** When the user last proved who they are, in milliseconds since 1970, by the store's clock. */
 export const LOGGED_IN_AT = "__loggedInAt";
 /** Milliseconds: the session's own lifetime and idle timeout (0: none), where they differ from the manager's. */
@@ -13,7 +15,16 @@ export const IDLE_TIMEOUT = "__idleTimeout";
 /** By which `destroyByTag` finds it: a list of strings. */
 export const TAGS = "__tags";
 
-export const RESERVED: readonly string[] = [REMEMBER_ME, USER_ID, CSRF, LOGGED_IN_AT, LIFETIME, IDLE_TIMEOUT, TAGS];
+export const RESERVED: readonly string[] = [
+  REMEMBER_ME,
+  USER_ID,
+  CSRF,
+  REVOKED,
+  LOGGED_IN_AT,
+  LIFETIME,
+  IDLE_TIMEOUT,
+  TAGS,
+];
 
 /** Says whether a key belongs to pgstore. */
 export function isReserved(key: string): boolean {
