@@ -114,6 +114,7 @@ describe("login", () => {
       [{ idleTimeout: -1 }, /login: idleTimeout: /],
       [{ tags: "sid" }, /login: tags: expected an array/],
       [{ tags: [""] }, /login: tags: expected a non-empty string/],
+      [{ tags: ["%admin:sid"] }, /login: tags: expected a non-empty string/],
       [{ tags: [7] }, /login: tags: expected a non-empty string/],
       [{ tags: ["a\0b"] }, /login: tags: /],
       [{ tags: ["x".repeat(1025)] }, /login: tags: .* 1024 bytes/],

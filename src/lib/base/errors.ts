@@ -155,37 +155,52 @@ export class TypeAssertionError extends PgStoreError {
 /** A request that was refused, for a reason that is its client's: adapters answer it by its status and log nothing. */
 export class RefusedError extends PgStoreError {
   override readonly name: string = "RefusedError";
-  /** For frameworks that look at it. */
-  readonly status: 401 | 403;
-  readonly statusCode: 401 | 403;
+  /** The HTTP status, for frameworks that look at it. */
+  readonly status: 401 | 403 | 413;
+  readonly statusCode: 401 | 403 | 413;
 
-  constructor(code: PgStoreErrorCode, status: 401 | 403, message: string) {
+  constructor(code: PgStoreErrorCode, status: 401 | 403 | 413, message: string) {
     super(code, message);
     this.status = status;
     this.statusCode = status;
   }
 
-  /** The answer's body. */
-  get body(): string {
-    return this.status === 401 ? "Unauthorized\n" : "Forbidden\n";
+  /** The text for a plain answer. */
+  get title(): string {
+    return { 401: "Unauthorized", 403: "Forbidden", 413: "Content Too Large" }[this.status];
   }
 
   /** The answer, for frameworks that ask for it. */
   getResponse(): Response {
     const headers = { "Content-Type": "text/plain; charset=utf-8" };
-    return new Response(this.body, { status: this.status, headers });
+    return new Response(`${this.title}\n`, { status: this.status, headers });
   }
 }
 
-/** A request that changes something did not come from one of our own pages, or without the session's CSRF token. */
+/**
+ * Why a request was refused: another host's page has sent it ("origin"), it has no CSRF token ("missing"), its token is not the session's
+ * ("token"), or its form is longer than `maxFormBytes` ("size").
+ */
+export type CsrfReason = "origin" | "missing" | "token" | "size";
+
+const CSRF_MESSAGES: Record<CsrfReason, string> = {
+  origin: "the request comes from a page of another host",
+  missing: "the request has no CSRF token",
+  token:
+    "the CSRF token is not that of this session: the form was opened before a login, or without the session's cookie",
+  size: "the form is longer than maxFormBytes: raise it, or send the token in the header",
+};
+
+/**
+ * A request that changes something did not come from one of the application's own pages, or came without the session's CSRF token. Its
+ * status is 413 for a form that is too long, otherwise 403.
+ */
 export class CsrfError extends RefusedError {
   override readonly name = "CsrfError";
-  /** What was wrong: where it came from, or its token. */
-  readonly reason: "origin" | "token";
+  readonly reason: CsrfReason;
 
-  constructor(reason: "origin" | "token") {
-    const message = reason === "origin" ? "the request comes from another site" : "the CSRF token is missing or wrong";
-    super("CSRF", 403, message);
+  constructor(reason: CsrfReason) {
+    super("CSRF", reason === "size" ? 413 : 403, CSRF_MESSAGES[reason]);
     this.reason = reason;
   }
 }

@@ -19,6 +19,10 @@ export interface PlanState {
   ending: "renew" | "destroy" | undefined;
   /** The request came with the token of a session, live or not, or with several of which none counts. */
   presented: boolean;
+  /** Milliseconds that the session may live as it holds nothing but an open form. */
+  formLifetime: number | undefined;
+  /** Its row holds nothing but an open form: what is stored now gives it a lifetime of its own. */
+  wasForm: boolean;
   /** Renewing leaves the deadline as it is. */
   keepDeadline: boolean;
   /** The deadline that was loaded, or set in this request (`deadlineMoved`). */
@@ -50,12 +54,13 @@ const NOTHING: CommitPlan = { kind: "nothing" };
 export function planCommit(state: PlanState, options: PlanOptions, now: number): CommitPlan {
   const { phase, ending, changed } = state;
   const idleTimeout = state.idleTimeout ?? options.idleTimeout;
+  const lifetime = state.lifetime ?? options.lifetime;
   /** An expiry and its deadline. */
   const until = (deadline: number): { expiry: number; deadline: number } => ({
     expiry: idleTimeout > 0 ? Math.min(now + idleTimeout, deadline) : deadline,
     deadline,
   });
-  const begun = now + (state.lifetime ?? options.lifetime);
+  const begun = now + Math.min(lifetime, state.formLifetime ?? lifetime);
   if (ending === "destroy") return state.presented ? { kind: "destroy" } : NOTHING;
   if (phase === "ended") return NOTHING;
   if (phase === "stale") return changed && ending === undefined ? { kind: "drop" } : NOTHING;
@@ -66,8 +71,10 @@ export function planCommit(state: PlanState, options: PlanOptions, now: number):
   }
   const kept = until(ceiling(state));
   if (ending === "renew") {
-    return { kind: "renew", ...(state.keepDeadline || state.deadlineMoved ? kept : until(begun)) };
+    const isKept = (state.keepDeadline && !state.wasForm) || state.deadlineMoved;
+    return { kind: "renew", ...(isKept ? kept : until(begun)) };
   }
+  if (changed && state.wasForm && !state.deadlineMoved) return { kind: "replace", ...until(begun) };
   if (changed) return { kind: "replace", expiry: kept.expiry, deadline: state.deadline ?? kept.expiry };
   if (idleTimeout === 0 || state.expiry === undefined) return NOTHING;
   // The row's expiry tells when it was last moved; it moves again when it has fallen behind by touchAfter.

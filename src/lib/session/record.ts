@@ -3,6 +3,7 @@ import { createToken } from "../base/token.ts";
 import { assertValue, cloneValue, tryCloneValue, type Value } from "../base/value.ts";
 import { HeldObjects } from "./held-objects.ts";
 import {
+  CSRF,
   IDLE_TIMEOUT,
   isReserved,
   type Login,
@@ -101,6 +102,8 @@ export class SessionRecord {
   delivery: Delivery = { kind: "nothing" };
   /** Of the request, for a login. */
   client: { ip?: string | undefined; userAgent?: string | undefined } | undefined;
+  /** Tells of the request. */
+  asker: (() => { speculative?: boolean | undefined }) | undefined;
   /** Set by the first read or write: the response depends on the session. */
   accessed = false;
   /** Later changes throw. */
@@ -198,6 +201,21 @@ export class SessionRecord {
   /** How long it lives, where it has times of its own. */
   get ownTimes(): OwnTimes {
     return ownTimesOf(this.values);
+  }
+
+  /** Milliseconds that the session lives as it holds nothing but an open form; undefined: it holds more. */
+  get formLifetime(): number | undefined {
+    return formLifetimeOf(this.values);
+  }
+
+  /** The row holds nothing but an open form. */
+  get wasForm(): boolean {
+    return this.row !== undefined && formLifetimeOf(this.row.values) !== undefined;
+  }
+
+  /** Somebody will see the answer to the request, as far as it tells. */
+  get isSeen(): boolean {
+    return this.asker?.().speculative !== true;
   }
 
   /** There is something that `destroy` has to end: the session, or what it goes on as since it was renewed elsewhere. */
@@ -360,6 +378,12 @@ export class SessionRecord {
     this.deadline = this.row?.deadline;
     this.deadlineMoved = false;
   }
+}
+
+function formLifetimeOf(values: ReadonlyMap<string, Value>): number | undefined {
+  const lifetime = values.get(CSRF);
+  if (typeof lifetime !== "number" || values.has(USER_ID)) return undefined;
+  return [...values.keys()].every(isReserved) ? lifetime : undefined;
 }
 
 /** Under another token, and all else as it is. */

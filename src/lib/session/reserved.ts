@@ -3,7 +3,7 @@ import type { Value } from "../base/value.ts";
 /** Keys of ours among the values; SCS v2 writes the first too. Applications can't read or write them, and Go passes them on. */
 export const REMEMBER_ME = "__rememberMe";
 export const USER_ID = "__userId";
-/** A form of this session is under way, so it must be there when that comes. */
+/** A form of this session is under way, so it must be there when that comes: for how many milliseconds, as long as it holds nothing else. */
 export const CSRF = "__csrf";
 /** The key of the revoked session in whose place this one has begun. */
 export const REVOKED = "__revoked";

@@ -1,7 +1,7 @@
 import { type Duration, parseDuration } from "../base/duration.ts";
 import { FreshLoginRequiredError, LoginRequiredError } from "../base/errors.ts";
 import { createToken } from "../base/token.ts";
-import { assertUserId } from "../base/user-id.ts";
+import { assertNewUserId } from "../base/user-id.ts";
 import { assertValue, type Value } from "../base/value.ts";
 import type { SessionHost } from "./host.ts";
 import { refuseIdioms } from "./idioms.ts";
@@ -171,7 +171,7 @@ export class Session<Data = SessionData> {
    */
   async login(userId: string, options: LoginOptions = {}): Promise<void> {
     this.#writable("login");
-    assertUserId("login", userId);
+    assertNewUserId("login", userId);
     // Before anything is asked of the store: a login that makes no sense fails at once.
     readLogin(userId, options, 0);
     if (options.tags !== undefined) this.#host.assertTags();
