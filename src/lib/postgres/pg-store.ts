@@ -32,7 +32,7 @@ import {
   type PgStoreOptions,
   resolveStoreOptions,
 } from "./pg-store-options.ts";
-import { check, migrate, type Query } from "./schema.ts";
+import { check, checkForeign, migrate, type Query } from "./schema.ts";
 import { outlivedRow } from "./statements.ts";
 import type { TableName } from "./table-name.ts";
 import { UserSessions } from "./user-sessions.ts";
@@ -84,7 +84,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#engine = new Engine(driver, layout, resolved);
     this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
-    const operations = new Operations(this.#engine, sql);
+    const operations = new Operations(this.#engine, sql, layout.users);
+    if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
       this.users = this.#users = new UserSessions(this.#engine, table, layout, this);
       this.operations = operations;
@@ -275,7 +276,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Empty: all is well. */
   check(): Promise<string[]> {
-    return check(this.#query, this.#table);
+    const { token, data, expiry, users } = this.#layout;
+    return users ? check(this.#query, this.#table) : checkForeign(this.#query, this.#table, [token, data, expiry]);
   }
 
   readonly #query: Query = (text, values, timeout) => this.#engine.run({ text }, values, timeout);
