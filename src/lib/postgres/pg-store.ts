@@ -55,6 +55,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly operations: StoreOperations | undefined;
   /** Where the sessions are, fit for a log; undefined when the database is the caller's. */
   readonly location: string | undefined;
+  /** Milliseconds that an operation may take. */
+  readonly queryTimeout: number;
   readonly #table: TableName;
   readonly #layout: Layout;
   readonly #engine: Engine;
@@ -75,6 +77,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const resolved = resolveStoreOptions(options);
     const { table, queryTimeout, cleanupInterval, onError } = resolved;
     const { own, layout = seedLayout } = inside;
+    this.queryTimeout = queryTimeout;
     this.#own = own;
     this.#onError = onError;
     this.location = own?.location;
