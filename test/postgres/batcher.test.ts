@@ -12,7 +12,8 @@ function setup(limits: Partial<BatchLimits> = {}) {
   const batcher = new Batcher<string, string>(
     { rows: 256, statements: 1, waiting: 100, ...limits },
     TIMEOUT,
-    (inputs) => {
+    (items) => {
+      const inputs = items.map(({ input }) => input);
       sent.push(inputs);
       return new Promise((resolve) => answers.push(() => resolve(inputs)));
     },
@@ -154,9 +155,9 @@ describe("the time that a batch has", () => {
   it("is that of its youngest, though one that is older became ready later", async () => {
     const lefts: number[] = [];
     const answers: (() => void)[] = [];
-    const run = (inputs: string[], left: number) => {
+    const run = (items: { input: string }[], left: number) => {
       lefts.push(left);
-      return new Promise<string[]>((resolve) => answers.push(() => resolve(inputs)));
+      return new Promise<string[]>((resolve) => answers.push(() => resolve(items.map(({ input }) => input))));
     };
     const batcher = new Batcher<string, string>({ rows: 256, statements: 1, waiting: 100 }, TIMEOUT, run, "find");
     const all = [batcher.submit("key", "first", 1), batcher.submit("key", "old", 1)];

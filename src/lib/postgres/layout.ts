@@ -13,6 +13,8 @@ export interface Layout {
   write(text: string): string;
   /** SQL that makes a text for `decode` of the data. */
   read(data: string): string;
+  /** SQL of how many bytes the data have. */
+  size(data: string): string;
   /** @throws TypeError when it is no Uint8Array */
   encode(data: Uint8Array): string;
   decode(text: string | null | undefined): Uint8Array;
@@ -43,6 +45,7 @@ export const seedLayout: Layout = {
   expiry: "expiry",
   write: (text) => `decode(${text}, 'base64')`,
   read: (data) => `encode(${data}, 'base64')`,
+  size: (data) => `octet_length(${data})`,
   encode: bytesText,
   decode: readBytes,
   tombstone: "''::bytea",
@@ -66,6 +69,7 @@ export const connectPgSimpleLayout: Layout = {
   expiry: "expire",
   write: (text) => `${text}::json`,
   read: (data) => `${data}::text`,
+  size: (data) => `octet_length(${data}::text)`,
   encode: (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"),
   decode: (text) => Buffer.from(text ?? "", "utf8"),
   tombstone: "'null'",

@@ -6,7 +6,7 @@ import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, 
 import type { StoreOperations } from "../port/stats.ts";
 import type { UserStore } from "../port/users.ts";
 import type { Input } from "./batches.ts";
-import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
+import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
 import { driverOf } from "./driver-of.ts";
 import { Engine } from "./engine.ts";
 import { History } from "./history.ts";
@@ -62,15 +62,14 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    */
   constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, inside: Inside = {}) {
     const resolved = resolveStoreOptions(options);
-    const { table, queryTimeout, cleanupInterval, onError } = resolved;
+    const { table, cleanupInterval, onError } = resolved;
     const { own, layout = seedLayout } = inside;
     this.#own = own;
     this.#onError = onError;
     this.location = own?.location;
     this.#table = table;
     this.#layout = layout;
-    const driver = driverOf(db);
-    this.#engine = new Engine(driver, layout, resolved);
+    this.#engine = new Engine(driverOf(db), layout, resolved);
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
     const operations = new Operations(this.#engine, sql);
     if (layout.users) {
@@ -78,8 +77,9 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
       this.operations = operations;
       this.#history = new History(this.#engine, sql, operations);
     }
+    const turns = new CleanupTurns(`cleanup of ${table.quoted}`, (isLockHeld) => warnOfHeldUp(table, isLockHeld));
     const clean = async (signal: AbortSignal): Promise<void> => {
-      await driver.leading(`cleanup of ${table.quoted}`, queryTimeout, () => this.deleteExpired({ signal }));
+      await this.#cleanUp({ signal }, turns);
       await this.#history?.note();
     };
     this.#cleanup = new PeriodicCleanup(cleanupInterval, clean, onError);
@@ -192,13 +192,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * Removes the rows that have expired, a page at a time, the oldest first, and writes it down in the history. A live session
    * that is extended meanwhile stays. Resolves to how many it has removed.
    */
-  async deleteExpired(options?: CleanupOptions): Promise<number> {
-    const begun = monotonicNow();
-    const removed = await deleteExpired(this.#engine.run, this.#engine.sql, options);
-    await this.#history?.noteCleanup(removed, begun).catch((error: unknown) => {
-      if (this.#closing === undefined) this.#onError(error);
-    });
-    return removed;
+  deleteExpired(options?: CleanupOptions): Promise<number> {
+    return this.#cleanUp(options);
   }
 
   /** Stops the periodic cleanup for good, one under way after its present statement. Idempotent. */
@@ -234,6 +229,16 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return check(this.#query, this.#table);
   }
 
+  async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {
+    const begun = monotonicNow();
+    const { removed, leads } = await deleteExpired(this.#engine.run, this.#engine.sql, options, turns);
+    if (!leads && removed === 0) return 0;
+    await this.#history?.noteCleanup(removed, begun).catch((error: unknown) => {
+      if (this.#closing === undefined) this.#onError(error);
+    });
+    return removed;
+  }
+
   readonly #query: Query = (text, values, timeout) => this.#engine.run({ text }, values, timeout);
 
   #rowOf(token: string, data: Uint8Array, expiry: Date): Input {
@@ -246,4 +251,18 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     await this.#engine.idle();
     await this.#own?.close();
   }
+}
+
+const tablesHeldUp = new Set<string>();
+
+function warnOfHeldUp({ quoted }: TableName, isLockHeld: boolean): void {
+  if (tablesHeldUp.has(quoted)) return;
+  tablesHeldUp.add(quoted);
+  const why = isLockHeld
+    ? "another session holds its advisory lock (select locktype = 'advisory' from pg_locks), so it goes on without"
+    : "they are locked, or a trigger keeps them";
+  process.emitWarning(`Expired rows of table ${quoted} were not removed in several turns of the cleanup: ${why}.`, {
+    type: "PgStoreWarning",
+    code: "PGSTORE_CLEANUP_HELD_UP",
+  });
 }
