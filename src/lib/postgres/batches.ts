@@ -19,7 +19,7 @@ import type { Executor } from "./executor.ts";
 import { holds, type Layout } from "./layout.ts";
 import { retrying } from "./retry.ts";
 import { type BatchKind, COLUMNS, type Statements } from "./statements.ts";
-import { mayLieInRow } from "./store-errors.ts";
+import { mayLieInRow, sqlstateOf } from "./store-errors.ts";
 import { arrayText, readInstant } from "./wire.ts";
 
 /** A row of a batch: the columns of its kind as text, the token first. */
@@ -32,6 +32,8 @@ type Output = Row | undefined;
 const LARGE_BYTES = 1 << 16;
 /** Of a batch that was refused, as many are tried alone first: when all of them are refused as well, it lies in none. */
 const PROBES = 3;
+/** SQLSTATEs: untranslatable_character, invalid_text_representation. */
+const VALUE_REFUSED = /^22P0[25]$/;
 /** Tokens that are remembered, as their rows were refused. */
 const MOST_OFFENDERS = 1000;
 
@@ -76,6 +78,8 @@ export class Batches {
   readonly #timeout: number;
   /** Tokens whose rows the database has refused: theirs go alone, so that they hold up nobody a second time. */
   readonly #offenders = new Set<string>();
+  /** Whether the column is of a type that refuses what the layout says. */
+  #refusesThose = false;
   readonly #reads: Batcher<Input, Found>;
   readonly #writes: Record<WriteKind, Batcher<Input, boolean>>;
 
@@ -139,8 +143,10 @@ export class Batches {
   write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
     let weight = 0;
     for (const text of input) weight += text.length;
-    const company = this.#offenders.has(input[0]) ? new Company() : undefined;
-    return this.#writes[kind].submit(input[0], input, weight, signal, company);
+    const refusable = this.#refusableIn(kind, input);
+    if (refusable !== undefined && this.#refusesThose) return Promise.reject(new TypeError(refusable));
+    const isSuspect = refusable !== undefined || this.#offenders.has(input[0]);
+    return this.#writes[kind].submit(input[0], input, weight, signal, isSuspect ? new Company() : undefined);
   }
 
   /** Resolves when nothing is under way any more. */
@@ -170,10 +176,20 @@ export class Batches {
       if (!mayLieInRow(thrown)) return items.map(() => new Failed(error));
       if (items.length > 1)
         return inCompanies(items.length, refusal ?? new Refusal(error, inDoubt), refusal === undefined);
+      const refusable = items[0] && this.#refusableIn(kind, items[0].input);
+      if (refusable !== undefined && VALUE_REFUSED.test(sqlstateOf(thrown) ?? "")) {
+        this.#refusesThose = true;
+        return [new Failed(new TypeError(refusable, { cause: error }))];
+      }
       if (refusal !== undefined) refusal.refusedAlone++;
       this.#remember(items[0]?.input[0] ?? "");
       return [new Failed(error)];
     }
+  }
+
+  #refusableIn(kind: BatchKind, input: Input): string | undefined {
+    const data = (COLUMNS[kind] as readonly string[]).indexOf("data");
+    return data < 0 ? undefined : this.#layout.refusable?.(input[data] ?? "");
   }
 
   #remember(offender: string): void {

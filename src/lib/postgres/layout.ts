@@ -18,6 +18,8 @@ export interface Layout {
   /** @throws TypeError when it is no Uint8Array */
   encode(data: Uint8Array): string;
   decode(text: string | null | undefined): Uint8Array;
+  /** Says of a text that `encode` made what a column of some types refuses in it; undefined: nothing. */
+  refusable?(text: string): string | undefined;
   /** The data of a row whose session was ended, as SQL. It stays for a while, so that late writes find it and keep off. */
   readonly tombstone: string;
   /** SQL that says of a row `s` whether its data are those. */
@@ -59,6 +61,9 @@ export const seedLayout: Layout = {
   setup: setupSql,
 };
 
+/** What JSON may say and a jsonb column refuses. JSON.stringify writes a whole pair as it is, and only halves as escapes. */
+const NOT_IN_JSONB = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i;
+
 /**
  * The table of the package connect-pg-simple: `sid varchar, sess json` (or jsonb), `expire timestamp(6)` in the time zone
  * of the connection, as that package has it. A tombstone is the JSON null, which that package takes for no session.
@@ -72,6 +77,10 @@ export const connectPgSimpleLayout: Layout = {
   size: (data) => `octet_length(${data}::text)`,
   encode: (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"),
   decode: (text) => Buffer.from(text ?? "", "utf8"),
+  refusable: (text) =>
+    NOT_IN_JSONB.test(text)
+      ? "session: holds a text with \\u0000 or half a surrogate pair, which jsonb can't store"
+      : undefined,
   tombstone: "'null'",
   entombed: "s.sess::text = 'null'",
   // Whatever its expiry is: that package's touch may have moved it.

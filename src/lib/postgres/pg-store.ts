@@ -1,5 +1,6 @@
 import { monotonicNow } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
+import { assertKey, isKey } from "../base/key.ts";
 import { atMost, LONGEST_DELAY } from "../base/timer.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
 import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
@@ -26,7 +27,7 @@ import { check, migrate, type Query } from "./schema.ts";
 import { outlivedRow } from "./statements.ts";
 import type { TableName } from "./table-name.ts";
 import { UserSessions } from "./user-sessions.ts";
-import { assertToken, instantText } from "./wire.ts";
+import { instantText } from "./wire.ts";
 
 /**
  * Sessions in a PostgreSQL table of the seed's three columns, on a connection pool (or client) that stays the caller's.
@@ -93,9 +94,10 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** As `find`, but resolves to "ended" when the session was ended, and not longer ago than `endedGrace`. */
   lookUp(token: string, options?: OperationOptions): Promise<Found> {
+    if (!isKey(token)) return Promise.resolve(undefined);
     // Not async, as each of its promises counts here.
     try {
-      return this.#engine.find(assertToken(token), options?.signal);
+      return this.#engine.find(token, options?.signal);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -116,12 +118,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * whether there was one to end.
    */
   async end(token: string, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("end", [assertToken(token)], options?.signal);
+    return isKey(token) && this.#engine.write("end", [token], options?.signal);
   }
 
   /** Removes the row; does nothing when there is none. Resolves to whether there was one. */
   async delete(token: string, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("delete", [assertToken(token)], options?.signal);
+    return isKey(token) && this.#engine.write("delete", [token], options?.signal);
   }
 
   /** Inserts a row. Resolves to false, and changes nothing, when the token is taken, even by an expired row. */
@@ -138,7 +140,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [this.#layout.encode(previous), this.#layout.encode(data), instantText(expiry)];
-    return this.#engine.write("replace", [assertToken(token), ...columns], options?.signal);
+    return this.#engine.write("replace", [assertKey(token), ...columns], options?.signal);
   }
 
   /** Ends a live row whose bytes are `previous` and inserts `newToken`, in one statement. False as in `replace`: nothing happened. */
@@ -151,22 +153,22 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [
-      assertToken(newToken),
+      assertKey(newToken),
       this.#layout.encode(previous),
       this.#layout.encode(data),
       instantText(expiry),
     ];
-    return (await this.#engine.writeAlone("renew", [assertToken(token), ...columns], options?.signal)) === "done";
+    return (await this.#engine.writeAlone("renew", [assertKey(token), ...columns], options?.signal)) === "done";
   }
 
   /** Moves a live row's expiry forward, never back. Resolves to whether the row is live. */
   async touch(token: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("touch", [assertToken(token), instantText(expiry)], options?.signal);
+    return this.#engine.write("touch", [assertKey(token), instantText(expiry)], options?.signal);
   }
 
   /** Sets a live row's expiry, forward or back. Resolves to whether the row is live. */
   async setExpiry(token: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("setExpiry", [assertToken(token), instantText(expiry)], options?.signal);
+    return this.#engine.write("setExpiry", [assertKey(token), instantText(expiry)], options?.signal);
   }
 
   /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
@@ -242,7 +244,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #query: Query = (text, values, timeout) => this.#engine.run({ text }, values, timeout);
 
   #rowOf(token: string, data: Uint8Array, expiry: Date): Input {
-    return [assertToken(token), this.#layout.encode(data), instantText(expiry)];
+    return [assertKey(token), this.#layout.encode(data), instantText(expiry)];
   }
 
   async #finish(): Promise<void> {
