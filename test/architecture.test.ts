@@ -143,6 +143,15 @@ describe("architecture", () => {
     expect(token).not.toContain("Math.random");
   });
 
+  it("judges headers by bytes, not by Unicode's blanks and letters", () => {
+    const rooms = library.filter((file) => /^lib\/(?:base|http|manager|dashboard)\//.test(file));
+    const wrong = rooms.filter((file) =>
+      /\.trim(?:Start|End)?\(\)|\.to(?:Locale)?(?:Lower|Upper)Case\(|(?<!\\)\\s/i.test(source.get(file) ?? ""),
+    );
+    // The second reads the name of a browser, the third an option.
+    expect(wrong.toSorted()).toEqual(["lib/base/ascii.ts", "lib/dashboard/device.ts", "lib/dashboard/options.ts"]);
+  });
+
   it("reserves no connection and begins no transaction, but for the lock of the cleanup and a look at the pooler", () => {
     const wrong = library.filter((file) =>
       /\.begin\(|\.reserve\(|\.connect\(|\bBEGIN\b(?!\n)|FOR UPDATE|ctid/.test(source.get(file) ?? ""),

@@ -289,7 +289,7 @@ describe("npm start", () => {
 /** What `npm start` runs after the build, in another working directory. */
 function launch(folder: string, env: Record<string, string> = {}) {
   const loader = import.meta.resolve("tsx");
-  const { DATABASE_URL: _url, HOST: _host, NODE_OPTIONS: _options, ...inherited } = process.env;
+  const { DATABASE_URL: _url, NODE_OPTIONS: _options, ...inherited } = process.env;
   const child = spawn(process.execPath, ["--import", loader, join(root, "src/cli.ts"), "demo"], {
     cwd: folder,
     env: { ...inherited, PORT: "0", ...env },

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { ExpressSessionStore } from "../src/express-session.ts";
 import { MemoryStore, PgStore, SessionManager, type SessionOptions } from "../src/index.ts";
@@ -26,10 +27,14 @@ describe("new PgStore", () => {
     [{ batch: { size: 1 } }, /^batch.size: there is no such option/],
     [{ prepare: "yes" }, /^prepare: must be a boolean/],
     [{ onError: "log" }, /^onError: must be a function/],
+    [{ cleanupInterval: 5n }, /^cleanupInterval: 5n is not a duration/],
+    [{ queryTimeout: {} }, /^queryTimeout: an object is not a duration/],
+    [{ endedGrace: Symbol("s") }, /^endedGrace: Symbol\(s\) is not a duration/],
+    [{ batch: { rows: 5n } }, /^batch.rows: /],
     [{ tabel: "typo" }, /^tabel: there is no such option/],
   ];
   for (const [options, message] of wrong) {
-    it(`refuses ${JSON.stringify(options).slice(0, 40)}`, () => {
+    it(`refuses ${inspect(options).slice(0, 40)}`, () => {
       expect(() => new PgStore(db, options)).toThrow(TypeError);
       expect(() => new PgStore(db, options)).toThrow(message);
     });
@@ -39,7 +44,24 @@ describe("new PgStore", () => {
     for (const none of [undefined, null, "postgres://", {}, { query: 1 }]) {
       expect(() => new PgStore(none as never)).toThrow(/^db: must be a pg.Pool/);
     }
+    // As Drizzle has it: its query is no function.
+    const drizzle = { query: {}, $client: db };
+    expect(() => new PgStore(drizzle as never)).toThrow(/of Drizzle's database pass db\.\$client$/);
   });
+
+  it.each([[[]], [{}], [undefined], [{ rows: 1 }]])(
+    "says what a client must answer with, when that is %j",
+    async (answer) => {
+      let queries = 0;
+      const client = { query: () => Promise.resolve((queries++, answer)) };
+      const store = new PgStore(client as never, { cleanupInterval: 0 });
+      await expect(store.find("id")).rejects.toMatchObject({
+        name: "StoreError",
+        message: expect.stringMatching(/^db\.query must resolve to \{ rows \}, got (?:an array|no rows): /),
+      });
+      expect(queries).toBe(1);
+    },
+  );
 });
 
 describe("new MemoryStore", () => {
@@ -66,6 +88,10 @@ describe("new SessionManager", () => {
     [{ lifetime: Number.NaN }, /^lifetime: /],
     [{ lifetime: "2000y" }, /^lifetime: .* out of range/],
     [{ lifetime: {} }, /^lifetime: /],
+    [{ lifetime: 5n }, /^lifetime: 5n is not a duration/],
+    [{ maxBytes: 5n }, /^maxBytes: /],
+    [{ maxSessionsPerUser: 5n }, /^maxSessionsPerUser: /],
+    [{ cookie: { name: 5n } }, /^cookie\.name: 5n is not a cookie name/],
     [{ idleTimeout: -1 }, /^idleTimeout: /],
     [{ idleTimeout: "20m", touchAfter: "20m" }, /^touchAfter: must be shorter than idleTimeout/],
     [{ touchAfter: "1m" }, /^touchAfter: must be shorter than idleTimeout/],
@@ -94,7 +120,23 @@ describe("new SessionManager", () => {
     [{ cookie: { sameSite: "Lax" } }, /^cookie\.sameSite: /],
     [{ cookie: { partitioned: "yes" } }, /^cookie\.partitioned: /],
     [{ cookie: { persist: "yes" } }, /^cookie\.persist: /],
-    [{ cookie: { prefix: "__Http-" } }, /^cookie\.prefix: /],
+    [{ cookie: { prefix: "__Https-" } }, /^cookie\.prefix: /],
+    [{ cookie: { prefix: "__Http-", httpOnly: false } }, /^cookie\.httpOnly: /],
+    [{ cookie: { name: "__HTTP-x", httpOnly: false } }, /^cookie\.httpOnly: /],
+    [{ cookie: { name: "__http-x", secure: false } }, /^cookie\.secure: /],
+    [{ cookie: { prefix: "__Host-Http-", httpOnly: false } }, /^cookie\.httpOnly: /],
+    [{ cookie: { prefix: "__Host-Http-", domain: "example.org" } }, /^cookie\.domain: /],
+    [{ cookie: { prefix: "__Host-Http-", path: "/in" } }, /^cookie\.path: /],
+    [{ cookie: { name: "__host-http-x", secure: false } }, /^cookie\.secure: /],
+    [{ cookie: { previous: {} } }, /^cookie\.previous: must be an array/],
+    [{ cookie: { previous: [null] } }, /^cookie\.previous\[0\]: must be an object/],
+    [{ cookie: { previous: [{ path: "/a" }, { host: "x" }] } }, /^cookie\.previous\[1\]\.host: /],
+    [{ cookie: { previous: [{ path: "a" }] } }, /^cookie\.previous\[0\]\.path: /],
+    [{ cookie: { previous: [{ domain: "a b" }] } }, /^cookie\.previous\[0\]\.domain: /],
+    [{ cookie: { previous: [{}] } }, /^cookie\.previous\[0\]: this is the domain and path that the cookie has now/],
+    [{ cookie: { domain: "a.example", previous: [{ domain: ".A.example" }] } }, /^cookie\.previous\[0\]: /],
+    [{ cookie: { domain: "a.example", partitioned: true, previous: [{ domain: "a.example" }] } }, /^cookie\.previous/],
+    [{ cookie: { prefix: "__Host-", previous: [{ path: "/in" }] } }, /^cookie\.previous: /],
     [{ cookie: { sameSite: "none", secure: false } }, /^cookie\.secure: sameSite: "none" must be Secure/],
     [{ cookie: { partitioned: true, secure: false } }, /^cookie\.secure: partitioned: true must be Secure/],
     [{ cookie: { prefix: "__Host-", secure: false } }, /^cookie\.secure: /],
@@ -106,7 +148,7 @@ describe("new SessionManager", () => {
     [{ cookie: { name: "__secure-x", secure: false } }, /^cookie\.secure: /],
   ];
   for (const [options, message] of wrong) {
-    it(`refuses ${JSON.stringify(options).slice(0, 60)}`, () => {
+    it(`refuses ${inspect(options).slice(0, 60)}`, () => {
       expect(() => new SessionManager(store, options as SessionOptions)).toThrow(TypeError);
       expect(() => new SessionManager(store, options as SessionOptions)).toThrow(message);
     });

@@ -21,6 +21,8 @@ const REFUSED: [line: string, options: CookieOptions | undefined][] = [
   ["__Secure-SID=12345; Path=/", { name: "__Secure-SID", secure: false }],
   ["SID=12345; SameSite=None; Path=/", { name: "SID", sameSite: "none", secure: false }],
   ["SID=12345; Partitioned; Path=/", { name: "SID", partitioned: true, secure: false }],
+  ["__Http-SID=12345; Secure; Path=/", { name: "__Http-SID", httpOnly: false }],
+  ["__Host-Http-SID=12345; Secure; Path=/", { name: "__Host-Http-SID", httpOnly: false }],
   [`SID=${"x".repeat(4097)}; Path=/`, { name: "x".repeat(4097) }],
 ];
 
@@ -44,7 +46,7 @@ const cookies = fc
       sameSite: fc.constantFrom("lax", "strict", "none", false),
       partitioned: fc.boolean(),
       persist: fc.boolean(),
-      prefix: fc.constantFrom("__Host-", "__Secure-"),
+      prefix: fc.constantFrom("__Host-", "__Secure-", "__Http-", "__Host-Http-"),
     },
     { requiredKeys: [] },
   )
@@ -150,7 +152,8 @@ describe.skipIf(path === undefined)("in Chromium", () => {
     let line = "";
     const app = await serve((_request, response) => void response.setHeader("Set-Cookie", line).end("set"));
     // Chromium takes SameSite=None and Partitioned without Secure only where a site has no TLS at all; it is no such site.
-    for (line of REFUSED.map(([refused]) => refused)) {
+    // The two of __Http- are left out: not every Chromium knows that prefix yet.
+    for (line of REFUSED.map(([refused]) => refused).filter((refused) => !refused.includes("Http-"))) {
       await page.goto(`http://localhost:${app.port}/`);
       expect(await browser.cookies(), line.slice(0, 80)).toEqual([]);
     }

@@ -490,6 +490,26 @@ describe("decode", () => {
 });
 
 describe("parseJson", () => {
+  it.each(["", "-"])("reads integers of up to 1,000 digits (%s), and of larger ones not a digit", (sign) => {
+    const most = sign + "7".repeat(1000);
+    expect(parseJson(most)).toBe(BigInt(most));
+    expect(() => parseJson(`${most}7`)).toThrow(SyntaxError);
+    for (const more of [wrap(`${most}7`), slowly(wrap(`${most}7`)), `{"data":{},"deadline":${most}7}`]) {
+      expect(() => decode(more)).toThrow(SyntaxError);
+    }
+    // The time of the conversion grows with the square: this would take minutes.
+    expect(() => decode(wrap(sign + "7".repeat(12_000_000)))).toThrow(SyntaxError);
+  });
+
+  it.each(["[", '{"a":'])("reads nesting of up to 1,000: %s", (open) => {
+    const close = open === "[" ? "]" : "}";
+    const nested = (depth: number): string => open.repeat(depth) + "1" + close.repeat(depth);
+    parseJson(nested(1000));
+    expect(() => parseJson(nested(1001))).toThrow(SyntaxError);
+    // Of members that no session has, too.
+    expect(() => decode(`{"data":{},"deadline":1,"other":${nested(1000)}}`)).toThrow(SyntaxError);
+  });
+
   const parse = (source: string, parser: (source: string) => unknown): unknown => {
     try {
       return parser(source);

@@ -28,7 +28,16 @@ describe("assertValue", () => {
   const containers = [[], [[], [null]], {}, { a: { b: [1n, new Date()] } }, bare, [shared, shared, { shared }]];
   const foreign: unknown = runInNewContext("({ a: [1] })");
   const names: unknown = JSON.parse('{"__proto__":1,"constructor":2,"toJSON":3}');
-  it.each([...scalars, ...instances, ...containers, foreign, names, nested(MAX_DEPTH)])("accepts %o", (value) => {
+  it.each([
+    ...scalars,
+    ...instances,
+    ...containers,
+    foreign,
+    names,
+    10n ** 1000n - 1n,
+    1n - 10n ** 1000n,
+    nested(MAX_DEPTH),
+  ])("accepts %o", (value) => {
     expect(() => assertValue("k", value)).not.toThrow();
   });
 
@@ -57,6 +66,8 @@ describe("assertValue", () => {
     ["an array with properties", withProperty, "an array with holes or properties"],
     ["a cycle", cycle(), "a cycle"],
     ["deep nesting", nested(MAX_DEPTH + 1), `nesting deeper than ${MAX_DEPTH}`],
+    ["a bigint that scsJson would not read", 10n ** 1000n, "a bigint of more than 1,000 digits"],
+    ["a negative one", -(10n ** 1000n), "a bigint of more than 1,000 digits"],
     ["very deep nesting", nested(100_000), `nesting deeper than ${MAX_DEPTH}`],
   ])("refuses %s, naming the key", (_, value, what) => {
     const attempt = () => assertValue('the "key"', value);

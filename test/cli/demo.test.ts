@@ -32,7 +32,8 @@ describe("pgstore demo", () => {
   it("serves from the options, and from the environment", async () => {
     const terminate = terminating();
     vi.stubEnv("PORT", "0");
-    vi.stubEnv("HOST", "127.0.0.1");
+    // csh exports the machine's name there.
+    vi.stubEnv("HOST", "203.0.113.1");
     const where = ["--url", database.url, "--schema", "demo"];
     const first = await pgstoreJson("demo", ...where);
     vi.unstubAllEnvs();

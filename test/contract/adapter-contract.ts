@@ -135,6 +135,57 @@ async function put(client: Client): Promise<{ cookie: string }> {
 
 /** What every adapter promises. Knows no test runner, so that any runtime can run it. */
 export const adapterContract: Record<string, (host: AdapterHost) => Promise<void>> = {
+  "lets a client with two live cookies log in and log out, and leaves none of them alive": (host) =>
+    withApp(host, {}, async (client) => {
+      const [first, second] = [await put(client), await put(client)];
+      const both = { cookie: `${first.cookie}; ${second.cookie}` };
+      assert.equal(await (await client.get("/get", both)).text(), "undefined");
+      // Nothing was stored, so nothing has ended.
+      assert.equal(await (await client.get("/get", second)).text(), "value");
+      const login = cookieOf(await client.get("/login", both)) ?? "";
+      const after = { cookie: `${first.cookie}; ${login}` };
+      assert.equal(await (await client.get("/user", after)).text(), "ada");
+      assert.equal(await (await client.get("/get", second)).text(), "undefined");
+      const third = await put(client);
+      const out = await client.get("/logout", { cookie: `${third.cookie}; ${login}` });
+      assert.equal(cookieOf(out), "session=");
+      assert.equal(await (await client.get("/user", { cookie: login })).text(), "undefined");
+      assert.equal(await (await client.get("/get", third)).text(), "undefined");
+    }),
+
+  "removes the cookie from earlier scopes, and lets the application do so": async (host) => {
+    const scope = { path: "/", domain: "app.example" };
+    const cookie = { ...scope, previous: [{}, { domain: "example", path: "/old" }] };
+    const mine = ["session=; Max-Age=0; Path=/shop", "session=; Path=/a; Expires=Thu, 01 Jan 1970 00:00:00 GMT"];
+    const replaced = [
+      "session=forged; Path=/elsewhere",
+      "session=forged; Path=/elsewhere; Max-Age=1",
+      "session =; Domain=.APP.example; Path=/; Max-Age=0",
+    ];
+    const all: App["routes"] = {
+      ...routes,
+      "/both": (session) => {
+        session.set("key", "value");
+        return { headers: { "Set-Cookie": [...mine, ...replaced, "sessions=other"] } };
+      },
+    };
+    const work = async (client: Client): Promise<void> => {
+      const set = (await client.get("/both")).headers.getSetCookie();
+      const gone = "session=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; HttpOnly; SameSite=Lax";
+      assert.deepEqual(set.slice(0, -1), [
+        ...mine,
+        "sessions=other",
+        gone,
+        gone.replace("Path=/", "Domain=example; Path=/old"),
+      ]);
+      assert.match(set.at(-1) ?? "", /^session=[\w-]{43}; Domain=app\.example; Path=\/; HttpOnly; SameSite=Lax$/);
+      const out = await client.get("/logout", { cookie: set.at(-1)?.split(";")[0] ?? "" });
+      assert.equal(out.headers.getSetCookie().length, 3);
+      assert.deepEqual((await client.get("/get")).headers.getSetCookie(), []);
+    };
+    await withApp(host, { cookie }, work, { routes: all });
+  },
+
   "keeps a session over requests": (host) =>
     withApp(host, {}, async (client) => {
       const cookies = await put(client);

@@ -15,13 +15,16 @@ describe("what a proxy says", () => {
 
   it.each([
     ["https", true],
-    [" HTTPS , http", true],
-    [["https", "http"], true],
-    ["http, https", false],
+    ["http,\t HTTPS ", true],
+    [["http", "https"], true],
+    ["https, http", false],
+    ["https,", false],
+    ["http\u017f", false],
+    ["https\u00a0", false],
     ["", false],
     [null, false],
     [undefined, false],
-  ])("of the protocol %j is %j", (header, isSecure) => {
+  ])("of the protocol %j is %j, by the same rule", (header, isSecure) => {
     expect(isForwardedSecure(header)).toBe(isSecure);
   });
 });

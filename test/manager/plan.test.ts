@@ -15,6 +15,7 @@ function state(given: Partial<PlanState> = {}): PlanState {
     changed: false,
     empty: false,
     ending: undefined,
+    contested: false,
     keepDeadline: false,
     deadline: NOW + 10 * HOUR,
     deadlineMoved: false,
@@ -132,6 +133,8 @@ describe("planCommit", () => {
     ],
     ["stored, destroyed", { changed: true, ending: "destroy" }, idle, { kind: "destroy" }],
     ["ended", { phase: "ended", changed: true, ending: "renew" }, idle, { kind: "nothing" }],
+    ["new beside several, destroyed", { ...fresh, ending: "destroy", contested: true }, absolute, { kind: "destroy" }],
+    ["new beside several, unchanged", { ...fresh, contested: true }, absolute, { kind: "nothing" }],
     ["ended, destroyed again", { phase: "ended", ending: "destroy" }, idle, { kind: "nothing" }],
   ];
   for (const [title, given, options, plan] of table) {
@@ -146,6 +149,7 @@ describe("planCommit", () => {
     changed: fc.boolean(),
     empty: fc.boolean(),
     ending: fc.constantFrom(undefined, "renew", "destroy"),
+    contested: fc.boolean(),
     keepDeadline: fc.boolean(),
     deadline: fc.option(instant, { nil: undefined }),
     deadlineMoved: fc.boolean(),
@@ -178,7 +182,8 @@ describe("planCommit", () => {
         if (any.phase === "ended") expect(kind).toBe("nothing");
         if (any.changed) expect(kind).not.toBe("touch");
         if (kind === "create") expect(any.phase).toBe("new");
-        if (["replace", "renew", "destroy", "touch"].includes(kind)) expect(any.phase).toBe("stored");
+        if (["replace", "renew", "touch"].includes(kind)) expect(any.phase).toBe("stored");
+        if (kind === "destroy") expect(any.phase === "stored" || any.contested).toBe(true);
       }),
     );
   });

@@ -85,7 +85,7 @@ describe("SessionManager.load", () => {
 });
 
 describe("SessionManager.loadFrom", () => {
-  it("asks nothing for malformed tokens and at most four times for well-formed ones", async () => {
+  it("asks nothing for malformed tokens, and nothing where more than four are well-formed: none of them counts", async () => {
     const store = new GatedStore();
     const manager = new SessionManager(store);
     const token = await stored(manager);
@@ -94,8 +94,27 @@ describe("SessionManager.loadFrom", () => {
       manager.loadFrom({ cookie: "session=a; session=%00; session=' OR 1; session=ü; sessio=x" }),
     ).not.toBeInstanceOf(Promise);
     expect(store.finds).toBe(0);
-    expect((await manager.loadFrom({ cookie: `${fifty.join("; ")}; session=${token}` })).status).toBe("new");
-    expect(store.finds).toBe(4);
+    const events: unknown[] = [];
+    const listener = (event: unknown): void => void events.push(event);
+    subscribe("pgstore:duplicate", listener);
+    for (const cookie of [
+      `${fifty.join("; ")}; session=${token}`,
+      `session=${token}; ${fifty.join("; ")}`,
+      `${fifty.slice(0, 4).join("; ")}; session=${token}`,
+    ]) {
+      expect((await manager.loadFrom({ cookie })).status).toBe("new");
+    }
+    unsubscribe("pgstore:duplicate", listener);
+    expect(events).toEqual(
+      [fifty[0], `session=${token}`, fifty[0]].map((cookie) => ({ id: idOf(cookie?.slice(8) ?? "") })),
+    );
+    expect(store.finds).toBe(0);
+    const same = Array.from({ length: 9 }, () => `session=${token}`).join("; ");
+    for (const cookie of [`${fifty.slice(0, 3).join("; ")}; session=${token}`, same]) {
+      expect((await manager.loadFrom({ cookie })).get("key")).toBe(1);
+    }
+    expect((await manager.load([token, token])).get("key")).toBe(1);
+    expect(store.finds).toBe(6);
     const found = await manager.loadFrom({
       cookie: `other=1; session=bad; session=${"q".repeat(43)};session=${token}`,
     });
@@ -170,6 +189,17 @@ describe("SessionManager.commit", () => {
     const forgotten = await manager.load(token);
     forgotten.rememberMe(false);
     expect((await manager.commit(forgotten)).setCookie).not.toContain("Max-Age");
+  });
+
+  it("takes it back of a manager whose cookies are persistent, too", async () => {
+    const { manager } = setup({ lifetime: "1h", cookie: { persist: true } });
+    const session = await manager.load();
+    session.set("key", 1);
+    expect((await manager.commit(session)).setCookie).toContain("Max-Age=3600");
+    session.rememberMe(false);
+    expect((await manager.commit(session)).setCookie).not.toContain("Max-Age");
+    session.rememberMe(true);
+    expect((await manager.commit(session)).setCookie).toContain("Max-Age=3600");
   });
 
   it("commits once what is asked for twice at the same time, and loses nothing set in between", async () => {
@@ -344,11 +374,14 @@ describe("a store of find, save and delete alone", () => {
   });
 
   it("is asked for its time once more when that fails, and the request fails then", async () => {
+    let asked = 0;
     const failing = {
-      find: async () => ({ data: new TextEncoder().encode('{"data":{},"deadline":0}'), expiry: new Date(NOW) }),
+      find: async () => ({ data: new TextEncoder().encode('{"data":{},"deadline":1000000}'), expiry: new Date(NOW) }),
       save: async () => {},
       delete: async () => {},
       now: async (): Promise<number> => {
+        // Of the load.
+        if (asked++ === 0) return 0;
         throw new Error("expected by the test");
       },
     };

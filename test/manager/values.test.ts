@@ -1,10 +1,14 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { PGlite } from "@electric-sql/pglite";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MemoryStore, PgStore, SessionManager } from "../../src/index.ts";
+import { scsJson } from "../../src/codecs.ts";
+import type { StoredSession } from "../../src/lib/port/store.ts";
 import { equalValues, type Value } from "../../src/lib/base/value.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
+const maxBytes = 1 << 24;
 let database: TestDatabase;
 let lite: PGlite;
 const managers: Record<string, SessionManager> = {};
@@ -13,9 +17,9 @@ beforeAll(async () => {
   lite = await PGlite.create();
   const embedded = new PgStore(lite, { cleanupInterval: 0 });
   await embedded.migrate();
-  managers["PostgreSQL"] = new SessionManager(new PgStore(database.pool(), { cleanupInterval: 0 }));
-  managers["PGlite"] = new SessionManager(embedded);
-  managers["memory"] = new SessionManager(new MemoryStore({ cleanupInterval: 0 }));
+  managers["PostgreSQL"] = new SessionManager(new PgStore(database.pool(), { cleanupInterval: 0 }), { maxBytes });
+  managers["PGlite"] = new SessionManager(embedded, { maxBytes });
+  managers["memory"] = new SessionManager(new MemoryStore({ cleanupInterval: 0 }), { maxBytes });
 });
 afterAll(async () => {
   await lite.close();
@@ -73,6 +77,37 @@ for (const where of ["PostgreSQL", "PGlite", "memory"]) {
       const found = await roundTrip(where, many);
       expect(found.size).toBe(10_000);
       for (const [key, value] of many) expect(found.get(key)).toBe(value);
+    });
+
+    it("are not read from a row that is longer than maxBytes, which stays", async () => {
+      const { store } = managers[where] as SessionManager;
+      const seen: unknown[] = [];
+      const codec = {
+        encode: scsJson.encode,
+        decode: (bytes: Uint8Array) => (seen.push(bytes.length), scsJson.decode(bytes)),
+      };
+      const session = await new SessionManager(store).load();
+      session.set("user", "ada");
+      await session.save();
+      const [id = "", token = ""] = [session.id, session.token];
+      const { data, expiry } = (await store.find(id)) as StoredSession;
+      const errors: unknown[] = [];
+      const listener = (event: unknown): unknown => errors.push((event as { error: { cause: unknown } }).error.cause);
+      subscribe("pgstore:error", listener);
+      const outcomes = [];
+      for (const longest of [data.length, data.length - 1]) {
+        const manager = new SessionManager(store, { codec, maxBytes: longest });
+        outcomes.push((await manager.load(token)).get("user"));
+      }
+      unsubscribe("pgstore:error", listener);
+      expect(outcomes).toEqual(["ada", undefined]);
+      expect(seen).toEqual([data.length]);
+      expect(errors).toEqual([expect.objectContaining({ code: "SESSION_TOO_LARGE" })]);
+      expect(await store.find(id)).toEqual({ data, expiry });
+      // By default a mebibyte.
+      await store.save(id, new Uint8Array(1024 * 1024 + 1).fill(0x20), expiry);
+      expect((await new SessionManager(store, { codec }).load(token)).status).toBe("new");
+      expect(seen).toHaveLength(1);
     });
 
     it("come back as what they were, whichever they are", async () => {

@@ -105,6 +105,29 @@ describe("encrypted sessions", () => {
     expect(ids.filter((id) => id === guest.id)).toHaveLength(3);
   });
 
+  it("end at the deadline that is sealed in them, and belong to the user in them, whatever somebody writes to the columns", async () => {
+    const manager = new SessionManager(store, { codec: encrypted(scsJson, [NEW]), lifetime: 300 });
+    const session = await manager.load();
+    session.set("name", "Ada");
+    await session.login("ada");
+    await manager.commit(session);
+    const { token = "", id = "", deadline } = session;
+    await pool.query("UPDATE sessions SET user_id = 'mallory', expiry = now() + interval '1 year' WHERE token = $1", [
+      id,
+    ]);
+    expect((await manager.load(token)).userId).toBe("ada");
+    await expect.poll(async () => (await store.now()) > Number(deadline)).toBe(true);
+    const after = await manager.load(token);
+    expect([after.status, after.userId]).toEqual(["new", undefined]);
+    const names: unknown[] = [];
+    for await (const each of manager.iterate()) names.push(each.id);
+    expect(names).not.toContain(id);
+    const other = await manager.load((await stored(manager, "other")).token);
+    await manager.mergeSession(other, token);
+    expect(other.get("name")).toBe("other");
+    await session.destroy();
+  });
+
   it("are never plain: a row that was written without encryption is no session", async () => {
     const plain = await stored(new SessionManager(store), "plain");
     const ids = unread();

@@ -271,7 +271,12 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
       await assert.rejects(manager.destroyByUser(name as string), /^TypeError: destroyByUser: userId must be/);
       await assert.rejects(manager.listByUser(name as string), /^TypeError: listByUser: userId must be/);
     }
-    await assert.rejects(manager.listByUser("alice", { limit: 0 }), /^TypeError: limit: /);
+    for (const limit of [0, 2.5, Number.NaN, 5n as never, "5" as never]) {
+      await assert.rejects(manager.listByUser("alice", { limit }), /^TypeError: limit: expected a whole number/);
+    }
+    for (const except of ["a\0b", "\ud800"]) {
+      await assert.rejects(manager.destroyByUser("alice", { except }), /^TypeError: except: must be valid UTF-8/);
+    }
     await assert.rejects(manager.destroyByUser("alice", { except: 7 as never }), /^TypeError: except/);
   },
 };

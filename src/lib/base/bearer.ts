@@ -5,5 +5,5 @@
  */
 export function bearerToken(header: string | undefined): string | undefined {
   if (header === undefined || header.length > 1024) return undefined;
-  return /^bearer +([^\s,]+) *$/i.exec(header)?.[1];
+  return /^bearer +([^ ,]+) *$/i.exec(header)?.[1];
 }

@@ -1,6 +1,8 @@
+import { lowerAscii, trimBlanks } from "./ascii.ts";
+
 /** Directives that invite a cache to keep a response, or to overlook `no-store`. */
 const INVITING =
-  /^(?:public|immutable|must-understand|(?:max-age|s-maxage|stale-while-revalidate|stale-if-error)(?:\s*=.*)?)$/i;
+  /^(?:public|immutable|must-understand|(?:max-age|s-maxage|stale-while-revalidate|stale-if-error)(?:[ \t]*=.*)?)$/i;
 
 /** Directives of ours: each once. */
 const OURS = /^(?:private|no-store)$/i;
@@ -18,9 +20,9 @@ export function isTargetedCacheHeader(name: string): boolean {
 
 /** Says whether a targeted header can only keep a cache from storing: `no-store` and nothing to the contrary, or 0 seconds. */
 export function forbidsStoring(value: string): boolean {
-  if (value.trim() === "0") return true;
+  if (trimBlanks(value) === "0") return true;
   const directives = directivesOf(value);
-  return directives.some((directive) => directive.toLowerCase() === "no-store") && !directives.some(isInviting);
+  return directives.some((directive) => lowerAscii(directive) === "no-store") && !directives.some(isInviting);
 }
 
 /**
@@ -37,7 +39,7 @@ export function withNoStore(cacheControl: string | undefined): string {
 /** Adds the name of a request header to a Vary header unless it, or `*`, is there. */
 export function withVary(vary: string | undefined, name: string): string {
   const fields = directivesOf(vary);
-  if (fields.some((field) => field === "*" || field.toLowerCase() === name.toLowerCase())) return fields.join(", ");
+  if (fields.some((field) => field === "*" || lowerAscii(field) === lowerAscii(name))) return fields.join(", ");
   return [...fields, name].join(", ");
 }
 
@@ -49,6 +51,6 @@ function isInviting(directive: string): boolean {
 function directivesOf(header = ""): string[] {
   return header
     .split(",")
-    .map((directive) => directive.trim())
+    .map(trimBlanks)
     .filter((directive) => directive !== "");
 }

@@ -1,10 +1,18 @@
 import { stringifySetCookie } from "cookie";
+import { lowerAscii, trimBlanks } from "./ascii.ts";
+import { systemNow } from "./clock.ts";
+
+/** Where a browser keeps a cookie: it holds one of a name for each scope. */
+export interface CookieScope {
+  /** `""`: the folder of the request's path. */
+  path: string;
+  /** Undefined: the host alone. */
+  domain: string | undefined;
+}
 
 /** The attributes of a session's cookie, as they go into each Set-Cookie. */
-export interface CookieAttributes {
+export interface CookieAttributes extends CookieScope {
   name: string;
-  path: string;
-  domain: string | undefined;
   httpOnly: boolean;
   sameSite: "lax" | "strict" | "none" | false;
   partitioned: boolean;
@@ -41,6 +49,37 @@ function lifeOf({ now, expiry }: { now: number; expiry: number }): { maxAge: num
 export function clearCookie(attributes: CookieAttributes, secure: boolean): string {
   const past = { maxAge: 0, expires: new Date(1000) };
   return stringifySetCookie({ ...attributesOf(attributes, secure), value: "", ...past });
+}
+
+/** Says whether a Set-Cookie header has this cookie's name, unless all that it does is to remove such a cookie from another scope. */
+export function replacesCookie(attributes: CookieAttributes, header: string): boolean {
+  const [pair = "", ...parts] = header.split(";");
+  if (trimBlanks(pair.split("=", 1)[0] ?? "") !== attributes.name) return false;
+  const given = new Map(
+    parts.map((part) => {
+      const [name = "", ...value] = part.split("=");
+      return [lowerAscii(trimBlanks(name)), trimBlanks(value.join("="))];
+    }),
+  );
+  const path = given.get("path") ?? "";
+  const scope = scopeOf({
+    path: path.startsWith("/") ? path : "",
+    domain: given.get("domain"),
+    partitioned: given.has("partitioned"),
+  });
+  return scope === scopeOf(attributes) || !isExpired(given.get("max-age"), given.get("expires"));
+}
+
+/** The same text for the same scope, however it is written. */
+export function scopeOf({ path, domain, partitioned }: CookieScope & { partitioned?: boolean }): string {
+  const host = lowerAscii(domain ?? "").replace(/^\./, "");
+  return JSON.stringify([host, path, partitioned === true]);
+}
+
+/** @see RFC 6265bis, section 5.7 */
+function isExpired(maxAge: string | undefined, expires: string | undefined): boolean {
+  if (maxAge !== undefined && /^-?\d+$/.test(maxAge)) return Number(maxAge) <= 0;
+  return expires !== undefined && Date.parse(expires) <= systemNow();
 }
 
 function attributesOf(attributes: CookieAttributes, secure: boolean) {

@@ -19,10 +19,17 @@ export function parseDuration(option: string, value: unknown): number {
   else if (typeof value === "string" && value.length > 0 && value.length <= 100)
     milliseconds = ms(value as ms.StringValue);
   if (milliseconds === undefined || Number.isNaN(milliseconds)) {
-    throw new TypeError(`${option}: ${JSON.stringify(value)} is not a duration, such as 60000 or "20m"`);
+    throw new TypeError(`${option}: ${shown(value)} is not a duration, such as 60000 or "20m"`);
   }
   if (milliseconds < 0 || milliseconds > LONGEST) {
-    throw new TypeError(`${option}: ${JSON.stringify(value)} is out of range, 0 to 100 years`);
+    throw new TypeError(`${option}: ${shown(value)} is out of range, 0 to 100 years`);
   }
   return milliseconds;
+}
+
+/** Writes a value of whatever kind as an error shows it. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "bigint") return `${value}n`;
+  return typeof value === "object" && value !== null ? "an object" : String(value);
 }

@@ -13,7 +13,7 @@ export interface SessionEvent {
   id: string;
   /** Of a conflict: how many attempts failed so far. */
   attempt?: number;
-  /** Of duplicate tokens: how many of them have a live session. `id` is that of the first. */
+  /** Of duplicate tokens: how many of them have a live session; absent when there are too many to look up. `id` is that of the first. */
   live?: number;
   error?: unknown;
 }

@@ -1,12 +1,18 @@
 import { defineEntry, type Value } from "./value.ts";
 
+/** Digits of an integer: reading more takes the square of their number. */
+export const MAX_DIGITS = 1000;
+/** How deep arrays and objects may nest: far beyond what a session holds. */
+const MAX_NESTING = 1000;
+
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
 
 /**
  * Reads JSON like `JSON.parse`, except that an integer literal beyond ±(2^53-1) becomes a bigint instead of a rounded
- * number. Neither limits the depth (there is no recursion), and both let a number overflow to Infinity.
+ * number. Both let a number overflow to Infinity.
  *
- * @throws SyntaxError that shows nothing of the text
+ * @throws SyntaxError that shows nothing of the text; also for an integer of more than 1,000 digits, and for arrays and
+ *   objects that nest deeper than 1,000
  */
 export function parseJson(text: string): Value {
   let at = 0;
@@ -62,7 +68,8 @@ export function parseJson(text: string): Value {
     const [literal, fraction, exponent] = match;
     at += literal.length;
     const number = Number(literal);
-    return fraction !== undefined || exponent !== undefined || Number.isSafeInteger(number) ? number : BigInt(literal);
+    if (fraction !== undefined || exponent !== undefined || Number.isSafeInteger(number)) return number;
+    return literal.replace("-", "").length <= MAX_DIGITS ? BigInt(literal) : fail();
   };
 
   const readWord = (word: string, value: Value): Value => {
@@ -97,7 +104,7 @@ export function parseJson(text: string): Value {
         at++;
         return container;
       }
-      open.push(container);
+      if (open.push(container) > MAX_NESTING) fail();
       names.push(first === "{" ? readName() : "");
     }
   };

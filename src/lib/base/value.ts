@@ -1,6 +1,9 @@
 /** What a session can hold: each comes back as what it was. */
 export type Value = string | number | boolean | bigint | null | Date | Uint8Array | Value[] | { [key: string]: Value };
 
+/** Integers from here on have more than 1,000 digits, which `scsJson` doesn't read. */
+const TOO_LARGE = 10n ** 1000n;
+
 /** How deep arrays and objects may nest: far beyond use, short of the call stack. */
 export const MAX_DEPTH = 500;
 
@@ -30,7 +33,9 @@ export function assertValue(key: string, value: unknown): asserts value is Value
     switch (typeof item) {
       case "string":
       case "boolean":
+        return;
       case "bigint":
+        if (item >= TOO_LARGE || item <= -TOO_LARGE) refuse(path, "a bigint of more than 1,000 digits");
         return;
       case "number":
         if (!Number.isFinite(item)) refuse(path, String(item));

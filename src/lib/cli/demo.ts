@@ -19,7 +19,7 @@ export async function demo(options: DemoOptions): Promise<Answer> {
   const names = schema === undefined ? { table } : { table, schema };
   const served = await serveDemo(
     port,
-    options.host ?? (process.env["HOST"] || "127.0.0.1"),
+    options.host ?? "127.0.0.1",
     () => openStore(options.url, names),
     (error) => {
       console.error("pgstore demo:", error);

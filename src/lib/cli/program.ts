@@ -102,7 +102,7 @@ export function programOf(version: string, run: Run): Command {
     demo,
   )
     .option("--port <number>", "where it listens (default: PORT, or 4000)")
-    .option("--host <address>", "on which address (default: HOST, or 127.0.0.1)");
+    .option("--host <address>", "on which address (default: 127.0.0.1)");
   add(
     "dashboard",
     "Serves the dashboard on this machine only, to the browser that opens its link.",

@@ -1,3 +1,4 @@
+import { trimBlanks } from "../base/ascii.ts";
 import { sha256 } from "../base/sha256.ts";
 import type { Answer, Ask } from "./exchange.ts";
 import type { Html } from "./html.ts";
@@ -42,6 +43,6 @@ export function redirectAnswer(status: 303 | 307, location: string): Answer {
 export function styleAnswer(ask: Ask): Answer {
   const headers = { ...HEADERS, "Cache-Control": "private, no-cache", ETag: STYLE_TAG };
   const known = ask.header("if-none-match")?.split(",") ?? [];
-  if (known.some((tag) => tag.trim().replace(/^W\//, "") === STYLE_TAG)) return { status: 304, headers, body: "" };
+  if (known.some((tag) => trimBlanks(tag).replace(/^W\//, "") === STYLE_TAG)) return { status: 304, headers, body: "" };
   return { status: 200, headers: { ...headers, "Content-Type": "text/css; charset=utf-8" }, body: STYLE };
 }

@@ -1,5 +1,6 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import { lowerAscii } from "../base/ascii.ts";
 import { cookieValues } from "../base/cookie-header.ts";
 import { setCookie } from "../base/cookie-text.ts";
 import { sha256 } from "../base/sha256.ts";
@@ -107,7 +108,7 @@ function isOurHost(host: string | undefined, server: http.Server): boolean {
   const port = portOf(server);
   // Of port 80 the browser says nothing.
   const ports = port === 80 ? ["", ":80"] : [`:${port}`];
-  return NAMES.some((name) => ports.some((suffix) => host?.toLowerCase() === name + suffix));
+  return NAMES.some((name) => ports.some((suffix) => host !== undefined && lowerAscii(host) === name + suffix));
 }
 
 function close(server: http.Server): Promise<void> {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { lowerAscii } from "../base/ascii.ts";
 import { csrfTokenOf, isCsrfTokenOf } from "../base/csrf-token.ts";
 import { CsrfError } from "../base/errors.ts";
 import { createToken } from "../base/token.ts";
@@ -37,7 +38,7 @@ type AnySession = object & { token: string | undefined };
 type Body = { body?: unknown };
 
 const FORM = /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\b/i;
-const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
+const SAFE_METHODS = new Set(["get", "head", "options", "trace"]);
 
 /**
  * Protects what changes something from being asked for by other sites' pages: a token that is bound to the session, and what
@@ -74,7 +75,7 @@ export class CsrfProtection {
     }
     this.#origins = new Set(origins);
     this.#sameSite = sameSite;
-    this.#header = header.toLowerCase();
+    this.#header = lowerAscii(header);
     this.#field = field;
   }
 
@@ -182,7 +183,7 @@ interface HonoContext {
 }
 
 function isSafe({ method = "GET" }: CsrfRequest): boolean {
-  return SAFE_METHODS.has(method.toUpperCase());
+  return SAFE_METHODS.has(lowerAscii(method));
 }
 
 /** By their shape: a framework may bring a class of its own. A header that is named "get" is no function. */

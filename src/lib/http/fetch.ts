@@ -77,12 +77,6 @@ function addressIn(request: Request, server: unknown): string | undefined {
 /** Where a request keeps what its client must be told, whichever manager has committed it, until an answer has it. */
 const TOLD = Symbol("pgstore told");
 
-/** What the client of a request must be told. */
-interface Told {
-  result: CommitResult;
-  cookieName: string;
-}
-
 /**
  * Commits the session of a request. Returns the response with what the client must be told.
  *
@@ -93,18 +87,17 @@ export async function closeRequest<Data, Lazy extends boolean>(
   request: Request,
   response: Response,
 ): Promise<Response> {
-  const cookieName = manager.options.cookie.name;
   const result = await manager.close(request, contextOf(manager, request));
-  note(manager, request, result);
+  note(request, result);
   const told = toldOf(request).filter((one) => !tells(response.headers, one));
   if (told.length === 0) {
-    if (tellsNothing(result) || addInPlace(response, (headers) => tell(headers, result, cookieName))) return response;
+    if (tellsNothing(result) || addInPlace(response, (headers) => tell(headers, result))) return response;
     // As Response.error() is, which can tell nothing.
     if (response.status < 200) return response;
   }
   const change = (headers: OpenHeaders): void => {
-    if (result.kind === "nothing") tell(headers, result, cookieName);
-    for (const one of told) tell(headers, one.result, one.cookieName);
+    if (result.kind === "nothing") tell(headers, result);
+    for (const one of told) tell(headers, one);
   };
   // The runtime recognises an upgrade by the object.
   if (response.status === 101) {
@@ -127,8 +120,8 @@ export function tellCommitted<Data, Lazy extends boolean>(
   request: Request,
   headers: Headers,
 ): void {
-  note(manager, request, manager.committed(request, contextOf(manager, request)));
-  for (const { result, cookieName } of toldOf(request)) tell(openHeaders(headers), result, cookieName);
+  note(request, manager.committed(request, contextOf(manager, request)));
+  for (const result of toldOf(request)) tell(openHeaders(headers), result);
   varyBy(manager, headers);
 }
 
@@ -145,23 +138,19 @@ function contextOf<Data, Lazy extends boolean>(manager: SessionManager<Data, Laz
   return { tls, seal: true };
 }
 
-function toldOf(request: Request): Told[] {
-  return (request as { [TOLD]?: Told[] })[TOLD] ?? [];
+function toldOf(request: Request): CommitResult[] {
+  return (request as { [TOLD]?: CommitResult[] })[TOLD] ?? [];
 }
 
-function note<Data, Lazy extends boolean>(
-  { options }: SessionManager<Data, Lazy>,
-  request: Request,
-  result: CommitResult,
-): void {
+function note(request: Request, result: CommitResult): void {
   if (result.kind === "nothing") return;
   const told = toldOf(request);
-  told.push({ result, cookieName: options.cookie.name });
-  (request as { [TOLD]?: Told[] })[TOLD] = told;
+  told.push(result);
+  (request as { [TOLD]?: CommitResult[] })[TOLD] = told;
 }
 
 /** Says whether a response tells already what its client must be told. */
-function tells(headers: Headers, { result: { setCookie, tokenHeader } }: Told): boolean {
+function tells(headers: Headers, { setCookie, tokenHeader }: CommitResult): boolean {
   if (setCookie !== undefined) return headers.getSetCookie().includes(setCookie);
   return tokenHeader !== undefined && headers.get(tokenHeader.name) === tokenHeader.value;
 }

@@ -143,7 +143,7 @@ class RequestGate<Data, Lazy extends boolean> implements ResponseGate {
 
   #change(result: CommitResult): HeadChange {
     if (tellsNothing(result)) return undefined;
-    return (headers) => tell(headers, result, this.#manager.options.cookie.name);
+    return (headers) => tell(headers, result);
   }
 
   #isSecure(): boolean {

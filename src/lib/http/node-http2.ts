@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import * as http2 from "node:http2";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { Writable } from "node:stream";
+import { lowerAscii } from "../base/ascii.ts";
 import { type GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
 import { isEntityHeader, type OpenHeaders } from "./response-headers.ts";
 
@@ -317,11 +318,11 @@ class PackedHeaders implements OpenHeaders {
   }
 
   #values(name: string): string[] {
-    return this.#fields.filter(([own]) => own === name.toLowerCase()).map(([, value]) => value);
+    return this.#fields.filter(([own]) => own === lowerAscii(name)).map(([, value]) => value);
   }
 
   #replace(name: string, values: string[]): void {
-    const key = name.toLowerCase();
+    const key = lowerAscii(name);
     this.#fields = this.#fields.filter(([own]) => own !== key);
     for (const value of values) this.#fields.push([key, value, "\0"]);
   }

@@ -1,3 +1,4 @@
+import { lowerAscii } from "../base/ascii.ts";
 import { forbidsStoring, isTargetedCacheHeader, withNoStore, withVary } from "../base/cache-headers.ts";
 import { systemNow } from "../base/clock.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
@@ -33,16 +34,17 @@ export function tellsNothing({ kind, vary }: CommitResult): boolean {
   return kind === "nothing" && vary === undefined;
 }
 
-/** Adds what the client must be told. @param cookieName - of ours: there is one such Set-Cookie at most */
-export function tell(headers: OpenHeaders, result: CommitResult, cookieName: string): void {
+/** Adds what the client must be told. One Set-Cookie of our name at most is live. */
+export function tell(headers: OpenHeaders, result: CommitResult): void {
   const { kind, setCookie, tokenHeader, vary } = result;
   if (vary !== undefined) headers.set("Vary", withVary(headers.get("Vary") ?? undefined, vary));
   if (kind === "nothing") return;
   forbidStoring(headers);
   if (tokenHeader !== undefined) headers.set(tokenHeader.name, tokenHeader.value);
   if (setCookie === undefined) return;
-  const others = headers.getSetCookie().filter((cookie) => !cookie.startsWith(`${cookieName}=`));
-  headers.setSetCookie([...others, setCookie]);
+  const others = headers.getSetCookie().filter((header) => !result.replaces(header));
+  // Ours is the last: a jar that takes two scopes for one keeps it.
+  headers.setSetCookie([...new Set([...others, ...result.clearing, setCookie])]);
 }
 
 /** Beside a token no cache may store anything. Pragma stays: no cache takes it for a permission. */
@@ -56,5 +58,5 @@ function forbidStoring(headers: OpenHeaders): void {
 function mayAllowStoring(name: string, value: () => string): boolean {
   if (isTargetedCacheHeader(name)) return !forbidsStoring(value());
   // For old caches that know no Cache-Control. A time that has passed, or that is none, forbids.
-  return name.toLowerCase() === "expires" && Date.parse(value()) > systemNow();
+  return lowerAscii(name) === "expires" && Date.parse(value()) > systemNow();
 }

@@ -1,11 +1,18 @@
-/** The address that the last proxy, the trusted one, was asked from: what stands before it, anybody can have written. */
-export function forwardedFor(header: string | string[] | null | undefined): string | undefined {
-  const last = [header ?? ""].flat().join(",").split(",").at(-1)?.trim();
-  return last === "" ? undefined : last;
+import { lowerAscii, trimBlanks } from "../base/ascii.ts";
+
+type Header = string | string[] | null | undefined;
+
+/** Finds the address from which the trusted proxy was asked. */
+export function forwardedFor(header: Header): string | undefined {
+  return lastOf(header) || undefined;
 }
 
-/** Says whether the first proxy that a request passed was asked over TLS. Only a trusted proxy's header tells. */
-export function isForwardedSecure(forwardedProto: string | string[] | null | undefined): boolean {
-  const first = [forwardedProto ?? ""].flat().join(",").split(",", 1)[0] ?? "";
-  return first.trim().toLowerCase() === "https";
+/** Says whether the trusted proxy was asked over TLS. */
+export function isForwardedSecure(forwardedProto: Header): boolean {
+  return lowerAscii(lastOf(forwardedProto)) === "https";
+}
+
+/** Reads what the last proxy, the trusted one, has added: anybody can have written what stands before it. */
+function lastOf(header: Header): string {
+  return trimBlanks([header ?? ""].flat().join(",").split(",").at(-1) ?? "");
 }

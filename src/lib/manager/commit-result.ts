@@ -1,5 +1,5 @@
 import { withNoStore } from "../base/cache-headers.ts";
-import { clearCookie, setCookie } from "../base/cookie-text.ts";
+import { clearCookie, replacesCookie, setCookie } from "../base/cookie-text.ts";
 import type { Delivery } from "../session/record.ts";
 import type { ResolvedOptions } from "./options.ts";
 
@@ -17,13 +17,18 @@ export class CommitResult {
   readonly kind: "set" | "clear" | "nothing";
   /** The value of the Set-Cookie header. It holds the token: never log it. */
   readonly setCookie: string | undefined;
+  /** Values of further Set-Cookie headers, which go before it: they remove the cookie from the scopes of `cookie.previous`. */
+  readonly clearing: readonly string[] = [];
   /** Of the header transport: the token's header and its value, `""` when the session has ended. Never log it. */
   readonly tokenHeader: { readonly name: string; readonly value: string } | undefined;
   /** The session was looked at: caches must tell clients apart by this request header. */
   readonly vary: "Cookie" | "Authorization" | undefined;
 
+  readonly #options: ResolvedOptions;
+
   constructor(delivery: Delivery, varies: boolean, options: ResolvedOptions, tls: () => boolean) {
     const { tokenHeader: header } = options;
+    this.#options = options;
     this.kind = delivery.kind;
     if (varies || delivery.kind !== "nothing") this.vary = header === undefined ? "Cookie" : "Authorization";
     if (delivery.kind === "nothing") return;
@@ -36,6 +41,15 @@ export class CommitResult {
       delivery.kind === "set"
         ? setCookie(options.cookie, secure, delivery.token, delivery.life)
         : clearCookie(options.cookie, secure);
+    this.clearing = options.previous.map((scope) => clearCookie({ ...options.cookie, ...scope }, secure));
+  }
+
+  /**
+   * Says whether a Set-Cookie header of the application must make room for this one's: it has the same name. One that removes the
+   * cookie from another scope may stay.
+   */
+  replaces(setCookie: string): boolean {
+    return replacesCookie(this.#options.cookie, setCookie);
   }
 
   /**
@@ -44,7 +58,9 @@ export class CommitResult {
    */
   get headers(): Headers {
     const headers = new Headers();
-    if (this.setCookie !== undefined) headers.append("Set-Cookie", this.setCookie);
+    if (this.setCookie !== undefined) {
+      for (const one of [...this.clearing, this.setCookie]) headers.append("Set-Cookie", one);
+    }
     if (this.tokenHeader !== undefined) headers.set(this.tokenHeader.name, this.tokenHeader.value);
     if (this.kind !== "nothing") headers.set("Cache-Control", withNoStore(undefined));
     if (this.vary !== undefined) headers.set("Vary", this.vary);

@@ -28,7 +28,8 @@ type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "revoked" 
 export class Committer {
   readonly #store: ConditionalStore;
   readonly #extras: StoreExtras;
-  readonly #now: () => number | Promise<number>;
+  /** Milliseconds since 1970, in the store's time. */
+  readonly now: () => number | Promise<number>;
   readonly #rows: Rows;
   readonly #options: ResolvedOptions;
   readonly #lanes = new Lanes<StoredRow | undefined>();
@@ -39,7 +40,7 @@ export class Committer {
   constructor(store: Store & StoreExtras, rows: Rows, options: ResolvedOptions) {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
     this.#extras = store;
-    this.#now = store.now === undefined ? systemNow : store.now.bind(store);
+    this.now = store.now === undefined ? systemNow : store.now.bind(store);
     this.users = new Users(store.users, this.#store, this.endings, options.maxSessionsPerUser);
     this.#rows = rows;
     this.#options = options;
@@ -62,7 +63,7 @@ export class Committer {
     if (record.pending !== undefined || record.doubt !== undefined) return false;
     record.collect();
     const timeless = record.phase !== "stored" || this.#options.idleTimeout === 0;
-    const now = timeless ? 0 : this.#now();
+    const now = timeless ? 0 : this.now();
     if (typeof now === "number") return planCommit(planStateOf(record), this.#options, now).kind === "nothing";
     // The store must be asked for its time: the flush will, and will report when it fails.
     now.catch(() => {});
@@ -123,7 +124,7 @@ export class Committer {
     if (record.doubt !== undefined) await this.#resolveDoubt(record);
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       record.collect();
-      const now = await this.#now();
+      const now = await this.now();
       const plan = planCommit(planStateOf(record), this.#options, now);
       if (watch !== undefined) Object.assign(watch, { plan: plan.kind, attempts: attempt });
       const outcome = await this.#perform(plan, record, now);
@@ -161,6 +162,8 @@ export class Committer {
         const newKey = this.#rows.keyOf(record.token);
         const next = this.#rows.encode(record, plan, newKey);
         const count = record.operations.length;
+        // Before it begins: were one of them alive beside it, nobody could tell next time which one counts.
+        await this.#endRivals(record);
         const outcome = await this.users.create(newKey, next, record);
         if (outcome === "refused") record.token = createToken();
         if (outcome !== "done") return outcome === "revoked" ? "revoked" : "again";
@@ -199,12 +202,23 @@ export class Committer {
         return "gone";
       case "destroy": {
         // When it was gone already, a clearing cookie could wipe out the cookie of whoever renewed it.
+        if (record.phase === "new") {
+          await this.#endRivals(record);
+          record.end({ kind: "clear" });
+          return { row: undefined };
+        }
         const ended = await this.end(key);
         if (await this.#wasRenewed(record)) return "again";
         record.end({ kind: ended === false ? "nothing" : "clear" });
         return { row: undefined };
       }
     }
+  }
+
+  /** Ends the sessions that the request presented beside one another. */
+  async #endRivals(record: SessionRecord): Promise<void> {
+    await Promise.all(record.rivals.map((key) => this.end(key)));
+    record.rivals = [];
   }
 
   /** A renewal has failed before: looks whether it was carried out, before anything is built on the row from before. */
@@ -257,6 +271,6 @@ export class Committer {
   }
 
   #isPersistent(values: Map<string, Value>): boolean {
-    return this.#options.persist || values.get(REMEMBER_ME) === true;
+    return (values.get(REMEMBER_ME) ?? this.#options.persist) === true;
   }
 }

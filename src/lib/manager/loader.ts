@@ -7,11 +7,15 @@ import { SessionRecord, type StoredRow } from "../session/record.ts";
 import type { Committer } from "./committer.ts";
 import type { Rows } from "./rows.ts";
 
+/** Tokens of one request that are looked up. Somebody who can plant cookies must not choose which of them those are. */
+const MAX_TOKENS = 4;
+
 /** Finds the session that a request's tokens lead to: the only place where a token is trusted. */
 export class Loader {
   readonly #committer: Committer;
   readonly #rows: Rows;
 
+  /** @param committer - its store tells the time */
   constructor(committer: Committer, rows: Rows) {
     this.#committer = committer;
     this.#rows = rows;
@@ -19,7 +23,7 @@ export class Loader {
 
   /** @param presented - what came in place of a token, well-formed or not */
   load(presented: readonly string[]): Promise<SessionRecord> {
-    const tokens = presented.filter(isToken);
+    const tokens = [...new Set(presented)].filter(isToken);
     const [first] = tokens;
     if (first === undefined) return Promise.resolve(begin(presented.length > 0));
     return isWatched("load") ? this.#watchedLoad(tokens, first) : this.#load(tokens, first);
@@ -47,8 +51,14 @@ export class Loader {
     return this.#recordOf(key, first, await this.#committer.lookUp(key), event);
   }
 
-  /** Somebody has planted all of them but one: which, the table may tell. */
+  /** Somebody has planted all of them but one, or set them with another scope: which one counts, the table may tell. */
   async #loadOneOf(tokens: string[], event: LoadEvent | undefined): Promise<SessionRecord> {
+    if (tokens.length > MAX_TOKENS) {
+      const keys = tokens.map((token) => this.#rows.keyOf(token));
+      publish("duplicate", { id: this.#rows.idOf(keys[0]) });
+      note(event, "duplicate");
+      return contested(keys);
+    }
     const candidates = await Promise.all(
       tokens.map(async (token) => {
         const key = this.#rows.keyOf(token);
@@ -60,7 +70,7 @@ export class Loader {
     const [chosen] = live.length > 0 ? live : candidates.filter(({ found }) => found === "ended");
     if (chosen === undefined || live.length > 1) {
       note(event, "duplicate");
-      return begin(true);
+      return contested(live.map(({ key }) => key));
     }
     return this.#recordOf(chosen.key, chosen.token, chosen.found, event);
   }
@@ -73,10 +83,14 @@ export class Loader {
     return typeof found === "object" ? this.read(key, found) : undefined;
   }
 
-  /** What a row holds. Bytes that nobody can read, or that somebody has tampered with, are none: an event tells, the row stays. */
-  read(key: string, found: StoredSession): StoredRow | undefined {
+  /**
+   * Reads what a row holds. Undefined for bytes that can't be read or were tampered with (an event tells, the row stays), and
+   * for a session past its deadline: whoever can write the table can move the column, but not a deadline that is sealed.
+   */
+  async read(key: string, found: StoredSession): Promise<StoredRow | undefined> {
     try {
-      return this.#rows.decode(key, found);
+      const row = this.#rows.decode(key, found);
+      return row.deadline.getTime() > (await this.#committer.now()) ? row : undefined;
     } catch (error) {
       if (!(error instanceof SessionDecodeError)) throw error;
       publish("error", { id: error.id, error });
@@ -84,13 +98,13 @@ export class Loader {
     }
   }
 
-  #recordOf(key: string, token: string, found: Found, event: LoadEvent | undefined): SessionRecord {
+  async #recordOf(key: string, token: string, found: Found, event: LoadEvent | undefined): Promise<SessionRecord> {
     if (found === undefined) {
       note(event, "unknown");
       return begin(true);
     }
     if (found !== "ended") {
-      const row = this.read(key, found);
+      const row = await this.read(key, found);
       note(event, row === undefined ? "unreadable" : "live");
       return row === undefined ? begin(true) : new SessionRecord(row, key, token);
     }
@@ -107,6 +121,13 @@ export class Loader {
 function begin(presented: boolean): SessionRecord {
   const record = new SessionRecord();
   record.accessed = presented;
+  return record;
+}
+
+/** The request is anonymous, as nobody can tell which of several sessions is its own. */
+function contested(keys: readonly string[]): SessionRecord {
+  const record = begin(true);
+  record.rivals = keys;
   return record;
 }
 

@@ -1,3 +1,4 @@
+import { lowerAscii } from "../base/ascii.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
 import { scsJson } from "../base/scs-json.ts";
 import type { Codec } from "../port/codec.ts";
@@ -37,8 +38,8 @@ export interface SessionOptions<Lazy extends boolean = false> {
   /** Default `scsJson`. */
   codec?: Codec;
   /**
-   * How many bytes the codec may make of a session; a commit that would store more throws SessionTooLargeError. Default
-   * 16 MiB; Infinity: no limit.
+   * How many bytes the codec may make of a session: a commit that would store more throws SessionTooLargeError, and a row
+   * that holds more is not read. Default 1 MiB; Infinity: no limit.
    */
   maxBytes?: number;
   /** How many sessions a user may have at once; when one more begins, the oldest ends. Default: any number. */
@@ -76,7 +77,7 @@ const DEFAULTS = {
   trustProxy: false,
   hashTokens: true,
   codec: scsJson,
-  maxBytes: 16 * 1024 * 1024,
+  maxBytes: 1024 * 1024,
 } as const;
 
 // prettier-ignore
@@ -133,7 +134,7 @@ function resolveTransport(transport: unknown = "cookie"): string | undefined {
   if (typeof header !== "string" || !HTTP_TOKEN.test(header)) {
     throw new TypeError('transport: must be "cookie", "header" or { header: the name of a response header }');
   }
-  const name = header.toLowerCase();
+  const name = lowerAscii(header);
   if (TAKEN_HEADERS.includes(name)) throw new TypeError(`transport.header: ${header} has a meaning of its own`);
   return name;
 }

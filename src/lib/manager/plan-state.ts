@@ -9,6 +9,7 @@ export function planStateOf(record: SessionRecord): PlanState {
     changed,
     empty: record.isEmpty,
     ending: ending?.kind,
+    contested: record.rivals.length > 0,
     keepDeadline: ending?.kind === "renew" && ending.keepDeadline,
     deadline: deadline?.getTime(),
     deadlineMoved,

@@ -17,6 +17,8 @@ export interface PlanState {
   /** There is no value to keep. */
   empty: boolean;
   ending: "renew" | "destroy" | undefined;
+  /** The request presented several sessions, of which none counts. */
+  contested: boolean;
   /** Renewing leaves the deadline as it is. */
   keepDeadline: boolean;
   /** The deadline that was loaded, or set in this request (`deadlineMoved`). */
@@ -47,7 +49,8 @@ export function planCommit(state: PlanState, options: PlanOptions, now: number):
   if (phase === "stale") return changed && ending === undefined ? { kind: "drop" } : NOTHING;
   if (phase === "new") {
     // No row for a visitor who stores nothing.
-    if (ending === "destroy" || !changed || state.empty) return NOTHING;
+    if (ending === "destroy") return state.contested ? { kind: "destroy" } : NOTHING;
+    if (!changed || state.empty) return NOTHING;
     return { kind: "create", ...instants(state.deadline ?? now + options.lifetime, options, now) };
   }
   if (ending === "destroy") return { kind: "destroy" };

@@ -29,6 +29,9 @@ export class Rows {
    */
   decode(key: string, found: StoredSession): StoredRow {
     try {
+      const { maxBytes } = this.#options;
+      // Before it is parsed: what another program has written may be of any size.
+      if (found.data.length > maxBytes) throw new SessionTooLargeError(this.idOf(key), found.data.length, maxBytes);
       const { values, deadline } = this.#options.codec.decode(found.data, this.idOf(key));
       return { data: found.data, values: new Map(values), deadline, expiry: found.expiry };
     } catch (cause) {

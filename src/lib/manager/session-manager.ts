@@ -219,7 +219,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
     if (this.store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
     for await (const { token: key, ...found } of this.store.all()) {
-      const row = this.#loader.read(key, found);
+      const row = await this.#loader.read(key, found);
       if (row !== undefined) yield this.#session(new SessionRecord(row, key));
     }
   }

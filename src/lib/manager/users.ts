@@ -1,3 +1,4 @@
+import { shown } from "../base/duration.ts";
 import { assertUserId } from "../base/user-id.ts";
 import { SchemaError } from "../base/errors.ts";
 import { codeOf, publish } from "../base/events.ts";
@@ -95,8 +96,10 @@ export class Users {
     { current, limit = Number.POSITIVE_INFINITY, after }: ListOptions,
   ): Promise<UserSession[]> {
     const users = this.#usersFor("listByUser", userId);
-    if (!(limit >= 1)) throw new TypeError("limit: must be a number from 1");
-    const currentId = idsOf(current ?? [])[0];
+    if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 1)) {
+      throw new TypeError(`limit: expected a whole number from 1, got ${shown(limit)}`);
+    }
+    const currentId = idsOf("current", current ?? [])[0];
     const found: UserSession[] = [];
     let place: OwnedPlace | undefined = after && { created: after.created, token: after.id };
     for (;;) {
@@ -110,7 +113,7 @@ export class Users {
 
   /** Ends a user's sessions. Resolves to how many. */
   async end(userId: string, { except = [] }: DestroyByUserOptions): Promise<number> {
-    const ended = await this.#usersFor("destroyByUser", userId).end(userId, idsOf(except));
+    const ended = await this.#usersFor("destroyByUser", userId).end(userId, idsOf("except", except));
     for (const key of ended) this.#endings.tell(key);
     return ended.length;
   }
@@ -140,12 +143,13 @@ function ownerOf({ values, client }: SessionRecord): Owner | undefined {
   return typeof userId === "string" ? { userId, ...client } : undefined;
 }
 
-function idsOf(sessions: SessionRef | readonly SessionRef[]): string[] {
+function idsOf(option: string, sessions: SessionRef | readonly SessionRef[]): string[] {
   const list = Array.isArray(sessions) ? (sessions as readonly SessionRef[]) : [sessions as SessionRef];
   return list.flatMap((session) => {
     const id: unknown = typeof session === "string" ? session : session?.id;
     if (id === undefined && session instanceof Session) return [];
-    if (typeof id !== "string") throw new TypeError("except, current: must be sessions or their ids");
+    if (typeof id !== "string") throw new TypeError(`${option}: must be sessions or their ids`);
+    if (id.includes("\0") || !id.isWellFormed()) throw new TypeError(`${option}: must be valid UTF-8 without NUL`);
     return id;
   });
 }

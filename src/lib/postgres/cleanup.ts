@@ -1,4 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
+import { shown } from "../base/duration.ts";
 import { codeOf, isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
 import { type Row, textOf } from "./driver.ts";
@@ -125,7 +126,9 @@ async function deletePages(
   { signal, limit = Number.POSITIVE_INFINITY, onProgress }: CleanupOptions,
   turns: CleanupTurns | undefined,
 ): Promise<Outcome> {
-  if (!(limit >= 1)) throw new TypeError("limit: must be a number from 1");
+  if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 1)) {
+    throw new TypeError(`limit: expected a whole number from 1, got ${shown(limit)}`);
+  }
   const [lock, always] = turns === undefined ? ["", false] : [turns.lock, turns.isHeldUp];
   let size = FIRST_PAGE;
   let from = "-Infinity";
@@ -133,7 +136,7 @@ async function deletePages(
   let first: Row | undefined;
   for (;;) {
     signal?.throwIfAborted();
-    const wanted = Math.min(size, Math.floor(limit) - removed);
+    const wanted = Math.min(size, limit - removed);
     const begun = monotonicNow();
     const [page] = wanted === 0 ? [] : await run(sql.cleanUp, [from, String(wanted), lock, String(always)]);
     first ??= page;

@@ -1,5 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
-import { StoreUnavailableError } from "../base/errors.ts";
+import { PgStoreError } from "../base/errors.ts";
 import { pause } from "../base/timer.ts";
 import { type Failure, failureOf } from "./store-errors.ts";
 
@@ -65,7 +65,7 @@ export async function retrying<T>(
     try {
       return await attempt(inDoubt);
     } catch (error) {
-      const failure = error instanceof StoreUnavailableError ? "unavailable" : failureOf(error);
+      const failure = error instanceof PgStoreError ? "unavailable" : failureOf(error);
       inDoubt ||= failure === "lost";
       const longest = PAUSES[failure]?.[attempts - 1];
       const mayRepeat = repeatable || !inDoubt;

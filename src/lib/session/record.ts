@@ -86,6 +86,11 @@ export class SessionRecord {
   operations: Operation[] = [];
   ending: Ending | undefined;
   doubt: Doubt | undefined;
+  /**
+   * Keys of sessions whose tokens the request presented, none of which counts: more than one is live, or there are too many to look
+   * up. A session that begins in their place ends them, and so does a log-out; otherwise the client could never get rid of them.
+   */
+  rivals: readonly string[] = [];
   /** The row is that of a renewal which counts as failed: the session must not stay under its token. */
   #mustMove = false;
   delivery: Delivery = { kind: "nothing" };
