@@ -33,7 +33,7 @@ export class WaitingLine<Place> {
       fail: (error?: unknown) => fail(error ?? tooLate(timeout)),
     };
     this.#waiting.add(waiting);
-    this.#timer ??= this.#arm(timeout);
+    if (this.#timer === undefined) this.#timer = this.#arm(timeout);
   }
 
   /** Gives a place to the first whose time is not over. Returns false when there is none. */
