@@ -263,7 +263,8 @@ describe("the same token twice", () => {
     });
     client.release();
     await Promise.all(reads);
-    expect(most).toBeLessThanOrEqual(3);
+    // Three statements, and those who are about to be done.
+    expect(most).toBeLessThanOrEqual(6);
   });
 });
 

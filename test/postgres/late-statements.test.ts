@@ -187,8 +187,9 @@ describe("a pool that is used up for longer than connectionTimeoutMillis", () =>
   });
 
   it("fails with the time of the operation, and at once when the pool has ended", async () => {
-    const pool = database.pool({ max: 1, connectionTimeoutMillis: 20 });
+    const pool = database.pool({ max: 1 });
     const taken = await pool.connect();
+    pool.options.connectionTimeoutMillis = 20;
     const store = new PgStore(pool, { cleanupInterval: 0, queryTimeout: 100 });
     await expect(store.save("t", bytes("data"), soon())).rejects.toThrow("did not answer within 100 ms");
     taken.release();
