@@ -1,3 +1,4 @@
+import { EQ, GT, regclass } from "../postgres/catalog.ts";
 import { textOf } from "../postgres/driver.ts";
 import { bytes, count } from "../base/figures.ts";
 import type { Connection } from "./connection.ts";
@@ -18,15 +19,15 @@ export async function checkDeep(
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const user = hasUsers ? "user_id" : "NULL::text AS user_id";
-  const page = `SELECT count(*)::text AS rows, max(token) AS last,
-       count(*) FILTER (WHERE expiry > current_timestamp)::text AS live,
-       count(*) FILTER (WHERE expiry = 'infinity')::text AS endless,
-       count(*) FILTER (WHERE expiry = '-infinity')::text AS past,
-       count(*) FILTER (WHERE expiry > current_timestamp AND user_id IS NULL)::text AS userless,
-       count(*) FILTER (WHERE expiry > current_timestamp AND size = 0)::text AS empty,
-       COALESCE(max(size), 0)::text AS largest
-     FROM (SELECT token, expiry, octet_length(data) AS size, ${user} FROM ${table.quoted}
-       WHERE token > $1::text ORDER BY token LIMIT ${PAGE}) p`;
+  const page = `SELECT pg_catalog.count(*)::text AS rows, pg_catalog.max(token) AS last,
+       pg_catalog.count(*) FILTER (WHERE expiry ${GT} current_timestamp)::text AS live,
+       pg_catalog.count(*) FILTER (WHERE expiry ${EQ} 'infinity')::text AS endless,
+       pg_catalog.count(*) FILTER (WHERE expiry ${EQ} '-infinity')::text AS past,
+       pg_catalog.count(*) FILTER (WHERE expiry ${GT} current_timestamp AND user_id IS NULL)::text AS userless,
+       pg_catalog.count(*) FILTER (WHERE expiry ${GT} current_timestamp AND size ${EQ} 0)::text AS empty,
+       COALESCE(pg_catalog.max(size), 0)::text AS largest
+     FROM (SELECT token, expiry, pg_catalog.octet_length(data) AS size, ${user} FROM ${table.quoted}
+       WHERE token ${GT} $1::text ORDER BY token LIMIT ${PAGE}) p`;
   const sum: Counts = { rows: 0, live: 0, endless: 0, past: 0, userless: 0, empty: 0, largest: 0 };
   const progress = new Progress("check", Math.max(0, rows));
   try {
@@ -69,15 +70,16 @@ function judgeCounts(table: string, counts: Counts, hasUsers: boolean): Finding[
 /** What the extension pgstattuple counts, where it is there and we may. */
 async function checkTuples(query: Connection["query"], table: string): Promise<Finding> {
   const [row] = await query(
-    `SELECT (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-       WHERE e.extname = 'pgstattuple') AS schema`,
+    `SELECT (SELECT pg_catalog.quote_ident(n.nspname::text) FROM pg_catalog.pg_extension e
+       JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} e.extnamespace WHERE e.extname ${EQ} 'pgstattuple') AS schema`,
   );
   const schema = row?.["schema"];
   if (schema == null) return ok("pgstattuple", "not installed, so dead rows are as PostgreSQL estimates them");
   try {
     const [found] = await query(
-      `SELECT round(dead_tuple_percent::numeric, 1)::text AS dead, round(approx_free_percent::numeric, 1)::text AS free
-       FROM ${schema}.pgstattuple_approx($1::text::regclass)`,
+      `SELECT pg_catalog.round(dead_tuple_percent::numeric, 1)::text AS dead,
+         pg_catalog.round(approx_free_percent::numeric, 1)::text AS free
+       FROM ${schema}.pgstattuple_approx(${regclass("$1::text")})`,
       [table],
       LONG_TIME,
     );

@@ -1,5 +1,6 @@
 import { monotonicNow, systemNow } from "../base/clock.ts";
 import { count } from "../base/figures.ts";
+import { GT, LE, MINUS, regclass, TIMES } from "../postgres/catalog.ts";
 import { millisecondsOf } from "../postgres/statements.ts";
 import type { Connection } from "./connection.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
@@ -18,10 +19,11 @@ const PRIVILEGES = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 /** Version, standby, privileges. */
 export async function checkServer({ query, table }: Connection): Promise<Finding[]> {
   const [row] = await query(
-    `SELECT current_setting('server_version_num') AS version, current_setting('server_version') AS name,
-       pg_is_in_recovery()::text AS standby, quote_ident(current_user) AS me,
-       (SELECT string_agg(p, ', ') FROM unnest($2::text[]) p
-         WHERE NOT has_table_privilege(to_regclass($1::text), p)) AS missing`,
+    `SELECT pg_catalog.current_setting('server_version_num') AS version,
+       pg_catalog.current_setting('server_version') AS name,
+       pg_catalog.pg_is_in_recovery()::text AS standby, pg_catalog.quote_ident(current_user::text) AS me,
+       (SELECT pg_catalog.string_agg(p, ', ') FROM pg_catalog.unnest($2::text[]) p
+         WHERE NOT pg_catalog.has_table_privilege(${regclass("$1::text")}, p)) AS missing`,
     [table.quoted, `{${PRIVILEGES.join()}}`],
   );
   const { version, name, standby, me, missing } = row ?? {};
@@ -48,7 +50,7 @@ export async function checkClock({ query }: Connection): Promise<Finding> {
   let [offset, slack] = [0, Number.POSITIVE_INFINITY];
   for (let round = 1; round <= ROUND_TRIPS; round++) {
     const [before, begun] = [systemNow(), monotonicNow()];
-    const [row] = await query(`SELECT ${millisecondsOf("clock_timestamp()")} AS now`);
+    const [row] = await query(`SELECT ${millisecondsOf("pg_catalog.clock_timestamp()")} AS now`);
     const took = monotonicNow() - begun;
     if (took / 2 < slack) [offset, slack] = [Number(row?.["now"]) - before - took / 2, took / 2];
   }
@@ -63,10 +65,11 @@ export async function checkClock({ query }: Connection): Promise<Finding> {
 
 /** Rows that have expired and wait for the cleanup. The table must have its index. */
 export async function checkBacklog({ query, table }: Connection): Promise<Finding> {
-  const expired = `FROM ${table.quoted} WHERE expiry <= current_timestamp AND expiry > '-infinity'`;
+  const expired = `FROM ${table.quoted} WHERE expiry ${LE} current_timestamp AND expiry ${GT} '-infinity'`;
   const [row] = await query(
-    `SELECT (SELECT count(*) FROM (SELECT ${expired} LIMIT ${MOST_COUNTED + 1}) e)::text AS count,
-       (SELECT (extract(epoch from current_timestamp - expiry) * 1000)::text ${expired} ORDER BY expiry LIMIT 1) AS overdue`,
+    `SELECT (SELECT pg_catalog.count(*) FROM (SELECT ${expired} LIMIT ${MOST_COUNTED + 1}) e)::text AS count,
+       (SELECT (extract(epoch from current_timestamp ${MINUS} expiry) ${TIMES} 1000)::text
+         ${expired} ORDER BY expiry LIMIT 1) AS overdue`,
   );
   const [many, overdue] = [Number(row?.["count"]), Number(row?.["overdue"] ?? 0)];
   const number = many > MOST_COUNTED ? `more than ${count(MOST_COUNTED)}` : count(many);

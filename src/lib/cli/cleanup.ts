@@ -1,4 +1,5 @@
 import { counted } from "../base/figures.ts";
+import { GT, LE, MINUS } from "../postgres/catalog.ts";
 import { seedLayout } from "../postgres/layout.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect, type Connection, LONG_TIME } from "./connection.ts";
@@ -41,14 +42,14 @@ export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {
 }
 
 /** What a session leaves that was ended just now, and the cleanup keeps for a while. */
-const REMEMBERED = `(${seedLayout.entombed} AND s.expiry > current_timestamp - interval '2 minutes')`;
+const REMEMBERED = `(${seedLayout.entombed} AND s.expiry ${GT} (current_timestamp ${MINUS} interval '2 minutes'))`;
 
 /** Rows that can be removed, up to a limit. */
 async function countExpired({ query, table }: Connection, limit: number | undefined): Promise<number> {
   const most = limit === undefined ? "" : `LIMIT ${limit}`;
   const [row] = await query(
-    `SELECT count(*)::text AS count FROM (SELECT FROM ${table.quoted} s ` +
-      `WHERE s.expiry <= current_timestamp AND NOT ${REMEMBERED} ${most}) e`,
+    `SELECT pg_catalog.count(*)::text AS count FROM (SELECT FROM ${table.quoted} s ` +
+      `WHERE s.expiry ${LE} current_timestamp AND NOT ${REMEMBERED} ${most}) e`,
     [],
     LONG_TIME,
   );

@@ -1,3 +1,4 @@
+import { EQ, GT, LE } from "../postgres/catalog.ts";
 import { type Row, textOf } from "../postgres/driver.ts";
 import { millisecondsOf } from "../postgres/statements.ts";
 import { arrayText, readInstant } from "../postgres/wire.ts";
@@ -40,8 +41,8 @@ export async function importRows(
   const { token, data, expiry, ended } = layout;
   const page =
     `SELECT s.${token} AS token, ${layout.read(`s.${data}`)} AS data, ${millisecondsOf(`s.${expiry}::timestamptz`)} AS expiry, ` +
-    `(s.${expiry} <= current_timestamp OR ${ended})::text AS expired FROM ${table} s ` +
-    `WHERE s.${token} > $1::text ORDER BY s.${token} LIMIT $2::text::int`;
+    `(s.${expiry} ${LE} current_timestamp OR ${ended})::text AS expired FROM ${table} s ` +
+    `WHERE s.${token} ${GT} $1::text ORDER BY s.${token} LIMIT $2::text::int`;
   const take = async (row: Row): Promise<string | undefined> => {
     if (row["expired"] === "true") {
       counts.expired++;
@@ -75,7 +76,7 @@ export async function importRows(
 
 async function countFound({ query, table }: Connection, keys: string[]): Promise<number> {
   if (keys.length === 0) return 0;
-  const sql = `SELECT count(*)::text AS count FROM ${table.quoted} WHERE token = ANY ($1::text[])`;
+  const sql = `SELECT pg_catalog.count(*)::text AS count FROM ${table.quoted} WHERE token ${EQ} ANY ($1::text[])`;
   const [row] = await query(sql, [arrayText(keys)]);
   return Number(row?.["count"]);
 }

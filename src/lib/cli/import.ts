@@ -1,5 +1,6 @@
 import { SchemaError } from "../base/errors.ts";
 import { count } from "../base/figures.ts";
+import { EQ, regclass } from "../postgres/catalog.ts";
 import { tableName } from "../postgres/table-name.ts";
 import { arrayText } from "../postgres/wire.ts";
 import type { Answer } from "./answer.ts";
@@ -82,7 +83,7 @@ function answerOf(counts: ImportCounts, rows: number, interrupted: boolean): Ans
 }
 
 async function countRows({ query }: Database, table: string): Promise<number> {
-  const [row] = await query(`SELECT count(*)::text AS count FROM ${table}`, [], LONG_TIME);
+  const [row] = await query(`SELECT pg_catalog.count(*)::text AS count FROM ${table}`, [], LONG_TIME);
   return Number(row?.["count"]);
 }
 
@@ -90,8 +91,8 @@ async function countRows({ query }: Database, table: string): Promise<number> {
 async function assertColumns({ query }: Database, table: string, { layout }: ImportSource): Promise<void> {
   const names = [layout.token, layout.data, layout.expiry];
   const [row] = await query(
-    `SELECT count(*)::text AS count FROM pg_attribute
-     WHERE attrelid = to_regclass($1::text) AND attname = ANY ($2::text[]) AND NOT attisdropped`,
+    `SELECT pg_catalog.count(*)::text AS count FROM pg_catalog.pg_attribute a
+     WHERE a.attrelid ${EQ} ${regclass("$1::text")} AND a.attname ${EQ} ANY ($2::text[]) AND NOT a.attisdropped`,
     [table, arrayText(names)],
   );
   if (row?.["count"] === String(names.length)) return;
@@ -99,10 +100,8 @@ async function assertColumns({ query }: Database, table: string, { layout }: Imp
 }
 
 async function assertOther({ query, table }: Connection, other: string): Promise<void> {
-  const [row] = await query("SELECT (to_regclass($1::text) = to_regclass($2::text))::text AS same", [
-    table.quoted,
-    other,
-  ]);
+  const sql = `SELECT (${regclass("$1::text")} ${EQ} ${regclass("$2::text")})::text AS same`;
+  const [row] = await query(sql, [table.quoted, other]);
   if (row?.["same"] === "true") {
     throw new UsageError("both tables are the same: name the other with --from-table, or pgstore's with --table");
   }

@@ -1,5 +1,5 @@
 import { tableName } from "../postgres/table-name.ts";
-import { stepsByHand, migrationSql } from "../postgres/migration.ts";
+import { schemaSql, stepsByHand } from "../postgres/tables.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT } from "./failures.ts";
@@ -7,7 +7,7 @@ import { EXIT } from "./failures.ts";
 /** Creates what is missing, or prints the SQL that would. */
 export async function migrate(options: CommonOptions & { print?: boolean }): Promise<Answer> {
   const name = tableName(options.table ?? "sessions", options.schema);
-  if (options.print === true) return printed(migrationSql(name), stepsByHand(name));
+  if (options.print === true) return printed(schemaSql(name), stepsByHand(name));
   const { store, location, close } = await connect(options, true);
   try {
     await store.migrate();
@@ -21,11 +21,11 @@ export async function migrate(options: CommonOptions & { print?: boolean }): Pro
 function printed(statements: string[], byHand: string[]): Answer {
   const sql = statements.join(";\n\n");
   const text = [
-    "-- Creates what is missing; it may run any number of times.",
+    "-- The whole schema. Each statement adds only what is missing, so it may run any number of times.",
     `${sql};`,
     "",
-    "-- On a table of many millions of rows that is in use, first these, so that nobody waits while an index is made.",
-    "-- Each by itself, outside of a transaction; leave out the index that is there already.",
+    "-- A table of many millions of rows that is in use: run these before, so that no request waits while an index is made.",
+    "-- Run each by itself, outside of a transaction. Leave out an index that is there already.",
     ...byHand.map((step) => `-- ${step};`),
   ];
   return { text: text.join("\n"), json: { sql, byHand }, exitCode: EXIT.ok };

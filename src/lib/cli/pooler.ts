@@ -51,7 +51,10 @@ async function modeOf(client: Client, first: string, hasOther: boolean): Promise
 }
 
 async function backendOf(client: Client): Promise<string> {
-  const { rows } = await client.query<{ pid: string }>({ name: NAME, text: "SELECT pg_backend_pid()::text AS pid" });
+  const { rows } = await client.query<{ pid: string }>({
+    name: NAME,
+    text: "SELECT pg_catalog.pg_backend_pid()::text AS pid",
+  });
   return rows[0]?.pid ?? "";
 }
 

@@ -1,3 +1,4 @@
+import { EQ, GT, regclass } from "../postgres/catalog.ts";
 import { textOf } from "../postgres/driver.ts";
 import { counted, shortId } from "../base/figures.ts";
 import { seedLayout } from "../postgres/layout.ts";
@@ -56,7 +57,7 @@ async function revokeAll(
   const question = `End every live session in ${table.quoted}, about ${counted(live, "row")}, in ${location}?`;
   if (!(await ask(question, yes))) return declined();
   const next =
-    `SELECT s.token AS token FROM ${table.quoted} s WHERE s.token > $1::text AND ${liveRow(seedLayout)} ` +
+    `SELECT s.token AS token FROM ${table.quoted} s WHERE s.token ${GT} $1::text AND ${liveRow(seedLayout)} ` +
     "ORDER BY s.token LIMIT $2::text::int";
   const progress = new Progress("revoke", live);
   let ended = 0;
@@ -77,9 +78,8 @@ async function revokeAll(
 
 /** PostgreSQL's own idea of the number of rows. */
 async function estimate(query: Connection["query"], table: string): Promise<number> {
-  const [row] = await query("SELECT reltuples::bigint::text AS rows FROM pg_class WHERE oid = to_regclass($1::text)", [
-    table,
-  ]);
+  const sql = `SELECT c.reltuples::bigint::text AS rows FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ${regclass("$1::text")}`;
+  const [row] = await query(sql, [table]);
   return Math.max(0, Number(row?.["rows"] ?? 0));
 }
 

@@ -1,3 +1,4 @@
+import { EQ, MINUS, NE, PLUS, regclass, TIMES } from "../postgres/catalog.ts";
 import { type Row, textOf } from "../postgres/driver.ts";
 import type { Connection } from "./connection.ts";
 
@@ -36,38 +37,39 @@ export interface IndexFigures {
 }
 
 /** A setting of the server, which a table may have of its own. */
-const setting = (name: string): string =>
-  `COALESCE((SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = '${name}'), current_setting('${name}'))`;
+const setting = (name: string, otherwise = `pg_catalog.current_setting('${name}')`): string =>
+  `COALESCE((SELECT o.option_value FROM pg_catalog.pg_options_to_table(c.reloptions) o WHERE o.option_name ${EQ} '${name}'), ${otherwise})`;
 const OF_TABLE = `
-  SELECT c.reltuples::float8::text AS rows, pg_relation_size(c.oid)::text AS bytes,
-    (SELECT COALESCE(sum(w.avg_width * (1 - w.null_frac)), 0)::float8::text FROM pg_stats w
-      WHERE w.schemaname = n.nspname AND w.tablename = c.relname) AS width,
-    COALESCE((SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor'), '100') AS fillfactor,
+  SELECT c.reltuples::float8::text AS rows, pg_catalog.pg_relation_size(c.oid)::text AS bytes,
+    (SELECT COALESCE(pg_catalog.sum(w.avg_width ${TIMES} (1 ${MINUS} w.null_frac)), 0)::float8::text FROM pg_catalog.pg_stats w
+      WHERE w.schemaname ${EQ} n.nspname AND w.tablename ${EQ} c.relname) AS width,
+    ${setting("fillfactor", "'100'")} AS fillfactor,
     COALESCE(s.n_dead_tup, 0)::text AS dead,
     (${setting("autovacuum_vacuum_threshold")}::float8
-      + ${setting("autovacuum_vacuum_scale_factor")}::float8 * greatest(c.reltuples, 0))::text AS threshold,
-    (current_setting('autovacuum')::boolean AND current_setting('track_counts')::boolean AND
-      COALESCE((SELECT option_value::boolean FROM pg_options_to_table(c.reloptions)
-        WHERE option_name = 'autovacuum_enabled'), true))::text AS autovacuum,
-    (extract(epoch from clock_timestamp() - greatest(s.last_vacuum, s.last_autovacuum)) * 1000)::text AS vacuumed,
-    age(c.relfrozenxid)::text AS age, current_setting('autovacuum_freeze_max_age') AS freeze,
-    (SELECT COALESCE(max(extract(epoch from clock_timestamp() - a.xact_start)) * 1000, 0)::text FROM pg_stat_activity a
-      WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
-        AND a.datname = current_database()) AS oldest
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
-  WHERE c.oid = to_regclass($1::text)`;
+      ${PLUS} (${setting("autovacuum_vacuum_scale_factor")}::float8 ${TIMES} greatest(c.reltuples, 0)))::text AS threshold,
+    (pg_catalog.current_setting('autovacuum')::boolean AND pg_catalog.current_setting('track_counts')::boolean AND
+      ${setting("autovacuum_enabled", "'true'")}::boolean)::text AS autovacuum,
+    (extract(epoch from pg_catalog.clock_timestamp() ${MINUS} greatest(s.last_vacuum, s.last_autovacuum)) ${TIMES} 1000)::text AS vacuumed,
+    pg_catalog.age(c.relfrozenxid)::text AS age, pg_catalog.current_setting('autovacuum_freeze_max_age') AS freeze,
+    (SELECT COALESCE(pg_catalog.max(extract(epoch from pg_catalog.clock_timestamp() ${MINUS} a.xact_start)) ${TIMES} 1000, 0)::text
+      FROM pg_catalog.pg_stat_activity a
+      WHERE a.backend_xmin IS NOT NULL AND a.pid ${NE} pg_catalog.pg_backend_pid() AND a.backend_type ${EQ} 'client backend'
+        AND a.datname ${EQ} pg_catalog.current_database()) AS oldest
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} c.relnamespace
+  LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid ${EQ} c.oid
+  WHERE c.oid ${EQ} ${regclass("$1::text")}`;
 const OF_INDEXES = `
   SELECT i.indexrelid::regclass::text AS name, i.indisvalid::text AS valid, x.reltuples::float8::text AS rows,
-    pg_relation_size(i.indexrelid)::text AS bytes, string_agg(a.attname, ', ' ORDER BY k.n) AS columns,
-    COALESCE(sum(w.avg_width), 0)::text AS width
-  FROM pg_index i
-  JOIN pg_class x ON x.oid = i.indexrelid
-  JOIN pg_class c ON c.oid = i.indrelid
-  JOIN pg_namespace n ON n.oid = c.relnamespace
-  CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, n)
-  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-  LEFT JOIN pg_stats w ON w.schemaname = n.nspname AND w.tablename = c.relname AND w.attname = a.attname
-  WHERE i.indrelid = to_regclass($1::text)
+    pg_catalog.pg_relation_size(i.indexrelid)::text AS bytes, pg_catalog.string_agg(a.attname::text, ', ' ORDER BY k.n) AS columns,
+    COALESCE(pg_catalog.sum(w.avg_width), 0)::text AS width
+  FROM pg_catalog.pg_index i
+  JOIN pg_catalog.pg_class x ON x.oid ${EQ} i.indexrelid
+  JOIN pg_catalog.pg_class c ON c.oid ${EQ} i.indrelid
+  JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} c.relnamespace
+  CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, n)
+  JOIN pg_catalog.pg_attribute a ON a.attrelid ${EQ} c.oid AND a.attnum ${EQ} k.attnum
+  LEFT JOIN pg_catalog.pg_stats w ON w.schemaname ${EQ} n.nspname AND w.tablename ${EQ} c.relname AND w.attname ${EQ} a.attname
+  WHERE i.indrelid ${EQ} ${regclass("$1::text")}
   GROUP BY i.indexrelid, i.indisvalid, x.reltuples ORDER BY 1`;
 
 /** @returns undefined when there is no such table */

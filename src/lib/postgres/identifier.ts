@@ -19,11 +19,11 @@ export function quoteIdentifier(option: string, name: unknown): string {
 }
 
 /**
- * The name of a table that belongs to another: of a long name, its beginning and what keeps it apart from others that begin so.
+ * The name of what belongs to a table: of a long name, its beginning and what keeps it apart from others that begin so.
  *
- * @param suffix - a few letters
+ * @param suffix - what is added to the table's name
  */
-export function companionOf(table: string, suffix: string): string {
+export function shortened(table: string, suffix: string): string {
   const name = `${table}_${suffix}`;
   const encoder = new TextEncoder();
   if (encoder.encode(name).length <= MOST_BYTES) return name;

@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
+import { CONTAINS, EQ, LE, PLUS } from "./catalog.ts";
 import type { Row } from "./driver.ts";
 import { type TableName } from "./table-name.ts";
-import { setupSql } from "./schema.ts";
+import { setupSql } from "./tables.ts";
 import { bytesText, readBytes } from "./wire.ts";
 
 /** How a table keeps sessions: its columns, and what stands in them. */
@@ -45,18 +46,19 @@ export const seedLayout: Layout = {
   token: "token",
   data: "data",
   expiry: "expiry",
-  write: (text) => `decode(${text}, 'base64')`,
-  read: (data) => `encode(${data}, 'base64')`,
-  size: (data) => `octet_length(${data})`,
+  write: (text) => `pg_catalog.decode(${text}, 'base64')`,
+  read: (data) => `pg_catalog.encode(${data}, 'base64')`,
+  size: (data) => `pg_catalog.octet_length(${data})`,
   encode: bytesText,
   decode: readBytes,
   tombstone: "''::bytea",
-  entombed: "s.data = ''::bytea",
+  entombed: `s.data ${EQ} ''::bytea`,
   // Whoever keeps no bytes for a live session may. A tombstone's expiry can lie ahead of a statement's time by as long as
   // that has waited for the row.
-  ended: "(s.data = ''::bytea AND s.expiry <= current_timestamp + interval '30 seconds')",
+  ended: `(s.data ${EQ} ''::bytea AND s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds'))`,
   typed:
-    "tstzrange(null, null) @> s.expiry AND s.data IS DISTINCT FROM null::bytea AND s.token IS DISTINCT FROM null::text",
+    `pg_catalog.tstzrange(null::timestamptz, null::timestamptz) ${CONTAINS} s.expiry ` +
+    `AND (s.data ${EQ} null::bytea) IS NULL AND (s.token ${EQ} null::text) IS NULL`,
   users: true,
   setup: setupSql,
 };
@@ -74,7 +76,7 @@ export const connectPgSimpleLayout: Layout = {
   expiry: "expire",
   write: (text) => `${text}::json`,
   read: (data) => `${data}::text`,
-  size: (data) => `octet_length(${data}::text)`,
+  size: (data) => `pg_catalog.octet_length(${data}::text)`,
   encode: (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"),
   decode: (text) => Buffer.from(text ?? "", "utf8"),
   refusable: (text) =>
@@ -82,9 +84,9 @@ export const connectPgSimpleLayout: Layout = {
       ? "session: holds a text with \\u0000 or half a surrogate pair, which jsonb can't store"
       : undefined,
   tombstone: "'null'",
-  entombed: "s.sess::text = 'null'",
+  entombed: `s.sess::text ${EQ} 'null'`,
   // Whatever its expiry is: that package's touch may have moved it.
-  ended: "(s.sess::text = 'null')",
+  ended: `(s.sess::text ${EQ} 'null')`,
   typed: "true",
   users: false,
   setup: ({ quoted }) =>

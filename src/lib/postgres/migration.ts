@@ -1,103 +1,179 @@
 import { quoteLiteral } from "./identifier.ts";
 import type { TableName } from "./table-name.ts";
+import {
+  COMPANIONS,
+  type Column,
+  createIndex,
+  ddlOf,
+  type Index,
+  INDEXES,
+  SESSION_COLUMNS,
+  USER_COLUMNS,
+} from "./tables.ts";
 
-/** What is known of a session whose user has logged in. A Go program, or an older pgstore, leaves them as they are. */
-export const USER_COLUMNS = [
-  { name: "user_id", type: "text", ddl: 'text COLLATE "C"' },
-  { name: "created", type: "timestamp with time zone" },
-  { name: "last_seen", type: "timestamp with time zone" },
-  { name: "ip", type: "text" },
-  { name: "user_agent", type: "text" },
-];
+// Both statements are PL/pgSQL. A statement of PL/pgSQL is looked up when it runs, so that after `BEGINNING` all of them see
+// pg_catalog only; what comes before it names it. The tables are named with their schema, in `sessions` and the like.
 
-export const createTable = (table: string): string =>
-  `CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)`;
-/** Without a name PostgreSQL calls the index `<table>_expiry_idx`, or as near to that as is free. */
-export const createIndex = (table: string): string => `CREATE INDEX ON ${table} (expiry)`;
-const addColumns = (table: string): string =>
-  `ALTER TABLE ${table} ${USER_COLUMNS.map(({ name, type, ddl = type }) => `ADD COLUMN IF NOT EXISTS ${name} ${ddl}`).join(", ")}`;
-const createUserIndex = (table: string): string =>
-  `CREATE INDEX ON ${table} (user_id, created, token) WHERE user_id IS NOT NULL`;
-
-/**
- * SQL that creates what is missing, in statements that may run one after the other at any time. Each takes a lock first: of any
- * number of processes one creates, the others wait and find it done. (`CREATE TABLE IF NOT EXISTS` alone fails when two run at
- * once.) A table that is not ours is left as it is, and so is one of whose owner the role is none: it does without users.
- *
- * Indexes come last and apart: while one is made the table is locked against writing, but not against reading, as it is
- * while columns are added.
- */
-export function migrationSql({ quoted, users, history, schema }: TableName): string[] {
-  const name = quoteLiteral(quoted);
-  const schemaMissing = schema && `NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = ${quoteLiteral(schema.name)})`;
-  const has = (column: string): string =>
-    `EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(${name}) AND attname = '${column}' AND NOT attisdropped)`;
-  const userColumns = USER_COLUMNS.map(({ name: column, type }) => `('${column}', '${type}'::regtype)`).join(", ");
-  const hasOthers = `EXISTS (SELECT FROM pg_attribute a JOIN (VALUES ${userColumns}) v(name, type) ON a.attname = v.name
-      WHERE a.attrelid = to_regclass(${name}) AND NOT a.attisdropped AND a.atttypid <> v.type)`;
-  const hasIndex = (column: string, condition: string): string => `EXISTS (
-      SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-      WHERE i.indrelid = to_regclass(${name}) AND a.attname = '${column}' AND ${condition}
-    )`;
-  // Where the table is, not where the search path leads: another role's may lead elsewhere.
-  const inHome = (companion: string): string =>
-    schema === undefined ? `home || ${quoteLiteral(`.${companion}`)}` : quoteLiteral(companion);
-  // Whoever may write sessions must be able to write these: the owner of the table as well, if somebody else migrates it.
-  const create = (companion: string, columns: string): string => `
-    IF to_regclass(${inHome(companion)}) IS NULL THEN
-      EXECUTE 'CREATE TABLE ' || ${inHome(companion)} || ${quoteLiteral(` (${columns})`)};
-      FOR role IN SELECT DISTINCT CASE w.id WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(w.id)) END
-        FROM pg_class c, LATERAL (SELECT c.relowner UNION
-          SELECT a.grantee FROM aclexplode(c.relacl) a WHERE a.privilege_type = 'INSERT') w(id)
-        WHERE c.oid = to_regclass(${name}) AND w.id <> current_user::regrole
-      LOOP EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON ' || ${inHome(companion)} || ' TO ' || role; END LOOP;
-    END IF;`;
-  // Whoever holds a lock on the table for longer would have all that comes after us wait as well.
-  const begin = `  PERFORM pg_advisory_xact_lock(hashtext('pgstore'), hashtext('migrate'));
-  PERFORM set_config('lock_timeout', '5s', true);`;
-  const tables = `
+const DECLARATIONS = (target: TableName): string => `
 DECLARE
+  path text := pg_catalog.current_setting('search_path');
+  patience text := pg_catalog.current_setting('lock_timeout');
+  home text := ${homeOf(target)};
+  sessions text;
   role text;
-  home text;
-  may boolean;
-BEGIN
-${begin}
-  ${schema ? `IF ${schemaMissing} THEN CREATE SCHEMA ${schema.quoted}; END IF;` : ""}
-  IF to_regclass(${name}) IS NULL THEN ${createTable(quoted)}; END IF;
-  SELECT quote_ident(n.nspname), pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE') INTO home, may
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(${name});
-  IF may AND ${has("token")} AND ${has("data")} AND ${has("expiry")} AND NOT ${hasOthers} THEN
-    IF NOT (${USER_COLUMNS.map((column) => has(column.name)).join(" AND ")}) THEN
-      ${addColumns(quoted)};
-    END IF;${create(users, 'user_id text COLLATE "C" PRIMARY KEY, last_login timestamptz, revoked timestamptz')}${create(
-      history,
-      "at timestamptz PRIMARY KEY, created bigint NOT NULL DEFAULT 0, ended bigint NOT NULL DEFAULT 0, " +
-        "removed bigint NOT NULL DEFAULT 0, cleaned timestamptz, took integer, live bigint, users bigint",
-    )}
-  END IF;
-END`;
-  const indexes = `
-BEGIN
-${begin}
-  IF ${has("expiry")} AND NOT ${hasIndex("expiry", "i.indpred IS NULL")} THEN ${createIndex(quoted)}; END IF;
-  IF ${USER_COLUMNS.map((column) => has(column.name)).join(" AND ")} AND NOT ${hasOthers}
-    AND NOT ${hasIndex("user_id", "true")}
-    AND (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(${name}))
-  THEN ${createUserIndex(quoted)}; END IF;
-END`;
-  return [tables, indexes].map((body) => `DO ${quoteLiteral(body)}`);
+  broken text;
+  missing record;
+  may boolean;`;
+
+/** SQL of the schema that has the table, or would have it: where the search path leads, unless it is named. */
+function homeOf({ quoted, schema }: TableName): string {
+  if (schema !== undefined) return quoteLiteral(schema.name);
+  return (
+    `COALESCE((SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ` +
+    `ON n.oid OPERATOR(pg_catalog.=) c.relnamespace ` +
+    `WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(${quoteLiteral(quoted)})), current_schema)::text`
+  );
 }
 
 /**
- * What of it takes long on a table of many millions of rows, by hand and before it: an index is made while the table is
- * written to, which PostgreSQL does not do inside of `migrationSql`. Each step is a statement of its own.
+ * Where transactions keep the snapshot of their beginning by default, what another process has made while we waited would not
+ * be there for us, and be made once more: so a new transaction begins that does not. Inside of the application's own
+ * transaction that fails (2D000), and nothing has happened.
+ *
+ * Whoever holds a lock on the table for longer would have all that comes after us wait as well.
  */
-export function stepsByHand({ quoted }: TableName): string[] {
-  const concurrently = (index: string): string => index.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY");
-  return [
-    "SET lock_timeout = '5s'",
-    addColumns(quoted),
-    concurrently(createIndex(quoted)),
-    concurrently(createUserIndex(quoted)),
+const BEGINNING = ({ name }: TableName): string => `
+BEGIN
+  IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed' THEN
+    COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+  END IF;
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  PERFORM pg_catalog.set_config('lock_timeout', '5s', true);
+  IF home IS NULL THEN RAISE invalid_schema_name USING MESSAGE = 'no schema of the search path is there'; END IF;
+  sessions := format('%I.%I', home, ${quoteLiteral(name)});`;
+
+/** As they were, for an application that goes on with its own transaction. */
+const END = `
+  PERFORM pg_catalog.set_config('lock_timeout', patience, true);
+  PERFORM pg_catalog.set_config('search_path', path, true);
+END`;
+
+const companionOf = ({ names }: TableName, companion: "users" | "history"): string =>
+  `format('%I.%I', home, ${quoteLiteral(names[companion])})`;
+
+const hasAll = (columns: readonly Pick<Column, "name">[]): string =>
+  columns
+    .map(
+      ({ name }) =>
+        `EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(sessions) AND attname = '${name}' AND NOT attisdropped)`,
+    )
+    .join(" AND ");
+
+/** Columns of ours that are there as others, which are the application's. */
+const hasOthers = `EXISTS (
+    SELECT FROM pg_attribute a JOIN (VALUES ${USER_COLUMNS.map(({ name, type }) => `('${name}', '${type}'::regtype)`).join(", ")}) v(name, type)
+      ON a.attname = v.name WHERE a.attrelid = to_regclass(sessions) AND NOT a.attisdropped AND a.atttypid <> v.type)`;
+
+/** The index, whatever it is called: its first column tells. */
+const indexOf = ({
+  column,
+  where,
+}: Index): string => `pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+      JOIN pg_class x ON x.oid = i.indexrelid
+      WHERE i.indrelid = to_regclass(sessions) AND a.attname = '${column}'${where === undefined ? " AND i.indpred IS NULL" : ""}`;
+
+/** The table, what it lacks of columns, and its companions. */
+function makeTables(table: TableName): string {
+  // Another process may make it at this moment. We wait for it then, and find it there.
+  const unlessMade = (statement: string, condition: string): string =>
+    `BEGIN
+      ${statement}
+    EXCEPTION WHEN ${condition} OR unique_violation THEN NULL; END;`;
+  const makeSchema = table.schema && unlessMade("EXECUTE format('CREATE SCHEMA %I', home);", "duplicate_schema");
+  const all = [
+    ...USER_COLUMNS.map((column) => ["sessions", column] as const),
+    ...COMPANIONS.flatMap(({ table: companion, columns }) =>
+      columns.map((column) => [companionOf(table, companion), column] as const),
+    ),
   ];
+  const missing = `
+    SELECT v.* FROM (VALUES ${all.map(([tab, column]) => `(${tab}, '${column.name}', ${quoteLiteral(ddlOf(column))})`).join(",\n      ")}) v(tab, name, ddl)
+    WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(v.tab) AND a.attname = v.name AND NOT a.attisdropped)`;
+  // Whoever may write sessions must be able to write these: the owner of the table as well, if somebody else migrates it.
+  const makeCompanion = ({ table: companion, columns: [key] }: (typeof COMPANIONS)[number]): string => {
+    const name = companionOf(table, companion);
+    return `
+    IF to_regclass(${name}) IS NULL THEN
+      EXECUTE 'CREATE TABLE ' || ${name} || ${quoteLiteral(` (${ddlOf(key)})`)};
+      FOR role IN SELECT DISTINCT CASE w.id WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(w.id)) END
+        FROM pg_class c, LATERAL (SELECT c.relowner UNION
+          SELECT a.grantee FROM aclexplode(c.relacl) a WHERE a.privilege_type = 'INSERT') w(id)
+        WHERE c.oid = to_regclass(sessions) AND w.id <> (SELECT oid FROM pg_roles WHERE rolname = current_user)
+      LOOP EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON ' || ${name} || ' TO ' || role; END LOOP;
+    END IF;`;
+  };
+  return `${DECLARATIONS(table)}${BEGINNING(table)}
+  ${makeSchema === undefined ? "" : `IF to_regnamespace(quote_ident(home)) IS NULL THEN ${makeSchema} END IF;`}
+  IF to_regclass(sessions) IS NULL THEN
+    ${unlessMade(`EXECUTE 'CREATE TABLE ' || sessions || ${quoteLiteral(` (${SESSION_COLUMNS.map(ddlOf).join(", ")})`)};`, "duplicate_table")}
+  END IF;
+  SELECT pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(c.relnamespace, 'CREATE') INTO may
+    FROM pg_class c WHERE c.oid = to_regclass(sessions);
+  IF may AND ${hasAll(SESSION_COLUMNS)} AND NOT ${hasOthers} AND EXISTS (${missing}) THEN
+    EXECUTE 'LOCK TABLE ' || sessions || ' IN ACCESS EXCLUSIVE MODE';${COMPANIONS.map(makeCompanion).join("")}
+    FOR missing IN ${missing}
+    LOOP EXECUTE 'ALTER TABLE ' || missing.tab || ' ADD COLUMN ' || missing.ddl; END LOOP;
+  END IF;${END}`;
+}
+
+/**
+ * The indexes. While one is made the table is locked against writing, but not against reading. Processes that come meanwhile
+ * see it under way and wait without a lock of their own, as whoever writes would wait behind that. One that somebody began to
+ * make and broke off is made anew.
+ */
+function makeIndexes(table: TableName): string {
+  const isBeingMade = "EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.relid = to_regclass(sessions))";
+  const make = (index: Index, condition: string): string => {
+    const isThere = `EXISTS (SELECT FROM ${indexOf(index)} AND i.indisvalid)`;
+    return `
+  IF ${condition} AND NOT ${isThere} THEN
+    LOOP
+      WHILE ${isBeingMade} LOOP
+        PERFORM pg_sleep(0.2);
+        PERFORM pg_stat_clear_snapshot();
+      END LOOP;
+      BEGIN
+        EXECUTE 'LOCK TABLE ' || sessions || ' IN SHARE ROW EXCLUSIVE MODE';
+        EXIT;
+      EXCEPTION WHEN lock_not_available THEN
+        PERFORM pg_stat_clear_snapshot();
+        IF NOT ${isBeingMade} THEN RAISE; END IF;
+      END;
+    END LOOP;
+    IF NOT ${isThere} THEN
+      SELECT x.relname INTO broken FROM ${indexOf(index)} AND x.relkind = 'i' LIMIT 1;
+      IF FOUND THEN EXECUTE format('REINDEX INDEX %I.%I', home, broken);
+      ELSE EXECUTE format(${quoteLiteral(createIndex("%s", index))}, sessions);
+      END IF;
+    END IF;
+  END IF;`;
+  };
+  const conditions = {
+    expiry: hasAll([{ name: "expiry" }]),
+    user_id: `may AND ${hasAll(USER_COLUMNS)} AND NOT ${hasOthers}`,
+  };
+  return `${DECLARATIONS(table)}${BEGINNING(table)}
+  SELECT pg_has_role(c.relowner, 'USAGE') INTO may FROM pg_class c WHERE c.oid = to_regclass(sessions);${INDEXES.map(
+    (index) => make(index, conditions[index.column]),
+  ).join("")}${END}`;
+}
+
+/**
+ * SQL that creates what is missing, in statements that may run one after the other at any time, in any number of processes:
+ * one creates, the others wait and find it done. A table that is not ours is left as it is, and so is one of whose owner the
+ * role is none: it does without users. Where nothing is missing nothing is locked.
+ */
+export function migrationSql(table: TableName): string[] {
+  return [makeTables(table), makeIndexes(table)].map((body) => `DO ${quoteLiteral(body)}`);
 }

@@ -1,4 +1,5 @@
 import { MOST_EXPIRED } from "../port/stats.ts";
+import { EQ, GE, GT, LE, LT, MATCHES, MINUS, NE, OVER, PLUS, regclass, TIMES, unlessEmpty } from "./catalog.ts";
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
@@ -29,56 +30,58 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
   const name = quoteLiteral(quoted);
   const texts = {
     size:
-      `SELECT c.reltuples::float8::text AS rows, pg_relation_size(c.oid)::text AS heap, pg_table_size(c.oid)::text AS bytes, ` +
-      `pg_indexes_size(c.oid)::text AS indexes, (SELECT p.n_distinct::float8::text FROM pg_stats p JOIN pg_namespace n ` +
-      `ON n.nspname = p.schemaname WHERE n.oid = c.relnamespace AND p.tablename = c.relname AND p.attname = 'user_id') AS different ` +
-      `FROM pg_class c WHERE c.oid = to_regclass(${name})`,
+      `SELECT c.reltuples::float8::text AS rows, pg_catalog.pg_relation_size(c.oid)::text AS heap, pg_catalog.pg_table_size(c.oid)::text AS bytes, ` +
+      `pg_catalog.pg_indexes_size(c.oid)::text AS indexes, (SELECT p.n_distinct::float8::text FROM pg_catalog.pg_stats p JOIN pg_catalog.pg_namespace n ` +
+      `ON n.nspname ${EQ} p.schemaname WHERE n.oid ${EQ} c.relnamespace AND p.tablename ${EQ} c.relname AND p.attname ${EQ} 'user_id') AS different ` +
+      `FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ${regclass(name)}`,
     backlog:
-      `SELECT count(*)::text AS count FROM (SELECT FROM ${quoted} s WHERE s.${expiry} <= current_timestamp AND ${outlived} ` +
+      `SELECT pg_catalog.count(*)::text AS count FROM (SELECT FROM ${quoted} s WHERE s.${expiry} ${LE} current_timestamp AND ${outlived} ` +
       `LIMIT ${MOST_EXPIRED}) AS few`,
     lastCleanup:
       `SELECT ${millisecondsOf("h.cleaned")} AS at, h.removed::text AS removed, h.took::text AS took FROM ${history} h ` +
       "WHERE h.cleaned IS NOT NULL ORDER BY h.at DESC LIMIT 1",
     history:
-      `SELECT floor(extract(epoch FROM h.at - ${instant("$1::text")}) * 1000 / $2::text::float8)::text AS n, ` +
-      "sum(h.created)::text AS created, sum(h.ended)::text AS ended, sum(h.removed)::text AS removed, " +
-      "(array_agg(h.live ORDER BY h.at DESC) FILTER (WHERE h.live IS NOT NULL))[1]::text AS live, " +
-      "(array_agg(h.users ORDER BY h.at DESC) FILTER (WHERE h.users IS NOT NULL))[1]::text AS users " +
-      `FROM ${history} h WHERE h.at >= ${instant("$1::text")} GROUP BY 1`,
-    // A name that begins so lies between the beginning and the beginning followed by the last character there is.
+      `SELECT pg_catalog.floor(extract(epoch FROM h.at ${MINUS} ${instant("$1::text")}) ${TIMES} 1000 ${OVER} $2::text::float8)::text AS n, ` +
+      "pg_catalog.sum(h.created)::text AS created, pg_catalog.sum(h.ended)::text AS ended, pg_catalog.sum(h.removed)::text AS removed, " +
+      "(pg_catalog.array_agg(h.live ORDER BY h.at DESC) FILTER (WHERE h.live IS NOT NULL))[1]::text AS live, " +
+      "(pg_catalog.array_agg(h.users ORDER BY h.at DESC) FILTER (WHERE h.users IS NOT NULL))[1]::text AS users " +
+      `FROM ${history} h WHERE h.at ${GE} ${instant("$1::text")} GROUP BY 1`,
+    // A pattern, which an index in the order of bytes knows to look up, in whatever encoding.
     searchUsers:
-      `SELECT u.user_id AS user_id, ${millisecondsOf("u.last_login")} AS last_login, (SELECT count(*)::text FROM (` +
-      `SELECT FROM ${quoted} s WHERE s.user_id = u.user_id AND ${live} LIMIT 1000) AS few) AS sessions FROM ${users} u ` +
-      `WHERE u.user_id >= $1::text AND u.user_id < $1::text || chr(1114111) AND u.user_id > $2::text ` +
+      `SELECT u.user_id AS user_id, ${millisecondsOf("u.last_login")} AS last_login, (SELECT pg_catalog.count(*)::text FROM (` +
+      `SELECT FROM ${quoted} s WHERE s.user_id ${EQ} u.user_id AND ${live} LIMIT 1000) AS few) AS sessions FROM ${users} u ` +
+      `WHERE u.user_id ${MATCHES} $1::text AND u.user_id ${GT} $2::text ` +
       "AND u.last_login IS NOT NULL ORDER BY u.user_id LIMIT $3::text::int",
     note:
       `INSERT INTO ${history} AS h (at, created, ended, removed, cleaned, took, live, users) ` +
-      "SELECT date_trunc('minute', current_timestamp), $1::text::bigint, $2::text::bigint, $3::text::bigint, " +
-      "CASE WHEN $4::text <> '' THEN current_timestamp END, NULLIF($4::text, '')::integer, NULLIF($5::text, '')::bigint, " +
-      "NULLIF($6::text, '')::bigint ON CONFLICT (at) DO UPDATE SET created = h.created + EXCLUDED.created, " +
-      "ended = h.ended + EXCLUDED.ended, removed = h.removed + EXCLUDED.removed, cleaned = COALESCE(EXCLUDED.cleaned, h.cleaned), " +
+      "SELECT pg_catalog.date_trunc('minute', current_timestamp), $1::text::bigint, $2::text::bigint, $3::text::bigint, " +
+      `CASE WHEN $4::text ${NE} '' THEN current_timestamp END, (${unlessEmpty("$4::text")})::integer, ` +
+      `(${unlessEmpty("$5::text")})::bigint, (${unlessEmpty("$6::text")})::bigint ` +
+      `ON CONFLICT (at) DO UPDATE SET created = h.created ${PLUS} EXCLUDED.created, ` +
+      `ended = h.ended ${PLUS} EXCLUDED.ended, removed = h.removed ${PLUS} EXCLUDED.removed, ` +
+      "cleaned = COALESCE(EXCLUDED.cleaned, h.cleaned), " +
       "took = COALESCE(EXCLUDED.took, h.took), live = COALESCE(EXCLUDED.live, h.live), users = COALESCE(EXCLUDED.users, h.users)",
-    forget: `DELETE FROM ${history} WHERE at < current_timestamp - interval '8 days'`,
+    forget: `DELETE FROM ${history} h WHERE h.at ${LT} (current_timestamp ${MINUS} interval '8 days')`,
     // A login that comes meanwhile has the row locked, and makes it younger.
     pruneUsers:
-      `WITH page AS (SELECT user_id FROM ${users} WHERE user_id > $1::text ORDER BY user_id LIMIT 1000), ` +
-      `gone AS (DELETE FROM ${users} u USING page WHERE u.user_id = page.user_id ` +
-      "AND greatest(u.last_login, u.revoked) < current_timestamp - interval '1 day' " +
-      `AND NOT EXISTS (SELECT FROM ${quoted} s WHERE s.user_id = u.user_id)) ` +
-      "SELECT max(user_id) AS last, count(*)::text AS count FROM page",
+      `WITH page AS (SELECT user_id FROM ${users} WHERE user_id ${GT} $1::text ORDER BY user_id LIMIT 1000), ` +
+      `gone AS (DELETE FROM ${users} u USING page WHERE u.user_id ${EQ} page.user_id ` +
+      `AND greatest(u.last_login, u.revoked) ${LT} (current_timestamp ${MINUS} interval '1 day') ` +
+      `AND NOT EXISTS (SELECT FROM ${quoted} s WHERE s.user_id ${EQ} u.user_id)) ` +
+      "SELECT pg_catalog.max(user_id) AS last, pg_catalog.count(*)::text AS count FROM page",
   };
   const counted = (percent: number | undefined, hasUsers: boolean): Statement => {
     const lines = WITHIN.map(
       (within, n) =>
-        `count(*) FILTER (WHERE ${live} AND s.${expiry} <= current_timestamp + interval '${within / 1000} seconds')::text AS within_${n}`,
+        `pg_catalog.count(*) FILTER (WHERE ${live} AND s.${expiry} ${LE} (current_timestamp ${PLUS} interval '${within / 1000} seconds'))::text AS within_${n}`,
     );
-    if (hasUsers) lines.push(`count(*) FILTER (WHERE ${live} AND s.user_id IS NOT NULL)::text AS logged_in`);
+    if (hasUsers) lines.push(`pg_catalog.count(*) FILTER (WHERE ${live} AND s.user_id IS NOT NULL)::text AS logged_in`);
     // Of a sample the number of different users says little.
     if (hasUsers && percent === undefined)
-      lines.push(`count(DISTINCT s.user_id) FILTER (WHERE ${live})::text AS users`);
+      lines.push(`pg_catalog.count(DISTINCT s.user_id) FILTER (WHERE ${live})::text AS users`);
     const sample = percent === undefined ? "" : `TABLESAMPLE SYSTEM (${percent})`;
     return {
-      text: `SELECT count(*) FILTER (WHERE ${live})::text AS live, ${lines.join(", ")} FROM ${quoted} s ${sample}`,
+      text: `SELECT pg_catalog.count(*) FILTER (WHERE ${live})::text AS live, ${lines.join(", ")} FROM ${quoted} s ${sample}`,
     };
   };
   return {

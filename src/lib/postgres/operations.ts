@@ -72,7 +72,8 @@ export class Operations implements StoreOperations {
   }
 
   async searchUsers(prefix: string, limit: number, after = ""): Promise<UserEntry[]> {
-    const rows = await this.#engine.run(this.#sql.searchUsers, [prefix, after, String(limit)]);
+    const pattern = `${prefix.replaceAll(/[\\%_]/g, "\\$&")}%`;
+    const rows = await this.#engine.run(this.#sql.searchUsers, [pattern, after, String(limit)]);
     return rows.map((row) => ({
       userId: textOf(row, "user_id"),
       sessions: Number(row["sessions"]),

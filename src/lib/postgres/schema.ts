@@ -1,24 +1,15 @@
 import { SchemaError } from "../base/errors.ts";
+import { EQ, GT, NE, regclass } from "./catalog.ts";
 import type { Row } from "./driver.ts";
-import { createIndex, createTable, migrationSql, USER_COLUMNS } from "./migration.ts";
+import { migrationSql } from "./migration.ts";
 import type { TableName } from "./table-name.ts";
+import { SESSION_COLUMNS, setupSql, USER_COLUMNS } from "./tables.ts";
 
 /** Runs a statement that may be repeated. `timeout`: milliseconds, if it may take longer than others. */
 export type Query = (text: string, values: unknown[], timeout?: number) => Promise<Row[]>;
 
 /** Milliseconds: an index on a large table takes its time. */
 const MIGRATION_TIME = 10 * 60_000;
-
-const COLUMNS = [
-  { name: "token", type: "text" },
-  { name: "data", type: "bytea" },
-  { name: "expiry", type: "timestamp with time zone" },
-];
-
-/** The table as the README has it. */
-export function setupSql({ quoted }: TableName): string {
-  return `${createTable(quoted)}; ${createIndex(quoted)};`;
-}
 
 /**
  * Creates what is missing.
@@ -35,14 +26,14 @@ export async function migrate(query: Query, table: TableName): Promise<void> {
 export async function check(query: Query, table: TableName): Promise<string[]> {
   const { quoted } = table;
   const rows = await query(
-    `SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull::text AS required,
-       (a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '')::text AS filled,
-       (EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid
-         AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum))::text AS unique,
-       (EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisvalid
-         AND i.indpred IS NULL AND i.indkey[0] = a.attnum))::text AS indexed
-     FROM pg_attribute a
-     WHERE a.attrelid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped`,
+    `SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull::text AS required,
+       (a.atthasdef OR a.attidentity ${NE} '' OR a.attgenerated ${NE} '')::text AS filled,
+       (EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid ${EQ} a.attrelid AND i.indisunique AND i.indisvalid
+         AND i.indpred IS NULL AND i.indnkeyatts ${EQ} 1 AND i.indkey[0] ${EQ} a.attnum))::text AS unique,
+       (EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid ${EQ} a.attrelid AND i.indisvalid
+         AND i.indpred IS NULL AND i.indkey[0] ${EQ} a.attnum))::text AS indexed
+     FROM pg_catalog.pg_attribute a
+     WHERE a.attrelid ${EQ} ${regclass("$1::text")} AND a.attnum ${GT} 0 AND NOT a.attisdropped`,
     [quoted],
   );
   if (rows.length === 0) return [`table ${quoted} does not exist: run store.migrate(), or ${setupSql(table)}`];
@@ -54,7 +45,7 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
     const remedy = `ALTER TABLE ${quoted} ALTER COLUMN ${name} TYPE ${type}`;
     problems.push(`column ${name} of table ${quoted} is ${actual}, not ${type}: ${remedy}`);
   };
-  for (const { name, type } of COLUMNS) {
+  for (const { name, type } of SESSION_COLUMNS) {
     const column = columns.get(name);
     if (column === undefined) {
       problems.push(`table ${quoted} has no column ${name}: ALTER TABLE ${quoted} ADD COLUMN ${name} ${type} NOT NULL`);
@@ -81,12 +72,12 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
   }
   if (USER_COLUMNS.every(({ name }) => columns.has(name))) {
     for (const companion of [table.users, table.history]) {
-      const [row] = await query("SELECT (to_regclass($1::text) IS NOT NULL)::text AS there", [companion]);
+      const [row] = await query(`SELECT (${regclass("$1::text")} IS NOT NULL)::text AS there`, [companion]);
       if (row?.["there"] !== "true") problems.push(`table ${companion} does not exist: run store.migrate()`);
     }
   }
   for (const { name, required, filled } of rows) {
-    if (!COLUMNS.some((column) => column.name === name) && required === "true" && filled !== "true") {
+    if (!SESSION_COLUMNS.some((column) => column.name === name) && required === "true" && filled !== "true") {
       problems.push(
         `column ${name} of table ${quoted} is NOT NULL without a default: give it one, pgstore can't fill it`,
       );

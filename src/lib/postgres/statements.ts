@@ -1,5 +1,6 @@
 import { sha256 } from "../base/sha256.ts";
 import { MAX_BATCH_BYTES } from "./batch.ts";
+import { CONCAT, EQ, GE, GT, LE, LT, MINUS, OVER, regclass, TIMES } from "./catalog.ts";
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
@@ -77,12 +78,12 @@ export const COLUMNS = {
 export type BatchKind = keyof typeof COLUMNS;
 
 /** SQL of a text, milliseconds since 1970. */
-export const millisecondsOf = (instant: string): string => `(extract(epoch from ${instant}) * 1000)::text`;
+export const millisecondsOf = (instant: string): string => `(extract(epoch from ${instant}) ${TIMES} 1000)::text`;
 /** SQL of the instant that such a text says. */
-export const instant = (text: string): string => `to_timestamp(${text}::float8 / 1000)`;
+export const instant = (text: string): string => `pg_catalog.to_timestamp(${text}::float8 ${OVER} 1000)`;
 const rowsOf = (kind: BatchKind): string => {
-  const arrays = COLUMNS[kind].map((_, index) => `$${index + 1}::text[]`);
-  return `unnest(${arrays.join(", ")}) AS v(${COLUMNS[kind].join(", ")})`;
+  const arrays = COLUMNS[kind].map((_, index) => `pg_catalog.unnest($${index + 1}::text[])`);
+  return `ROWS FROM (${arrays.join(", ")}) AS v(${COLUMNS[kind].join(", ")})`;
 };
 
 /**
@@ -92,27 +93,29 @@ const rowsOf = (kind: BatchKind): string => {
  * table's order, and the plan kept while the table grows. (docs/decisions/007)
  */
 export const joinedBy = (token: string, rows = "v"): string =>
-  `s.${token} = ${rows}.token AND (${rows}.token || '') = ${rows}.token`;
+  `s.${token} ${EQ} ${rows}.token AND (${rows}.token ${CONCAT} '') ${EQ} ${rows}.token`;
 
 /** SQL that says whether a row `s` is a live session. */
 export const liveRow = ({ expiry, ended, typed }: Layout): string =>
-  `s.${expiry} > current_timestamp AND NOT ${ended} AND ${typed}`;
+  `s.${expiry} ${GT} current_timestamp AND NOT ${ended} AND ${typed}`;
 
 /** SQL that says of a row `s` whether it still tells that its session was ended. @param grace - milliseconds */
 const rememberedRow = ({ expiry, entombed }: Layout, grace: number): string =>
-  `(${entombed} AND s.${expiry} > current_timestamp - interval '${grace / 1000} seconds')`;
+  `(${entombed} AND s.${expiry} ${GT} (current_timestamp ${MINUS} interval '${grace / 1000} seconds'))`;
 
 /** SQL that says of a row `s` that has expired whether it may be removed. */
 export const outlivedRow = (layout: Layout, grace: number): string => `NOT ${rememberedRow(layout, grace)}`;
 
 /** SQL that says whether the table has the columns about users, and not others of these names, which are the application's. */
 export const hasColumns = ({ quoted }: TableName): string =>
-  `(SELECT count(*) = 2 FROM pg_attribute WHERE attrelid = to_regclass(${quoteLiteral(quoted)}) AND NOT attisdropped ` +
-  "AND (attname, atttypid) IN (('user_id', 'text'::regtype), ('last_seen', 'timestamptz'::regtype)))";
+  `(SELECT pg_catalog.count(*) ${EQ} 2 FROM pg_catalog.pg_attribute a ` +
+  `WHERE a.attrelid ${EQ} ${regclass(quoteLiteral(quoted))} AND NOT a.attisdropped ` +
+  `AND (a.attname ${EQ} 'user_id' AND a.atttypid ${EQ} 'pg_catalog.text'::regtype ` +
+  `OR a.attname ${EQ} 'last_seen' AND a.atttypid ${EQ} 'pg_catalog.timestamptz'::regtype))`;
 
 /** SQL that says whether the table has them, and this role may note when it was. */
 export const canNote = (table: TableName): string =>
-  `(${hasColumns(table)} AND has_column_privilege(to_regclass(${quoteLiteral(table.quoted)}), 'last_seen', 'UPDATE'))`;
+  `(${hasColumns(table)} AND pg_catalog.has_column_privilege(${regclass(quoteLiteral(table.quoted))}, 'last_seen', 'UPDATE'))`;
 
 /**
  * @param grace - milliseconds for which an ended session is remembered
@@ -122,9 +125,9 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const { token, data, expiry, tombstone, entombed, ended, typed, write } = layout;
   const joined = joinedBy(token);
   const live = liveRow(layout);
-  const known = `(s.${expiry} > current_timestamp OR ${rememberedRow(layout, grace)}) AND ${typed}`;
+  const known = `(s.${expiry} ${GT} current_timestamp OR ${rememberedRow(layout, grace)}) AND ${typed}`;
   const isEnded = `(${ended})::text AS ended`;
-  const removable = `s.${expiry} <= current_timestamp AND s.${expiry} >= ${instant("$1::text")} AND ${typed} AND ${outlivedRow(layout, grace)}`;
+  const removable = `s.${expiry} ${LE} current_timestamp AND s.${expiry} ${GE} ${instant("$1::text")} AND ${typed} AND ${outlivedRow(layout, grace)}`;
   // A cast, as the column may have no time zone: then it is the connection's, as in the comparison.
   const expiryText = millisecondsOf(`s.${expiry}::timestamptz`);
   const expiryFound = `${expiryText} AS expiry`;
@@ -132,7 +135,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const size = layout.size(`s.${data}`);
   // Those beyond so many bytes come without their data, and are asked for again.
   const foundInBounds =
-    `CASE WHEN sum(${size}) OVER (ROWS UNBOUNDED PRECEDING) - ${size} < ${MAX_BATCH_BYTES} ` +
+    `CASE WHEN (pg_catalog.sum(${size}) OVER (ROWS UNBOUNDED PRECEDING) ${MINUS} ${size}) ${LT} ${MAX_BATCH_BYTES} ` +
     `THEN ${layout.read(`s.${data}`)} END AS data, ${expiryFound}`;
   const now = millisecondsOf("current_timestamp");
   const returning = `RETURNING s.${token} AS token`;
@@ -144,7 +147,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const update = (kind: BatchKind, changes: string, condition: string, told = ""): string =>
     `UPDATE ${table} s SET ${changes} FROM ${rowsOf(kind)} WHERE ${joined} AND ${condition} ${returning}${told}`;
   const replaced = `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`;
-  const unchanged = `s.${data} = ${write("v.previous")} AND ${live}`;
+  const unchanged = `s.${data} ${EQ} ${write("v.previous")} AND ${live}`;
   const touched = `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`;
   const writing = (kept: (text: string) => Statement, more: string, told: string): Renewing => ({
     replace: kept(update("replace", replaced + more, unchanged, told)),
@@ -161,7 +164,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     find:
       `SELECT s.${token} AS token, ${foundInBounds}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} ` +
       `WHERE ${joined} AND ${known}`,
-    findOne: `SELECT ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} = $1::text AND ${known}`,
+    findOne: `SELECT ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} ${EQ} $1::text AND ${known}`,
     save: `${insert("save")} ${overwrite} ${returning}, (${typed})::text AS typed`,
     create: `${insert("create")} DO NOTHING ${returning}, (${typed})::text AS typed`,
     upsert: `${insert("upsert")} ${overwrite} WHERE NOT (${entombed}) ${returning}, (${typed})::text AS typed`,
@@ -171,25 +174,27 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     // A taken new token fails on the primary key (23505), and the old row stays.
     renew:
       `WITH ended AS (UPDATE ${table} s SET ${entomb} ` +
-      `WHERE s.${token} = $1::text AND s.${data} = ${write("$3::text")} AND ${live} RETURNING 1) ` +
+      `WHERE s.${token} ${EQ} $1::text AND s.${data} ${EQ} ${write("$3::text")} AND ${live} RETURNING 1) ` +
       `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
       `SELECT $2::text, ${write("$4::text")}, ${instant("$5::text")} FROM ended ${returning}`,
     now: `SELECT ${now} AS now`,
-    count: `SELECT count(*)::text AS count FROM ${table} s WHERE ${live}`,
+    count: `SELECT pg_catalog.count(*)::text AS count FROM ${table} s WHERE ${live}`,
     page:
       `SELECT s.${token} AS token, ${found} FROM ${table} s ` +
-      `WHERE s.${token} > $1::text AND ${live} ORDER BY s.${token} LIMIT $2::text::int`,
+      `WHERE s.${token} ${GT} $1::text AND ${live} ORDER BY s.${token} LIMIT $2::text::int`,
     // One statement, so that the lock needs no transaction, nor a connection of its own: it is held for as long as this takes.
     // From where the last page ended: the index still holds what has been removed before it, until a vacuum. What somebody
     // has locked stays for the next time. A row that has been extended meanwhile is none of these when it is locked.
     cleanUp:
-      "WITH lead AS MATERIALIZED (SELECT CASE WHEN $3::text = '' THEN true " +
-      "ELSE pg_try_advisory_xact_lock(hashtext('pgstore'), hashtext($3::text)) END AS leads), " +
-      `page AS (SELECT s.${token} AS token, s.${expiry} AS expiry FROM ${table} s WHERE ((SELECT leads FROM lead) OR $4::text = 'true') AND ${removable} ` +
+      `WITH lead AS MATERIALIZED (SELECT CASE WHEN $3::text ${EQ} '' THEN true ELSE pg_catalog.pg_try_advisory_xact_lock(` +
+      "pg_catalog.hashtext('pgstore'), pg_catalog.hashtext($3::text)) END AS leads), " +
+      `page AS (SELECT s.${token} AS token, s.${expiry} AS expiry FROM ${table} s ` +
+      `WHERE ((SELECT leads FROM lead) OR $4::text ${EQ} 'true') AND ${removable} ` +
       `ORDER BY s.${expiry} LIMIT $2::text::int FOR UPDATE OF s SKIP LOCKED), ` +
       `gone AS (DELETE FROM ${table} s USING page WHERE ${joinedBy(token, "page")} RETURNING 1) ` +
-      "SELECT (SELECT leads FROM lead)::text AS leads, (SELECT count(*) FROM page)::text AS found, " +
-      `(SELECT count(*) FROM gone)::text AS gone, ${millisecondsOf("(SELECT max(page.expiry) FROM page)::timestamptz")} AS last, ` +
+      "SELECT (SELECT leads FROM lead)::text AS leads, (SELECT pg_catalog.count(*) FROM page)::text AS found, " +
+      "(SELECT pg_catalog.count(*) FROM gone)::text AS gone, " +
+      `${millisecondsOf("(SELECT pg_catalog.max(page.expiry) FROM page)::timestamptz")} AS last, ` +
       `(SELECT ${expiryText} FROM ${table} s WHERE ${removable} ORDER BY s.${expiry} LIMIT 1) AS oldest`,
   };
   return {

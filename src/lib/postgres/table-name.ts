@@ -1,7 +1,10 @@
-import { companionOf, quoteIdentifier } from "./identifier.ts";
+import { shortened, quoteIdentifier } from "./identifier.ts";
 
 /** A table's name in the forms that SQL needs. */
 export interface TableName {
+  /** As it is, without its schema; and so its companions' names. */
+  name: string;
+  names: { users: string; history: string };
   /** Quoted, with its schema if it has one. */
   quoted: string;
   /** Of the table with a row for each user who has logged in, quoted likewise. */
@@ -15,10 +18,18 @@ export interface TableName {
 /** @throws TypeError that names the option */
 export function tableName(table: string, schema: string | undefined): TableName {
   const quotedSchema = schema === undefined ? undefined : quoteIdentifier("schema", schema);
-  const [quoted = "", users = "", history = ""] = [
-    quoteIdentifier("table", table),
-    ...["users", "history"].map((suffix) => quoteIdentifier("table", companionOf(table, suffix))),
-  ].map((name) => (quotedSchema === undefined ? name : `${quotedSchema}.${name}`));
+  const names = { users: shortened(table, "users"), history: shortened(table, "history") };
+  const within = (name: string): string => {
+    const quoted = quoteIdentifier("table", name);
+    return quotedSchema === undefined ? quoted : `${quotedSchema}.${quoted}`;
+  };
   const named = schema === undefined || quotedSchema === undefined ? undefined : { name: schema, quoted: quotedSchema };
-  return { quoted, users, history, schema: named };
+  return {
+    name: table,
+    names,
+    quoted: within(table),
+    users: within(names.users),
+    history: within(names.history),
+    schema: named,
+  };
 }

@@ -1,3 +1,4 @@
+import { EQ, GT, LT, NE, PLUS, regclass, unlessEmpty } from "./catalog.ts";
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
@@ -36,13 +37,13 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   const entomb = `${data} = ${tombstone}, ${expiry} = current_timestamp`;
   /** @param mine - what this statement writes, and `theirs` what it looks for */
   const fence = (user: string, mine: string, theirs: string, also = ""): string =>
-    `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) VALUES (${user}, clock_timestamp()) ` +
-    `ON CONFLICT (user_id) DO UPDATE SET ${mine} = greatest(clock_timestamp(), f.${mine} + interval '1 microsecond') ` +
-    `RETURNING COALESCE(f.${theirs}, '-infinity') > ` +
-    `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id = ${user}), '-infinity')${also} AS crossed)`;
+    `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) VALUES (${user}, pg_catalog.clock_timestamp()) ` +
+    `ON CONFLICT (user_id) DO UPDATE SET ${mine} = greatest(pg_catalog.clock_timestamp(), f.${mine} ${PLUS} interval '1 microsecond') ` +
+    `RETURNING COALESCE(f.${theirs}, '-infinity') ${GT} ` +
+    `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id ${EQ} ${user}), '-infinity')${also} AS crossed)`;
   // A statement's time is a little older than what it sees: by its time it must be a later one, too.
   const login = (user: string): string =>
-    fence(user, "last_login", "revoked", " OR COALESCE(f.revoked > current_timestamp, false)");
+    fence(user, "last_login", "revoked", ` OR COALESCE(f.revoked ${GT} current_timestamp, false)`);
   const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ip, user_agent`;
   const insert = (values: string, from: string): string =>
     `made AS (INSERT INTO ${quoted} AS s (${columns}) SELECT ${values} FROM ${from} RETURNING 1)`;
@@ -51,11 +52,11 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     `SELECT s.${token} AS token ${from} ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s`;
   const entombed = `UPDATE ${quoted} s SET ${entomb} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token`;
   // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
-  const now = "date_trunc('milliseconds', current_timestamp + interval '999 microseconds')";
-  const told = (parameter: number): string => `NULLIF($${parameter}::text, '')`;
+  const now = `pg_catalog.date_trunc('milliseconds', current_timestamp ${PLUS} interval '999 microseconds')`;
+  const told = (parameter: number): string => unlessEmpty(`$${parameter}::text`);
   /** What is known of the login stays with a session that goes on. */
   const kept = (column: string, otherwise: string): string =>
-    `CASE WHEN $9::text <> '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
+    `CASE WHEN $9::text ${NE} '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
   const outcome = `SELECT fence.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done FROM fence`;
   const texts = {
     create:
@@ -67,8 +68,8 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     // A taken new token must not end the old row, so it is an error (23505), as in `renew` without a user.
     renew:
       `WITH ${login("$6::text")}, ` +
-      `ended AS (UPDATE ${quoted} s SET ${entomb} FROM fence WHERE NOT fence.crossed AND s.${token} = $1::text ` +
-      `AND s.${data} = ${write("$3::text")} AND ${live} RETURNING s.created, s.ip, s.user_agent), ` +
+      `ended AS (UPDATE ${quoted} s SET ${entomb} FROM fence WHERE NOT fence.crossed AND s.${token} ${EQ} $1::text ` +
+      `AND s.${data} ${EQ} ${write("$3::text")} AND ${live} RETURNING s.created, s.ip, s.user_agent), ` +
       `${insert(
         `$2::text, ${write("$4::text")}, ${instant("$5::text")}, $6::text, ${now}, ${kept("created", now)}, ` +
           `${kept("ip", told(7))}, ${kept("user_agent", told(8))}`,
@@ -77,19 +78,19 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     list:
       `SELECT s.${token} AS token, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
       `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM ${quoted} s ` +
-      `WHERE s.user_id = $1::text AND ${live} AND (s.created, s.${token}) < (${instant("$2::text")}, $3::text) ` +
+      `WHERE s.user_id ${EQ} $1::text AND ${live} AND (s.created, s.${token}) ${LT} (${instant("$2::text")}, $3::text) ` +
       `ORDER BY s.created DESC, s.${token} DESC LIMIT $4::text::int`,
     end:
       `WITH ${fence("$1::text", "revoked", "last_login")}, ` +
-      `mine AS (${locked(`FROM ${quoted} s, fence WHERE s.user_id = $1::text AND s.${token} <> ALL ($2::text[]) AND ${live}`)}), ` +
+      `mine AS (${locked(`FROM ${quoted} s, fence WHERE s.user_id ${EQ} $1::text AND s.${token} ${NE} ALL ($2::text[]) AND ${live}`)}), ` +
       `ended AS (${entombed}) ` +
       `SELECT fence.crossed::text AS crossed, ended.token AS token FROM fence LEFT JOIN ended ON true`,
     trim:
-      `WITH old AS (SELECT s.${token} AS token FROM ${quoted} s WHERE s.user_id = $1::text AND ${live} ` +
+      `WITH old AS (SELECT s.${token} AS token FROM ${quoted} s WHERE s.user_id ${EQ} $1::text AND ${live} ` +
       `ORDER BY s.created DESC, s.${token} DESC OFFSET $2::text::int), ` +
       `mine AS (${locked(`FROM ${quoted} s JOIN old ON ${joinedBy(token, "old")} WHERE ${live}`)}) ` +
       entombed,
-    columns: `SELECT (to_regclass(${quoteLiteral(table.history)}) IS NOT NULL)::text AS history, ${hasColumns(table)}::text AS users, ${canNote(table)}::text AS seen`,
+    columns: `SELECT (${regclass(quoteLiteral(table.history))} IS NOT NULL)::text AS history, ${hasColumns(table)}::text AS users, ${canNote(table)}::text AS seen`,
   };
   return {
     create: prepared(texts.create),

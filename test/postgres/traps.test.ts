@@ -1,0 +1,232 @@
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ExpressSessionStore } from "../../src/express-session.ts";
+import { PgStore, SessionManager } from "../../src/index.ts";
+import { connectPgSimpleLayout, seedLayout } from "../../src/lib/postgres/layout.ts";
+import { operationStatements } from "../../src/lib/postgres/operation-statements.ts";
+import { outlivedRow, type Statement, statementsFor } from "../../src/lib/postgres/statements.ts";
+import { tableName } from "../../src/lib/postgres/table-name.ts";
+import { userStatements } from "../../src/lib/postgres/user-statements.ts";
+import { pgstore } from "../cli/run.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { layTraps } from "../support/traps.ts";
+
+/** Roles belong to the whole server, on which other runs may be. */
+const role = `trapped_${Math.random().toString(36).slice(2)}`;
+const GRACE = 120_000;
+
+let database: TestDatabase;
+let admin: pg.Pool;
+beforeAll(async () => {
+  database = await createDatabase({ template: false });
+  admin = database.pool({ max: 2 });
+  expect(await layTraps(admin, "traps", await functionsIn(statements().map(({ text }) => text)))).toBeGreaterThan(3000);
+  await admin.query(`CREATE ROLE ${role} LOGIN; GRANT ALL ON SCHEMA public TO ${role}`);
+});
+afterAll(async () => {
+  await admin.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  await database.drop();
+});
+
+/** The functions of pg_catalog that these texts name, and those that operators' texts and the server's tables use. */
+async function functionsIn(texts: string[]): Promise<string[]> {
+  const named = [...texts.join("\n").matchAll(/([a-z_0-9]+)\s*\(/g)].map(([, name = ""]) => name);
+  const { rows } = await admin.query<{ name: string }>(
+    "SELECT DISTINCT proname::text AS name FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = ANY ($1)",
+    [[...named, ...OF_COMMANDS]],
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** What `migrate`, `check` and the command line call besides. */
+const OF_COMMANDS = [
+  "age",
+  "current_database",
+  "current_schema",
+  "current_setting",
+  "format",
+  "format_type",
+  "has_schema_privilege",
+  "has_table_privilege",
+  "hashtext",
+  "octet_length",
+  "pg_advisory_xact_lock",
+  "pg_backend_pid",
+  "pg_get_indexdef",
+  "pg_get_userbyid",
+  "pg_has_role",
+  "pg_is_in_recovery",
+  "pg_options_to_table",
+  "pg_try_advisory_xact_lock",
+  "quote_ident",
+  "round",
+  "set_config",
+  "string_agg",
+  "unnest",
+  "aclexplode",
+];
+
+/** A connection text of that role, with the traps first in its search path. */
+function trapped(path: string): string {
+  const url = new URL(database.url);
+  url.username = role;
+  url.password = "";
+  url.searchParams.set("options", `-c search_path=${path}`);
+  return url.href;
+}
+
+function statements(table = tableName("sessions", undefined)): Statement[] {
+  const { writes, ...seed } = statementsFor(table, seedLayout, GRACE);
+  const { counted, ...operations } = operationStatements(table, seedLayout, outlivedRow(seedLayout, GRACE));
+  return [
+    seed,
+    writes.plain,
+    writes.seen,
+    writes.asking,
+    userStatements(table, seedLayout),
+    operations,
+    { whole: counted(undefined, true), sample: counted(50, true) },
+  ].flatMap((group) => Object.values(group) as Statement[]);
+}
+
+/** Its layout knows no conditional writes: JSON has no equality. */
+function dropInStatements(): Statement[] {
+  const { writes, renew, ...rest } = statementsFor(tableName("session", undefined), connectPgSimpleLayout, GRACE);
+  const { replace, ...others } = rest;
+  expect([renew, replace, writes.plain.replace]).not.toContain(undefined);
+  return Object.values(others);
+}
+
+// PostgreSQL looks in pg_catalog first, unless the path names it.
+describe.each(["traps,public", "traps,pg_catalog,public"])("overloads in a schema of the search path %s", (path) => {
+  let db: pg.Pool;
+  beforeAll(async () => {
+    db = new pg.Pool({ connectionString: trapped(path), max: 2 });
+    await admin.query("DROP TABLE IF EXISTS sessions, sessions_users, sessions_history, session");
+  });
+  afterAll(() => db.end());
+
+  it("are not called by migrate and check, on a table that is new, old or done", async () => {
+    const store = new PgStore(db, { cleanupInterval: 0, schema: "public" });
+    for (const left of ["sessions", "sessions_users, sessions_history", "sessions_history"]) {
+      await admin.query(`DROP TABLE IF EXISTS ${left}`);
+      await store.migrate();
+      expect(await store.check()).toEqual([]);
+    }
+    await admin.query("DROP TABLE sessions, sessions_users, sessions_history");
+    await db.query(
+      "CREATE TABLE public.sessions (token text PRIMARY KEY, data bytea NOT NULL, expiry timestamptz NOT NULL)",
+    );
+    const unnamed = new PgStore(db, { cleanupInterval: 0 });
+    await unnamed.migrate();
+    expect(await unnamed.check()).toEqual([]);
+  });
+
+  it("are in no plan of a statement", async () => {
+    await db.query(
+      "CREATE TABLE public.session (sid varchar NOT NULL PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)",
+    );
+    const client = await db.connect();
+    try {
+      for (const { text } of [...statements(), ...dropInStatements()]) {
+        const parameters = new Map([...text.matchAll(/\$(\d+)::text(\[\])?/g)].map(([, n, many]) => [Number(n), many]));
+        const values = Array.from(parameters, ([, many]) => (many === undefined ? "'1234'" : "'{1234}'"));
+        await client.query(`PREPARE planned AS ${text}`);
+        const call = values.length === 0 ? "planned" : `planned(${values.join(", ")})`;
+        await client.query(`EXPLAIN EXECUTE ${call}`).catch((error: unknown) => {
+          throw new Error(text, { cause: error });
+        });
+        await client.query("DEALLOCATE planned");
+      }
+    } finally {
+      client.release();
+    }
+  });
+
+  it("are not called by sessions, users and the cleanup", async () => {
+    const store = new PgStore(db, { cleanupInterval: 0, endedGrace: 0 });
+    const manager = new SessionManager<Record<string, unknown>>(store, {
+      idleTimeout: "1h",
+      touchAfter: 0,
+      maxSessionsPerUser: 1,
+    });
+    const sessions = await Promise.all([manager.load(), manager.load()]);
+    for (const session of sessions) {
+      session.set("n", 1);
+      await manager.commit(session);
+    }
+    for (const { token } of sessions) {
+      const session = await manager.load(token);
+      session.update("n", (n) => Number(n) + 1);
+      await manager.commit(session);
+      await session.login("ada").catch(() => {});
+    }
+    const [one] = await Promise.all(sessions.map(({ token }) => manager.load(token)));
+    await manager.commit(one ?? (await manager.load()));
+    const session = await manager.load();
+    await session.login("ada");
+    await manager.commit(session);
+    const next = await manager.load(session.token);
+    await next.renewToken();
+    await manager.commit(next);
+    expect(await manager.listByUser("ada")).toHaveLength(1);
+    expect(await store.operations?.searchUsers("a", 10)).toHaveLength(1);
+    expect((await store.operations?.stats())?.live).toBeGreaterThan(0);
+    expect(await store.operations?.history(new Date(Date.now() - 60_000), 6)).toHaveLength(6);
+    expect(await manager.destroyByUser("ada")).toBe(1);
+    await store.save("gone", new Uint8Array(3), new Date(1000));
+    expect(await store.deleteExpired()).toBeGreaterThan(0);
+    expect(await store.count()).toBeGreaterThanOrEqual(0);
+    await store.close();
+  });
+
+  it("are not called by the periodic cleanup, which leads by a lock", async () => {
+    const store = new PgStore(db, { cleanupInterval: 10 });
+    await store.save("old", new Uint8Array(3), new Date(1000));
+    try {
+      await expect.poll(async () => (await admin.query("SELECT FROM sessions WHERE token = 'old'")).rowCount).toBe(0);
+    } finally {
+      await store.close();
+    }
+  });
+
+  it("are not called by the store for express-session, on either layout", async () => {
+    for (const layout of ["pgstore", "connect-pg-simple"] as const) {
+      const store = new ExpressSessionStore({ pool: db, cleanupInterval: 0, layout });
+      const session = { cookie: { originalMaxAge: 60_000, expires: new Date(Date.now() + 60_000) } };
+      await store.set("a", session);
+      await store.touch("a", session);
+      expect(await store.get("a")).toBeDefined();
+      expect(await store.length()).toBe(1);
+      expect(await store.all()).toHaveLength(1);
+      await store.destroy("a");
+      expect(await store.get("a")).toBe(undefined);
+      await store.clear();
+      await store.close();
+    }
+  });
+
+  it("are not called by the command line", async () => {
+    const url = ["--url", trapped(path)];
+    const store = new PgStore(db, { cleanupInterval: 0 });
+    await store.users?.create("t".repeat(43), new Uint8Array([123, 125]), new Date(Date.now() + 60_000), {
+      userId: "ada",
+    });
+    for (const command of [
+      ["migrate"],
+      ["check"],
+      ["check", "--deep"],
+      ["stats"],
+      ["list", "--user", "ada"],
+      ["import", "--from", "connect-pg-simple"],
+      ["cleanup", "--dry-run"],
+      ["cleanup"],
+      ["revoke", "--user", "ada", "--yes"],
+      ["revoke", "--all", "--yes"],
+    ]) {
+      const { out, err } = await pgstore(...command, ...url);
+      expect(err, command.join(" ")).toBe("");
+      expect(out, command.join(" ")).not.toMatch(/42883|42501|P0001|refused/);
+    }
+  });
+});
