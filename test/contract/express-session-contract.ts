@@ -172,7 +172,7 @@ export const expressSessionContract: Record<string, (host: ExpressSessionHost) =
     assert.deepEqual(await call((done) => store.get("sid", done)), [true, null, undefined]);
     assert.deepEqual(await call((done) => store.all(done)), [true, null, []]);
     assert.deepEqual(await call((done) => store.clear(done)), [true, null, undefined]);
-    const [late, failure] = await call((done) => store.get("", done));
+    const [late, failure] = await call((done) => store.set("", sessionOf({}), done));
     assert.equal(late, true);
     assert.ok(failure instanceof TypeError);
   },
