@@ -16,7 +16,7 @@ import { Batcher } from "./batcher.ts";
 import { tooLate } from "./deadline.ts";
 import { type Load, type Row, textOf } from "./driver.ts";
 import type { Executor } from "./executor.ts";
-import { holds, type Layout } from "./layout.ts";
+import { holds, type Layout, reasonOf } from "./layout.ts";
 import { retrying } from "./retry.ts";
 import { type BatchKind, COLUMNS, type Statements } from "./statements.ts";
 import { mayLieInRow, sqlstateOf } from "./store-errors.ts";
@@ -52,6 +52,7 @@ const WHEN_LOST: Record<BatchKind, "repeat" | "repeat and look" | "look" | "fail
   setExpiry: "repeat",
   // The last write wins, be it by a moment later; what was ended meanwhile is safe from it.
   upsert: "repeat",
+  update: "repeat",
   replace: "repeat and look",
   create: "look",
   save: "fail",
@@ -123,6 +124,7 @@ export class Batches {
       replace: batcher("replace"),
       touch: batcher("touch"),
       upsert: batcher("upsert"),
+      update: batcher("update"),
       setExpiry: batcher("setExpiry"),
       end: batcher("end"),
       delete: batcher("delete"),
@@ -256,9 +258,10 @@ export class Batches {
   }
 
   #foundIn(row: Output): BatchOutput<Found> {
-    if (row === undefined || isEnded(row)) return row && "ended";
-    const text = row["data"];
+    if (row === undefined) return undefined;
     if (isDeferred(row)) return new Again();
+    const text = row["data"];
+    if (isEnded(row)) return reasonOf(this.#layout.decode(text));
     const open = (): Found => ({ data: this.#layout.decode(text), expiry: readInstant(row["expiry"]) });
     return text != null && text.length > LARGE_BYTES ? new Large(text.length, open) : open();
   }
