@@ -5,6 +5,7 @@ import {
   type BatchOptions,
   type PgClient,
   PgStore,
+  SessionManager,
   StoreError,
   StoreOverloadedError,
   StoreUnavailableError,
@@ -16,6 +17,7 @@ import { seedLayout } from "../../src/lib/postgres/layout.ts";
 import { statementsFor } from "../../src/lib/postgres/statements.ts";
 import { tableName } from "../../src/lib/postgres/table-name.ts";
 import { Gate } from "../support/barrier.ts";
+import { type Codec, scsJson } from "../../src/codecs.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { gatedClient } from "../support/gated-client.ts";
 
@@ -265,6 +267,35 @@ describe("the same token twice", () => {
     await Promise.all(reads);
     // Three statements, and those who are about to be done.
     expect(most).toBeLessThanOrEqual(6);
+  });
+});
+
+describe("a large session that many load at once", () => {
+  it.each([
+    ["of texts is decoded a few times", "x".repeat(100_000), 4],
+    ["of objects is decoded for each", { text: "x".repeat(100_000) }, 30],
+  ])("%s, and changed by nobody else", async (_, value, most) => {
+    let decoded = 0;
+    const codec: Codec = {
+      ...scsJson,
+      decode: (data) => {
+        decoded++;
+        return scsJson.decode(data);
+      },
+    };
+    const store = new PgStore(pool, { cleanupInterval: 0, table: "large" });
+    await store.migrate();
+    const manager = new SessionManager<Record<string, unknown>>(store, { codec });
+    const begun = await manager.load();
+    begun.set("value", value);
+    await manager.commit(begun);
+    decoded = 0;
+    const sessions = await Promise.all(Array.from({ length: 30 }, () => manager.load(begun.token)));
+    expect(decoded).toBeLessThanOrEqual(most);
+    if (most === 30) expect(decoded).toBe(30);
+    sessions[0]?.set("value", "changed");
+    if (typeof value === "object") Object.assign(sessions[1]?.get("value") as object, { text: "changed" });
+    expect(sessions.slice(2).map((session) => session.get("value"))).toEqual(Array.from({ length: 28 }, () => value));
   });
 });
 

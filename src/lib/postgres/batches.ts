@@ -79,6 +79,8 @@ export class Batches {
   readonly #timeout: number;
   /** Tokens whose rows the database has refused: theirs go alone, so that they hold up nobody a second time. */
   readonly #offenders = new Set<string>();
+  /** The bytes of large rows, for all who look for the same one at once. */
+  readonly #shared = new WeakMap<Row, Uint8Array>();
   /** Whether the column is of a type that refuses what the layout says. */
   #refusesThose = false;
   readonly #reads: Batcher<Input, Found>;
@@ -262,8 +264,13 @@ export class Batches {
     if (isDeferred(row)) return new Again();
     const text = row["data"];
     if (isEnded(row)) return reasonOf(this.#layout.decode(text));
-    const open = (): Found => ({ data: this.#layout.decode(text), expiry: readInstant(row["expiry"]) });
-    return text != null && text.length > LARGE_BYTES ? new Large(text.length, open) : open();
+    const expiry = readInstant(row["expiry"]);
+    if (text == null || text.length <= LARGE_BYTES) return { data: this.#layout.decode(text), expiry };
+    return new Large(text.length, () => {
+      const data = this.#shared.get(row) ?? this.#layout.decode(text);
+      this.#shared.set(row, data);
+      return { data, expiry };
+    });
   }
 }
 
