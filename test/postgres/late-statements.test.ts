@@ -91,14 +91,21 @@ function stuck(client: PgClient) {
   const held: (() => void)[] = [];
   const sent: string[] = [];
   let isStuck = true;
-  const query: PgClient["query"] = async (text, values) => {
-    sent.push(text);
+  const answers: Promise<unknown>[] = [];
+  const later = async (text: string, values?: unknown[]): Promise<{ rows: unknown[] }> => {
     if (isStuck) await new Promise<void>((resolve) => held.push(resolve));
     return client.query(text, values);
   };
-  const letGo = (): void => {
+  const query: PgClient["query"] = (text, values) => {
+    sent.push(text);
+    const answer = later(text, values);
+    answers.push(answer);
+    return answer;
+  };
+  const letGo = async (): Promise<void> => {
     isStuck = false;
     for (const go of held) go();
+    await Promise.all(answers);
   };
   return { query, sent, letGo };
 }
@@ -115,7 +122,7 @@ describe("a client that keeps what it is given", () => {
     expect(client.sent.length).toBeLessThanOrEqual(11);
     const patient = new PgStore(client, { cleanupInterval: 0 });
     const waiting = patient.find("t14");
-    client.letGo();
+    await client.letGo();
     expect(await waiting).toBe(undefined);
   });
 });

@@ -265,8 +265,9 @@ export class Batches {
     const text = row["data"];
     if (isEnded(row)) return reasonOf(this.#layout.decode(text));
     const expiry = readInstant(row["expiry"]);
-    if (text == null || text.length <= LARGE_BYTES) return { data: this.#layout.decode(text), expiry };
-    return new Large(text.length, () => {
+    const length = text?.length ?? 0;
+    if (length <= LARGE_BYTES) return { data: this.#layout.decode(text), expiry };
+    return new Large(length, () => {
       const data = this.#shared.get(row) ?? this.#layout.decode(text);
       this.#shared.set(row, data);
       return { data, expiry };

@@ -133,22 +133,21 @@ class PoolLine {
   }
 
   #connect(): void {
-    const { options, totalCount } = this.#pool;
-    const isFull = totalCount >= sizeOf(this.#pool);
     // Timers may be a little early.
-    const patience = Number(options.connectionTimeoutMillis ?? 0) * 0.9;
+    const patience = Number(this.#pool.options.connectionTimeoutMillis ?? 0) * 0.9;
     const begun = monotonicNow();
     this.#asked++;
     // By callback, as an error of the connection can come before a promise would tell of it.
     this.#pool.connect((failure, client, release) => {
       this.#asked--;
+      const isTimeout = patience > 0 && codeOf(failure) === undefined && monotonicNow() - begun >= patience;
       if (client !== undefined) {
         // Whoever it was for may have given up.
         if (!this.#line.serve({ client, release })) release();
-      } else if (!isFull || codeOf(failure) !== undefined || monotonicNow() - begun < patience) {
+      } else if (!isTimeout) {
         this.#line.fail(new NotSentError(failure));
       }
-      // Otherwise all are taken for longer than a pool's request may wait; the statement may, and asks once more.
+      // None came in the time that the pool has for that. The statements have a time of their own, and ask once more.
       this.#ask();
     });
   }
