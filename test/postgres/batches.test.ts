@@ -325,6 +325,18 @@ describe("an answer", () => {
   });
 });
 
+describe("a row that somebody has given no end", () => {
+  it("is found and listed with the last instant that a Date can hold", async () => {
+    const { store } = gated();
+    await store.save("endless", bytes("data"), soon());
+    await pool.query("UPDATE sessions SET expiry = 'infinity'");
+    expect((await store.find("endless"))?.expiry).toEqual(new Date(8.64e15));
+    const listed = [];
+    for await (const { expiry } of store.all()) listed.push(expiry);
+    expect(listed).toEqual([new Date(8.64e15)]);
+  });
+});
+
 describe("a batch that waits for its statement to be sent", () => {
   it("goes without those whose time is over by then, or who have given up", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
