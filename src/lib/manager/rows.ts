@@ -4,6 +4,7 @@ import type { DecodedSession } from "../port/codec.ts";
 import type { StoredSession } from "../port/store.ts";
 import type { SessionRecord, StoredRow } from "../session/record.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { scopedToken } from "./scope.ts";
 
 /** Bytes from which on a session is decoded once for all who have loaded it at the same time. */
 const LARGE_BYTES = 1 << 15;
@@ -20,7 +21,9 @@ export class Rows {
 
   /** The store's key for a token. */
   keyOf(token: string): string {
-    return this.#options.hashTokens ? idOf(token) : token;
+    const { hashTokens, scope } = this.#options;
+    const scoped = scopedToken(token, scope);
+    return hashTokens ? idOf(scoped) : scoped;
   }
 
   /** What errors and events call the session of a key: never its token. */
