@@ -1,4 +1,4 @@
-import { CsrfError } from "../base/errors.ts";
+import { RefusedError } from "../base/errors.ts";
 import { failureLog } from "../base/failure-log.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
@@ -261,7 +261,7 @@ function plainError(): Response {
 function answerIn(thrown: unknown): Response | undefined {
   try {
     if (isResponse(thrown)) return thrown;
-    return thrown instanceof CsrfError ? thrown.getResponse() : nextAnswer(thrown);
+    return thrown instanceof RefusedError ? thrown.getResponse() : nextAnswer(thrown);
   } catch {
     return undefined;
   }

@@ -22,6 +22,8 @@ export interface Layout {
   decode(text: string | null | undefined): Uint8Array;
   /** Says of a text that `encode` made what a column of some types refuses in it; undefined: nothing. */
   refusable?(text: string): string | undefined;
+  /** SQL of the SHA-256 of a row `s`'s data. */
+  readonly digest: string;
   /**
    * The data of a row whose session its holder has ended, as SQL. It stays for a while, so that late writes find it and keep
    * off. (docs/decisions/010)
@@ -77,6 +79,7 @@ export const seedLayout: Layout = {
   size: (data) => `pg_catalog.octet_length(${data})`,
   encode: bytesText,
   decode: readBytes,
+  digest: "pg_catalog.sha256(s.data)",
   destroyed: "''::bytea",
   revoked: bytesOf(REVOKED),
   replacedBy: (newToken) => `(${bytesOf(REPLACED_BY)} ${CONCAT} pg_catalog.convert_to(${newToken}, 'UTF8'::name))`,
@@ -116,6 +119,7 @@ export const connectPgSimpleLayout: Layout = {
     NOT_IN_JSONB.test(text)
       ? "session: holds a text with \\u0000 or half a surrogate pair, which jsonb can't store"
       : undefined,
+  digest: "pg_catalog.sha256(pg_catalog.convert_to(s.sess::text, 'UTF8'))",
   destroyed: "'null'::json",
   revoked: "'null'::json",
   replacedBy: () => "'null'::json",

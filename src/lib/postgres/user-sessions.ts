@@ -2,7 +2,7 @@ import { monotonicNow } from "../base/clock.ts";
 import { type PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
 import { assertKey } from "../base/key.ts";
 import type { ConditionalStore } from "../port/store.ts";
-import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
+import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
 import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
@@ -41,6 +41,10 @@ export class UserSessions implements UserStore {
 
   create(token: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
     const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner)];
+    if (owner.tags !== undefined) {
+      const tagged = [...row, arrayText(owner.tags)];
+      return this.explained(this.#engine.writeAlone("createTagged", [assertKey(token), ...tagged]));
+    }
     return this.#write(
       () => this.#engine.writeAlone("createFor", [assertKey(token), ...row]),
       () => this.#plain.create(token, data, expiry),
@@ -64,6 +68,10 @@ export class UserSessions implements UserStore {
       ...columnsOf(owner),
       owner.goesOn === true ? "1" : "",
     ];
+    if (owner.tags !== undefined) {
+      const tagged = [...row, arrayText(owner.tags)];
+      return this.explained(this.#engine.writeAlone("renewTagged", [assertKey(token), ...tagged]));
+    }
     return this.#write(
       () => this.#engine.writeAlone("renewFor", [assertKey(token), ...row]),
       () => this.#plain.renew(token, newToken, previous, data, expiry),
@@ -82,6 +90,12 @@ export class UserSessions implements UserStore {
       ip: row["ip"] ?? undefined,
       userAgent: row["user_agent"] ?? undefined,
     }));
+  }
+
+  async listByTag(tag: string, limit: number, after = ""): Promise<TaggedEntry[]> {
+    const { run, userSql: sql } = this.#engine;
+    const rows = await this.explained(run(sql.listByTag, [tag, after, String(limit)]));
+    return rows.map((row) => ({ token: textOf(row, "token"), userId: textOf(row, "user_id") }));
   }
 
   async end(userId: string, except: readonly string[]): Promise<string[]> {
@@ -138,7 +152,7 @@ export class UserSessions implements UserStore {
   get #remedy(): string {
     const { quoted, users } = this.#table;
     return (
-      `sessions by user need columns of table ${quoted} and the table ${users} which are not there, or not for this role: ` +
+      `sessions by user and by tag need columns of table ${quoted} and the table ${users} which are not there, or not for this role: ` +
       `run store.migrate() or npx pgstore migrate, or GRANT SELECT, INSERT, UPDATE, DELETE ON ${users}`
     );
   }
