@@ -52,13 +52,14 @@ describe.each(Object.keys(single))("a connection of %s that is made late", (name
     await direct.create("renewed", bytes("first"), soon());
     const store = new PgStore(client.db, { cleanupInterval: 0, queryTimeout: 150 });
     const user = { userId: "ada" };
+    const users = store.users ?? expect.unreachable();
     const failing = [
       store.save("overwritten", bytes("older"), soon()),
       store.create("created", bytes("older"), soon()),
       store.renew("renewed", "renewed to", bytes("first"), bytes("older"), soon()),
-      store.users?.create("logged in", bytes("older"), soon(), user),
+      users.create("logged in", bytes("older"), soon(), user),
       store.delete("overwritten"),
-      store.users?.end("ada", []),
+      users.end("ada", []),
     ];
     for (const one of await Promise.allSettled(failing)) {
       expect(one).toMatchObject({ status: "rejected", reason: { code: "STORE_UNAVAILABLE" } });
