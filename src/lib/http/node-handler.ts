@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { withVary } from "../base/cache-headers.ts";
 import { RefusedError } from "../base/errors.ts";
+import { failureLog } from "../base/failure-log.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { RequestClient } from "../manager/client.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -13,6 +14,7 @@ import type { HeadChange, ResponseGate } from "./response-gates.ts";
 import { tell, tellsNothing } from "./response-headers.ts";
 import { forwardedFor, isForwardedSecure, warnOfCookie } from "./secure.ts";
 import { isSpeculative } from "./speculative.ts";
+import { whenClosed } from "./when-gone.ts";
 
 /** A handler as `node:http` has it; it may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -110,6 +112,7 @@ export function withSession<Data, Lazy extends boolean>(
     ip: addressOf(request, frame.ip, manager.options.trustProxy),
     userAgent: request.headers["user-agent"],
     speculative: isSpeculative(request.method, (name) => request.headers[name]),
+    whenGone: whenClosed(response),
   });
   const opening = manager.open(request, request.headers, client);
   const started =
@@ -257,8 +260,10 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
+const logFailure = failureLog("the request failed");
+
 function logError(error: unknown): void {
   // That one was refused, nothing has failed.
   if (error instanceof RefusedError) return;
-  console.error("pgstore: the request failed:", error);
+  logFailure(error);
 }

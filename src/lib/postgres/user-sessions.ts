@@ -1,5 +1,6 @@
 import { monotonicNow } from "../base/clock.ts";
 import { type PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
+import { assertKey } from "../base/key.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
@@ -7,7 +8,7 @@ import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
 import { sqlstateOf } from "./store-errors.ts";
-import { arrayText, assertToken, instantText, readInstant } from "./wire.ts";
+import { arrayText, instantText, readInstant } from "./wire.ts";
 
 /** Milliseconds after which a table without the columns is tried again: somebody may have migrated it. */
 const RETRY_AFTER = 60_000;
@@ -42,10 +43,10 @@ export class UserSessions implements UserStore {
     const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner)];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.writeAlone("createTagged", [assertToken(token), ...tagged]));
+      return this.explained(this.#engine.writeAlone("createTagged", [assertKey(token), ...tagged]));
     }
     return this.#write(
-      () => this.#engine.writeAlone("createFor", [assertToken(token), ...row]),
+      () => this.#engine.writeAlone("createFor", [assertKey(token), ...row]),
       () => this.#plain.create(token, data, expiry),
     );
   }
@@ -60,7 +61,7 @@ export class UserSessions implements UserStore {
   ): Promise<OwnedWrite> {
     const { encode } = this.#layout;
     const row = [
-      assertToken(newToken),
+      assertKey(newToken),
       encode(previous),
       encode(data),
       instantText(expiry),
@@ -69,10 +70,10 @@ export class UserSessions implements UserStore {
     ];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.writeAlone("renewTagged", [assertToken(token), ...tagged]));
+      return this.explained(this.#engine.writeAlone("renewTagged", [assertKey(token), ...tagged]));
     }
     return this.#write(
-      () => this.#engine.writeAlone("renewFor", [assertToken(token), ...row]),
+      () => this.#engine.writeAlone("renewFor", [assertKey(token), ...row]),
       () => this.#plain.renew(token, newToken, previous, data, expiry),
     );
   }
