@@ -41,7 +41,7 @@ export class Committer {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
     this.#extras = store;
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
-    this.users = new Users(store.users, this.#store, this.endings, options.maxSessionsPerUser);
+    this.users = new Users(store.users, this.#store, this.endings, options);
     this.#rows = rows;
     this.#options = options;
   }

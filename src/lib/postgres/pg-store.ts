@@ -77,7 +77,9 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
     const operations = new Operations(this.#engine, sql);
     if (layout.users) {
-      this.users = this.#users = new UserSessions(this.#engine, table, layout, this);
+      this.users = this.#users = new UserSessions(this.#engine, table, layout, this, (token, userId) =>
+        this.terminate(token, "revoked", userId),
+      );
       this.operations = operations;
       this.#history = new History(this.#engine, sql, operations);
     }
