@@ -1,6 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { known } from "../manager/check-option.ts";
-import type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "../manager/users.ts";
+import type {
+  DestroyAllOptions,
+  DestroyByIdOptions,
+  DestroyByUserOptions,
+  ListOptions,
+  UserSession,
+} from "../manager/users.ts";
 import type { StoreExtras } from "../port/store.ts";
 
 /** A request as the server or the framework has it. */
@@ -32,6 +38,7 @@ export interface DashboardManager {
   sessionOf(request: object): unknown;
   listByUser(userId: string, options?: ListOptions): Promise<UserSession[]>;
   destroyByUser(userId: string, options?: DestroyByUserOptions): Promise<number>;
+  destroyAll(options?: DestroyAllOptions): Promise<number>;
   destroyById(id: string, options?: DestroyByIdOptions): Promise<boolean>;
 }
 

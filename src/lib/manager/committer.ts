@@ -65,6 +65,24 @@ export class Committer {
     return ended !== false;
   }
 
+  /** Ends every session. @param onEnded - called with how many have ended so far */
+  async endAll(onEnded: (ended: number) => void): Promise<number> {
+    let count = 0;
+    const note = (keys: readonly string[]): void => {
+      for (const key of keys) this.endings.tell(key);
+      count += keys.length;
+      onEnded(count);
+    };
+    const extras = this.#extras;
+    if (extras.terminateAll !== undefined) {
+      await extras.terminateAll(note);
+      return count;
+    }
+    if (extras.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
+    for await (const { token } of extras.all()) if (await this.end(token, "revoked")) note([token]);
+    return count;
+  }
+
   async #isOf(key: string, userId: string): Promise<boolean> {
     const found = await this.#store.find(key);
     return found !== undefined && this.#rows.decode(key, found).values.get(USER_ID) === userId;

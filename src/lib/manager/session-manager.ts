@@ -15,7 +15,7 @@ import { Loader } from "./loader.ts";
 import { mergeRow } from "./merge.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
 import { Rows } from "./rows.ts";
-import type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
+import type { DestroyAllOptions, DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
 
 /**
  * Loads sessions and commits them: what happens between a request's cookie and a response's.
@@ -255,6 +255,22 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     // An undefined user, of an anonymous request say, must not mean anybody's.
     if ("userId" in options) assertUserId("destroyById", options.userId);
     return this.#committer.end(id, "revoked", options.userId);
+  }
+
+  /**
+   * Ends every session, at once and everywhere, page by page. When it has resolved, every session that was live when it was called
+   * is over; one that has begun since may be as well. When it rejects, those of the pages before have ended: call it again.
+   *
+   * @param options - onProgress: called after each page with how many have ended so far; what it throws stops it
+   * @returns how many it has ended
+   * @throws TypeError when the store can neither end all sessions nor list them
+   */
+  destroyAll(options: DestroyAllOptions = {}): Promise<number> {
+    const { onProgress } = options;
+    if (onProgress !== undefined && typeof onProgress !== "function") {
+      return Promise.reject(new TypeError(`onProgress: expected a function, got ${typeof onProgress}`));
+    }
+    return this.#committer.endAll((ended) => onProgress?.({ ended }));
   }
 
   /** JavaScript callers pass anything. */

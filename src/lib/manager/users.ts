@@ -40,6 +40,12 @@ export interface ListOptions {
   after?: Pick<UserSession, "id" | "created"> | undefined;
 }
 
+/** What `destroyAll` takes. */
+export interface DestroyAllOptions {
+  /** Called after each page with how many sessions have ended so far. What it throws stops it. */
+  onProgress?: ((progress: { ended: number }) => void) | undefined;
+}
+
 /** What `destroyById` takes. */
 export interface DestroyByIdOptions {
   /** Ends the session only if it is this user's: for ids that a request brings. */

@@ -144,6 +144,19 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return ended;
   }
 
+  /**
+   * Ends every session, page by page, each in a statement and under a time of its own. When it has resolved, every session that
+   * was live when it was called is over.
+   *
+   * @param onEnded - called with the tokens of each page; what it throws stops it
+   */
+  async terminateAll(onEnded: (tokens: string[]) => void): Promise<void> {
+    await this.#endings.terminateAll(await this.now(), (tokens) => {
+      this.#engine.countEnded(tokens.length);
+      onEnded(tokens);
+    });
+  }
+
   /** Resolves to the token under which a session is live by now; undefined when it is not. */
   follow(token: string): Promise<string | undefined> {
     return this.#endings.follow(assertToken(token));

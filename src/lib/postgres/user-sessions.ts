@@ -3,6 +3,7 @@ import { type PgStoreError, SchemaError, StoreError, StoreUnavailableError } fro
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
+import { FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./endings.ts";
 import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
 import type { Statement } from "./statements.ts";
@@ -19,12 +20,6 @@ type Terminate = (token: string, userId: string) => Promise<string | undefined>;
 const RETRY_AFTER = 60_000;
 /** Each needs a login in the moment between the beginning of a statement and its lock. */
 const MOST_ENDS = 100;
-/** Sessions that are ended by one statement. */
-const FIRST_PAGE = 1000;
-const SMALLEST_PAGE = 50;
-const LARGEST_PAGE = 4000;
-/** Milliseconds that such a statement should take: requests wait for the rows that it has locked. */
-const SLOW = 200;
 /** insufficient_privilege */
 const NO_PRIVILEGE = "42501";
 /** Later than any session. */
