@@ -113,7 +113,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     end: `WITH RECURSIVE ${fence("$1::text", "revoked", "last_login", bound)}, ${page("fence", "true", "$3")}`,
     endPage: `WITH RECURSIVE ${page(undefined, `(s.created, s.${token}) ${LT} (${micros("$4::text")}, $5::text)`, "$3")}`,
     sweep: `WITH RECURSIVE ${page(undefined, `(s.created IS NULL OR s.created ${LE} ${micros("$4::text")})`, "$3")}`,
-    trim: `WITH RECURSIVE ${page(undefined, "true", "$3", "OFFSET $4::text::int")}`,
+    trim: `WITH RECURSIVE ${page(undefined, "s.created IS NOT NULL", "$3", "OFFSET $4::text::int")}`,
     columns: `SELECT (${regclass(quoteLiteral(table.history))} IS NOT NULL)::text AS history, ${hasColumns(table)}::text AS users, ${canNote(table)}::text AS seen`,
   };
   return {
