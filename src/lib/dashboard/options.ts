@@ -32,7 +32,7 @@ export interface DashboardOptions<Req = DashboardRequest> {
 
 /** What the dashboard takes of a SessionManager, of whichever data. */
 export interface DashboardManager {
-  readonly options: { readonly hashTokens: boolean };
+  readonly options: { readonly hashTokens: boolean; readonly scope?: string | undefined };
   readonly store: Pick<StoreExtras, "follow" | "now" | "operations" | "users">;
   has(request: object): boolean;
   sessionOf(request: object): unknown;
@@ -40,6 +40,8 @@ export interface DashboardManager {
   destroyByUser(userId: string, options?: DestroyByUserOptions): Promise<number>;
   destroyAll(options?: DestroyAllOptions): Promise<number>;
   destroyById(id: string, options?: DestroyByIdOptions): Promise<boolean>;
+  /** By the names that users have in the table. */
+  readonly tableUsers?: Pick<DashboardManager, "listByUser" | "destroyByUser" | "destroyById">;
 }
 
 /** The options, checked and with their defaults. */
@@ -77,10 +79,24 @@ export function resolveDashboard<Req>(
     throw new TypeError("currentSession: must be a function");
   }
   return {
-    manager,
+    manager: ofTheTable(manager),
     authorize: authorize as (request: object) => unknown,
     prefix: prefix.replace(/\/$/, ""),
     title,
     currentSession: currentSession as ResolvedDashboard["currentSession"],
+  };
+}
+
+/** The pages show every user of the table, of whichever scope, by the names that they have there. */
+function ofTheTable(manager: DashboardManager): DashboardManager {
+  const { options, store, tableUsers } = manager;
+  if (options.scope === undefined || tableUsers === undefined) return manager;
+  return {
+    options,
+    store,
+    has: (request) => manager.has(request),
+    sessionOf: (request) => manager.sessionOf(request),
+    ...tableUsers,
+    destroyAll: (all) => manager.destroyAll(all),
   };
 }
