@@ -56,8 +56,7 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
         `ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s), ` +
         `ended AS (UPDATE ${table} s SET ${data} = ${layout.revoked}, ${expiry} = current_timestamp FROM mine ` +
         `WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token) ` +
-        `SELECT page.token AS token, (ended.token IS NOT NULL)::text AS ended FROM page ` +
-        `LEFT JOIN ended ON ended.token ${EQ} page.token ORDER BY page.token`,
+        "SELECT page.token AS token, 'false' AS ended FROM page UNION ALL SELECT ended.token, 'true' FROM ended",
     },
     terminate: terminate(live),
     terminateOwned: terminate(`(${live} AND s.user_id ${EQ} $3::text)`),
@@ -68,6 +67,25 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
         `WHERE s.${token} ${EQ} $1::text AND s.${data} ${EQ} ${layout.revoked} AND ${layout.ended} RETURNING s.${token} AS token`,
     },
   };
+}
+
+/**
+ * The tokens of the sessions that a page has ended. One that it has found and not ended has ended meanwhile, or goes on under
+ * another token: that is followed.
+ *
+ * @param rows - of what was found, with `ended` "false", and of what was ended of it, with "true"
+ */
+export async function endedOf(
+  rows: readonly Row[],
+  terminate: (token: string) => Promise<string | undefined>,
+): Promise<string[]> {
+  const ended = new Set(rows.flatMap((row) => (row["ended"] === "true" ? (row["token"] ?? []) : [])));
+  for (const { token } of rows) {
+    if (token == null || ended.has(token)) continue;
+    const last = await terminate(token);
+    if (last !== undefined) ended.add(last);
+  }
+  return [...ended];
 }
 
 /**
@@ -113,14 +131,11 @@ export class Endings {
       const begun = monotonicNow();
       const rows = await this.#run(this.#sql.terminatePage, [last, String(size), String(since - CLOCK_ERROR)]);
       const took = monotonicNow() - begun;
-      const tokens: string[] = [];
-      for (const { token, ended } of rows) {
-        last = token ?? "";
-        const gone = ended === "true" ? last : await this.terminate(last, "revoked");
-        if (gone !== undefined) tokens.push(gone);
-      }
+      const found = rows.filter(({ ended }) => ended === "false");
+      const tokens = await endedOf(rows, (token) => this.terminate(token, "revoked"));
       if (tokens.length > 0) onEnded(tokens);
-      if (rows.length < size) return;
+      if (found.length < size) return;
+      last = found.at(-1)?.["token"] ?? "";
       if (took > SLOW) size = Math.max(SMALLEST_PAGE, size >> 1);
       else if (took < SLOW / 2) size = Math.min(LARGEST_PAGE, size * 2);
     }

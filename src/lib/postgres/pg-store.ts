@@ -78,7 +78,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const operations = new Operations(this.#engine, sql);
     if (layout.users) {
       this.users = this.#users = new UserSessions(this.#engine, table, layout, this, (token, userId) =>
-        this.terminate(token, "revoked", userId),
+        this.#endings.terminate(token, "revoked", userId),
       );
       this.operations = operations;
       this.#history = new History(this.#engine, sql, operations);

@@ -3,7 +3,7 @@ import { type PgStoreError, SchemaError, StoreError, StoreUnavailableError } fro
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
-import { FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./endings.ts";
+import { endedOf, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./endings.ts";
 import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
 import type { Statement } from "./statements.ts";
@@ -230,17 +230,12 @@ class Pages {
     const took = monotonicNow() - begun;
     if (took > SLOW) this.#size = Math.max(SMALLEST_PAGE, size >> 1);
     else if (took < SLOW / 2) this.#size = Math.min(LARGEST_PAGE, size * 2);
-    const found = rows.filter(({ token }) => token != null);
-    const tokens = found.filter(({ ended }) => ended === "true").map((row) => textOf(row, "token"));
+    const found = rows.filter(({ token, ended }) => token != null && ended === "false");
+    const tokens = await endedOf(rows, (token) => this.#terminate(token, this.#userId));
     this.#engine.countEnded(tokens.length);
-    for (const row of found) {
-      // It has ended meanwhile, or goes on under another token.
-      const last = row["ended"] === "true" ? undefined : await this.#terminate(textOf(row, "token"), this.#userId);
-      if (last !== undefined) tokens.push(last);
-    }
     for (const token of tokens) this.ended.push(token);
     if (tokens.length > 0) this.#onEnded?.(tokens);
-    return [rows, found.length === size];
+    return [found.length === 0 ? rows : found, found.length === size];
   }
 
   /** Ends all that come after a place. */

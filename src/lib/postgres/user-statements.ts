@@ -76,11 +76,12 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     `mine AS (${locked(`FROM ${quoted} s JOIN page ON ${joinedBy(token, "page")} WHERE ${live}`)}), ` +
     `ended AS (UPDATE ${quoted} s SET ${entomb(layout.revoked)} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} ` +
     `RETURNING s.${token} AS token) ` +
-    `SELECT page.token AS token, ${microsOf("page.created")} AS created, (ended.token IS NOT NULL)::text AS ended` +
+    // Not joined: it is taken for a single row, and each would be compared with each.
+    `SELECT page.token AS token, ${microsOf("page.created")} AS created, 'false' AS ended` +
     (also === undefined
-      ? " FROM page"
-      : `, ${also}.crossed::text AS crossed, ${also}.bound AS bound FROM ${also} LEFT JOIN page ON true`) +
-    ` LEFT JOIN ended ON ended.token ${EQ} page.token ORDER BY page.created DESC, page.token DESC`;
+      ? " FROM page UNION ALL SELECT ended.token, NULL, 'true' FROM ended"
+      : `, ${also}.crossed::text AS crossed, ${also}.bound AS bound FROM ${also} LEFT JOIN page ON true ` +
+        "UNION ALL SELECT ended.token, NULL, 'true', NULL, NULL FROM ended");
   // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
   const now = `pg_catalog.date_trunc('milliseconds', current_timestamp ${PLUS} interval '999 microseconds')`;
   const told = (parameter: number): string => unlessEmpty(`$${parameter}::text`);
