@@ -281,9 +281,9 @@ describe("very many sessions of one user", () => {
   const fill = async (): Promise<AnySession> => {
     await watcher.query(
       `INSERT INTO sessions (token, data, expiry, user_id, created, last_seen)
-       SELECT 'many ' || g, '{}', now() + interval '1 day', 'alice',
-         CASE g % 3 WHEN 0 THEN now() - interval '1 hour' WHEN 1 THEN NULL ELSE now() - g * interval '1 ms' END, now()
-       FROM generate_series(1, $1::int) g`,
+       SELECT 'many ' || g, convert_to('{"data":{},"deadline":4000000000000000000}', 'UTF8'), now() + interval '1 day', 'alice',
+         CASE g % 3 WHEN 0 THEN at - interval '1 hour' WHEN 1 THEN NULL ELSE at - g * interval '1 ms' END, now()
+       FROM generate_series(1, $1::int) g, date_trunc('milliseconds', now()) at`,
       [MANY],
     );
     const session = await unlimited.load();
@@ -316,7 +316,9 @@ describe("very many sessions of one user", () => {
 
   it("are listed in pages of 100, and ended by the limit with the next login", async () => {
     const session = await fill();
-    await watcher.query("UPDATE sessions SET created = now() - interval '2 hours' WHERE created IS NULL");
+    await watcher.query(
+      "UPDATE sessions SET created = date_trunc('milliseconds', now()) - interval '2 hours' WHERE created IS NULL",
+    );
     const first = await manager.listByUser("alice");
     expect([first.length, first[0]?.id]).toEqual([100, session.id]);
     const ids = new Set<string>();
