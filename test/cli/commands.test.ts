@@ -330,6 +330,7 @@ describe("pgstore", () => {
     vi.stubEnv("DATABASE_URL", database.url);
     expect(await pgstore("stats")).toMatchObject({ code: 0 });
     vi.stubEnv("DATABASE_URL", "");
+    for (const name of ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER"]) vi.stubEnv(name, "");
     expect(await pgstore("stats")).toMatchObject({ code: 2, err: expect.stringContaining("DATABASE_URL") as string });
   });
 

@@ -30,6 +30,7 @@ describe("PgStore.migrate", () => {
     expect(rows.map(({ indexname }) => indexname)).toEqual([
       "sessions_expiry_idx",
       "sessions_pkey",
+      "sessions_tags_idx",
       "sessions_user_id_created_token_idx",
     ]);
     const tables = await db.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1");
@@ -43,7 +44,7 @@ describe("PgStore.migrate", () => {
     expect(await store.check()).toEqual([]);
     await store.migrate();
     const { rows } = await db.query("SELECT count(*)::int AS n FROM pg_indexes WHERE tablename = 'by_hand'");
-    expect(rows).toEqual([{ n: 3 }]);
+    expect(rows).toEqual([{ n: 4 }]);
   });
 
   it("adds the index to a table that lacks it", async () => {

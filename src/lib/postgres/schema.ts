@@ -31,7 +31,9 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
        (EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid ${EQ} a.attrelid AND i.indisunique AND i.indisvalid
          AND i.indpred IS NULL AND i.indnkeyatts ${EQ} 1 AND i.indkey[0] ${EQ} a.attnum))::text AS unique,
        (EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid ${EQ} a.attrelid AND i.indisvalid
-         AND i.indpred IS NULL AND i.indkey[0] ${EQ} a.attnum))::text AS indexed
+         AND i.indpred IS NULL AND i.indkey[0] ${EQ} a.attnum))::text AS indexed,
+       (EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid ${EQ} a.attrelid AND i.indisvalid
+         AND i.indkey[0] ${EQ} a.attnum))::text AS searchable
      FROM pg_catalog.pg_attribute a
      WHERE a.attrelid ${EQ} ${regclass("$1::text")} AND a.attnum ${GT} 0 AND NOT a.attisdropped`,
     [quoted],
@@ -69,6 +71,9 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
     differs(name, type);
     if (!columns.has("user_id") || columns.has(name)) continue;
     problems.push(`table ${quoted} has a column user_id and no column ${name}: run store.migrate()`);
+  }
+  if (columns.has("user_id") && columns.get("tags")?.type === "text[]" && columns.get("tags")?.searchable !== "true") {
+    problems.push(`column tags of table ${quoted} has no index: run store.migrate()`);
   }
   if (USER_COLUMNS.every(({ name }) => columns.has(name))) {
     for (const companion of [table.users, table.history]) {

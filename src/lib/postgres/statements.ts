@@ -69,7 +69,7 @@ export const COLUMNS = {
   save: ["token", "data", "expiry"],
   create: ["token", "data", "expiry"],
   replace: ["token", "previous", "data", "expiry"],
-  touch: ["token", "expiry"],
+  touch: ["token", "expiry", "digest"],
   upsert: ["token", "data", "expiry"],
   update: ["token", "data", "expiry"],
   setExpiry: ["token", "expiry"],
@@ -144,10 +144,12 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     `UPDATE ${table} s SET ${changes} FROM ${rowsOf(kind)} WHERE ${joined} AND ${condition} ${returning}${told}`;
   const replaced = `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`;
   const unchanged = `s.${data} ${EQ} ${write("v.previous")} AND ${live}`;
+  // A digest, so that the bytes needn't be sent; none: whatever the row holds.
+  const asLoaded = `(v.digest ${EQ} '' OR ${layout.digest} ${EQ} pg_catalog.decode(v.digest, 'base64')) AND ${live}`;
   const touched = `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`;
   const writing = (kept: (text: string) => Statement, more: string, told: string): Renewing => ({
     replace: kept(update("replace", replaced + more, unchanged, told)),
-    touch: kept(update("touch", touched + more, live, told)),
+    touch: kept(update("touch", touched + more, asLoaded, told)),
   });
   const writes = {
     plain: writing(prepared, "", ""),

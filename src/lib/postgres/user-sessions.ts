@@ -1,7 +1,7 @@
 import { monotonicNow } from "../base/clock.ts";
 import { type PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
 import type { ConditionalStore } from "../port/store.ts";
-import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
+import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
 import { endedOf, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./endings.ts";
 import type { Engine } from "./engine.ts";
@@ -58,6 +58,10 @@ export class UserSessions implements UserStore {
 
   create(token: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
     const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner)];
+    if (owner.tags !== undefined) {
+      const tagged = [...row, arrayText(owner.tags)];
+      return this.explained(this.#engine.writeAlone("createTagged", [assertToken(token), ...tagged]));
+    }
     return this.#write(
       () => this.#engine.writeAlone("createFor", [assertToken(token), ...row]),
       () => this.#plain.create(token, data, expiry),
@@ -81,6 +85,10 @@ export class UserSessions implements UserStore {
       ...columnsOf(owner),
       owner.goesOn === true ? "1" : "",
     ];
+    if (owner.tags !== undefined) {
+      const tagged = [...row, arrayText(owner.tags)];
+      return this.explained(this.#engine.writeAlone("renewTagged", [assertToken(token), ...tagged]));
+    }
     return this.#write(
       () => this.#engine.writeAlone("renewFor", [assertToken(token), ...row]),
       () => this.#plain.renew(token, newToken, previous, data, expiry),
@@ -99,6 +107,12 @@ export class UserSessions implements UserStore {
       ip: row["ip"] ?? undefined,
       userAgent: row["user_agent"] ?? undefined,
     }));
+  }
+
+  async listByTag(tag: string, limit: number, after = ""): Promise<TaggedEntry[]> {
+    const { run, userSql: sql } = this.#engine;
+    const rows = await this.explained(run(sql.listByTag, [tag, after, String(limit)]));
+    return rows.map((row) => ({ token: textOf(row, "token"), userId: textOf(row, "user_id") }));
   }
 
   /**
@@ -171,7 +185,7 @@ export class UserSessions implements UserStore {
   get #remedy(): string {
     const { quoted, users } = this.#table;
     return (
-      `sessions by user need columns of table ${quoted} and the table ${users} which are not there, or not for this role: ` +
+      `sessions by user and by tag need columns of table ${quoted} and the table ${users} which are not there, or not for this role: ` +
       `run store.migrate() or npx pgstore migrate, or GRANT SELECT, INSERT, UPDATE, DELETE ON ${users}`
     );
   }
