@@ -1,5 +1,6 @@
 import { monotonicNow } from "../base/clock.ts";
 import { type PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
+import { assertKey } from "../base/key.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
@@ -10,7 +11,7 @@ import type { Statement } from "./statements.ts";
 import type { TableName } from "./table-name.ts";
 import type { UserStatements } from "./user-statements.ts";
 import { sqlstateOf } from "./store-errors.ts";
-import { arrayText, assertToken, instantText, readInstant } from "./wire.ts";
+import { arrayText, instantText, readInstant } from "./wire.ts";
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 /** Ends the session of a token if it is this user's, whatever it goes on as. Resolves to the token under which it was live. */
@@ -60,10 +61,10 @@ export class UserSessions implements UserStore {
     const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner)];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.writeAlone("createTagged", [assertToken(token), ...tagged]));
+      return this.explained(this.#engine.writeAlone("createTagged", [assertKey(token), ...tagged]));
     }
     return this.#write(
-      () => this.#engine.writeAlone("createFor", [assertToken(token), ...row]),
+      () => this.#engine.writeAlone("createFor", [assertKey(token), ...row]),
       () => this.#plain.create(token, data, expiry),
     );
   }
@@ -78,7 +79,7 @@ export class UserSessions implements UserStore {
   ): Promise<OwnedWrite> {
     const { encode } = this.#layout;
     const row = [
-      assertToken(newToken),
+      assertKey(newToken),
       encode(previous),
       encode(data),
       instantText(expiry),
@@ -87,10 +88,10 @@ export class UserSessions implements UserStore {
     ];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.writeAlone("renewTagged", [assertToken(token), ...tagged]));
+      return this.explained(this.#engine.writeAlone("renewTagged", [assertKey(token), ...tagged]));
     }
     return this.#write(
-      () => this.#engine.writeAlone("renewFor", [assertToken(token), ...row]),
+      () => this.#engine.writeAlone("renewFor", [assertKey(token), ...row]),
       () => this.#plain.renew(token, newToken, previous, data, expiry),
     );
   }
