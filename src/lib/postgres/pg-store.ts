@@ -33,7 +33,7 @@ import {
   type PgStoreOptions,
   resolveStoreOptions,
 } from "./pg-store-options.ts";
-import { check, migrate, type Query } from "./schema.ts";
+import { check, checkForeign, migrate, type Query } from "./schema.ts";
 import { outlivedRow } from "./statements.ts";
 import type { TableName } from "./table-name.ts";
 import { UserSessions } from "./user-sessions.ts";
@@ -56,6 +56,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly operations: StoreOperations | undefined;
   /** Where the sessions are, fit for a log; undefined when the database is the caller's. */
   readonly location: string | undefined;
+  /** Milliseconds that an operation may take. */
+  readonly queryTimeout: number;
   readonly #table: TableName;
   readonly #layout: Layout;
   readonly #engine: Engine;
@@ -76,6 +78,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const resolved = resolveStoreOptions(options);
     const { table, cleanupInterval, onError } = resolved;
     const { own, layout = seedLayout } = inside;
+    this.queryTimeout = resolved.queryTimeout;
     this.#own = own;
     this.#onError = onError;
     this.location = own?.location;
@@ -84,7 +87,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#engine = new Engine(driverOf(db), layout, resolved);
     this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
-    const operations = new Operations(this.#engine, sql);
+    const operations = new Operations(this.#engine, sql, layout.users);
+    if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
       this.users = this.#users = new UserSessions(this.#engine, table, layout, this, (token, userId) =>
         this.#endings.terminate(token, "revoked", userId),
@@ -288,7 +292,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Empty: all is well. */
   check(): Promise<string[]> {
-    return check(this.#query, this.#table);
+    const { token, data, expiry, users } = this.#layout;
+    return users ? check(this.#query, this.#table) : checkForeign(this.#query, this.#table, [token, data, expiry]);
   }
 
   async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {
