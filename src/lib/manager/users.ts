@@ -126,7 +126,7 @@ export class Users {
   /** Ends a user's sessions. Resolves to how many. */
   async end(userId: string, { except = [] }: DestroyByUserOptions): Promise<number> {
     const ended = await this.#usersFor("destroyByUser", userId).end(userId, idsOf("except", except));
-    for (const key of ended) this.#endings.tell(key);
+    for (const key of ended) this.#endings.ended(key, "revoked", userId);
     return ended.length;
   }
 
@@ -141,7 +141,7 @@ export class Users {
   async #begun(users: UserStore, { userId }: Owner, outcome: OwnedWrite): Promise<OwnedWrite> {
     if (outcome !== "done" || this.#most === 0) return outcome;
     try {
-      for (const key of await users.trim(userId, this.#most)) this.#endings.tell(key);
+      for (const key of await users.trim(userId, this.#most)) this.#endings.ended(key, "revoked", userId);
     } catch (error) {
       // On a table that can't be asked for users the limit would never hold.
       if (error instanceof SchemaError) throw error;
