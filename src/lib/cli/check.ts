@@ -13,7 +13,7 @@ import { readFigures } from "./table-figures.ts";
 export async function check(options: CommonOptions & { deep?: boolean }): Promise<Answer> {
   const connection = await connect(options);
   try {
-    const hasUsers = await hasUserColumns(connection);
+    const hasUsers = connection.layout.users && (await hasUserColumns(connection));
     const schema = await checkSchema(connection, hasUsers);
     const isOurs = schema.every(({ level }) => level !== "error");
     const rest = isOurs ? await checkTable(connection, hasUsers, options.deep === true) : [];
@@ -29,13 +29,14 @@ async function hasUserColumns({ query, table }: Connection): Promise<boolean> {
   return row?.["columns"] === "true";
 }
 
-async function checkSchema({ store, table }: Connection, hasUsers: boolean): Promise<Finding[]> {
+async function checkSchema({ store, table, layout }: Connection, hasUsers: boolean): Promise<Finding[]> {
   const problems = (await store.check()).map((problem) => {
     const [text = problem, ...remedy] = problem.split(": ");
     return error("table", text, remedy.join(": ").replace("store.migrate()", "npx pgstore migrate"));
   });
   if (problems.length > 0) return problems;
   const fine = ok("table", `${table.quoted} is as it should be`);
+  if (!layout.users) return [fine];
   if (!hasUsers) {
     // Not wrong: a table that is shared with a Go program may stay as that knows it.
     const text = "it has no columns about users, so sessions can't be listed or ended by their user";
@@ -52,7 +53,7 @@ async function checkTable(connection: Connection, hasUsers: boolean, deep: boole
     ...judgeTable(connection.table.quoted, figures),
     await checkBacklog(connection),
   ];
-  if (!deep) return findings;
+  if (!deep || !connection.layout.users) return findings;
   const deeper: Finding[] = [];
   const interrupted = await interruptible(async (signal) => {
     deeper.push(...(await checkDeep(connection, hasUsers, figures.rows, signal)));

@@ -48,7 +48,7 @@ export interface SessionOptions<Lazy extends boolean = false> {
    * that holds more is not read. Default 1 MiB; Infinity: no limit.
    */
   maxBytes?: number;
-  /** How many sessions a user may have at once; when one more begins, the oldest ends. Default: any number. */
+  /** How many sessions a user may have at once; when one more begins, the oldest ends. Default 100; Infinity: any number. */
   maxSessionsPerUser?: number;
   /** Whether a login's IP address is kept with the session, for `listByUser`. Personal data. Default false. */
   recordIp?: boolean;
@@ -77,6 +77,8 @@ export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   maxBytes: number;
   /** 0: any number. */
   maxSessionsPerUser: number;
+  /** Nobody has asked for that number: where the store can't tell users, it is let go. */
+  isLimitDefault: boolean;
   recordIp: boolean;
   recordUserAgent: boolean;
   onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined;
@@ -91,6 +93,7 @@ const DEFAULTS = {
   hashTokens: true,
   codec: scsJson,
   maxBytes: 1024 * 1024,
+  maxSessionsPerUser: 100,
 } as const;
 
 // prettier-ignore
@@ -118,8 +121,9 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
   const maxBytes: unknown = options.maxBytes ?? DEFAULTS.maxBytes;
   if (typeof maxBytes !== "number" || !(maxBytes >= 1)) throw new TypeError("maxBytes: must be a number from 1");
   const { maxSessionsPerUser } = options;
-  if (maxSessionsPerUser !== undefined && !(Number.isInteger(maxSessionsPerUser) && maxSessionsPerUser >= 1)) {
-    throw new TypeError("maxSessionsPerUser: must be a whole number from 1");
+  const isLimit = Number.isInteger(maxSessionsPerUser) || maxSessionsPerUser === Number.POSITIVE_INFINITY;
+  if (maxSessionsPerUser !== undefined && !(isLimit && maxSessionsPerUser >= 1)) {
+    throw new TypeError("maxSessionsPerUser: must be a whole number from 1, or Infinity");
   }
   const { onError, onLogin, onEnd } = options;
   for (const [name, hook] of Object.entries({ onError, onLogin, onEnd })) {
@@ -136,7 +140,9 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
     scope: resolveScope(options.scope),
     codec,
     maxBytes,
-    maxSessionsPerUser: maxSessionsPerUser ?? 0,
+    maxSessionsPerUser:
+      maxSessionsPerUser === Number.POSITIVE_INFINITY ? 0 : (maxSessionsPerUser ?? DEFAULTS.maxSessionsPerUser),
+    isLimitDefault: maxSessionsPerUser === undefined,
     recordIp: bool("recordIp", options.recordIp ?? false),
     recordUserAgent: bool("recordUserAgent", options.recordUserAgent ?? false),
     onError: onError as ResolvedOptions["onError"],

@@ -33,7 +33,7 @@ import {
   type PgStoreOptions,
   resolveStoreOptions,
 } from "./pg-store-options.ts";
-import { check, migrate, type Query } from "./schema.ts";
+import { check, checkForeign, migrate, type Query } from "./schema.ts";
 import { outlivedRow } from "./statements.ts";
 import type { TableName } from "./table-name.ts";
 import { UserSessions } from "./user-sessions.ts";
@@ -87,9 +87,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#engine = new Engine(driverOf(db), layout, resolved);
     this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
-    const operations = new Operations(this.#engine, sql);
+    const operations = new Operations(this.#engine, sql, layout.users);
+    if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
-      this.users = this.#users = new UserSessions(this.#engine, table, layout, this);
+      this.users = this.#users = new UserSessions(this.#engine, table, layout, this, (token, userId) =>
+        this.#endings.terminate(token, "revoked", userId),
+      );
       this.operations = operations;
       this.#history = new History(this.#engine, sql, operations);
     }
@@ -155,6 +158,19 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const ended = await (userId === undefined || this.#users === undefined ? ending : this.#users.explained(ending));
     if (ended !== undefined) this.#engine.countEnded(1);
     return ended;
+  }
+
+  /**
+   * Ends every session, page by page, each in a statement and under a time of its own. When it has resolved, every session that
+   * was live when it was called is over.
+   *
+   * @param onEnded - called with the tokens of each page; what it throws stops it
+   */
+  async terminateAll(onEnded: (tokens: string[]) => void): Promise<void> {
+    await this.#endings.terminateAll(await this.now(), (tokens) => {
+      this.#engine.countEnded(tokens.length);
+      onEnded(tokens);
+    });
   }
 
   /** Resolves to the token under which a session is live by now; undefined when it is not. */
@@ -276,7 +292,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Empty: all is well. */
   check(): Promise<string[]> {
-    return check(this.#query, this.#table);
+    const { token, data, expiry, users } = this.#layout;
+    return users ? check(this.#query, this.#table) : checkForeign(this.#query, this.#table, [token, data, expiry]);
   }
 
   async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {

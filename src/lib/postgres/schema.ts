@@ -22,6 +22,18 @@ export async function migrate(query: Query, table: TableName): Promise<void> {
   if (problems.length > 0) throw new SchemaError(table.quoted, problems.join("; "));
 }
 
+/** Says what a table of another package lacks. Nothing that would change it is advised. */
+export async function checkForeign(query: Query, { quoted }: TableName, names: readonly string[]): Promise<string[]> {
+  const rows = await query(
+    `SELECT a.attname::text AS name FROM pg_catalog.pg_attribute a
+     WHERE a.attrelid ${EQ} ${regclass("$1::text")} AND a.attnum ${GT} 0 AND NOT a.attisdropped`,
+    [quoted],
+  );
+  if (rows.length === 0) return [`table ${quoted} does not exist: name the one that the package has made`];
+  const missing = names.filter((name) => !rows.some((row) => row["name"] === name));
+  return missing.length === 0 ? [] : [`table ${quoted} has no column ${missing.join(", ")}: name another`];
+}
+
 /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Changes nothing. */
 export async function check(query: Query, table: TableName): Promise<string[]> {
   const { quoted } = table;
@@ -40,6 +52,17 @@ export async function check(query: Query, table: TableName): Promise<string[]> {
   );
   if (rows.length === 0) return [`table ${quoted} does not exist: run store.migrate(), or ${setupSql(table)}`];
   const columns = new Map(rows.map((row) => [row.name, row]));
+  // Adding ours to a table of somebody else's would ruin it.
+  const has = (...names: string[]): boolean => names.every((name) => columns.has(name));
+  if (has("sid", "sess", "expire") && !has("token", "data", "expiry")) {
+    return [
+      `table ${quoted} is one of connect-pg-simple: leave it as it is, and say so by --layout connect-pg-simple, or by ` +
+        'layout: "connect-pg-simple" of ExpressSessionStore',
+    ];
+  }
+  if (!SESSION_COLUMNS.some(({ name }) => columns.has(name))) {
+    return [`table ${quoted} has no column token, data or expiry, so it is not one of pgstore: name another`];
+  }
   const problems: string[] = [];
   const differs = (name: string, type: string): void => {
     const actual = columns.get(name)?.type;
