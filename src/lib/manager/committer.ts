@@ -45,13 +45,8 @@ export class Committer {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
     this.#extras = store;
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
-    this.users = new Users(
-      scopedUsers(store.users, options.scope),
-      this.#store,
-      this.endings,
-      options.maxSessionsPerUser,
-    );
-    this.tableUsers = new Users(store.users, this.#store, this.endings, options.maxSessionsPerUser);
+    this.users = new Users(scopedUsers(store.users, options.scope), this.#store, this.endings, options);
+    this.tableUsers = new Users(store.users, this.#store, this.endings, options);
     this.#lanes = new Lanes(store.queryTimeout);
     this.#rows = rows;
     this.#options = options;
@@ -86,6 +81,24 @@ export class Committer {
     const ended = await (end === undefined ? this.#store.delete(key) : end.call(this.#extras, key));
     this.endings.tell(key);
     return ended !== false;
+  }
+
+  /** Ends every session. @param onEnded - called with how many have ended so far */
+  async endAll(onEnded: (ended: number) => void): Promise<number> {
+    let count = 0;
+    const note = (keys: readonly string[]): void => {
+      for (const key of keys) this.endings.tell(key);
+      count += keys.length;
+      onEnded(count);
+    };
+    const extras = this.#extras;
+    if (extras.terminateAll !== undefined) {
+      await extras.terminateAll(note);
+      return count;
+    }
+    if (extras.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
+    for await (const { token } of extras.all()) if (await this.end(token, "revoked")) note([token]);
+    return count;
   }
 
   async #isOf(key: string, userId: string): Promise<boolean> {

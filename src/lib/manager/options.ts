@@ -47,7 +47,7 @@ export interface SessionOptions<Lazy extends boolean = false> {
    * that holds more is not read. Default 1 MiB; Infinity: no limit.
    */
   maxBytes?: number;
-  /** How many sessions a user may have at once; when one more begins, the oldest ends. Default: any number. */
+  /** How many sessions a user may have at once; when one more begins, the oldest ends. Default 100; Infinity: any number. */
   maxSessionsPerUser?: number;
   /** Whether a login's IP address is kept with the session, for `listByUser`. Personal data. Default false. */
   recordIp?: boolean;
@@ -72,6 +72,8 @@ export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   maxBytes: number;
   /** 0: any number. */
   maxSessionsPerUser: number;
+  /** Nobody has asked for that number: where the store can't tell users, it is let go. */
+  isLimitDefault: boolean;
   recordIp: boolean;
   recordUserAgent: boolean;
   onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined;
@@ -84,6 +86,7 @@ const DEFAULTS = {
   hashTokens: true,
   codec: scsJson,
   maxBytes: 1024 * 1024,
+  maxSessionsPerUser: 100,
 } as const;
 
 // prettier-ignore
@@ -111,8 +114,9 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
   const maxBytes: unknown = options.maxBytes ?? DEFAULTS.maxBytes;
   if (typeof maxBytes !== "number" || !(maxBytes >= 1)) throw new TypeError("maxBytes: must be a number from 1");
   const { maxSessionsPerUser } = options;
-  if (maxSessionsPerUser !== undefined && !(Number.isInteger(maxSessionsPerUser) && maxSessionsPerUser >= 1)) {
-    throw new TypeError("maxSessionsPerUser: must be a whole number from 1");
+  const isLimit = Number.isInteger(maxSessionsPerUser) || maxSessionsPerUser === Number.POSITIVE_INFINITY;
+  if (maxSessionsPerUser !== undefined && !(isLimit && maxSessionsPerUser >= 1)) {
+    throw new TypeError("maxSessionsPerUser: must be a whole number from 1, or Infinity");
   }
   const { onError } = options;
   if (onError !== undefined && typeof onError !== "function") throw new TypeError("onError: must be a function");
@@ -127,7 +131,9 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
     scope: resolveScope(options.scope),
     codec,
     maxBytes,
-    maxSessionsPerUser: maxSessionsPerUser ?? 0,
+    maxSessionsPerUser:
+      maxSessionsPerUser === Number.POSITIVE_INFINITY ? 0 : (maxSessionsPerUser ?? DEFAULTS.maxSessionsPerUser),
+    isLimitDefault: maxSessionsPerUser === undefined,
     recordIp: bool("recordIp", options.recordIp ?? false),
     recordUserAgent: bool("recordUserAgent", options.recordUserAgent ?? false),
     onError: onError as ResolvedOptions["onError"],
