@@ -15,6 +15,7 @@ export type {
   ListOptions,
   UserSession,
 } from "./lib/manager/users.ts";
+export type { EndEvent, LoginEvent } from "./lib/manager/hooks.ts";
 export type { RequestClient } from "./lib/manager/client.ts";
 export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib/port/stats.ts";
 export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "./lib/port/users.ts";

@@ -262,7 +262,7 @@ describe("logins in two processes beside the end of the user's sessions", () => 
     } finally {
       for (const app of apps) app.stop();
     }
-  });
+  }, 60_000);
 });
 
 describe("very many sessions of one user", () => {

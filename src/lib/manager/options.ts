@@ -4,6 +4,7 @@ import { scsJson } from "../base/scs-json.ts";
 import type { Codec } from "../port/codec.ts";
 import { bool, HTTP_TOKEN, known } from "./check-option.ts";
 import { type CookieOptions, type ResolvedCookie, resolveCookie } from "./cookie-options.ts";
+import type { EndEvent, LoginEvent } from "./hooks.ts";
 import type { PlanOptions } from "./plan.ts";
 
 /** A request as `onError` gets it: that of Node, or a web-standard one. */
@@ -78,6 +79,10 @@ export interface SessionOptions<Lazy extends boolean = false> {
    * the framework's own. What it leaves unanswered gets a plain 500. Default: logs the error.
    */
   onError?: ErrorListener["answer"] | undefined;
+  /** Is told of each login that was stored: to write to the user of a new device, say. Its failure is logged. */
+  onLogin?: (login: LoginEvent) => unknown;
+  /** Is told of each session that this process has ended. One that expires ends without a word. Its failure is logged. */
+  onEnd?: (end: EndEvent) => unknown;
 }
 
 /** The options, checked and with their defaults. */
@@ -97,6 +102,8 @@ export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   recordIp: boolean;
   recordUserAgent: boolean;
   onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined;
+  onLogin: ((login: LoginEvent) => unknown) | undefined;
+  onEnd: ((end: EndEvent) => unknown) | undefined;
 }
 
 const DEFAULTS = {
@@ -112,7 +119,7 @@ const DEFAULTS = {
 // prettier-ignore
 const OPTION_NAMES = [
   "lifetime", "idleTimeout", "touchAfter", "cookie", "transport", "lazy", "trustProxy", "hashTokens", "scope", "codec", "maxBytes",
-  "maxSessionsPerUser", "recordIp", "recordUserAgent", "onError",
+  "maxSessionsPerUser", "recordIp", "recordUserAgent", "onError", "onLogin", "onEnd",
 ];
 /** Headers that a token must not take the place of. */
 const TAKEN_HEADERS = ["set-cookie", "vary", "cache-control", "content-type", "content-length", "location"];
@@ -138,8 +145,10 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
   if (maxSessionsPerUser !== undefined && !(isLimit && maxSessionsPerUser >= 1)) {
     throw new TypeError("maxSessionsPerUser: must be a whole number from 1, or Infinity");
   }
-  const { onError } = options;
-  if (onError !== undefined && typeof onError !== "function") throw new TypeError("onError: must be a function");
+  const { onError, onLogin, onEnd } = options;
+  for (const [name, hook] of Object.entries({ onError, onLogin, onEnd })) {
+    if (hook !== undefined && typeof hook !== "function") throw new TypeError(`${name}: must be a function`);
+  }
   return {
     lifetime,
     idleTimeout,
@@ -157,6 +166,8 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
     recordIp: bool("recordIp", options.recordIp ?? false),
     recordUserAgent: bool("recordUserAgent", options.recordUserAgent ?? false),
     onError: onError as ResolvedOptions["onError"],
+    onLogin,
+    onEnd,
     ...resolveCookie(options.cookie === undefined ? {} : options.cookie),
   };
 }

@@ -141,15 +141,18 @@ export class Users {
   /** Ends a user's sessions. Resolves to how many. */
   async end(userId: string, { except = [] }: DestroyByUserOptions): Promise<number> {
     const users = this.#usersFor("destroyByUser", userId);
-    return this.#telling((onEnded) => users.end(userId, idsOf("except", except), onEnded));
+    return this.#telling(userId, (onEnded) => users.end(userId, idsOf("except", except), onEnded));
   }
 
   /** Tells those who watch the sessions that end, as soon as it is known. Resolves to how many have ended. */
-  async #telling(end: (onEnded: (tokens: string[]) => void) => Promise<string[]>): Promise<number> {
+  async #telling(
+    userId: string | undefined,
+    end: (onEnded: (tokens: string[]) => void) => Promise<string[]>,
+  ): Promise<number> {
     let told = 0;
     const tell = (keys: readonly string[]): void => {
       told += keys.length;
-      for (const key of keys) this.#endings.tell(key);
+      for (const key of keys) this.#endings.ended(key, "revoked", userId);
     };
     const ended = await end(tell);
     if (told === 0) tell(ended);
@@ -167,7 +170,7 @@ export class Users {
   async #begun(users: UserStore, { userId }: Owner, outcome: OwnedWrite): Promise<OwnedWrite> {
     if (outcome !== "done" || this.#most === 0) return outcome;
     try {
-      const trimming = this.#telling((onEnded) => users.trim(userId, this.#most, onEnded));
+      const trimming = this.#telling(userId, (onEnded) => users.trim(userId, this.#most, onEnded));
       // Where there are very many of them, the login does not wait for the last.
       trimming.catch(() => {});
       await atMost(trimming, MAX_TRIM_WAIT);
