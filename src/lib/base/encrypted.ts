@@ -15,6 +15,7 @@ export interface NamedEncryptionKey {
 interface AnyCodec<S> {
   encode(session: S, id?: string, unique?: boolean): Uint8Array;
   decode(bytes: Uint8Array, id?: string): S;
+  readonly isSealed?: boolean;
 }
 
 interface Key {
@@ -54,6 +55,7 @@ export function encrypted<S>(codec: AnyCodec<S>, keys: readonly (EncryptionKey |
     }
   }
   return {
+    isSealed: true,
     // Its nonce makes the bytes unique in any case.
     encode: (session, id = "") => encrypt(writing, codec.encode(session, id), id),
     decode(bytes, id = "") {

@@ -85,11 +85,12 @@ export class Loader {
 
   /**
    * Reads what a row holds. Undefined for bytes that can't be read or were tampered with (an event tells, the row stays), and
-   * for a session past its deadline: whoever can write the table can move the column, but not a deadline that is sealed.
+   * for a session past a sealed deadline: whoever can write the table can move the expiry, but not what is sealed.
    */
   async read(key: string, found: StoredSession): Promise<StoredRow | undefined> {
     try {
       const row = this.#rows.decode(key, found);
+      if (!this.#rows.isSealed) return row;
       return row.deadline.getTime() > (await this.#committer.now()) ? row : undefined;
     } catch (error) {
       if (!(error instanceof SessionDecodeError)) throw error;

@@ -31,6 +31,11 @@ export class Rows {
     return this.#options.hashTokens ? key : idOf(key);
   }
 
+  /** Whether the bytes of a row, and so its deadline, can't be altered in the table. */
+  get isSealed(): boolean {
+    return this.#options.codec.isSealed === true;
+  }
+
   /**
    * Reads the bytes that are stored under `key`.
    *

@@ -26,4 +26,9 @@ export interface Codec {
    * @param id - the same; that of the row where the bytes were found
    */
   decode(bytes: Uint8Array, id?: string): DecodedSession;
+  /**
+   * Says that bytes which this codec has not written are never decoded. A session past its deadline then counts as expired,
+   * also when the row's expiry was moved by whoever can write the table.
+   */
+  readonly isSealed?: boolean;
 }
