@@ -44,6 +44,7 @@ export {
   PgStoreError,
   type PgStoreErrorCode,
   SchemaError,
+  LoginRefusedError,
   SessionConflictError,
   CsrfError,
   SessionDecodeError,
