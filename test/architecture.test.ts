@@ -36,7 +36,7 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:http2", /^http\/node-http2\.ts$/],
   ["node:stream", /^http\/node-http2\.ts$/],
   ["node:http", /^dashboard\/(?:dashboard|node-host|options|serve)\.ts$/],
-  ["node:net", /^dashboard\/serve\.ts$|^http\/node-(?:http1|void)\.ts$/],
+  ["node:net", /^dashboard\/serve\.ts$|^http\/(?:held-socket|node-http1|node-void)\.ts$/],
 ];
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */

@@ -211,10 +211,32 @@ describe("pgstore revoke", () => {
     });
   });
 
+  it("ends, or spares, a session whose id was listed before it got another", async () => {
+    const renewed = async (id: string): Promise<string> => {
+      const row = await store.find(id);
+      const data = row?.data ?? new Uint8Array();
+      const owner = { userId: "Joan", goesOn: true };
+      expect(await store.users?.renew(id, `${id} anew`, data, data, row?.expiry ?? new Date(), owner)).toBe("done");
+      return `${id} anew`;
+    };
+    const [first = "", second = "", third = ""] = await sessionsOf("Joan", 3);
+    const now = [await renewed(first), await renewed(second), await renewed(third)];
+    const wrong = await pgstore("revoke", "--user", "Grace", "--except", third, "--yes", ...where);
+    expect([wrong.code, await live("Joan")]).toEqual([2, now.toReversed()]);
+    expect(await pgstore("revoke", "--id", first, "--yes", ...where)).toMatchObject({ code: 0 });
+    expect(await live("Joan")).toEqual([now[2], now[1]]);
+    expect(await pgstore("revoke", "--user", "Joan", "--except", third, "--yes", ...where)).toMatchObject({ code: 0 });
+    expect(await live("Joan")).toEqual([now[2]]);
+    const other = await pgstore("revoke", "--id", third, "--user", "Grace", "--yes", ...where);
+    expect([other.code, await live("Joan")]).toEqual([1, [now[2]]]);
+    expect(await pgstore("revoke", "--id", third, "--user", "Joan", "--yes", ...where)).toMatchObject({ code: 0 });
+    expect(await live("Joan")).toEqual([]);
+  });
+
   it("ends one session, by its id, or by its beginning and its user", async () => {
     const [first = "", second = "", third = ""] = await sessionsOf("Hedy", 3);
     expect(await pgstore("revoke", "--id", first, "--yes", ...where)).toMatchObject({ code: 0 });
-    expect(await store.lookUp(first)).toBe("ended");
+    expect(await store.lookUp(first)).toBe("revoked");
     const short = second.slice(0, 12);
     expect(await pgstore("revoke", "--id", short, "--yes", ...where)).toMatchObject({ code: 1 });
     expect(await pgstore("revoke", "--id", short, "--user", "Grace", "--yes", ...where)).toMatchObject({ code: 1 });

@@ -7,6 +7,7 @@ import {
   type SessionOptions,
   StoreUnavailableError,
 } from "../../src/index.ts";
+import { csrfProtection } from "../../src/csrf.ts";
 import { idOf } from "../../src/lib/base/token.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
@@ -133,8 +134,70 @@ async function put(client: Client): Promise<{ cookie: string }> {
   return { cookie };
 }
 
+/** What an application does to end a session from outside, each of another kind. */
+const revokers: Record<string, (manager: AnyManager) => Promise<unknown>> = {
+  destroyByUser: (manager) => manager.destroyByUser("ada"),
+  destroyById: async (manager) => manager.destroyById((await manager.listByUser("ada"))[0]?.id ?? ""),
+  "the limit of a user": async (manager) => {
+    const session = await manager.load();
+    await session.login("ada");
+    await manager.commit(session);
+  },
+};
+
 /** What every adapter promises. Knows no test runner, so that any runtime can run it. */
 export const adapterContract: Record<string, (host: AdapterHost) => Promise<void>> = {
+  "lets a revoked browser log in at once, by a form or without, and keeps what it is told": async (host) => {
+    const csrf = csrfProtection();
+    let token = "";
+    const own: App["routes"] = {
+      "/form": (session) => ({ body: csrf.token(session) }),
+      "/guarded": async (session) => {
+        csrf.verify(session, { method: "POST", headers: { "x-csrf-token": token } });
+        await session.login("ada");
+        return { body: "in" };
+      },
+      "/refused": (session) => {
+        if (session.userId === undefined) session.set("key", "please log in");
+        return { status: 303, headers: { Location: "/get" } };
+      },
+    };
+    const options = { maxSessionsPerUser: 1 };
+    for (const [way, revoke] of Object.entries(revokers)) {
+      await withApp(
+        host,
+        options,
+        async ({ manager, get }) => {
+          let cookie = "";
+          const go = async (path: string): Promise<string> => {
+            const response = await get(path, { cookie });
+            cookie = cookieOf(response) ?? cookie;
+            return response.text();
+          };
+          const revoked = async (): Promise<void> => {
+            await manager.destroyByUser("ada");
+            await go("/login");
+            assert.equal(await go("/user"), "ada");
+            // The limit ends the oldest.
+            await new Promise((resolve) => setTimeout(resolve, 2));
+            await revoke(manager);
+            assert.equal(await go("/user"), "undefined", way);
+          };
+          await revoked();
+          token = await go("/form");
+          assert.equal(await go("/guarded"), "in", way);
+          assert.equal(await go("/user"), "ada", way);
+          await revoked();
+          await go("/login");
+          assert.equal(await go("/user"), "ada", way);
+          await revoked();
+          await go("/refused");
+          assert.equal(await go("/get"), "please log in", way);
+        },
+        { routes: { ...routes, ...own } },
+      );
+    }
+  },
   "lets a client with two live cookies log in and log out, and leaves none of them alive": (host) =>
     withApp(host, {}, async (client) => {
       const [first, second] = [await put(client), await put(client)];

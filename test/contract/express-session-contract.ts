@@ -6,6 +6,12 @@ export interface ExpressSessionHost {
   store: ExpressSessionStore;
   /** Moves the end of every session to a minute ago, by the store's clock. */
   expireAll(): Promise<void>;
+  /** Lets time go by, in milliseconds, where that can be done. */
+  pass?(milliseconds: number): Promise<void>;
+  /** Counts the rows, live or not, where that can be done. */
+  rows?(): Promise<number>;
+  /** Forgets that sessions were ended, as a cleanup does after the time for it. */
+  forget?(): Promise<void>;
 }
 
 type Content = ExpressSessionData & Record<string, unknown>;
@@ -142,11 +148,59 @@ export const expressSessionContract: Record<string, (host: ExpressSessionHost) =
     await assert.rejects(store.set("sid", sessionOf({ cycle })), TypeError);
     await assert.rejects(store.set("sid", sessionOf({ n: 1n })), TypeError);
     await assert.rejects(store.set("sid", undefined as never), /session: must be an object/);
-    await assert.rejects(
-      store.set("sid", sessionOf({}, new Date(Number.NaN))),
-      /session\.cookie\.expires: must be a valid date/,
-    );
     assert.equal(await store.get("sid"), undefined);
+  },
+  "an expires that is no date counts as none, and a maxAge without expires counts": async (host) => {
+    const { store } = host;
+    const cookies = {
+      invalid: { expires: new Date(Number.NaN) },
+      text: { expires: "soon" },
+      yes: { expires: true },
+      no: { expires: false, maxAge: Number.NaN },
+      age: { maxAge: 1000 * 86_400_000 },
+      both: { maxAge: 1000, expires: new Date(Date.now() + 500 * 86_400_000) },
+      endless: { maxAge: Number.MAX_VALUE },
+    };
+    for (const [sid, cookie] of Object.entries(cookies)) {
+      await store.set(sid, { cookie, sid } as never);
+      await store.touch(sid, { cookie });
+    }
+    const left = async (): Promise<string[]> =>
+      (await store.all()).map((session) => (session as Content)["sid"] as string);
+    assert.equal((await left()).length, 7);
+    assert.equal(await store.length(), 7);
+    await host.pass?.(2 * 86_400_000);
+    if (host.pass !== undefined) assert.deepEqual((await left()).toSorted(), ["age", "both", "endless"]);
+  },
+  "a session without a cookie comes back as it is": async ({ store }) => {
+    await store.set("sid", { user: "ada" } as never);
+    assert.deepEqual(await store.get("sid"), { user: "ada" });
+    await store.touch("sid", { user: "ada" } as never);
+    assert.deepEqual(await store.all(), [{ user: "ada" }]);
+    assert.equal(await store.length(), 1);
+  },
+  "pruneSessions removes what has expired": async (host) => {
+    await host.store.set("sid", sessionOf({}));
+    await host.expireAll();
+    await host.store.set("live", sessionOf({}, new Date(Date.now() + 10 * 86_400_000)));
+    await host.store.pruneSessions();
+    await new Promise((resolve) => host.store.pruneSessions(resolve));
+    if (host.rows !== undefined) assert.equal(await host.rows(), 1);
+    assert.equal(await host.store.length(), 1);
+  },
+  "a failure that nobody listens to ends no process": async ({ store }) => {
+    const failures: unknown[] = [];
+    const listener = (reason: unknown): unknown => failures.push(reason);
+    process.on("unhandledRejection", listener);
+    await store.close();
+    void store.set("\0".repeat(2000), sessionOf({}));
+    void store.destroy("\0".repeat(2000));
+    void store.touch("\0".repeat(2000), sessionOf({}));
+    void store.set("sid", sessionOf({ n: 1n }));
+    store.load("sid");
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("unhandledRejection", listener);
+    assert.deepEqual(failures, []);
   },
   "hostile keys stay values, or go": async (host) => {
     await host.store.set("sid", JSON.parse('{"cookie":{},"__proto__":{"admin":true},"constructor":1}') as Content);
@@ -190,6 +244,19 @@ export const endedSessions: typeof expressSessionContract = {
     await store.destroy("sid");
     await store.set("sid", sessionOf({ user: "mallory" }));
     await store.touch("sid", sessionOf({}));
+    await store.set("sid", sessionOf({ user: "mallory" }));
+    assert.equal(await store.get("sid"), undefined);
+    assert.equal(await store.length(), 0);
+  },
+  "nor when nothing tells any more that it was destroyed": async (host) => {
+    const { store } = host;
+    await store.set("sid", sessionOf({ user: "mallory" }));
+    const loaded = (await store.get("sid")) as Content;
+    await store.destroy("sid");
+    await host.forget?.();
+    assert.equal(await store.get("sid"), undefined);
+    await store.set("sid", loaded);
+    await store.touch("sid", loaded);
     await store.set("sid", sessionOf({ user: "mallory" }));
     assert.equal(await store.get("sid"), undefined);
     assert.equal(await store.length(), 0);

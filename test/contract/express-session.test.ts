@@ -7,7 +7,7 @@ import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { endedSessions, expressSessionContract, type ExpressSessionHost } from "./express-session-contract.ts";
 
-type Query = (sql: string) => Promise<unknown>;
+type Query = (sql: string) => Promise<{ rows: unknown[] }>;
 
 let database: TestDatabase;
 let query: Query;
@@ -50,6 +50,10 @@ function onTable(
       store: new ExpressSessionStore({ cleanupInterval: 0, ...open(table) }),
       expireAll: async () =>
         void (await run()(`UPDATE ${quoted} SET ${expiry} = current_timestamp - interval '1 minute'`)),
+      pass: async (milliseconds) =>
+        void (await run()(`UPDATE ${quoted} SET ${expiry} = ${expiry} - interval '${milliseconds / 1000} seconds'`)),
+      rows: async () => (await run()(`SELECT FROM ${quoted}`)).rows.length,
+      forget: async () => void (await run()(`DELETE FROM ${quoted} WHERE ${expiry} <= current_timestamp`)),
     };
   });
 }
@@ -105,6 +109,7 @@ holds("a PgStore", { ...expressSessionContract, ...endedSessions }, async () => 
   return {
     store: new ExpressSessionStore({ store: new PgStore(pool, { cleanupInterval: 0 }) }),
     expireAll: async () => void (await query("UPDATE sessions SET expiry = current_timestamp - interval '1 minute'")),
+    forget: async () => void (await query("DELETE FROM sessions WHERE expiry <= current_timestamp")),
   };
 });
 
@@ -115,6 +120,11 @@ function inMemory(open: (memory: MemoryStore) => Store): () => Promise<ExpressSe
     return {
       store: new ExpressSessionStore({ store: open(memory) }),
       expireAll: async () => void (ahead += 86_500_000),
+      pass: async (milliseconds) => void (ahead += milliseconds),
+      forget: async () => {
+        ahead += 180_000;
+        await memory.deleteExpired();
+      },
     };
   };
 }

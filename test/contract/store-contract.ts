@@ -6,7 +6,8 @@ import type { ConditionalStore, EndingStore, StoredEntry, StoreExtras } from "..
 export interface StoreHost {
   store: ConditionalStore &
     EndingStore &
-    StoreExtras & {
+    StoreExtras &
+    Required<Pick<StoreExtras, "terminate" | "follow" | "supersede">> & {
       all(): AsyncIterable<StoredEntry>;
       count(): Promise<number>;
       deleteExpired(): Promise<number>;
@@ -211,6 +212,23 @@ export const storeContract: Record<string, (host: StoreHost) => Promise<void>> =
     assert.equal(await dataOf(host, "t"), "two");
     assert.equal((await host.store.find("t"))?.expiry.getTime(), expiry.getTime());
   },
+  "update overwrites a live row, whatever it holds": async (host) => {
+    await host.store.save("t", bytes("one"), later());
+    const expiry = soon();
+    assert.equal(await host.store.update("t", bytes("two"), expiry), true);
+    assert.equal(await dataOf(host, "t"), "two");
+    assert.equal((await host.store.find("t"))?.expiry.getTime(), expiry.getTime());
+  },
+  "update leaves what is missing, expired or ended": async ({ store, expire }) => {
+    assert.equal(await store.update("missing", bytes("one"), soon()), false);
+    await store.save("past", bytes("one"), soon());
+    await expire("past");
+    assert.equal(await store.update("past", bytes("two"), soon()), false);
+    await store.save("ended", bytes("one"), soon());
+    await store.end("ended");
+    assert.equal(await store.update("ended", bytes("two"), soon()), false);
+    for (const token of ["missing", "past", "ended"]) assert.equal(await store.find(token), undefined);
+  },
   "upsert takes over an expired row": async (host) => {
     await host.store.save("t", bytes("one"), soon());
     await host.expire("t");
@@ -234,7 +252,7 @@ export const storeContract: Record<string, (host: StoreHost) => Promise<void>> =
     await store.save("t", bytes("two"), soon());
     assert.equal(await dataOf(host, "t"), "two");
   },
-  "lookUp tells what was ended from what never was, and from what has expired": async (host) => {
+  "lookUp tells why a session was ended, and that from what never was and what has expired": async (host) => {
     const { store } = host;
     assert.equal(await store.lookUp?.("t"), undefined);
     await store.save("t", bytes("one"), soon());
@@ -242,13 +260,65 @@ export const storeContract: Record<string, (host: StoreHost) => Promise<void>> =
     await host.expire("t");
     assert.equal(await store.lookUp?.("t"), undefined);
     await store.end("t");
-    assert.equal(await store.lookUp?.("t"), "ended");
+    assert.equal(await store.lookUp?.("t"), "destroyed");
     await store.save("old", bytes("one"), soon());
     assert.equal(await store.renew("old", "new", bytes("one"), bytes("two"), soon()), true);
-    assert.equal(await store.lookUp?.("old"), "ended");
+    assert.equal(await store.lookUp?.("old"), "replaced");
     assert.equal(await store.upsert("old", bytes("one"), soon()), false);
     await store.delete("old");
     assert.equal(await store.lookUp?.("old"), undefined);
+    await store.terminate("new", "revoked");
+    assert.equal(await store.lookUp?.("new"), "revoked");
+    assert.equal(await store.upsert("new", bytes("one"), soon()), false);
+    await host.expire("new");
+    assert.equal(await store.deleteExpired(), 0);
+  },
+  "terminate ends what a session goes on as, wherever renewals have led": async ({ store }) => {
+    for (const why of ["destroyed", "revoked"] as const) {
+      const names = [why, `${why} é`, `${why} "\\'`, `${why} last`] as const;
+      await store.save(names[0], bytes("0"), soon());
+      for (let n = 1; n < names.length; n++) {
+        assert.equal(
+          await store.renew(names[n - 1] ?? "", names[n] ?? "", bytes(`${n - 1}`), bytes(`${n}`), soon()),
+          true,
+        );
+      }
+      for (const name of names) assert.equal(await store.follow(name), names[3]);
+      await store.save("other", bytes("data"), soon());
+      assert.equal(await store.terminate(names[0], why), names[3]);
+      assert.equal(await store.find(names[3]), undefined);
+      assert.equal(await store.lookUp?.(names[3]), why);
+      assert.equal(await store.lookUp?.(names[1]), "replaced");
+      for (const name of names) {
+        assert.equal(await store.terminate(name, why), undefined);
+        assert.equal(await store.follow(name), undefined);
+      }
+      assert.equal((await store.find("other"))?.data.length, 4);
+    }
+    assert.equal(await store.terminate("nothing", "revoked"), undefined);
+    assert.equal(await store.follow("nothing"), undefined);
+  },
+  "terminate ends no session that has expired": async (host) => {
+    const { store } = host;
+    await store.save("t", bytes("data"), soon());
+    await host.expire("t");
+    assert.equal(await store.terminate("t", "revoked"), undefined);
+    await store.save("t", bytes("data"), soon());
+    assert.equal(await store.terminate("t", "revoked"), "t");
+  },
+  "a revoked session is superseded once, and leads to the login then": async ({ store }) => {
+    for (const name of ["revoked", "destroyed"] as const) {
+      await store.save(name, bytes("data"), soon());
+      assert.equal(await store.supersede(name, "login"), false);
+      await store.terminate(name, name);
+    }
+    await store.save("login", bytes("data"), soon());
+    assert.equal(await store.supersede("destroyed", "login"), false);
+    assert.equal(await store.supersede("nothing", "login"), false);
+    assert.equal(await store.supersede("revoked", "login"), true);
+    assert.equal(await store.supersede("revoked", "again"), false);
+    assert.equal(await store.lookUp?.("revoked"), "replaced");
+    assert.equal(await store.follow("revoked"), "login");
   },
   "a live session may have no bytes": async ({ store }) => {
     await store.save("t", bytes(""), later());
@@ -272,7 +342,7 @@ export const storeContract: Record<string, (host: StoreHost) => Promise<void>> =
       ]);
       for (const found of await Promise.all(finds)) assert.notEqual(found?.data.length, 0);
       assert.equal(await store.find("t"), undefined);
-      assert.equal(await store.lookUp?.("t"), "ended");
+      assert.equal(await store.lookUp?.("t"), "destroyed");
     }
   },
   "end says whether there was something to end": async ({ store, ...host }) => {

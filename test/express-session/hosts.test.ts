@@ -122,6 +122,8 @@ describe("ExpressSessionStore in express-session", () => {
     // They have loaded the session when the store has answered them all.
     await expect.poll(async () => (await here.get("/whoami", alice)).text()).toBe("alice");
     await there.get("/logout", alice);
+    // As a cleanup does after the time for it: nothing tells any more that there was a session.
+    await admin.query("DELETE FROM session WHERE sess::text = 'null'");
     gate.open();
     for (const response of await Promise.all(late)) {
       expect(response.status).toBe(200);
@@ -170,6 +172,42 @@ describe("ExpressSessionStore in express-session", () => {
       new Promise((resolve) => store.load("missing", (_error, found) => resolve(found))),
     ).resolves.toBeUndefined();
   });
+
+  it("passes a session without a cookie to express-session's own error, in the words of its own store", async () => {
+    const store = open();
+    await serving(application(store), async ({ get }) => {
+      const alice = cookieOf(await get("/login")) ?? "";
+      const sid = /s%3A([^.]+)\./.exec(alice)?.[1] ?? "";
+      await store.set(sid, { user: "alice" } as never);
+      const response = await get("/whoami", alice);
+      expect(response.status).toBe(500);
+      expect(await response.text()).toMatch(/Cannot read prop.*undefined/);
+      const error = await new Promise((resolve) => store.load(sid, resolve));
+      expect(error).toBeInstanceOf(TypeError);
+    });
+  });
+
+  it.each(["destroy", "save", "regenerate"] as const)(
+    "survives %s without a callback when that fails",
+    async (method) => {
+      const store = open();
+      const failures: unknown[] = [];
+      const listener = (reason: unknown): unknown => failures.push(reason);
+      process.on("unhandledRejection", listener).on("uncaughtException", listener);
+      const app = express();
+      app.set("env", "test");
+      app.use(session({ store, secret, resave: false, saveUninitialized: false }));
+      app.get("/", async (request, response) => {
+        await store.close();
+        (request.session as unknown as Record<typeof method, () => void>)[method]();
+        await new Promise((resolve) => setImmediate(resolve));
+        response.end("ok");
+      });
+      await serving(app, async ({ get }) => expect([200, 500]).toContain((await get("/")).status));
+      process.off("unhandledRejection", listener).off("uncaughtException", listener);
+      expect(failures).toEqual([]);
+    },
+  );
 
   it("says what is wrong when it serves no middleware", () => {
     expect(() => open().createSession({}, { cookie: {} })).toThrow(/createSession: express-session/);

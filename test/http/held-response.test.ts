@@ -6,6 +6,7 @@ import { Writable } from "node:stream";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
+import { deferred } from "../support/barrier.ts";
 import { GatedStore } from "../support/gated-store.ts";
 import { serving } from "../support/serve.ts";
 
@@ -289,6 +290,48 @@ describe("a commit that fails", () => {
         expect([failing, names]).toEqual([failing, { inner: ["outer"], outer: ["inner"], both: [] }[failing]]);
       });
     }
+  });
+
+  it("learns at once that its client has reset the connection", async () => {
+    const closed = deferred<string>();
+    const { store, listener } = app((request, response) => {
+      response.end("never read");
+      response.once("close", () => closed.resolve("closed"));
+      request.resume();
+    });
+    await serving(listener, async ({ port }) => {
+      const { arrived, release } = store.hold();
+      onTestFinished(release);
+      const socket = net.connect(port, "127.0.0.1", () => socket.write(GET));
+      await arrived;
+      socket.resetAndDestroy();
+      expect(await closed.promise).toBe("closed");
+      expect(store.writes).toBe(0);
+    });
+  });
+
+  it("leaves what others have put around the calls of its socket", async () => {
+    const calls: string[] = [];
+    const around = (socket: net.Socket, name: string): void => {
+      const { destroy } = socket;
+      socket.destroy = (...args) => {
+        calls.push(name);
+        return destroy.apply(socket, args);
+      };
+    };
+    const { store, listener } = app((request, response) => {
+      around(request.socket, "before");
+      response.end("whole");
+      around(request.socket, "meanwhile");
+    });
+    await serving(listener, async ({ raw }) => {
+      const { arrived, release } = store.hold();
+      const answer = raw("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      await arrived;
+      release();
+      expect(await answer).toMatch(/whole$/);
+      await expect.poll(() => new Set(calls)).toEqual(new Set(["before", "meanwhile"]));
+    });
   });
 
   it("leaves the connection as it was, for the next request", async () => {

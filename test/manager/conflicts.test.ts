@@ -235,7 +235,6 @@ describe("a commit that finds the session ended", () => {
     touch: () => {},
     renewToken: (session) => session.renewToken(),
     "set and renewToken": (session) => session.set("key", 2).renewToken(),
-    destroy: (session) => session.destroy(),
   };
   for (const [ender, end] of Object.entries(enders)) {
     for (const [change, apply] of Object.entries(changes)) {
@@ -252,12 +251,29 @@ describe("a commit that finds the session ended", () => {
         expect([loser.token, loser.size]).toEqual([undefined, 0]);
         expect(await store.find(idOf(token))).toBe(undefined);
         expect(await valuesOf(winner.token)).toEqual(before);
-        if (change !== "destroy") expect(events.gone).toEqual([{ id: idOf(token) }]);
+        expect(events.gone).toEqual([{ id: idOf(token) }]);
         // Whatever the handler still does is dropped as well.
-        if (change !== "destroy") {
-          loser.set("late", 1);
-          expect((await two.commit(loser)).kind).toBe("nothing");
+        loser.set("late", 1);
+        expect((await two.commit(loser)).kind).toBe("nothing");
+      });
+    }
+    for (const noticed of [false, true]) {
+      it(`by ${ender} ends what it goes on as when it is destroyed${noticed ? ", and has noticed that before" : ""}`, async () => {
+        const { one, two, make } = setup(IDLE);
+        const token = await make({ key: 1 });
+        const [winner, loser] = [await one.load(token), await two.load(token)];
+        await end(winner);
+        const heard: string[] = [];
+        if (winner.token !== undefined) two.watch(winner, () => heard.push("ended"));
+        if (noticed) {
+          loser.set("key", 2);
+          await two.commit(loser);
         }
+        await loser.destroy();
+        const goneOn = ender !== "destroy";
+        expect((await two.commit(loser)).kind).toBe(goneOn ? "clear" : "nothing");
+        expect(heard).toEqual(goneOn ? ["ended"] : []);
+        expect((await one.load(winner.token)).status).toBe("new");
       });
     }
   }

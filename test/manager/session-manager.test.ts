@@ -312,7 +312,7 @@ describe("SessionManager.iterate", () => {
     const statuses = await Promise.all(tokens.map(async (token) => (await manager.load(token)).status));
     expect(statuses).toEqual(["new", "new", "unmodified"]);
     expect((await manager.load(tokens[2])).get("seen")).toBe(true);
-    await expect(manager.destroyById("unknown")).resolves.toBe(undefined);
+    await expect(manager.destroyById("unknown")).resolves.toBe(false);
   });
 
   it("says so when the store can't list", async () => {

@@ -71,7 +71,7 @@ describe("a connection that is lost after the commit, before the answer", () => 
   it("lets renew recognize its own row", async () => {
     proxy.cutAfter("INSERT");
     expect(await store.renew("t", "u", bytes("one"), bytes("two"), soon())).toBe(true);
-    expect(await store.lookUp("t")).toBe("ended");
+    expect(await store.lookUp("t")).toBe("replaced");
     expect(await textOf("u")).toBe("two");
   });
 

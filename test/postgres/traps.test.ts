@@ -4,6 +4,7 @@ import { ExpressSessionStore } from "../../src/express-session.ts";
 import { PgStore, SessionManager } from "../../src/index.ts";
 import { connectPgSimpleLayout, seedLayout } from "../../src/lib/postgres/layout.ts";
 import { operationStatements } from "../../src/lib/postgres/operation-statements.ts";
+import { endingStatements } from "../../src/lib/postgres/endings.ts";
 import { outlivedRow, type Statement, statementsFor } from "../../src/lib/postgres/statements.ts";
 import { tableName } from "../../src/lib/postgres/table-name.ts";
 import { userStatements } from "../../src/lib/postgres/user-statements.ts";
@@ -84,6 +85,7 @@ function statements(table = tableName("sessions", undefined)): Statement[] {
     writes.seen,
     writes.asking,
     userStatements(table, seedLayout),
+    endingStatements(table, seedLayout),
     operations,
     { whole: counted(undefined, true), sample: counted(50, true) },
   ].flatMap((group) => Object.values(group) as Statement[]);

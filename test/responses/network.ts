@@ -83,10 +83,10 @@ export class Wire extends Duplex {
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
-/** Waits until nothing has happened for some turns of the event loop. */
+/** Waits until nothing has happened for more turns of the event loop than wrappers that delay an end take. */
 export async function settle(count: () => number): Promise<void> {
   let seen = count();
-  for (let quiet = 0, turns = 0; quiet < 4 && turns < 10_000; turns++) {
+  for (let quiet = 0, turns = 0; quiet < 10 && turns < 10_000; turns++) {
     await turn();
     if (count() === seen) quiet++;
     else {

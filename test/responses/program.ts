@@ -316,11 +316,17 @@ export function readable(program: Program): Program {
     if (one.op !== "call") return true;
     if (isHint.test(one.name)) return mayHint;
     if (/^(?:un)?cork$/.test(one.name)) return mayCork;
+    // An end that throws leaves the socket corked.
+    if (one.name === "end" && isLate && isNoChunk(one.args[0])) return false;
     if (/^(?:write|end|flushHeaders|writeHead)$/.test(one.name)) mayHint = false;
     if (one.name === "end") mayCork = false;
     return true;
   });
   return { ...program, steps };
+}
+
+function isNoChunk(arg: Arg | undefined): boolean {
+  return arg?.kind === "value" && arg.value !== null && !/^(?:string|undefined)$/.test(typeof arg.value);
 }
 
 /** Leaves out what of one's own answer no client can read: a text in an encoding that it is not in. */

@@ -112,6 +112,139 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     const again = await reload(manager, session);
     assert.deepEqual([again.userId, again.get("late")], [undefined, undefined]);
   },
+  "an id that was listed before a renewal ends the session, but not another user's": async (host) => {
+    const [manager, elsewhere] = [managerOf(host), managerOf(host)];
+    for (const again of [
+      (session: AnySession) => session.renewToken(),
+      (session: AnySession) => session.login("alice"),
+    ]) {
+      const session = await login(manager, "alice");
+      const listed = session.id ?? "";
+      for (let n = 0; n < 3; n++) {
+        await again(session);
+        await elsewhere.commit(session);
+      }
+      const heard: string[] = [];
+      manager.watch(session, () => heard.push("ended"));
+      assert.equal(await manager.destroyById(listed, { userId: "bob" }), false);
+      assert.equal((await reload(elsewhere, session)).userId, "alice");
+      assert.equal(await manager.destroyById(listed, { userId: "alice" }), true);
+      assert.deepEqual(heard, ["ended"]);
+      assert.equal((await reload(elsewhere, session)).userId, undefined);
+      assert.equal(await manager.destroyById(listed, { userId: "alice" }), false);
+      assert.equal(await manager.destroyById(listed), false);
+    }
+    const session = await login(manager, "alice");
+    assert.equal(await manager.destroyById(session.id ?? "", { userId: "bob" }), false);
+    assert.equal(await manager.destroyById(session.id ?? "", { userId: "alice" }), true);
+    await assert.rejects(manager.destroyById("t", { userId: undefined as never }), /^TypeError: destroyById: userId/);
+  },
+  "a session that was spared by an id from before its renewal goes on": async (host) => {
+    const manager = managerOf(host);
+    const [mine, other] = [await login(manager, "alice"), await login(manager, "alice")];
+    const listed = mine.id ?? "";
+    await mine.renewToken();
+    await mine.renewToken();
+    await manager.commit(mine);
+    assert.equal(await manager.destroyByUser("alice", { except: listed }), 1);
+    assert.equal((await reload(manager, mine)).userId, "alice");
+    assert.equal((await reload(manager, other)).userId, undefined);
+  },
+  "a log-out beside a renewal ends what the session goes on as": async (host) => {
+    const [manager, elsewhere] = [managerOf(host), managerOf(host)];
+    for (const when of ["after the load", "before the load"]) {
+      const session = await login(manager, "alice");
+      const { token } = session;
+      const early = await elsewhere.load(token);
+      await session.renewToken();
+      await manager.commit(session);
+      const late = when === "after the load" ? early : await elsewhere.load(token);
+      await late.logout();
+      assert.equal((await elsewhere.commit(late)).kind, "clear");
+      assert.equal((await reload(manager, session)).userId, undefined);
+      assert.deepEqual(await idsOf(manager, "alice"), []);
+    }
+  },
+  "a log-out in a request that has logged in on an ended session ends both": async (host) => {
+    const manager = managerOf(host);
+    const session = await login(manager, "alice");
+    const { token } = session;
+    await session.renewToken();
+    await manager.commit(session);
+    const late = await manager.load(token);
+    await late.login("alice");
+    await late.save();
+    assert.equal((await idsOf(manager, "alice")).length, 2);
+    const later = await manager.load(token);
+    await later.login("alice");
+    await later.logout();
+    assert.equal((await manager.commit(later)).kind, "clear");
+    assert.equal((await reload(manager, session)).userId, undefined);
+  },
+  "a revoked browser begins anew at once, whoever ended its session": async (host) => {
+    const manager = managerOf(host);
+    const ways: Record<string, (session: AnySession) => Promise<unknown>> = {
+      destroyByUser: () => manager.destroyByUser("alice"),
+      destroyById: (session) => manager.destroyById(session.id ?? ""),
+      "the limit": () => login(managerOf(host, { maxSessionsPerUser: 1 }), "alice"),
+    };
+    for (const [way, end] of Object.entries(ways)) {
+      await manager.destroyByUser("alice");
+      const session = await login(manager, "alice");
+      await waitForNextMillisecond();
+      await end(session);
+      const anew = await reload(manager, session);
+      assert.equal(anew.status, "new", way);
+      assert.equal((await manager.commit(anew)).kind, "nothing");
+      anew.set("flash", "please log in");
+      assert.equal((await manager.commit(anew)).kind, "set", way);
+      assert.notEqual(anew.token, session.token);
+      assert.equal((await reload(manager, anew)).get("flash"), "please log in");
+      assert.deepEqual(anew.keys(), ["flash"]);
+    }
+  },
+  "a login on a revoked session is not overwritten by its late requests": async (host) => {
+    const manager = managerOf(host);
+    const flows: Record<string, (session: AnySession) => Promise<AnySession>> = {
+      "at once": async (session) => {
+        const anew = await reload(manager, session);
+        await anew.login("alice");
+        return anew;
+      },
+      "after a form": async (session) => {
+        const form = await reload(manager, session);
+        form.set("form", true);
+        await manager.commit(form);
+        const anew = await reload(manager, form);
+        await anew.login("alice");
+        return anew;
+      },
+      "in a request that had loaded it": async (session) => {
+        await session.login("alice");
+        return session;
+      },
+    };
+    for (const [flow, begin] of Object.entries(flows)) {
+      await manager.destroyByUser("alice");
+      const session = await login(manager, "alice");
+      const loaded = await reload(manager, session);
+      await manager.destroyByUser("alice");
+      const late = await reload(manager, session);
+      const anew = await begin(loaded);
+      assert.equal((await manager.commit(anew)).kind, "set");
+      assert.equal((await reload(manager, anew)).userId, "alice");
+      for (const request of [late, await reload(manager, session)]) {
+        request.set("late", true);
+        assert.equal((await manager.commit(request)).kind, "nothing", flow);
+        assert.equal(request.status, "destroyed");
+      }
+      // Nor does it take a second log-in to log out.
+      const out = await reload(manager, session);
+      await out.logout();
+      assert.equal((await manager.commit(out)).kind, "clear", flow);
+      assert.equal((await reload(manager, anew)).userId, undefined, flow);
+    }
+  },
   "renewing keeps the user, and its old row is gone from the list": async (host) => {
     const manager = managerOf(host);
     const session = await login(manager, "alice");

@@ -84,9 +84,9 @@ async function estimate(query: Connection["query"], table: string): Promise<numb
 }
 
 async function revokeOne({ store }: Connection, id: string, { user, yes }: RevokeOptions, ask: Ask): Promise<Answer> {
-  const full = user === undefined ? id : await findId(usersOf(store, user), user, id);
+  const full = user === undefined ? id : ((await findId(usersOf(store, user), user, id)) ?? (await store.follow(id)));
   if (full !== undefined && !(await ask(`End the session ${plain(shortId(full))}?`, yes))) return declined();
-  const isEnded = full !== undefined && (await store.end(full));
+  const isEnded = full !== undefined && (await store.terminate(full, "revoked", user)) !== undefined;
   if (isEnded) return done(1);
   const hint = user === undefined ? " A shortened id needs --user besides." : "";
   return {
@@ -103,7 +103,12 @@ async function revokeUser(
   ask: Ask,
 ): Promise<Answer> {
   const users = usersOf(store, user);
-  const spared = except === undefined ? undefined : await findId(users, user, except);
+  let spared = except === undefined ? undefined : await findId(users, user, except);
+  if (except !== undefined && spared === undefined) {
+    // It may have got another token since it was listed.
+    const now = await store.follow(except);
+    spared = now && (await findId(users, user, now));
+  }
   if (except !== undefined && spared === undefined) {
     throw new UsageError("--except: this user has no such live session, so none is ended");
   }

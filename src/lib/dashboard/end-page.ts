@@ -45,17 +45,31 @@ export async function endingOf(
   // The list goes on after a place: after the next millisecond's first.
   const after = { created: new Date(place.created.getTime() + 1), id: "" };
   const near = await manager.listByUser(userId, { limit: NEIGHBOURS, after, current });
-  const session = near.find(({ id }) => id === place.id);
+  const session = near.find(({ id }) => id === place.id) ?? (await renewedOf(manager, userId, place.id, current, near));
   if (session === undefined) return { kind: "gone", userId };
   return { kind: fields.has("others") ? "others" : "one", userId, session };
+}
+
+/** The session of an id that was listed before it got another one. */
+async function renewedOf(
+  manager: DashboardManager,
+  userId: string,
+  listed: string,
+  current: string | undefined,
+  near: readonly UserSession[],
+): Promise<UserSession | undefined> {
+  const now = await manager.store.follow?.(listed);
+  if (now === undefined) return undefined;
+  const isIt = ({ id }: UserSession): boolean => id === now;
+  // A new token leaves the session's place as it is; a new login makes it one of the newest.
+  return near.find(isIt) ?? (await manager.listByUser(userId, { limit: NEIGHBOURS, current })).find(isIt);
 }
 
 /** Does it. Resolves to how many sessions that has ended. */
 export async function performEnding(manager: DashboardManager, ending: Ending): Promise<number> {
   switch (ending.kind) {
     case "one":
-      await manager.destroyById(ending.session.id);
-      return 1;
+      return (await manager.destroyById(ending.session.id, { userId: ending.userId })) ? 1 : 0;
     case "others":
       return manager.destroyByUser(ending.userId, { except: ending.session.id });
     case "all":

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { known } from "../manager/check-option.ts";
-import type { DestroyByUserOptions, ListOptions, UserSession } from "../manager/users.ts";
+import type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "../manager/users.ts";
 import type { StoreExtras } from "../port/store.ts";
 
 /** A request as the server or the framework has it. */
@@ -27,12 +27,12 @@ export interface DashboardOptions<Req = DashboardRequest> {
 /** What the dashboard takes of a SessionManager, of whichever data. */
 export interface DashboardManager {
   readonly options: { readonly hashTokens: boolean };
-  readonly store: Pick<StoreExtras, "now" | "operations" | "users">;
+  readonly store: Pick<StoreExtras, "follow" | "now" | "operations" | "users">;
   has(request: object): boolean;
   sessionOf(request: object): unknown;
   listByUser(userId: string, options?: ListOptions): Promise<UserSession[]>;
   destroyByUser(userId: string, options?: DestroyByUserOptions): Promise<number>;
-  destroyById(id: string): Promise<void>;
+  destroyById(id: string, options?: DestroyByIdOptions): Promise<boolean>;
 }
 
 /** The options, checked and with their defaults. */

@@ -1,6 +1,13 @@
-/** What a session of express-session or @fastify/session is to its store: an object of which only the cookie's end counts. */
+/**
+ * A session of express-session or @fastify/session as its store sees it: an object of which only the cookie's end counts.
+ * Another program may have written one without a cookie.
+ */
 export interface ExpressSessionData {
-  cookie: { expires?: Date | string | boolean | null | undefined };
+  cookie: {
+    expires?: Date | string | boolean | null | undefined;
+    /** Milliseconds. */
+    maxAge?: number | null | undefined;
+  };
 }
 
 /** @throws TypeError when it can't be written as JSON */
@@ -21,26 +28,33 @@ export function parseSession(data: Uint8Array, expiry: Date): ExpressSessionData
   } catch {
     return undefined;
   }
-  if (!isObject(session) || !isObject(session["cookie"])) return undefined;
+  if (!isObject(session)) return undefined;
   const { cookie } = session;
   // A cookie that ends with the browser has none, and must not get one.
-  if (cookie["expires"]) cookie["expires"] = expiry;
+  if (isObject(cookie) && cookie["expires"]) cookie["expires"] = expiry;
   // Both hosts copy keys by assignment, and this one would then be the session's prototype.
   Reflect.deleteProperty(session, "__proto__");
   return session as unknown as ExpressSessionData;
 }
 
 /**
- * The instant at which the cookie ends, and the session with it; undefined when the cookie has none.
+ * Finds the instant at which the cookie ends, and the session with it: its `expires`, or else now and its `maxAge`.
  *
- * @throws TypeError when it is no date
+ * @param now - milliseconds since 1970, asked for only where it counts
+ * @param ttl - milliseconds that a session lasts whose cookie has neither, or what is no date
  */
-export function expiryOf(session: ExpressSessionData): Date | undefined {
-  const expires = session?.cookie?.expires;
-  if (!expires) return undefined;
-  const expiry = new Date(expires as Date | string);
-  if (Number.isNaN(expiry.getTime())) throw new TypeError("session.cookie.expires: must be a valid date");
-  return expiry;
+export async function expiryOf(
+  session: ExpressSessionData,
+  now: () => number | Promise<number>,
+  ttl: number,
+): Promise<Date> {
+  const { expires, maxAge } = (session?.cookie ?? {}) as Partial<ExpressSessionData["cookie"]>;
+  if (expires instanceof Date || typeof expires === "string" || typeof expires === "number") {
+    const expiry = new Date(expires);
+    if (!Number.isNaN(expiry.getTime())) return expiry;
+  }
+  const expiry = new Date((await now()) + (typeof maxAge === "number" && Number.isFinite(maxAge) ? maxAge : ttl));
+  return Number.isNaN(expiry.getTime()) ? new Date(8.64e15) : expiry;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -26,7 +26,8 @@ const classes = new WeakMap<NonNullable<Generate>, Classes>();
 /** What `Store.prototype.createSession` of express-session does. */
 export function inflate(generate: Generate, request: HostRequest, data: ExpressSessionData): HostSession {
   const { Session, cookie: prototype } = classesOf(generate, request);
-  const { originalMaxAge } = data.cookie as HostCookie;
+  // Of a session without a cookie this throws, as express-session's own does.
+  const originalMaxAge = (data.cookie as HostCookie).originalMaxAge;
   const empty = { path: "/", maxAge: null, httpOnly: true };
   const cookie = Object.assign(Object.create(prototype) as HostCookie, empty, data.cookie);
   if (typeof cookie.expires === "string") cookie.expires = new Date(cookie.expires);
@@ -60,10 +61,10 @@ function classesOf(generate: Generate, request: HostRequest): Classes {
 export function regenerate(
   store: { destroy(sid: string, callback: (error: unknown) => void): void; generate: Generate },
   request: HostRequest,
-  callback: (error?: unknown) => void,
+  callback: ((error?: unknown) => void) | undefined,
 ): void {
   store.destroy(request.sessionID ?? "", (error) => {
     store.generate?.(request);
-    callback(error ?? undefined);
+    callback?.(error ?? undefined);
   });
 }

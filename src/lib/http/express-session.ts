@@ -34,14 +34,16 @@ type HostsOwn = any;
 
 /** Sessions that `clear` ends at a time. */
 const CLEARED_AT_ONCE = 1000;
+/** Sessions that are remembered as live, some 100 bytes each. */
+const MAX_SEEN = 50_000;
 /** Bytes of a session's id. */
 const LONGEST_SID = 1024;
 
 /**
  * A store for express-session 1.x and @fastify/session.
  *
- * A destroyed session is not brought back by the `set` or `touch` of a request that loaded it earlier: its row stays for a
- * while, emptied, and they are dropped. That interface knows no more than "write this", so of parallel requests with one
+ * A destroyed session is not brought back by the `set` or `touch` of a request that loaded it earlier, however late: these
+ * only write to a row that is live. That interface knows no more than "write this", so of parallel requests with one
  * session the last one's whole session wins; `SessionManager` keeps the changes of both.
  *
  * Each method takes a callback, which is called exactly once and outside of any promise, or returns a promise. Errors are
@@ -55,6 +57,10 @@ export class ExpressSessionStore extends EventEmitter {
   readonly #own: PgStore | undefined;
   readonly #keyOf: (sid: string) => string;
   readonly #ttl: number;
+  /** The sessions that express-session's requests have loaded, and under which ids. */
+  readonly #loaded = new WeakMap<object, string>();
+  /** Until when the sessions are live that were read or stored last, in milliseconds since 1970. */
+  readonly #seen = new Map<string, number>();
   /** Writes of one session follow each other: a `set` that is under way must not come after the `destroy` that follows it. */
   readonly #lanes = new Lanes<unknown>();
 
@@ -135,22 +141,30 @@ export class ExpressSessionStore extends EventEmitter {
     return answer(this.#clear(), callback);
   }
 
+  /** Removes what has expired, as the periodic cleanup does. connect-pg-simple's name for it. */
+  pruneSessions(): Promise<void>;
+  pruneSessions(callback?: Callback<void>): void;
+  pruneSessions(callback?: Callback<void>): Promise<void> | void {
+    return answer(this.#prune(), callback);
+  }
+
   /** Of express-session: ends the request's session and gives it a new one. */
-  regenerate(request: HostRequest, callback: (error?: unknown) => void): void {
+  regenerate(request: HostRequest, callback?: (error?: unknown) => void): void {
     regenerate(this, request, callback);
   }
 
   /** Of express-session: makes the request's session of a stored one. */
   createSession(request: HostRequest, session: ExpressSessionData): HostsOwn {
-    return inflate(this.generate, request, session);
+    const made = inflate(this.generate, request, session);
+    this.#loaded.set(made, made.id);
+    return made;
   }
 
   /** Of express-session: reads a session as `request.session` would be. */
-  load(sid: string, callback: Callback<HostsOwn>): void {
-    this.get(sid, (error, found) => {
-      if (error || found === undefined) callback(error);
-      else callback(null, inflate(this.generate, { sessionID: sid, sessionStore: this, headers: {} }, found));
-    });
+  load(sid: string, callback?: Callback<HostsOwn>): void {
+    const request = { sessionID: sid, sessionStore: this, headers: {} };
+    const made = this.#get(sid).then((found) => found && (this.createSession(request, found) as unknown));
+    void answer(made, callback ?? (() => {}));
   }
 
   /** Stops the periodic removal of expired rows. Idempotent. */
@@ -168,24 +182,45 @@ export class ExpressSessionStore extends EventEmitter {
   }
 
   async #get(sid: string): Promise<ExpressSessionData | undefined> {
-    const found = await this.#store.find(this.#keyOf(sid));
+    const key = this.#keyOf(sid);
+    const found = await this.#store.find(key);
     if (found === undefined) return undefined;
     const session = parseSession(found.data, found.expiry);
     if (session === undefined) publish("error", { id: sha256(sid), error: new TypeError("the row is no session") });
+    else this.#remember(key, found.expiry);
     return session;
   }
 
   async #set(sid: string, session: ExpressSessionData): Promise<void> {
     const key = this.#keyOf(sid);
     const data = sessionBytes(session);
-    const expiry = expiryOf(session) ?? new Date((await this.#now()) + this.#ttl);
-    if (!(await this.#lanes.enter(key, () => this.#store.upsert(key, data, expiry)))) publishGone(sid);
+    const expiry = this.#expiryOf(session);
+    const isLoaded = this.#loaded.get(session) === sid;
+    await this.#write(sid, key, expiry, async (until) => {
+      const wasLive = isLoaded || (this.#seen.get(key) ?? 0) > (await this.#now());
+      return this.#store[wasLive ? "update" : "upsert"](key, data, until);
+    });
   }
 
   async #touch(sid: string, session: ExpressSessionData): Promise<void> {
     const key = this.#keyOf(sid);
-    const expiry = expiryOf(session) ?? new Date((await this.#now()) + this.#ttl);
-    if (!(await this.#lanes.enter(key, () => this.#store.setExpiry(key, expiry)))) publishGone(sid);
+    await this.#write(sid, key, this.#expiryOf(session), (until) => this.#store.setExpiry(key, until));
+  }
+
+  /** Writes a row after what was begun before for the same session. */
+  async #write(
+    sid: string,
+    key: string,
+    expiry: Promise<Date>,
+    write: (until: Date) => Promise<boolean>,
+  ): Promise<void> {
+    const isDone = await this.#lanes.enter(key, async () => {
+      const until = await expiry;
+      const done = await write(until);
+      if (done) this.#remember(key, until);
+      return done;
+    });
+    if (isDone !== true) publishGone(sid);
   }
 
   async #destroy(sid: string): Promise<void> {
@@ -223,14 +258,39 @@ export class ExpressSessionStore extends EventEmitter {
     return this.#extras.all();
   }
 
-  async #now(): Promise<number> {
+  async #prune(): Promise<void> {
+    await this.#extras.deleteExpired?.();
+  }
+
+  #now(): number | Promise<number> {
     return this.#extras.now?.() ?? systemNow();
+  }
+
+  #expiryOf(session: ExpressSessionData): Promise<Date> {
+    return expiryOf(session, () => this.#now(), this.#ttl);
+  }
+
+  /** Takes note of a session that was live a moment ago. */
+  #remember(key: string, expiry: Date): void {
+    this.#seen.delete(key);
+    this.#seen.set(key, expiry.getTime());
+    for (const oldest of this.#seen.keys()) {
+      if (this.#seen.size <= MAX_SEEN) break;
+      this.#seen.delete(oldest);
+    }
   }
 }
 
-/** Calls back from outside of the promise: what the callback throws is the application's own, and no reason to call it again. */
+/**
+ * Calls back from outside of the promise: what the callback throws is the application's own, and no reason to call it again.
+ * Without a callback the promise may be dropped, as express-session drops that of `req.session.destroy()`: its failure must
+ * not end the process then.
+ */
 function answer<T>(promise: Promise<T>, callback: Callback<T> | undefined): Promise<T> | void {
-  if (callback === undefined) return promise;
+  if (callback === undefined) {
+    promise.catch(() => {});
+    return promise;
+  }
   promise.then(
     (result) => process.nextTick(callback, null, result),
     (error: unknown) => process.nextTick(callback, error),

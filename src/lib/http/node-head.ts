@@ -1,7 +1,7 @@
 import { type ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
 import { isEntityHeader, type OpenHeaders } from "./response-headers.ts";
 
-/** What writeHead takes. */
+/** The arguments of `writeHead`. */
 export type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
 
 /** The headers among the arguments of writeHead, flat: name, value, name, value. */

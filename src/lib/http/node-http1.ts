@@ -1,6 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { HeadText } from "./head-text.ts";
+import { guard, unguard } from "./held-socket.ts";
 import { isCaptured } from "./node-pretence.ts";
 import { findHead, finishWith, type Http1Response, type Piece, startOver } from "./node-restart.ts";
 import { currentTurn, ghostOf, StreamDestroyedError, swallow } from "./node-void.ts";
@@ -9,7 +10,6 @@ import { type GateFailure, type ResponseGate, ResponseGates } from "./response-g
 const HELD = Symbol("pgstore held response");
 
 type HeldResponse = Http1Response & { [HELD]?: Http1Hold };
-type HeldSocket = Socket & { [HELD]?: Http1Hold | undefined };
 
 const node = ServerResponse.prototype as Http1Response;
 
@@ -49,10 +49,12 @@ export class Http1Hold {
   #count: ((bytes: number) => void) | undefined;
   /** The turn in which the last piece came. */
   #turn = 0;
-  /** What is emitted of a second answer after the first one has gone out. */
+  /** The error of a second answer, to be emitted after the first one has gone out. */
   #late: unknown[] | undefined;
-  /** How many pieces Node would have sent. */
+  /** The number of pieces that Node would have sent. */
   #uncorked = 0;
+  /** The number of pieces that came before the end of the socket. Node never sends the others. */
+  #beforeEnd = Infinity;
 
   private constructor(response: ServerResponse, request: IncomingMessage, gates: ResponseGates) {
     const held = response as HeldResponse;
@@ -125,6 +127,7 @@ export class Http1Hold {
       process.nextTick(() => this.#giveUp());
       close();
     } else {
+      if (name === "end") this.#beforeEnd = Math.min(this.#beforeEnd, this.#response.outputData.length);
       (this.#closing ??= []).push(close);
     }
   }
@@ -140,13 +143,25 @@ export class Http1Hold {
     // A dead response finishes when the answer in its place does.
     if (event === "finish" && this.#answer !== undefined) return false;
     // The client has gone: what waits for its bytes learns it before, as it does of Node.
-    if (event === "close") this.#giveUp();
+    if (event === "close") {
+      this.#giveUp();
+      this.#tellLate();
+    }
     const { code } = (args[0] ?? {}) as { code?: unknown };
     if (event !== "error" || code !== "ERR_STREAM_WRITE_AFTER_END") return this.#emit.call(response, event, ...args);
-    // Node says so after "finish", in the turn of the end. Later its response is closed, and it is silent.
-    if (this.#state === "held" && this.#turn === currentTurn() && response.listenerCount("error") > 0)
-      this.#late = args;
+    if (response.listenerCount("error") === 0 || this.#state !== "held") return false;
+    // Node is silent once its response is closed: after the turn of the end when it has the connection, or else never.
+    if (response.socket === null) return this.#emit.call(response, event, ...args);
+    if (this.#turn === currentTurn()) this.#late = args;
     return false;
+  }
+
+  #tellLate(): void {
+    const late = this.#late;
+    const response = this.#response;
+    this.#late = undefined;
+    if (late !== undefined && this.#state !== "dead" && response.listenerCount("error") > 0)
+      this.#emit.call(response, "error", ...late);
   }
 
   #begin(): void {
@@ -162,6 +177,7 @@ export class Http1Hold {
       return;
     }
     this.#state = "held";
+    if (this.#response.socket?.writable === false) this.#beforeEnd = 0;
     this.#takeOver();
     this.#guard();
     this.#stopCounting();
@@ -219,10 +235,10 @@ export class Http1Hold {
       // What is destroyed and has not ended has no "drain" either, and without a socket nothing finishes it.
       else if (response.destroyed && !response.finished) {
         if (socket !== null) response._flushOutput(socket);
-      } else if (socket !== null && socket.writableCorked > 0) this.#flushCorked(socket);
+      } else if (socket?.writable === true && socket.writableCorked > 0) this.#flushCorked(socket);
       else response._flush();
       this.#countAgain();
-      if (this.#late !== undefined) process.nextTick(() => response.emit("error", ...(this.#late ?? [])));
+      process.nextTick(() => this.#tellLate());
       for (const close of this.#closing ?? []) close();
     } catch (error) {
       // A listener of the application has thrown: that is no failure of the commit.
@@ -243,7 +259,7 @@ export class Http1Hold {
     const response = this.#response;
     const corks = socket.writableCorked;
     const rest = response.outputData.splice(this.#uncorked);
-    const size = rest.reduce((sum, { data }) => sum + data.length, 0);
+    const size = sizeOf(rest);
     response.outputSize -= size;
     for (let cork = 0; cork < corks; cork++) socket.uncork();
     // There is no "drain" before the rest has gone.
@@ -260,10 +276,10 @@ export class Http1Hold {
     const response = this.#response;
     // One whose turn had not come is told nothing by Node either.
     if (this.#state === "dead" || response.socket === null) return;
-    const pieces = response.outputData.splice(0);
+    const pieces = response.outputData.splice(0, this.#beforeEnd);
     const error = response.errored ?? response.socket?.errored ?? new StreamDestroyedError();
-    response.outputSize = 0;
-    if (response.finished && pieces.length > 0) response._finish();
+    response.outputSize = sizeOf(response.outputData);
+    if (response.finished && pieces.length > 0 && response.outputData.length === 0) response._finish();
     for (const { callback } of pieces) {
       if (typeof callback === "function") callback(error);
     }
@@ -285,7 +301,7 @@ export class Http1Hold {
     if (this.#count === undefined) return;
     response._onPendingData = this.#count;
     this.#count = undefined;
-    if (response.outputSize > 0) response._onPendingData(response.outputSize);
+    if (response.outputSize > 0 && response.socket?.destroyed !== true) response._onPendingData(response.outputSize);
   }
 
   #fail({ gate, cause }: GateFailure): void {
@@ -324,7 +340,7 @@ export class Http1Hold {
     Object.assign(response, { socket: ghostOf(socket) });
   }
 
-  /** What is seen of the response besides its bytes. */
+  /** Answers for the response's events and its `writableEnded` while it is held. */
   #takeOver(): void {
     const response = this.#response;
     response._flush = flushHeld;
@@ -334,22 +350,17 @@ export class Http1Hold {
   }
 
   #guard(): void {
-    const response = this.#response;
-    const socket: HeldSocket | null = response.socket;
-    if (socket === null || isCaptured(response)) return;
-    socket[HELD] = this;
-    socket.destroy = destroyHeld;
-    socket.end = endHeld;
-    socket.uncork = uncorkHeld;
+    const { socket } = this.#response;
+    if (socket !== null && !isCaptured(this.#response)) guard(socket, this);
   }
 
   #unguard(): void {
-    const socket: HeldSocket | null = this.#response.socket;
-    if (socket?.[HELD] !== this) return;
-    socket[HELD] = undefined;
-    const { destroy, end, uncork } = Object.getPrototypeOf(socket) as Socket;
-    Object.assign(socket, { destroy, end, uncork });
+    unguard(this.#response.socket, this);
   }
+}
+
+function sizeOf(pieces: readonly Piece[]): number {
+  return pieces.reduce((sum, { data }) => sum + data.length, 0);
 }
 
 // One function for all responses: others would cost each of them a closure, and make its shape its own.
@@ -364,26 +375,6 @@ function flushHeld(this: HeldResponse): void {
 
 function emitHeld(this: HeldResponse, event: string | symbol, ...args: unknown[]): boolean {
   return (this[HELD] as Http1Hold).emit(event as string, args);
-}
-
-function destroyHeld(this: HeldSocket, ...args: unknown[]): Socket {
-  const { [HELD]: held } = this;
-  if (held === undefined) return (Object.getPrototypeOf(this) as Socket).destroy.apply(this, args as [Error?]);
-  held.close("destroy", args);
-  return this;
-}
-
-function endHeld(this: HeldSocket, ...args: unknown[]): Socket {
-  const { [HELD]: held } = this;
-  if (held === undefined)
-    return (Object.getPrototypeOf(this) as Socket).end.apply(this, args as Parameters<Socket["end"]>);
-  held.close("end", args);
-  return this;
-}
-
-function uncorkHeld(this: HeldSocket): void {
-  (Object.getPrototypeOf(this) as Socket).uncork.call(this);
-  this[HELD]?.noteCork();
 }
 
 const WRITABLE_ENDED: PropertyDescriptor & ThisType<HeldResponse> = {

@@ -24,7 +24,7 @@ export type Http1Response = ServerResponse & {
   _flushOutput(socket: unknown): unknown;
 };
 
-/** What the server has said of the connection. */
+/** The fields in which the server describes the connection. */
 const CONNECTION = [
   "shouldKeepAlive",
   "useChunkedEncodingByDefault",
@@ -37,7 +37,7 @@ const CONNECTION = [
   "_onPendingData",
 ] as const;
 
-/** Of the framing: the new head has its own. */
+/** The fields of the framing, which the new head has of its own. */
 const FRAMING = /^(?:date|connection|keep-alive)$/i;
 
 /**

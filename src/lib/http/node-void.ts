@@ -31,7 +31,7 @@ const VOID = {
   },
 };
 
-/** What a dead response still has of its socket: it tells with whom the application speaks, and carries nothing. */
+/** Makes the stand-in for a dead response's socket: it tells who the client is, and carries nothing. */
 export function ghostOf(socket: Socket): Socket {
   const destroy = (error?: Error): Socket => socket.destroy(error);
   // An end uncorks it by this.
@@ -50,7 +50,7 @@ export function swallow(response: Http1Response): void {
   Object.assign(response, { socket });
 }
 
-/** What Node tells the callback of a write that its client has not waited for. */
+/** The error that Node gives the callback of a write whose client has gone. */
 export class StreamDestroyedError extends Error {
   readonly code = "ERR_STREAM_DESTROYED";
 

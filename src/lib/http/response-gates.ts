@@ -1,14 +1,14 @@
 import type { ServerResponse } from "node:http";
 import type { OpenHeaders } from "./response-headers.ts";
 
-/** What a commit adds to the head of a response; undefined: nothing. */
+/** A commit's change to the head of a response. Undefined when it adds nothing. */
 export type HeadChange = ((headers: OpenHeaders) => void) | undefined;
 
-/** What a response waits for before its head leaves: the commit of one session. */
+/** The commit of one session, which a response waits for before its head leaves. */
 export interface ResponseGate {
   /** Commits, once, when the head is about to leave. At once or, when the store must be asked, later. */
   commit(): HeadChange | Promise<HeadChange>;
-  /** What the client must be told although the commit has failed: a login that was stored before, say. Never throws. */
+  /** The change of the head by what was stored before the commit failed, such as a login's cookie. Never throws. */
   committed(): HeadChange;
   /** Answers the request in place of the application, whose answer is discarded. Never throws. */
   fail(error: unknown, response: ServerResponse): void;

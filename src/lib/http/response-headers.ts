@@ -42,9 +42,10 @@ export function tell(headers: OpenHeaders, result: CommitResult): void {
   forbidStoring(headers);
   if (tokenHeader !== undefined) headers.set(tokenHeader.name, tokenHeader.value);
   if (setCookie === undefined) return;
-  const others = headers.getSetCookie().filter((header) => !result.replaces(header));
+  const ours = new Set([...result.clearing, setCookie]);
+  const others = headers.getSetCookie().filter((header) => !result.replaces(header) && !ours.has(header));
   // Ours is the last: a jar that takes two scopes for one keeps it.
-  headers.setSetCookie([...new Set([...others, ...result.clearing, setCookie])]);
+  headers.setSetCookie([...others, ...ours]);
 }
 
 /** Beside a token no cache may store anything. Pragma stays: no cache takes it for a permission. */

@@ -1,11 +1,11 @@
 import { systemNow } from "../base/clock.ts";
 import { LoginRefusedError, SessionConflictError } from "../base/errors.ts";
-import { isWatched, publish } from "../base/events.ts";
+import { codeOf, isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
 import { createToken } from "../base/token.ts";
 import { equalValues, type Value } from "../base/value.ts";
-import type { ConditionalStore, Found, Store, StoreExtras } from "../port/store.ts";
-import { REMEMBER_ME, type SessionRecord, type StoredRow } from "../session/record.ts";
+import type { ConditionalStore, EndReason, Found, Store, StoreExtras } from "../port/store.ts";
+import { REMEMBER_ME, REVOKED, type SessionRecord, type StoredRow, USER_ID } from "../session/record.ts";
 import { type CommitWatch, watchCommit } from "./commit-watch.ts";
 import { Endings } from "./endings.ts";
 import { Lanes } from "./lanes.ts";
@@ -51,11 +51,23 @@ export class Committer {
     return this.#extras.lookUp?.(key) ?? this.#store.find(key);
   }
 
-  /** Ends the session of a key. Resolves to false when the store knows that there was none. */
-  async end(key: string): Promise<unknown> {
-    const ended = await (this.#extras.end?.(key) ?? this.#store.delete(key));
+  /** Ends the session of a key, whatever it was renewed to. Resolves to false when the store knows that there was none. */
+  async end(key: string, why: "destroyed" | "revoked", userId?: string): Promise<boolean> {
+    const { terminate, end } = this.#extras;
+    if (terminate !== undefined) {
+      const last = await terminate.call(this.#extras, key, why, userId);
+      if (last !== undefined) this.endings.tell(last);
+      return last !== undefined;
+    }
+    if (userId !== undefined && !(await this.#isOf(key, userId))) return false;
+    const ended = await (end === undefined ? this.#store.delete(key) : end.call(this.#extras, key));
     this.endings.tell(key);
-    return ended;
+    return ended !== false;
+  }
+
+  async #isOf(key: string, userId: string): Promise<boolean> {
+    const found = await this.#store.find(key);
+    return found !== undefined && this.#rows.decode(key, found).values.get(USER_ID) === userId;
   }
 
   /** Says, without asking the store, that a flush would have nothing to do. */
@@ -133,7 +145,7 @@ export class Committer {
       const found = outcome === "gone" || record.key === undefined ? undefined : await this.lookUp(record.key);
       if (typeof found !== "object") {
         if (await this.#wasRenewed(record)) continue;
-        if (!this.#bury(record)) return undefined;
+        if (!this.#bury(record, found)) return undefined;
         continue;
       }
       publish("conflict", { id: this.#rows.idOf(record.key), attempt });
@@ -157,6 +169,14 @@ export class Committer {
         return { row: touched };
       }
       case "create": {
+        const { predecessor, deliberate } = record;
+        const isRevoked = predecessor?.why === "revoked";
+        if (isRevoked && !deliberate) {
+          // Its holder may have logged in meanwhile, and must stay so.
+          const why = await this.lookUp(predecessor.key);
+          if (why !== undefined && why !== "revoked") return "gone";
+          record.values.set(REVOKED, predecessor.key);
+        }
         record.token ??= createToken();
         const newKey = this.#rows.keyOf(record.token);
         const next = this.#rows.encode(record, plan, newKey);
@@ -173,6 +193,7 @@ export class Committer {
         if (outcome !== "done") return "again";
         record.settle(next, newKey, count);
         this.#deliver(record, undefined, next, now);
+        if (isRevoked && deliberate) await this.#supersede(predecessor.key, newKey);
         return { row: next };
       }
       case "replace": {
@@ -187,6 +208,8 @@ export class Committer {
         const { ending } = record;
         if (row === undefined || ending?.kind !== "renew") return "gone";
         const newKey = this.#rows.keyOf(ending.token);
+        const revoked = ending.revive ? record.values.get(REVOKED) : undefined;
+        if (ending.revive) record.values.delete(REVOKED);
         const next = this.#rows.encode(record, plan, newKey);
         const count = record.operations.length;
         // Whatever the store reports, only the table can tell whether it was carried out.
@@ -201,20 +224,20 @@ export class Committer {
         record.settle(next, newKey, count);
         this.#deliver(record, undefined, next, now);
         this.endings.tell(key);
+        if (typeof revoked === "string") await this.#supersede(revoked, newKey);
         return { row: undefined };
       }
       case "drop":
         return "gone";
       case "destroy": {
         // When it was gone already, a clearing cookie could wipe out the cookie of whoever renewed it.
-        if (record.phase === "new") {
-          await this.#endRivals(record);
-          record.end({ kind: "clear" });
-          return { row: undefined };
-        }
-        const ended = await this.end(key);
+        const isContested = record.rivals.length > 0;
+        await this.#endRivals(record);
+        const keys = new Set([record.predecessor?.key, record.key]);
+        let ended = isContested;
+        for (const each of keys) if (each !== undefined && (await this.end(each, "destroyed"))) ended = true;
         if (await this.#wasRenewed(record)) return "again";
-        record.end({ kind: ended === false ? "nothing" : "clear" });
+        record.end({ kind: ended ? "clear" : "nothing" });
         return { row: undefined };
       }
     }
@@ -222,7 +245,7 @@ export class Committer {
 
   /** Ends the sessions that the request presented beside one another. */
   async #endRivals(record: SessionRecord): Promise<void> {
-    await Promise.all(record.rivals.map((key) => this.end(key)));
+    await Promise.all(record.rivals.map((key) => this.end(key, "destroyed")));
     record.rivals = [];
   }
 
@@ -246,11 +269,28 @@ export class Committer {
     return true;
   }
 
-  /** The session was ended elsewhere: drops what was to be written. Returns true when the request begins a new one instead. */
-  #bury(record: SessionRecord): boolean {
-    if (record.key !== undefined) publish("gone", { id: this.#rows.idOf(record.key) });
+  /**
+   * The holder of a revoked session has logged in anew: its late requests must not begin another. Where the store fails at
+   * it, the login stands.
+   */
+  async #supersede(key: string, newKey: string): Promise<void> {
+    try {
+      await this.#extras.supersede?.(key, newKey);
+    } catch (error) {
+      publish("store-error", { operation: "supersede", code: codeOf(error) });
+    }
+  }
+
+  /**
+   * The session was ended elsewhere: drops what was to be written. Returns true when the request begins a new one instead.
+   *
+   * @param why - as far as it is known
+   */
+  #bury(record: SessionRecord, why: EndReason | undefined): boolean {
+    const key = record.key ?? record.predecessor?.key;
+    if (key !== undefined) publish("gone", { id: this.#rows.idOf(key) });
     if (record.ending?.kind === "renew" && record.ending.revive) {
-      record.restart(record.ending.token);
+      record.restart(record.ending.token, why ?? "replaced");
       return true;
     }
     record.end({ kind: "nothing" });

@@ -67,7 +67,7 @@ export class Loader {
     );
     const live = candidates.filter(({ found }) => typeof found === "object");
     publish("duplicate", { id: this.#rows.idOf(candidates[0]?.key), live: live.length });
-    const [chosen] = live.length > 0 ? live : candidates.filter(({ found }) => found === "ended");
+    const [chosen] = live.length > 0 ? live : candidates.filter(({ found }) => found !== undefined);
     if (chosen === undefined || live.length > 1) {
       note(event, "duplicate");
       return contested(live.map(({ key }) => key));
@@ -103,7 +103,7 @@ export class Loader {
       note(event, "unknown");
       return begin(true);
     }
-    if (found !== "ended") {
+    if (typeof found === "object") {
       const row = await this.read(key, found);
       note(event, row === undefined ? "unreadable" : "live");
       return row === undefined ? begin(true) : new SessionRecord(row, key, token);
@@ -111,8 +111,12 @@ export class Loader {
     note(event, "ended");
     publish("stale", { id: this.#rows.idOf(key) });
     const record = begin(true);
-    record.phase = "stale";
-    record.key = key;
+    if (found === "revoked") {
+      record.predecessor = { key, why: found };
+    } else {
+      record.phase = "stale";
+      record.key = key;
+    }
     return record;
   }
 }

@@ -17,8 +17,8 @@ export interface PlanState {
   /** There is no value to keep. */
   empty: boolean;
   ending: "renew" | "destroy" | undefined;
-  /** The request presented several sessions, of which none counts. */
-  contested: boolean;
+  /** The request came with the token of a session, live or not, or with several of which none counts. */
+  presented: boolean;
   /** Renewing leaves the deadline as it is. */
   keepDeadline: boolean;
   /** The deadline that was loaded, or set in this request (`deadlineMoved`). */
@@ -45,15 +45,14 @@ const NOTHING: CommitPlan = { kind: "nothing" };
  */
 export function planCommit(state: PlanState, options: PlanOptions, now: number): CommitPlan {
   const { phase, ending, changed } = state;
+  if (ending === "destroy") return state.presented ? { kind: "destroy" } : NOTHING;
   if (phase === "ended") return NOTHING;
   if (phase === "stale") return changed && ending === undefined ? { kind: "drop" } : NOTHING;
   if (phase === "new") {
     // No row for a visitor who stores nothing.
-    if (ending === "destroy") return state.contested ? { kind: "destroy" } : NOTHING;
     if (!changed || state.empty) return NOTHING;
     return { kind: "create", ...instants(state.deadline ?? now + options.lifetime, options, now) };
   }
-  if (ending === "destroy") return { kind: "destroy" };
   if (ending === "renew") {
     const kept = state.keepDeadline || state.deadlineMoved;
     return { kind: "renew", ...instants(kept ? ceiling(state) : now + options.lifetime, options, now) };

@@ -1,4 +1,5 @@
 import { systemNow } from "../base/clock.ts";
+import { assertUserId } from "../base/user-id.ts";
 import { AlreadyCommittedError, SessionMissingError } from "../base/errors.ts";
 import type { Store, StoreExtras } from "../port/store.ts";
 import { SessionRecord } from "../session/record.ts";
@@ -14,7 +15,7 @@ import { Loader } from "./loader.ts";
 import { mergeRow } from "./merge.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
 import { Rows } from "./rows.ts";
-import type { DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
+import type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
 
 /**
  * Loads sessions and commits them: what happens between a request's cookie and a response's.
@@ -207,7 +208,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     // Ours is stored before the other one goes, so that a crash in between loses nothing.
     await this.#committer.flush(recordOf(session));
     // Where ours turned out to have ended, the other one still has what it had.
-    if (!recordOf(session).isOver) await this.#committer.end(this.#rows.keyOf(token));
+    if (!recordOf(session).isOver) await this.#committer.end(this.#rows.keyOf(token), "destroyed");
   }
 
   /**
@@ -244,9 +245,16 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     return this.#committer.users.end(userId, options);
   }
 
-  /** Ends the session of an id, at once and everywhere; does nothing when there is none. */
-  async destroyById(id: string): Promise<void> {
-    await this.#committer.end(id);
+  /**
+   * Ends the session of an id, at once and everywhere, also when it has renewed its token since the id was listed.
+   *
+   * @param options - userId: ends it only if it is this user's
+   * @returns whether it has ended one
+   */
+  async destroyById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
+    // An undefined user, of an anonymous request say, must not mean anybody's.
+    if ("userId" in options) assertUserId("destroyById", options.userId);
+    return this.#committer.end(id, "revoked", options.userId);
   }
 
   /** JavaScript callers pass anything. */

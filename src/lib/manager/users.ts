@@ -38,6 +38,12 @@ export interface ListOptions {
   after?: Pick<UserSession, "id" | "created"> | undefined;
 }
 
+/** What `destroyById` takes. */
+export interface DestroyByIdOptions {
+  /** Ends the session only if it is this user's: for ids that a request brings. */
+  userId?: string;
+}
+
 /** What `destroyByUser` takes. */
 export interface DestroyByUserOptions {
   /** Sessions that go on, or their ids: the one in which the user changes a password, say. */

@@ -2,7 +2,15 @@ import { systemNow } from "../base/clock.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
 import { repeat } from "../base/timer.ts";
 import { type MemoryRow, MemoryUsers } from "./memory-users.ts";
-import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
+import type {
+  ConditionalStore,
+  EndingStore,
+  EndReason,
+  Found,
+  StoredEntry,
+  StoredSession,
+  StoreExtras,
+} from "../port/store.ts";
 import type { UserStore } from "../port/users.ts";
 
 /** Options of `MemoryStore`. */
@@ -46,11 +54,11 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return row && { data: row.data.slice(), expiry: new Date(row.expiry) };
   }
 
-  /** As `find`, but resolves to "ended" when the session was ended a short while ago. */
+  /** As `find`, but resolves to the reason when the session was ended a short while ago. */
   async lookUp(token: string): Promise<Found> {
     const row = this.#rows.get(token);
     const isRemembered = row !== undefined && this.#hasEnded(row) && row.expiry > this.#now() - this.#grace;
-    return isRemembered ? "ended" : this.find(token);
+    return isRemembered ? (row.end?.why ?? "destroyed") : this.find(token);
   }
 
   /** Inserts or overwrites: the last write wins. */
@@ -66,11 +74,42 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return true;
   }
 
+  /** Overwrites a live session, whatever it holds. Resolves to whether there was one. */
+  async update(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+    if (this.#live(token) === undefined) return false;
+    this.#put(token, data, expiry);
+    return true;
+  }
+
   /** Ends a session: its row stays for a while, empty and expired. Resolves to whether there was one to end. */
   async end(token: string): Promise<boolean> {
     const row = this.#rows.get(token);
     if (row === undefined || this.#hasEnded(row)) return false;
-    this.#entomb(token);
+    this.#entomb(row, "destroyed");
+    return true;
+  }
+
+  /** Ends a session, also when it goes on under another token by now. Resolves to the token under which it was live. */
+  async terminate(token: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
+    if (why === "destroyed" && userId === undefined && (await this.end(token))) return token;
+    const last = this.#lastOf(token);
+    const row = this.#live(last);
+    if (row === undefined || (userId !== undefined && row.owner?.userId !== userId)) return undefined;
+    this.#entomb(row, why);
+    return last;
+  }
+
+  /** Resolves to the token under which a session is live by now; undefined when it is not. */
+  async follow(token: string): Promise<string | undefined> {
+    const last = this.#lastOf(token);
+    return this.#live(last) && last;
+  }
+
+  /** Notes that the holder of a revoked session has logged in anew under `newToken`. Resolves to whether it was one. */
+  async supersede(token: string, newToken: string): Promise<boolean> {
+    const row = this.#rows.get(token);
+    if (row === undefined || !this.#hasEnded(row) || row.end?.why !== "revoked") return false;
+    row.end = { why: "replaced", successor: newToken };
     return true;
   }
 
@@ -105,7 +144,8 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   async renew(token: string, newToken: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
     if (!this.#holds(token, previous) || this.#rows.has(newToken)) return false;
     this.#put(newToken, data, expiry);
-    await this.end(token);
+    const row = this.#rows.get(token);
+    if (row !== undefined) this.#entomb(row, "replaced", newToken);
     return true;
   }
 
@@ -160,9 +200,16 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return this.close();
   }
 
-  #entomb(token: string): void {
-    const row = this.#rows.get(token);
-    if (row !== undefined) Object.assign(row, { data: new Uint8Array(), expiry: this.#now() });
+  /** Where renewals have led. */
+  #lastOf(token: string): string {
+    let last = token;
+    for (let next: string | undefined = token; next !== undefined; next = this.#rows.get(next)?.end?.successor)
+      last = next;
+    return last;
+  }
+
+  #entomb(row: MemoryRow, why: EndReason, successor?: string): void {
+    Object.assign(row, { data: new Uint8Array(), expiry: this.#now(), end: { why, successor } });
   }
 
   /** It is a tombstone. */
@@ -183,7 +230,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   #put(token: string, data: Uint8Array, expiry: Date): void {
     if (typeof token !== "string" || token === "") throw new TypeError("token: must be a non-empty string");
     if (!(data instanceof Uint8Array)) throw new TypeError("data: must be a Uint8Array");
-    const row = { data: Uint8Array.from(data), expiry: milliseconds(expiry), lastSeen: this.#now() };
+    const row = { data: Uint8Array.from(data), expiry: milliseconds(expiry), lastSeen: this.#now(), end: undefined };
     this.#rows.set(token, Object.assign(this.#rows.get(token) ?? {}, row));
   }
 }

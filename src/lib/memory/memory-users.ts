@@ -1,4 +1,4 @@
-import type { ConditionalStore } from "../port/store.ts";
+import type { ConditionalStore, EndReason } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 
 /** A session in memory. */
@@ -9,11 +9,14 @@ export interface MemoryRow {
   lastSeen: number;
   created?: number;
   owner?: Owner;
+  /** Of a tombstone: why the session ended, and under which token it goes on. */
+  end?: { why: EndReason; successor?: string } | undefined;
 }
 
 /** What it takes of the store. */
 interface Rows extends Pick<ConditionalStore, "create" | "renew"> {
-  end(token: string): Promise<boolean>;
+  follow(token: string): Promise<string | undefined>;
+  terminate(token: string, why: "revoked"): Promise<string | undefined>;
   now(): number;
 }
 
@@ -57,7 +60,8 @@ export class MemoryUsers implements UserStore {
   }
 
   async end(userId: string, except: readonly string[]): Promise<string[]> {
-    return this.#end(this.#of(userId).filter(({ token }) => !except.includes(token)));
+    const spared = await Promise.all(except.map((token) => this.#store.follow(token)));
+    return this.#end(this.#of(userId).filter(({ token }) => !spared.includes(token)));
   }
 
   async trim(userId: string, most: number): Promise<string[]> {
@@ -79,7 +83,7 @@ export class MemoryUsers implements UserStore {
   }
 
   async #end(entries: OwnedEntry[]): Promise<string[]> {
-    for (const { token } of entries) await this.#store.end(token);
+    for (const { token } of entries) await this.#store.terminate(token, "revoked");
     return entries.map(({ token }) => token);
   }
 

@@ -8,8 +8,14 @@ export interface StoredSession {
   expiry: Date;
 }
 
-/** What is known of a token: its live row; "ended", for a short while, of a session that was ended; or nothing. */
-export type Found = StoredSession | "ended" | undefined;
+/**
+ * Why a session ended. "replaced": it goes on under another token, or its holder has logged in anew. "destroyed": its holder
+ * ended it. "revoked": it was ended from outside.
+ */
+export type EndReason = "replaced" | "destroyed" | "revoked";
+
+/** What is known of a token: its live row; for a short while, why its session ended; or nothing. */
+export type Found = StoredSession | EndReason | undefined;
 
 /** A live row with its key. */
 export interface StoredEntry extends StoredSession {
@@ -62,6 +68,8 @@ export interface EndingStore extends Store {
   end(token: string): Promise<boolean>;
   /** Inserts the row or overwrites it. Resolves to false, and changes nothing, when its session was ended. */
   upsert(token: string, data: Uint8Array, expiry: Date): Promise<boolean>;
+  /** Overwrites a live row, whatever it holds. Resolves to false when it is gone or expired, which it then stays. */
+  update(token: string, data: Uint8Array, expiry: Date): Promise<boolean>;
   /** Sets the expiry of a live row, forward or back. Resolves to false when it is gone or expired, which it then stays. */
   setExpiry(token: string, expiry: Date): Promise<boolean>;
 }
@@ -75,14 +83,27 @@ export interface StoreExtras {
    */
   now?(): number | Promise<number>;
   /**
-   * As `find`, but tells a session that was ended a short while ago from one that never was. A request that still carries
-   * its token must not begin another: its cookie could wipe out the one of whoever has logged in meanwhile.
+   * As `find`, but tells why a session was ended a short while ago. A request that still carries the token of one that was
+   * replaced or destroyed must not begin another: its cookie could wipe out the one of whoever has logged in meanwhile.
    */
   lookUp?(token: string): Promise<Found>;
+  /**
+   * Ends a session, also when it goes on under another token by now. Without it the manager calls `end`, which misses that.
+   *
+   * @param userId - ends it only if it is this user's
+   * @returns the token under which it was live; undefined when none was
+   */
+  terminate?(token: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined>;
+  /** Resolves to the token under which a session is live by now; undefined when it is not. */
+  follow?(token: string): Promise<string | undefined>;
+  /** Notes that the holder of a revoked session has logged in anew under `newToken`: late requests count as those of a replaced one. */
+  supersede?(token: string, newToken: string): Promise<unknown>;
   /** As of `EndingStore`. Without it the manager deletes. */
   end?(token: string): Promise<boolean>;
   /** Lists the live rows, in no particular order. */
   all?(): AsyncIterable<StoredEntry>;
+  /** Removes what has expired. */
+  deleteExpired?(): Promise<number>;
   /** Counts the live rows. */
   count?(): Promise<number>;
   /** Sessions by user. Without it nobody can find a session by its user. */

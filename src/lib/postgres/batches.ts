@@ -5,7 +5,7 @@ import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import { type Row, textOf } from "./driver.ts";
 import type { Executor } from "./executor.ts";
-import { holds, type Layout } from "./layout.ts";
+import { holds, type Layout, reasonOf } from "./layout.ts";
 import { retrying } from "./retry.ts";
 import { type BatchKind, COLUMNS, type Statements } from "./statements.ts";
 import { failureOf } from "./store-errors.ts";
@@ -32,6 +32,7 @@ const WHEN_LOST: Record<BatchKind, "repeat" | "repeat and look" | "look" | "fail
   setExpiry: "repeat",
   // The last write wins, be it by a moment later; what was ended meanwhile is safe from it.
   upsert: "repeat",
+  update: "repeat",
   replace: "repeat and look",
   create: "look",
   save: "fail",
@@ -94,6 +95,7 @@ export class Batches {
       replace: batcher("replace"),
       touch: batcher("touch"),
       upsert: batcher("upsert"),
+      update: batcher("update"),
       setExpiry: batcher("setExpiry"),
       end: batcher("end"),
       delete: batcher("delete"),
@@ -191,7 +193,7 @@ export class Batches {
   }
 
   #foundIn(row: Output): Found {
-    if (isEnded(row)) return "ended";
+    if (isEnded(row)) return reasonOf(this.#layout.decode(row?.["data"]));
     return row && { data: this.#layout.decode(row["data"]), expiry: readInstant(row["expiry"]) };
   }
 }

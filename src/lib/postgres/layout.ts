@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
-import { CONTAINS, EQ, LE, PLUS } from "./catalog.ts";
+import { CONCAT, CONTAINS, EQ, LE, PLUS } from "./catalog.ts";
 import type { Row } from "./driver.ts";
+import type { EndReason } from "../port/store.ts";
 import { type TableName } from "./table-name.ts";
 import { setupSql } from "./tables.ts";
 import { bytesText, readBytes } from "./wire.ts";
@@ -17,9 +18,18 @@ export interface Layout {
   /** @throws TypeError when it is no Uint8Array */
   encode(data: Uint8Array): string;
   decode(text: string | null | undefined): Uint8Array;
-  /** The data of a row whose session was ended, as SQL. It stays for a while, so that late writes find it and keep off. */
-  readonly tombstone: string;
-  /** SQL that says of a row `s` whether its data are those. */
+  /**
+   * The data of a row whose session its holder has ended, as SQL. It stays for a while, so that late writes find it and keep
+   * off. (docs/decisions/010)
+   */
+  readonly destroyed: string;
+  /** The same of a session that was ended from outside. */
+  readonly revoked: string;
+  /** The same of a session that goes on under another token. @param newToken - SQL of a text */
+  replacedBy(newToken: string): string;
+  /** SQL of the token under which the session of a row `s` goes on; null when it does not. */
+  readonly successor: string;
+  /** SQL that says of a row `s` whether its data are one of these. */
   readonly entombed: string;
   /** SQL that says whether a row `s` is such a one. */
   readonly ended: string;
@@ -29,6 +39,22 @@ export interface Layout {
   readonly users: boolean;
   /** What makes such a table. */
   setup(table: TableName): string;
+}
+
+/** How the data of a tombstone begin, unless the session's holder has ended it: then there are none. */
+const MARK = "\0pgstore:";
+const REVOKED = `${MARK}revoked`;
+/** The new token follows. */
+const REPLACED_BY = `${MARK}replaced:`;
+
+const bytesOf = (text: string): string => `pg_catalog.decode('${Buffer.from(text).toString("hex")}', 'hex')`;
+const beginsWith = (text: string): string => `pg_catalog.substring(s.data, 1, ${text.length}) ${EQ} ${bytesOf(text)}`;
+
+/** Why a session ended, by the data of its tombstone. */
+export function reasonOf(data: Uint8Array): EndReason {
+  const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("latin1");
+  if (text === REVOKED) return "revoked";
+  return text.startsWith(REPLACED_BY) ? "replaced" : "destroyed";
 }
 
 /**
@@ -46,11 +72,18 @@ export const seedLayout: Layout = {
   read: (data) => `pg_catalog.encode(${data}, 'base64')`,
   encode: bytesText,
   decode: readBytes,
-  tombstone: "''::bytea",
-  entombed: `s.data ${EQ} ''::bytea`,
+  destroyed: "''::bytea",
+  revoked: bytesOf(REVOKED),
+  replacedBy: (newToken) => `(${bytesOf(REPLACED_BY)} ${CONCAT} pg_catalog.convert_to(${newToken}, 'UTF8'::name))`,
+  successor:
+    `CASE WHEN s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds') AND ${beginsWith(REPLACED_BY)} ` +
+    `THEN pg_catalog.convert_from(pg_catalog.substring(s.data, ${REPLACED_BY.length + 1}), 'UTF8'::name) END`,
+  entombed: `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)})`,
   // Whoever keeps no bytes for a live session may. A tombstone's expiry can lie ahead of a statement's time by as long as
   // that has waited for the row.
-  ended: `(s.data ${EQ} ''::bytea AND s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds'))`,
+  ended:
+    `(s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds') AND ` +
+    `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)}))`,
   typed:
     `pg_catalog.tstzrange(null::timestamptz, null::timestamptz) ${CONTAINS} s.expiry ` +
     `AND (s.data ${EQ} null::bytea) IS NULL AND (s.token ${EQ} null::text) IS NULL`,
@@ -70,7 +103,10 @@ export const connectPgSimpleLayout: Layout = {
   read: (data) => `${data}::text`,
   encode: (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"),
   decode: (text) => Buffer.from(text ?? "", "utf8"),
-  tombstone: "'null'",
+  destroyed: "'null'::json",
+  revoked: "'null'::json",
+  replacedBy: () => "'null'::json",
+  successor: "NULL::text",
   entombed: `s.sess::text ${EQ} 'null'`,
   // Whatever its expiry is: that package's touch may have moved it.
   ended: `(s.sess::text ${EQ} 'null')`,

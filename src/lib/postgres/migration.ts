@@ -129,8 +129,8 @@ function makeTables(table: TableName): string {
 
 /**
  * The indexes. While one is made the table is locked against writing, but not against reading. Processes that come meanwhile
- * see it under way and wait without a lock of their own, as whoever writes would wait behind that. One that somebody began to
- * make and broke off is made anew.
+ * see it under way and give up (55006), to come again: a lock that they wait for would keep writers waiting, and their
+ * transaction would keep a CREATE INDEX CONCURRENTLY waiting. One that somebody began to make and broke off is made anew.
  */
 function makeIndexes(table: TableName): string {
   const isBeingMade = "EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.relid = to_regclass(sessions))";
@@ -138,19 +138,14 @@ function makeIndexes(table: TableName): string {
     const isThere = `EXISTS (SELECT FROM ${indexOf(index)} AND i.indisvalid)`;
     return `
   IF ${condition} AND NOT ${isThere} THEN
-    LOOP
-      WHILE ${isBeingMade} LOOP
-        PERFORM pg_sleep(0.2);
-        PERFORM pg_stat_clear_snapshot();
-      END LOOP;
-      BEGIN
-        EXECUTE 'LOCK TABLE ' || sessions || ' IN SHARE ROW EXCLUSIVE MODE';
-        EXIT;
-      EXCEPTION WHEN lock_not_available THEN
-        PERFORM pg_stat_clear_snapshot();
-        IF NOT ${isBeingMade} THEN RAISE; END IF;
-      END;
-    END LOOP;
+    IF ${isBeingMade} THEN RAISE object_in_use; END IF;
+    BEGIN
+      EXECUTE 'LOCK TABLE ' || sessions || ' IN SHARE ROW EXCLUSIVE MODE';
+    EXCEPTION WHEN lock_not_available THEN
+      PERFORM pg_stat_clear_snapshot();
+      IF ${isBeingMade} THEN RAISE object_in_use; END IF;
+      RAISE;
+    END;
     IF NOT ${isThere} THEN
       SELECT x.relname INTO broken FROM ${indexOf(index)} AND x.relkind = 'i' LIMIT 1;
       IF FOUND THEN EXECUTE format('REINDEX INDEX %I.%I', home, broken);

@@ -8,6 +8,7 @@ import type { UserStore } from "../port/users.ts";
 import type { Input } from "./batches.ts";
 import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
 import { driverOf } from "./driver-of.ts";
+import { Endings, endingStatements } from "./endings.ts";
 import { Engine } from "./engine.ts";
 import { History } from "./history.ts";
 import type { Inside, OwnDatabase } from "./inside.ts";
@@ -49,6 +50,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #table: TableName;
   readonly #layout: Layout;
   readonly #engine: Engine;
+  readonly #endings: Endings;
   readonly #users: UserSessions | undefined;
   readonly #history: History | undefined;
   readonly #cleanup: PeriodicCleanup;
@@ -72,6 +74,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#layout = layout;
     const driver = driverOf(db);
     this.#engine = new Engine(driver, layout, resolved);
+    this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
     const operations = new Operations(this.#engine, sql);
     if (layout.users) {
@@ -89,10 +92,10 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Resolves to the live row of a token; undefined when there is none or when it has expired by the database's clock. */
   async find(token: string, options?: OperationOptions): Promise<StoredSession | undefined> {
     const found = await this.lookUp(token, options);
-    return found === "ended" ? undefined : found;
+    return typeof found === "string" ? undefined : found;
   }
 
-  /** As `find`, but resolves to "ended" when the session was ended, and not longer ago than `endedGrace`. */
+  /** As `find`, but resolves to the reason when the session was ended, and not longer ago than `endedGrace`. */
   lookUp(token: string, options?: OperationOptions): Promise<Found> {
     // Not async, as each of its promises counts here.
     try {
@@ -112,12 +115,42 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return this.#engine.write("upsert", this.#rowOf(token, data, expiry), options?.signal);
   }
 
+  /** Overwrites a live row, whatever it holds. Resolves to whether there was one. */
+  async update(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
+    return this.#engine.write("update", this.#rowOf(token, data, expiry), options?.signal);
+  }
+
   /**
    * Ends a session: its row stays for a while, empty and expired, so that no late write brings it back. Resolves to
    * whether there was one to end.
    */
   async end(token: string, options?: OperationOptions): Promise<boolean> {
     return this.#engine.write("end", [assertToken(token)], options?.signal);
+  }
+
+  /**
+   * Ends a session, also when it goes on under another token by now.
+   *
+   * @param userId - ends it only if it is this user's
+   * @returns the token under which it was live; undefined when none was
+   */
+  async terminate(token: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
+    // With others, and by the primary key alone: seldom has it been renewed meanwhile.
+    if (why === "destroyed" && userId === undefined && (await this.end(token))) return token;
+    const ending = this.#endings.terminate(assertToken(token), why, userId);
+    const ended = await (userId === undefined || this.#users === undefined ? ending : this.#users.explained(ending));
+    if (ended !== undefined) this.#engine.countEnded(1);
+    return ended;
+  }
+
+  /** Resolves to the token under which a session is live by now; undefined when it is not. */
+  follow(token: string): Promise<string | undefined> {
+    return this.#endings.follow(assertToken(token));
+  }
+
+  /** Notes that the holder of a revoked session has logged in anew under `newToken`. Resolves to whether it was a revoked one. */
+  supersede(token: string, newToken: string): Promise<boolean> {
+    return this.#endings.supersede(assertToken(token), assertToken(newToken));
   }
 
   /** Removes the row; does nothing when there is none. Resolves to whether there was one. */

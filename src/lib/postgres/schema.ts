@@ -1,4 +1,6 @@
+import { monotonicNow } from "../base/clock.ts";
 import { PgStoreError, SchemaError, StoreError } from "../base/errors.ts";
+import { pause } from "../base/timer.ts";
 import { diagnose, type Problem, type Query } from "./diagnosis.ts";
 import { migrationSql } from "./migration.ts";
 import { sqlstateOf } from "./store-errors.ts";
@@ -6,6 +8,10 @@ import type { TableName } from "./table-name.ts";
 
 /** Milliseconds: an index on a large table takes its time. */
 const MIGRATION_TIME = 10 * 60_000;
+/** Milliseconds until we look again whether another process has made an index. */
+const PAUSE = 500;
+/** object_in_use */
+const BEING_MADE = "55006";
 /** invalid_transaction_termination */
 const IN_TRANSACTION = "2D000";
 
@@ -26,6 +32,26 @@ export async function migrate(query: Query, table: TableName): Promise<void> {
   }
   const problems = await problemsOf(query, table, "table");
   if (problems.length > 0) throw new SchemaError(table.quoted, problems.map(sentenceOf).join("; "));
+}
+
+async function run(query: Query, statement: string): Promise<void> {
+  const end = monotonicNow() + MIGRATION_TIME;
+  for (;;) {
+    try {
+      await query(statement, [], MIGRATION_TIME);
+      return;
+    } catch (error) {
+      const cause = error instanceof PgStoreError ? error.cause : undefined;
+      const sqlstate = sqlstateOf(cause);
+      if (sqlstate === IN_TRANSACTION) {
+        const message =
+          "migrate: expected READ COMMITTED, got a transaction of another isolation. Call it outside of one";
+        throw new StoreError(message, { cause });
+      }
+      if (sqlstate !== BEING_MADE || monotonicNow() + PAUSE > end) throw error;
+    }
+    await pause(PAUSE);
+  }
 }
 
 /** Lists what is wrong, each in a sentence that names it and says what to do. Changes nothing. */

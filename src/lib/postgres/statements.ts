@@ -37,6 +37,7 @@ export interface Statements {
   /** What `replace` and `touch` may be: see `Writes`. */
   writes: Writes;
   upsert: Statement;
+  update: Statement;
   setExpiry: Statement;
   end: Statement;
   delete: Statement;
@@ -72,6 +73,7 @@ export const COLUMNS = {
   replace: ["token", "previous", "data", "expiry"],
   touch: ["token", "expiry"],
   upsert: ["token", "data", "expiry"],
+  update: ["token", "data", "expiry"],
   setExpiry: ["token", "expiry"],
   end: ["token"],
   delete: ["token"],
@@ -133,7 +135,7 @@ export const canNote = (table: TableName): string =>
  */
 export function statementsFor(name: TableName, layout: Layout, grace: number): Statements {
   const table = name.quoted;
-  const { token, data, expiry, tombstone, entombed, ended, typed, write } = layout;
+  const { token, data, expiry, entombed, ended, typed, write } = layout;
   const joined = joinedBy(token);
   const live = liveRow(layout);
   const known = `(s.${expiry} ${GT} current_timestamp OR ${rememberedRow(layout, grace)}) AND ${typed}`;
@@ -148,7 +150,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
     `SELECT v.token, ${write("v.data")}, ${instant("v.expiry")} FROM ${rowsOf(kind)} ON CONFLICT (${token})`;
   const overwrite = `DO UPDATE SET ${data} = EXCLUDED.${data}, ${expiry} = EXCLUDED.${expiry}`;
-  const entomb = `${data} = ${tombstone}, ${expiry} = current_timestamp`;
+  const entomb = (tombstone: string): string => `${data} = ${tombstone}, ${expiry} = current_timestamp`;
   const update = (kind: BatchKind, changes: string, condition: string, told = ""): string =>
     `UPDATE ${table} s SET ${changes} FROM ${rowsOf(kind)} WHERE ${joined} AND ${condition} ${returning}${told}`;
   const replaced = `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`;
@@ -178,13 +180,14 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     save: `${insert("save")} ${overwrite} ${returning}, (${typed})::text AS typed`,
     create: `${insert("create")} DO NOTHING ${returning}, (${typed})::text AS typed`,
     upsert: `${insert("upsert")} ${overwrite} WHERE NOT (${entombed}) ${returning}, (${typed})::text AS typed`,
+    update: update("update", replaced, live),
     setExpiry: update("setExpiry", `${expiry} = ${instant("v.expiry")}`, live),
-    end: update("end", entomb, `NOT ${ended} AND ${typed}`),
+    end: update("end", entomb(layout.destroyed), `NOT ${ended} AND ${typed}`),
     delete: `DELETE FROM ${table} s USING ${rowsOf("delete")} WHERE ${joined} ${returning}`,
     // A new token that is taken must not end the old row. Looked for first, as an error would abort the transaction that the
     // application may have begun on its client; one that is taken in the same moment fails on the primary key (23505).
     renew:
-      `WITH ended AS (UPDATE ${table} s SET ${entomb} ` +
+      `WITH ended AS (UPDATE ${table} s SET ${entomb(layout.replacedBy("$2::text"))} ` +
       `WHERE s.${token} ${EQ} $1::text AND s.${data} ${EQ} ${write("$3::text")} AND ${live} AND ${isFree(table, token, "$2::text")} RETURNING 1) ` +
       `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
       `SELECT $2::text, ${write("$4::text")}, ${instant("$5::text")} FROM ended ${returning}`,
@@ -211,6 +214,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     writes,
     ...(layout.users ? writes.asking : writes.plain),
     upsert: prepared(texts.upsert),
+    update: prepared(texts.update),
     setExpiry: prepared(texts.setExpiry),
     end: prepared(texts.end),
     delete: prepared(texts.delete),

@@ -71,7 +71,7 @@ export class UserSessions implements UserStore {
   async list(userId: string, limit: number, after: OwnedPlace = LAST): Promise<OwnedEntry[]> {
     const { run, userSql: sql } = this.#engine;
     const values = [userId, instantText(after.created, "after"), after.token, String(limit)];
-    const rows = await this.#explained(run(sql.list, values));
+    const rows = await this.explained(run(sql.list, values));
     return rows.map((row) => ({
       token: textOf(row, "token"),
       created: readInstant(row["created"]),
@@ -86,7 +86,7 @@ export class UserSessions implements UserStore {
     const { run, userSql: sql } = this.#engine;
     const ended: string[] = [];
     for (let attempt = 1; attempt <= MOST_ENDS; attempt++) {
-      const rows = await this.#explained(run(sql.end, [userId, arrayText(except)]));
+      const rows = await this.explained(run(sql.end, [userId, arrayText(except)]));
       ended.push(...tokensIn(rows));
       this.#engine.countEnded(tokensIn(rows).length);
       if (rows[0]?.["crossed"] !== "true") return ended;
@@ -96,7 +96,7 @@ export class UserSessions implements UserStore {
 
   async trim(userId: string, most: number): Promise<string[]> {
     const { run, userSql: sql } = this.#engine;
-    return tokensIn(await this.#explained(run(sql.trim, [userId, String(most)])));
+    return tokensIn(await this.explained(run(sql.trim, [userId, String(most)])));
   }
 
   /** Somebody has added the columns: logins are written with their user from now on. */
@@ -124,9 +124,9 @@ export class UserSessions implements UserStore {
   }
 
   /** @throws SchemaError that says what is missing for this, where the table is fine otherwise */
-  async #explained(rows: Promise<Row[]>): Promise<Row[]> {
+  async explained<T>(asked: Promise<T>): Promise<T> {
     try {
-      const answer = await rows;
+      const answer = await asked;
       this.lookAgain();
       return answer;
     } catch (error) {

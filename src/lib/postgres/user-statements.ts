@@ -33,10 +33,10 @@ export interface UserStatements {
  * meanwhile writes nothing; an end that finds a login may have missed its row, and is made again.
  */
 export function userStatements(table: TableName, layout: Layout): UserStatements {
-  const { token, data, expiry, tombstone, write } = layout;
+  const { token, data, expiry, successor, write } = layout;
   const { quoted, users } = table;
   const live = liveRow(layout);
-  const entomb = `${data} = ${tombstone}, ${expiry} = current_timestamp`;
+  const entomb = (tombstone: string): string => `${data} = ${tombstone}, ${expiry} = current_timestamp`;
   /** @param mine - what this statement writes, and `theirs` what it looks for */
   const fence = (user: string, mine: string, theirs: string, also = ""): string =>
     `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) VALUES (${user}, pg_catalog.clock_timestamp()) ` +
@@ -58,7 +58,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   // In the order in which batches lock rows, so that these and those don't deadlock.
   const locked = (from: string): string =>
     `SELECT s.${token} AS token ${from} ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s`;
-  const entombed = `UPDATE ${quoted} s SET ${entomb} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token`;
+  const entombed = `UPDATE ${quoted} s SET ${entomb(layout.revoked)} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token`;
   // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
   const toMillisecond = (time: string): string =>
     `pg_catalog.date_trunc('milliseconds', ${time} ${PLUS} interval '999 microseconds')`;
@@ -78,7 +78,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     // As `renew` without a user: a new token that is taken must not end the old row.
     renew:
       `WITH ${login("$6::text")}, ` +
-      `ended AS (UPDATE ${quoted} s SET ${entomb} FROM fence WHERE NOT fence.crossed AND s.${token} ${EQ} $1::text ` +
+      `ended AS (UPDATE ${quoted} s SET ${entomb(layout.replacedBy("$2::text"))} FROM fence WHERE NOT fence.crossed AND s.${token} ${EQ} $1::text ` +
       `AND s.${data} ${EQ} ${write("$3::text")} AND ${live} AND ${isFree(quoted, token, "$2::text")} ` +
       `RETURNING s.created, s.ip, s.user_agent), ` +
       `${insert(
@@ -92,8 +92,10 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       `WHERE s.user_id ${EQ} $1::text AND ${live} AND (s.created, s.${token}) ${LT} (${instant("$2::text")}, $3::text) ` +
       `ORDER BY s.created DESC, s.${token} DESC LIMIT $4::text::int`,
     end:
-      `WITH ${fence("$1::text", "revoked", "last_login")}, ` +
-      `mine AS (${locked(`FROM ${quoted} s, fence WHERE s.user_id ${EQ} $1::text AND s.${token} ${NE} ALL ($2::text[]) AND ${live}`)}), ` +
+      `WITH RECURSIVE ${fence("$1::text", "revoked", "last_login")}, ` +
+      `spared AS (SELECT s.${token} AS token, ${successor} AS next FROM ${quoted} s WHERE s.${token} ${EQ} ANY ($2::text[]) ` +
+      `UNION SELECT s.${token}, ${successor} FROM spared, ${quoted} s WHERE s.${token} ${EQ} spared.next), ` +
+      `mine AS (${locked(`FROM ${quoted} s, fence WHERE s.user_id ${EQ} $1::text AND NOT EXISTS (SELECT FROM spared WHERE spared.token ${EQ} s.${token}) AND ${live}`)}), ` +
       `ended AS (${entombed}) ` +
       `SELECT fence.crossed::text AS crossed, ended.token AS token FROM fence LEFT JOIN ended ON true`,
     trim:

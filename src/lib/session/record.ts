@@ -1,5 +1,6 @@
 import { AlreadyCommittedError, type CommittedBy } from "../base/errors.ts";
 import { createToken } from "../base/token.ts";
+import type { EndReason } from "../port/store.ts";
 import { cloneValue, equalValues, type Value } from "../base/value.ts";
 
 /** Keys of ours among the values; SCS v2 writes the first too. Applications can't read or write them. */
@@ -7,8 +8,10 @@ export const REMEMBER_ME = "__rememberMe";
 export const USER_ID = "__userId";
 /** A form of this session is under way, so it must be there when that comes. */
 export const CSRF = "__csrf";
+/** The key of the revoked session in whose place this one has begun. */
+export const REVOKED = "__revoked";
 
-const RESERVED = [REMEMBER_ME, USER_ID, CSRF];
+const RESERVED = [REMEMBER_ME, USER_ID, CSRF, REVOKED];
 
 /** Says whether a key belongs to pgstore. */
 export function isReserved(key: string): boolean {
@@ -71,13 +74,17 @@ export type Delivery =
 export class SessionRecord {
   /**
    * "new" has no row yet, "stored" has one, "ended" gets none any more. "stale" came with the token of a session that was
-   * ended a short while ago: it is empty as a new one, and gets no row either.
+   * replaced or destroyed a short while ago: it is empty as a new one, and gets no row either.
    */
   phase: "new" | "stored" | "stale" | "ended";
   /** The secret; unknown for sessions that were listed, not presented. */
   token: string | undefined;
   /** The store's key, once there is a row. */
   key: string | undefined;
+  /** The session that the request came with, where it has ended and this one takes its place. */
+  predecessor: { key: string; why: EndReason } | undefined;
+  /** It was begun in that place on purpose, by `login` or `renew`, not by a mere write. */
+  deliberate = false;
   row: StoredRow | undefined;
   values: Map<string, Value>;
   deadline: Date | undefined;
@@ -179,6 +186,11 @@ export class SessionRecord {
     return this.values.size === (this.values.has(REMEMBER_ME) ? 1 : 0);
   }
 
+  /** There is something that `destroy` has to end: the session, or what it goes on as since it was renewed elsewhere. */
+  get isPresented(): boolean {
+    return this.key !== undefined || this.predecessor !== undefined || this.rivals.length > 0;
+  }
+
   /** There is no session any more: what is set is not stored. */
   get isOver(): boolean {
     return this.phase === "ended" || this.phase === "stale";
@@ -233,8 +245,10 @@ export class SessionRecord {
     this.ending ??= moving();
   }
 
-  /** Begins anew under another token, with this request's changes and nothing else. */
-  restart(token: string): void {
+  /** Begins anew under another token, with this request's changes and nothing else. @param why - the session has ended */
+  restart(token: string, why: EndReason): void {
+    if (this.key !== undefined) this.predecessor = { key: this.key, why };
+    this.deliberate = true;
     this.phase = "new";
     this.token = token;
     this.key = undefined;

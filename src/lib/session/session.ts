@@ -249,7 +249,8 @@ export class Session<Data = SessionData> {
       this.#writable(operation);
     }
     const token = createToken();
-    if (how.revive && record.isOver) record.restart(token);
+    if (how.revive && record.isOver) record.restart(token, "replaced");
+    record.deliberate ||= how.revive;
     for (const change of changes) record.apply(change);
     if (record.phase === "stored") {
       record.ending = { kind: "renew", token, changes, ...how };
