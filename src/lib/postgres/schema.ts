@@ -22,14 +22,7 @@ const IN_TRANSACTION = "2D000";
  * snapshot
  */
 export async function migrate(query: Query, table: TableName): Promise<void> {
-  for (const statement of migrationSql(table)) {
-    await query(statement, [], MIGRATION_TIME).catch((error: unknown) => {
-      if (!(error instanceof PgStoreError) || sqlstateOf(error.cause) !== IN_TRANSACTION) throw error;
-      const message =
-        "migrate: expected READ COMMITTED, got a transaction of another isolation. Call it outside of one";
-      throw new StoreError(message, { cause: error.cause });
-    });
-  }
+  for (const statement of migrationSql(table)) await run(query, statement);
   const problems = await problemsOf(query, table, "table");
   if (problems.length > 0) throw new SchemaError(table.quoted, problems.map(sentenceOf).join("; "));
 }
