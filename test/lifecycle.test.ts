@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { MemoryStore, openStore, PgStore, SchemaError, SessionManager, StoreUnavailableError } from "../src/index.ts";
 import { repeat } from "../src/lib/base/timer.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
@@ -157,12 +157,22 @@ describe("the cleanup", () => {
 
 describe("repeat", () => {
   it("waits longer than 2^31 milliseconds when it is told to", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
     let runs = 0;
-    const stop = repeat(2 ** 31 + 1000, async () => void runs++);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    stop();
-    stop();
+    const stop = repeat(
+      2 ** 31 + 1000,
+      async () => void runs++,
+      () => 0.5,
+    );
+    await vi.advanceTimersByTimeAsync(2 ** 31 + 999);
     expect(runs).toBe(0);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(runs).toBe(1);
+    stop();
+    stop();
+    await vi.advanceTimersByTimeAsync(2 ** 32);
+    expect(runs).toBe(1);
   });
 
   it("never overlaps, and goes on after a failure", async () => {

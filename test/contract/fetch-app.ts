@@ -2,12 +2,15 @@ import { fetchHandler } from "../../src/fetch.ts";
 import { type Answer, type App, chunksOf, respond } from "./adapter-contract.ts";
 
 /** An application of the adapter contract as a handler of web-standard requests. Knows no server, so that any can serve it. */
-export function fetchApp(app: App): (request: Request) => Promise<Response> {
+export function fetchApp(app: App): (request: Request, ...passed: unknown[]) => Promise<Response> {
   const routes = async (request: Request): Promise<Response> => {
     const { pathname } = new URL(request.url);
     return toResponse(await respond(app, pathname, request, app.managers[0]?.sessionOf(request)));
   };
-  return app.managers.reduceRight((inner, manager) => fetchHandler(manager, (request) => inner(request)), routes);
+  return app.managers.reduceRight<(request: Request, ...passed: unknown[]) => Promise<Response>>(
+    (inner, manager) => fetchHandler(manager, (request, _session, ...passed: unknown[]) => inner(request, ...passed)),
+    routes,
+  );
 }
 
 /** A route's answer as a web-standard response. */

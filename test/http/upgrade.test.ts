@@ -3,8 +3,8 @@ import http, { type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { PgStore, SessionManager } from "../../src/index.ts";
-import { fromUpgrade, nodeHandler, type UpgradedSession } from "../../src/node.ts";
+import { CsrfError, PgStore, SessionManager } from "../../src/index.ts";
+import { fromUpgrade, nodeHandler, type UpgradedSession, type UpgradeOptions } from "../../src/node.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
@@ -131,8 +131,101 @@ describe("fromUpgrade", () => {
     expect(upgraded.signal.aborted).toBe(false);
   });
 
+  it("refuses a page of another host, unless it is told to trust it; who tells nothing is no browser", async () => {
+    const { token } = await handshake();
+    const open = async (headers: Record<string, string>, options: UpgradeOptions = {}): Promise<unknown> => {
+      const all = { cookie: `session=${token}`, host: "app.example:8080", ...headers };
+      try {
+        const upgraded = await fromUpgrade(manager, { headers: all } as unknown as IncomingMessage, options);
+        upgraded.close();
+        return upgraded.session.userId;
+      } catch (error) {
+        return error instanceof CsrfError ? error.status : error;
+      }
+    };
+    const cases: [Record<string, string>, UpgradeOptions, unknown][] = [
+      [{}, {}, "ada"],
+      [{ origin: "https://app.example:8080" }, {}, "ada"],
+      [{ origin: "http://APP.example:8080", "sec-fetch-site": "cross-site" }, {}, "ada"],
+      [{ origin: "https://app.example" }, {}, 403],
+      [{ origin: "https://evil.app.example:8080" }, {}, 403],
+      [{ origin: "https://evil.example:8080", "sec-fetch-site": "same-site" }, {}, 403],
+      [{ origin: "https://evil.example", "sec-fetch-site": "cross-site" }, { sameSite: true }, 403],
+      [{ origin: "null" }, {}, 403],
+      [{ origin: "" }, {}, 403],
+      [{ "sec-fetch-site": "cross-site" }, {}, 403],
+      [{ origin: "https://www.example" }, { origins: ["https://www.example"] }, "ada"],
+      [{ origin: "http://www.example" }, { origins: ["https://www.example"] }, 403],
+      [{ origin: "https://www.example", "sec-fetch-site": "same-site" }, { sameSite: true }, "ada"],
+    ];
+    for (const [headers, options, expected] of cases) {
+      expect(await open(headers, options), JSON.stringify([headers, options])).toBe(expected);
+    }
+  });
+
+  it("notices an end in this process that falls into its own load", async () => {
+    const store = new GatedStore();
+    const local = new SessionManager<Data>(store);
+    const session = await local.load();
+    session.set("key", "value");
+    await local.commit(session);
+    const request = { headers: { cookie: `session=bad; session=${session.token}` } } as IncomingMessage;
+    const { find } = store;
+    store.find = async (id) => {
+      store.find = find;
+      const found = await store.find(id);
+      await local.destroyById(session.id ?? "");
+      return found;
+    };
+    const upgraded = await fromUpgrade(local, request, { checkInterval: 0 });
+    expect(upgraded.signal.aborted).toBe(true);
+    expect((await upgraded.reload()).status).toBe("new");
+  });
+
+  it("ends a socket at its session's known expiry, though the store can't be asked", async () => {
+    const store = new GatedStore();
+    const local = new SessionManager<Data>(store);
+    const session = await local.load();
+    session.set("key", "value");
+    session.setDeadline(new Date(Date.now() + 300));
+    await local.commit(session);
+    const request = { headers: { cookie: `session=${session.token}` } } as IncomingMessage;
+    const upgraded = await fromUpgrade(local, request, { checkInterval: 0 });
+    store.find = () => Promise.reject(new Error("expected by the test"));
+    expect(upgraded.signal.aborted).toBe(false);
+    await aborted(upgraded);
+    expect(Date.now()).toBeGreaterThanOrEqual(session.deadline.getTime());
+  });
+
+  it("lets a socket go on whose session's expiry has been moved meanwhile, and asks no more when it has ended", async () => {
+    const store = new GatedStore();
+    const local = new SessionManager<Data>(store);
+    const session = await local.load();
+    session.set("key", "value");
+    session.setDeadline(new Date(Date.now() + 200));
+    await local.commit(session);
+    const request = { headers: { cookie: `session=${session.token}` } } as IncomingMessage;
+    const upgraded = await fromUpgrade(local, request, { checkInterval: 0 });
+    const again = await local.load(session.token);
+    again.setDeadline(new Date(Date.now() + 60_000));
+    await local.commit(again);
+    const before = store.finds;
+    await expect.poll(() => store.finds).toBe(before + 1);
+    expect(upgraded.signal.aborted).toBe(false);
+    const looking = await fromUpgrade(local, request, { checkInterval: 1 });
+    await again.destroy();
+    expect([upgraded.signal.aborted, looking.signal.aborted]).toEqual([true, true]);
+    // One look may have been under way.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const settled = store.finds;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(store.finds).toBe(settled);
+  });
+
   it("fails when the session can't be loaded, or an option is wrong", async () => {
     const { request } = await handshake();
+    await expect(fromUpgrade(manager, request, { origin: [] } as never)).rejects.toThrow(/^origin: there is no such/);
+    await expect(fromUpgrade(manager, request, { origins: ["x"] })).rejects.toThrow(/^origins: /);
     await expect(fromUpgrade(manager, request, { checkInterval: "often" })).rejects.toThrow(/^checkInterval: /);
     await expect(fromUpgrade(manager, request, { checkInterval: "300d" })).rejects.toThrow(/^checkInterval: /);
     const store = new GatedStore();

@@ -54,6 +54,45 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
       [third?.id],
     );
   },
+  "managers of different scopes have sessions and users of their own": async (host) => {
+    for (const hashTokens of [true, false]) {
+      const scopes = [undefined, "admin", "admin2"];
+      const managers = scopes.map((scope) => managerOf(host, { scope, hashTokens, maxSessionsPerUser: 1 }));
+      const sessions = await Promise.all(managers.map((manager) => login(manager, "1")));
+      assert.equal(new Set(sessions.map(({ id }) => id)).size, 3);
+      for (const [n, manager] of managers.entries()) {
+        for (const [m, session] of sessions.entries()) {
+          const loaded = await reload(manager, session);
+          assert.equal(loaded.userId, n === m ? "1" : undefined);
+        }
+        assert.deepEqual(await idsOf(manager, "1"), [sessions[n]?.id]);
+      }
+      const [shop, admin, other] = managers as [AnyManager, AnyManager, AnyManager];
+      await login(admin, "1");
+      assert.deepEqual(await idsOf(admin, "1").then((ids) => ids.includes(sessions[1]?.id ?? "")), false);
+      assert.equal(await admin.destroyByUser("1"), 1);
+      for (const [n, manager] of [shop, admin, other].entries()) {
+        const session = sessions[n] as AnySession;
+        assert.equal((await reload(manager, session)).userId, n === 1 ? undefined : "1");
+        const [listed] = await shop.tableUsers.listByUser(["1", "%admin:1", "%admin2:1"][n] ?? "");
+        assert.equal(listed?.id, n === 1 ? undefined : session.id);
+      }
+      const mine = await login(admin, "7");
+      assert.equal(await admin.destroyById(mine.id ?? "", { userId: "8" }), false);
+      assert.equal(await shop.destroyById(mine.id ?? "", { userId: "7" }), false);
+      assert.equal(await admin.destroyById(mine.id ?? "", { userId: "7" }), true);
+      const shared = managerOf(host, { scope: "admin2", hashTokens });
+      assert.equal((await reload(shared, sessions[2] as AnySession)).userId, "1");
+      await assert.rejects((await shop.load()).login("%admin:1"), /^TypeError: login: userId can't begin with %/);
+      await (await shop.load()).login("%1");
+      assert.equal(await other.tableUsers.destroyByUser("1"), 1);
+      assert.equal((await reload(shop, sessions[0] as AnySession)).userId, undefined);
+      assert.equal(
+        (await (await reload(other, sessions[2] as AnySession)).renewToken(), await other.destroyByUser("1")),
+        1,
+      );
+    }
+  },
   "no list shows a token": async (host) => {
     const manager = managerOf(host);
     const session = await login(manager, "alice");

@@ -166,22 +166,43 @@ export class TypeAssertionError extends PgStoreError {
   }
 }
 
-/** A request that changes something did not come from one of our own pages, or without the session's CSRF token. */
+/**
+ * Why a request was refused: another host's page has sent it ("origin"), it has no CSRF token ("missing"), its token is not the session's
+ * ("token"), or its form is longer than `maxFormBytes` ("size").
+ */
+export type CsrfReason = "origin" | "missing" | "token" | "size";
+
+const CSRF_MESSAGES: Record<CsrfReason, string> = {
+  origin: "the request comes from a page of another host",
+  missing: "the request has no CSRF token",
+  token:
+    "the CSRF token is not that of this session: the form was opened before a login, or without the session's cookie",
+  size: "the form is longer than maxFormBytes: raise it, or send the token in the header",
+};
+
+/** A request that changes something did not come from one of the application's own pages, or came without the session's CSRF token. */
 export class CsrfError extends PgStoreError {
   override readonly name = "CsrfError";
-  /** What was wrong: where it came from, or its token. */
-  readonly reason: "origin" | "token";
-  /** For frameworks that look at it. */
-  readonly status = 403;
-  readonly statusCode = 403;
+  readonly reason: CsrfReason;
+  /** The HTTP status, for frameworks that look at it: 413 for a form that is too long, otherwise 403. */
+  readonly status: 403 | 413;
+  readonly statusCode: 403 | 413;
 
-  constructor(reason: "origin" | "token") {
-    super("CSRF", reason === "origin" ? "the request comes from another site" : "the CSRF token is missing or wrong");
+  constructor(reason: CsrfReason) {
+    super("CSRF", CSRF_MESSAGES[reason]);
     this.reason = reason;
+    this.status = reason === "size" ? 413 : 403;
+    this.statusCode = this.status;
+  }
+
+  /** The text for a plain answer. */
+  get title(): string {
+    return this.status === 413 ? "Content Too Large" : "Forbidden";
   }
 
   /** The answer, for frameworks that ask for it. */
   getResponse(): Response {
-    return new Response("Forbidden\n", { status: 403, headers: { "Content-Type": "text/plain; charset=utf-8" } });
+    const headers = { "Content-Type": "text/plain; charset=utf-8" };
+    return new Response(`${this.title}\n`, { status: this.status, headers });
   }
 }

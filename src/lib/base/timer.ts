@@ -22,6 +22,22 @@ export async function atMost(work: Promise<unknown>, milliseconds: number): Prom
 }
 
 /**
+ * Calls `action` once, after so many milliseconds, which may exceed 2^31. The timer never keeps the process alive.
+ *
+ * @returns stops it; idempotent
+ */
+export function after(milliseconds: number, action: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const wait = (left: number): void => {
+    const delay = Math.min(left, LONGEST_DELAY);
+    timer = setTimeout(() => (left > delay ? wait(left - delay) : action()), delay);
+    timer.unref?.();
+  };
+  wait(milliseconds);
+  return () => clearTimeout(timer);
+}
+
+/**
  * Calls `action` again and again, `interval` milliseconds after its last call ended, give or take a tenth (so that the
  * processes of a fleet spread). Calls never overlap, and the timer never keeps the process alive.
  *
@@ -29,22 +45,15 @@ export async function atMost(work: Promise<unknown>, milliseconds: number): Prom
  * @returns stops it; idempotent
  */
 export function repeat(interval: number, action: () => Promise<void>, random: () => number = Math.random): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stop = (): void => {};
   let stopped = false;
-
-  const wait = (left: number): void => {
-    if (stopped) return;
-    const delay = Math.min(left, LONGEST_DELAY);
-    timer = setTimeout(() => (left > delay ? wait(left - delay) : run()), delay);
-    timer.unref?.();
+  const wait = (): void => {
+    if (!stopped) stop = after(interval * (0.9 + random() * 0.2), run);
   };
-  const run = (): void => {
-    const again = (): void => wait(interval * (0.9 + random() * 0.2));
-    action().then(again, again);
-  };
-  wait(interval * (0.9 + random() * 0.2));
+  const run = (): void => void action().then(wait, wait);
+  wait();
   return () => {
     stopped = true;
-    clearTimeout(timer);
+    stop();
   };
 }

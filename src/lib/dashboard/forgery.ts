@@ -1,6 +1,7 @@
 import { cookieValues } from "../base/cookie-header.ts";
 import { setCookie } from "../base/cookie-text.ts";
 import { csrfTokenOf, isCsrfTokenOf } from "../base/csrf-token.ts";
+import { isOriginOf } from "../base/same-origin.ts";
 import { createToken, isToken } from "../base/token.ts";
 import type { Ask } from "./exchange.ts";
 import type { ResolvedDashboard } from "./options.ts";
@@ -49,10 +50,7 @@ export function isSameOrigin(ask: Ask): boolean {
   const site = ask.header("sec-fetch-site");
   if (site !== undefined) return site === "same-origin";
   const origin = ask.header("origin");
-  if (origin === undefined || ask.host === undefined || !URL.canParse(origin)) return false;
-  // Not the scheme, as a proxy may have ended TLS; but it says which port goes without saying.
-  const { protocol, host } = new URL(origin);
-  return URL.canParse(`${protocol}//${ask.host}`) && new URL(`${protocol}//${ask.host}`).host === host;
+  return origin !== undefined && isOriginOf(origin, ask.host);
 }
 
 /** The id of the session of whoever looks at the dashboard. */

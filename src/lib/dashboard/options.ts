@@ -26,13 +26,15 @@ export interface DashboardOptions<Req = DashboardRequest> {
 
 /** What the dashboard takes of a SessionManager, of whichever data. */
 export interface DashboardManager {
-  readonly options: { readonly hashTokens: boolean };
+  readonly options: { readonly hashTokens: boolean; readonly scope?: string | undefined };
   readonly store: Pick<StoreExtras, "follow" | "now" | "operations" | "users">;
   has(request: object): boolean;
   sessionOf(request: object): unknown;
   listByUser(userId: string, options?: ListOptions): Promise<UserSession[]>;
   destroyByUser(userId: string, options?: DestroyByUserOptions): Promise<number>;
   destroyById(id: string, options?: DestroyByIdOptions): Promise<boolean>;
+  /** By the names that users have in the table. */
+  readonly tableUsers?: Pick<DashboardManager, "listByUser" | "destroyByUser" | "destroyById">;
 }
 
 /** The options, checked and with their defaults. */
@@ -70,10 +72,23 @@ export function resolveDashboard<Req>(
     throw new TypeError("currentSession: must be a function");
   }
   return {
-    manager,
+    manager: ofTheTable(manager),
     authorize: authorize as (request: object) => unknown,
     prefix: prefix.replace(/\/$/, ""),
     title,
     currentSession: currentSession as ResolvedDashboard["currentSession"],
+  };
+}
+
+/** The pages show every user of the table, of whichever scope, by the names that they have there. */
+function ofTheTable(manager: DashboardManager): DashboardManager {
+  const { options, store, tableUsers } = manager;
+  if (options.scope === undefined || tableUsers === undefined) return manager;
+  return {
+    options,
+    store,
+    has: (request) => manager.has(request),
+    sessionOf: (request) => manager.sessionOf(request),
+    ...tableUsers,
   };
 }

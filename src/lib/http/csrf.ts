@@ -1,30 +1,36 @@
 import type { ServerResponse } from "node:http";
 import { lowerAscii } from "../base/ascii.ts";
+import { systemNow } from "../base/clock.ts";
 import { csrfTokenOf, isCsrfTokenOf } from "../base/csrf-token.ts";
+import { type Duration, parseDuration } from "../base/duration.ts";
 import { CsrfError } from "../base/errors.ts";
 import { createToken } from "../base/token.ts";
-import { CSRF } from "../session/record.ts";
+import { CSRF, type SessionRecord } from "../session/record.ts";
 import { recordOf } from "../session/session.ts";
+import { readForm } from "./form.ts";
 import { passError } from "./node-error.ts";
+import { headerOf, type OriginOptions, type OriginRequest, OriginRule } from "./origin-rule.ts";
 
 /** Options of `csrfProtection`. */
-export interface CsrfOptions {
-  /** Origins besides the request's own host whose pages may send forms: `"https://www.example.com"`. Default: none. */
-  origins?: readonly string[];
-  /** Whether pages of other hosts of the same site may: `shop.example.com` to `www.example.com`. Default false. */
-  sameSite?: boolean;
+export interface CsrfOptions extends OriginOptions {
+  /**
+   * How own forms are told from others. `"token"`: by a token that is bound to the session, and by what browsers tell of where a request
+   * comes from. `"origin"`: by the latter alone, which needs no hidden field, no session and no row. Default `"token"`.
+   */
+  method?: "token" | "origin" | undefined;
   /** The request header that scripts put the token into. Default `"X-CSRF-Token"`. */
-  header?: string;
+  header?: string | undefined;
   /** The field that forms have it in. Default `"_csrf"`. */
-  field?: string;
+  field?: string | undefined;
+  /** How long the session of a visitor lives that holds nothing but an open form, from the last time that the page was shown. Default `"1h"`. */
+  formLifetime?: Duration | undefined;
+  /** Bytes of a form that `csrf.fetch` and `csrf.hono` read to find the token; a longer one is answered with 413. Default 1 MiB. */
+  maxFormBytes?: number | undefined;
 }
 
-/** What is looked at of a request: a Request, a node:http request, or a framework's. */
-export interface CsrfRequest {
+/** The parts of a request that are looked at: of a Request, a node:http request, or a framework's. */
+export interface CsrfRequest extends OriginRequest {
   method?: string | undefined;
-  headers: Headers | Record<string, string | string[] | undefined>;
-  /** Of a Request, whose headers need not have the host. */
-  url?: string | undefined;
 }
 
 /** A manager, of whichever data; lazy ones too. */
@@ -41,70 +47,83 @@ const FORM = /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\b/i;
 const SAFE_METHODS = new Set(["get", "head", "options", "trace"]);
 
 /**
- * Protects what changes something from being asked for by other sites' pages: a token that is bound to the session, and what
- * browsers tell of where a request comes from. Put `token(session)` into each form and `verify` before what it does.
+ * Protects what changes something from being asked for by other sites' pages. By default by a token that is bound to the session: put
+ * `token(session)` into each form and `verify` before what it does. With `method: "origin"` by what browsers tell of where a request comes from.
  *
- * The token dies with the session's own: by `login`, `renewToken`, `renew` and `destroy`.
+ * A token dies with the session's own: by `login`, `renewToken`, `renew` and `destroy`.
  *
  * @throws TypeError when an option is wrong; it names the option
  * @see OWASP ASVS 5.0.0, 3.5.1 to 3.5.3
+ * @example
+ * const csrf = csrfProtection({ method: "origin" });
+ * const handler = fetchHandler(manager, csrf.fetch((request, session) => change(request, session)));
  */
 export function csrfProtection(options: CsrfOptions = {}): CsrfProtection {
   return new CsrfProtection(options);
 }
 
 export class CsrfProtection {
-  readonly #origins: ReadonlySet<string>;
-  readonly #sameSite: boolean;
+  readonly #rule: OriginRule;
+  readonly #needsToken: boolean;
   readonly #header: string;
   readonly #field: string;
+  readonly #formLifetime: number;
+  readonly #maxFormBytes: number;
 
   constructor(options: CsrfOptions) {
-    const { origins = [], sameSite = false, header = "X-CSRF-Token", field = "_csrf", ...rest } = options;
+    const { origins, sameSite, method = "token", header = "X-CSRF-Token", field = "_csrf", ...others } = options;
+    const { formLifetime = "1h", maxFormBytes = 1024 * 1024, ...rest } = others;
     const [unknown] = Object.keys(rest);
     if (unknown !== undefined) throw new TypeError(`${unknown}: there is no such option`);
-    if (!Array.isArray(origins)) throw new TypeError("origins: must be an array");
-    for (const origin of origins as readonly unknown[]) {
-      if (typeof origin !== "string" || !URL.canParse(origin) || new URL(origin).origin !== origin) {
-        throw new TypeError(`origins: ${JSON.stringify(origin)} is no origin, such as "https://www.example.com"`);
-      }
-    }
-    if (typeof sameSite !== "boolean") throw new TypeError("sameSite: must be a boolean");
+    this.#rule = new OriginRule({ origins, sameSite });
+    if (method !== "token" && method !== "origin") throw new TypeError('method: must be "token" or "origin"');
     for (const [name, value] of Object.entries({ header, field })) {
       if (typeof value !== "string" || value === "") throw new TypeError(`${name}: must be a non-empty string`);
     }
-    this.#origins = new Set(origins);
-    this.#sameSite = sameSite;
+    if (!(Number.isInteger(maxFormBytes) && maxFormBytes >= 1)) {
+      throw new TypeError("maxFormBytes: must be a whole number from 1");
+    }
+    this.#needsToken = method === "token";
     this.#header = lowerAscii(header);
     this.#field = field;
+    this.#formLifetime = parseDuration("formLifetime", formLifetime);
+    if (this.#formLifetime === 0) throw new TypeError("formLifetime: must be more than 0");
+    this.#maxFormBytes = maxFormBytes;
   }
 
   /**
-   * The token for this session's forms, another text each time. A session that holds nothing yet is stored from now on, as its
-   * cookie must come back with the form.
+   * Makes the token for this session's forms, another text each time; with `method: "origin"` an empty one, as forms need none.
+   *
+   * A visitor's session is stored from now on, for `formLifetime` as long as it holds nothing else, as its cookie must come back with the form.
+   * It is not stored where nobody sees the page: a HEAD, or a browser that fetches in advance. The form of a page that was fetched in
+   * advance is refused at the first try.
    *
    * @throws AlreadyCommittedError when the session is new and the response's head has left
    */
   token(session: AnySession): string {
+    if (!this.#needsToken) return "";
     const record = recordOf(session);
-    if (record.phase === "new" && !record.values.has(CSRF)) {
+    if (this.#mustKeep(record)) {
       record.assertWritable("csrf.token", undefined);
-      record.apply({ kind: "set", key: CSRF, value: true });
+      record.apply({ kind: "set", key: CSRF, value: this.#formLifetime });
     }
     // One that has ended can't send anything any more; its page still must be shown.
     return csrfTokenOf(session.token ?? createToken());
   }
 
   /**
-   * Lets a request pass that changes nothing by its method, or that one of our own pages has sent with this session's token.
+   * Lets a request pass that changes nothing by its method, or that one of our own pages has sent, with this session's token unless the
+   * method is "origin".
    *
    * @param token - what the form's field held; the header is looked at by itself
-   * @throws CsrfError, which adapters answer with 403
+   * @throws CsrfError, which adapters answer with 403; TypeError when the request has no method
    */
   verify(session: AnySession, request: CsrfRequest, token?: unknown): void {
     if (isSafe(request)) return;
-    if (!this.#isOwnPage(request)) throw new CsrfError("origin");
-    const presented = headerOf(request, this.#header) ?? token;
+    if (!this.#rule.allows(request)) throw new CsrfError("origin");
+    if (!this.#needsToken) return;
+    const presented = headerOf(request, this.#header) ?? token ?? "";
+    if (presented === "") throw new CsrfError("missing");
     if (session.token === undefined || !isCsrfTokenOf(session.token, presented)) throw new CsrfError("token");
   }
 
@@ -136,8 +155,9 @@ export class CsrfProtection {
   hono(manager: Manager): (context: HonoContext, next: () => Promise<void>) => Promise<void> {
     return async (context, next) => {
       const { req } = context;
-      const body = this.#wantsField(req.raw) ? await req.parseBody() : undefined;
-      await this.#check(manager, context, req.raw, body);
+      const session = await this.#sessionFor(manager, context);
+      const parse = (): Promise<unknown> => req.parseBody().then((body) => body[this.#field]);
+      this.verify(session, req.raw, await this.#fieldOf(req.raw, session, parse));
       await next();
     };
   }
@@ -147,80 +167,63 @@ export class CsrfProtection {
     handler: (request: Request, session: Session, ...rest: Rest) => Response | Promise<Response>,
   ): (request: Request, session: Session, ...rest: Rest) => Promise<Response> {
     return async (request, session, ...rest) => {
-      const form = this.#wantsField(request) ? await formOf(request) : undefined;
-      this.verify((await (session as unknown)) as AnySession, request, form?.get(this.#field));
+      const loaded = (this.#needsToken ? await (session as unknown) : session) as AnySession;
+      this.verify(loaded, request, await this.#fieldOf(request, loaded));
       return handler(request, session, ...rest);
     };
   }
 
   async #check(manager: Manager, bound: object, request: CsrfRequest, body: unknown): Promise<void> {
     const field: unknown = (body as Record<string, unknown> | null | undefined)?.[this.#field];
-    this.verify((await manager.sessionOf(bound)) as AnySession, request, field);
+    this.verify(await this.#sessionFor(manager, bound), request, field);
   }
 
-  /** A body is read only where a form may have the token, and where it could still be of use. */
-  #wantsField(request: Request): boolean {
+  /** A lazy session is not loaded for what needs none. */
+  async #sessionFor(manager: Manager, bound: object): Promise<AnySession> {
+    const session = manager.sessionOf(bound);
+    return (this.#needsToken ? await session : session) as AnySession;
+  }
+
+  /** A visitor's session must be there when the form comes: it is made, or lives on where half of its time is over. */
+  #mustKeep(record: SessionRecord): boolean {
+    const { phase, deadline, sealed } = record;
+    if (phase === "new") return !record.values.has(CSRF) && record.isSeen;
+    const isOpen = phase === "stored" && record.ending === undefined && sealed === undefined;
+    if (!isOpen || record.formLifetime === undefined || deadline === undefined) return false;
+    return deadline.getTime() - systemNow() < this.#formLifetime / 2 && record.isSeen;
+  }
+
+  /**
+   * What a form has in the token's field. A body is read only where a form may have the token, and where it could still be of use.
+   *
+   * @param parse - gives the field of a form that somebody has read before
+   */
+  async #fieldOf(request: Request, session: AnySession, parse?: () => Promise<unknown>): Promise<unknown> {
     const { headers } = request;
     const mayBeForm = !isSafe(request) && FORM.test(headers.get("content-type") ?? "");
-    return mayBeForm && !headers.has(this.#header) && this.#isOwnPage(request);
-  }
-
-  /** Browsers tell; what tells nothing is no browser, and needs the token all the same. */
-  #isOwnPage(request: CsrfRequest): boolean {
-    const source = headerOf(request, "origin") ?? originOf(headerOf(request, "referer"));
-    if (source !== undefined && this.#origins.has(source)) return true;
-    const site = headerOf(request, "sec-fetch-site");
-    if (site !== undefined)
-      return site === "same-origin" || site === "none" || (site === "same-site" && this.#sameSite);
-    if (source === undefined) return true;
-    return isHost(source, hostOf(request));
+    if (!mayBeForm || !this.#needsToken || headers.has(this.#header) || !this.#rule.allows(request)) return undefined;
+    // Nobody has got the token of a session that begins with this request, nor of one that has ended.
+    const record = recordOf(session);
+    if (record.isOver || record.token === undefined) return WORTHLESS;
+    if (parse !== undefined && request.bodyUsed) return parse().catch(() => undefined);
+    const form = await readForm(request, this.#maxFormBytes);
+    if (form === "too large") throw new CsrfError("size");
+    return form?.get(this.#field);
   }
 }
+
+/** Stands for a field that was not read, as no value of it could be right. */
+const WORTHLESS = "unread";
 
 /** What of Hono's context is used. */
 interface HonoContext {
   req: { raw: Request; parseBody(): Promise<Record<string, unknown>> };
 }
 
-function isSafe({ method = "GET" }: CsrfRequest): boolean {
+/** @throws TypeError when the request has no method: nothing tells whether it changes something */
+function isSafe({ method }: CsrfRequest): boolean {
+  if (typeof method !== "string" || method === "") {
+    throw new TypeError(`request.method: expected a string, got ${typeof method}: pass the framework's request`);
+  }
   return SAFE_METHODS.has(lowerAscii(method));
-}
-
-/** By their shape: a framework may bring a class of its own. A header that is named "get" is no function. */
-function isHeaders(headers: CsrfRequest["headers"]): headers is Headers {
-  return typeof headers.get === "function";
-}
-
-function headerOf({ headers }: CsrfRequest, name: string): string | undefined {
-  if (isHeaders(headers)) return headers.get(name) ?? undefined;
-  const value = headers[name];
-  return Array.isArray(value) ? value[0] : value;
-}
-
-/** The host that was asked for. HTTP/2 has it under a name that only node:http2 shows; a Request may have it in its URL only. */
-function hostOf(request: CsrfRequest): string | undefined {
-  const authority = isHeaders(request.headers) ? undefined : headerOf(request, ":authority");
-  const url = request.url !== undefined && URL.canParse(request.url) ? new URL(request.url) : undefined;
-  return headerOf(request, "host") ?? authority ?? url?.host;
-}
-
-/** The scheme is not compared, as a proxy may have ended TLS; but it says which port goes without saying. */
-function isHost(origin: string, host: string | undefined): boolean {
-  if (host === undefined || !URL.canParse(origin)) return false;
-  const { protocol, host: expected } = new URL(origin);
-  return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === expected;
-}
-
-/** One that can't be read has no token. */
-function formOf(request: Request): Promise<FormData | undefined> {
-  return request
-    .clone()
-    .formData()
-    .catch(() => undefined);
-}
-
-/** An unreadable one is no origin of ours. */
-function originOf(referer: string | undefined): string | undefined {
-  if (referer === undefined) return undefined;
-  return URL.canParse(referer) ? new URL(referer).origin : "null";
 }

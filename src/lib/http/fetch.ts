@@ -6,7 +6,8 @@ import type { SessionData } from "../session/session-data.ts";
 import { withVary } from "../base/cache-headers.ts";
 import { nextAnswer } from "./next-answer.ts";
 import { type OpenHeaders, tell, tellsNothing } from "./response-headers.ts";
-import { forwardedFor, isForwardedSecure } from "./secure.ts";
+import { forwardedFor, isForwardedSecure, warnOfCookie } from "./secure.ts";
+import { isSpeculative } from "./speculative.ts";
 
 /**
  * Wraps a handler of web-standard requests: for Bun.serve, Deno.serve, route handlers of Next.js, hooks of SvelteKit, React
@@ -61,17 +62,30 @@ export async function openRequest<Data, Lazy extends boolean>(
       (manager.options.trustProxy ? forwardedFor(headers.get("x-forwarded-for")) : undefined) ??
       addressIn(request, server),
     userAgent: headers.get("user-agent") ?? undefined,
+    speculative: isSpeculative(request.method, (name) => headers.get(name)),
   }));
 }
 
-/** What Deno.serve and Bun.serve tell besides the request. */
-function addressIn(request: Request, server: unknown): string | undefined {
-  const { remoteAddr, requestIP } = (server ?? {}) as {
-    remoteAddr?: { hostname?: string };
+/**
+ * Finds the connection's address in what runtimes pass beside the request: Deno.serve, Bun.serve, @hono/node-server, AWS Lambda by Hono.
+ * Some put it under `server`.
+ */
+function addressIn(request: Request, passed: unknown): string | undefined {
+  const outer = (passed ?? {}) as { server?: unknown };
+  const server = (outer.server ?? outer) as {
+    remoteAddr?: { hostname?: unknown };
     requestIP?: (request: Request) => { address: string } | null;
+    incoming?: { socket?: { remoteAddress?: unknown } };
+    requestContext?: { identity?: { sourceIp?: unknown }; http?: { sourceIp?: unknown } };
   };
-  if (typeof remoteAddr?.hostname === "string") return remoteAddr.hostname;
-  return typeof requestIP === "function" ? requestIP.call(server, request)?.address : undefined;
+  const { remoteAddr, incoming, requestContext, requestIP } = server;
+  const address =
+    remoteAddr?.hostname ??
+    incoming?.socket?.remoteAddress ??
+    requestContext?.identity?.sourceIp ??
+    requestContext?.http?.sourceIp ??
+    (typeof requestIP === "function" ? requestIP.call(server, request)?.address : undefined);
+  return typeof address === "string" ? address : undefined;
 }
 
 /** Where a request keeps what its client must be told, whichever manager has committed it, until an answer has it. */
@@ -87,7 +101,9 @@ export async function closeRequest<Data, Lazy extends boolean>(
   request: Request,
   response: Response,
 ): Promise<Response> {
-  const result = await manager.close(request, contextOf(manager, request));
+  const context = contextOf(manager, request);
+  const result = await manager.close(request, context);
+  warnOfCookie(manager.options, result, context.tls, request.headers.get("x-forwarded-proto"));
   note(request, result);
   const told = toldOf(request).filter((one) => !tells(response.headers, one));
   if (told.length === 0) {
@@ -131,7 +147,10 @@ export function varyBy<Data, Lazy extends boolean>(manager: SessionManager<Data,
   headers.set("Vary", withVary(headers.get("Vary") ?? undefined, name));
 }
 
-function contextOf<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, request: Request): CommitContext {
+function contextOf<Data, Lazy extends boolean>(
+  manager: SessionManager<Data, Lazy>,
+  request: Request,
+): CommitContext & { tls: () => boolean } {
   const tls = (): boolean =>
     /^https:/i.test(request.url) ||
     (manager.options.trustProxy && isForwardedSecure(request.headers.get("x-forwarded-proto")));

@@ -22,7 +22,7 @@ export function session<Data = SessionData, Lazy extends boolean = false, Proper
     const outermost = !manager.has(request);
     if (outermost) {
       try {
-        await openRequest(manager, request);
+        await openRequest(manager, request, context.env);
       } catch (error) {
         varyBy(manager, context.res.headers);
         throw asError(error);

@@ -1,6 +1,9 @@
 import type { ServerResponse } from "node:http";
 import { CsrfError } from "../base/errors.ts";
 
+/** What is answered to other errors. */
+export const INTERNAL = { status: 500, title: "Internal Server Error" };
+
 /**
  * Hands an error to a framework's `next`. Where its handler throws in turn, the request gets a plain answer: the error would
  * be nobody's and end the process. Polka's own handler does so, as it takes an error's `code` for a status.
@@ -14,9 +17,9 @@ export function passError(error: unknown, response: ServerResponse, next: (error
       response.destroy();
       return;
     }
-    const forbidden = error instanceof CsrfError;
-    response.statusCode = forbidden ? 403 : 500;
+    const { status, title } = error instanceof CsrfError ? error : INTERNAL;
+    response.statusCode = status;
     response.statusMessage = "";
-    response.end(forbidden ? "Forbidden\n" : "Internal Server Error\n");
+    response.end(`${title}\n`);
   }
 }

@@ -5,11 +5,13 @@ import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { RequestClient } from "../manager/client.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
+import { INTERNAL } from "./node-error.ts";
 import { discardEntityHeaders } from "./node-head.ts";
 import { canCarry, type HeldResponse, holdResponse } from "./node-response.ts";
 import type { HeadChange, ResponseGate } from "./response-gates.ts";
 import { tell, tellsNothing } from "./response-headers.ts";
-import { forwardedFor, isForwardedSecure } from "./secure.ts";
+import { forwardedFor, isForwardedSecure, warnOfCookie } from "./secure.ts";
+import { isSpeculative } from "./speculative.ts";
 
 /** A handler as `node:http` has it; it may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -98,6 +100,7 @@ export function withSession<Data, Lazy extends boolean>(
   const client = (): RequestClient => ({
     ip: addressOf(request, frame.ip, manager.options.trustProxy),
     userAgent: request.headers["user-agent"],
+    speculative: isSpeculative(request.method, (name) => request.headers[name]),
   });
   const opening = manager.open(request, request.headers, client);
   const started =
@@ -143,6 +146,7 @@ class RequestGate<Data, Lazy extends boolean> implements ResponseGate {
 
   #change(result: CommitResult): HeadChange {
     if (tellsNothing(result)) return undefined;
+    warnOfCookie(this.#manager.options, result, () => this.#isSecure(), this.#request.headers["x-forwarded-proto"]);
     return (headers) => tell(headers, result);
   }
 
@@ -194,7 +198,7 @@ function addressOf(
 const MAX_ANSWER_DELAY = 1000;
 
 /**
- * Lets `onError` answer, and answers with a plain 500 (or 403) what it left open. One that takes the response, its third
+ * Lets `onError` answer, and answers with a plain 500 (of a CsrfError with its status) what it left open. One that takes the response, its third
  * parameter, may begin its answer a little later. Never throws.
  */
 function answerError(
@@ -203,7 +207,7 @@ function answerError(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const status = error instanceof CsrfError ? error.status : 500;
+  const { status, title } = error instanceof CsrfError ? error : INTERNAL;
   // A stream of the handler's may go on writing, or onError answer a second time: that must not end the process.
   response.on("error", () => {});
   if (!response.headersSent) {
@@ -216,7 +220,7 @@ function answerError(
     // Also when the client has gone: with its end the session is committed.
     if (response.headersSent) return;
     response.setHeader("Content-Type", "text/plain; charset=utf-8");
-    response.end(status === 403 ? "Forbidden\n" : "Internal Server Error\n");
+    response.end(`${title}\n`);
   };
   const settle = (): void => {
     if (response.headersSent) return;

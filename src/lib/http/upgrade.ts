@@ -1,25 +1,30 @@
 import type { IncomingMessage } from "node:http";
 import { type Duration, parseDuration } from "../base/duration.ts";
-import { LONGEST_DELAY, repeat } from "../base/timer.ts";
+import { CsrfError } from "../base/errors.ts";
+import { after, LONGEST_DELAY, repeat } from "../base/timer.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionStatus } from "../session/record.ts";
 import type { SessionData } from "../session/session-data.ts";
+import { type OriginOptions, OriginRule } from "./origin-rule.ts";
 
 /** Options of `fromUpgrade`. */
-export interface UpgradeOptions {
+export interface UpgradeOptions extends OriginOptions {
   /**
-   * How often it is looked whether another process has ended the session, or its time has; what this process ends is
-   * noticed at once. A look shares its query with others. 0: never. Default `"10s"`.
+   * How often it is looked whether another process has ended the session; what this process ends is noticed at once. A look shares its
+   * query with others. 0: only when the session is to expire. Default `"10s"`.
    */
-  checkInterval?: Duration;
+  checkInterval?: Duration | undefined;
 }
 
 /** The session of a WebSocket, for as long as that is open. */
 export interface UpgradedSession<Data = SessionData> {
   /** As it was at the handshake, or at the last `reload()`. To store changes call `manager.commit(session)`. */
   readonly session: Session<Data>;
-  /** Aborts when the session has ended: destroyed, renewed under another token, or expired. Close the socket then. */
+  /**
+   * Aborts when the session has ended: destroyed, renewed under another token, or expired. It also aborts when the session was to expire and the
+   * database can't be asked whether a request has moved that. Close the socket then.
+   */
   readonly signal: AbortSignal;
   /** Reads the session again, and resolves to it. When it has ended, it is empty, and `signal` aborts. */
   reload(): Promise<Session<Data>>;
@@ -30,46 +35,79 @@ export interface UpgradedSession<Data = SessionData> {
 /**
  * Loads the session of a WebSocket's handshake: of the request that Node's "upgrade" event, or the package `ws`, gives.
  *
+ * Browsers send cookies with handshakes from your other hosts, whatever SameSite says, and let pages read what comes back. So a handshake from a page
+ * of another host is refused, unless `origins` or `sameSite` allow it. One without an Origin comes from no browser, and passes.
+ *
  * A token that leads nowhere, or none, gives a session that is new and empty, whose signal doesn't abort: turn such a
  * client away by `session.userId`. Messages are no activity for `idleTimeout`; requests are.
  *
- * @throws StoreUnavailableError and the others of `manager.load`; TypeError when an option is wrong
+ * @param options - origins, sameSite: as of `csrfProtection`
+ * @throws CsrfError when another host's page asks; StoreUnavailableError, StoreError or SchemaError when the store fails; TypeError when an
+ *   option is wrong
+ * @example
+ * server.on("upgrade", async (req, socket) => {
+ *   const live = await fromUpgrade(manager, req).catch(() => undefined);
+ *   if (live?.session.userId === undefined) return socket.end("HTTP/1.1 401 Unauthorized\r\n\r\n");
+ * });
  */
 export async function fromUpgrade<Data = SessionData, Lazy extends boolean = false>(
   manager: SessionManager<Data, Lazy>,
   request: IncomingMessage,
   options: UpgradeOptions = {},
 ): Promise<UpgradedSession<Data>> {
-  const interval = parseDuration("checkInterval", options.checkInterval ?? "10s");
+  const { checkInterval = "10s", origins, sameSite, ...rest } = options;
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) throw new TypeError(`${unknown}: there is no such option`);
+  const interval = parseDuration("checkInterval", checkInterval);
   if (interval > LONGEST_DELAY) throw new TypeError(`checkInterval: must be at most ${LONGEST_DELAY} ms`);
-  let session = await manager.loadFrom(request.headers);
-  const presented = isLive(session) ? session.token : undefined;
+  if (!new OriginRule({ origins, sameSite }).allowsHandshake(request)) throw new CsrfError("origin");
+
   const ended = new AbortController();
+  const stops = new Set<() => void>();
+  let isClosed = false;
+  let disarm = (): void => {};
   const close = (): void => {
-    unwatch();
-    stop();
+    isClosed = true;
+    disarm();
+    for (const stop of stops) stop();
   };
   const end = (): void => {
+    if (isClosed) return;
     close();
     ended.abort(new DOMException("the session has ended", "AbortError"));
   };
-  const reload = async (): Promise<Session<Data>> => {
-    if (presented === undefined) return session;
-    session = await manager.load(presented);
-    if (!isLive(session)) end();
-    return session;
+
+  const { session: loaded, unwatch } = await manager.loadWatched(request.headers, end);
+  let session = loaded;
+  const presented = isLive(loaded) ? loaded.token : undefined;
+  const look = async (): Promise<Session<Data>> => {
+    const found = await manager.load(presented);
+    if (isLive(found)) await arm(found);
+    else end();
+    return found;
   };
-  const unwatch = presented === undefined ? () => {} : manager.watch(session, end);
-  const look = async (): Promise<void> => {
-    if (presented !== undefined && !isLive(await manager.load(presented))) end();
+  /** Sees to it that the session doesn't outlive what is known of its expiry, whether or not the database can be asked then. */
+  const arm = async (found: Session<Data>): Promise<void> => {
+    const left = await manager.expiresIn(found);
+    disarm();
+    if (isClosed || left === undefined) return;
+    disarm = after(Math.max(1, Math.ceil(left)), () => void look().catch(end));
   };
-  const stop = presented === undefined || interval === 0 ? () => {} : repeat(interval, look);
+  if (presented === undefined || isClosed) unwatch();
+  else {
+    stops.add(unwatch);
+    if (interval > 0) stops.add(repeat(interval, async () => void (await look())));
+    await arm(loaded);
+  }
   return {
     get session() {
       return session;
     },
     signal: ended.signal,
-    reload,
+    reload: async () => {
+      if (presented !== undefined) session = await look();
+      return session;
+    },
     close,
   };
 }

@@ -4,6 +4,8 @@ import type { ResolvedOptions } from "./options.ts";
 export interface RequestClient {
   ip?: string | undefined;
   userAgent?: string | undefined;
+  /** The request is a HEAD, or a browser makes it in advance: nobody may ever see the answer. */
+  speculative?: boolean | undefined;
 }
 
 /** Characters: what is longer tells no more of a browser. */

@@ -14,6 +14,7 @@ import type { ResolvedOptions } from "./options.ts";
 import { type CommitPlan, planCommit } from "./plan.ts";
 import { planStateOf } from "./plan-state.ts";
 import type { Rows } from "./rows.ts";
+import { nameOf, scopedUsers } from "./scope.ts";
 import { Users } from "./users.ts";
 
 /** Plenty: commits of one session queue within a process, so only processes race. */
@@ -36,12 +37,20 @@ export class Committer {
   /** Of the sessions that end by a commit of this process. */
   readonly endings = new Endings();
   readonly users: Users;
+  /** By their names in the table, of whichever scope. */
+  readonly tableUsers: Users;
 
   constructor(store: Store & StoreExtras, rows: Rows, options: ResolvedOptions) {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
     this.#extras = store;
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
-    this.users = new Users(store.users, this.#store, this.endings, options.maxSessionsPerUser);
+    this.users = new Users(
+      scopedUsers(store.users, options.scope),
+      this.#store,
+      this.endings,
+      options.maxSessionsPerUser,
+    );
+    this.tableUsers = new Users(store.users, this.#store, this.endings, options.maxSessionsPerUser);
     this.#rows = rows;
     this.#options = options;
   }
@@ -51,7 +60,11 @@ export class Committer {
     return this.#extras.lookUp?.(key) ?? this.#store.find(key);
   }
 
-  /** Ends the session of a key, whatever it was renewed to. Resolves to false when the store knows that there was none. */
+  /**
+   * Ends the session of a key, whatever it was renewed to. Resolves to false when the store knows that there was none.
+   *
+   * @param userId - the user's name in the table
+   */
   async end(key: string, why: "destroyed" | "revoked", userId?: string): Promise<boolean> {
     const { terminate, end } = this.#extras;
     if (terminate !== undefined) {
@@ -67,7 +80,8 @@ export class Committer {
 
   async #isOf(key: string, userId: string): Promise<boolean> {
     const found = await this.#store.find(key);
-    return found !== undefined && this.#rows.decode(key, found).values.get(USER_ID) === userId;
+    const own = found && this.#rows.decode(key, found).values.get(USER_ID);
+    return typeof own === "string" && nameOf(own, this.#options.scope) === userId;
   }
 
   /** Says, without asking the store, that a flush would have nothing to do. */

@@ -35,6 +35,11 @@ export interface SessionOptions<Lazy extends boolean = false> {
   trustProxy?: boolean;
   /** The table holds the token's SHA-256, so that who reads the table can't use it. Default true. */
   hashTokens?: boolean;
+  /**
+   * A name for this manager's sessions and users, where several managers use one table: tokens of other scopes lead nowhere, and users of
+   * other scopes are other users, whatever their ids. Managers with the same scope share their sessions. Default: none.
+   */
+  scope?: string | undefined;
   /** Default `scsJson`. */
   codec?: Codec;
   /**
@@ -62,6 +67,7 @@ export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   lazy: boolean;
   trustProxy: boolean;
   hashTokens: boolean;
+  scope: string | undefined;
   codec: Codec;
   maxBytes: number;
   /** 0: any number. */
@@ -82,7 +88,7 @@ const DEFAULTS = {
 
 // prettier-ignore
 const OPTION_NAMES = [
-  "lifetime", "idleTimeout", "touchAfter", "cookie", "transport", "lazy", "trustProxy", "hashTokens", "codec", "maxBytes",
+  "lifetime", "idleTimeout", "touchAfter", "cookie", "transport", "lazy", "trustProxy", "hashTokens", "scope", "codec", "maxBytes",
   "maxSessionsPerUser", "recordIp", "recordUserAgent", "onError",
 ];
 /** Headers that a token must not take the place of. */
@@ -118,6 +124,7 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
     lazy: bool("lazy", options.lazy ?? DEFAULTS.lazy),
     trustProxy: bool("trustProxy", options.trustProxy ?? DEFAULTS.trustProxy),
     hashTokens: bool("hashTokens", options.hashTokens ?? DEFAULTS.hashTokens),
+    scope: resolveScope(options.scope),
     codec,
     maxBytes,
     maxSessionsPerUser: maxSessionsPerUser ?? 0,
@@ -137,6 +144,12 @@ function resolveTransport(transport: unknown = "cookie"): string | undefined {
   const name = lowerAscii(header);
   if (TAKEN_HEADERS.includes(name)) throw new TypeError(`transport.header: ${header} has a meaning of its own`);
   return name;
+}
+
+function resolveScope(scope: unknown): string | undefined {
+  if (scope === undefined) return undefined;
+  if (typeof scope === "string" && /^[\w-]{1,64}$/.test(scope)) return scope;
+  throw new TypeError("scope: expected 1 to 64 letters, digits, _ and - of ASCII");
 }
 
 function isCodec(value: unknown): value is Codec {

@@ -10,6 +10,8 @@ export function planStateOf(record: SessionRecord): PlanState {
     empty: record.isEmpty,
     presented: record.isPresented,
     ending: ending?.kind,
+    formLifetime: record.formLifetime,
+    wasForm: record.wasForm,
     keepDeadline: ending?.kind === "renew" && ending.keepDeadline,
     deadline: deadline?.getTime(),
     deadlineMoved,

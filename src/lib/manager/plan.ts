@@ -19,6 +19,10 @@ export interface PlanState {
   ending: "renew" | "destroy" | undefined;
   /** The request came with the token of a session, live or not, or with several of which none counts. */
   presented: boolean;
+  /** Milliseconds that the session may live as it holds nothing but an open form. */
+  formLifetime: number | undefined;
+  /** Its row holds nothing but an open form: what is stored now gives it a lifetime of its own. */
+  wasForm: boolean;
   /** Renewing leaves the deadline as it is. */
   keepDeadline: boolean;
   /** The deadline that was loaded, or set in this request (`deadlineMoved`). */
@@ -45,17 +49,21 @@ const NOTHING: CommitPlan = { kind: "nothing" };
  */
 export function planCommit(state: PlanState, options: PlanOptions, now: number): CommitPlan {
   const { phase, ending, changed } = state;
+  const lifetime = Math.min(options.lifetime, state.formLifetime ?? options.lifetime);
   if (ending === "destroy") return state.presented ? { kind: "destroy" } : NOTHING;
   if (phase === "ended") return NOTHING;
   if (phase === "stale") return changed && ending === undefined ? { kind: "drop" } : NOTHING;
   if (phase === "new") {
     // No row for a visitor who stores nothing.
     if (!changed || state.empty) return NOTHING;
-    return { kind: "create", ...instants(state.deadline ?? now + options.lifetime, options, now) };
+    return { kind: "create", ...instants(state.deadline ?? now + lifetime, options, now) };
   }
   if (ending === "renew") {
     const kept = state.keepDeadline || state.deadlineMoved;
-    return { kind: "renew", ...instants(kept ? ceiling(state) : now + options.lifetime, options, now) };
+    return { kind: "renew", ...instants(kept ? ceiling(state) : now + lifetime, options, now) };
+  }
+  if (changed && state.wasForm && !state.deadlineMoved) {
+    return { kind: "replace", ...instants(now + lifetime, options, now) };
   }
   if (changed) {
     const { expiry } = instants(ceiling(state), options, now);

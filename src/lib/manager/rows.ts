@@ -3,6 +3,7 @@ import { idOf } from "../base/token.ts";
 import type { StoredSession } from "../port/store.ts";
 import type { SessionRecord, StoredRow } from "../session/record.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { scopedToken } from "./scope.ts";
 
 /** Turns sessions into the bytes of a row and back. */
 export class Rows {
@@ -14,7 +15,9 @@ export class Rows {
 
   /** The store's key for a token. */
   keyOf(token: string): string {
-    return this.#options.hashTokens ? idOf(token) : token;
+    const { hashTokens, scope } = this.#options;
+    const scoped = scopedToken(token, scope);
+    return hashTokens ? idOf(scoped) : scoped;
   }
 
   /** What errors and events call the session of a key: never its token. */

@@ -15,6 +15,7 @@ import { Loader } from "./loader.ts";
 import { mergeRow } from "./merge.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
 import { Rows } from "./rows.ts";
+import { nameOf, warnOfSharing } from "./scope.ts";
 import type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
 
 /**
@@ -48,6 +49,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.#nothing = new CommitResult({ kind: "nothing" }, false, this.options, () => true);
     this.#varying = new CommitResult({ kind: "nothing" }, true, this.options, () => true);
     this.store = store;
+    warnOfSharing(store, this.options);
     const rows = new Rows(this.options);
     const committer = new Committer(store, rows, this.options);
     this.#rows = rows;
@@ -86,6 +88,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     const recorded = client && recordedClient(client, this.options);
     const open = (record: SessionRecord): Session<Data> => {
       record.client = recorded;
+      record.asker = client;
       return this.#session(record);
     };
     const tokens = tokensOf(credentials, this.options);
@@ -187,6 +190,44 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     return bound as SessionFor<Data, Lazy>;
   }
 
+  /**
+   * Loads the session of a request and watches it, also while it is being loaded: an end that falls into the load is not missed. For
+   * adapters of connections that outlive a request.
+   *
+   * @returns what stops the watching, beside the session
+   * @throws as `load`
+   */
+  async loadWatched(
+    credentials: Credentials,
+    listener: () => void,
+  ): Promise<{ session: Session<Data>; unwatch: () => void }> {
+    let key: string | undefined;
+    const ended = new Set<string>();
+    const stops = tokensOf(credentials, this.options).map((token) => {
+      const watched = this.#rows.keyOf(token);
+      return this.#committer.endings.watch(watched, () => {
+        ended.add(watched);
+        if (watched === key) listener();
+      });
+    });
+    const unwatch = (): void => stops.forEach((stop) => stop());
+    try {
+      const session = await this.loadFrom(credentials);
+      key = recordOf(session).key;
+      if (key !== undefined && ended.has(key)) listener();
+      return { session, unwatch };
+    } catch (error) {
+      unwatch();
+      throw error;
+    }
+  }
+
+  /** Milliseconds until a stored session expires, by the store's clock, unless a request moves that; undefined when it is not stored. */
+  async expiresIn(session: Session<Data>): Promise<number | undefined> {
+    const { row } = recordOf(session);
+    return row && row.expiry.getTime() - (await this.#committer.now());
+  }
+
   /** Calls `listener` when this process ends the session; one that others end is noticed by looking. Returns what stops it. */
   watch(session: Session<Data>, listener: () => void): () => void {
     const { key } = recordOf(session);
@@ -246,6 +287,19 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
+   * Lists and ends sessions by the name that a user has in the table: for operators, who see the whole table, whatever this manager's
+   * `scope`. User 1 of the scope "admin" is called `%admin:1` there.
+   */
+  get tableUsers(): Pick<SessionManager<Data, Lazy>, "listByUser" | "destroyByUser" | "destroyById"> {
+    const committer = this.#committer;
+    return {
+      listByUser: (name, options) => committer.tableUsers.list(name, options ?? {}),
+      destroyByUser: (name, options) => committer.tableUsers.end(name, options ?? {}),
+      destroyById: (id, options) => committer.end(id, "revoked", options?.userId),
+    };
+  }
+
+  /**
    * Ends the session of an id, at once and everywhere, also when it has renewed its token since the id was listed.
    *
    * @param options - userId: ends it only if it is this user's
@@ -254,7 +308,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   async destroyById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
     // An undefined user, of an anonymous request say, must not mean anybody's.
     if ("userId" in options) assertUserId("destroyById", options.userId);
-    return this.#committer.end(id, "revoked", options.userId);
+    const { userId } = options;
+    return this.#committer.end(id, "revoked", userId === undefined ? undefined : nameOf(userId, this.options.scope));
   }
 
   /** JavaScript callers pass anything. */

@@ -6,7 +6,7 @@ import { cloneValue, equalValues, type Value } from "../base/value.ts";
 /** Keys of ours among the values; SCS v2 writes the first too. Applications can't read or write them. */
 export const REMEMBER_ME = "__rememberMe";
 export const USER_ID = "__userId";
-/** A form of this session is under way, so it must be there when that comes. */
+/** A form of this session is under way, so it must be there when that comes: for how many milliseconds, as long as it holds nothing else. */
 export const CSRF = "__csrf";
 /** The key of the revoked session in whose place this one has begun. */
 export const REVOKED = "__revoked";
@@ -103,6 +103,8 @@ export class SessionRecord {
   delivery: Delivery = { kind: "nothing" };
   /** Of the request, for a login. */
   client: { ip?: string | undefined; userAgent?: string | undefined } | undefined;
+  /** Tells of the request. */
+  asker: (() => { speculative?: boolean | undefined }) | undefined;
   /** Set by the first read or write: the response depends on the session. */
   accessed = false;
   /** Later changes throw. */
@@ -184,6 +186,21 @@ export class SessionRecord {
   /** There is nothing to keep: how long a cookie is to live is no reason for a row. */
   get isEmpty(): boolean {
     return this.values.size === (this.values.has(REMEMBER_ME) ? 1 : 0);
+  }
+
+  /** Milliseconds that the session lives as it holds nothing but an open form; undefined: it holds more. */
+  get formLifetime(): number | undefined {
+    return formLifetimeOf(this.values);
+  }
+
+  /** The row holds nothing but an open form. */
+  get wasForm(): boolean {
+    return this.row !== undefined && formLifetimeOf(this.row.values) !== undefined;
+  }
+
+  /** Somebody will see the answer to the request, as far as it tells. */
+  get isSeen(): boolean {
+    return this.asker?.().speculative !== true;
   }
 
   /** There is something that `destroy` has to end: the session, or what it goes on as since it was renewed elsewhere. */
@@ -317,6 +334,12 @@ export class SessionRecord {
         break;
     }
   }
+}
+
+function formLifetimeOf(values: ReadonlyMap<string, Value>): number | undefined {
+  const lifetime = values.get(CSRF);
+  if (typeof lifetime !== "number" || values.has(USER_ID)) return undefined;
+  return [...values.keys()].every(isReserved) ? lifetime : undefined;
 }
 
 /** Under another token, and all else as it is. */

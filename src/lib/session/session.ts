@@ -1,5 +1,5 @@
 import { createToken } from "../base/token.ts";
-import { assertUserId } from "../base/user-id.ts";
+import { assertNewUserId } from "../base/user-id.ts";
 import { assertValue, type Value } from "../base/value.ts";
 import type { SessionHost } from "./host.ts";
 import { refuseIdioms } from "./idioms.ts";
@@ -166,7 +166,7 @@ export class Session<Data = SessionData> {
    * @param userId - the application's own identifier of the user, a string that is not empty, up to 1024 bytes
    */
   async login(userId: string): Promise<void> {
-    assertUserId("login", userId);
+    assertNewUserId("login", userId);
     const changes: Operation[] = [{ kind: "set", key: USER_ID, value: userId }];
     await this.#underNewToken("login", changes, { keepDeadline: false, revive: true });
   }

@@ -1,0 +1,49 @@
+import { warn } from "../base/warning.ts";
+import type { Owner, UserStore } from "../port/users.ts";
+import type { ResolvedOptions } from "./options.ts";
+
+/**
+ * A scope gives a manager's sessions and users names of their own in a table that others use as well, without a column: a session's id is the
+ * hash of its token with the scope before it, and a user of the scope "admin" is stored as `%admin:` and the user's id.
+ *
+ * Why: docs/decisions/026-scopes.md
+ */
+
+/** The text that a session's id is made of. No token has a dot. */
+export function scopedToken(token: string, scope: string | undefined): string {
+  return scope === undefined ? token : `${scope}.${token}`;
+}
+
+/** The name of a user in the table. */
+export function nameOf(userId: string, scope: string | undefined): string {
+  return scope === undefined ? userId : `%${scope}:${userId}`;
+}
+
+/** Finds and ends sessions of a scope's users, by their ids in the application. */
+export function scopedUsers(users: UserStore | undefined, scope: string | undefined): UserStore | undefined {
+  if (users === undefined || scope === undefined) return users;
+  const named = <O extends Owner>(owner: O): O => ({ ...owner, userId: nameOf(owner.userId, scope) });
+  return {
+    create: (id, data, expiry, owner) => users.create(id, data, expiry, named(owner)),
+    renew: (id, newId, previous, data, expiry, owner) => users.renew(id, newId, previous, data, expiry, named(owner)),
+    list: (userId, limit, after) => users.list(nameOf(userId, scope), limit, after),
+    end: (userId, except) => users.end(nameOf(userId, scope), except),
+    trim: (userId, most) => users.trim(nameOf(userId, scope), most),
+  };
+}
+
+const SHARED =
+  "Two SessionManagers use one store with different cookies or transports, so that each takes the other's tokens: a customer's token works in the " +
+  'administrators\' cookie. Give each a scope of its own, { scope: "admin" }, or both the same one if they are to share their sessions';
+
+/** How the token travels in the first manager without a scope of each store. */
+const carriers = new WeakMap<object, string>();
+
+/** Warns, once for a store, when managers without a scope would take tokens of each other that came in another way. */
+export function warnOfSharing(store: object, { scope, tokenHeader, cookie }: ResolvedOptions): void {
+  if (scope !== undefined) return;
+  const carrier = tokenHeader === undefined ? `cookie ${cookie.name}` : "header";
+  const first = carriers.get(store) ?? carrier;
+  carriers.set(store, first);
+  if (first !== carrier) warn("PGSTORE_SHARED_TABLE", SHARED, store);
+}
