@@ -11,7 +11,7 @@ export type { SessionOptions } from "./lib/manager/options.ts";
 export type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./lib/manager/users.ts";
 export type { RequestClient } from "./lib/manager/client.ts";
 export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib/port/stats.ts";
-export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "./lib/port/users.ts";
+export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "./lib/port/users.ts";
 export type { CommitContext, CommitResult } from "./lib/manager/commit-result.ts";
 export type { LazySession, SessionFor } from "./lib/manager/lazy-session.ts";
 export type {
@@ -23,6 +23,7 @@ export type {
   StoreErrorEvent,
 } from "./lib/base/events.ts";
 export { Session } from "./lib/session/session.ts";
+export type { LoginOptions } from "./lib/session/login-options.ts";
 export type { SessionStatus } from "./lib/session/record.ts";
 // A star, not a name: only so can an application augment the interface through "pgstore".
 export * from "./lib/session/session-data.ts";
@@ -34,6 +35,7 @@ export type {
   StoredEntry,
   StoredSession,
   StoreExtras,
+  TouchOptions,
 } from "./lib/port/store.ts";
 export type { PgClient, PostgresSql } from "./lib/port/pg-client.ts";
 export type { Codec, DecodedSession } from "./lib/port/codec.ts";
@@ -47,6 +49,9 @@ export {
   LoginRefusedError,
   SessionConflictError,
   CsrfError,
+  FreshLoginRequiredError,
+  LoginRequiredError,
+  RefusedError,
   SessionDecodeError,
   SessionMissingError,
   SessionTooLargeError,

@@ -26,6 +26,7 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
   ["node:diagnostics_channel", /^base\/events\.ts$/],
   ["node:fs/promises", /^postgres\/folder-lock\.ts$/],
   ["node:path", /^postgres\/folder-lock\.ts$/],
+  ["node:os", /^postgres\/folder-lock\.ts$/],
   ["node:events", /^http\/express-session\.ts$/],
   ["node:fs", /^cli\/(?:connection|main)\.ts$/],
   ["node:readline/promises", /^cli\/confirm\.ts$/],

@@ -161,6 +161,25 @@ describe("the README", () => {
     });
   });
 
+  it("shows how to ask for a fresh login", async () => {
+    const manager = new pgstore.SessionManager(new pgstore.MemoryStore({ cleanupInterval: 0 }));
+    const { logIn } = await run("login", ["logIn"], { manager });
+    const { changePassword, confirmPassword } = await run("fresh", ["changePassword", "confirmPassword"], { manager });
+    const answers: Record<string, unknown> = {
+      "/login": logIn,
+      "/change": changePassword,
+      "/confirm": confirmPassword,
+    };
+    const listener: node.NodeListener = (request, response) =>
+      (answers[request.url ?? ""] as node.NodeListener)(request, response);
+    await serving(node.nodeHandler(manager, listener), async ({ get }) => {
+      expect([(await get("/change")).status, (await get("/confirm")).status]).toEqual([401, 401]);
+      const changed = await get("/change", cookieOf(await get("/login")));
+      expect(await changed.text()).toBe("user-42 may go on");
+      expect((await get("/confirm", cookieOf(changed))).status).toBe(303);
+    });
+  });
+
   it("shows a user's sessions, and how to end them", async () => {
     const store = new pgstore.MemoryStore({ cleanupInterval: 0 });
     const manager = new pgstore.SessionManager(store, { recordIp: true, recordUserAgent: true });

@@ -99,9 +99,9 @@ describe("pgstore migrate", () => {
     );
     for (const step of steps) await pool.query(step);
     const indexes = "SELECT count(*)::int AS count FROM pg_index WHERE indrelid = '\"by hand\"'::regclass";
-    expect((await pool.query(indexes)).rows).toEqual([{ count: 3 }]);
+    expect((await pool.query(indexes)).rows).toEqual([{ count: 4 }]);
     expect(await pgstore("migrate", "--url", database.url, "--table", "by hand")).toMatchObject({ code: 0 });
-    expect((await pool.query(indexes)).rows).toEqual([{ count: 3 }]);
+    expect((await pool.query(indexes)).rows).toEqual([{ count: 4 }]);
   });
 
   it("leaves another table of that name alone", async () => {
@@ -357,6 +357,7 @@ describe("pgstore", () => {
     vi.stubEnv("DATABASE_URL", database.url);
     expect(await pgstore("stats")).toMatchObject({ code: 0 });
     vi.stubEnv("DATABASE_URL", "");
+    for (const name of ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER"]) vi.stubEnv(name, "");
     expect(await pgstore("stats")).toMatchObject({ code: 2, err: expect.stringContaining("DATABASE_URL") as string });
   });
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -36,6 +36,72 @@ describe("npx pgstore", () => {
         expect(JSON.parse(out)).toBeTypeOf("object");
       }),
     );
+  });
+
+  it("prints the same SQL whatever the password is", async () => {
+    const print = (password: string) =>
+      program.run(["migrate", "--print"], { DATABASE_URL: `postgres://me:${password}@db/app` });
+    const [plain, ...others] = await Promise.all(["s3cr3t-of-no-word", "sessions", "pgstore", "text"].map(print));
+    expect(plain?.out).toContain("CREATE TABLE");
+    for (const other of others) expect(other).toEqual(plain);
+  });
+
+  it("reads .env, and the variables of psql where no URL is given", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pgstore-env-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const { hostname, port, username, password, pathname } = new URL(database.url);
+    const psql = {
+      PGHOST: hostname,
+      PGPORT: port,
+      PGUSER: username,
+      PGPASSWORD: password,
+      PGDATABASE: pathname.slice(1),
+    };
+    const stats = (env: Record<string, string>, cwd?: string) => program.run(["stats", "--json"], env, cwd);
+    const locations = [stats(psql)];
+    writeFileSync(join(folder, ".env"), `PGAPPNAME=x\nDATABASE_URL="${database.url}"\n`);
+    locations.push(stats({}, folder));
+    // What the environment says comes first.
+    const wrong = await stats({ DATABASE_URL: "postgres://nobody:s3cr3t@127.0.0.1:1/none" }, folder);
+    expect(wrong.code).toBe(3);
+    expect(wrong.out + wrong.err).not.toContain("s3cr3t");
+    for (const { code, out } of await Promise.all(locations)) {
+      expect([code, (JSON.parse(out) as { location: string }).location]).toEqual([
+        0,
+        `PostgreSQL ${hostname}:${port}${pathname}`,
+      ]);
+    }
+    expect(await program.run(["stats"], { PGPASSWORD: "s3cr3t" })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("PGHOST") as string,
+    });
+  });
+
+  it("makes no folder of what is none, and shows no password of it", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pgstore-none-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const texts = [
+      "host=127.0.0.1 port=1 user=u password=s3cr3t dbname=d",
+      "user = 'u' password = 's3cr3t'",
+      "u:s3cr3t@127.0.0.1:1/d",
+      "//u:s3cr3t@127.0.0.1:1/d",
+      "postgres:s3cr3t@127.0.0.1:1/d",
+      "postgres://u:s3cr3t/1@127.0.0.1:1/d",
+      "postgres://u:1/s3cr3t@127.0.0.1:1/d",
+      "postgres://u:1?s3cr3t@127.0.0.1:1/d",
+      "postgres://u:1#s3cr3t@127.0.0.1:1/d",
+      "mysql://u:s3cr3t@127.0.0.1:1/d",
+      "postgres://u:s3cr3t@127.0.0.1:1/d",
+    ];
+    const runs = texts.flatMap((url) => [
+      program.run(["migrate", "--debug"], { DATABASE_URL: url }, folder),
+      program.run(["check", "--json", "--debug", "--url", url], {}, folder),
+    ]);
+    for (const [index, { code, out, err }] of (await Promise.all(runs)).entries()) {
+      expect(code, texts[index >> 1]).toBeGreaterThanOrEqual(2);
+      expect(out + err, texts[index >> 1]).not.toContain("s3cr3t");
+    }
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it("ends no session when nobody is there to confirm it", async () => {

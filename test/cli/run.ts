@@ -29,21 +29,22 @@ export async function pgstoreJson(...args: string[]): Promise<{ code: number | n
 
 /** The command line as a program of its own. */
 export interface Program {
-  start(args: string[], env?: Record<string, string>): ChildProcess;
-  run(args: string[], env?: Record<string, string>): Promise<Said>;
+  start(args: string[], env?: Record<string, string>, cwd?: string): ChildProcess;
+  run(args: string[], env?: Record<string, string>, cwd?: string): Promise<Said>;
 }
 
 export async function makeProgram(): Promise<Program> {
   const file = await bundleOf(new URL("../../src/cli.ts", import.meta.url));
-  const start: Program["start"] = (args, env = {}) =>
+  const start: Program["start"] = (args, env = {}, cwd) =>
     spawn(process.execPath, [file, ...args], {
       env: { ...withoutUrl(), ...env },
+      cwd,
       stdio: ["ignore", "pipe", "pipe"],
     });
   return {
     start,
-    async run(args, env) {
-      const child = start(args, env);
+    async run(args, env, cwd) {
+      const child = start(args, env, cwd);
       const said = collect(child);
       const [code] = (await once(child, "close")) as [number | null];
       return { code, ...said() };

@@ -6,7 +6,8 @@ import { confirmed, type Terminal } from "../../src/lib/cli/confirm.ts";
 import { failureOf, UsageError } from "../../src/lib/cli/failures.ts";
 import { judgeTable } from "../../src/lib/cli/judge-table.ts";
 import { Progress } from "../../src/lib/cli/progress.ts";
-import { redactor } from "../../src/lib/cli/redact.ts";
+import { redact, redactForeign } from "../../src/lib/cli/redact.ts";
+import { folderOf } from "../../src/lib/postgres/open-database.ts";
 import type { IndexFigures, TableFigures } from "../../src/lib/cli/table-figures.ts";
 import { columns, lasting, plain } from "../../src/lib/cli/text.ts";
 import { StoreError, StoreUnavailableError } from "../../src/index.ts";
@@ -84,16 +85,83 @@ describe("checkConnection", () => {
   });
 });
 
-describe("redactor", () => {
+describe("folderOf", () => {
+  it.each([
+    ["./data", "./data"],
+    ["../data", "../data"],
+    ["/var/lib/data", "/var/lib/data"],
+    ["data", "data"],
+    ["my data/db", "my data/db"],
+    [".data/db", ".data/db"],
+    ["data.v2", "data.v2"],
+    ["C:\\data", "C:\\data"],
+    ["file:data", "data"],
+    ["file:/data", "/data"],
+    ["FILE:///data", "/data"],
+    ["postgres://db/app", undefined],
+    ["PostgreSQL://db", undefined],
+  ])("reads %s as %j", (url, folder) => {
+    expect(folderOf(url)).toBe(folder);
+  });
+
+  it.each([
+    "localhost/app",
+    "db.example.com/app",
+    "10.0.0.1/app",
+    "db:5432/app",
+    "me@db/app",
+    "/me:s3cr3t@db/app",
+    "file://db/app",
+    "dbname=app",
+    "postgres:app",
+    "https://db/app",
+    "jdbc:postgresql://db/app?password=s3cr3t",
+  ])("refuses %s, and shows nothing of it", (url) => {
+    const error = catchError(() => folderOf(url));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toMatch(/^TypeError: url: expected postgres:/);
+    expect(String(error)).not.toMatch(/app|s3cr3t/);
+  });
+});
+
+function catchError(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+}
+
+describe("redact", () => {
   it.each([
     ["failed for postgres://me:secret@db/app?x=1", "failed for postgres://me:***@db/app?x=1"],
     ["postgres://me:a:b@c/d@db/app and more", "postgres://me:***@db/app and more"],
     ["postgres://db/app?user=me&password=secret&x=1", "postgres://db/app?user=me&password=***&x=1"],
-    ["the word s3cret# alone, and s3cret%23", "the word *** alone, and ***"],
+    ["me:secret@db/app", "me:***@db/app"],
+    ["'//me:secret@db:5432/app'", "'//me:***@db:5432/app'"],
+    ["host=db password=secret dbname=app", "host=db password=*** dbname=app"],
+    ["password = 'it\\'s secret' user=me", "password = *** user=me"],
+    ["PGPASSWORD=secret", "PGPASSWORD=***"],
     ["postgres://me@db/app", "postgres://me@db/app"],
-    ["me@example.com", "me@example.com"],
+    ["me@example.com, at 10:20", "me@example.com, at 10:20"],
+    ['table "secret" is missing', 'table "secret" is missing'],
   ])("%s", (text, expected) => {
-    expect(redactor(["postgres://me:s3cret%23@db/app", undefined, "postgres://x:%E0%A4%A@y"])(text)).toBe(expected);
+    expect(redact(text)).toBe(expected);
+  });
+
+  it("takes secrets that stand alone out of what others say", () => {
+    const urls = [
+      "postgres://me:s3cret%23@db/app",
+      undefined,
+      "postgres://x:%E0%A4%A@y",
+      "host=db password='a b\\'c' x=1",
+    ];
+    expect(redactForeign("s3cret# alone, s3cret%23, a b'c, and hunter2 of hunter22", urls, "hunter2")).toBe(
+      "*** alone, ***, ***, and *** of ***2",
+    );
+    expect(redactForeign("me:secr3t@db, the secr3t", ["me:secr3t@db/app"])).toBe("me:***@db, the ***");
+    // Too short to be told from innocent words.
+    expect(redactForeign("a cat", ["postgres://me:cat@db/app"])).toBe("a cat");
   });
 });
 

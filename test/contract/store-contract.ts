@@ -198,6 +198,21 @@ export const storeContract: Record<string, (host: StoreHost) => Promise<void>> =
     assert.equal((await host.store.find("t"))?.expiry.getTime(), second.getTime());
     assert.equal(await dataOf(host, "t"), "data");
   },
+  "touch moves the expiry of what holds the given bytes only": async ({ store }) => {
+    await store.create("t", bytes("one"), soon());
+    await store.create("u", bytes("one"), soon());
+    const before = (await store.find("t"))?.expiry;
+    const tries = await Promise.all([
+      store.touch("t", later(), { unchanged: bytes("other") }),
+      store.touch("u", later(), { unchanged: bytes("one") }),
+    ]);
+    assert.deepEqual(tries, [false, true]);
+    assert.deepEqual((await store.find("t"))?.expiry, before);
+    assert.ok(((await store.find("u"))?.expiry ?? 0) > (before ?? 0));
+    assert.equal(await store.touch("t", later(), { unchanged: bytes("one") }), true);
+    assert.equal(await store.touch("t", later(), { unchanged: new Uint8Array() }), false);
+    assert.equal(await store.touch("absent", later(), { unchanged: bytes("one") }), false);
+  },
   "touch never brings back what is gone or expired": async (host) => {
     assert.equal(await host.store.touch("t", later()), false);
     await host.store.save("t", bytes("data"), soon());

@@ -578,7 +578,7 @@ describe("csrfProtection", () => {
     csrf.verify(loaded, { method: "POST", headers: {} }, token);
     csrf.token(loaded);
     expect(loaded.status).toBe("unmodified");
-    await loaded.renew();
+    await loaded.reset();
     expect(() => csrf.verify(loaded, { method: "POST", headers: {} }, token)).toThrow(CsrfError);
     await loaded.destroy();
     expect(() => csrf.verify(loaded, { method: "POST", headers: {} }, csrf.token(loaded))).toThrow(CsrfError);

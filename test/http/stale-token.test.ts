@@ -26,9 +26,9 @@ beforeAll(async () => {
     const [, action, key = ""] = (request.url ?? "").split("/");
     if (action === "set") session.set(key, true);
     if (action === "login") await session.login("alice");
-    if (action === "renew") await session.renew();
+    if (action === "reset") await session.reset();
     if (action === "anew") {
-      await session.renew();
+      await session.reset();
       session.set("anew", true);
     }
     if (action === "renewToken") await session.renewToken();
@@ -76,7 +76,7 @@ describe("the token of a session that was ended a short while ago", () => {
     }
   });
 
-  for (const ending of ["login", "renew", "renewToken", "logout"]) {
+  for (const ending of ["login", "reset", "renewToken", "logout"]) {
     it(`reads as anonymous after ${ending}, and its writes are dropped without a cookie`, async () => {
       const old = cookieOf(await app.get("/set/secret")) ?? "";
       const next = cookieOf(await app.get(`/${ending}`, old));

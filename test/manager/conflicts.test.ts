@@ -222,7 +222,7 @@ describe("a commit that finds the session ended", () => {
   const enders: Record<string, (session: Session) => Promise<void>> = {
     destroy: (session) => session.destroy(),
     renewToken: (session) => session.renewToken(),
-    renew: (session) => session.renew(),
+    reset: (session) => session.reset(),
     login: (session) => session.login("ada"),
   };
   const changes: Record<string, (session: Session) => unknown> = {
@@ -310,9 +310,9 @@ describe("a commit that finds the session ended", () => {
     const token = await make({ secret: 1 });
     const [winner, loser, empty] = [await one.load(token), await two.load(token), await two.load(token)];
     await winner.destroy();
-    await empty.renew();
+    await empty.reset();
     expect((await two.commit(empty)).kind).toBe("nothing");
-    await loser.renew();
+    await loser.reset();
     loser.set("flash", "bye");
     expect((await two.commit(loser)).kind).toBe("set");
     expect(await valuesOf(loser.token)).toEqual({ flash: "bye" });
@@ -329,7 +329,7 @@ describe("a commit that finds the session ended", () => {
     expect((await two.commit(loser)).kind).toBe("set");
     expect(await valuesOf(loser.token)).toEqual({});
     const again = await two.load(token);
-    await again.renew();
+    await again.reset();
     again.set("x", 1);
     expect((await two.commit(again)).kind).toBe("set");
   });

@@ -22,6 +22,8 @@ function state(given: Partial<PlanState> = {}): PlanState {
     deadline: NOW + 10 * HOUR,
     deadlineMoved: false,
     expiry: NOW + 10 * HOUR,
+    lifetime: undefined,
+    idleTimeout: undefined,
     ...given,
   };
 }
@@ -102,6 +104,49 @@ describe("planCommit", () => {
       { kind: "touch", expiry: NOW + HOUR },
     ],
     ["stored, read only, touchAfter 0, same instant", movedBefore(0), { ...idle, touchAfter: 0 }, { kind: "nothing" }],
+    [
+      "stored, read only, with an idle timeout of its own",
+      { idleTimeout: 2 * HOUR, ...movedBefore(HOUR / 10) },
+      idle,
+      { kind: "touch", expiry: NOW + 2 * HOUR },
+    ],
+    [
+      "stored, read only, moved exactly a twentieth of its own idle timeout ago, where the manager has none",
+      { idleTimeout: HOUR, ...movedBefore(HOUR / 20) },
+      absolute,
+      { kind: "touch", expiry: NOW + HOUR },
+    ],
+    [
+      "stored, read only, moved just before that",
+      { idleTimeout: HOUR, ...movedBefore(HOUR / 20 - 1) },
+      absolute,
+      { kind: "nothing" },
+    ],
+    [
+      "stored, read only, with a touchAfter that is as much of its own idle timeout",
+      { idleTimeout: HOUR / 2, expiry: NOW - HOUR / 40 + 1 + HOUR / 2 },
+      idle,
+      { kind: "nothing" },
+    ],
+    ["stored, read only, with no idle timeout at all", { idleTimeout: 0, expiry: NOW + 5 }, idle, { kind: "nothing" }],
+    [
+      "stored, changed, with no idle timeout at all: it lives until its deadline",
+      { changed: true, idleTimeout: 0, ...movedBefore(0) },
+      idle,
+      { kind: "replace", expiry: NOW + 10 * HOUR, deadline: NOW + 10 * HOUR },
+    ],
+    [
+      "stored, renewed, with a lifetime of its own",
+      { ending: "renew", lifetime: 30 * DAY },
+      absolute,
+      { kind: "renew", expiry: NOW + 30 * DAY, deadline: NOW + 30 * DAY },
+    ],
+    [
+      "new, set, with times of its own",
+      { ...fresh, changed: true, lifetime: 30 * DAY, idleTimeout: DAY },
+      idle,
+      { kind: "create", expiry: NOW + DAY, deadline: NOW + 30 * DAY },
+    ],
     ["stored, read only, at the deadline already", { deadline: NOW + 5, expiry: NOW + 5 }, idle, { kind: "nothing" }],
     [
       "stored, renewed",
@@ -166,6 +211,8 @@ describe("planCommit", () => {
     deadline: fc.option(instant, { nil: undefined }),
     deadlineMoved: fc.boolean(),
     expiry: fc.option(instant, { nil: undefined }),
+    lifetime: fc.option(fc.integer({ min: 1, max: 3 * DAY }), { nil: undefined }),
+    idleTimeout: fc.option(fc.integer({ min: 0, max: 3 * DAY }), { nil: undefined }),
   });
   const anyOptions: fc.Arbitrary<PlanOptions> = fc
     .record({ lifetime: fc.integer({ min: 1, max: DAY }), share: fc.double({ min: 0, max: 1, noNaN: true }) })
@@ -179,8 +226,9 @@ describe("planCommit", () => {
       fc.property(anyState, anyOptions, (any, options) => {
         const plan = planCommit(any, options, NOW);
         if (!("expiry" in plan)) return;
-        if (options.idleTimeout > 0) expect(plan.expiry).toBeLessThanOrEqual(NOW + options.idleTimeout);
-        const allowed = Math.max(any.deadline ?? 0, any.expiry ?? 0, NOW + options.lifetime);
+        const { idleTimeout = options.idleTimeout, lifetime = options.lifetime } = any;
+        if (idleTimeout > 0) expect(plan.expiry).toBeLessThanOrEqual(NOW + idleTimeout);
+        const allowed = Math.max(any.deadline ?? 0, any.expiry ?? 0, NOW + lifetime);
         expect(plan.expiry).toBeLessThanOrEqual(allowed);
         if (plan.kind === "touch") expect(plan.expiry).toBeGreaterThan(any.expiry ?? Number.NaN);
       }),

@@ -77,7 +77,11 @@ describe("encrypted sessions", () => {
     const manager = new SessionManager(memory, { codec: encrypted(scsJson, [NEW]), hashTokens: false });
     const { token = "" } = await useOf(manager);
     const row = await memory.find(token);
-    expect(encrypted(scsJson, [NEW]).decode(row?.data ?? new Uint8Array(), idOf(token)).values.size).toBe(3);
+    expect(
+      encrypted(scsJson, [NEW])
+        .decode(row?.data ?? new Uint8Array(), idOf(token))
+        .values.get("__userId"),
+    ).toBe("user-42");
     expect(() => encrypted(scsJson, [NEW]).decode(row?.data ?? new Uint8Array(), token)).toThrow(Error);
   });
 

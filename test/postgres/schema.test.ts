@@ -30,6 +30,7 @@ describe("PgStore.migrate", () => {
     expect(rows.map(({ indexname }) => indexname)).toEqual([
       "sessions_expiry_idx",
       "sessions_pkey",
+      "sessions_tags_idx",
       "sessions_user_id_created_token_idx",
     ]);
     const tables = await db.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1");
@@ -43,7 +44,7 @@ describe("PgStore.migrate", () => {
     expect(await store.check()).toEqual([]);
     await store.migrate();
     const { rows } = await db.query("SELECT count(*)::int AS n FROM pg_indexes WHERE tablename = 'by_hand'");
-    expect(rows).toEqual([{ n: 3 }]);
+    expect(rows).toEqual([{ n: 4 }]);
   });
 
   it("adds the index to a table that lacks it", async () => {
@@ -217,7 +218,7 @@ describe("PgStore.migrate", () => {
       const { rows } = await db.query("SELECT count(*)::int AS n FROM pg_index WHERE indrelid = to_regclass($1)", [
         `"${table}"`,
       ]);
-      expect(rows).toEqual([{ n: 3 }]);
+      expect(rows).toEqual([{ n: 4 }]);
     },
   );
 
@@ -259,7 +260,7 @@ describe("PgStore.migrate", () => {
       const migrated = Promise.all([open("large").migrate(), open("large").migrate()]);
       await writer.query("COMMIT");
       await Promise.all([made, migrated]);
-      expect(await indexesOf("large")).toEqual({ n: 3 });
+      expect(await indexesOf("large")).toEqual({ n: 4 });
     } finally {
       writer.release();
       maker.release();
@@ -275,7 +276,7 @@ describe("PgStore.migrate", () => {
       await waiting("wait_event_type = 'Lock'");
       await maker.query("COMMIT");
       await migrated;
-      expect(await indexesOf("taken")).toEqual({ n: 3 });
+      expect(await indexesOf("taken")).toEqual({ n: 4 });
     } finally {
       maker.release();
     }
@@ -288,7 +289,7 @@ describe("PgStore.migrate", () => {
     expect((await open("broken").check()).join()).toMatch(/broken_expiry_idx .* is not valid/);
     await open("broken").migrate();
     expect(await open("broken").check()).toEqual([]);
-    expect(await indexesOf("broken")).toEqual({ n: 3 });
+    expect(await indexesOf("broken")).toEqual({ n: 4 });
   });
 
   it("sets a limit for each lock, and a search path, before it changes anything", async () => {
@@ -377,7 +378,7 @@ describe("PgStore.check of what migrate has made", () => {
     ],
     [
       "the columns are dropped",
-      "ALTER TABLE t DROP COLUMN user_id, DROP COLUMN created, DROP COLUMN last_seen, DROP COLUMN ip, DROP COLUMN user_agent",
+      "ALTER TABLE t DROP COLUMN user_id, DROP COLUMN created, DROP COLUMN last_seen, DROP COLUMN ip, DROP COLUMN user_agent, DROP COLUMN tags",
       /^table "t" has no column user_id, though there is a table "t_users": run store.migrate/,
     ],
     [

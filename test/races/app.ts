@@ -29,7 +29,7 @@ const actions: Record<string, (session: Session<Record<string, unknown>>, key: s
   update: (session, key) => session.update(key, (n) => (typeof n === "number" ? n : 0) + 1),
   read: (session, key) => session.get(key),
   renewToken: (session) => session.renewToken(),
-  renew: (session) => session.renew(),
+  reset: (session) => session.reset(),
   login: (session, key) => session.login(key),
   destroy: (session) => session.destroy(),
   clear: (session) => session.clear(),

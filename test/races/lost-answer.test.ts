@@ -60,7 +60,7 @@ function breaking() {
   return { state, manager: new SessionManager<{ n: number }>(new PgStore(client, { cleanupInterval: 0 })) };
 }
 
-for (const what of ["renewToken", "login", "renew"] as const) {
+for (const what of ["renewToken", "login", "reset"] as const) {
   for (const again of [false, true]) {
     it(`a ${what} that was carried out, though its answer was lost, loses nothing ${again ? "when tried again" : "in the end"}`, async () => {
       const { state, manager } = breaking();
@@ -79,7 +79,7 @@ for (const what of ["renewToken", "login", "renew"] as const) {
       expect((await manager.commit(session)).kind).toBe("set");
       const found = await manager.load(session.token);
       const isLoggedIn = again && what === "login";
-      const isEmpty = again && what === "renew";
+      const isEmpty = again && what === "reset";
       expect([found.userId, found.get("n")]).toEqual([isLoggedIn ? user : undefined, isEmpty ? undefined : 1]);
       expect(await manager.listByUser(user)).toHaveLength(isLoggedIn ? 1 : 0);
     });

@@ -51,7 +51,7 @@ async function race(
   return answers;
 }
 
-const enders = ["destroy", "renewToken", "renew", "login"];
+const enders = ["destroy", "renewToken", "reset", "login"];
 const losers = ["set", "update", "read", "clear", "renewToken"];
 
 function races(driver: Driver, pooled: boolean, environments: Record<string, Variables>): void {
@@ -133,7 +133,7 @@ function races(driver: Driver, pooled: boolean, environments: Record<string, Var
                 expect((await pair()[0].request("read", { cookie })).session.status).toBe("new");
                 const winner = await pair()[0].request("read", { cookie: ended.cookie });
                 if (ender === "destroy") expect(winner.session.status).toBe("new");
-                else expect(winner.session.values).toEqual(ender === "renew" ? {} : { key: "key" });
+                else expect(winner.session.values).toEqual(ender === "reset" ? {} : { key: "key" });
               }
             });
           }

@@ -86,7 +86,7 @@ describe("what sessions of other packages have", () => {
 describe("a callback", () => {
   it("is refused at once, where a promise's rejection would be nobody's", async () => {
     const session = await sessionAs<Record<string, (...args: unknown[]) => void>>();
-    for (const name of ["save", "destroy", "logout", "renew", "renewToken", "regenerate", "reload"]) {
+    for (const name of ["save", "destroy", "logout", "reset", "reauthenticate", "renewToken", "regenerate", "reload"]) {
       expect(() => session[name]?.(() => {}), name).toThrow(TypeError);
       expect(() => session[name]?.(() => {}), name).toThrow(`session.${name}: `);
     }

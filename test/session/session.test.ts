@@ -103,7 +103,7 @@ describe("Session", () => {
         () => session.setDeadline(new Date()),
       ];
       for (const change of changes) expect(change, end).toThrow(AlreadyCommittedError);
-      for (const change of ["save", "destroy", "renew", "renewToken", "logout"] as const) {
+      for (const change of ["save", "destroy", "reset", "renewToken", "logout"] as const) {
         await expect(session[change](), end).rejects.toThrow(AlreadyCommittedError);
       }
       await expect(session.login("ada"), end).rejects.toThrow(AlreadyCommittedError);
@@ -182,9 +182,9 @@ describe("Session.deadline", () => {
     session.set("key", 2);
     await manager.commit(session);
     expect((await manager.load(session.token)).deadline.getTime()).toBe(first);
-    await session.renewToken({ keepDeadline: true });
-    expect(session.deadline.getTime()).toBe(first);
     await session.renewToken();
+    expect(session.deadline.getTime()).toBe(first);
+    await session.renewToken({ restart: true });
     expect(session.deadline.getTime()).toBe(now + 3_600_000);
     session.setDeadline(new Date(now + 5000));
     await manager.commit(session);

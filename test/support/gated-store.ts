@@ -1,4 +1,4 @@
-import { MemoryStore } from "../../src/index.ts";
+import { MemoryStore, type TouchOptions } from "../../src/index.ts";
 
 /** A memory store whose writes wait at a gate, or fail. */
 export class GatedStore extends MemoryStore {
@@ -50,9 +50,9 @@ export class GatedStore extends MemoryStore {
     return super.renew(token, next, previous, data, expiry);
   }
 
-  override async touch(token: string, expiry: Date): Promise<boolean> {
+  override async touch(token: string, expiry: Date, options?: TouchOptions): Promise<boolean> {
     await this.#pass();
-    return super.touch(token, expiry);
+    return super.touch(token, expiry, options);
   }
 
   override async end(token: string): Promise<boolean> {

@@ -97,7 +97,7 @@ describe("a schema that loses what migrate has added", () => {
     };
     await write();
     await admin.query(
-      `ALTER TABLE sessions DROP COLUMN user_id, DROP COLUMN created, DROP COLUMN last_seen, DROP COLUMN ip, DROP COLUMN user_agent`,
+      `ALTER TABLE sessions DROP COLUMN user_id, DROP COLUMN created, DROP COLUMN last_seen, DROP COLUMN ip, DROP COLUMN user_agent, DROP COLUMN tags`,
     );
     await Promise.all([write(), write()]);
     const loaded = await manager.load(session.token);

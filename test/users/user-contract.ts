@@ -315,13 +315,53 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     assert.ok(anew !== undefined && anew.created > before.created);
     assert.deepEqual([anew.ip, anew.userAgent], [undefined, undefined]);
   },
+  "a tag ends the sessions that it was given to, and those that they were renewed to": async (host) => {
+    const [manager, elsewhere] = [managerOf(host), managerOf(host)];
+    const tagged = async (userId: string, tags: string[]): Promise<AnySession> => {
+      const session = await manager.load();
+      await session.login(userId, { tags });
+      await manager.commit(session);
+      return session;
+    };
+    const odd = 'sid "\\{},NULL';
+    const [one, two, three] = [
+      await tagged("alice", [odd, "idp", odd]),
+      await tagged("bob", ["other", odd]),
+      await tagged("carol", ["other"]),
+    ] as [AnySession, AnySession, AnySession];
+    const four = await login(manager, "dave");
+    const scoped = managerOf(host, { scope: "admin" });
+    assert.equal(await scoped.destroyByTag(odd), 0);
+    const admin = await scoped.load();
+    await admin.login("alice", { tags: ["idp"] });
+    await scoped.commit(admin);
+    assert.equal(await scoped.destroyByTag("idp"), 1);
+    assert.deepEqual(one.tags, [odd, "idp"]);
+    await one.renewToken();
+    const again = await reload(elsewhere, one);
+    assert.deepEqual(again.tags, [odd, "idp"]);
+    await again.renewToken();
+    await again.reauthenticate();
+    assert.equal(await elsewhere.destroyByTag("sid"), 0);
+    assert.equal(await elsewhere.destroyByTag(odd), 2);
+    assert.equal(await elsewhere.destroyByTag(odd), 0);
+    const users = await Promise.all([again, two, three, four].map((session) => reload(manager, session)));
+    assert.deepEqual(
+      users.map(({ userId }) => userId),
+      [undefined, undefined, "carol", "dave"],
+    );
+    // A login without tags takes them off, on one session as on a new one.
+    await login(manager, "carol", three);
+    assert.equal(await manager.destroyByTag("other"), 0);
+    assert.deepEqual(await idsOf(manager, "carol"), [three.id]);
+  },
   "a session goes over to whoever logs in": async (host) => {
     const manager = managerOf(host);
     const session = await login(manager, "alice");
     await login(manager, "bob", session);
     assert.deepEqual(await idsOf(manager, "alice"), []);
     assert.deepEqual(await idsOf(manager, "bob"), [session.id]);
-    await session.renew();
+    await session.reset();
     session.set("anonymous", true);
     await manager.commit(session);
     assert.deepEqual(await idsOf(manager, "bob"), []);

@@ -103,6 +103,29 @@ describe("a store that fails", () => {
   });
 });
 
+describe("destroyByTag", () => {
+  it("ends more sessions than a page holds, and leaves what has expired or has another tag", async () => {
+    const pool = database.pool({ max: 2 });
+    await pool.query("DELETE FROM sessions");
+    await pool.query(
+      `INSERT INTO sessions (token, data, expiry, user_id, tags)
+       SELECT 'row ' || n, 'x', now() + n * interval '1 hour', 'alice', ARRAY['a', CASE n WHEN 7 THEN 'other' ELSE 'tenant' END]
+       FROM generate_series(0, 1002) n`,
+    );
+    const manager = new SessionManager(new PgStore(pool, { cleanupInterval: 0 }));
+    expect(await manager.destroyByTag("tenant")).toBe(1001);
+    expect(await manager.destroyByTag("tenant")).toBe(0);
+    expect(await manager.destroyByTag("a")).toBe(1);
+    await expect(manager.destroyByTag("")).rejects.toThrow(/^tag: expected a non-empty string/);
+    const { rows } = await pool
+      .query<{ "QUERY PLAN": string }>(
+        "SET enable_seqscan = off; EXPLAIN SELECT FROM sessions s WHERE s.tags @> ARRAY['tenant']",
+      )
+      .then((results) => (results as unknown as { rows: { "QUERY PLAN": string }[] }[])[1] ?? { rows: [] });
+    expect(JSON.stringify(rows)).toContain("sessions_tags_idx");
+  });
+});
+
 describe("a table of the seed's three columns", () => {
   it("takes logins with a warning, and says what to run when asked for a user", async () => {
     const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
@@ -125,6 +148,12 @@ describe("a table of the seed's three columns", () => {
     for (const asking of [manager.listByUser("alice"), manager.destroyByUser("alice")]) {
       await expect(asking).rejects.toThrow(SchemaError);
       await expect(asking).rejects.toThrow(/npx pgstore migrate/);
+    }
+    const tagged = await manager.load();
+    await tagged.login("alice", { tags: ["sid"] });
+    for (const asking of [() => manager.commit(tagged), () => manager.destroyByTag("sid")]) {
+      await expect(asking()).rejects.toThrow(SchemaError);
+      await expect(asking()).rejects.toThrow(/by tag.*npx pgstore migrate/);
     }
     const strict = new SessionManager(new PgStore(seed.pool({ max: 1 }), { cleanupInterval: 0 }), {
       maxSessionsPerUser: 1,
@@ -160,7 +189,21 @@ describe("a table of the seed's three columns", () => {
       [login.id, Buffer.from((await after.find(login.id ?? ""))?.data ?? []), new Date(Date.now() + 60_000)],
     );
     expect((await users.listByUser("alice")).map(({ id }) => id)).toEqual([login.id]);
-    expect(await users.destroyByUser("alice")).toBe(1);
+    await login.login("alice", { tags: ["sid"] });
+    // On a table from before there were tags all else goes on.
+    await seed.admin({ max: 1 }).query("ALTER TABLE sessions DROP COLUMN tags");
+    const untagged = await users.load();
+    await untagged.login("alice");
+    await users.commit(untagged);
+    await expect((await users.load(login.token)).renewToken()).rejects.toThrow(SchemaError);
+    await expect(users.destroyByTag("sid")).rejects.toThrow(SchemaError);
+    expect(await after.check()).toEqual([expect.stringMatching(/no column tags: run store\.migrate\(\)/)]);
+    await after.migrate();
+    await seed.admin({ max: 1 }).query("DROP INDEX sessions_tags_idx");
+    expect(await after.check()).toEqual([expect.stringMatching(/column tags .* has no index: run store\.migrate\(\)/)]);
+    await after.migrate();
+    expect(await users.destroyByTag("sid")).toBe(0);
+    expect(await users.destroyByUser("alice")).toBe(2);
   });
 });
 

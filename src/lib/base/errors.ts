@@ -11,7 +11,9 @@ export type PgStoreErrorCode =
   | "LOGIN_REFUSED"
   | "ALREADY_COMMITTED"
   | "TYPE_ASSERTION"
-  | "CSRF";
+  | "CSRF"
+  | "LOGIN_REQUIRED"
+  | "FRESH_LOGIN_REQUIRED";
 
 /**
  * The family of every error that pgstore throws, besides `TypeError` for misuse.
@@ -142,7 +144,7 @@ export type CommittedBy = "save" | "destroy" | "head";
 /** What happened, and what to do instead. */
 const COMMITTED_BY: Record<CommittedBy, string> = {
   save: "by save(): make the change before it",
-  destroy: "by destroy() or logout(): call renew() instead, which ends the session and begins an empty one",
+  destroy: "by destroy() or logout(): call reset() instead, which ends the session and begins an empty one",
   head: "as the response's head has left: await a lazy session, and change any, before the first byte of the response",
 };
 
@@ -166,6 +168,31 @@ export class TypeAssertionError extends PgStoreError {
   }
 }
 
+/** A request that was refused, for a reason that is its client's: adapters answer it by its status and log nothing. */
+export class RefusedError extends PgStoreError {
+  override readonly name: string = "RefusedError";
+  /** The HTTP status, for frameworks that look at it. */
+  readonly status: 401 | 403 | 413;
+  readonly statusCode: 401 | 403 | 413;
+
+  constructor(code: PgStoreErrorCode, status: 401 | 403 | 413, message: string) {
+    super(code, message);
+    this.status = status;
+    this.statusCode = status;
+  }
+
+  /** The text for a plain answer. */
+  get title(): string {
+    return { 401: "Unauthorized", 403: "Forbidden", 413: "Content Too Large" }[this.status];
+  }
+
+  /** The answer, for frameworks that ask for it. */
+  getResponse(): Response {
+    const headers = { "Content-Type": "text/plain; charset=utf-8" };
+    return new Response(`${this.title}\n`, { status: this.status, headers });
+  }
+}
+
 /**
  * Why a request was refused: another host's page has sent it ("origin"), it has no CSRF token ("missing"), its token is not the session's
  * ("token"), or its form is longer than `maxFormBytes` ("size").
@@ -180,29 +207,34 @@ const CSRF_MESSAGES: Record<CsrfReason, string> = {
   size: "the form is longer than maxFormBytes: raise it, or send the token in the header",
 };
 
-/** A request that changes something did not come from one of the application's own pages, or came without the session's CSRF token. */
-export class CsrfError extends PgStoreError {
+/**
+ * A request that changes something did not come from one of the application's own pages, or came without the session's CSRF token. Its
+ * status is 413 for a form that is too long, otherwise 403.
+ */
+export class CsrfError extends RefusedError {
   override readonly name = "CsrfError";
   readonly reason: CsrfReason;
-  /** The HTTP status, for frameworks that look at it: 413 for a form that is too long, otherwise 403. */
-  readonly status: 403 | 413;
-  readonly statusCode: 403 | 413;
 
   constructor(reason: CsrfReason) {
-    super("CSRF", CSRF_MESSAGES[reason]);
+    super("CSRF", reason === "size" ? 413 : 403, CSRF_MESSAGES[reason]);
     this.reason = reason;
-    this.status = reason === "size" ? 413 : 403;
-    this.statusCode = this.status;
   }
+}
 
-  /** The text for a plain answer. */
-  get title(): string {
-    return this.status === 413 ? "Content Too Large" : "Forbidden";
+/** `session.requireUser()` was asked of a session in which nobody is logged in. */
+export class LoginRequiredError extends RefusedError {
+  override readonly name = "LoginRequiredError";
+
+  constructor() {
+    super("LOGIN_REQUIRED", 401, "nobody is logged in");
   }
+}
 
-  /** The answer, for frameworks that ask for it. */
-  getResponse(): Response {
-    const headers = { "Content-Type": "text/plain; charset=utf-8" };
-    return new Response(`${this.title}\n`, { status: this.status, headers });
+/** `session.requireFresh(age)` was asked of a session whose login is older: let the user prove again who they are. */
+export class FreshLoginRequiredError extends RefusedError {
+  override readonly name = "FreshLoginRequiredError";
+
+  constructor() {
+    super("FRESH_LOGIN_REQUIRED", 403, "the login is too long ago for this");
   }
 }

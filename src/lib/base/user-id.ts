@@ -1,7 +1,7 @@
 /** Bytes: an index of PostgreSQL takes no more than about 2,700 in a row. */
-const LONGEST_USER_ID = 1024;
+const MAX_NAME_BYTES = 1024;
 
-/** A user's name in the table that has a scope. */
+/** A user's name, or a tag's, in the table that has a scope. */
 const SCOPED = /^%[\w-]+:/;
 
 /**
@@ -21,7 +21,21 @@ export function assertUserId(operation: string, userId: unknown): asserts userId
   if (typeof userId !== "string" || userId === "") {
     throw new TypeError(`${operation}: userId must be a non-empty string`);
   }
-  if (userId.includes("\0") || !userId.isWellFormed() || new TextEncoder().encode(userId).length > LONGEST_USER_ID) {
-    throw new TypeError(`${operation}: userId must be valid UTF-8 without NUL, up to ${LONGEST_USER_ID} bytes`);
+  if (!isName(userId)) {
+    throw new TypeError(`${operation}: userId must be valid UTF-8 without NUL, up to ${MAX_NAME_BYTES} bytes`);
   }
+}
+
+/** @throws TypeError when no tag can be called that */
+export function assertTag(option: string, tag: unknown): string {
+  if (typeof tag !== "string" || tag === "" || SCOPED.test(tag) || !isName(tag)) {
+    throw new TypeError(
+      `${option}: expected a non-empty string of valid UTF-8 without NUL or a scope before it, up to ${MAX_NAME_BYTES} bytes`,
+    );
+  }
+  return tag;
+}
+
+function isName(text: string): boolean {
+  return !text.includes("\0") && text.isWellFormed() && new TextEncoder().encode(text).length <= MAX_NAME_BYTES;
 }

@@ -73,15 +73,29 @@ export function defineEntry(target: object, name: string, value: unknown): void 
   Object.defineProperty(target, name, { value, writable: true, enumerable: true, configurable: true });
 }
 
-/** Copies a value, so that later changes of the original don't show. */
-export function cloneValue(value: Value): Value {
+/**
+ * Copies a value, so that later changes of the original don't show.
+ *
+ * @throws TypeError when it nests deeper than a session allows, as what contains itself does
+ */
+export function cloneValue(value: Value, depth = 0): Value {
   if (typeof value !== "object" || value === null) return value;
   if (value instanceof Date) return new Date(value);
   if (value instanceof Uint8Array) return Uint8Array.from(value);
-  if (Array.isArray(value)) return value.map(cloneValue);
+  if (depth >= MAX_DEPTH) throw new TypeError(`nesting deeper than ${MAX_DEPTH}`);
+  if (Array.isArray(value)) return value.map((entry) => cloneValue(entry, depth + 1));
   const copy: { [key: string]: Value } = {};
-  for (const [name, entry] of Object.entries(value)) defineEntry(copy, name, cloneValue(entry));
+  for (const [name, entry] of Object.entries(value)) defineEntry(copy, name, cloneValue(entry, depth + 1));
   return copy;
+}
+
+/** As `cloneValue`; undefined of an object that its owner has changed into something that can't be copied. */
+export function tryCloneValue(value: Value): Value | undefined {
+  try {
+    return cloneValue(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Says whether two values are the same: `-0` is not `0`, the order of an object's keys doesn't count. */

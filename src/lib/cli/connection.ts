@@ -42,12 +42,23 @@ export interface Connection extends Database {
   readonly table: TableName;
 }
 
-/** The URL that the options or the environment name. @throws UsageError when neither does */
-export function urlOf({ url }: CommonOptions): string {
-  const found = url ?? process.env["DATABASE_URL"];
-  if (found) return found;
+/** Any of these names a server, as it does to psql. A password, or how to use TLS, names none. */
+const PG_VARIABLES = ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER"];
+
+/** Finds the URL that the options or the environment name. */
+export function findUrl({ url }: CommonOptions): string | undefined {
+  if (url !== undefined) return url;
+  const { DATABASE_URL } = process.env;
+  // A URL without anything takes everything from those variables.
+  return DATABASE_URL || (PG_VARIABLES.some((name) => process.env[name]) ? "postgres://" : undefined);
+}
+
+/** @throws UsageError when neither the options nor the environment name a database */
+function urlOf(options: CommonOptions): string {
+  const url = findUrl(options);
+  if (url) return url;
   throw new UsageError(
-    "which database? Give --url, or set DATABASE_URL: postgres://user@host:5432/database, or a folder",
+    "which database? Give --url, or set DATABASE_URL (postgres://user@host:5432/database, or a folder) or PGHOST and its like",
   );
 }
 

@@ -1,6 +1,6 @@
 import { openStore } from "../postgres/open-store.ts";
 import type { Answer } from "./answer.ts";
-import type { CommonOptions } from "./connection.ts";
+import { type CommonOptions, findUrl } from "./connection.ts";
 import { serveDemo } from "./demo/serve.ts";
 import { EXIT, UsageError } from "./failures.ts";
 
@@ -20,7 +20,7 @@ export async function demo(options: DemoOptions): Promise<Answer> {
   const served = await serveDemo(
     port,
     options.host ?? "127.0.0.1",
-    () => openStore(options.url, names),
+    () => openStore(findUrl(options), names),
     (error) => {
       console.error("pgstore demo:", error);
       process.exitCode = EXIT.problem;

@@ -40,8 +40,9 @@ export interface Failure {
   message: string;
 }
 
-export function failureOf(error: unknown): Failure {
-  const message = withCause(error);
+/** @param foreign - takes secrets out of what is not said by us */
+export function failureOf(error: unknown, foreign: (text: string) => string = (text) => text): Failure {
+  const message = withCause(error, foreign);
   if (error instanceof StoreUnavailableError) return { exitCode: EXIT.unreachable, code: error.code, message };
   if (error instanceof SchemaError) return { exitCode: EXIT.schema, code: error.code, message: textOf(error) };
   if (error instanceof PgStoreError) return { exitCode: EXIT.problem, code: error.code, message };
@@ -53,9 +54,15 @@ export function failureOf(error: unknown): Failure {
   return { exitCode: EXIT.problem, code: "FAILED", message };
 }
 
-function withCause(error: unknown): string {
+/** Says whether an error's text is ours. */
+export function isOurs(error: unknown): boolean {
+  return [PgStoreError, InterruptedError, CommanderError, UsageError, TypeError].some((kind) => error instanceof kind);
+}
+
+function withCause(error: unknown, foreign: (text: string) => string): string {
   const cause: unknown = (error as { cause?: unknown } | null)?.cause;
-  return cause === undefined ? textOf(error) : `${textOf(error)} (${textOf(cause)})`;
+  const text = isOurs(error) ? textOf(error) : foreign(textOf(error));
+  return cause === undefined ? text : `${text} (${foreign(textOf(cause))})`;
 }
 
 /** Of several addresses that failed, Node gives a code and no message; PGlite's file system gives only a name. */

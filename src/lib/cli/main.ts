@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import type { CommonOptions } from "./connection.ts";
-import { EXIT, type ExitCode, failureOf } from "./failures.ts";
+import { EXIT, type ExitCode, failureOf, isOurs, UsageError } from "./failures.ts";
 import { programOf } from "./program.ts";
-import { redactor } from "./redact.ts";
+import { redact, redactForeign } from "./redact.ts";
 
 /** Where the output goes. */
 export interface Output {
@@ -18,14 +18,20 @@ export interface Output {
  * @returns the exit code
  */
 export async function main(args: string[], output = standardOutput()): Promise<ExitCode> {
-  const redact = redactor([...args.map((arg) => arg.replace(/^--[a-z-]+=/, "")), process.env["DATABASE_URL"]]);
-  const out = (text: string): void => output.out(redact(text));
-  const err = (text: string): void => output.err(redact(text));
+  const { out, err } = output;
+  const foreign = (text: string): string => {
+    const { DATABASE_URL, PGPASSWORD } = process.env;
+    return redactForeign(text, [...args.map((arg) => arg.replace(/^--[a-z-]+=/, "")), DATABASE_URL], PGPASSWORD);
+  };
   const report = (error: unknown, { json, debug }: CommonOptions): ExitCode => {
-    const { exitCode, code, message } = failureOf(error);
+    const { exitCode, code, message: text } = failureOf(error, foreign);
+    const message = redact(text);
     if (json === true) out(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
     err(`pgstore: ${message}\n`);
-    if (debug === true && error instanceof Error) err(`${error.stack}\n`);
+    if (debug === true && error instanceof Error) {
+      const stack = String(error.stack);
+      err(`${redact(isOurs(error) ? stack : foreign(stack))}\n`);
+    }
     return exitCode;
   };
   let exitCode: ExitCode = EXIT.ok;
@@ -43,6 +49,7 @@ export async function main(args: string[], output = standardOutput()): Promise<E
     command.exitOverride().configureOutput({ writeOut: out, writeErr: err, outputError: () => {} });
   }
   try {
+    readEnvironmentFile();
     await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
@@ -50,6 +57,16 @@ export async function main(args: string[], output = standardOutput()): Promise<E
     // Without a command: its help was written already.
     if (error instanceof CommanderError && error.code === "commander.help") return EXIT.usage;
     return report(error, { json: args.includes("--json"), debug: args.includes("--debug") });
+  }
+}
+
+/** Takes over what the file .env of the working directory says and the environment does not. */
+function readEnvironmentFile(): void {
+  try {
+    process.loadEnvFile();
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== "ENOENT" && code !== "EISDIR") throw new UsageError(`.env: can't be read (${code})`);
   }
 }
 

@@ -1,28 +1,47 @@
-/** The password in a connection URL, up to the last @ that could end it. */
-const IN_URL = /(\b[a-z][a-z\d+.-]*:\/\/[^\s:@/]*):\S*@/gi;
-const IN_QUERY = /([?&](?:password|sslpassword)=)[^\s&]*/gi;
-/** Shorter ones would stand in innocent words. */
-const SHORTEST = 4;
+/** The password in a connection URL, up to the last @ that could end it; the scheme may be missing. */
+const IN_URL = /((?:\b[a-z][a-z\d+.-]*:\/\/|(?<![\w:/@.-])\/\/)[^\s:@/]*):\S*@/gi;
+const WITHOUT_SCHEME = /((?<![\w:/@.-])[\w.%+-]+):[^\s@/]\S*@(?=[\w[%.-])/gi;
+/** Of libpq's strings, of queries, and of the environment; quoted or not. */
+const NAMED = /((?:password|passfile|PGPASSWORD|passwd|pwd)\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|"[^"]*"?|[^\s&'"]+)/gi;
 
 /**
- * Makes what takes passwords out of a text.
+ * Takes passwords out of an error's text, by where they stand.
  *
- * @param urls - connection URLs whose passwords may stand alone in it
+ * Our own texts hold none, and are printed as they are: of a password such as "sessions" each table's name would be hidden.
  */
-export function redactor(urls: readonly (string | undefined)[]): (text: string) => string {
-  const secrets = urls.flatMap((url) => (url === undefined ? [] : passwordsIn(url)));
-  return (text) => {
-    let safe = text.replaceAll(IN_URL, "$1:***@").replaceAll(IN_QUERY, "$1***");
-    for (const secret of secrets) safe = safe.replaceAll(secret, "***");
-    return safe;
-  };
+export function redact(text: string): string {
+  return text.replaceAll(IN_URL, "$1:***@").replaceAll(WITHOUT_SCHEME, "$1:***@").replaceAll(NAMED, "$1***");
 }
 
+/**
+ * Takes passwords out of what others say: also where one stands alone.
+ *
+ * @param urls - connection strings
+ * @param password - one that is known by itself
+ */
+export function redactForeign(text: string, urls: readonly (string | undefined)[], password?: string): string {
+  const secrets = [password ?? "", ...urls.flatMap((url) => (url === undefined ? [] : passwordsIn(url)))]
+    .flatMap((secret) => [secret, decoded(secret)])
+    .filter((secret) => secret.length >= MIN_LENGTH);
+  // The longer first: one may be the beginning of another.
+  let safe = redact(text);
+  for (const secret of secrets.toSorted((a, b) => b.length - a.length)) safe = safe.replaceAll(secret, "***");
+  return safe;
+}
+
+/** Shorter ones would stand in innocent words. */
+const MIN_LENGTH = 4;
+
 function passwordsIn(url: string): string[] {
-  const raw = [/:\/\/[^\s:@/]*:(\S*)@/.exec(url)?.[1], /[?&]password=([^\s&]*)/.exec(url)?.[1]];
-  return raw
-    .flatMap((password) => (password === undefined ? [] : [password, decoded(password)]))
-    .filter((password) => password.length >= SHORTEST);
+  const found = [
+    /\/\/[^\s:@/]*:(\S*)@/.exec(url)?.[1],
+    /^[\w.%+-]+:([^\s/]\S*)@/.exec(url)?.[1],
+    ...[...url.matchAll(/password\s*=\s*(?:'((?:[^'\\]|\\.)*)'|([^\s&'"]+))/gi)].flatMap(([, quoted, plain]) => [
+      quoted?.replaceAll(/\\(.)/g, "$1"),
+      plain,
+    ]),
+  ];
+  return found.filter((password) => password !== undefined);
 }
 
 function decoded(text: string): string {

@@ -1,4 +1,4 @@
-import { CsrfError } from "../base/errors.ts";
+import { RefusedError } from "../base/errors.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -260,7 +260,7 @@ function plainError(): Response {
 function answerIn(thrown: unknown): Response | undefined {
   try {
     if (isResponse(thrown)) return thrown;
-    return thrown instanceof CsrfError ? thrown.getResponse() : nextAnswer(thrown);
+    return thrown instanceof RefusedError ? thrown.getResponse() : nextAnswer(thrown);
   } catch {
     return undefined;
   }

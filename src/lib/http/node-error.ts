@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { CsrfError } from "../base/errors.ts";
+import { RefusedError } from "../base/errors.ts";
 
 /** What is answered to other errors. */
 export const INTERNAL = { status: 500, title: "Internal Server Error" };
@@ -17,7 +17,7 @@ export function passError(error: unknown, response: ServerResponse, next: (error
       response.destroy();
       return;
     }
-    const { status, title } = error instanceof CsrfError ? error : INTERNAL;
+    const { status, title } = error instanceof RefusedError ? error : INTERNAL;
     response.statusCode = status;
     response.statusMessage = "";
     response.end(`${title}\n`);

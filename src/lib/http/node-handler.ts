@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { withVary } from "../base/cache-headers.ts";
-import { CsrfError } from "../base/errors.ts";
+import { RefusedError } from "../base/errors.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { RequestClient } from "../manager/client.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -198,7 +198,7 @@ function addressOf(
 const MAX_ANSWER_DELAY = 1000;
 
 /**
- * Lets `onError` answer, and answers with a plain 500 (of a CsrfError with its status) what it left open. One that takes the response, its third
+ * Lets `onError` answer, and answers with a plain 500 (of a RefusedError with its status) what it left open. One that takes the response, its third
  * parameter, may begin its answer a little later. Never throws.
  */
 function answerError(
@@ -207,7 +207,7 @@ function answerError(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const { status, title } = error instanceof CsrfError ? error : INTERNAL;
+  const { status, title } = error instanceof RefusedError ? error : INTERNAL;
   // A stream of the handler's may go on writing, or onError answer a second time: that must not end the process.
   response.on("error", () => {});
   if (!response.headersSent) {
@@ -250,6 +250,6 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function logError(error: unknown): void {
   // That one was refused, nothing has failed.
-  if (error instanceof CsrfError) return;
+  if (error instanceof RefusedError) return;
   console.error("pgstore: the request failed:", error);
 }

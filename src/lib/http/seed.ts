@@ -105,12 +105,12 @@ export function sessionOf(request: object): AnySession {
 
 /** Makes a new token and keeps the data; the old token is dead at once, the lifetime begins anew. Before every login. */
 export function regenerateToken(request: object): Promise<void> {
-  return sessionOf(request).renewToken();
+  return sessionOf(request).renewToken({ restart: true });
 }
 
 /** Makes a new token and drops the data. */
 export function renew(request: object): Promise<void> {
-  return sessionOf(request).renew();
+  return sessionOf(request).reset();
 }
 
 /** Ends the session and clears the cookie. Later operations on it throw AlreadyCommittedError. */

@@ -5,7 +5,8 @@ import { pause } from "../base/timer.ts";
 import { createToken } from "../base/token.ts";
 import { equalValues, type Value } from "../base/value.ts";
 import type { ConditionalStore, EndReason, Found, Store, StoreExtras } from "../port/store.ts";
-import { REMEMBER_ME, REVOKED, type SessionRecord, type StoredRow, USER_ID } from "../session/record.ts";
+import type { SessionRecord, StoredRow } from "../session/record.ts";
+import { REMEMBER_ME, REVOKED, USER_ID } from "../session/reserved.ts";
 import { type CommitWatch, watchCommit } from "./commit-watch.ts";
 import { Endings } from "./endings.ts";
 import { Lanes } from "./lanes.ts";
@@ -55,6 +56,14 @@ export class Committer {
     this.#options = options;
   }
 
+  /** The store's time at once: of a store that would have to be asked, the process's. */
+  estimatedNow(): number {
+    const now = this.now();
+    if (typeof now === "number") return now;
+    now.catch(() => {});
+    return systemNow();
+  }
+
   /** Reads what is known of a key. */
   lookUp(key: string): Promise<Found> {
     return this.#extras.lookUp?.(key) ?? this.#store.find(key);
@@ -88,7 +97,7 @@ export class Committer {
   isSettled(record: SessionRecord): boolean {
     if (record.pending !== undefined || record.doubt !== undefined) return false;
     record.collect();
-    const timeless = record.phase !== "stored" || this.#options.idleTimeout === 0;
+    const timeless = record.phase !== "stored" || (record.ownTimes.idleTimeout ?? this.#options.idleTimeout) === 0;
     const now = timeless ? 0 : this.now();
     if (typeof now === "number") return planCommit(planStateOf(record), this.#options, now).kind === "nothing";
     // The store must be asked for its time: the flush will, and will report when it fails.
@@ -176,7 +185,9 @@ export class Committer {
         if (record.ending?.kind === "destroy") record.end({ kind: "nothing" });
         return { row };
       case "touch": {
-        if (row === undefined || !(await this.#store.touch(key, new Date(plan.expiry)))) return "gone";
+        if (row === undefined) return "gone";
+        // Only while the deadline is the one that the expiry was bounded by, and that is in the data.
+        if (!(await this.#store.touch(key, new Date(plan.expiry), { unchanged: row.data }))) return "conflict";
         const touched = { ...row, expiry: new Date(plan.expiry) };
         record.row = touched;
         this.#deliver(record, row, touched, now);

@@ -1,4 +1,5 @@
-import type { ConditionalStore, Store, StoredSession } from "../port/store.ts";
+import { equalValues } from "../base/value.ts";
+import type { ConditionalStore, Store, StoredSession, TouchOptions } from "../port/store.ts";
 
 /** Says whether a store can make its writes conditional. */
 export function isConditional(store: Store): store is ConditionalStore {
@@ -52,9 +53,9 @@ export class LastWriteWins implements ConditionalStore {
     return true;
   }
 
-  async touch(token: string, expiry: Date): Promise<boolean> {
+  async touch(token: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
     const found = await this.#store.find(token);
-    if (found === undefined) return false;
+    if (found === undefined || (unchanged !== undefined && !equalValues(found.data, unchanged))) return false;
     if (expiry > found.expiry) await this.#store.save(token, found.data, expiry);
     return true;
   }

@@ -1,15 +1,16 @@
-import { type StoredRow, USER_ID } from "../session/record.ts";
+import type { StoredRow } from "../session/record.ts";
+import { isReserved, REMEMBER_ME } from "../session/reserved.ts";
 import { recordOf, type Session } from "../session/session.ts";
 
 /**
- * Sets in a session what the row of another holds; its user is left out, and the later deadline counts.
+ * Sets in a session what the row of another holds; its user and its login are left out, and the later deadline counts.
  *
  * @throws AlreadyCommittedError when the session can't be changed any more
  */
 export function mergeRow<Data>(session: Session<Data>, { values, deadline }: StoredRow): void {
   recordOf(session).assertWritable("mergeSession", undefined);
   for (const [key, value] of values) {
-    if (key !== USER_ID) recordOf(session).apply({ kind: "set", key, value });
+    if (key === REMEMBER_ME || !isReserved(key)) recordOf(session).apply({ kind: "set", key, value });
   }
   if (deadline > session.deadline) session.setDeadline(deadline);
 }

@@ -16,5 +16,6 @@ export function planStateOf(record: SessionRecord): PlanState {
     deadline: deadline?.getTime(),
     deadlineMoved,
     expiry: row?.expiry.getTime(),
+    ...record.ownTimes,
   };
 }

@@ -30,6 +30,10 @@ export interface PlanState {
   deadlineMoved: boolean;
   /** The row's expiry. */
   expiry: number | undefined;
+  /** What the session has in the place of the manager's options. Milliseconds; undefined: those count. */
+  lifetime: number | undefined;
+  /** 0: none. */
+  idleTimeout: number | undefined;
 }
 
 /** What the plan depends on, of the manager's options. Milliseconds. */
@@ -49,35 +53,33 @@ const NOTHING: CommitPlan = { kind: "nothing" };
  */
 export function planCommit(state: PlanState, options: PlanOptions, now: number): CommitPlan {
   const { phase, ending, changed } = state;
-  const lifetime = Math.min(options.lifetime, state.formLifetime ?? options.lifetime);
+  const idleTimeout = state.idleTimeout ?? options.idleTimeout;
+  const lifetime = state.lifetime ?? options.lifetime;
+  /** An expiry and its deadline. */
+  const until = (deadline: number): { expiry: number; deadline: number } => ({
+    expiry: idleTimeout > 0 ? Math.min(now + idleTimeout, deadline) : deadline,
+    deadline,
+  });
+  const begun = now + Math.min(lifetime, state.formLifetime ?? lifetime);
   if (ending === "destroy") return state.presented ? { kind: "destroy" } : NOTHING;
   if (phase === "ended") return NOTHING;
   if (phase === "stale") return changed && ending === undefined ? { kind: "drop" } : NOTHING;
   if (phase === "new") {
     // No row for a visitor who stores nothing.
     if (!changed || state.empty) return NOTHING;
-    return { kind: "create", ...instants(state.deadline ?? now + lifetime, options, now) };
+    return { kind: "create", ...until(state.deadline ?? begun) };
   }
+  const kept = until(ceiling(state));
   if (ending === "renew") {
-    const kept = state.keepDeadline || state.deadlineMoved;
-    return { kind: "renew", ...instants(kept ? ceiling(state) : now + lifetime, options, now) };
+    const isKept = (state.keepDeadline && !state.wasForm) || state.deadlineMoved;
+    return { kind: "renew", ...(isKept ? kept : until(begun)) };
   }
-  if (changed && state.wasForm && !state.deadlineMoved) {
-    return { kind: "replace", ...instants(now + lifetime, options, now) };
-  }
-  if (changed) {
-    const { expiry } = instants(ceiling(state), options, now);
-    return { kind: "replace", expiry, deadline: state.deadline ?? expiry };
-  }
-  return planTouch(state, options, now);
-}
-
-function planTouch(state: PlanState, options: PlanOptions, now: number): CommitPlan {
-  if (options.idleTimeout === 0 || state.expiry === undefined) return NOTHING;
-  const { expiry } = instants(ceiling(state), options, now);
+  if (changed && state.wasForm && !state.deadlineMoved) return { kind: "replace", ...until(begun) };
+  if (changed) return { kind: "replace", expiry: kept.expiry, deadline: state.deadline ?? kept.expiry };
+  if (idleTimeout === 0 || state.expiry === undefined) return NOTHING;
   // The row's expiry tells when it was last moved; it moves again when it has fallen behind by touchAfter.
-  const behind = expiry - state.expiry;
-  return behind > 0 && behind >= options.touchAfter ? { kind: "touch", expiry } : NOTHING;
+  const behind = kept.expiry - state.expiry;
+  return behind > 0 && behind >= touchAfterOf(state, options) ? { kind: "touch", expiry: kept.expiry } : NOTHING;
 }
 
 /** Activity never moves the expiry past this: the deadline, or the row's own expiry where somebody else set that later. */
@@ -86,7 +88,8 @@ function ceiling(state: PlanState): number {
   return state.deadlineMoved ? deadline : Math.max(deadline, state.expiry ?? deadline);
 }
 
-function instants(deadline: number, options: PlanOptions, now: number): { expiry: number; deadline: number } {
-  const expiry = options.idleTimeout > 0 ? Math.min(now + options.idleTimeout, deadline) : deadline;
-  return { expiry, deadline };
+/** Of a session with an idle timeout of its own, the same part of that. */
+function touchAfterOf({ idleTimeout }: PlanState, options: PlanOptions): number {
+  if (idleTimeout === undefined) return options.touchAfter;
+  return options.idleTimeout === 0 ? idleTimeout / 20 : (options.touchAfter / options.idleTimeout) * idleTimeout;
 }

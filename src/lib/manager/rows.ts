@@ -45,7 +45,7 @@ export class Rows {
   /**
    * Makes the row that is to be stored under `key`.
    *
-   * @throws SessionTooLargeError; TypeError when an object in the session was changed into something that can't be
+   * @throws SessionTooLargeError; TypeError, naming the key, when an object in the session was changed into something that can't be
    */
   encode(record: SessionRecord, plan: { expiry: number; deadline: number }, key: string): StoredRow {
     const { codec, maxBytes } = this.#options;
@@ -54,7 +54,13 @@ export class Rows {
     const loaded = record.deadline;
     const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
     const unique = record.operations.some(({ kind }) => kind === "update");
-    const data = codec.encode({ values, deadline }, this.idOf(key), unique);
+    let data: Uint8Array;
+    try {
+      data = codec.encode({ values, deadline }, this.idOf(key), unique);
+    } catch (error) {
+      record.assertStorable();
+      throw error;
+    }
     if (data.length > maxBytes) throw new SessionTooLargeError(this.idOf(key), data.length, maxBytes);
     record.observe();
     return { data, values, deadline, expiry: new Date(plan.expiry) };

@@ -14,7 +14,7 @@ export function scopedToken(token: string, scope: string | undefined): string {
   return scope === undefined ? token : `${scope}.${token}`;
 }
 
-/** The name of a user in the table. */
+/** The name of a user, or of a tag, in the table. */
 export function nameOf(userId: string, scope: string | undefined): string {
   return scope === undefined ? userId : `%${scope}:${userId}`;
 }
@@ -22,13 +22,19 @@ export function nameOf(userId: string, scope: string | undefined): string {
 /** Finds and ends sessions of a scope's users, by their ids in the application. */
 export function scopedUsers(users: UserStore | undefined, scope: string | undefined): UserStore | undefined {
   if (users === undefined || scope === undefined) return users;
-  const named = <O extends Owner>(owner: O): O => ({ ...owner, userId: nameOf(owner.userId, scope) });
+  const named = <O extends Owner>(owner: O): O => {
+    const tags = owner.tags?.map((tag) => nameOf(tag, scope));
+    return { ...owner, userId: nameOf(owner.userId, scope), ...(tags === undefined ? {} : { tags }) };
+  };
   return {
     create: (id, data, expiry, owner) => users.create(id, data, expiry, named(owner)),
     renew: (id, newId, previous, data, expiry, owner) => users.renew(id, newId, previous, data, expiry, named(owner)),
     list: (userId, limit, after) => users.list(nameOf(userId, scope), limit, after),
     end: (userId, except) => users.end(nameOf(userId, scope), except),
     trim: (userId, most) => users.trim(nameOf(userId, scope), most),
+    ...(users.listByTag === undefined
+      ? {}
+      : { listByTag: async (tag, limit, after) => users.listByTag?.(nameOf(tag, scope), limit, after) ?? [] }),
   };
 }
 

@@ -58,7 +58,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.#host = {
       flush: (record) => committer.flush(record),
       keyOf: (token) => rows.keyOf(token),
-      newDeadline: () => new Date(systemNow() + this.options.lifetime),
+      now: () => committer.now(),
+      estimatedNow: () => committer.estimatedNow(),
+      newDeadline: (lifetime = this.options.lifetime) => new Date(systemNow() + lifetime),
+      assertTags: () => committer.users.assertTags("login"),
     };
   }
 
@@ -67,7 +70,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * expired one is not adopted: in all these cases the session is new and empty.
    *
    * The token of a session that was ended a short while ago gives an empty one whose changes are dropped; `login` and
-   * `renew` begin a new one.
+   * `reset` begin a new one.
    *
    * @param token - one token or several, as a browser sends them when somebody has planted one: the session counts if it is
    *   the only one that is live, otherwise none does
@@ -158,7 +161,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
 
   /**
    * Says what the client must be told of what has been committed so far for a request's session, and commits nothing: for the
-   * answer that takes the place of another one when `close` has failed. What `login`, `renewToken`, `renew` or `save` have stored
+   * answer that takes the place of another one when `close` has failed. What `login`, `renewToken`, `reset` or `save` have stored
    * before counts, whatever fails later. Never throws.
    */
   committed(request: object, context: CommitContext): CommitResult {
@@ -284,6 +287,24 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   destroyByUser(userId: string, options: DestroyByUserOptions = {}): Promise<number> {
     return this.#committer.users.end(userId, options);
+  }
+
+  /**
+   * Ends the sessions whose login has given them a tag, at once and everywhere, also those that have renewed their token since:
+   * for the back-channel log-out of OpenID Connect, whose session id is such a tag. Resolves to how many.
+   *
+   * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the store keeps no tags
+   */
+  async destroyByTag(tag: string): Promise<number> {
+    let ended = 0;
+    let after: string | undefined;
+    for (;;) {
+      const page = await this.#committer.users.listByTag(tag, after);
+      const outcomes = await Promise.all(page.map(({ token }) => this.#committer.end(token, "revoked")));
+      ended += outcomes.filter(Boolean).length;
+      after = page.at(-1)?.token;
+      if (after === undefined) return ended;
+    }
   }
 
   /**

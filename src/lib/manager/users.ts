@@ -1,10 +1,11 @@
 import { shown } from "../base/duration.ts";
-import { assertUserId } from "../base/user-id.ts";
+import { assertTag, assertUserId } from "../base/user-id.ts";
 import { SchemaError } from "../base/errors.ts";
 import { codeOf, publish } from "../base/events.ts";
 import type { ConditionalStore } from "../port/store.ts";
-import type { OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
-import { type SessionRecord, type StoredRow, USER_ID } from "../session/record.ts";
+import type { OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
+import type { SessionRecord, StoredRow } from "../session/record.ts";
+import { tagsIn, USER_ID } from "../session/reserved.ts";
 import { Session } from "../session/session.ts";
 import type { Endings } from "./endings.ts";
 
@@ -68,6 +69,11 @@ export class Users {
     this.#most = most;
   }
 
+  /** @throws TypeError when the store can't find sessions by tags */
+  assertTags(operation: string): void {
+    if (this.#users?.listByTag === undefined) throw new TypeError(`${operation}: this store keeps no tags`);
+  }
+
   /** Creates the row of a session, for its user if it has one. */
   async create(key: string, row: StoredRow, record: SessionRecord): Promise<OwnedWrite> {
     const owner = ownerOf(record);
@@ -124,6 +130,13 @@ export class Users {
     return ended.length;
   }
 
+  /** A page of the sessions that have a tag, after one of them. */
+  listByTag(tag: string, after: string | undefined): Promise<TaggedEntry[]> {
+    assertTag("tag", tag);
+    this.assertTags("destroyByTag");
+    return this.#users?.listByTag?.(tag, PAGE, after) ?? Promise.resolve([]);
+  }
+
   /** One more has begun for a user: the oldest of too many ends. Where the store fails at it, the login stands, and the next one does it. */
   async #begun(users: UserStore, { userId }: Owner, outcome: OwnedWrite): Promise<OwnedWrite> {
     if (outcome !== "done" || this.#most === 0) return outcome;
@@ -146,7 +159,9 @@ export class Users {
 
 function ownerOf({ values, client }: SessionRecord): Owner | undefined {
   const userId = values.get(USER_ID);
-  return typeof userId === "string" ? { userId, ...client } : undefined;
+  if (typeof userId !== "string") return undefined;
+  const tags = tagsIn(values);
+  return { userId, ...client, ...(tags.length === 0 ? {} : { tags }) };
 }
 
 function idsOf(option: string, sessions: SessionRef | readonly SessionRef[]): string[] {

@@ -10,6 +10,7 @@ import type {
   StoredEntry,
   StoredSession,
   StoreExtras,
+  TouchOptions,
 } from "../port/store.ts";
 import type { UserStore } from "../port/users.ts";
 
@@ -150,9 +151,9 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /** Moves a live session's expiry forward, never back. Resolves to whether it is live. */
-  async touch(token: string, expiry: Date): Promise<boolean> {
+  async touch(token: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
     const row = this.#live(token);
-    if (row === undefined) return false;
+    if (row === undefined || (unchanged !== undefined && !this.#holds(token, unchanged))) return false;
     row.expiry = Math.max(row.expiry, milliseconds(expiry));
     row.lastSeen = this.#now();
     return true;

@@ -1,5 +1,5 @@
 import type { ConditionalStore, EndReason } from "../port/store.ts";
-import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
+import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 
 /** A session in memory. */
 export interface MemoryRow {
@@ -44,7 +44,7 @@ export class MemoryUsers implements UserStore {
   ): Promise<OwnedWrite> {
     const before = owner.goesOn === true ? this.#rows.get(token) : undefined;
     const { ip, userAgent } = before?.owner ?? owner;
-    const known = { userId: owner.userId, ip, userAgent };
+    const known = { userId: owner.userId, ip, userAgent, tags: owner.tags };
     return this.#own(
       newToken,
       known,
@@ -57,6 +57,16 @@ export class MemoryUsers implements UserStore {
     return this.#of(userId)
       .filter((entry) => after === undefined || newestFirst(after, entry) < 0)
       .slice(0, limit);
+  }
+
+  async listByTag(tag: string, limit: number, after = ""): Promise<TaggedEntry[]> {
+    const now = this.#store.now();
+    const found: TaggedEntry[] = [];
+    for (const [token, { owner, expiry }] of this.#rows) {
+      if (owner?.tags?.includes(tag) === true && expiry > now && token > after)
+        found.push({ token, userId: owner.userId });
+    }
+    return found.toSorted((one, other) => (one.token < other.token ? -1 : 1)).slice(0, limit);
   }
 
   async end(userId: string, except: readonly string[]): Promise<string[]> {

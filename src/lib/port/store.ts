@@ -55,8 +55,17 @@ export interface ConditionalStore extends Store {
   /**
    * Moves the expiry of a live row forward; an earlier one leaves it as it is. Resolves to true when the row is live,
    * to false when it is gone or expired, which it then stays.
+   *
+   * @param options - unchanged: only a row that holds these bytes, otherwise false. A session's deadline is among them, so a
+   *   touch never moves the expiry past a deadline that was set meanwhile
    */
-  touch(token: string, expiry: Date): Promise<boolean>;
+  touch(token: string, expiry: Date, options?: TouchOptions): Promise<boolean>;
+}
+
+/** What `touch` takes besides. */
+export interface TouchOptions {
+  /** The bytes that the row must hold. Default: any. */
+  unchanged?: Uint8Array | undefined;
 }
 
 /**

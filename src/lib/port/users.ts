@@ -3,6 +3,8 @@ export interface Owner {
   userId: string;
   ip?: string | undefined;
   userAgent?: string | undefined;
+  /** By which the session can be found; none: undefined. */
+  tags?: readonly string[] | undefined;
   /** It is no login: the user's session goes on under another token, and what is known of its login stays. */
   goesOn?: boolean;
 }
@@ -15,6 +17,12 @@ export interface OwnedEntry {
   expiry: Date;
   ip: string | undefined;
   userAgent: string | undefined;
+}
+
+/** What a store tells of a session that was found by a tag. */
+export interface TaggedEntry {
+  token: string;
+  userId: string;
 }
 
 /** Where a page of a user's sessions begins: after this one. */
@@ -49,6 +57,8 @@ export interface UserStore {
    * moment. Resolves to the tokens of those that it ended.
    */
   end(userId: string, except: readonly string[]): Promise<string[]>;
+  /** A page of the live sessions that have a tag, by token, after one of them. Without it nobody can log in with tags. */
+  listByTag?(tag: string, limit: number, after?: string): Promise<TaggedEntry[]>;
   /** Ends the oldest live sessions of a user until `most` are left. Resolves to the tokens of those that it ended. */
   trim(userId: string, most: number): Promise<string[]>;
 }

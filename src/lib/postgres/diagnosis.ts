@@ -30,7 +30,7 @@ const COLUMNS = `
     (EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid ${EQ} a.attrelid AND i.indisunique AND i.indisvalid
       AND i.indpred IS NULL AND i.indnkeyatts ${EQ} 1 AND i.indkey[0] ${EQ} a.attnum))::text AS unique,
     (EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid ${EQ} a.attrelid AND i.indisvalid
-      AND (i.indpred IS NULL OR a.attname ${EQ} 'user_id') AND i.indkey[0] ${EQ} a.attnum))::text AS indexed,
+      AND (i.indpred IS NULL OR a.attname ${NE} 'expiry') AND i.indkey[0] ${EQ} a.attnum))::text AS indexed,
     pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')::text AS "select",
     pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT')::text AS "insert",
     pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE')::text AS "update",
@@ -136,7 +136,8 @@ function judgeUsers(table: TableName, sessions: Row[], companions: Row[][]): Pro
     for (const { name } of missing) {
       problems.push(wrong(`table ${quoted} has a column user_id and no column ${name}`, MIGRATE));
     }
-    problems.push(...judgeIndexed(quoted, named(sessions, "user_id"), "user_id", MIGRATE));
+    for (const name of ["user_id", "tags"])
+      problems.push(...judgeIndexed(quoted, named(sessions, name), name, MIGRATE));
   } else if (first !== undefined && companion >= 0) {
     const other = table[COMPANIONS[companion]?.table ?? "users"];
     problems.push(wrong(`table ${quoted} has no column ${first.name}, though there is a table ${other}`, MIGRATE));

@@ -44,7 +44,8 @@ export class Engine {
       },
     });
     const { findOne, renew } = this.sql;
-    const single = { findOne, renew, createFor: this.userSql.create, renewFor: this.userSql.renew };
+    const { create: createFor, renew: renewFor, createTagged, renewTagged } = this.userSql;
+    const single = { findOne, renew, createFor, renewFor, createTagged, renewTagged };
     this.#single = new SingleWrites(this.#executor, single, layout, batch, queryTimeout);
   }
 
@@ -64,7 +65,7 @@ export class Engine {
   writeAlone(kind: SingleWrite, input: Input, signal?: AbortSignal): Promise<OwnedWrite> {
     this.#assertRunning();
     return this.#single.write(kind, input, signal).then((outcome) => {
-      if (kind === "createFor" && outcome === "done") this.#counts.created++;
+      if (kind.startsWith("create") && outcome === "done") this.#counts.created++;
       return outcome;
     });
   }

@@ -18,6 +18,8 @@ export interface Layout {
   /** @throws TypeError when it is no Uint8Array */
   encode(data: Uint8Array): string;
   decode(text: string | null | undefined): Uint8Array;
+  /** SQL of the SHA-256 of a row `s`'s data. */
+  readonly digest: string;
   /**
    * The data of a row whose session its holder has ended, as SQL. It stays for a while, so that late writes find it and keep
    * off. (docs/decisions/010)
@@ -72,6 +74,7 @@ export const seedLayout: Layout = {
   read: (data) => `pg_catalog.encode(${data}, 'base64')`,
   encode: bytesText,
   decode: readBytes,
+  digest: "pg_catalog.sha256(s.data)",
   destroyed: "''::bytea",
   revoked: bytesOf(REVOKED),
   replacedBy: (newToken) => `(${bytesOf(REPLACED_BY)} ${CONCAT} pg_catalog.convert_to(${newToken}, 'UTF8'::name))`,
@@ -103,6 +106,7 @@ export const connectPgSimpleLayout: Layout = {
   read: (data) => `${data}::text`,
   encode: (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"),
   decode: (text) => Buffer.from(text ?? "", "utf8"),
+  digest: "pg_catalog.sha256(pg_catalog.convert_to(s.sess::text, 'UTF8'))",
   destroyed: "'null'::json",
   revoked: "'null'::json",
   replacedBy: () => "'null'::json",

@@ -160,10 +160,8 @@ function makeIndexes(table: TableName): string {
     END IF;
   END IF;`;
   };
-  const conditions = {
-    expiry: hasAll([{ name: "expiry" }]),
-    user_id: `may AND ${hasAll(USER_COLUMNS)} AND NOT ${hasOthers}`,
-  };
+  const mayHaveUsers = `may AND ${hasAll(USER_COLUMNS)} AND NOT ${hasOthers}`;
+  const conditions = { expiry: hasAll([{ name: "expiry" }]), user_id: mayHaveUsers, tags: mayHaveUsers };
   return `${DECLARATIONS(table)}${BEGINNING(table)}
   SELECT pg_has_role(c.relowner, 'USAGE') INTO may FROM pg_class c WHERE c.oid = to_regclass(sessions);${INDEXES.map(
     (index) => make(index, conditions[index.column]),

@@ -1,3 +1,4 @@
+import type pg from "pg";
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { PgClient } from "../port/pg-client.ts";
 import { lockFolder } from "./folder-lock.ts";
@@ -16,13 +17,26 @@ export interface ServerOptions {
   connectionTimeoutMillis?: number;
 }
 
-/** The folder for PGlite that a URL names; undefined when it names a server. @throws TypeError when it names neither */
+const EXPECTED = "url: expected postgres://user@host:5432/database or a folder such as ./pgstore-data";
+
+/**
+ * Finds the folder for PGlite that a URL names; undefined when it names a server. Whatever else it could be is refused, as it
+ * would otherwise become a folder with a password in its name.
+ *
+ * @throws TypeError when it names neither; no part of it is shown
+ */
 export function folderOf(url: string): string | undefined {
-  if (/^postgres(?:ql)?:/i.test(url)) return undefined;
-  const folder = url.replace(/^file:(?:\/\/(?=\/))?/, "");
-  // A slip such as postgre:// would make a folder, with a password in its name.
-  if (/^[a-z][a-z\d+.-]*:\/\//i.test(folder)) {
-    throw new TypeError("url: must be postgres://user@host:5432/database, or a folder");
+  if (/^postgres(?:ql)?:\/\//i.test(url)) return undefined;
+  const folder = url.replace(/^file:(?:\/\/(?=\/))?/i, "");
+  if (/\b(?:host|hostaddr|port|user|password|passfile|dbname|service|sslmode)\s*=/i.test(folder)) {
+    throw new TypeError(`${EXPECTED}, got a libpq connection string (host=… dbname=…): write it as a URL`);
+  }
+  if (/^(?!file:)[a-z][a-z\d+.-]+:\/\//i.test(url)) throw new TypeError(`${EXPECTED}, got a URL of another scheme`);
+  // A server's address without a scheme: user@host, host:port, //host, or host/database where the host is one by its looks.
+  const isPath = /^(?:\.{0,2}\/(?!\/)|\.{1,2}$|~\/|\.{0,2}\\|[a-z]:[\\/])/i.test(folder);
+  const isServer = /[@:?#=]|^\/\/|^localhost(?:\/|$)|^[^/\\]+\.[^/\\]+[/\\]|^\d+(?:\.\d+){3}(?:\/|$)/i;
+  if (isPath ? /:[^/\\]*@/.test(folder) : isServer.test(folder)) {
+    throw new TypeError(`${EXPECTED}, got what looks like a server without postgres://; begin a folder with ./`);
   }
   return folder;
 }
@@ -39,19 +53,32 @@ export async function openDatabase(url: string, options: ServerOptions = {}): Pr
 }
 
 async function openServer(url: string, options: ServerOptions): Promise<OpenDatabase> {
-  const location = locationOf(url);
   const { default: pg } = await import("pg").catch(missing("pg"));
+  const location = locationOf(url, pg.Client);
   const pool = new pg.Pool({ ...options, connectionString: url });
   // The next statement fails with the reason.
   pool.on("error", () => {});
   return { client: pool, location, close: () => pool.end() };
 }
 
-function locationOf(url: string): string {
+/**
+ * Says where a URL leads, fit for a log: what it leaves out comes from PGHOST, PGPORT and PGDATABASE.
+ *
+ * @throws TypeError when it is no URL; no part of it is shown
+ */
+function locationOf(url: string, Client: typeof pg.Client): string {
   // Not new URL(): what it throws holds the URL, and that the password.
-  if (!URL.canParse(url)) throw new TypeError("url: is not a connection URL, postgres://user@host:5432/database");
-  const { hostname, port, pathname } = new URL(url);
-  return `PostgreSQL ${hostname}${port && `:${port}`}${pathname}`;
+  if (!URL.canParse(url))
+    throw new TypeError(`${EXPECTED}, got a URL that can't be read: a password is percent-encoded`);
+  const { hostname, pathname, search, hash } = new URL(url);
+  // A slash, question mark or number sign in a password ends the host, and the rest of it would count as the database.
+  if (hash !== "" || pathname.includes("@") || /^\?[^=]*@/.test(search)) {
+    throw new TypeError(
+      `${EXPECTED}, got one with an @ or # behind the host: write / ? # @ of a password as %2F %3F %23 %40`,
+    );
+  }
+  const { host, port, database } = new Client({ connectionString: url });
+  return `PostgreSQL ${hostname.includes(":") ? hostname : host}:${port}/${database ?? ""}`;
 }
 
 async function openFolder(folder: string): Promise<OpenDatabase> {

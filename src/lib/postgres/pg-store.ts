@@ -1,8 +1,17 @@
 import { monotonicNow } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
+import { digest } from "../base/sha256.ts";
 import { atMost, LONGEST_DELAY } from "../base/timer.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
-import type { ConditionalStore, EndingStore, Found, StoredEntry, StoredSession, StoreExtras } from "../port/store.ts";
+import type {
+  ConditionalStore,
+  EndingStore,
+  Found,
+  StoredEntry,
+  StoredSession,
+  StoreExtras,
+  TouchOptions,
+} from "../port/store.ts";
 import type { StoreOperations } from "../port/stats.ts";
 import type { UserStore } from "../port/users.ts";
 import type { Input } from "./batches.ts";
@@ -193,9 +202,11 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return (await this.#engine.writeAlone("renew", [assertToken(token), ...columns], options?.signal)) === "done";
   }
 
-  /** Moves a live row's expiry forward, never back. Resolves to whether the row is live. */
-  async touch(token: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("touch", [assertToken(token), instantText(expiry)], options?.signal);
+  /** Moves a live row's expiry forward, never back. Resolves to whether the row is live, and holds the bytes `unchanged` if they are given. */
+  async touch(token: string, expiry: Date, options: TouchOptions & OperationOptions = {}): Promise<boolean> {
+    const { unchanged, signal } = options;
+    const columns = [instantText(expiry), unchanged === undefined ? "" : digest(unchanged)];
+    return this.#engine.write("touch", [assertToken(token), ...columns], signal);
   }
 
   /** Sets a live row's expiry, forward or back. Resolves to whether the row is live. */

@@ -15,6 +15,8 @@ const WRITTEN = {
   renew: { token: 1, data: 3 },
   createFor: { token: 0, data: 1 },
   renewFor: { token: 1, data: 3 },
+  createTagged: { token: 0, data: 1 },
+  renewTagged: { token: 1, data: 3 },
 } as const;
 
 export type SingleWrite = keyof typeof WRITTEN;
@@ -48,9 +50,15 @@ export class SingleWrites {
         timeout,
         async ([input], left) => (input === undefined ? [] : [await this.#run(kind, input, left)]),
         // What observers know it as: the store's method.
-        kind === "createFor" ? "create" : "renew",
+        kind.startsWith("create") ? "create" : "renew",
       );
-    this.#batchers = { renew: batcher("renew"), createFor: batcher("createFor"), renewFor: batcher("renewFor") };
+    this.#batchers = {
+      renew: batcher("renew"),
+      createFor: batcher("createFor"),
+      renewFor: batcher("renewFor"),
+      createTagged: batcher("createTagged"),
+      renewTagged: batcher("renewTagged"),
+    };
   }
 
   /** @param input - the parameters of the statement; those of one first parameter follow one another */

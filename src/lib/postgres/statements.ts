@@ -71,7 +71,7 @@ export const COLUMNS = {
   save: ["token", "data", "expiry"],
   create: ["token", "data", "expiry"],
   replace: ["token", "previous", "data", "expiry"],
-  touch: ["token", "expiry"],
+  touch: ["token", "expiry", "digest"],
   upsert: ["token", "data", "expiry"],
   update: ["token", "data", "expiry"],
   setExpiry: ["token", "expiry"],
@@ -155,10 +155,12 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     `UPDATE ${table} s SET ${changes} FROM ${rowsOf(kind)} WHERE ${joined} AND ${condition} ${returning}${told}`;
   const replaced = `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`;
   const unchanged = `s.${data} ${EQ} ${write("v.previous")} AND ${live}`;
+  // A digest, so that the bytes needn't be sent; none: whatever the row holds.
+  const asLoaded = `(v.digest ${EQ} '' OR ${layout.digest} ${EQ} pg_catalog.decode(v.digest, 'base64')) AND ${live}`;
   const touched = `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`;
   const writing = (kept: (text: string) => Statement, more: string, told: string): Renewing => ({
     replace: kept(update("replace", replaced + more, unchanged, told)),
-    touch: kept(update("touch", touched + more, live, told)),
+    touch: kept(update("touch", touched + more, asLoaded, told)),
   });
   // In a subquery of its own, so that it is looked for once, not for each row.
   const asking = writing((text) => ({ text }), "", `, (SELECT ${canNote(name)})::text AS seen`);

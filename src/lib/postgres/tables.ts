@@ -25,6 +25,7 @@ export const USER_COLUMNS: readonly Column[] = [
   { name: "last_seen", type: "timestamp with time zone", ddl: "timestamptz" },
   { name: "ip", type: "text" },
   { name: "user_agent", type: "text" },
+  { name: "tags", type: "text[]" },
 ];
 
 /** A table beside that of the sessions. Its first column is its key. */
@@ -60,21 +61,25 @@ export const COMPANIONS: readonly Companion[] = [
 /** An index of the table of sessions. */
 export interface Index {
   /** Its first column, by which it is known: whoever made it may have called it anything. */
-  readonly column: "expiry" | "user_id";
+  readonly column: "expiry" | "user_id" | "tags";
   readonly columns: string;
+  /** Default: a B-tree. */
+  readonly using?: string;
   readonly where?: string;
 }
 
 export const INDEXES: readonly Index[] = [
   { column: "expiry", columns: "expiry" },
   { column: "user_id", columns: "user_id, created, token", where: "user_id IS NOT NULL" },
+  { column: "tags", columns: "tags", using: "gin", where: "tags IS NOT NULL" },
 ];
 
 export const ddlOf = ({ name, type, ddl = type }: Column): string => `${name} ${ddl}`;
 
 /** SQL that creates an index; PostgreSQL chooses its name. @param table - quoted */
-export function createIndex(table: string, { columns, where }: Index): string {
-  return `CREATE INDEX ON ${table} (${columns})${where === undefined ? "" : ` WHERE ${where}`}`;
+export function createIndex(table: string, { columns, using, where }: Index): string {
+  const method = using === undefined ? "" : ` USING ${using}`;
+  return `CREATE INDEX ON ${table}${method} (${columns})${where === undefined ? "" : ` WHERE ${where}`}`;
 }
 
 /** The table as the README has it, in a line. */

@@ -1,6 +1,6 @@
 import { PgStoreError, SchemaError, StoreUnavailableError } from "../base/errors.ts";
 import type { ConditionalStore } from "../port/store.ts";
-import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
+import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
 import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
@@ -39,6 +39,10 @@ export class UserSessions implements UserStore {
 
   create(token: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
     const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner)];
+    if (owner.tags !== undefined) {
+      const tagged = [...row, arrayText(owner.tags)];
+      return this.explained(this.#engine.writeAlone("createTagged", [assertToken(token), ...tagged]));
+    }
     return this.#write(
       () => this.#engine.writeAlone("createFor", [assertToken(token), ...row]),
       () => this.#plain.create(token, data, expiry),
@@ -62,6 +66,10 @@ export class UserSessions implements UserStore {
       ...columnsOf(owner),
       owner.goesOn === true ? "1" : "",
     ];
+    if (owner.tags !== undefined) {
+      const tagged = [...row, arrayText(owner.tags)];
+      return this.explained(this.#engine.writeAlone("renewTagged", [assertToken(token), ...tagged]));
+    }
     return this.#write(
       () => this.#engine.writeAlone("renewFor", [assertToken(token), ...row]),
       () => this.#plain.renew(token, newToken, previous, data, expiry),
@@ -80,6 +88,12 @@ export class UserSessions implements UserStore {
       ip: row["ip"] ?? undefined,
       userAgent: row["user_agent"] ?? undefined,
     }));
+  }
+
+  async listByTag(tag: string, limit: number, after = ""): Promise<TaggedEntry[]> {
+    const { run, userSql: sql } = this.#engine;
+    const rows = await this.explained(run(sql.listByTag, [tag, after, String(limit)]));
+    return rows.map((row) => ({ token: textOf(row, "token"), userId: textOf(row, "user_id") }));
   }
 
   async end(userId: string, except: readonly string[]): Promise<string[]> {
@@ -142,7 +156,7 @@ export class UserSessions implements UserStore {
   get #remedy(): string {
     const { quoted, users } = this.#table;
     return (
-      `sessions by user need columns of table ${quoted} and the table ${users} which are not there, or not for this role: ` +
+      `sessions by user and by tag need columns of table ${quoted} and the table ${users} which are not there, or not for this role: ` +
       `run store.migrate() or npx pgstore migrate, or GRANT SELECT, INSERT, UPDATE, DELETE ON ${users}`
     );
   }

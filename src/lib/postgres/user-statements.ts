@@ -1,4 +1,4 @@
-import { EQ, GT, LE, LT, NE, PLUS, regclass, unlessEmpty } from "./catalog.ts";
+import { CONCAT, CONTAINS, EQ, GT, LE, LT, NE, PLUS, regclass, unlessEmpty } from "./catalog.ts";
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
@@ -19,6 +19,10 @@ import {
 export interface UserStatements {
   create: Statement;
   renew: Statement;
+  /** The same with tags, in a column that the others do without. */
+  createTagged: Statement;
+  renewTagged: Statement;
+  listByTag: Statement;
   list: Statement;
   end: Statement;
   trim: Statement;
@@ -53,8 +57,8 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       ` OR COALESCE(f.revoked ${GT} current_timestamp AND f.revoked ${LE} pg_catalog.clock_timestamp(), false)`,
     );
   const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ip, user_agent`;
-  const insert = (values: string, from: string): string =>
-    `made AS (INSERT INTO ${quoted} AS s (${columns}) SELECT ${values} FROM ${from} RETURNING 1)`;
+  const insert = (values: string, from: string, tags: string): string =>
+    `made AS (INSERT INTO ${quoted} AS s (${columns}${tags && ", tags"}) SELECT ${values}${tags && `, ${tags}`} FROM ${from} RETURNING 1)`;
   // In the order in which batches lock rows, so that these and those don't deadlock.
   const locked = (from: string): string =>
     `SELECT s.${token} AS token ${from} ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s`;
@@ -68,24 +72,36 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   const kept = (column: string, otherwise: string): string =>
     `CASE WHEN $9::text ${NE} '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
   const outcome = `SELECT fence.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done FROM fence`;
+  /** @param tags - SQL of them; "": none */
+  const create = (tags: string): string =>
+    `WITH ${login("$4::text")}, ` +
+    `${insert(
+      `$1::text, ${write("$2::text")}, ${instant("$3::text")}, $4::text, ${now}, ${now}, ${told(5)}, ${told(6)}`,
+      `fence WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
+      tags,
+    )} ${outcome}`;
+  // As `renew` without a user: a new token that is taken must not end the old row.
+  const renew = (tags: string): string =>
+    `WITH ${login("$6::text")}, ` +
+    `ended AS (UPDATE ${quoted} s SET ${entomb(layout.replacedBy("$2::text"))} FROM fence WHERE NOT fence.crossed AND s.${token} ${EQ} $1::text ` +
+    `AND s.${data} ${EQ} ${write("$3::text")} AND ${live} AND ${isFree(quoted, token, "$2::text")} ` +
+    `RETURNING s.created, s.ip, s.user_agent), ` +
+    `${insert(
+      `$2::text, ${write("$4::text")}, ${instant("$5::text")}, $6::text, ${now}, ${kept("created", now)}, ` +
+        `${kept("ip", told(7))}, ${kept("user_agent", told(8))}`,
+      "ended, fence",
+      tags,
+    )} ${outcome}`;
   const texts = {
-    create:
-      `WITH ${login("$4::text")}, ` +
-      `${insert(
-        `$1::text, ${write("$2::text")}, ${instant("$3::text")}, $4::text, ${now}, ${now}, ${told(5)}, ${told(6)}`,
-        `fence WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
-      )} ${outcome}`,
-    // As `renew` without a user: a new token that is taken must not end the old row.
-    renew:
-      `WITH ${login("$6::text")}, ` +
-      `ended AS (UPDATE ${quoted} s SET ${entomb(layout.replacedBy("$2::text"))} FROM fence WHERE NOT fence.crossed AND s.${token} ${EQ} $1::text ` +
-      `AND s.${data} ${EQ} ${write("$3::text")} AND ${live} AND ${isFree(quoted, token, "$2::text")} ` +
-      `RETURNING s.created, s.ip, s.user_agent), ` +
-      `${insert(
-        `$2::text, ${write("$4::text")}, ${instant("$5::text")}, $6::text, ${now}, ${kept("created", now)}, ` +
-          `${kept("ip", told(7))}, ${kept("user_agent", told(8))}`,
-        "ended, fence",
-      )} ${outcome}`,
+    create: create(""),
+    renew: renew(""),
+    createTagged: create("$7::text[]"),
+    renewTagged: renew("$10::text[]"),
+    // Ordered by an expression, as the planner would go through all tokens in their order for a tag that few sessions have.
+    listByTag:
+      `SELECT s.${token} AS token, s.user_id AS user_id FROM ${quoted} s ` +
+      `WHERE s.tags ${CONTAINS} ARRAY[$1::text] AND ${live} AND s.${token} ${GT} $2::text ` +
+      `ORDER BY (s.${token} ${CONCAT} '') LIMIT $3::text::int`,
     list:
       `SELECT s.${token} AS token, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
       `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM ${quoted} s ` +
@@ -108,6 +124,9 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   return {
     create: prepared(texts.create),
     renew: prepared(texts.renew),
+    createTagged: prepared(texts.createTagged),
+    renewTagged: prepared(texts.renewTagged),
+    listByTag: { text: texts.listByTag },
     list: { text: texts.list },
     end: { text: texts.end },
     trim: prepared(texts.trim),

@@ -6,6 +6,12 @@ export interface SessionHost {
   flush(record: SessionRecord): Promise<void>;
   /** The store's key for a token. */
   keyOf(token: string): string;
-  /** The deadline of a session that would begin now, as far as the process's clock can tell. */
-  newDeadline(): Date;
+  /** The store's time in milliseconds since 1970: known, or asked for. */
+  now(): number | Promise<number>;
+  /** The same at once, as far as the process can tell. */
+  estimatedNow(): number;
+  /** The deadline of a session that would begin now, as far as the process's clock can tell. @param lifetime - milliseconds, if it has one of its own */
+  newDeadline(lifetime: number | undefined): Date;
+  /** Makes sure that the store can find sessions by tags. @throws TypeError */
+  assertTags(): void;
 }

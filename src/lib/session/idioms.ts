@@ -13,6 +13,8 @@ const ASSIGNED: Record<string, string> = {
   userId: "await session.login(userId)",
   token: "await session.renewToken()",
   deadline: "session.setDeadline(date)",
+  loggedInAt: "await session.reauthenticate()",
+  tags: "await session.login(userId, { tags })",
 };
 
 /** Methods of theirs. */
@@ -24,6 +26,7 @@ const METHODS: Record<string, string> = {
   touch: "session.setDeadline(date); the manager's option idleTimeout counts every request by itself",
   resetMaxAge: "session.setDeadline(date); the manager's option idleTimeout counts every request by itself",
   manuallyCommit: "await session.save()",
+  renew: "await session.reset(), as it is called now",
 };
 
 /** Properties of theirs. */
@@ -37,7 +40,7 @@ const PROPERTIES: Record<string, string> = {
 };
 
 /** Methods of ours that were given a callback there. */
-const PROMISING = new Set(["save", "destroy", "logout", "renew", "renewToken", "login"]);
+const PROMISING = new Set(["save", "destroy", "logout", "reset", "renewToken", "login", "reauthenticate"]);
 /** A callback of these may be told of the error: who overlooks it has lost nothing. A log-out or login may not be overlooked. */
 const TELLING = new Set(["save", "regenerate", "reload"]);
 

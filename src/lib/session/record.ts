@@ -1,22 +1,20 @@
 import { AlreadyCommittedError, type CommittedBy } from "../base/errors.ts";
 import { createToken } from "../base/token.ts";
+import { assertValue, cloneValue, tryCloneValue, type Value } from "../base/value.ts";
+import { HeldObjects } from "./held-objects.ts";
+import {
+  CSRF,
+  IDLE_TIMEOUT,
+  isReserved,
+  type Login,
+  type OwnTimes,
+  ownTimesOf,
+  REMEMBER_ME,
+  RESERVED,
+  REVOKED,
+  USER_ID,
+} from "./reserved.ts";
 import type { EndReason } from "../port/store.ts";
-import { cloneValue, equalValues, type Value } from "../base/value.ts";
-
-/** Keys of ours among the values; SCS v2 writes the first too. Applications can't read or write them. */
-export const REMEMBER_ME = "__rememberMe";
-export const USER_ID = "__userId";
-/** A form of this session is under way, so it must be there when that comes: for how many milliseconds, as long as it holds nothing else. */
-export const CSRF = "__csrf";
-/** The key of the revoked session in whose place this one has begun. */
-export const REVOKED = "__revoked";
-
-const RESERVED = [REMEMBER_ME, USER_ID, CSRF, REVOKED];
-
-/** Says whether a key belongs to pgstore. */
-export function isReserved(key: string): boolean {
-  return RESERVED.includes(key);
-}
 
 /**
  * "new": no row, nothing set. "unmodified": as loaded. "modified": a commit will write it. "destroyed": it has ended,
@@ -29,6 +27,7 @@ export type Operation =
   | { kind: "set"; key: string; value: Value }
   | { kind: "delete"; key: string }
   | { kind: "clear"; reserved: boolean }
+  | { kind: "login"; login: Login }
   | { kind: "update"; key: string; step: (current: Value | undefined) => Value }
   | { kind: "deadline"; deadline: Date };
 
@@ -111,8 +110,8 @@ export class SessionRecord {
   sealed: CommittedBy | undefined;
   /** The last of the commits under way, which the next one waits for. */
   pending: Promise<void> | undefined;
-  /** Copies of the objects that get() handed out, to notice changes made in place. */
-  readonly #handedOut = new Map<string, Value>();
+  /** What the application holds and may change in place. */
+  readonly #held = new HeldObjects();
 
   constructor(row?: StoredRow, key?: string, token?: string) {
     this.phase = row === undefined ? "new" : "stored";
@@ -126,9 +125,7 @@ export class SessionRecord {
   /** Reads a value; an object stays observed, so that changing it in place counts as setting it. */
   read(key: string): Value | undefined {
     const value = this.values.get(key);
-    if (typeof value === "object" && value !== null && !this.#handedOut.has(key)) {
-      this.#handedOut.set(key, cloneValue(value));
-    }
+    this.#held.hold(key, value);
     return value;
   }
 
@@ -153,20 +150,31 @@ export class SessionRecord {
     if (isReserved(key)) throw new TypeError(`${operation}: the key ${JSON.stringify(key)} is pgstore's own`);
   }
 
-  /** Makes a change and remembers it. */
+  /** Makes a change and remembers it, after those that were made in place before it. */
   apply(operation: Operation): void {
+    const key = "key" in operation ? operation.key : undefined;
+    this.collect(key);
+    if (operation.kind === "update") this.#freeze(operation.key);
     this.#execute(operation);
     this.operations.push(operation);
+    // What the application holds of before is not the session's any more.
+    if (key !== undefined) this.#held.release(key);
+    else if (operation.kind === "clear") this.#held.clear();
   }
 
-  /** Turns changes made in place, in objects that get() handed out, into operations. */
-  collect(): void {
-    for (const [key, original] of this.#handedOut) {
-      const value = this.values.get(key);
-      if (value !== undefined && !equalValues(original, value)) {
-        this.operations.push({ kind: "set", key, value });
-        this.#handedOut.set(key, cloneValue(value));
-      }
+  /** Turns changes made in place, in objects that the application holds, into operations. */
+  collect(key?: string): void {
+    for (const { key: name, value, isStorable } of this.#held.takeChanged(key)) {
+      this.values.set(name, value);
+      const isNoted = this.operations.some((operation) => operation.kind === "set" && operation.value === value);
+      if (isStorable || !isNoted) this.operations.push({ kind: "set", key: name, value });
+    }
+  }
+
+  /** @throws TypeError that names the key of a value that was changed in place into something that can't be stored */
+  assertStorable(): void {
+    for (const operation of this.operations) {
+      if (operation.kind === "set") assertValue(operation.key, operation.value);
     }
   }
 
@@ -180,12 +188,19 @@ export class SessionRecord {
 
   /** How many of the application's keys there are. */
   get size(): number {
-    return this.values.size - RESERVED.filter((key) => this.values.has(key)).length;
+    let size = this.values.size;
+    for (const key of RESERVED) if (this.values.has(key)) size--;
+    return size;
   }
 
-  /** There is nothing to keep: how long a cookie is to live is no reason for a row. */
+  /** There is nothing to keep: how long a session is to live is no reason for a row. */
   get isEmpty(): boolean {
-    return this.values.size === (this.values.has(REMEMBER_ME) ? 1 : 0);
+    return this.values.size === Number(this.values.has(REMEMBER_ME)) + Number(this.values.has(IDLE_TIMEOUT));
+  }
+
+  /** How long it lives, where it has times of its own. */
+  get ownTimes(): OwnTimes {
+    return ownTimesOf(this.values);
   }
 
   /** Milliseconds that the session lives as it holds nothing but an open form; undefined: it holds more. */
@@ -245,7 +260,7 @@ export class SessionRecord {
     this.values = new Map(this.row?.values);
     this.deadline = this.row?.deadline;
     this.deadlineMoved = false;
-    for (const operation of this.operations) this.#execute(operation);
+    this.#replay();
   }
 
   /**
@@ -273,6 +288,8 @@ export class SessionRecord {
     this.values = new Map();
     this.deadline = undefined;
     this.deadlineMoved = false;
+    // What the application holds of the session that has ended is nothing of this one.
+    this.#held.clear();
     this.#replay();
   }
 
@@ -296,25 +313,35 @@ export class SessionRecord {
     this.operations = [];
     this.ending = undefined;
     this.delivery = delivery;
-    this.#handedOut.clear();
+    this.#held.clear();
   }
 
   /** A step may change what it is given; made again, it must begin from what was there. */
   #copyOf(key: string): Value | undefined {
     const value = this.values.get(key);
-    return value === undefined ? undefined : cloneValue(value);
+    if (value === undefined) return undefined;
+    assertValue(key, value);
+    return cloneValue(value);
+  }
+
+  /** An object that was set stays the caller's: made again, the step must begin from what it was when it was first made. */
+  #freeze(key: string): void {
+    for (const operation of this.operations) {
+      if (operation.kind === "set" && operation.key === key) {
+        operation.value = tryCloneValue(operation.value) ?? operation.value;
+      }
+    }
   }
 
   #replay(): void {
-    this.#handedOut.clear();
     for (const operation of this.operations) this.#execute(operation);
+    this.#held.putBack(this.values);
   }
 
   #execute(operation: Operation): void {
     switch (operation.kind) {
       case "set":
         this.values.set(operation.key, operation.value);
-        this.#handedOut.delete(operation.key);
         break;
       case "delete":
         this.values.delete(operation.key);
@@ -324,15 +351,32 @@ export class SessionRecord {
           if (operation.reserved || !isReserved(key)) this.values.delete(key);
         }
         break;
+      case "login":
+        this.#begin(operation.login);
+        break;
       case "update":
         this.values.set(operation.key, operation.step(this.#copyOf(operation.key)));
-        this.#handedOut.delete(operation.key);
         break;
       case "deadline":
         this.deadline = operation.deadline;
         this.deadlineMoved = true;
         break;
     }
+  }
+
+  /** A login: nobody gets what another user's session held. */
+  #begin({ values, keeps, lifetime }: Login): void {
+    const before = this.values.get(USER_ID);
+    const isAnothers = before !== undefined && before !== values.get(USER_ID);
+    for (const key of this.values.keys()) {
+      if (key === REVOKED || (!isAnothers && (isReserved(key) ? key === REMEMBER_ME : keeps(key)))) continue;
+      this.values.delete(key);
+      this.#held.release(key);
+    }
+    for (const [key, value] of values) this.values.set(key, value);
+    if (lifetime === undefined) return;
+    this.deadline = this.row?.deadline;
+    this.deadlineMoved = false;
   }
 }
 

@@ -1,17 +1,13 @@
+import { type Duration, parseDuration } from "../base/duration.ts";
+import { FreshLoginRequiredError, LoginRequiredError } from "../base/errors.ts";
 import { createToken } from "../base/token.ts";
 import { assertNewUserId } from "../base/user-id.ts";
 import { assertValue, type Value } from "../base/value.ts";
 import type { SessionHost } from "./host.ts";
 import { refuseIdioms } from "./idioms.ts";
-import {
-  isReserved,
-  type Operation,
-  REMEMBER_ME,
-  type Renewal,
-  type SessionRecord,
-  type SessionStatus,
-  USER_ID,
-} from "./record.ts";
+import { type LoginOptions, readLogin } from "./login-options.ts";
+import type { Operation, Renewal, SessionRecord, SessionStatus } from "./record.ts";
+import { IDLE_TIMEOUT, isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, USER_ID } from "./reserved.ts";
 import type { SessionData, SessionKey, SessionValue } from "./session-data.ts";
 
 /** Gives the manager access to the record behind a session. */
@@ -27,7 +23,7 @@ export let recordOf: (session: object) => SessionRecord;
  * Every method that changes the session throws `AlreadyCommittedError` after `save()`, `destroy()` and the response's
  * head. When the session was ended elsewhere meanwhile, its changes are dropped and `status` is "destroyed".
  *
- * A `login`, `renewToken` or `renew` that rejects has not happened, and does not happen later: the session goes on as it was
+ * A `login`, `reauthenticate`, `renewToken` or `reset` that rejects has not happened, and does not happen later: the session goes on as it was
  * before, with what was set beside it. A `destroy` that rejects is tried again by the response's commit.
  */
 export class Session<Data = SessionData> {
@@ -123,24 +119,28 @@ export class Session<Data = SessionData> {
         return next;
       },
     });
-    return record.values.get(key) as SessionValue<Data, K>;
+    return record.read(key) as SessionValue<Data, K>;
   }
 
   /**
-   * Gives the session a new token and ends the old one in the same step, at once. Call it whenever the rights of the
-   * user change (`login` does); an attacker who planted or saw the old token is left with nothing.
+   * Gives the session a new token and ends the old one in the same step, at once. The data and the deadline stay. Call it
+   * whenever the rights of the user change (`login` does); an attacker who planted or saw the old token is left with nothing.
    *
-   * @param options - keepDeadline: the lifetime goes on as it was, instead of beginning anew
-   * @see OWASP ASVS 5.0.0, 7.2.4
+   * @param options - restart: the lifetime begins anew
+   * @see OWASP ASVS 5.0.0, 7.2.4 and 7.3.2
    */
-  async renewToken(options: { keepDeadline?: boolean } = {}): Promise<void> {
-    await this.#underNewToken("renewToken", [], { keepDeadline: options.keepDeadline === true, revive: false });
+  async renewToken(options: { restart?: boolean } = {}): Promise<void> {
+    const { restart = false, ...rest } = options;
+    const [unknown] = Object.keys(rest);
+    if (unknown !== undefined) throw new TypeError(`renewToken: ${unknown}: there is no such option`);
+    if (typeof restart !== "boolean") throw new TypeError("renewToken: restart: expected a boolean");
+    await this.#underNewToken("renewToken", [], { keepDeadline: !restart, revive: false });
   }
 
   /** Drops everything that the session holds, its user included, and goes on under a new token. The old one is dead at once. */
-  async renew(): Promise<void> {
+  async reset(): Promise<void> {
     const changes: Operation[] = [{ kind: "clear", reserved: true }];
-    await this.#underNewToken("renew", changes, { keepDeadline: false, revive: true });
+    await this.#underNewToken("reset", changes, { keepDeadline: false, revive: true });
   }
 
   /**
@@ -160,18 +160,72 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * Binds the session to a user, under a new token; the old one is dead at once. Does so too when the session was ended
-   * elsewhere meanwhile: then a new one begins, without what the ended one held.
+   * Binds the session to a user, under a new token; the old one is dead at once, and the lifetime begins anew. What a visitor's
+   * session held stays, or what `keep` says of it; nothing stays of what another user's held. Does so too when the session was
+   * ended elsewhere meanwhile: then a new one begins, without what the ended one held.
    *
    * @param userId - the application's own identifier of the user, a string that is not empty, up to 1024 bytes
+   * @throws TypeError when the user's id or an option is wrong; SchemaError for `tags` on a table without their column
+   * @example
+   * await session.login(user.id, { remember: form.has("remember") && "30d", keep: ["basket"] });
    */
-  async login(userId: string): Promise<void> {
+  async login(userId: string, options: LoginOptions = {}): Promise<void> {
+    this.#writable("login");
     assertNewUserId("login", userId);
-    const changes: Operation[] = [{ kind: "set", key: USER_ID, value: userId }];
+    // Before anything is asked of the store: a login that makes no sense fails at once.
+    readLogin(userId, options, 0);
+    if (options.tags !== undefined) this.#host.assertTags();
+    const now = this.#host.now();
+    const login = readLogin(userId, options, typeof now === "number" ? now : await now);
+    const changes: Operation[] = [{ kind: "login", login }];
     await this.#underNewToken("login", changes, { keepDeadline: false, revive: true });
   }
 
-  /** Ends the session. To go on with an empty one (a message "you are logged out"), call `renew()` instead. */
+  /**
+   * Takes note that the user has just proved again who they are: under a new token, `loggedInAt` is now, and the lifetime begins
+   * anew.
+   *
+   * @throws LoginRequiredError when nobody is logged in
+   */
+  async reauthenticate(): Promise<void> {
+    this.#writable("reauthenticate");
+    this.requireUser();
+    const now = this.#host.now();
+    const value = Math.floor(typeof now === "number" ? now : await now);
+    const changes: Operation[] = [{ kind: "set", key: LOGGED_IN_AT, value }];
+    await this.#underNewToken("reauthenticate", changes, { keepDeadline: false, revive: false });
+  }
+
+  /**
+   * The user who is logged in.
+   *
+   * @throws LoginRequiredError, which adapters answer with 401, when nobody is
+   */
+  requireUser(): string {
+    const { userId } = this;
+    if (userId === undefined) throw new LoginRequiredError();
+    return userId;
+  }
+
+  /**
+   * The user who has logged in, or proved again who they are, not longer ago than that.
+   *
+   * @param age - milliseconds or a text such as `"15m"`
+   * @throws LoginRequiredError (401) when nobody is logged in; FreshLoginRequiredError (403) when the login is older, or when it is
+   *   not known how old it is
+   * @see OWASP ASVS 5.0.0, 7.5.1 and 7.5.3
+   */
+  requireFresh(age: Duration): string {
+    const milliseconds = parseDuration("requireFresh: age", age);
+    const userId = this.requireUser();
+    const { loggedInAt } = this;
+    if (loggedInAt === undefined || this.#host.estimatedNow() - loggedInAt.getTime() > milliseconds) {
+      throw new FreshLoginRequiredError();
+    }
+    return userId;
+  }
+
+  /** Ends the session. To go on with an empty one (a message "you are logged out"), call `reset()` instead. */
   logout(): Promise<void> {
     return this.destroy();
   }
@@ -188,11 +242,25 @@ export class Session<Data = SessionData> {
     }
   }
 
-  /** Makes this session's cookie persistent, as long as the session lives, or (false) end with the browser's session. */
+  /**
+   * Makes this session's cookie persistent, as long as the session lives, or (false) end with the browser's session. While it is
+   * remembered, the manager's idle timeout does not end it; `setIdleTimeout` gives it one of its own.
+   */
   rememberMe(remember: boolean): void {
     const record = this.#writable("rememberMe");
     if (typeof remember !== "boolean") throw new TypeError("rememberMe: the argument must be a boolean");
     record.apply({ kind: "set", key: REMEMBER_ME, value: remember });
+  }
+
+  /**
+   * Sets this session's allowed inactivity, in the place of the manager's `idleTimeout`.
+   *
+   * @param idleTimeout - milliseconds or a text such as `"20m"`; 0: any, the session lives until its deadline
+   */
+  setIdleTimeout(idleTimeout: Duration): void {
+    const record = this.#writable("setIdleTimeout");
+    const value = parseDuration("setIdleTimeout", idleTimeout);
+    record.apply({ kind: "set", key: IDLE_TIMEOUT, value });
   }
 
   /**
@@ -214,7 +282,8 @@ export class Session<Data = SessionData> {
 
   /** The instant at which the session ends, however active it is. For a new session an estimate until its first commit. */
   get deadline(): Date {
-    return new Date(this.#accessed().deadline ?? this.#host.newDeadline());
+    const record = this.#accessed();
+    return new Date(record.deadline ?? this.#host.newDeadline(record.ownTimes.lifetime));
   }
 
   /** Sets the instant at which the session ends, however active it is, in the database's time. */
@@ -230,6 +299,18 @@ export class Session<Data = SessionData> {
   get userId(): string | undefined {
     const userId: Value | undefined = this.#accessed().values.get(USER_ID);
     return typeof userId === "string" ? userId : undefined;
+  }
+
+  /** When the user logged in, or last proved again who they are, by the store's clock; undefined while nobody is logged in. */
+  get loggedInAt(): Date | undefined {
+    const { values } = this.#accessed();
+    const instant = numberIn(values, LOGGED_IN_AT);
+    return this.userId === undefined || instant === undefined ? undefined : new Date(instant);
+  }
+
+  /** The tags that `login` has given it. Owned by the caller. */
+  get tags(): string[] {
+    return tagsIn(this.#accessed().values);
   }
 
   /** Where the session stands. */

@@ -25,8 +25,8 @@ async function logIn(session: Session<DemoSession>, form: URLSearchParams): Prom
 }
 
 async function logOut(session: Session<DemoSession>): Promise<string> {
-  // Not logout(): that ends the session, and leaves no place for the message. renew() goes on with an empty one.
-  await session.renew();
+  // Not logout(): that ends the session, and leaves no place for the message. reset() goes on with an empty one.
+  await session.reset();
   return "You are logged out.";
 }
 

@@ -1,0 +1,138 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { StoreUnavailableError } from "../../src/index.ts";
+import { lockFolder } from "../../src/lib/postgres/folder-lock.ts";
+import { bundleOf } from "../support/bundle.ts";
+
+/** Milliseconds: the tests don't wait for those who are gone any longer than it takes to see a sign of life. */
+const SILENCE = 200;
+
+let parent: string;
+let bundle: string;
+let count = 0;
+beforeAll(async () => {
+  parent = mkdtempSync(join(tmpdir(), "pgstore-lock-"));
+  bundle = await bundleOf(new URL("../../src/lib/postgres/folder-lock.ts", import.meta.url));
+});
+afterAll(() => rmSync(parent, { recursive: true, force: true }));
+
+const newFolder = (): string => join(parent, `folder ${count++}`);
+const lockOf = (folder: string): string => join(folder, "pgstore.lock");
+
+/** A process that takes the folder, when it is told to begin; resolves to what came of it. */
+function contender(folder: string): { child: ChildProcess; ready: Promise<unknown>; outcome: Promise<string> } {
+  const program = `
+    const { lockFolder } = await import(${JSON.stringify(bundle)});
+    console.log("ready");
+    process.stdin.once("data", () => lockFolder(process.argv[1], ${SILENCE}).then(
+      () => console.log("taken"), (error) => console.log(error.name)));`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program, folder], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const next = async (): Promise<string> => String(((await once(child.stdout, "data")) as [Buffer])[0]).trim();
+  const ready = next();
+  return { child, ready, outcome: ready.then(next) };
+}
+
+/** Leaves the lock of a process that was killed. */
+async function abandoned(folder: string): Promise<void> {
+  const { child, ready, outcome } = contender(folder);
+  await ready;
+  child.stdin?.write("go");
+  expect(await outcome).toBe("taken");
+  child.kill("SIGKILL");
+  await once(child, "exit");
+}
+
+describe("lockFolder", () => {
+  it("makes the folder for its owner only, and makes it so where it is already", async () => {
+    const [fresh, empty, old, other] = [join(newFolder(), "deep", "data"), newFolder(), newFolder(), newFolder()];
+    for (const folder of [empty, old, other]) mkdirSync(folder);
+    writeFileSync(join(old, "PG_VERSION"), "17");
+    writeFileSync(join(other, "letter"), "");
+    for (const folder of [empty, old, other]) chmodSync(folder, 0o755);
+    for (const [folder, mode] of [
+      [fresh, 0o700],
+      [empty, 0o700],
+      [old, 0o700],
+      [other, 0o755],
+    ] as const) {
+      const release = await lockFolder(folder);
+      expect(statSync(folder).mode & 0o777, folder).toBe(mode);
+      await release();
+    }
+  });
+
+  it("is had by one at a time, by whichever name, and can be taken again after", async () => {
+    const folder = newFolder();
+    const release = await lockFolder(folder);
+    for (const name of [folder, `${folder}/../${folder.split("/").at(-1)}/`]) {
+      const error: unknown = await lockFolder(name).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(StoreUnavailableError);
+      expect(String(error)).toContain(`is in use by process ${process.pid}; if it is not, remove`);
+    }
+    await release();
+    await (
+      await lockFolder(folder)
+    )();
+  });
+
+  it("goes to one of those who come at the same moment, also after one was killed", async () => {
+    const folder = newFolder();
+    for (let round = 0; round < 3; round++) {
+      const all = Array.from({ length: 4 }, () => contender(folder));
+      await Promise.all(all.map(({ ready }) => ready));
+      for (const { child } of all) child.stdin?.write("go");
+      const outcomes = await Promise.all(all.map(({ outcome }) => outcome));
+      expect(outcomes.toSorted()).toEqual([...Array.from({ length: 3 }, () => "StoreUnavailableError"), "taken"]);
+      for (const { child } of all) {
+        child.kill("SIGKILL");
+        await once(child, "exit");
+      }
+    }
+  }, 60_000);
+
+  it.runIf(process.platform === "linux")("is not kept by a process whose number another one has now", async () => {
+    const folder = newFolder();
+    await abandoned(folder);
+    const left = JSON.parse(readFileSync(lockOf(folder), "utf8")) as object;
+    for (const pid of [process.pid, process.ppid]) {
+      writeFileSync(lockOf(folder), JSON.stringify({ ...left, pid }));
+      await (
+        await lockFolder(folder, Number.POSITIVE_INFINITY)
+      )();
+    }
+  });
+
+  it.each([
+    ["an empty file", ""],
+    ["null", "null"],
+    ["half of one", '{"id":"x","pid":'],
+    ["the one of another container", '{"id":"x","pid":1,"started":"1","space":"another"}'],
+  ])("stays with whoever gives signs of life, and no longer: %s", async (_what, text) => {
+    const folder = newFolder();
+    mkdirSync(folder);
+    writeFileSync(lockOf(folder), text);
+    const timer = setInterval(() => utimesSync(lockOf(folder), new Date(), new Date()), 20);
+    await expect(lockFolder(folder, 60_000)).rejects.toThrow(/is in use by process/);
+    clearInterval(timer);
+    await (
+      await lockFolder(folder, SILENCE)
+    )();
+  });
+
+  it("gives signs of life, and leaves a lock that was taken from it alone", async () => {
+    const folder = newFolder();
+    const release = await lockFolder(folder);
+    const before = statSync(lockOf(folder)).mtimeMs;
+    await expect.poll(() => statSync(lockOf(folder)).mtimeMs, { timeout: 20_000 }).not.toBe(before);
+    writeFileSync(lockOf(folder), '{"id":"another"}');
+    await release();
+    expect(readFileSync(lockOf(folder), "utf8")).toContain("another");
+  });
+});
