@@ -3,7 +3,7 @@ import session from "express-session";
 import { ExpressSessionStore } from "pgstore/express-session";
 import pg from "pg";
 
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, connectionTimeoutMillis: 5000 });
 pool.on("error", console.error);
 const app = express();
 app.use(

@@ -122,27 +122,6 @@ describe("the cleanup", () => {
     await store.close();
   });
 
-  it("leaves alone what was extended since the page was read", async () => {
-    const pool = database.pool();
-    const store = new PgStore(pool, { cleanupInterval: 0 });
-    const data = new Uint8Array([1]);
-    await store.save("extended", data, new Date(0));
-    await store.save("expired", data, new Date(0));
-    // Between the page and its removal the row gets a new life.
-    const slow = new PgStore(
-      {
-        query: async (text, values) => {
-          if (text.startsWith("DELETE")) await store.save("extended", data, new Date(Date.now() + 60_000));
-          return pool.query(text, values);
-        },
-      },
-      { cleanupInterval: 0 },
-    );
-    expect(await slow.deleteExpired()).toBe(1);
-    expect(await store.find("extended")).toBeDefined();
-    await pool.query("DELETE FROM sessions");
-  });
-
   it("takes more than a page", async () => {
     const pool = database.pool();
     const store = new PgStore(pool, { cleanupInterval: 0 });

@@ -42,7 +42,7 @@ const EVENTS: { [Name in keyof Events]: Name extends SessionChannel ? Events[Nam
   error: { id: "id", error: new Error("bad") },
   batch: { operation: "find", size: 2, wait: 1, duration: 1, failed: 1, code: "SCHEMA" },
   "store-error": { operation: "find", code: "SCHEMA" },
-  cleanup: { removed: 1, duration: 1, code: "SCHEMA" },
+  cleanup: { removed: 1, duration: 1, code: "SCHEMA", heldUp: true },
 };
 
 /** What a session's events really have, by channel. */

@@ -6,7 +6,11 @@ export interface Data {
 }
 
 // Idle connections don't keep a server alive that has been told to stop.
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, allowExitOnIdle: true });
+const pool = new pg.Pool({
+  connectionString: process.env.DATABASE_URL,
+  connectionTimeoutMillis: 5000,
+  allowExitOnIdle: true,
+});
 pool.on("error", console.error);
 export const store = new PgStore(pool);
 export const manager = new SessionManager<Data>(store, { idleTimeout: "1h" });

@@ -112,6 +112,31 @@ export const storeContract: Record<string, (host: StoreHost) => Promise<void>> =
     }
     assert.equal(await store.find("t"), undefined);
   },
+  "nothing is found under a malformed key, and every write of one throws TypeError": async ({ store }) => {
+    const keys = ["", "a\0b", "\ud800", "x".repeat(1025), undefined, null, 42, {}, ["t"]] as string[];
+    for (const key of keys) {
+      assert.equal(await store.find(key), undefined);
+      assert.equal(await store.lookUp?.(key), undefined);
+      assert.equal(await store.delete(key), false);
+      assert.equal(await store.end(key), false);
+      const writes = [
+        store.save(key, bytes("x"), soon()),
+        store.upsert(key, bytes("x"), soon()),
+        store.create(key, bytes("x"), soon()),
+        store.replace(key, bytes("x"), bytes("y"), soon()),
+        store.renew(key, "t", bytes("x"), bytes("y"), soon()),
+        store.update(key, bytes("x"), soon()),
+        store.touch(key, soon()),
+        store.setExpiry(key, soon()),
+      ];
+      for (const write of writes) await assert.rejects(write, TypeError);
+    }
+    await store.save("t", bytes("data"), soon());
+    for (const key of keys) {
+      await assert.rejects(store.renew("t", key, bytes("data"), bytes("y"), soon()), TypeError);
+    }
+    assert.ok(await store.find("t"));
+  },
   "delete removes the row and tells whether there was one": async ({ store }) => {
     await store.save("t", bytes("data"), soon());
     assert.equal(await store.delete("t"), true);

@@ -2,6 +2,7 @@ import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { dashboard, type DashboardManager, type DashboardOptions } from "../../src/dashboard.ts";
 import { MemoryStore, PgStore, SessionManager, type StoreOperations } from "../../src/index.ts";
+import { sha256 } from "../../src/lib/base/sha256.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { SEED_TABLE } from "../support/global-setup.ts";
 import { linksOf, openPlace, openTo, ORIGIN, type Place } from "./support.ts";
@@ -305,6 +306,14 @@ describe("the search for users", () => {
   });
 });
 
+describe("a process whose clock is an hour ahead of the database's", () => {
+  it("shows the overview by the database's", async () => {
+    const { now } = Date;
+    vi.spyOn(Date, "now").mockImplementation(() => now() + 61 * 60_000);
+    await page("/");
+  });
+});
+
 describe("the page of a user", () => {
   it("lists the sessions with their devices, in pages, and nothing that they hold", async () => {
     const session = await place.login(
@@ -316,7 +325,10 @@ describe("the page of a user", () => {
     const text = await page("/user?id=ada");
     expect(text).toContain("Firefox 141 on Windows");
     expect(text).toContain("192.0.2.7");
-    expect(text).toContain(`<code title="${session.id}">${session.id?.slice(0, 12)}</code>`);
+    // The id is a token where tokens are not hashed: only its hash is shown.
+    const hash = sha256(session.id ?? "");
+    expect(text).toContain(`<code title="${hash}">${hash.slice(0, 12)}</code>`);
+    expect(text).not.toContain(session.id);
     expect(text).toContain("Not recorded");
     for (const { token = "?" } of [session, bare]) expect(text).not.toContain(token);
     expect(text).not.toContain("nobody may see this");
@@ -352,12 +364,37 @@ describe("the page of a user", () => {
     expect(await walk(hostile)).toEqual(await walk("harmless"));
   });
 
+  it("pages through sessions of one instant, and finds each of them", async () => {
+    for (let n = 0; n < 120; n++) await place.login("ada");
+    await place.pool.query("UPDATE sessions SET created = '2026-01-01'");
+    const seen: string[] = [];
+    let last = "";
+    for (let next: string | undefined = "user?id=ada"; next !== undefined; [next] = linksOf(last, "Next page")) {
+      last = await page(`/${next}`);
+      seen.push(...linksOf(last, "End"));
+    }
+    expect(new Set(seen).size).toBe(120);
+    for (const link of [seen[0], seen[119]]) expect(await page(`/${link}`)).toContain("End this session of");
+  });
+
+  it("holds no token, in a table that holds them as they are", async () => {
+    const open = new SessionManager(place.store, { hashTokens: false });
+    const session = await open.load();
+    await session.login("ada");
+    await open.commit(session);
+    const { token = "?" } = session;
+    const list = await page("/user?id=ada");
+    const [link = ""] = linksOf(list, "End");
+    for (const text of [list, await page(`/${link}`)]) expect(text).not.toContain(token);
+    expect(list).toContain(sha256(token));
+  });
+
   it("marks the session of whoever looks", async () => {
     const [mine, other] = [await place.login("ada"), await place.login("ada")];
     const text = await page("/user?id=ada", { currentSession: () => mine.id });
     expect(text.match(/this one/g)).toHaveLength(2);
     expect(linksOf(text, "End all sessions")).toEqual([]);
-    expect(linksOf(text, "End all but this one")[0]).toContain(mine.id);
+    expect(linksOf(text, "End all but this one")[0]).toContain(sha256(mine.id ?? ""));
     expect(await page("/user?id=ada", { currentSession: () => undefined })).not.toContain("this one");
     expect(other.id).not.toBe(mine.id);
   });

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { BatchLimits } from "../../src/lib/postgres/batch.ts";
+import { Again, type BatchLimits, Company } from "../../src/lib/postgres/batch.ts";
 import { Batcher } from "../../src/lib/postgres/batcher.ts";
 
 const TIMEOUT = 1000;
@@ -12,7 +12,8 @@ function setup(limits: Partial<BatchLimits> = {}) {
   const batcher = new Batcher<string, string>(
     { rows: 256, statements: 1, waiting: 100, ...limits },
     TIMEOUT,
-    (inputs) => {
+    (items) => {
+      const inputs = items.map(({ input }) => input);
       sent.push(inputs);
       return new Promise((resolve) => answers.push(() => resolve(inputs)));
     },
@@ -150,13 +151,73 @@ describe("the time limit", () => {
   });
 });
 
+describe("an operation that waited behind another of its key", () => {
+  it("is not sent behind younger ones when its time is nearly over", async () => {
+    const { submit, answer, sent } = setup();
+    const first = submit("first", undefined, "key").catch(() => "late");
+    const old = expect(submit("old", undefined, "key")).rejects.toThrow("did not answer within 1000 ms");
+    await vi.advanceTimersByTimeAsync(TIMEOUT - 10);
+    const young = submit("young");
+    await answer();
+    expect(sent).toEqual([["first"], ["young"]]);
+    await answer();
+    await vi.advanceTimersByTimeAsync(10);
+    await old;
+    expect(await Promise.all([first, young])).toEqual(["first", "young"]);
+    expect(sent).toHaveLength(2);
+  });
+});
+
+describe("an operation that is to be sent again", () => {
+  it("goes behind those that wait, in its company, and keeps its place among those of its key", async () => {
+    const sent: string[][] = [];
+    const gates: (() => void)[] = [];
+    const company = new Company();
+    const batcher = new Batcher<string, string>(
+      { rows: 256, statements: 1, waiting: 100 },
+      TIMEOUT,
+      (items) => {
+        const inputs = items.map(({ input }) => input);
+        sent.push(inputs);
+        const again = inputs.includes("again") && inputs.length > 1;
+        return new Promise((resolve) =>
+          gates.push(() => resolve(inputs.map((input) => (again && input !== "fine" ? new Again(company) : input)))),
+        );
+      },
+      "save",
+    );
+    const submit = (input: string, key = input) => batcher.submit(key, input, 1);
+    const next = async (): Promise<void> => {
+      gates.shift()?.();
+      await new Promise(setImmediate);
+    };
+    const all = [submit("first"), submit("again"), submit("too"), submit("fine"), submit("later", "again")];
+    await next();
+    expect(sent).toEqual([["first"], ["again", "too", "fine"]]);
+    for (const one of all) one.catch(() => {});
+    all.push(submit("behind"));
+    await next();
+    expect(sent[2]).toEqual(["behind"]);
+    await next();
+    // It is too many for this batcher once more, and has the same company.
+    expect(sent[3]).toEqual(["again", "too"]);
+    expect(await all[3]).toBe("fine");
+    await vi.advanceTimersByTimeAsync(TIMEOUT);
+    for (const one of [all[1], all[2], all[4]]) await expect(one).rejects.toThrow("did not answer");
+    await next();
+    await batcher.idle();
+    expect(await Promise.all([all[0], all[3], all[5]])).toEqual(["first", "fine", "behind"]);
+    expect(sent).toHaveLength(4);
+  });
+});
+
 describe("the time that a batch has", () => {
   it("is that of its youngest, though one that is older became ready later", async () => {
     const lefts: number[] = [];
     const answers: (() => void)[] = [];
-    const run = (inputs: string[], left: number) => {
+    const run = (items: { input: string }[], left: number) => {
       lefts.push(left);
-      return new Promise<string[]>((resolve) => answers.push(() => resolve(inputs)));
+      return new Promise<string[]>((resolve) => answers.push(() => resolve(items.map(({ input }) => input))));
     };
     const batcher = new Batcher<string, string>({ rows: 256, statements: 1, waiting: 100 }, TIMEOUT, run, "find");
     const all = [batcher.submit("key", "first", 1), batcher.submit("key", "old", 1)];

@@ -1,13 +1,23 @@
 import type { Pool } from "pg";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import fc from "fast-check";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   type BatchOptions,
   type PgClient,
   PgStore,
+  SessionManager,
   StoreError,
   StoreOverloadedError,
   StoreUnavailableError,
 } from "../../src/index.ts";
+import { Batches } from "../../src/lib/postgres/batches.ts";
+import type { Driver, Row } from "../../src/lib/postgres/driver.ts";
+import { Executor } from "../../src/lib/postgres/executor.ts";
+import { seedLayout } from "../../src/lib/postgres/layout.ts";
+import { statementsFor } from "../../src/lib/postgres/statements.ts";
+import { tableName } from "../../src/lib/postgres/table-name.ts";
+import { Gate } from "../support/barrier.ts";
+import { type Codec, scsJson } from "../../src/codecs.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { gatedClient } from "../support/gated-client.ts";
 
@@ -223,7 +233,7 @@ describe("the same token twice", () => {
     expect(await textOf("same")).toBe("good");
   });
 
-  it("may be read by many at once, each with bytes of its own", async () => {
+  it("may be read by many at once, who get one row, and each bytes of its own", async () => {
     const { client, store } = gated();
     await store.save("same", bytes("data"), soon());
     client.hold();
@@ -235,6 +245,247 @@ describe("the same token twice", () => {
       expect(new TextDecoder().decode(one?.data)).toBe(n === 3 ? "\0\0\0\0" : "data");
     }
     expect(client.sent.length).toBeLessThanOrEqual(3);
+    for (const { tokens: asked } of client.sent) expect(asked).toEqual(["same"]);
+  });
+
+  it("is read by many one after the other when it is large, so that each can be done before the next", async () => {
+    const client = gatedClient(pool);
+    const store = new PgStore(client, { cleanupInterval: 0, table: "large" });
+    await store.migrate();
+    const large = new Uint8Array(600_000);
+    await store.save("same", large, soon());
+    client.hold();
+    let [living, most] = [0, 0];
+    const reads = Array.from({ length: 20 }, async () => {
+      const found = await store.find("same");
+      most = Math.max(most, ++living);
+      expect(found?.data.length).toBe(large.length);
+      await new Promise(setImmediate);
+      living--;
+    });
+    client.release();
+    await Promise.all(reads);
+    // Three statements, and those who are about to be done.
+    expect(most).toBeLessThanOrEqual(6);
+  });
+});
+
+describe("a large session that many load at once", () => {
+  it.each([
+    ["of texts is decoded a few times", "x".repeat(100_000), 4],
+    ["of objects is decoded for each", { text: "x".repeat(100_000) }, 30],
+  ])("%s, and changed by nobody else", async (_, value, most) => {
+    let decoded = 0;
+    const codec: Codec = {
+      ...scsJson,
+      decode: (data) => {
+        decoded++;
+        return scsJson.decode(data);
+      },
+    };
+    const store = new PgStore(pool, { cleanupInterval: 0, table: "large" });
+    await store.migrate();
+    const manager = new SessionManager<Record<string, unknown>>(store, { codec });
+    const begun = await manager.load();
+    begun.set("value", value);
+    await manager.commit(begun);
+    decoded = 0;
+    const sessions = await Promise.all(Array.from({ length: 30 }, () => manager.load(begun.token)));
+    expect(decoded).toBeLessThanOrEqual(most);
+    if (most === 30) expect(decoded).toBe(30);
+    sessions[0]?.set("value", "changed");
+    if (typeof value === "object") Object.assign(sessions[1]?.get("value") as object, { text: "changed" });
+    expect(sessions.slice(2).map((session) => session.get("value"))).toEqual(Array.from({ length: 28 }, () => value));
+  });
+});
+
+describe("an answer", () => {
+  it("holds a megabyte of data or a single row, and everybody gets theirs", async () => {
+    const sizes: number[] = [];
+    const store = new PgStore(
+      {
+        query: async (text, values) => {
+          const { rows } = await pool.query<{ data?: string | null }>(text, values);
+          sizes.push(rows.reduce((sum, { data }) => sum + (data?.length ?? 0) * 0.75, 0));
+          return { rows };
+        },
+      },
+      { cleanupInterval: 0, table: "large" },
+    );
+    await store.migrate();
+    const names = tokens(30);
+    const lengths = names.map((_, n) => (n % 7 === 0 ? 1_300_000 : 90_000));
+    for (const [n, token] of names.entries()) await store.save(token, new Uint8Array(lengths[n] ?? 0), soon());
+    sizes.length = 0;
+    const found = await Promise.all(names.map((token) => store.find(token)));
+    expect(found.map((one) => one?.data.length)).toEqual(lengths);
+    // The last row that fits may go beyond.
+    expect(Math.max(...sizes)).toBeLessThanOrEqual((1 << 20) + 1_300_002);
+    expect(sizes.length).toBeGreaterThan(5);
+  });
+});
+
+describe("a row that somebody has given no end", () => {
+  it("is found and listed with the last instant that a Date can hold", async () => {
+    const { store } = gated();
+    await store.save("endless", bytes("data"), soon());
+    await pool.query("UPDATE sessions SET expiry = 'infinity'");
+    expect((await store.find("endless"))?.expiry).toEqual(new Date(8.64e15));
+    const listed = [];
+    for await (const { expiry } of store.all()) listed.push(expiry);
+    expect(listed).toEqual([new Date(8.64e15)]);
+  });
+});
+
+describe("a batch that waits for its statement to be sent", () => {
+  it("goes without those whose time is over by then, or who have given up", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const gates = [new Gate(), new Gate()];
+    const sent: unknown[] = [];
+    const driver: Driver = {
+      prepares: false,
+      run: async ({ text, load }) => {
+        await gates[sent.length]?.wait();
+        const { values } = load() ?? expect.unreachable();
+        sent.push(values[0]);
+        return (await pool.query(text, values)).rows as Row[];
+      },
+    };
+    const table = tableName("sessions", undefined);
+    const executor = new Executor(driver, 20_000, false, table, "");
+    const limits = { rows: 256, statements: 1, waiting: 100 };
+    const told = { onTime: () => {}, onColumns: () => {}, onWritten: () => {} };
+    const batches = new Batches(executor, statementsFor(table, seedLayout, 1000), seedLayout, limits, 10_000, told);
+    const controller = new AbortController();
+    const create = (token: string, signal?: AbortSignal) =>
+      batches.write("create", [token, "", String(Date.now() + 60_000)], signal);
+    const first = create("first");
+    const older = create("older");
+    vi.advanceTimersByTime(5000);
+    const younger = create("younger");
+    const aborted = create("aborted", controller.signal);
+    gates[0]?.open();
+    expect(await first).toBe(true);
+    // The three are on their way.
+    await new Promise(setImmediate);
+    vi.advanceTimersByTime(5000);
+    controller.abort();
+    await expect(aborted).rejects.toThrow(/abort/);
+    gates[1]?.open();
+    await expect(older).rejects.toThrow(StoreUnavailableError);
+    expect(await younger).toBe(true);
+    expect(sent).toEqual(['{"first"}', '{"younger"}']);
+  });
+});
+
+describe("a batch that the database refuses", () => {
+  /** Creates so many at once, some of them with bytes that are refused, and says what came of it. */
+  async function create(store: PgStore, names: string[], isBad: (n: number) => boolean) {
+    const outcomes = await Promise.allSettled(
+      names.map((token, n) => store.create(token, isBad(n) ? tooLong : bytes("good"), soon())),
+    );
+    return outcomes.map(({ status }) => status === "fulfilled");
+  }
+
+  it("costs few statements more for a row, and none of its neighbours anything", async () => {
+    const { client, store } = gated();
+    const names = tokens(300);
+    const well = await create(store, names, (n) => n === 150);
+    expect(well).toEqual(names.map((_, n) => n !== 150));
+    expect(client.sent.length).toBeLessThan(35);
+  });
+
+  it("fails those that are refused, however many they are, and nobody else", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.boolean(), { minLength: 2, maxLength: 60 }), async (bad) => {
+        await pool.query("DELETE FROM sessions");
+        // Not more than half: when all that are tried alone are refused, all are taken to be.
+        const isBad = (n: number): boolean => n % 2 === 1 && bad[n] === true;
+        const { store } = gated();
+        const names = tokens(bad.length);
+        expect(await create(store, names, isBad)).toEqual(bad.map((_, n) => !isBad(n)));
+        expect(new Set((await pool.query("SELECT token FROM sessions")).rows.map(({ token }) => token))).toEqual(
+          new Set(names.filter((_, n) => !isBad(n))),
+        );
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  it("is not divided when what was refused lies in no row", async () => {
+    const { client, store } = gated();
+    const admin = database.admin({ max: 1 });
+    const names = tokens(300);
+    const refuse = `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = TG_ARGV[0]; END $$`;
+    await admin.query(refuse);
+    try {
+      for (const [code, most] of [
+        ["42501", 1],
+        ["P0001", 8],
+      ] as const) {
+        await admin.query(
+          `CREATE TRIGGER refuse BEFORE INSERT ON sessions FOR EACH STATEMENT EXECUTE FUNCTION refuse('${code}')`,
+        );
+        client.sent.length = 0;
+        expect(await create(store, names, () => false)).toEqual(names.map(() => false));
+        expect(client.sent.length, code).toBeLessThanOrEqual(14 * most);
+        await admin.query("DROP TRIGGER refuse ON sessions");
+      }
+    } finally {
+      await admin.query("DROP FUNCTION refuse() CASCADE");
+    }
+    expect(await create(store, names, () => false)).toEqual(names.map(() => true));
+  });
+
+  it("is tried again behind what waits, and whose row was refused goes alone the next time", async () => {
+    const { client, store } = gated({ statements: 1 });
+    const first = store.save("first", bytes("good"), soon());
+    client.hold();
+    client.release();
+    await first;
+    client.sent.length = 0;
+    client.hold();
+    const stuck = store.save("stuck", bytes("good"), soon());
+    const together = ["a", "b", "c", "d", "bad"].map((token) =>
+      store.save(token, token === "bad" ? tooLong : bytes("good"), soon()).catch(() => "refused"),
+    );
+    client.release();
+    await stuck;
+    const behind = store.save("behind", bytes("good"), soon());
+    await Promise.all([...together, behind]);
+    expect(client.sent.map((one) => one.tokens)[2]).toEqual(["behind"]);
+    client.sent.length = 0;
+    client.hold();
+    const again = [
+      store.save("stuck", bytes("good"), soon()),
+      store.save("a", bytes("good"), soon()),
+      store.save("bad", tooLong, soon()).catch(() => "refused"),
+      store.save("b", bytes("good"), soon()),
+    ];
+    client.release();
+    await Promise.all(again);
+    expect(client.sent.map((one) => one.tokens)).toEqual([["stuck"], ["a", "b"], ["bad"]]);
+    await store.save("bad", bytes("good"), soon());
+    client.sent.length = 0;
+    client.hold();
+    const better = ["stuck", "a", "bad"].map((token) => store.save(token, bytes("good"), soon()));
+    client.release();
+    await Promise.all(better);
+    expect(client.sent.map((one) => one.tokens)).toEqual([["stuck"], ["a", "bad"]]);
+  });
+});
+
+describe("close", () => {
+  it("waits for the reads that are queued", async () => {
+    const { client, store } = gated({ rows: 1, statements: 1 });
+    client.hold();
+    const reads = tokens(5).map((token) => store.find(token));
+    const closing = store.close();
+    client.release();
+    await closing;
+    expect(client.sent).toHaveLength(5);
+    await Promise.all(reads);
   });
 });
 

@@ -1,7 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type PgClient, PgStore, type PgStoreOptions } from "../../src/index.ts";
+import { type CleanupEvent, listen } from "../../src/lib/base/events.ts";
+import { CleanupTurns, deleteExpired } from "../../src/lib/postgres/cleanup.ts";
+import type { Row } from "../../src/lib/postgres/driver.ts";
+import { seedLayout } from "../../src/lib/postgres/layout.ts";
+import { statementsFor } from "../../src/lib/postgres/statements.ts";
+import { tableName } from "../../src/lib/postgres/table-name.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { gatedClient } from "../support/gated-client.ts";
+import { type GatedClient, gatedClient } from "../support/gated-client.ts";
 import type pg from "pg";
 
 let database: TestDatabase;
@@ -25,6 +31,7 @@ function open(db: PgClient, options: PgStoreOptions = {}): PgStore {
 
 /** Rows that expired a second apart, the last of them just now, and as many live ones. */
 async function fill(count: number, together = false): Promise<void> {
+  await pool.query("DELETE FROM sessions");
   const past = together ? "interval '1 minute'" : "n * interval '1 second'";
   await pool.query(
     `INSERT INTO sessions SELECT 'dead ' || n, 'x'::bytea, current_timestamp - ${past} FROM generate_series(1, $1::int) n
@@ -34,6 +41,9 @@ async function fill(count: number, together = false): Promise<void> {
 }
 const count = async (kind: string): Promise<number> =>
   (await pool.query(`SELECT count(*)::int AS n FROM sessions WHERE token LIKE $1`, [`${kind} %`])).rows[0].n;
+
+/** The statements that have removed a page. */
+const pagesOf = (client: GatedClient) => client.sent.filter(({ text }) => text.startsWith("WITH lead"));
 
 describe("PgStore.deleteExpired", () => {
   it("removes what has expired in statements of bounded size, and says how far it is", async () => {
@@ -46,12 +56,13 @@ describe("PgStore.deleteExpired", () => {
     expect(progress.length).toBeGreaterThan(3);
     expect(progress).toEqual(progress.toSorted((a, b) => a - b));
     expect(progress.at(-1)).toBe(7000);
-    const sizes = client.sent.filter(({ text }) => text.startsWith("DELETE")).map(({ tokens }) => tokens.length);
+    const sizes = pagesOf(client).map(({ values }) => Number(values[1]));
     expect(Math.max(...sizes)).toBeLessThanOrEqual(2000);
+    expect(sizes.length).toBeGreaterThan(3);
     expect(client.most).toBe(1);
   });
 
-  it("removes ended sessions once their grace is over, and not before, though the page was read before they ended", async () => {
+  it("removes ended sessions once their grace is over, and not before", async () => {
     await fill(2);
     const store = open(pool);
     await store.end("live 1");
@@ -62,17 +73,6 @@ describe("PgStore.deleteExpired", () => {
     expect(await store.upsert("live 1", new Uint8Array([1]), new Date(Date.now() + 60_000))).toBe(false);
     expect(await open(pool, { endedGrace: "1s" }).deleteExpired()).toBe(1);
     expect(await count("live")).toBe(0);
-    await fill(1);
-    const client = gatedClient(pool);
-    const endsAfterTheRead: PgClient = {
-      query: async (text, values) => {
-        const answer = await client.query(text, values);
-        if (text.startsWith("SELECT")) await store.end("dead 1");
-        return answer;
-      },
-    };
-    expect(await open(endsAfterTheRead).deleteExpired()).toBe(0);
-    expect(await count("dead")).toBe(1);
   });
 
   it("removes rows that all expired at the same instant", async () => {
@@ -85,8 +85,7 @@ describe("PgStore.deleteExpired", () => {
     await fill(3000);
     const client = gatedClient(pool);
     await open(client).deleteExpired();
-    const pages = client.sent.filter(({ text }) => text.startsWith("SELECT s.token"));
-    const starts = pages.map(({ values }) => Number(values[0]));
+    const starts = pagesOf(client).map(({ values }) => Number(values[0]));
     expect(starts.length).toBeGreaterThan(2);
     expect(starts).toEqual(starts.toSorted((a, b) => a - b));
     expect(new Set(starts).size).toBe(starts.length);
@@ -108,19 +107,36 @@ describe("PgStore.deleteExpired", () => {
     await admin.query("DROP FUNCTION keep()");
   });
 
-  it("leaves a session that is extended between the two statements of a page", async () => {
+  it("leaves a session that is being extended, and does not wait for that", async () => {
     await fill(5);
-    const client = gatedClient(pool);
-    const store = open({
-      async query(text, values) {
-        if (text.startsWith("DELETE")) {
-          await pool.query("UPDATE sessions SET expiry = current_timestamp + interval '1 hour' WHERE token = 'dead 3'");
-        }
-        return client.query(text, values);
-      },
-    });
+    const other = await pool.connect();
+    await other.query("BEGIN");
+    await other.query("UPDATE sessions SET expiry = current_timestamp + interval '1 hour' WHERE token = 'dead 3'");
+    const store = open(pool);
     expect(await store.deleteExpired()).toBe(4);
+    await other.query("COMMIT");
+    other.release();
     expect(await store.find("dead 3")).toBeDefined();
+  });
+
+  it("rests after each page for as long as that took", async () => {
+    await fill(700);
+    let answered = 0;
+    const rests: number[] = [];
+    const client: PgClient = {
+      async query(text, values) {
+        const isPage = text.startsWith("WITH lead");
+        if (isPage && answered > 0) rests.push(performance.now() - answered);
+        if (isPage) await pool.query("SELECT pg_sleep(0.06)");
+        const answer = await pool.query(text, values);
+        if (isPage) answered = performance.now();
+        return answer;
+      },
+    };
+    await open(client).deleteExpired();
+    expect(rests.length).toBeGreaterThan(0);
+    // A timer may be a little early.
+    for (const rest of rests) expect(rest).toBeGreaterThan(40);
   });
 
   it("has no effect on live sessions that are extended meanwhile", async () => {
@@ -163,39 +179,111 @@ describe("PgStore.deleteExpired", () => {
 });
 
 describe("the periodic cleanup", () => {
-  it("is done by one process of a fleet at a time", async () => {
+  const LOCK = `hashtext('pgstore'), hashtext('cleanup of "sessions"')`;
+  /** Has the lock, as somebody else who is at it. */
+  async function leader(): Promise<() => Promise<void>> {
+    const client = await pool.connect();
+    await client.query("BEGIN");
+    expect((await client.query(`SELECT pg_try_advisory_xact_lock(${LOCK}) AS ok`)).rows).toEqual([{ ok: true }]);
+    let isOver = false;
+    const leave = async (): Promise<void> => {
+      if (isOver) return;
+      isOver = true;
+      await client.query("COMMIT");
+      client.release();
+    };
+    onTestFinished(leave);
+    return leave;
+  }
+  /** Turns of a cleanup by hand. */
+  function turnsByHand() {
+    const told: boolean[] = [];
+    const turns = new CleanupTurns('cleanup of "sessions"', (isLockHeld) => told.push(isLockHeld));
+    const sql = statementsFor(tableName("sessions", undefined), seedLayout, 120_000);
+    const run = async ({ text }: { text: string }, values: unknown[]) => (await pool.query(text, values)).rows as Row[];
+    return { told, turn: () => deleteExpired(run, sql, {}, turns) };
+  }
+
+  it("is done by one process of a fleet at a time, whose lock is gone with its statement", async () => {
     await fill(10);
+    const leave = await leader();
+    const { turn, told } = turnsByHand();
+    expect(await turn()).toMatchObject({ removed: 0, leads: false });
+    await leave();
+    expect(await turn()).toMatchObject({ removed: 10, leads: true });
+    expect(await turn()).toMatchObject({ removed: 0, leads: true, oldest: "" });
+    expect(told).toEqual([]);
     const locks =
       "SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE datname = $1 AND locktype = 'advisory'";
-    const held = async () => (await pool.query(locks, [database.name])).rowCount;
-    // Somebody is at it, as far as the others can see.
-    const leader = await pool.connect();
-    await leader.query("BEGIN");
-    const lock = "SELECT pg_try_advisory_xact_lock(hashtext('pgstore'), hashtext('cleanup of \"sessions\"')) AS ok";
-    expect((await leader.query(lock)).rows).toEqual([{ ok: true }]);
-    const errors: unknown[] = [];
-    const followers = [1, 2, 3].map(() => {
-      const own = database.pool();
-      const asked = new Promise<void>((resolve) => {
-        let times = 0;
-        own.on("release", () => ++times === 3 && resolve());
-      });
-      return { store: open(own, { cleanupInterval: 1, onError: (error) => errors.push(error) }), asked };
-    });
-    await Promise.all(followers.map(({ asked }) => asked));
-    expect(await count("dead")).toBe(10);
-    await leader.query("COMMIT");
-    leader.release();
-    await expect.poll(() => count("dead")).toBe(0);
-    for (const { store } of followers) await store.close();
-    expect(errors).toEqual([]);
-    expect(await held()).toBe(0);
+    expect((await pool.query(locks, [database.name])).rowCount).toBe(0);
   });
 
-  it("works with a pool of one connection, which has none to spare for a lock", async () => {
+  it("goes on without a lock that somebody keeps while nothing is removed, and tells", async () => {
     await fill(10);
-    open(database.pool({ max: 1 }), { cleanupInterval: 1 });
+    const leave = await leader();
+    const { turn, told } = turnsByHand();
+    for (let n = 0; n < 3; n++) expect(await turn()).toMatchObject({ removed: 0, leads: false });
+    expect(told).toEqual([true]);
+    expect(await turn()).toMatchObject({ removed: 10, leads: false });
+    // And from then on, as long as the lock is kept.
+    await turn();
+    await fill(10);
+    expect(await turn()).toMatchObject({ removed: 10, leads: false });
+    await leave();
+    expect(await turn()).toMatchObject({ leads: true });
+    const again = await leader();
+    await fill(10);
+    expect(await turn()).toMatchObject({ removed: 0, leads: false });
+    await again();
+  });
+
+  it("is patient with others who get on", async () => {
+    await fill(10);
+    const leave = await leader();
+    const { turn, told } = turnsByHand();
+    for (let n = 0; n < 6; n++) {
+      expect(await turn()).toMatchObject({ removed: 0, leads: false });
+      await pool.query("DELETE FROM sessions WHERE expiry = (SELECT min(expiry) FROM sessions)");
+    }
+    expect(told).toEqual([]);
+    await leave();
+  });
+
+  it("tells when the rows themselves are locked, by an event and a warning", async () => {
+    await fill(3);
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    const events: CleanupEvent[] = [];
+    const stop = listen({ cleanup: (event) => events.push(event) });
+    const holder = await pool.connect();
+    await holder.query("BEGIN");
+    await holder.query("SELECT FROM sessions WHERE token LIKE 'dead %' FOR UPDATE");
+    const store = open(database.pool(), { cleanupInterval: 1 });
+    await expect.poll(() => events.some(({ heldUp }) => heldUp)).toBe(true);
+    expect(events.slice(0, 2).map(({ heldUp }) => heldUp)).toEqual([undefined, undefined]);
+    await holder.query("COMMIT");
+    holder.release();
     await expect.poll(() => count("dead")).toBe(0);
+    await store.close();
+    stop();
+    const codes = warn.mock.calls.map(([, options]) => (options as { code?: unknown } | undefined)?.code);
+    expect(codes.filter((code) => code === "PGSTORE_CLEANUP_HELD_UP")).toHaveLength(1);
+    warn.mockRestore();
+  });
+
+  it.each([1, "1", 2])("never keeps a second connection of a pool, here of %o with one in use", async (max) => {
+    await fill(2000);
+    const own = database.pool({ max: max as number });
+    const listener = max === 2 ? await own.connect() : undefined;
+    await listener?.query("LISTEN jobs");
+    const errors: unknown[] = [];
+    const options = { cleanupInterval: 1, queryTimeout: "2s", onError: (error: unknown) => errors.push(error) };
+    const others = [open(own, options), open(own, options)];
+    const store = open(own, options);
+    for (let left = 1; left > 0; left = await count("dead")) await Promise.all([store.find("a"), others[0]?.find("b")]);
+    expect(errors).toEqual([]);
+    await Promise.all([store, ...others].map((one) => one.close()));
+    listener?.release();
+    expect(own.idleCount).toBe(own.totalCount);
   });
 
   it("never overlaps itself", async () => {

@@ -93,13 +93,16 @@ describe("a statement whose connection of postgres.js is reset", () => {
     });
     const watcher = database.pool({ max: 1 });
     const driver = driverOf(client.db);
-    const ask = (text: string) => driver.run({ text: `SELECT '${text}'::text AS answer`, name: "ask" }, [], 10_000);
+    const load = () => ({ values: [], until: performance.now() + 10_000 });
+    const ask = (text: string) => driver.run({ text: `SELECT '${text}'::text AS answer`, name: "ask", load }, 10_000);
     for (let round = 0; round < 3; round++) {
-      const sleeping = Array.from({ length: 4 }, () => driver.run({ text: "SELECT pg_sleep(0.05)::text" }, [], 10_000));
+      const sleeping = Array.from({ length: 4 }, () =>
+        driver.run({ text: "SELECT pg_sleep(0.05)::text", load }, 10_000),
+      );
       await Promise.all(sleeping);
       // One is busy, the others are idle.
       const text = `SELECT pg_sleep(60)::text AS round${round}`;
-      const busy = driver.run({ text }, [], 10_000);
+      const busy = driver.run({ text, load }, 10_000);
       const next = busy.then(
         () => [],
         () => ask("next"),

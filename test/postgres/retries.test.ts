@@ -135,6 +135,14 @@ describe("a replace whose first attempt was carried out, and overwritten by othe
   });
 });
 
+describe("a replace whose answer was lost, and whose session ended before it was looked for", () => {
+  it("is dropped", async () => {
+    await store.save("t", bytes("one"), soon());
+    const replacing = racing("UPDATE sessions SET data = '', expiry = current_timestamp WHERE token = 't'");
+    expect(await replacing.replace("t", bytes("one"), bytes("two"), soon())).toBe(false);
+  });
+});
+
 describe("a create whose first attempt was carried out, and whose row others have removed before the second", () => {
   it("does not bring it back", async () => {
     await expect(racing("DELETE FROM sessions").create("t", bytes("one"), soon())).rejects.toThrow(

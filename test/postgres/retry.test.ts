@@ -2,7 +2,13 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import pg from "pg";
 import { PgStore, StoreUnavailableError } from "../../src/index.ts";
 import { RetryBudget, retrying } from "../../src/lib/postgres/retry.ts";
-import { failureOf, type Failure } from "../../src/lib/postgres/store-errors.ts";
+import {
+  failureOf,
+  type Failure,
+  mayLieInRow,
+  NotSentError,
+  toStoreError,
+} from "../../src/lib/postgres/store-errors.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { startPostgres } from "../support/postgres-server.ts";
 
@@ -11,7 +17,7 @@ const withCode = (code: string): Error => Object.assign(new Error("expected by t
 describe("failureOf", () => {
   const table: Record<Failure, string[]> = {
     "rolled back": ["40001", "40P01"],
-    "not begun": ["53300", "57P03", "08001", "08004", "ECONNREFUSED", "CONNECT_TIMEOUT", "ENOTFOUND"],
+    "not begun": ["53300", "57P03", "08001", "08004", "ECONNREFUSED", "CONNECT_TIMEOUT", "ENOTFOUND", "EAI_AGAIN"],
     standby: ["25006"],
     lost: ["08000", "08003", "08006", "57P01", "57P02", "57P05", "ECONNRESET", "EPIPE", "CONNECTION_CLOSED", ""],
     unprepared: ["42P05", "26000"],
@@ -31,6 +37,30 @@ describe("failureOf", () => {
     expect(failureOf(new AggregateError([refused, withCode("ECONNRESET")]))).toBe("lost");
     expect(failureOf(new AggregateError([]))).toBe("lost");
     expect(failureOf(undefined)).toBe("lost");
+  });
+
+  it("calls what was not sent not begun, unless the server has said why", () => {
+    for (const code of ["", "ECONNRESET", "57P01", "ECONNREFUSED"]) {
+      expect(failureOf(new NotSentError(withCode(code))), code).toBe("not begun");
+    }
+    expect(failureOf(new NotSentError(withCode("28P01")))).toBe("unavailable");
+    expect(failureOf(new NotSentError(undefined))).toBe("not begun");
+    const cause = withCode("ECONNREFUSED");
+    expect(toStoreError(new NotSentError(cause), "t", "")).toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      cause: { code: "ECONNREFUSED" },
+    });
+  });
+});
+
+describe("mayLieInRow", () => {
+  it("says so of values, constraints, sizes and triggers, and of nothing else", () => {
+    for (const code of ["22P05", "22021", "23505", "23514", "38000", "44000", "54000", "P0001"]) {
+      expect(mayLieInRow(withCode(code)), code).toBe(true);
+    }
+    for (const code of ["42501", "42601", "23502", "0A000", "25006", "40001", "53100", "57014", "ECONNRESET", ""]) {
+      expect(mayLieInRow(withCode(code)), code).toBe(false);
+    }
   });
 });
 
@@ -95,23 +125,27 @@ describe("retrying", () => {
     expect(attempts).toBeGreaterThan(110);
     expect(attempts).toBeLessThanOrEqual(100 + 5 + 100 * 0.1);
   });
+
+  it("saves up no storm in a quiet time", () => {
+    const budget = new RetryBudget(5, 0.1);
+    for (let operation = 0; operation < 10_000; operation++) budget.earn();
+    const spent = Array.from({ length: 20 }, () => budget.spend());
+    expect(spent.filter(Boolean)).toHaveLength(5);
+  });
 });
 
 describe("a pool whose connections lead to a standby", () => {
   it("gets others, as soon as there is a server to write to", async () => {
     const server = await startPostgres();
-    const admin = new pg.Client(server.url);
-    await admin.connect();
-    const pool = new pg.Pool({ connectionString: server.url, max: 3 });
+    const pool = new pg.Pool({ connectionString: server.url, max: 6 });
+    pool.on("error", () => {});
     const store = new PgStore(pool, { cleanupInterval: 0 });
     await store.migrate();
     const soon = (): Date => new Date(Date.now() + 60_000);
     await Promise.all(["a", "b", "c"].map((token) => store.save(token, new Uint8Array([1]), soon())));
+    await Promise.all(Array.from({ length: 6 }, () => pool.query("SELECT pg_sleep(0.1)")));
+    expect(pool.totalCount).toBe(6);
     // What a session of a standby says, without one: it is for new connections to say otherwise.
-    const { rows } = await admin.query<{ pid: number }>(
-      "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL",
-    );
-    expect(rows.length).toBeGreaterThan(0);
     await Promise.all(
       Array.from({ length: pool.totalCount }, async () => {
         const client = await pool.connect();
@@ -123,7 +157,6 @@ describe("a pool whose connections lead to a standby", () => {
     expect(await store.create("e", new Uint8Array([1]), soon())).toBe(true);
     expect(await store.find("d")).toBeDefined();
     await pool.end();
-    await admin.end();
     await server.stop();
   });
 
@@ -201,8 +234,8 @@ describe("close", () => {
   });
 });
 
-describe("a pool without a listener for errors", () => {
-  it("gets one, with a warning once; one with a listener, be it added in the next line, gets neither", async () => {
+describe("a pool without a listener for errors, or a limit for connecting", () => {
+  it("gets the one, and a warning once of each; one with a listener, be it added in the next line, gets neither", async () => {
     const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
     // A module of its own, which has warned of nothing yet.
     vi.resetModules();
@@ -214,7 +247,18 @@ describe("a pool without a listener for errors", () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(pools.map((pool) => pool.listenerCount("error"))).toEqual([1, 1, 1, 1]);
     const codes = warn.mock.calls.map(([, options]) => (options as { code?: unknown } | undefined)?.code);
-    expect(codes.filter((code) => code === "PGSTORE_POOL_ERRORS")).toHaveLength(1);
+    expect(codes.map(String).toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
+      "PGSTORE_POOL_ERRORS",
+      "PGSTORE_POOL_TIMEOUT",
+    ]);
+    warn.mockClear();
+    vi.resetModules();
+    const { PgStore: Another } = await import("../../src/index.ts");
+    const limited = new pg.Pool({ connectionString: "postgres://127.0.0.1:1/none", connectionTimeoutMillis: 1000 });
+    limited.on("error", () => {});
+    stores.push(new Another(limited, { cleanupInterval: 0 }));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warn).not.toHaveBeenCalled();
     warn.mockRestore();
     await Promise.all(stores.map((store) => store.close()));
   });

@@ -20,6 +20,10 @@ export interface CutProxy {
   blackhole(on: boolean): void;
   /** Accepts new connections only to close them. */
   refuse(on: boolean): void;
+  /** Accepts new connections and says nothing to them, as a host behind a load balancer may; those before go on. */
+  keep(on: boolean): void;
+  /** Lets the connections that were kept go on to the server. */
+  letGo(): void;
   /** Sends the connections that come from now on to another port; the others stay where they are. */
   leadTo(port: number): void;
   /** Drops every connection. */
@@ -43,6 +47,8 @@ export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1")
   let targetPort = firstPort;
   let swallowing = false;
   let refusing = false;
+  let keeping = false;
+  const kept = new Set<net.Socket>();
   let cuts = 0;
 
   /** Whether this tag is to be cut; counts it. */
@@ -61,6 +67,16 @@ export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1")
       client.destroy();
       return;
     }
+    if (!keeping) {
+      join(client);
+      return;
+    }
+    kept.add(client);
+    // It is noticed when the client hangs up.
+    client.pause();
+    client.on("close", () => kept.delete(client));
+  });
+  const join = (client: net.Socket): void => {
     const server = net.connect({ port: targetPort, host: targetHost, noDelay: true });
     server.on("error", () => {});
     const pair: Pair = {
@@ -100,10 +116,17 @@ export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1")
       pairs.delete(pair);
       client.destroySoon();
     });
-  });
+  };
 
   const killAll = (): void => {
     for (const pair of pairs) pair.destroy();
+  };
+  const letGo = (): void => {
+    for (const client of kept) {
+      join(client);
+      client.resume();
+    }
+    kept.clear();
   };
   listener.listen(0, "127.0.0.1");
   await once(listener, "listening");
@@ -125,6 +148,8 @@ export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1")
       for (const pair of pairs) if (pair.broken) pair.destroy();
     },
     refuse: (on) => void (refusing = on),
+    keep: (on) => void (keeping = on),
+    letGo,
     leadTo: (other) => void (targetPort = other),
     killAll,
     resetAll() {
@@ -132,6 +157,7 @@ export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1")
     },
     async close() {
       killAll();
+      for (const client of kept) client.destroy();
       listener.close();
       await once(listener, "close");
     },

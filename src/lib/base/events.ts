@@ -85,6 +85,8 @@ export interface CleanupEvent {
   duration: number;
   /** When it failed, or was stopped by its signal: as of a load. */
   code?: string;
+  /** When the periodic cleanup has removed nothing for several turns, though the same row has expired: it is locked, say. */
+  heldUp?: true;
 }
 
 /** What is published, by the channel's name without `pgstore:`. */

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
+import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { PgClient } from "../port/pg-client.ts";
-import type { Row } from "../postgres/driver.ts";
+import { loadUntil, type Row } from "../postgres/driver.ts";
 import { driverOf } from "../postgres/driver-of.ts";
 import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open-database.ts";
 import { PgStore } from "../postgres/pg-store.ts";
@@ -92,7 +93,7 @@ export async function openUrl(url: string, table: string, mayCreate = false): Pr
   const driver = driverOf(open.client);
   const query: Database["query"] = async (text, values = [], timeout = STATEMENT_TIME) => {
     try {
-      return await driver.run({ text }, values, timeout);
+      return await driver.run({ text, load: loadUntil(values, monotonicNow() + timeout) }, timeout);
     } catch (error) {
       throw toStoreError(error, table, "Run npx pgstore migrate");
     }

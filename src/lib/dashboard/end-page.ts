@@ -5,10 +5,8 @@ import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "./options.ts";
-import { isUserId, placeIn } from "./users-pages.ts";
-
-/** How many sessions of one user are looked at to find one that is known by its place: as many as may begin at one instant. */
-const NEIGHBOURS = 50;
+import { findAt, hashOf, placeIn } from "./session-place.ts";
+import { isUserId } from "./users-pages.ts";
 
 /** Sessions of a user that are counted before they are ended. */
 const MOST_COUNTED = 100;
@@ -42,27 +40,9 @@ export async function endingOf(
   if (!fields.has("session")) return fields.has("others") ? undefined : { kind: "all", userId };
   const place = placeIn(fields);
   if (place === undefined) return undefined;
-  // The list goes on after a place: after the next millisecond's first.
-  const after = { created: new Date(place.created.getTime() + 1), id: "" };
-  const near = await manager.listByUser(userId, { limit: NEIGHBOURS, after, current });
-  const session = near.find(({ id }) => id === place.id) ?? (await renewedOf(manager, userId, place.id, current, near));
+  const session = await findAt(manager, userId, place, current);
   if (session === undefined) return { kind: "gone", userId };
   return { kind: fields.has("others") ? "others" : "one", userId, session };
-}
-
-/** The session of an id that was listed before it got another one. */
-async function renewedOf(
-  manager: DashboardManager,
-  userId: string,
-  listed: string,
-  current: string | undefined,
-  near: readonly UserSession[],
-): Promise<UserSession | undefined> {
-  const now = await manager.store.follow?.(listed);
-  if (now === undefined) return undefined;
-  const isIt = ({ id }: UserSession): boolean => id === now;
-  // A new token leaves the session's place as it is; a new login makes it one of the newest.
-  return near.find(isIt) ?? (await manager.listByUser(userId, { limit: NEIGHBOURS, current })).find(isIt);
 }
 
 /** Does it. Resolves to how many sessions that has ended. */
@@ -120,14 +100,15 @@ export async function endPage(
     </section>`;
 }
 
-function facts({ id, ip, userAgent, created, lastSeen, expiry }: UserSession, now: number): Html {
+function facts(session: UserSession, now: number): Html {
+  const { ip, userAgent, created, lastSeen, expiry } = session;
   const rows: [name: string, value: Content][] = [
     ["Device", html`${deviceOf(userAgent)} <span class="hint">${userAgent}</span>`],
     ["IP address", ip ?? "Not recorded"],
     ["Logged in", html`${instant(created)} (${relative(created, now)})`],
     ["Last seen", relative(lastSeen, now)],
     ["Expires", relative(expiry, now)],
-    ["Id", html`<code>${id}</code>`],
+    ["Id", html`<code>${hashOf(session)}</code>`],
   ];
   const shown = rows.map(
     ([name, value]) =>

@@ -1,4 +1,3 @@
-import { systemNow } from "../base/clock.ts";
 import { bytes, count, counted, rate } from "../base/figures.ts";
 import { type HistoryPoint, MOST_EXPIRED, type StoreOperations, type StoreStats } from "../port/stats.ts";
 import { barChart, lineChart } from "./chart.ts";
@@ -36,10 +35,7 @@ export async function overview(
       </section>`;
   }
   const { length, points } = RANGES[range];
-  const [stats, history] = await Promise.all([
-    operations.stats(),
-    operations.history(new Date(systemNow() - length), points),
-  ]);
+  const [stats, history] = await Promise.all([operations.stats(), operations.history(new Date(now - length), points)]);
   return html`${heading} ${figures(stats, history, range)}
     <div class="charts">${plots(history, range)} ${expiryChart(stats)}</div>
     ${cleanupCard(stats, now)}`;

@@ -7,6 +7,7 @@ import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "./options.ts";
+import { beforeAllOf, fieldsOf, findAt, hashOf, placeIn } from "./session-place.ts";
 
 /** Entries of a page. */
 const PAGE = 50;
@@ -64,7 +65,9 @@ export async function userPage(
 ): Promise<Html | undefined> {
   const userId = query.get("id") ?? "";
   if (!isUserId(userId)) return undefined;
-  const after = placeIn(query);
+  const place = placeIn(query);
+  // A session that has ended meanwhile was the last one shown: then all of its instant are shown again.
+  const after = place && ((await findAt(manager, userId, place)) ?? beforeAllOf(place));
   const found = await manager.listByUser(userId, { limit: PAGE + 1, after, current });
   const shown = found.slice(0, PAGE);
   const last = found.length > PAGE ? shown.at(-1) : undefined;
@@ -83,21 +86,7 @@ export async function userPage(
             shown.map((session) => sessionRow(userId, session, now)),
           )
     }
-    ${pager(after === undefined ? undefined : first, last && link(PAGES.user, { id: userId, ...placeOf(last) }))}`;
-}
-
-/** The place of a session in its user's list, as a query has it. */
-export function placeOf({ created, id }: Pick<UserSession, "created" | "id">): Record<string, string> {
-  return { created: String(created.getTime()), session: id };
-}
-
-/** The place that a query has; undefined when it has none that can be. */
-export function placeIn(query: URLSearchParams): { created: Date; id: string } | undefined {
-  const [created, id] = [Number(query.get("created") || Number.NaN), query.get("session")];
-  if (!Number.isSafeInteger(created) || Math.abs(created) > 8e15 || id === null || !/^[\w-]{1,128}$/.test(id)) {
-    return undefined;
-  }
-  return { created: new Date(created), id };
+    ${pager(after === undefined ? undefined : first, last && link(PAGES.user, { id: userId, ...fieldsOf(last) }))}`;
 }
 
 /** Says whether a user can be called that. */
@@ -111,9 +100,10 @@ export function isUserId(text: string): boolean {
 }
 
 function sessionRow(userId: string, session: UserSession, now: number): Html {
-  const { id, ip, userAgent, created, lastSeen, expiry, current } = session;
+  const { ip, userAgent, created, lastSeen, expiry, current } = session;
+  const id = hashOf(session);
   const device = deviceOf(userAgent);
-  const place = { user: userId, ...placeOf(session) };
+  const place = { user: userId, ...fieldsOf(session) };
   const what = `the session on ${device}, ${ip ?? "no address"}, ${shortId(id)}`;
   const mark = current ? html` <span class="mark">this one</span>` : undefined;
   const actions = html`<span class="actions">
@@ -135,7 +125,7 @@ function endAll(userId: string, current: string | undefined, shown: readonly Use
   const own = shown.find(({ id }) => id === current);
   return own === undefined
     ? html`<a class="button danger" href="${link(PAGES.end, { user: userId })}">End all sessions</a>`
-    : html`<a class="button danger" href="${link(PAGES.end, { user: userId, ...placeOf(own), others: "1" })}"
+    : html`<a class="button danger" href="${link(PAGES.end, { user: userId, ...fieldsOf(own), others: "1" })}"
         >End all but this one</a
       >`;
 }

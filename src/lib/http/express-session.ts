@@ -182,6 +182,7 @@ export class ExpressSessionStore extends EventEmitter {
   }
 
   async #get(sid: string): Promise<ExpressSessionData | undefined> {
+    if (!isSid(sid)) return undefined;
     const key = this.#keyOf(sid);
     const found = await this.#store.find(key);
     if (found === undefined) return undefined;
@@ -224,6 +225,7 @@ export class ExpressSessionStore extends EventEmitter {
   }
 
   async #destroy(sid: string): Promise<void> {
+    if (!isSid(sid)) return;
     const key = this.#keyOf(sid);
     await this.#lanes.enter(key, () => this.#store.end(key));
   }
@@ -297,10 +299,13 @@ function answer<T>(promise: Promise<T>, callback: Callback<T> | undefined): Prom
   );
 }
 
+/** Whether there can be a session of this id. */
+function isSid(sid: unknown): sid is string {
+  return typeof sid === "string" && sid !== "" && sid.isWellFormed() && Buffer.byteLength(sid) <= LONGEST_SID;
+}
+
 function assertSid(sid: unknown): string {
-  if (typeof sid !== "string" || sid === "" || !sid.isWellFormed() || Buffer.byteLength(sid) > LONGEST_SID) {
-    throw new TypeError(`sid: must be a well-formed string of 1 to ${LONGEST_SID} bytes`);
-  }
+  if (!isSid(sid)) throw new TypeError(`sid: must be a well-formed string of 1 to ${LONGEST_SID} bytes`);
   return sid;
 }
 

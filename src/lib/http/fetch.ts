@@ -1,4 +1,5 @@
 import { RefusedError } from "../base/errors.ts";
+import { failureLog } from "../base/failure-log.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -272,6 +273,4 @@ function isResponse(value: unknown): value is Response {
   return typeof status === "number" && typeof headers?.getSetCookie === "function";
 }
 
-function logError(error: unknown): void {
-  console.error("pgstore: the request failed:", error);
-}
+const logError = failureLog("the request failed");

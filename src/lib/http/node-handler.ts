@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { withVary } from "../base/cache-headers.ts";
 import { RefusedError } from "../base/errors.ts";
+import { failureLog } from "../base/failure-log.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { RequestClient } from "../manager/client.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -248,8 +249,10 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
+const logFailure = failureLog("the request failed");
+
 function logError(error: unknown): void {
   // That one was refused, nothing has failed.
   if (error instanceof RefusedError) return;
-  console.error("pgstore: the request failed:", error);
+  logFailure(error);
 }

@@ -1,13 +1,19 @@
 import { SessionDecodeError, SessionTooLargeError } from "../base/errors.ts";
 import { idOf } from "../base/token.ts";
+import type { DecodedSession } from "../port/codec.ts";
 import type { StoredSession } from "../port/store.ts";
 import type { SessionRecord, StoredRow } from "../session/record.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { scopedToken } from "./scope.ts";
 
+/** Bytes from which on a session is decoded once for all who have loaded it at the same time. */
+const LARGE_BYTES = 1 << 15;
+
 /** Turns sessions into the bytes of a row and back. */
 export class Rows {
   readonly #options: ResolvedOptions;
+  /** What large bytes hold whose values nobody can change. */
+  readonly #decoded = new WeakMap<Uint8Array, DecodedSession>();
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
@@ -35,11 +41,22 @@ export class Rows {
       const { maxBytes } = this.#options;
       // Before it is parsed: what another program has written may be of any size.
       if (found.data.length > maxBytes) throw new SessionTooLargeError(this.idOf(key), found.data.length, maxBytes);
-      const { values, deadline } = this.#options.codec.decode(found.data, this.idOf(key));
+      const { values, deadline } = this.#decodeOnce(found.data, this.idOf(key));
       return { data: found.data, values: new Map(values), deadline, expiry: found.expiry };
     } catch (cause) {
       throw new SessionDecodeError(this.idOf(key), { cause });
     }
+  }
+
+  #decodeOnce(data: Uint8Array, id: string): DecodedSession {
+    const known = this.#decoded.get(data);
+    if (known !== undefined) return known;
+    const decoded = this.#options.codec.decode(data, id);
+    const isImmutable = Array.from(decoded.values.values()).every(
+      (value) => typeof value !== "object" || value === null,
+    );
+    if (isImmutable && data.length > LARGE_BYTES) this.#decoded.set(data, decoded);
+    return decoded;
   }
 
   /**

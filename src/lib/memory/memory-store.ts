@@ -1,5 +1,6 @@
 import { systemNow } from "../base/clock.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
+import { assertKey } from "../base/key.ts";
 import { repeat } from "../base/timer.ts";
 import { type MemoryRow, MemoryUsers } from "./memory-users.ts";
 import type {
@@ -69,7 +70,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Inserts or overwrites, unless the session was ended. Resolves to whether it did. */
   async upsert(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
-    const row = this.#rows.get(token);
+    const row = this.#rows.get(assertKey(token));
     if (row !== undefined && this.#hasEnded(row)) return false;
     this.#put(token, data, expiry);
     return true;
@@ -77,7 +78,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Overwrites a live session, whatever it holds. Resolves to whether there was one. */
   async update(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (this.#live(token) === undefined) return false;
+    if (this.#live(assertKey(token)) === undefined) return false;
     this.#put(token, data, expiry);
     return true;
   }
@@ -116,7 +117,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Sets a live session's expiry, forward or back. Resolves to whether it is live. */
   async setExpiry(token: string, expiry: Date): Promise<boolean> {
-    const row = this.#live(token);
+    const row = this.#live(assertKey(token));
     if (row === undefined) return false;
     row.expiry = milliseconds(expiry);
     return true;
@@ -129,21 +130,21 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Inserts. Resolves to false, and changes nothing, when the token is taken. */
   async create(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (this.#rows.has(token)) return false;
+    if (this.#rows.has(assertKey(token))) return false;
     this.#put(token, data, expiry);
     return true;
   }
 
   /** Overwrites a live session whose bytes are `previous`. Resolves to whether it did. */
   async replace(token: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (!this.#holds(token, previous)) return false;
+    if (!this.#holds(assertKey(token), previous)) return false;
     this.#put(token, data, expiry);
     return true;
   }
 
   /** Ends a live session whose bytes are `previous` and inserts `newToken`. Resolves to whether it did. */
   async renew(token: string, newToken: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (!this.#holds(token, previous) || this.#rows.has(newToken)) return false;
+    if (!this.#holds(assertKey(token), previous) || this.#rows.has(assertKey(newToken))) return false;
     this.#put(newToken, data, expiry);
     const row = this.#rows.get(token);
     if (row !== undefined) this.#entomb(row, "replaced", newToken);
@@ -152,7 +153,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Moves a live session's expiry forward, never back. Resolves to whether it is live. */
   async touch(token: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
-    const row = this.#live(token);
+    const row = this.#live(assertKey(token));
     if (row === undefined || (unchanged !== undefined && !this.#holds(token, unchanged))) return false;
     row.expiry = Math.max(row.expiry, milliseconds(expiry));
     row.lastSeen = this.#now();
@@ -229,7 +230,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   #put(token: string, data: Uint8Array, expiry: Date): void {
-    if (typeof token !== "string" || token === "") throw new TypeError("token: must be a non-empty string");
+    assertKey(token);
     if (!(data instanceof Uint8Array)) throw new TypeError("data: must be a Uint8Array");
     const row = { data: Uint8Array.from(data), expiry: milliseconds(expiry), lastSeen: this.#now(), end: undefined };
     this.#rows.set(token, Object.assign(this.#rows.get(token) ?? {}, row));

@@ -21,6 +21,9 @@ export interface Codec {
    *   a store tells by the bytes whose write it was. It matters for `update`, where two equal steps must count twice
    */
   encode(session: DecodedSession, id?: string, unique?: boolean): Uint8Array;
-  /** @param id - the same; that of the row where the bytes were found */
+  /**
+   * @param bytes - not to be changed
+   * @param id - the same; that of the row where the bytes were found
+   */
   decode(bytes: Uint8Array, id?: string): DecodedSession;
 }

@@ -3,7 +3,7 @@ import type { UserStore } from "./users.ts";
 
 /** A live row: the bytes and the instant at which it ends. */
 export interface StoredSession {
-  /** Owned by the caller. */
+  /** Not to be changed: those who look for the same large session at once share its bytes. */
   data: Uint8Array;
   expiry: Date;
 }

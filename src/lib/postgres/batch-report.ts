@@ -1,6 +1,6 @@
 import { monotonicNow } from "../base/clock.ts";
 import { type BatchEvent, codeOf, publish } from "../base/events.ts";
-import { Failed } from "./batch.ts";
+import { Again, type BatchOutput, Failed } from "./batch.ts";
 import type { Entry } from "./queue.ts";
 
 /**
@@ -13,20 +13,22 @@ export function reporter(): (event: BatchEvent) => void {
   return report;
 }
 
-/** Tells the observers of a batch, on behalf of the operation that has waited for the longest. */
+/** Tells the observers of what has ended of a batch, on behalf of the operation that has waited for the longest. */
 export function reportBatch<In, Out>(
   operation: string,
   batch: readonly Entry<In, Out>[],
-  outputs: readonly (Out | Failed)[] | Failed,
+  outputs: readonly BatchOutput<Out>[] | Failed,
   sentAt: number,
 ): void {
-  const oldest = batch.reduce((one, other) => (other.since < one.since ? other : one));
+  const ended = outputs instanceof Failed ? batch : batch.filter((_, index) => !(outputs[index] instanceof Again));
+  if (ended.length === 0) return;
+  const oldest = ended.reduce((one, other) => (other.since < one.since ? other : one));
   const failures =
     outputs instanceof Failed ? batch.map(() => outputs) : outputs.filter((one) => one instanceof Failed);
   const [first] = failures;
   const event: BatchEvent = {
     operation,
-    size: batch.length,
+    size: ended.length,
     wait: sentAt - oldest.since,
     duration: monotonicNow() - sentAt,
     failed: failures.length,

@@ -1,19 +1,24 @@
 import { monotonicNow } from "../base/clock.ts";
 import { StoreOverloadedError } from "../base/errors.ts";
 import { codeOf, isWatched, publish } from "../base/events.ts";
-import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
+import {
+  Again,
+  type BatchLimits,
+  type BatchOutput,
+  type Company,
+  Failed,
+  Large,
+  MAX_BATCH_BYTES,
+  type RunBatch,
+} from "./batch.ts";
 import { reportBatch, reporter } from "./batch-report.ts";
-import { tooLate } from "./deadline.ts";
+import { lastDeparture, tooLate } from "./deadline.ts";
 import { type Entry, Queue } from "./queue.ts";
 
 /** Operations for which a further statement pays, while one is under way. Fewer wait for it. */
 const ENOUGH = 16;
 /** Milliseconds after which an operation no longer waits for the statements before it, one held up by a lock, say. */
 const PATIENCE = 100;
-/** Share of its time that an operation must have left to be sent: its caller would hear of a failure while it is carried out. */
-const WORTHWHILE = 0.02;
-/** Bytes in one statement, give or take an operation. */
-const MOST_BYTES = 1 << 20;
 
 /**
  * Gathers operations of one kind while a statement of that kind is under way, and sends what has gathered together.
@@ -53,16 +58,29 @@ export class Batcher<In, Out> {
    * @param weight - bytes that the statement grows by
    * @param signal - rejects with its reason when it aborts. What has not left by then never does; what has left may still
    *   be carried out, and doesn't disturb its neighbours
+   * @param company - with whom it goes, if it must not go with all
    * @throws StoreOverloadedError when too many wait already; StoreUnavailableError when it is not done in time
    */
-  submit(key: string | undefined, input: In, weight: number, signal?: AbortSignal): Promise<Out> {
+  submit(key: string | undefined, input: In, weight: number, signal?: AbortSignal, company?: Company): Promise<Out> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     const { waiting } = this.#queue;
     if (waiting >= this.#limits.waiting) return Promise.reject(this.#failed(new StoreOverloadedError(waiting)));
     return new Promise<Out>((resolve, reject) => {
       const report = isWatched("batch") ? reporter() : undefined;
       const since = monotonicNow();
-      const entry: Entry<In, Out> = { key, input, weight, since, state: "queued", report, resolve, reject };
+      const until = lastDeparture(since, this.#timeout);
+      const entry: Entry<In, Out> = {
+        key,
+        input,
+        weight,
+        since,
+        until,
+        company,
+        state: "queued",
+        report,
+        resolve,
+        reject,
+      };
       if (signal !== undefined) this.#watch(entry, signal);
       if (this.#deadline === undefined) this.#deadline = arm(this.#timeout, this.#expire);
       if (this.#queue.add(entry) && !this.#soon) this.#dispatch();
@@ -95,7 +113,6 @@ export class Batcher<In, Out> {
 
   #dispatch(impatient = false): void {
     const queue = this.#queue;
-    queue.failOlder(this.#timeout * (1 - WORTHWHILE), false, this.#tooLate);
     // Half of what is open, so that the client reads one answer while the database works on another.
     const parts = Math.min(2, this.#limits.statements);
     const share = Math.min(Math.max(ENOUGH, Math.ceil(queue.size / parts)), this.#limits.rows);
@@ -104,34 +121,40 @@ export class Batcher<In, Out> {
         this.#patience ??= arm(PATIENCE, this.#hurry);
         return;
       }
-      void this.#send(queue.take(share, MOST_BYTES));
+      const batch = queue.take(share, MAX_BATCH_BYTES, this.#tooLate);
+      if (batch.length > 0) void this.#send(batch);
     }
     this.#settled();
   }
 
   async #send(batch: Entry<In, Out>[]): Promise<void> {
     this.#statements++;
-    const inputs = batch.map(({ input }) => input);
     // The youngest decides: the older ones fail by themselves when their time is over.
     const youngest = batch.reduce((latest, { since }) => Math.max(latest, since), 0);
     const sentAt = monotonicNow();
-    const outputs = await this.#attempt(inputs, youngest + this.#timeout - sentAt);
+    const outputs = await this.#attempt(batch, youngest + this.#timeout - sentAt);
     this.#statements--;
     if (isWatched("batch")) reportBatch(this.#operation, batch, outputs, sentAt);
+    let bytes = 0;
     for (const [index, entry] of batch.entries()) {
-      const output = outputs instanceof Failed ? outputs : (outputs[index] as Out | Failed);
-      if (!this.#queue.done(entry)) continue;
-      if (output instanceof Failed) entry.reject(this.#failed(output.error));
-      else entry.resolve(output);
+      const output = outputs instanceof Failed ? outputs : (outputs[index] as BatchOutput<Out>);
+      if (output instanceof Large && (bytes += output.size) > MAX_BATCH_BYTES) {
+        await new Promise(setImmediate);
+        bytes = output.size;
+      }
+      if (output instanceof Again) this.#queue.takeBack(entry, output.company);
+      else if (!this.#queue.done(entry)) continue;
+      else if (output instanceof Failed) entry.reject(this.#failed(output.error));
+      else entry.resolve(output instanceof Large ? output.open() : output);
     }
     if (batch.length > 1) this.#dispatchSoon();
     else this.#dispatch();
     this.#settled();
   }
 
-  async #attempt(inputs: In[], left: number): Promise<(Out | Failed)[] | Failed> {
+  async #attempt(batch: Entry<In, Out>[], left: number): Promise<BatchOutput<Out>[] | Failed> {
     try {
-      return await this.#run(inputs, left);
+      return await this.#run(batch, left);
     } catch (error) {
       // An answer that makes no sense, say: it must not hold up those that come later.
       return new Failed(error);
@@ -165,7 +188,7 @@ export class Batcher<In, Out> {
 
   /** Fails what has taken too long, and comes again when the next one could have. */
   readonly #expire = (): void => {
-    const left = this.#queue.failOlder(this.#timeout, true, this.#tooLate);
+    const left = this.#queue.failOlder(this.#timeout, this.#tooLate);
     this.#deadline = left === undefined ? undefined : arm(left, this.#expire);
   };
 

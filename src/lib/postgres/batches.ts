@@ -1,14 +1,25 @@
 import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { Found } from "../port/store.ts";
-import { type BatchLimits, Failed, type RunBatch } from "./batch.ts";
+import {
+  Again,
+  type BatchLimits,
+  type BatchOutput,
+  Company,
+  Failed,
+  type Item,
+  Large,
+  Refusal,
+  type RunBatch,
+} from "./batch.ts";
 import { Batcher } from "./batcher.ts";
-import { type Row, textOf } from "./driver.ts";
+import { tooLate } from "./deadline.ts";
+import { type Load, type Row, textOf } from "./driver.ts";
 import type { Executor } from "./executor.ts";
 import { holds, type Layout, reasonOf } from "./layout.ts";
 import { retrying } from "./retry.ts";
 import { type BatchKind, COLUMNS, type Statements } from "./statements.ts";
-import { failureOf } from "./store-errors.ts";
+import { mayLieInRow, sqlstateOf } from "./store-errors.ts";
 import { arrayText, readInstant } from "./wire.ts";
 
 /** A row of a batch: the columns of its kind as text, the token first. */
@@ -16,6 +27,15 @@ export type Input = readonly [token: string, ...columns: string[]];
 
 /** What a row came to: the row that the statement returned for its token, if it did. */
 type Output = Row | undefined;
+
+/** Length of a row's data, as text, from which each of those who look for it at once gets theirs in turn. */
+const LARGE_BYTES = 1 << 16;
+/** Of a batch that was refused, as many are tried alone first: when all of them are refused as well, it lies in none. */
+const PROBES = 3;
+/** SQLSTATEs: untranslatable_character, invalid_text_representation. */
+const VALUE_REFUSED = /^22P0[25]$/;
+/** Tokens that are remembered, as their rows were refused. */
+const MOST_OFFENDERS = 1000;
 
 /**
  * What becomes of an operation whose answer was lost with the connection.
@@ -56,6 +76,13 @@ export class Batches {
   readonly #statements: Statements;
   readonly #layout: Layout;
   readonly #told: Told;
+  readonly #timeout: number;
+  /** Tokens whose rows the database has refused: theirs go alone, so that they hold up nobody a second time. */
+  readonly #offenders = new Set<string>();
+  /** The bytes of large rows, for all who look for the same one at once. */
+  readonly #shared = new WeakMap<Row, Uint8Array>();
+  /** Whether the column is of a type that refuses what the layout says. */
+  #refusesThose = false;
   readonly #reads: Batcher<Input, Found>;
   readonly #writes: Record<WriteKind, Batcher<Input, boolean>>;
 
@@ -74,16 +101,20 @@ export class Batches {
     this.#statements = statements;
     this.#layout = layout;
     this.#told = told;
-    const find = async (inputs: Input[], left: number): Promise<(Found | Failed)[]> => {
-      const outputs = await this.#run("find", inputs, left, false);
-      const first = outputs.find((output) => output !== undefined && !(output instanceof Failed));
-      if (first !== undefined) told.onTime(readInstant((first as Row)["now"]).getTime());
-      return outputs.map((output) => (output instanceof Failed ? output : this.#foundIn(output)));
+    this.#timeout = timeout;
+    const find: RunBatch<Input, Found> = async (items, left) => {
+      const outputs = await this.#run("find", items, left);
+      const first = outputs.find(isRow);
+      if (first !== undefined) told.onTime(readInstant(first["now"]).getTime());
+      return outputs.map((output) => (output === undefined || isRow(output) ? this.#foundIn(output) : output));
     };
     this.#reads = new Batcher(limits, timeout, find, "find");
     const batcher = (kind: BatchKind): Batcher<Input, boolean> => {
-      const run: RunBatch<Input, boolean> = async (inputs, left) => {
-        const written = (await this.#run(kind, inputs, left, false)).map(isDone);
+      const run: RunBatch<Input, boolean> = async (items, left) => {
+        const outputs = await this.#run(kind, items, left);
+        const written = outputs.map((output) =>
+          output === undefined || isRow(output) ? output !== undefined : output,
+        );
         told.onWritten(kind, written.filter((row) => row === true).length);
         return written;
       };
@@ -116,7 +147,10 @@ export class Batches {
   write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
     let weight = 0;
     for (const text of input) weight += text.length;
-    return this.#writes[kind].submit(input[0], input, weight, signal);
+    const refusable = this.#refusableIn(kind, input);
+    if (refusable !== undefined && this.#refusesThose) return Promise.reject(new TypeError(refusable));
+    const isSuspect = refusable !== undefined || this.#offenders.has(input[0]);
+    return this.#writes[kind].submit(input[0], input, weight, signal, isSuspect ? new Company() : undefined);
   }
 
   /** Resolves when nothing is under way any more. */
@@ -124,66 +158,99 @@ export class Batches {
     await Promise.all([this.#reads, ...Object.values(this.#writes)].map((batcher) => batcher.idle()));
   }
 
-  /** Carries out a batch, in halves when a row of it is refused: so that it fails alone. */
-  async #run(kind: BatchKind, inputs: Input[], time: number, doubt: boolean): Promise<(Output | Failed)[]> {
-    const end = monotonicNow() + time;
+  /** Carries out a batch. When rows of it may be refused, they go on in smaller companies, until such a one stands alone. */
+  async #run(kind: BatchKind, items: readonly Item<Input>[], time: number): Promise<(Output | Failed | Again)[]> {
+    const refusal = items[0]?.company?.refusal;
+    if (refusal !== undefined && !refusal.wasAccepted && refusal.refusedAlone >= PROBES) {
+      return items.map(() => new Failed(refusal.error));
+    }
     const whenLost = WHEN_LOST[kind];
-    let inDoubt = doubt;
+    let inDoubt = refusal?.inDoubt === true;
     try {
-      return await retrying(time, whenLost !== "fail", async (lost) => {
+      const outputs = await retrying(time, whenLost !== "fail", async (lost) => {
         inDoubt ||= lost;
-        const outputs = inDoubt && whenLost === "look" ? [] : await this.#once(kind, inputs);
-        return inDoubt && whenLost !== "repeat" ? this.#look(kind, inputs, outputs) : outputs;
+        const first = inDoubt && whenLost === "look" ? items.map(() => undefined) : await this.#once(kind, items);
+        return inDoubt && whenLost !== "repeat" ? this.#look(kind, items, first) : first;
       });
-    } catch (error) {
-      const left = end - monotonicNow();
-      if (
-        inputs.length === 1 ||
-        left <= 0 ||
-        error instanceof StoreUnavailableError ||
-        failureOf(error) !== "refused"
-      ) {
-        const failed = new Failed(this.#executor.explain(error));
-        return inputs.map(() => failed);
+      if (refusal !== undefined) refusal.wasAccepted = true;
+      if (items.length === 1) this.#offenders.delete(items[0]?.input[0] ?? "");
+      return outputs;
+    } catch (thrown) {
+      const error = this.#executor.explain(thrown);
+      if (!mayLieInRow(thrown)) return items.map(() => new Failed(error));
+      if (items.length > 1)
+        return inCompanies(items.length, refusal ?? new Refusal(error, inDoubt), refusal === undefined);
+      const refusable = items[0] && this.#refusableIn(kind, items[0].input);
+      if (refusable !== undefined && VALUE_REFUSED.test(sqlstateOf(thrown) ?? "")) {
+        this.#refusesThose = true;
+        return [new Failed(new TypeError(refusable, { cause: error }))];
       }
-      const middle = inputs.length >> 1;
-      return [
-        ...(await this.#run(kind, inputs.slice(0, middle), left, inDoubt)),
-        ...(await this.#run(kind, inputs.slice(middle), end - monotonicNow(), inDoubt)),
-      ];
+      if (refusal !== undefined) refusal.refusedAlone++;
+      this.#remember(items[0]?.input[0] ?? "");
+      return [new Failed(error)];
     }
   }
 
-  async #once(kind: BatchKind, inputs: Input[]): Promise<Output[]> {
-    const [only] = inputs;
-    if (kind === "find" && inputs.length === 1 && only !== undefined) {
-      const [row] = await this.#executor.run(this.#statements.findOne, [only[0]]);
-      return [row];
-    }
-    const ordered = kind === "find" ? inputs : inputs.toSorted(([a], [b]) => (a < b ? -1 : 1));
-    const values = COLUMNS[kind].map((_, column) => arrayText(ordered.map((input) => input[column] ?? "")));
+  #refusableIn(kind: BatchKind, input: Input): string | undefined {
+    const data = (COLUMNS[kind] as readonly string[]).indexOf("data");
+    return data < 0 ? undefined : this.#layout.refusable?.(input[data] ?? "");
+  }
+
+  #remember(offender: string): void {
+    const [oldest] = this.#offenders;
+    if (this.#offenders.size >= MOST_OFFENDERS && oldest !== undefined) this.#offenders.delete(oldest);
+    this.#offenders.add(offender);
+  }
+
+  /** Sends what of a batch is not too old when it can be sent. */
+  async #once(kind: BatchKind, items: readonly Item<Input>[]): Promise<(Output | Failed)[]> {
+    // Rows of a write are locked in their order.
+    const ordered = kind === "find" ? items : items.toSorted((a, b) => (a.input[0] < b.input[0] ? -1 : 1));
+    const isLone = kind === "find" && items.length === 1;
+    let sent: Set<string> = new Set();
+    const load = (): Load | undefined => {
+      const now = monotonicNow();
+      const inTime = ordered.filter(({ until }) => now < until);
+      if (inTime.length === 0) return undefined;
+      // The same session may be looked for by many at once.
+      const inputs = new Map(inTime.map(({ input }) => [input[0], input]));
+      sent = new Set(inputs.keys());
+      const until = inTime.reduce((earliest, item) => Math.min(earliest, item.until), Number.POSITIVE_INFINITY);
+      if (isLone) return { values: [...sent], until };
+      const columns = COLUMNS[kind].map((_, n) => arrayText(Array.from(inputs.values(), (input) => input[n] ?? "")));
+      return { values: columns, until };
+    };
     const rows = new Map<string, Row>();
-    for (const row of await this.#executor.run(this.#statements[kind], values)) {
-      rows.set(textOf(row, "token"), row);
+    for (const row of await this.#executor.run(this.#statements[isLone ? "findOne" : kind], load)) {
+      rows.set(isLone ? (ordered[0]?.input[0] ?? "") : textOf(row, "token"), row);
       if (row["seen"] !== undefined) this.#told.onColumns(row["seen"] === "true");
     }
-    return inputs.map(([token]) => rows.get(token));
+    return items.map(({ input: [token] }) => (sent.has(token) ? rows.get(token) : new Failed(tooLate(this.#timeout))));
   }
 
   /**
    * Finds out what a first attempt, whose answer was lost, has come to where a second one left the row as it is. The table
    * tells: it holds our bytes, or others', or the row has ended since.
    */
-  async #look(kind: BatchKind, inputs: Input[], outputs: Output[]): Promise<(Output | Failed)[]> {
-    const open = inputs.filter((_, index) => outputs[index] === undefined);
-    if (open.length === 0) return outputs;
-    const rows = (await this.#once("find", open)).map((row) => (isEnded(row) ? undefined : row));
-    const found = new Map(open.map(([token], index) => [token, rows[index]]));
+  async #look(
+    kind: BatchKind,
+    items: readonly Item<Input>[],
+    outputs: readonly (Output | Failed)[],
+  ): Promise<(Output | Failed)[]> {
+    let open = items.filter((_, index) => outputs[index] === undefined);
+    const found = new Map<string, Output | Failed>();
+    while (open.length > 0) {
+      const answers = await this.#once("find", open);
+      for (const [index, { input }] of open.entries()) found.set(input[0], answers[index]);
+      open = open.filter((_, index) => isRow(answers[index]) && isDeferred(answers[index]));
+    }
     const written = (COLUMNS[kind] as readonly string[]).indexOf("data");
-    return inputs.map((input, index) => {
-      const row = outputs[index] ?? found.get(input[0]);
-      if (outputs[index] !== undefined || (row !== undefined && holds(this.#layout, row, input[written] ?? "")))
-        return row;
+    return items.map(({ input }, index) => {
+      if (outputs[index] !== undefined) return outputs[index];
+      const answer = found.get(input[0]);
+      if (answer instanceof Failed) return answer;
+      const row = isEnded(answer) ? undefined : answer;
+      if (row !== undefined && holds(this.#layout, row, input[written] ?? "")) return row;
       // It had a row to find, which is gone, whether by way of our bytes or not.
       if (WHEN_LOST[kind] === "repeat and look" && row === undefined) return undefined;
       return new Failed(
@@ -192,16 +259,44 @@ export class Batches {
     });
   }
 
-  #foundIn(row: Output): Found {
-    if (isEnded(row)) return reasonOf(this.#layout.decode(row?.["data"]));
-    return row && { data: this.#layout.decode(row["data"]), expiry: readInstant(row["expiry"]) };
+  #foundIn(row: Output): BatchOutput<Found> {
+    if (row === undefined) return undefined;
+    if (isDeferred(row)) return new Again();
+    const text = row["data"];
+    if (isEnded(row)) return reasonOf(this.#layout.decode(text));
+    const expiry = readInstant(row["expiry"]);
+    const length = text?.length ?? 0;
+    if (length <= LARGE_BYTES) return { data: this.#layout.decode(text), expiry };
+    return new Large(length, () => {
+      const data = this.#shared.get(row) ?? this.#layout.decode(text);
+      this.#shared.set(row, data);
+      return { data, expiry };
+    });
   }
+}
+
+/**
+ * Divides a batch that was refused: some of its operations alone, the rest in halves.
+ *
+ * @param isFirst - whether it was refused as a whole before: otherwise it is not asked again whether that lies in rows at all
+ */
+function inCompanies(count: number, refusal: Refusal, isFirst: boolean): Again[] {
+  const halves = [new Again(new Company(refusal)), new Again(new Company(refusal))] as const;
+  const alone = new Set(isFirst ? [0, count >> 1, count - 1] : []);
+  return Array.from({ length: count }, (_, n) =>
+    alone.has(n) ? new Again(new Company(refusal)) : n < count / 2 ? halves[0] : halves[1],
+  );
+}
+
+/** The answer would have become too long with its data. */
+function isDeferred(row: Row): boolean {
+  return row["data"] === null;
+}
+
+function isRow(output: Output | Failed | Again): output is Row {
+  return output !== undefined && !(output instanceof Failed) && !(output instanceof Again);
 }
 
 function isEnded(row: Output): boolean {
   return row?.["ended"] === "true";
-}
-
-function isDone(output: Output | Failed): boolean | Failed {
-  return output instanceof Failed ? output : output !== undefined;
 }

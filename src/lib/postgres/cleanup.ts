@@ -4,7 +4,6 @@ import { codeOf, isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
 import { type Row, textOf } from "./driver.ts";
 import type { Statement, Statements } from "./statements.ts";
-import { arrayText } from "./wire.ts";
 
 /** What `deleteExpired` takes. */
 export interface CleanupOptions {
@@ -29,63 +28,129 @@ const LARGEST_PAGE = 2000;
 /** Milliseconds that a statement should take: so long may a request wait for a row, or for the processor, at most. */
 const SLOW = 50;
 
+/** Turns in a row that remove nothing of what has expired, after which the cleanup counts as held up. */
+const HELD_UP_TURNS = 3;
+
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 
-/**
- * Removes the rows that have expired, the oldest first: reads a page of their tokens, then removes those of them that have
- * not been extended since. Rests after each statement for as long as that took, so that half of a connection's time at
- * most goes into it.
- *
- * @returns how many it has removed
- * @throws TypeError when the limit is none
- */
-export function deleteExpired(run: Run, sql: Statements, options: CleanupOptions = {}): Promise<number> {
-  return isWatched("cleanup") ? watchedDelete(run, sql, options) : deletePages(run, sql, options);
+/** What a cleanup has come to. */
+interface Outcome {
+  removed: number;
+  /** Whether nobody else was at it. */
+  leads: boolean;
+  /** When the first row expired that there was at its beginning, in milliseconds since 1970; empty: there was none. */
+  oldest: string;
 }
 
-async function watchedDelete(run: Run, sql: Statements, options: CleanupOptions): Promise<number> {
+/**
+ * The turns of a store's periodic cleanup. Of the processes of a fleet one is at it at a time, by a lock that each statement
+ * takes for as long as it runs. When turn after turn nothing is removed while the same row waits, something is wrong: another
+ * role squats on that lock, or somebody has the rows locked. Then the cleanup goes on without the lock, which only saves work,
+ * and tells.
+ */
+export class CleanupTurns {
+  /** What the lock is called, the same in each process. */
+  readonly lock: string;
+  readonly #onHeldUp: (isLockHeld: boolean) => void;
+  #oldest = "";
+  #inVain = 0;
+
+  /** @param onHeldUp - called after each turn that is held up: told whether somebody else has the lock */
+  constructor(lock: string, onHeldUp: (isLockHeld: boolean) => void) {
+    this.lock = lock;
+    this.#onHeldUp = onHeldUp;
+  }
+
+  get isHeldUp(): boolean {
+    return this.#inVain >= HELD_UP_TURNS;
+  }
+
+  /** Takes note of how a turn ended. */
+  end({ removed, leads, oldest }: Outcome): void {
+    if (removed > 0 || oldest === "") {
+      // Without the lock it goes on until that is free.
+      if (leads || !this.isHeldUp) this.#inVain = 0;
+    } else {
+      this.#inVain = oldest === this.#oldest ? this.#inVain + 1 : 1;
+    }
+    this.#oldest = oldest;
+    if (this.isHeldUp) this.#onHeldUp(!leads);
+  }
+}
+
+/**
+ * Removes the rows that have expired, the oldest first, a page at a time. Rests after each statement for as long as that
+ * took, so that half of a connection's time at most goes into it.
+ *
+ * @param turns - of a periodic cleanup
+ * @throws TypeError when the limit is none
+ */
+export function deleteExpired(
+  run: Run,
+  sql: Statements,
+  options: CleanupOptions = {},
+  turns?: CleanupTurns,
+): Promise<Outcome> {
+  return isWatched("cleanup") ? watchedDelete(run, sql, options, turns) : deletePages(run, sql, options, turns);
+}
+
+async function watchedDelete(
+  run: Run,
+  sql: Statements,
+  options: CleanupOptions,
+  turns: CleanupTurns | undefined,
+): Promise<Outcome> {
   const begun = monotonicNow();
   let removed = 0;
   const onProgress = (progress: CleanupProgress): void => {
     removed = progress.removed;
     options.onProgress?.(progress);
   };
-  const tell = (failure: { code?: string }): void =>
-    publish("cleanup", { removed, duration: monotonicNow() - begun, ...failure });
+  const tell = (more: { code?: string; heldUp?: true }): void =>
+    publish("cleanup", { removed, duration: monotonicNow() - begun, ...more });
   try {
-    await deletePages(run, sql, { ...options, onProgress });
+    const outcome = await deletePages(run, sql, { ...options, onProgress }, turns);
+    const isHeldUp = turns?.isHeldUp === true;
+    // Otherwise it is another process that cleans up.
+    if (outcome.leads || isHeldUp) tell(isHeldUp ? { heldUp: true } : {});
+    return outcome;
   } catch (error) {
     tell({ code: codeOf(error) });
     throw error;
   }
-  tell({});
-  return removed;
 }
 
-async function deletePages(run: Run, sql: Statements, options: CleanupOptions): Promise<number> {
-  const { signal, limit = Number.POSITIVE_INFINITY, onProgress } = options;
+async function deletePages(
+  run: Run,
+  sql: Statements,
+  { signal, limit = Number.POSITIVE_INFINITY, onProgress }: CleanupOptions,
+  turns: CleanupTurns | undefined,
+): Promise<Outcome> {
   if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 1)) {
     throw new TypeError(`limit: expected a whole number from 1, got ${shown(limit)}`);
   }
+  const [lock, always] = turns === undefined ? ["", false] : [turns.lock, turns.isHeldUp];
   let size = FIRST_PAGE;
   let from = "-Infinity";
   let removed = 0;
+  let first: Row | undefined;
   for (;;) {
     signal?.throwIfAborted();
     const wanted = Math.min(size, limit - removed);
-    if (wanted === 0) return removed;
-    const page = await run(sql.expired, [from, String(wanted)]);
-    if (page.length === 0) return removed;
     const begun = monotonicNow();
-    const tokens = page.map((row) => textOf(row, "token")).toSorted();
-    const gone = await run(sql.deleteExpired, [arrayText(tokens)]);
+    const [page] = wanted === 0 ? [] : await run(sql.cleanUp, [from, String(wanted), lock, String(always)]);
+    first ??= page;
     const took = monotonicNow() - begun;
-    removed += gone.length;
-    if (gone.length > 0) onProgress?.({ removed });
-    if (page.length < wanted) return removed;
-    const next = nextStart(from, textOf(page.at(-1), "expiry"), gone.length);
+    const gone = Number(textOf(page, "gone"));
+    removed += gone;
+    if (gone > 0) onProgress?.({ removed });
+    const next = nextStart(from, textOf(page, "last"), gone);
     // Rows of -infinity that the database keeps: what comes after them can't be reached.
-    if (gone.length === 0 && next === from) return removed;
+    if (Number(textOf(page, "found")) < wanted || wanted === 0 || (gone === 0 && next === from)) {
+      const outcome = { removed, leads: first?.["leads"] === "true", oldest: textOf(first, "oldest") };
+      turns?.end(outcome);
+      return outcome;
+    }
     from = next;
     if (took > SLOW) size = Math.max(SMALLEST_PAGE, size >> 1);
     else if (took < SLOW / 4) size = Math.min(LARGEST_PAGE, size * 2);

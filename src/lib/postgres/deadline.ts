@@ -23,6 +23,19 @@ export function withTimeout<T>(answer: Promise<T>, timeout: number): Promise<T> 
   });
 }
 
+/** Share of its time that an operation must have left to be sent: its caller would hear of a failure while it is carried out. */
+const WORTHWHILE = 0.02;
+
+/**
+ * Until when an operation may be sent.
+ *
+ * @param since - when it began, by the monotonic clock
+ * @param timeout - milliseconds that it has
+ */
+export function lastDeparture(since: number, timeout: number): number {
+  return since + timeout * (1 - WORTHWHILE);
+}
+
 /** @param timeout - milliseconds */
 export function tooLate(timeout: number): StoreUnavailableError {
   return new StoreUnavailableError(`the database did not answer within ${timeout} ms`);

@@ -3,7 +3,13 @@ import type { PgClient, PostgresSql } from "../port/pg-client.ts";
 import type { Driver, Row } from "./driver.ts";
 import { isNodePostgres, nodePostgres } from "./node-postgres.ts";
 import { isPGlite, pglite } from "./pglite.ts";
+import { perClient, Places } from "./places.ts";
 import { isPostgresJs, postgresJs } from "./postgres-js.ts";
+
+/** Statements that a client of unknown kind may keep past their time before it gets no more: as many as pools have connections. */
+const MOST_OVERDUE = 10;
+
+const placesOf = perClient(() => Places.untilOverdue(MOST_OVERDUE));
 
 /**
  * Makes a driver of a client.
@@ -23,12 +29,11 @@ export function driverOf(db: PgClient | PostgresSql): Driver {
   if (isNodePostgres(db)) return nodePostgres(db);
   const client: PgClient = db;
   if (isPGlite(db)) return pglite(db);
+  const places = placesOf(client);
   return {
     prepares: false,
-    run: async ({ text }, values) => rowsIn(await client.query(text, values)),
-    leading: async (_name, _timeout, work) => {
-      await work();
-    },
+    run: (errand, timeout) =>
+      places.run(errand, timeout, async ({ values }) => rowsIn(await client.query(errand.text, values))),
   };
 }
 

@@ -1,3 +1,5 @@
+import { monotonicNow } from "../base/clock.ts";
+
 /** A row of a result: every column that we select is text or null. */
 export type Row = Record<string, string | null>;
 
@@ -6,21 +8,39 @@ export function textOf(row: Row | undefined, column: string): string {
   return row?.[column] ?? "";
 }
 
+/** The parameters of a statement, of the moment at which they were asked for. */
+export interface Load {
+  /** Text, or null. */
+  values: unknown[];
+  /** When some of it gets too old to be sent, by the monotonic clock in milliseconds. */
+  until: number;
+}
+
+/** A statement on its way to the database. */
+export interface Errand {
+  text: string;
+  /** What the server may keep it prepared under. */
+  name?: string | undefined;
+  /**
+   * Tells the parameters. Drivers ask as late as they can, as what has failed meanwhile must not be carried out.
+   *
+   * @returns undefined when nobody waits for it any more: it must not be sent
+   */
+  load(): Load | undefined;
+}
+
+/** The parameters of a statement that may be sent until some moment. */
+export function loadUntil(values: unknown[], until: number): Errand["load"] {
+  return () => (monotonicNow() < until ? { values, until } : undefined);
+}
+
 /** Runs statements on whatever client the user has. */
 export interface Driver {
   /** Whether it can keep statements prepared on the server. */
   prepares: boolean;
   /**
-   * @param values - text, or null
    * @param timeout - milliseconds after which a client that can do so gives up, and its connection with it
+   * @throws NotSentError when it certainly was not sent; StoreUnavailableError when it has got too old for that
    */
-  run(statement: { text: string; name?: string }, values: unknown[], timeout: number): Promise<Row[]>;
-  /**
-   * Does some work unless another process of the fleet is at it. A client that has no second connection to hold a lock
-   * with just does it.
-   *
-   * @param name - what the work is called, the same in each process
-   * @param timeout - milliseconds for a statement
-   */
-  leading(name: string, timeout: number, work: () => Promise<unknown>): Promise<void>;
+  run(errand: Errand, timeout: number): Promise<Row[]>;
 }

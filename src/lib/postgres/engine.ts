@@ -1,10 +1,11 @@
+import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { Found } from "../port/store.ts";
 import type { OwnedWrite } from "../port/users.ts";
 import { Batches, type Input, type WriteKind } from "./batches.ts";
 import { DatabaseClock } from "./database-clock.ts";
-import { withTimeout } from "./deadline.ts";
-import type { Driver, Row } from "./driver.ts";
+import { lastDeparture, withTimeout } from "./deadline.ts";
+import { type Driver, loadUntil, type Row } from "./driver.ts";
 import { Executor } from "./executor.ts";
 import type { Layout } from "./layout.ts";
 import type { ResolvedStoreOptions } from "./pg-store-options.ts";
@@ -73,8 +74,9 @@ export class Engine {
   /** Runs a statement that may be repeated. */
   readonly run = async (statement: Statement, values: unknown[], timeout = this.#timeout): Promise<Row[]> => {
     this.#assertRunning();
+    const load = loadUntil(values, lastDeparture(monotonicNow(), timeout));
     try {
-      const answer = retrying(timeout, true, () => this.#executor.run(statement, values, timeout));
+      const answer = retrying(timeout, true, () => this.#executor.run(statement, load, timeout));
       return await withTimeout(answer, timeout);
     } catch (error) {
       throw this.#executor.explain(error);

@@ -1,8 +1,8 @@
 import { withTimeout } from "./deadline.ts";
-import type { Driver, Row } from "./driver.ts";
-import type { TableName } from "./table-name.ts";
+import type { Driver, Errand, Row } from "./driver.ts";
 import type { Statement } from "./statements.ts";
 import { failureOf, sqlstateOf, toStoreError } from "./store-errors.ts";
+import type { TableName } from "./table-name.ts";
 
 /** "cached plan must not change result type" is one of these. */
 const FEATURE_NOT_SUPPORTED = "0A000";
@@ -35,10 +35,10 @@ export class Executor {
    *
    * @throws what the driver throws; StoreUnavailableError when it takes too long
    */
-  async run(statement: Statement, values: unknown[], timeout = this.#timeout): Promise<Row[]> {
-    const attempt = this.#attempt(statement, values, timeout).catch((error: unknown) => {
+  async run(statement: Statement, load: Errand["load"], timeout = this.#timeout): Promise<Row[]> {
+    const attempt = this.#attempt(statement, load, timeout).catch((error: unknown) => {
       if (statement.instead === undefined || !NO_COLUMN.test(sqlstateOf(error) ?? "")) throw error;
-      return this.#attempt(statement.instead, values, timeout);
+      return this.#attempt(statement.instead, load, timeout);
     });
     const answer = withTimeout(attempt, timeout);
     this.#underWay.add(answer);
@@ -59,17 +59,17 @@ export class Executor {
     return toStoreError(error, this.#table.quoted, `Run store.migrate(), npx pgstore migrate, or: ${this.#setup}`);
   }
 
-  async #attempt({ text, name }: Statement, values: unknown[], timeout: number): Promise<Row[]> {
-    if (name === undefined || !this.#prepare) return this.#driver.run({ text }, values, timeout);
+  async #attempt({ text, name }: Statement, load: Errand["load"], timeout: number): Promise<Row[]> {
+    if (name === undefined || !this.#prepare) return this.#driver.run({ text, load }, timeout);
     try {
-      return await this.#driver.run({ text, name }, values, timeout);
+      return await this.#driver.run({ text, name, load }, timeout);
     } catch (error) {
       // The table's columns have changed since it was prepared; nothing was carried out.
-      if (sqlstateOf(error) === FEATURE_NOT_SUPPORTED) return this.#driver.run({ text }, values, timeout);
+      if (sqlstateOf(error) === FEATURE_NOT_SUPPORTED) return this.#driver.run({ text, load }, timeout);
       if (failureOf(error) !== "unprepared") throw error;
       // A pooler that gives each statement another connection: nothing was carried out, and it won't work later either.
       this.#prepare = false;
-      return this.#driver.run({ text }, values, timeout);
+      return this.#driver.run({ text, load }, timeout);
     }
   }
 }

@@ -15,9 +15,13 @@ export interface Layout {
   write(text: string): string;
   /** SQL that makes a text for `decode` of the data. */
   read(data: string): string;
+  /** SQL of how many bytes the data have. */
+  size(data: string): string;
   /** @throws TypeError when it is no Uint8Array */
   encode(data: Uint8Array): string;
   decode(text: string | null | undefined): Uint8Array;
+  /** Says of a text that `encode` made what a column of some types refuses in it; undefined: nothing. */
+  refusable?(text: string): string | undefined;
   /** SQL of the SHA-256 of a row `s`'s data. */
   readonly digest: string;
   /**
@@ -72,6 +76,7 @@ export const seedLayout: Layout = {
   expiry: "expiry",
   write: (text) => `pg_catalog.decode(${text}, 'base64')`,
   read: (data) => `pg_catalog.encode(${data}, 'base64')`,
+  size: (data) => `pg_catalog.octet_length(${data})`,
   encode: bytesText,
   decode: readBytes,
   digest: "pg_catalog.sha256(s.data)",
@@ -94,6 +99,9 @@ export const seedLayout: Layout = {
   setup: setupSql,
 };
 
+/** What JSON may say and a jsonb column refuses. JSON.stringify writes a whole pair as it is, and only halves as escapes. */
+const NOT_IN_JSONB = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i;
+
 /**
  * The table of the package connect-pg-simple: `sid varchar, sess json` (or jsonb), `expire timestamp(6)` in the time zone
  * of the connection, as that package has it. A tombstone is the JSON null, which that package takes for no session.
@@ -104,8 +112,13 @@ export const connectPgSimpleLayout: Layout = {
   expiry: "expire",
   write: (text) => `${text}::json`,
   read: (data) => `${data}::text`,
+  size: (data) => `pg_catalog.octet_length(${data}::text)`,
   encode: (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"),
   decode: (text) => Buffer.from(text ?? "", "utf8"),
+  refusable: (text) =>
+    NOT_IN_JSONB.test(text)
+      ? "session: holds a text with \\u0000 or half a surrogate pair, which jsonb can't store"
+      : undefined,
   digest: "pg_catalog.sha256(pg_catalog.convert_to(s.sess::text, 'UTF8'))",
   destroyed: "'null'::json",
   revoked: "'null'::json",

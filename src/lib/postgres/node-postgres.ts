@@ -1,8 +1,7 @@
-import type { Driver, Row } from "./driver.ts";
 import { monotonicNow } from "../base/clock.ts";
-import { StoreUnavailableError } from "../base/errors.ts";
-import { tooLate, withTimeout } from "./deadline.ts";
-import { failureOf } from "./store-errors.ts";
+import type { Driver, Row } from "./driver.ts";
+import { lookedAtLate, perClient, Places, WaitingLine } from "./places.ts";
+import { failureOf, NotSentError } from "./store-errors.ts";
 import { utf8 } from "./wire.ts";
 
 interface Query {
@@ -17,24 +16,27 @@ interface Query {
 /** What of a pg.Client or pg.Pool is used: `query` with an options object, and its events. */
 interface NodePostgres {
   query(config: Query): Promise<{ rows: unknown[] }>;
+  query(config: Query, values: undefined, callback: (error: unknown, result: { rows: unknown[] }) => void): void;
   on(event: "error", listener: (error: unknown) => void): unknown;
   removeListener(event: "error", listener: (error: unknown) => void): unknown;
   listenerCount(event: "error"): number;
 }
 
 interface Pool extends NodePostgres {
-  options: { max?: number };
+  // As text where the application has it from its environment.
+  options: { max?: number | string; connectionTimeoutMillis?: number | string };
   totalCount: number;
   idleCount: number;
   waitingCount: number;
-  connect(): Promise<NodePostgres & { release(error?: unknown): void }>;
-  connect(
-    callback: (
-      failure: Error | undefined,
-      client: NodePostgres | undefined,
-      release: (error?: unknown) => void,
-    ) => void,
-  ): void;
+  connect(callback: (failure: unknown, client: NodePostgres | undefined, release: Release) => void): void;
+}
+
+/** Gives a connection back; with an error, to be closed. */
+type Release = (error?: unknown) => void;
+
+interface Connection {
+  client: NodePostgres;
+  release: Release;
 }
 
 /** Every column that we select is text: no parser of the application's has a say. With `binary: true` it comes as bytes. */
@@ -53,28 +55,111 @@ function isPool(db: NodePostgres): db is Pool {
 /** Makes a driver of a pg.Pool or a pg.Client. */
 export function nodePostgres(db: NodePostgres): Driver {
   surviveIdleErrors(db);
-  const run: Driver["run"] = async (statement, values, timeout) => {
-    // Its own timeout as well as ours: it frees a connection that no longer answers, instead of keeping it for ever.
-    const query = { ...statement, values, query_timeout: timeout, types: AS_IT_IS };
-    try {
-      const { rows } = isPool(db) && isUsedUp(db) ? await whenFree(db, query) : await db.query(query);
-      return rows as Row[];
-    } catch (error) {
-      // The others that the pool keeps lead there as well.
-      if (isPool(db) && failureOf(error) === "standby") dropIdle(db);
-      throw error;
-    }
-  };
-  const leading: Driver["leading"] = async (name, timeout, work) => {
-    if (isPool(db) && db.options.max !== 1) await underLock(db, name, timeout, work);
-    else await work();
-  };
-  return { prepares: true, run: isPool(db) ? run : oneByOne(run), leading };
+  return { prepares: true, run: isPool(db) ? onPool(db) : onClient(db) };
 }
 
-/** Every connection is taken, by the application itself maybe: the pool would queue the statement. */
-function isUsedUp({ totalCount, idleCount, waitingCount, options: { max = 10 } }: Pool): boolean {
-  return totalCount >= max && idleCount <= waitingCount;
+function onPool(pool: Pool): Driver["run"] {
+  const line = lineOf(pool);
+  warnOfNoLimit(pool);
+  return ({ text, name, load }, timeout) =>
+    new Promise((resolve, reject) => {
+      const use = (connection: Connection): boolean => {
+        const loaded = load();
+        if (loaded === undefined) return false;
+        // Its own timeout as well as ours: it frees a connection that no longer answers, instead of keeping it for ever.
+        const query = { text, ...(name && { name }), values: loaded.values, query_timeout: timeout, types: AS_IT_IS };
+        send(connection, query, resolve, (error) => {
+          // The others that the pool keeps lead there as well.
+          if (failureOf(error) === "standby") dropIdle(pool);
+          reject(error);
+        });
+        return true;
+      };
+      line.add(use, timeout, reject);
+    });
+}
+
+function send(
+  { client, release }: Connection,
+  query: Query,
+  resolve: (rows: Row[]) => void,
+  reject: (error: unknown) => void,
+): void {
+  client.on("error", ignore);
+  let isOver = false;
+  const finish = (error: unknown): void => {
+    release(error);
+    client.removeListener("error", ignore);
+  };
+  client.query(query, undefined, (error, result) => {
+    if (isOver) return;
+    isOver = true;
+    finish(error ?? undefined);
+    if (error) reject(error);
+    else resolve(result.rows as Row[]);
+  });
+}
+
+const lines = new WeakMap<Pool, PoolLine>();
+
+/** All stores of a pool wait in one line. */
+function lineOf(pool: Pool): PoolLine {
+  const line = lines.get(pool) ?? new PoolLine(pool);
+  lines.set(pool, line);
+  return line;
+}
+
+/**
+ * The statements that wait for a connection of a pool. It is asked for as many as wait, and for no more at once than it can
+ * have: so connections that hang while they are made take those few requests, and nothing else.
+ */
+class PoolLine {
+  readonly #pool: Pool;
+  readonly #line = new WaitingLine<Connection>();
+  /** Requests for a connection that the pool has not answered. */
+  #asked = 0;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  add(use: (connection: Connection) => boolean, timeout: number, fail: (error: unknown) => void): void {
+    this.#line.add(timeout, use, fail);
+    this.#ask();
+  }
+
+  #ask(): void {
+    while (this.#asked < Math.min(this.#line.length, sizeOf(this.#pool))) this.#connect();
+  }
+
+  #connect(): void {
+    // Timers may be a little early.
+    const patience = Number(this.#pool.options.connectionTimeoutMillis ?? 0) * 0.9;
+    const begun = monotonicNow();
+    this.#asked++;
+    // By callback, as an error of the connection can come before a promise would tell of it.
+    this.#pool.connect((failure, client, release) => {
+      this.#asked--;
+      const isTimeout = patience > 0 && codeOf(failure) === undefined && monotonicNow() - begun >= patience;
+      if (client !== undefined) {
+        // Whoever it was for may have given up.
+        if (!this.#line.serve({ client, release })) release();
+      } else if (!isTimeout) {
+        this.#line.fail(new NotSentError(failure));
+      }
+      // None came in the time that the pool has for that. The statements have a time of their own, and ask once more.
+      this.#ask();
+    });
+  }
+}
+
+/** How many connections it may have. */
+function sizeOf({ options }: Pool): number {
+  return Number(options.max ?? 10);
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | null | undefined)?.code;
 }
 
 /**
@@ -87,85 +172,20 @@ function dropIdle(pool: Pool): void {
   }
 }
 
-/** Share of its time that a statement must have left to be sent, as of an operation in a batch. */
-const WORTHWHILE = 0.02;
-
-/** Waits for a connection, and sends nothing when it comes too late: a write that has failed must not be carried out then. */
-function whenFree(pool: Pool, query: Query): Promise<{ rows: unknown[] }> {
-  // Its caller's time began before ours, and a timer may be a little early: what is left at the very end is nothing.
-  const end = monotonicNow() + query.query_timeout * (1 - WORTHWHILE);
-  return new Promise((resolve, reject) => {
-    // By callback, as an error of the connection can come before a promise would tell of it.
-    pool.connect((failure, client, release) => {
-      if (client === undefined) {
-        reject(failure ?? new StoreUnavailableError("the pool has no connection"));
-        return;
-      }
-      if (monotonicNow() >= end) {
-        release();
-        reject(tooLate(query.query_timeout));
-        return;
-      }
-      client.on("error", ignore);
-      const finish = (error?: unknown): void => {
-        release(error);
-        client.removeListener("error", ignore);
-      };
-      client.query(query).then(
-        (result) => {
-          finish();
-          resolve(result);
-        },
-        (error: unknown) => {
-          finish(error);
-          reject(error);
-        },
-      );
-    });
-  });
-}
+const placesOf = perClient(() => Places.one());
 
 /** A single connection: pg.Client will no longer queue statements by itself from version 9 on. */
-function oneByOne(run: Driver["run"]): Driver["run"] {
-  let last: Promise<unknown> = Promise.resolve();
-  return (statement, values, timeout) => {
-    const end = monotonicNow() + timeout;
-    const next = (): Promise<Row[]> =>
-      monotonicNow() < end ? run(statement, values, timeout) : Promise.reject(tooLate(timeout));
-    const mine = last.then(next, next);
-    last = mine;
-    return mine;
-  };
-}
-
-/**
- * Holds a lock by an open transaction on a connection of its own: PgBouncer's transaction mode can carry it, and it is
- * gone when the process is. The transaction has no snapshot, so it keeps nothing from being vacuumed.
- */
-async function underLock(pool: Pool, name: string, timeout: number, work: () => Promise<unknown>): Promise<void> {
-  const connecting = pool.connect();
-  const client = await withTimeout(connecting, timeout).catch((error: unknown) => {
-    connecting.then(
-      (late) => late.release(),
-      () => {},
-    );
-    throw error;
-  });
-  client.on("error", ignore);
-  const query = async (text: string, values: unknown[] = []): Promise<Row[]> =>
-    (await client.query({ text, values, query_timeout: timeout, types: AS_IT_IS })).rows as Row[];
-  let broken: unknown;
-  try {
-    await query("BEGIN ISOLATION LEVEL READ COMMITTED");
-    const lock =
-      "SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('pgstore'), pg_catalog.hashtext($1::text))::text AS leads";
-    const [answer] = await query(lock, [name]);
-    if (answer?.["leads"] === "true") await work();
-  } finally {
-    await query("ROLLBACK").catch((error: unknown) => (broken = error));
-    client.removeListener("error", ignore);
-    client.release(broken);
-  }
+function onClient(client: NodePostgres): Driver["run"] {
+  const places = placesOf(client);
+  return (errand, timeout) =>
+    places.run(errand, timeout, async (load) => {
+      // It may be connecting still, or busy with the application's statements. The native one takes its values at once.
+      const late = (): unknown[] => lookedAtLate(errand, load, timeout).map((toPostgres) => ({ toPostgres }));
+      const values = "native" in client ? load.values : late();
+      const { text, name } = errand;
+      const query = { text, ...(name && { name }), values, query_timeout: timeout, types: AS_IT_IS };
+      return (await client.query(query)).rows as Row[];
+    });
 }
 
 /** A pool emits "error" when the server closes an idle connection; without a listener that ends the process. */
@@ -174,19 +194,33 @@ function surviveIdleErrors(db: NodePostgres): void {
   process.nextTick(() => {
     if (db.listenerCount("error") > 0) return;
     db.on("error", ignore);
-    if (isPool(db)) warnOnce();
+    if (isPool(db)) warnOfNoListener();
   });
 }
 
-let hasWarned = false;
+const hasWarned = new Set<string>();
 
-function warnOnce(): void {
-  if (hasWarned) return;
-  hasWarned = true;
-  process.emitWarning(
+function warnOnce(code: string, message: string): void {
+  if (hasWarned.has(code)) return;
+  hasWarned.add(code);
+  process.emitWarning(message, { type: "PgStoreWarning", code });
+}
+
+function warnOfNoListener(): void {
+  warnOnce(
+    "PGSTORE_POOL_ERRORS",
     'A pg.Pool without a listener for "error" ends the process when the server closes an idle connection. pgstore has added ' +
       "one to yours; add your own before: pool.on('error', (error) => …)",
-    { type: "PgStoreWarning", code: "PGSTORE_POOL_ERRORS" },
+  );
+}
+
+/** A connection that hangs while it is made takes a place of such a pool for ever, and nobody outside can end it. */
+function warnOfNoLimit({ options }: Pool): void {
+  if (Number(options.connectionTimeoutMillis ?? 0) > 0) return;
+  warnOnce(
+    "PGSTORE_POOL_TIMEOUT",
+    "A pg.Pool without connectionTimeoutMillis waits without limit for a server that accepts connections and doesn't answer, " +
+      "and stays unusable when the server is back. Set it: new pg.Pool({ connectionTimeoutMillis: 5000, … })",
   );
 }
 

@@ -13,9 +13,12 @@ export interface OpenDatabase extends OwnDatabase {
 export interface ServerOptions {
   /** How many connections at most. Default: the driver's. */
   max?: number;
-  /** Milliseconds for making one. Default: any time. */
+  /** Milliseconds for making one. Default 5 s. */
   connectionTimeoutMillis?: number;
 }
+
+/** Milliseconds: a connection that hangs while it is made would take its place for ever. */
+const CONNECTION_TIME = 5000;
 
 const EXPECTED = "url: expected postgres://user@host:5432/database or a folder such as ./pgstore-data";
 
@@ -55,7 +58,7 @@ export async function openDatabase(url: string, options: ServerOptions = {}): Pr
 async function openServer(url: string, options: ServerOptions): Promise<OpenDatabase> {
   const { default: pg } = await import("pg").catch(missing("pg"));
   const location = locationOf(url, pg.Client);
-  const pool = new pg.Pool({ ...options, connectionString: url });
+  const pool = new pg.Pool({ connectionTimeoutMillis: CONNECTION_TIME, ...options, connectionString: url });
   // The next statement fails with the reason.
   pool.on("error", () => {});
   return { client: pool, location, close: () => pool.end() };

@@ -1,5 +1,6 @@
 import { LONGEST_DELAY } from "../base/timer.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
+import { failureLog } from "../base/failure-log.ts";
 import type { BatchLimits } from "./batch.ts";
 import { type BatchOptions, batchLimits } from "./batch-options.ts";
 import { type TableName, tableName } from "./table-name.ts";
@@ -76,6 +77,4 @@ export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptio
   return { cleanupInterval, endedGrace, table, queryTimeout, batch: batchLimits(options.batch), prepare, onError };
 }
 
-function logError(error: unknown): void {
-  console.error("pgstore: the cleanup of expired sessions failed:", error);
-}
+const logError = failureLog("the cleanup of expired sessions failed");

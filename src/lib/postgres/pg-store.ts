@@ -1,5 +1,6 @@
 import { monotonicNow } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
+import { assertKey, isKey } from "../base/key.ts";
 import { digest } from "../base/sha256.ts";
 import { atMost, LONGEST_DELAY } from "../base/timer.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
@@ -15,7 +16,7 @@ import type {
 import type { StoreOperations } from "../port/stats.ts";
 import type { UserStore } from "../port/users.ts";
 import type { Input } from "./batches.ts";
-import { type CleanupOptions, deleteExpired } from "./cleanup.ts";
+import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
 import { driverOf } from "./driver-of.ts";
 import { Endings, endingStatements } from "./endings.ts";
 import { Engine } from "./engine.ts";
@@ -37,7 +38,7 @@ import { check, migrate } from "./schema.ts";
 import { outlivedRow } from "./statements.ts";
 import type { TableName } from "./table-name.ts";
 import { UserSessions } from "./user-sessions.ts";
-import { assertToken, instantText } from "./wire.ts";
+import { instantText } from "./wire.ts";
 
 /**
  * Sessions in a PostgreSQL table of the seed's three columns, on a connection pool (or client) that stays the caller's.
@@ -74,15 +75,14 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    */
   constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, inside: Inside = {}) {
     const resolved = resolveStoreOptions(options);
-    const { table, queryTimeout, cleanupInterval, onError } = resolved;
+    const { table, cleanupInterval, onError } = resolved;
     const { own, layout = seedLayout } = inside;
     this.#own = own;
     this.#onError = onError;
     this.location = own?.location;
     this.#table = table;
     this.#layout = layout;
-    const driver = driverOf(db);
-    this.#engine = new Engine(driver, layout, resolved);
+    this.#engine = new Engine(driverOf(db), layout, resolved);
     this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
     const operations = new Operations(this.#engine, sql);
@@ -91,8 +91,9 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
       this.operations = operations;
       this.#history = new History(this.#engine, sql, operations);
     }
+    const turns = new CleanupTurns(`cleanup of ${table.quoted}`, (isLockHeld) => warnOfHeldUp(table, isLockHeld));
     const clean = async (signal: AbortSignal): Promise<void> => {
-      await driver.leading(`cleanup of ${table.quoted}`, queryTimeout, () => this.deleteExpired({ signal }));
+      await this.#cleanUp({ signal }, turns);
       await this.#history?.note();
     };
     this.#cleanup = new PeriodicCleanup(cleanupInterval, clean, onError);
@@ -106,9 +107,10 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** As `find`, but resolves to the reason when the session was ended, and not longer ago than `endedGrace`. */
   lookUp(token: string, options?: OperationOptions): Promise<Found> {
+    if (!isKey(token)) return Promise.resolve(undefined);
     // Not async, as each of its promises counts here.
     try {
-      return this.#engine.find(assertToken(token), options?.signal);
+      return this.#engine.find(token, options?.signal);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -134,7 +136,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * whether there was one to end.
    */
   async end(token: string, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("end", [assertToken(token)], options?.signal);
+    return isKey(token) && this.#engine.write("end", [token], options?.signal);
   }
 
   /**
@@ -144,27 +146,28 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * @returns the token under which it was live; undefined when none was
    */
   async terminate(token: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
+    if (!isKey(token)) return undefined;
     // With others, and by the primary key alone: seldom has it been renewed meanwhile.
     if (why === "destroyed" && userId === undefined && (await this.end(token))) return token;
-    const ending = this.#endings.terminate(assertToken(token), why, userId);
+    const ending = this.#endings.terminate(token, why, userId);
     const ended = await (userId === undefined || this.#users === undefined ? ending : this.#users.explained(ending));
     if (ended !== undefined) this.#engine.countEnded(1);
     return ended;
   }
 
   /** Resolves to the token under which a session is live by now; undefined when it is not. */
-  follow(token: string): Promise<string | undefined> {
-    return this.#endings.follow(assertToken(token));
+  async follow(token: string): Promise<string | undefined> {
+    return isKey(token) ? this.#endings.follow(token) : undefined;
   }
 
   /** Notes that the holder of a revoked session has logged in anew under `newToken`. Resolves to whether it was a revoked one. */
   supersede(token: string, newToken: string): Promise<boolean> {
-    return this.#endings.supersede(assertToken(token), assertToken(newToken));
+    return this.#endings.supersede(assertKey(token), assertKey(newToken));
   }
 
   /** Removes the row; does nothing when there is none. Resolves to whether there was one. */
   async delete(token: string, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("delete", [assertToken(token)], options?.signal);
+    return isKey(token) && this.#engine.write("delete", [token], options?.signal);
   }
 
   /** Inserts a row. Resolves to false, and changes nothing, when the token is taken, even by an expired row. */
@@ -181,7 +184,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [this.#layout.encode(previous), this.#layout.encode(data), instantText(expiry)];
-    return this.#engine.write("replace", [assertToken(token), ...columns], options?.signal);
+    return this.#engine.write("replace", [assertKey(token), ...columns], options?.signal);
   }
 
   /** Ends a live row whose bytes are `previous` and inserts `newToken`, in one statement. False as in `replace`: nothing happened. */
@@ -194,24 +197,24 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [
-      assertToken(newToken),
+      assertKey(newToken),
       this.#layout.encode(previous),
       this.#layout.encode(data),
       instantText(expiry),
     ];
-    return (await this.#engine.writeAlone("renew", [assertToken(token), ...columns], options?.signal)) === "done";
+    return (await this.#engine.writeAlone("renew", [assertKey(token), ...columns], options?.signal)) === "done";
   }
 
   /** Moves a live row's expiry forward, never back. Resolves to whether the row is live, and holds the bytes `unchanged` if they are given. */
   async touch(token: string, expiry: Date, options: TouchOptions & OperationOptions = {}): Promise<boolean> {
     const { unchanged, signal } = options;
     const columns = [instantText(expiry), unchanged === undefined ? "" : digest(unchanged)];
-    return this.#engine.write("touch", [assertToken(token), ...columns], signal);
+    return this.#engine.write("touch", [assertKey(token), ...columns], signal);
   }
 
   /** Sets a live row's expiry, forward or back. Resolves to whether the row is live. */
   async setExpiry(token: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("setExpiry", [assertToken(token), instantText(expiry)], options?.signal);
+    return this.#engine.write("setExpiry", [assertKey(token), instantText(expiry)], options?.signal);
   }
 
   /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
@@ -237,13 +240,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * Removes the rows that have expired, a page at a time, the oldest first, and writes it down in the history. A live session
    * that is extended meanwhile stays. Resolves to how many it has removed.
    */
-  async deleteExpired(options?: CleanupOptions): Promise<number> {
-    const begun = monotonicNow();
-    const removed = await deleteExpired(this.#engine.run, this.#engine.sql, options);
-    await this.#history?.noteCleanup(removed, begun).catch((error: unknown) => {
-      if (this.#closing === undefined) this.#onError(error);
-    });
-    return removed;
+  deleteExpired(options?: CleanupOptions): Promise<number> {
+    return this.#cleanUp(options);
   }
 
   /** Stops the periodic cleanup for good, one under way after its present statement. Idempotent. */
@@ -284,10 +282,20 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return check(this.#query, this.#table);
   }
 
+  async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {
+    const begun = monotonicNow();
+    const { removed, leads } = await deleteExpired(this.#engine.run, this.#engine.sql, options, turns);
+    if (!leads && removed === 0) return 0;
+    await this.#history?.noteCleanup(removed, begun).catch((error: unknown) => {
+      if (this.#closing === undefined) this.#onError(error);
+    });
+    return removed;
+  }
+
   readonly #query: Query = (text, values, timeout) => this.#engine.run({ text }, values, timeout);
 
   #rowOf(token: string, data: Uint8Array, expiry: Date): Input {
-    return [assertToken(token), this.#layout.encode(data), instantText(expiry)];
+    return [assertKey(token), this.#layout.encode(data), instantText(expiry)];
   }
 
   async #finish(): Promise<void> {
@@ -296,4 +304,18 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     await this.#engine.idle();
     await this.#own?.close();
   }
+}
+
+const tablesHeldUp = new Set<string>();
+
+function warnOfHeldUp({ quoted }: TableName, isLockHeld: boolean): void {
+  if (tablesHeldUp.has(quoted)) return;
+  tablesHeldUp.add(quoted);
+  const why = isLockHeld
+    ? "another session holds its advisory lock (select locktype = 'advisory' from pg_locks), so it goes on without"
+    : "they are locked, or a trigger keeps them";
+  process.emitWarning(`Expired rows of table ${quoted} were not removed in several turns of the cleanup: ${why}.`, {
+    type: "PgStoreWarning",
+    code: "PGSTORE_CLEANUP_HELD_UP",
+  });
 }

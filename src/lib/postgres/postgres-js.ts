@@ -1,7 +1,8 @@
 import { monotonicNow } from "../base/clock.ts";
 import type { PostgresSql } from "../port/pg-client.ts";
-import type { Driver, Row } from "./driver.ts";
-import { sqlstateOf } from "./store-errors.ts";
+import { tooLate } from "./deadline.ts";
+import type { Driver, Errand, Load, Row } from "./driver.ts";
+import { NotSentError, sqlstateOf } from "./store-errors.ts";
 import { utf8 } from "./wire.ts";
 
 /** A statement of postgres.js, and what of its inside tells and decides whether it is sent. */
@@ -34,10 +35,8 @@ const UNKNOWN = 705;
 /** SQLSTATEs: invalid_sql_statement_name, and query_canceled, which postgres.js throws itself. */
 const UNPREPARED = "26000";
 const CANCELLED = "57014";
-/** Of a statement that was not sent. */
+/** Of a statement that was not sent, after another's error. */
 const MOST_TRIES = 4;
-
-type Statement = Parameters<Driver["run"]>[0];
 
 type Outcome = { rows: Row[]; error?: never; sent?: never } | { rows?: never; error: unknown; sent: boolean };
 
@@ -53,12 +52,12 @@ export function postgresJs(sql: PostgresSql): Driver {
   // `max_lifetime`. Its option `target_session_attrs: "primary"` keeps it from making such ones; "read-write" does not.
   // Without it for those behind a pooler that can't.
   let { prepare } = sql.options;
-  const once = async (statement: Statement, values: unknown[], timeout: number): Promise<Outcome> => {
+  const once = async ({ text, name }: Errand, { values, until }: Load): Promise<Outcome> => {
     const parameters = values.map((value) => sql.typed(value as never, UNKNOWN));
     // It names statements itself.
-    const options = { prepare: prepare && statement.name !== undefined, onexecute: alone };
-    const query = sql.unsafe(statement.text, parameters as never[], options) as Query;
-    const timer = setTimeout(() => withdraw(query), timeout);
+    const options = { prepare: prepare && name !== undefined, onexecute: alone };
+    const query = sql.unsafe(text, parameters as never[], options) as Query;
+    const timer = setTimeout(() => withdraw(query), Math.max(0, until - monotonicNow()));
     try {
       const result = await query.raw();
       // Written just when its connection was reset: it is told the end of the next one's greeting.
@@ -75,20 +74,19 @@ export function postgresJs(sql: PostgresSql): Driver {
   };
   return {
     prepares: prepare,
-    run: async (statement, values, timeout) => {
-      const end = monotonicNow() + timeout;
-      for (let tries = 1; ; tries++) {
-        const { rows, error, sent } = await once(statement, values, Math.max(0, end - monotonicNow()));
+    run: async (errand, timeout) => {
+      for (let tries = 1; ;) {
+        const load = errand.load();
+        if (load === undefined) throw tooLate(timeout);
+        const { rows, error, sent } = await once(errand, load);
         if (rows !== undefined) return rows;
+        if (sent) throw error;
+        const sqlstate = sqlstateOf(error);
+        // Withdrawn, as some of it had got too old: the rest goes on.
+        if (sqlstate === CANCELLED) continue;
         // It gives the last words of a connection that was killed to the first statement of the next, before it sends it.
-        const isOfAnother = !sent && sqlstateOf(error) !== undefined && sqlstateOf(error) !== CANCELLED;
-        if (!isOfAnother || tries === MOST_TRIES || monotonicNow() >= end) throw error;
+        if (sqlstate === undefined || tries++ === MOST_TRIES) throw new NotSentError(error);
       }
-    },
-    // A lock would need a connection of its own for the whole work, and when that dies, postgres.js throws where nobody
-    // can catch it. So each process cleans up: twice the reading, and nothing wrong.
-    leading: async (_name, _timeout, work) => {
-      await work();
     },
   };
 }

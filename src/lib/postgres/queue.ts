@@ -1,10 +1,12 @@
 import { monotonicNow } from "../base/clock.ts";
 import type { BatchEvent } from "../base/events.ts";
+import type { Company, Item } from "./batch.ts";
 
 /** One operation on its way. */
-export interface Entry<In, Out> {
+export interface Entry<In, Out> extends Item<In> {
   key: string | undefined;
-  input: In;
+  until: number;
+  company: Company | undefined;
   weight: number;
   /** By the monotonic clock. */
   since: number;
@@ -66,11 +68,20 @@ export class Queue<In, Out> {
     return true;
   }
 
-  /** Hands out what is ready, the oldest first: at least one if there is any, at most so many and so heavy together. */
-  take(most: number, heaviest: number): Entry<In, Out>[] {
+  /**
+   * Hands out what is ready, the oldest first and with it those of its company: at least one if there is any, at most so many
+   * and so heavy together. What is too old to be sent fails instead, wherever it stands.
+   */
+  take(most: number, heaviest: number, tooLate: () => Error): Entry<In, Out>[] {
+    const now = monotonicNow();
     const batch: Entry<In, Out>[] = [];
     let weight = 0;
     for (const entry of this.#ready) {
+      if (entry.until <= now) {
+        this.fail(entry, tooLate());
+        continue;
+      }
+      if (batch.length > 0 && entry.company !== batch[0]?.company) continue;
       weight += entry.weight;
       if (batch.length > 0 && (batch.length === most || weight > heaviest)) break;
       entry.state = "sent";
@@ -79,6 +90,17 @@ export class Queue<In, Out> {
     for (const entry of batch) this.#ready.delete(entry);
     this.#waiting -= batch.length;
     return batch;
+  }
+
+  /** Takes back what was sent: it is ready once more, behind the others. */
+  takeBack(entry: Entry<In, Out>, company: Company | undefined): void {
+    if (!this.#open.has(entry)) {
+      this.#next(entry.key);
+      return;
+    }
+    entry.company = company;
+    this.#waiting++;
+    this.#makeReady(entry);
   }
 
   /** Takes what was sent off the list: what is queued behind it is ready. Returns whether anybody still waits for it. */
@@ -90,6 +112,8 @@ export class Queue<In, Out> {
   /** Settles an operation for which nobody waits any more; it will not be sent if it has not been. */
   fail(entry: Entry<In, Out>, error: unknown): void {
     if (!this.#open.delete(entry)) return;
+    // Its statement may still wait for a connection.
+    entry.until = Number.NEGATIVE_INFINITY;
     entry.reject(error);
     if (entry.state === "sent") return;
     this.#waiting--;
@@ -104,12 +128,11 @@ export class Queue<In, Out> {
    * Fails what is older than that.
    *
    * @param age - milliseconds
-   * @param all - also what was sent
    * @returns milliseconds until the next one is; undefined when there is none
    */
-  failOlder(age: number, all: boolean, error: () => Error): number | undefined {
+  failOlder(age: number, error: () => Error): number | undefined {
     const now = monotonicNow();
-    for (const entry of all ? this.#open : this.#ready) {
+    for (const entry of this.#open) {
       const left = entry.since + age - now;
       if (left > 0) return left;
       this.fail(entry, error());

@@ -1,9 +1,9 @@
 import { StoreUnavailableError } from "../base/errors.ts";
 import type { OwnedWrite } from "../port/users.ts";
-import { type BatchLimits, Failed } from "./batch.ts";
+import { type BatchLimits, Failed, type Item } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import type { Input } from "./batches.ts";
-import type { Row } from "./driver.ts";
+import { loadUntil, type Row } from "./driver.ts";
 import type { Executor } from "./executor.ts";
 import { holds, type Layout } from "./layout.ts";
 import { retrying } from "./retry.ts";
@@ -48,7 +48,7 @@ export class SingleWrites {
       new Batcher(
         { ...limits, rows: 1, statements: AT_ONCE },
         timeout,
-        async ([input], left) => (input === undefined ? [] : [await this.#run(kind, input, left)]),
+        async ([item], left) => (item === undefined ? [] : [await this.#run(kind, item, left)]),
         // What observers know it as: the store's method.
         kind.startsWith("create") ? "create" : "renew",
       );
@@ -77,17 +77,17 @@ export class SingleWrites {
    * Whether an attempt whose answer was lost has been carried out, the table tells: it has the new row. A login is not made
    * again then: it would be a later one than the end of the user's sessions that may have refused it.
    */
-  async #run(kind: SingleWrite, input: Input, time: number): Promise<OwnedWrite | Failed> {
+  async #run(kind: SingleWrite, { input, until }: Item<Input>, time: number): Promise<OwnedWrite | Failed> {
     const { token, data } = WRITTEN[kind];
     try {
       return await retrying(time, true, async (inDoubt) => {
         const mayWrite = !inDoubt || kind === "renew";
         const [row] = mayWrite
-          ? await this.#executor.run(this.#statements[kind], [...input]).catch(unlessTaken)
+          ? await this.#executor.run(this.#statements[kind], loadUntil([...input], until)).catch(unlessTaken)
           : [undefined];
         const outcome = outcomeOf(row);
         if (outcome === "done" || !inDoubt) return outcome;
-        const [found] = await this.#executor.run(this.#statements.findOne, [input[token]]);
+        const [found] = await this.#executor.run(this.#statements.findOne, loadUntil([input[token]], until));
         if (found !== undefined && holds(this.#layout, found, input[data] ?? "")) return "done";
         if (mayWrite) return outcome;
         throw new StoreUnavailableError("the connection was lost during a login, and its outcome is unknown");

@@ -1,5 +1,6 @@
 import { sha256 } from "../base/sha256.ts";
-import { CONCAT, EQ, GE, GT, LE, MINUS, OVER, regclass, TIMES } from "./catalog.ts";
+import { MAX_BATCH_BYTES } from "./batch.ts";
+import { CONCAT, EQ, GE, GT, LE, LT, MINUS, OVER, regclass, TIMES } from "./catalog.ts";
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
@@ -45,8 +46,7 @@ export interface Statements {
   now: Statement;
   count: Statement;
   page: Statement;
-  expired: Statement;
-  deleteExpired: Statement;
+  cleanUp: Statement;
 }
 
 /** What writes to a session that is there already. */
@@ -140,10 +140,16 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const live = liveRow(layout);
   const known = `(s.${expiry} ${GT} current_timestamp OR ${rememberedRow(layout, grace)}) AND ${typed}`;
   const isEnded = `(${ended})::text AS ended`;
-  const outlived = outlivedRow(layout, grace);
+  const removable = `s.${expiry} ${LE} current_timestamp AND s.${expiry} ${GE} ${instant("$1::text")} AND ${typed} AND ${outlivedRow(layout, grace)}`;
   // A cast, as the column may have no time zone: then it is the connection's, as in the comparison.
   const expiryText = millisecondsOf(`s.${expiry}::timestamptz`);
-  const found = `${layout.read(`s.${data}`)} AS data, ${expiryText} AS expiry`;
+  const expiryFound = `${expiryText} AS expiry`;
+  const found = `${layout.read(`s.${data}`)} AS data, ${expiryFound}`;
+  const size = layout.size(`s.${data}`);
+  // Those beyond so many bytes come without their data, and are asked for again.
+  const foundInBounds =
+    `CASE WHEN (pg_catalog.sum(${size}) OVER (ROWS UNBOUNDED PRECEDING) ${MINUS} ${size}) ${LT} ${MAX_BATCH_BYTES} ` +
+    `THEN ${layout.read(`s.${data}`)} END AS data, ${expiryFound}`;
   const now = millisecondsOf("current_timestamp");
   const returning = `RETURNING s.${token} AS token`;
   const insert = (kind: "save" | "create" | "upsert"): string =>
@@ -176,7 +182,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const texts = {
     // The time in a subquery, so that it is written out once, not for each row.
     find:
-      `SELECT s.${token} AS token, ${found}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} ` +
+      `SELECT s.${token} AS token, ${foundInBounds}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} ` +
       `WHERE ${joined} AND ${known}`,
     findOne: `SELECT ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} ${EQ} $1::text AND ${known}`,
     save: `${insert("save")} ${overwrite} ${returning}, (${typed})::text AS typed`,
@@ -198,15 +204,20 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     page:
       `SELECT s.${token} AS token, ${found} FROM ${table} s ` +
       `WHERE s.${token} ${GT} $1::text AND ${live} ORDER BY s.${token} LIMIT $2::text::int`,
-    // From where the last page ended: the index still holds what has been removed before it, until a vacuum.
-    expired:
-      `SELECT s.${token} AS token, ${expiryText} AS expiry FROM ${table} s ` +
-      `WHERE s.${expiry} ${LE} current_timestamp AND s.${expiry} ${GE} ${instant("$1::text")} AND ${typed} ` +
-      `AND ${outlived} ORDER BY s.${expiry} LIMIT $2::text::int`,
-    // The condition again: a row of the page may have been extended since, or ended.
-    deleteExpired:
-      `DELETE FROM ${table} s USING ${rowsOf("delete")} WHERE ${joined} AND s.${expiry} ${LE} current_timestamp ` +
-      `AND ${outlived} ${returning}`,
+    // One statement, so that the lock needs no transaction, nor a connection of its own: it is held for as long as this takes.
+    // From where the last page ended: the index still holds what has been removed before it, until a vacuum. What somebody
+    // has locked stays for the next time. A row that has been extended meanwhile is none of these when it is locked.
+    cleanUp:
+      `WITH lead AS MATERIALIZED (SELECT CASE WHEN $3::text ${EQ} '' THEN true ELSE pg_catalog.pg_try_advisory_xact_lock(` +
+      "pg_catalog.hashtext('pgstore'), pg_catalog.hashtext($3::text)) END AS leads), " +
+      `page AS (SELECT s.${token} AS token, s.${expiry} AS expiry FROM ${table} s ` +
+      `WHERE ((SELECT leads FROM lead) OR $4::text ${EQ} 'true') AND ${removable} ` +
+      `ORDER BY s.${expiry} LIMIT $2::text::int FOR UPDATE OF s SKIP LOCKED), ` +
+      `gone AS (DELETE FROM ${table} s USING page WHERE ${joinedBy(token, "page")} RETURNING 1) ` +
+      "SELECT (SELECT leads FROM lead)::text AS leads, (SELECT pg_catalog.count(*) FROM page)::text AS found, " +
+      "(SELECT pg_catalog.count(*) FROM gone)::text AS gone, " +
+      `${millisecondsOf("(SELECT pg_catalog.max(page.expiry) FROM page)::timestamptz")} AS last, ` +
+      `(SELECT ${expiryText} FROM ${table} s WHERE ${removable} ORDER BY s.${expiry} LIMIT 1) AS oldest`,
   };
   return {
     find: prepared(texts.find),
@@ -224,8 +235,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     now: { text: texts.now },
     count: { text: texts.count },
     page: { text: texts.page },
-    expired: { text: texts.expired },
-    deleteExpired: { text: texts.deleteExpired },
+    cleanUp: { text: texts.cleanUp },
   };
 }
 

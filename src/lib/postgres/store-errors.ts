@@ -1,5 +1,15 @@
 import { PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
 
+/** A statement was not sent, as the client had no connection for it: nothing has happened. */
+export class NotSentError extends Error {
+  override readonly name = "NotSentError";
+
+  /** @param cause - what the client says */
+  constructor(cause: unknown) {
+    super("the statement was not sent", { cause });
+  }
+}
+
 /**
  * Why a statement failed, which decides what becomes of it.
  * - `rolled back`: by its neighbours' doing; nothing has happened. Tried again
@@ -39,6 +49,10 @@ const TABLE: readonly [Failure, RegExp][] = [
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "CONNECT_TIMEOUT"]);
 
 export function failureOf(error: unknown): Failure {
+  if (error instanceof NotSentError) {
+    const failure = failureOf(error.cause);
+    return failure === "lost" ? "not begun" : failure;
+  }
   const sqlstate = sqlstateOf(error);
   if (sqlstate !== undefined) return TABLE.find(([, states]) => states.test(sqlstate))?.[0] ?? "refused";
   // Several addresses were tried, of a name such as localhost.
@@ -62,6 +76,7 @@ export function sqlstateOf(error: unknown): string | undefined {
  */
 export function toStoreError(error: unknown, table: string, remedy: string): PgStoreError {
   if (error instanceof PgStoreError) return error;
+  if (error instanceof NotSentError) return toStoreError(error.cause, table, remedy);
   const sqlstate = sqlstateOf(error);
   const cause = withoutValues(error);
   if (sqlstate === undefined) {
@@ -82,6 +97,14 @@ export function toStoreError(error: unknown, table: string, remedy: string): PgS
     case "refused":
       return new StoreError(`the database refused a statement on table ${table} (SQLSTATE ${sqlstate})`, { cause });
   }
+}
+
+/**
+ * Whether what the database refused can lie in one row of several: in its values (22), in constraints (23, 44), in its size
+ * (54), or for a function or trigger of the application's (38, P0). Rights, syntax and the like lie in none.
+ */
+export function mayLieInRow(error: unknown): boolean {
+  return /^(?:22|23|38|44|54|P0)/.test(sqlstateOf(error) ?? "") && failureOf(error) === "refused";
 }
 
 /** What a driver's error may tell: of the server, of the connection, of the schema. */

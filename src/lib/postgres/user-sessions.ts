@@ -1,4 +1,5 @@
 import { PgStoreError, SchemaError, StoreUnavailableError } from "../base/errors.ts";
+import { assertKey } from "../base/key.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
@@ -6,7 +7,7 @@ import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
 import { sqlstateOf } from "./store-errors.ts";
-import { arrayText, assertToken, instantText, readInstant } from "./wire.ts";
+import { arrayText, instantText, readInstant } from "./wire.ts";
 
 /** Each needs a login in the moment between the beginning of a statement and its lock. */
 const MOST_ENDS = 100;
@@ -41,10 +42,10 @@ export class UserSessions implements UserStore {
     const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner)];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.writeAlone("createTagged", [assertToken(token), ...tagged]));
+      return this.explained(this.#engine.writeAlone("createTagged", [assertKey(token), ...tagged]));
     }
     return this.#write(
-      () => this.#engine.writeAlone("createFor", [assertToken(token), ...row]),
+      () => this.#engine.writeAlone("createFor", [assertKey(token), ...row]),
       () => this.#plain.create(token, data, expiry),
     );
   }
@@ -59,7 +60,7 @@ export class UserSessions implements UserStore {
   ): Promise<OwnedWrite> {
     const { encode } = this.#layout;
     const row = [
-      assertToken(newToken),
+      assertKey(newToken),
       encode(previous),
       encode(data),
       instantText(expiry),
@@ -68,10 +69,10 @@ export class UserSessions implements UserStore {
     ];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.writeAlone("renewTagged", [assertToken(token), ...tagged]));
+      return this.explained(this.#engine.writeAlone("renewTagged", [assertKey(token), ...tagged]));
     }
     return this.#write(
-      () => this.#engine.writeAlone("renewFor", [assertToken(token), ...row]),
+      () => this.#engine.writeAlone("renewFor", [assertKey(token), ...row]),
       () => this.#plain.renew(token, newToken, previous, data, expiry),
     );
   }

@@ -1,19 +1,8 @@
 import { Buffer } from "node:buffer";
 
-/** A B-tree of PostgreSQL takes keys up to a third of a page; no token of ours is near that. */
-const LONGEST_TOKEN = 1024;
 /** The instants that both JavaScript's Date and PostgreSQL's timestamptz can hold, in milliseconds since 1970. */
 const EARLIEST = Date.UTC(-4712, 0, 1);
 const LATEST = 8.64e15;
-
-/** @throws TypeError when PostgreSQL could not store the token as it is */
-export function assertToken(token: unknown): string {
-  if (typeof token !== "string" || token === "" || token.length > LONGEST_TOKEN) {
-    throw new TypeError(`token: must be a string of 1 to ${LONGEST_TOKEN} characters`);
-  }
-  if (token.includes("\0") || !token.isWellFormed()) throw new TypeError("token: must be valid UTF-8 without NUL");
-  return token;
-}
 
 /** @throws TypeError when it is no Uint8Array */
 export function bytesText(data: unknown): string {
