@@ -1,7 +1,7 @@
 import http from "node:http";
 import { text } from "node:stream/consumers";
 import { openStore } from "pgstore";
-import { destroy, getObject, getString, manage, putObject, putString, regenerateToken } from "pgstore/session";
+import { destroy, getObject, getString, manage, putObject, putString, regenerateToken } from "pgstore/scs";
 
 // SCS in camelCase: what a Go program with its session package and its pgstore engine looks like here.
 const engine = await openStore();

@@ -14,7 +14,7 @@ import * as csrf from "../src/csrf.ts";
 import * as dashboards from "../src/dashboard.ts";
 import * as pgstore from "../src/index.ts";
 import * as node from "../src/node.ts";
-import * as seed from "../src/session.ts";
+import * as seed from "../src/scs.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import { cookieOf, serving } from "./support/serve.ts";
 
@@ -29,7 +29,7 @@ function example(name: string): string {
 
 const modules: Record<string, object> = {
   pgstore,
-  "pgstore/session": seed,
+  "pgstore/scs": seed,
   "pgstore/node": node,
   "pgstore/csrf": csrf,
   "pgstore/codecs": codecs,

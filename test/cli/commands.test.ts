@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { PgStore } from "../../src/index.ts";
 import { revoke } from "../../src/lib/cli/revoke.ts";
+import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { SEED_TABLE } from "../support/global-setup.ts";
 import { pgstore, pgstoreJson } from "./run.ts";
@@ -349,6 +350,52 @@ describe("pgstore cleanup", () => {
     expect((await pgstore("cleanup", ...where)).out).toBe("0 rows removed.\n");
     expect((await pgstore("cleanup", "--dry-run", ...where)).out).toBe("0 rows would be removed.\n");
     await expect(store.deleteExpired({ limit: 0 })).rejects.toThrow(/^limit: /);
+  });
+});
+
+describe("pgstore cleanup of ended sessions", () => {
+  it("leaves what tells of them for longer than any application needs it, unless it is told how long", async () => {
+    await store.save("ended early", data, soon());
+    await store.end("ended early");
+    await pool.query(`UPDATE ${QUOTED} SET expiry = expiry - interval '10 minutes' WHERE token = 'ended early'`);
+    const count = async (...args: string[]) => (await pgstoreJson("cleanup", ...args, ...where)).json;
+    expect(await count("--dry-run")).toMatchObject({ expired: 0 });
+    expect(await count()).toMatchObject({ removed: 0 });
+    expect(await count("--dry-run", "--ended-grace", "5m")).toMatchObject({ expired: 1 });
+    expect(await count("--ended-grace", "5m")).toMatchObject({ removed: 1 });
+    expect(await pgstore("cleanup", "--ended-grace", "soon", ...where)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("--ended-grace") as string,
+    });
+  });
+});
+
+describe("--layout connect-pg-simple", () => {
+  it("works on that package's table, and advises nothing that would change it", async () => {
+    for (const sql of connectPgSimpleTable('"session"')) await pool.query(sql);
+    await pool.query(
+      `INSERT INTO session SELECT 'sid ' || n, '{"cookie":{}}', current_timestamp + interval '10 minutes' * (n - 2) FROM generate_series(1, 6) n`,
+    );
+    const url = ["--url", database.url];
+    const run = (...args: string[]) => pgstoreJson(...args, "--layout", "connect-pg-simple", ...url);
+    expect((await run("stats")).json).toMatchObject({ table: '"session"', live: 4, expired: 2, users: null });
+    expect(await run("check")).toMatchObject({ code: 0 });
+    expect((await run("revoke", "--id", "sid 3", "--yes")).json).toMatchObject({ ended: 1 });
+    expect((await run("cleanup")).json).toMatchObject({ removed: 2 });
+    expect((await run("revoke", "--all", "--yes")).json).toMatchObject({ ended: 3 });
+    expect((await run("stats")).json).toMatchObject({ live: 0 });
+    for (const command of [["list", "--user", "ada"], ["migrate"], ["migrate", "--print"]]) {
+      expect((await run(...command)).code, command.join(" ")).toBe(2);
+    }
+    // Without the option it says what the table is.
+    const { code, out } = await pgstore("check", "--table", "session", ...url);
+    expect([code, out]).toEqual([4, expect.stringContaining("--layout connect-pg-simple")]);
+    expect(out).not.toMatch(/ADD COLUMN|ALTER TABLE|pgstore migrate/);
+    await pool.query("CREATE TABLE theirs (id int)");
+    for (const layout of ["pgstore", "connect-pg-simple"]) {
+      const { code: other, out: said } = await pgstore("check", "--table", "theirs", "--layout", layout, ...url);
+      expect([other, said]).toEqual([4, expect.not.stringMatching(/ADD COLUMN|ALTER TABLE|pgstore migrate/)]);
+    }
   });
 });
 

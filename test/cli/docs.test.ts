@@ -6,7 +6,7 @@ import { pgstore } from "./run.ts";
 
 const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
 const program = programOf("0.0.0", () => Promise.resolve());
-const COMMON = ["--url", "--table", "--schema", "--json", "--debug"];
+const COMMON = ["--url", "--table", "--schema", "--layout", "--json", "--debug"];
 
 /** The part of the page under a heading. */
 function section(heading: string): string {

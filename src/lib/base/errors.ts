@@ -157,7 +157,7 @@ export class AlreadyCommittedError extends PgStoreError {
   }
 }
 
-/** A typed getter of `pgstore/session` met a value of another type. SCS: ErrTypeAssertionFailed. */
+/** A typed getter of `pgstore/scs` met a value of another type. SCS: ErrTypeAssertionFailed. */
 export class TypeAssertionError extends PgStoreError {
   override readonly name = "TypeAssertionError";
   readonly key: string;

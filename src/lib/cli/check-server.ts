@@ -1,7 +1,6 @@
 import { monotonicNow, systemNow } from "../base/clock.ts";
 import { count } from "../base/figures.ts";
 import { GT, LE, MINUS, TIMES } from "../postgres/catalog.ts";
-import type { Layout } from "../postgres/layout.ts";
 import { millisecondsOf } from "../postgres/statements.ts";
 import type { Connection } from "./connection.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
@@ -55,12 +54,12 @@ export async function checkClock({ query }: Connection): Promise<Finding> {
 }
 
 /** Rows that have expired and wait for the cleanup. The table must have its index. */
-export async function checkBacklog({ query, table }: Connection, { expiry }: Layout): Promise<Finding> {
-  const expired = `FROM ${table.quoted} s WHERE s.${expiry} ${LE} current_timestamp AND s.${expiry} ${GT} '-infinity'`;
+export async function checkBacklog({ query, table, layout: { expiry } }: Connection): Promise<Finding> {
+  const expired = `FROM ${table.quoted} WHERE ${expiry} ${LE} current_timestamp AND ${expiry} ${GT} '-infinity'`;
   const [row] = await query(
     `SELECT (SELECT pg_catalog.count(*) FROM (SELECT ${expired} LIMIT ${MOST_COUNTED + 1}) e)::text AS count,
-       (SELECT (extract(epoch from current_timestamp ${MINUS} s.${expiry}::timestamptz) ${TIMES} 1000)::text
-         ${expired} ORDER BY s.${expiry} LIMIT 1) AS overdue`,
+       (SELECT (extract(epoch from current_timestamp ${MINUS} ${expiry}::timestamptz) ${TIMES} 1000)::text
+         ${expired} ORDER BY ${expiry} LIMIT 1) AS overdue`,
   );
   const [many, overdue] = [Number(row?.["count"]), Number(row?.["overdue"] ?? 0)];
   const number = many > MOST_COUNTED ? `more than ${count(MOST_COUNTED)}` : count(many);

@@ -6,8 +6,7 @@ import { EXIT, type ExitCode, InterruptedError } from "./failures.ts";
 import { type Finding, ok } from "./finding.ts";
 import { interruptible } from "./interrupt.ts";
 import { judgeTable } from "./judge-table.ts";
-import { type Diagnosis, diagnose, type Problem } from "../postgres/diagnosis.ts";
-import { connectPgSimpleLayout, seedLayout } from "../postgres/layout.ts";
+import { diagnose, type Problem } from "../postgres/diagnosis.ts";
 import { hasColumns } from "../postgres/statements.ts";
 import { readFigures } from "./table-figures.ts";
 
@@ -15,12 +14,12 @@ import { readFigures } from "./table-figures.ts";
 export async function check(options: CommonOptions & { deep?: boolean }): Promise<Answer> {
   const connection = await connect(options);
   try {
-    const { query, table } = connection;
-    const hasUsers = await hasUserColumns(connection);
-    const diagnosis = await diagnose(query, table);
-    const findings = checkSchema(connection, diagnosis, hasUsers);
-    const isUsable = !diagnosis.problems.some(({ subject }) => subject === "table");
-    if (isUsable) findings.push(...(await checkTable(connection, diagnosis, hasUsers, options.deep === true)));
+    const { query, table, layout } = connection;
+    const hasUsers = layout.users && (await hasUserColumns(connection));
+    const problems = await diagnose(query, table, layout);
+    const findings = checkSchema(connection, problems, hasUsers);
+    const isUsable = !problems.some(({ subject }) => subject === "table");
+    if (isUsable) findings.push(...(await checkTable(connection, problems, hasUsers, options.deep === true)));
     return answerOf(connection, [...findings, await checkClock(connection), await checkConnection(connection)]);
   } finally {
     await connection.close();
@@ -33,12 +32,11 @@ async function hasUserColumns({ query, table }: Connection): Promise<boolean> {
   return row?.["columns"] === "true";
 }
 
-function checkSchema({ table }: Connection, { layout, problems }: Diagnosis, hasUsers: boolean): Finding[] {
+function checkSchema({ table, layout }: Connection, problems: Problem[], hasUsers: boolean): Finding[] {
   const findings = problems.filter(({ subject }) => subject !== "indexes").map(findingOf);
   if (findings.some(({ name }) => name === "table")) return findings;
-  if (layout === "connect-pg-simple") {
-    const text = `${table.quoted} is as connect-pg-simple has it, for ExpressSessionStore with layout: "connect-pg-simple"`;
-    return [ok("table", text), ...findings];
+  if (!layout.users) {
+    return [ok("table", `${table.quoted} is as it should be`), ...findings];
   }
   const users = hasUsers
     ? ok("users", "sessions can be listed and ended by their user")
@@ -56,20 +54,19 @@ function findingOf({ subject, level, text, remedy }: Problem): Finding {
 
 async function checkTable(
   connection: Connection,
-  { layout, problems }: Diagnosis,
+  problems: Problem[],
   hasUsers: boolean,
   deep: boolean,
 ): Promise<Finding[]> {
   const figures = await readFigures(connection);
   if (figures === undefined) return [];
-  const isOurs = layout === "pgstore";
   const indexes = problems.filter(({ subject }) => subject === "indexes").map(findingOf);
   const findings = [
     ...(await checkServer(connection)),
     ...judgeTable(connection.table.quoted, figures, indexes),
-    await checkBacklog(connection, isOurs ? seedLayout : connectPgSimpleLayout),
+    await checkBacklog(connection),
   ];
-  if (!deep || !isOurs) return findings;
+  if (!deep || !connection.layout.users) return findings;
   const deeper: Finding[] = [];
   const interrupted = await interruptible(async (signal) => {
     deeper.push(...(await checkDeep(connection, hasUsers, figures.rows, signal)));

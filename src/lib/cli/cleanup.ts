@@ -1,6 +1,7 @@
 import { counted } from "../base/figures.ts";
-import { GT, LE, MINUS } from "../postgres/catalog.ts";
-import { seedLayout } from "../postgres/layout.ts";
+import { parseDuration } from "../base/duration.ts";
+import { LE } from "../postgres/catalog.ts";
+import { outlivedRow } from "../postgres/statements.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect, type Connection, LONG_TIME } from "./connection.ts";
 import { EXIT } from "./failures.ts";
@@ -11,22 +12,29 @@ import { Progress } from "./progress.ts";
 export interface CleanupCommandOptions extends CommonOptions {
   limit?: number;
   dryRun?: boolean;
+  endedGrace?: string;
 }
 
+/**
+ * How long what tells of an ended session stays: only the application knows its own `endedGrace`, and its cleanup removes the rest. The
+ * rows are empty.
+ */
+const LONGEST_GRACE = "1d";
 /** For the bar it needn't be exact. */
 const MOST_COUNTED = 200_000;
 
 /** Removes what has expired, as the cleanup of an application does. */
 export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {
-  const { limit, dryRun } = options;
-  const connection = await connect(options);
+  const { limit, dryRun, endedGrace = LONGEST_GRACE } = options;
+  const grace = parseDuration("--ended-grace", endedGrace);
+  const connection = await connect(options, false, endedGrace);
   try {
     if (dryRun === true) {
-      const expired = await countExpired(connection, limit);
+      const expired = await countExpired(connection, grace, limit);
       const text = `${counted(expired, "row")} would be removed.`;
       return { text, json: { removed: 0, expired, dryRun: true, interrupted: false }, exitCode: EXIT.ok };
     }
-    const expected = await countExpired(connection, Math.min(limit ?? MOST_COUNTED, MOST_COUNTED));
+    const expected = await countExpired(connection, grace, Math.min(limit ?? MOST_COUNTED, MOST_COUNTED));
     const progress = new Progress("cleanup", expected < MOST_COUNTED ? expected : limit);
     let removed = 0;
     const onProgress = (soFar: { removed: number }): void => progress.update((removed = soFar.removed));
@@ -41,15 +49,16 @@ export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {
   }
 }
 
-/** What a session leaves that was ended just now, and the cleanup keeps for a while. */
-const REMEMBERED = `(${seedLayout.entombed} AND s.expiry ${GT} (current_timestamp ${MINUS} interval '2 minutes'))`;
-
-/** Rows that can be removed, up to a limit. */
-async function countExpired({ query, table }: Connection, limit: number | undefined): Promise<number> {
+/** Rows that can be removed, up to a limit. @param grace - milliseconds */
+async function countExpired(
+  { query, table, layout }: Connection,
+  grace: number,
+  limit: number | undefined,
+): Promise<number> {
   const most = limit === undefined ? "" : `LIMIT ${limit}`;
   const [row] = await query(
     `SELECT pg_catalog.count(*)::text AS count FROM (SELECT FROM ${table.quoted} s ` +
-      `WHERE s.expiry ${LE} current_timestamp AND NOT ${REMEMBERED} ${most}) e`,
+      `WHERE s.${layout.expiry} ${LE} current_timestamp AND ${outlivedRow(layout, grace)} ${most}) e`,
     [],
     LONG_TIME,
   );

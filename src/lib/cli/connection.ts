@@ -5,16 +5,25 @@ import type { PgClient } from "../port/pg-client.ts";
 import { loadUntil, type Row } from "../postgres/driver.ts";
 import { driverOf } from "../postgres/driver-of.ts";
 import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open-database.ts";
+import { connectPgSimpleLayout, type Layout, seedLayout } from "../postgres/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
 import { type TableName, tableName } from "../postgres/table-name.ts";
 import { toStoreError } from "../postgres/store-errors.ts";
 import { UsageError } from "./failures.ts";
+
+/** What a table is like, by the package that has made it. */
+export const LAYOUTS = { pgstore: seedLayout, "connect-pg-simple": connectPgSimpleLayout } satisfies Record<
+  string,
+  Layout
+>;
+export type LayoutName = keyof typeof LAYOUTS;
 
 /** The options that every command has. */
 export interface CommonOptions {
   url?: string;
   table?: string;
   schema?: string;
+  layout?: LayoutName;
   json?: boolean;
   debug?: boolean;
 }
@@ -41,6 +50,7 @@ export interface Database {
 export interface Connection extends Database {
   readonly store: PgStore;
   readonly table: TableName;
+  readonly layout: Layout;
 }
 
 /** Any of these names a server, as it does to psql. A password, or how to use TLS, names none. */
@@ -67,20 +77,27 @@ function urlOf(options: CommonOptions): string {
  * Opens the database with pgstore's table; nothing in it is changed.
  *
  * @param mayCreate - a folder that is not there may be made
+ * @param endedGrace - as of PgStore
  * @throws StoreUnavailableError when it doesn't answer
  */
-export async function connect(options: CommonOptions, mayCreate = false): Promise<Connection> {
-  const { table = "sessions", schema } = options;
+export async function connect(options: CommonOptions, mayCreate = false, endedGrace?: string): Promise<Connection> {
+  const layout: Layout = LAYOUTS[options.layout ?? "pgstore"];
+  const { table = layout.users ? "sessions" : "session", schema } = options;
   const names = schema === undefined ? { table } : { table, schema };
   const name = tableName(table, schema);
   const database = await openUrl(urlOf(options), name.quoted, mayCreate);
   // Its cleanup is that of the application's processes. No request waits for it: it may be patient.
-  const store = new PgStore(database.client, { ...names, cleanupInterval: 0, queryTimeout: STATEMENT_TIME });
+  const times = {
+    cleanupInterval: 0,
+    queryTimeout: STATEMENT_TIME,
+    ...(endedGrace === undefined ? {} : { endedGrace }),
+  };
+  const store = new PgStore(database.client, { ...names, ...times }, { layout, hasOperations: true });
   const close = async (): Promise<void> => {
     await store.close();
     await database.close();
   };
-  return { ...database, store, table: name, close };
+  return { ...database, store, table: name, layout, close };
 }
 
 /** @param table - for messages, quoted */

@@ -2,10 +2,15 @@ import { tableName } from "../postgres/table-name.ts";
 import { schemaSql, stepsByHand } from "../postgres/tables.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
-import { EXIT } from "./failures.ts";
+import { EXIT, UsageError } from "./failures.ts";
 
 /** Creates what is missing, or prints the SQL that would. */
 export async function migrate(options: CommonOptions & { print?: boolean }): Promise<Answer> {
+  if (options.layout === "connect-pg-simple") {
+    throw new UsageError(
+      "--layout connect-pg-simple: that package's table stays as it is, so there is nothing to migrate",
+    );
+  }
   const name = tableName(options.table ?? "sessions", options.schema);
   if (options.print === true) return printed(schemaSql(name), stepsByHand(name));
   const { store, location, close } = await connect(options, true);

@@ -5,6 +5,7 @@ import { cleanup } from "./cleanup.ts";
 import { dashboardCommand } from "./dashboard.ts";
 import { demo } from "./demo.ts";
 import { importSessions } from "./import.ts";
+import { LAYOUTS } from "./connection.ts";
 import { SOURCES } from "./import-source.ts";
 import { list } from "./list.ts";
 import { migrate } from "./migrate.ts";
@@ -45,6 +46,9 @@ export function programOf(version: string, run: Run): Command {
       .option("--url <url>", "the database: postgres://… or a folder of PGlite's (default: DATABASE_URL)")
       .option("--table <name>", 'the table (default: "sessions")')
       .option("--schema <name>", "its schema (default: the search path decides)")
+      .addOption(
+        new Option("--layout <package>", 'whose table it is (default: "pgstore")').choices(Object.keys(LAYOUTS)),
+      )
       .option("--json", "print one JSON document")
       .option("--debug", "print an error's stack")
       .allowExcessArguments(false)
@@ -80,6 +84,10 @@ export function programOf(version: string, run: Run): Command {
     .option("--yes", "don't ask");
   add("cleanup", "Removes what has expired, the oldest first.", "npx pgstore cleanup --limit 100000", cleanup)
     .addOption(new Option("--limit <number>", "how many rows at most").argParser(upTo(Number.MAX_SAFE_INTEGER)))
+    .option(
+      "--ended-grace <duration>",
+      'how long ended sessions are remembered (default: "1d"; the application has its own)',
+    )
     .option("--dry-run", "only count them")
     .option("--yes", "accepted, but never needed: no live session is touched");
   add(

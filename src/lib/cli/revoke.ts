@@ -1,7 +1,6 @@
 import { EQ, GT, regclass } from "../postgres/catalog.ts";
 import { textOf } from "../postgres/driver.ts";
 import { counted, shortId } from "../base/figures.ts";
-import { seedLayout } from "../postgres/layout.ts";
 import { liveRow } from "../postgres/statements.ts";
 import type { Answer } from "./answer.ts";
 import { confirmed } from "./confirm.ts";
@@ -49,7 +48,7 @@ export async function revoke(options: RevokeOptions, ask: Ask = confirmed): Prom
 }
 
 async function revokeAll(
-  { store, table, query, location }: Connection,
+  { store, table, layout, query, location }: Connection,
   { yes }: RevokeOptions,
   ask: Ask,
 ): Promise<Answer> {
@@ -57,8 +56,8 @@ async function revokeAll(
   const question = `End every live session in ${table.quoted}, about ${counted(live, "row")}, in ${location}?`;
   if (!(await ask(question, yes))) return declined();
   const next =
-    `SELECT s.token AS token FROM ${table.quoted} s WHERE s.token ${GT} $1::text AND ${liveRow(seedLayout)} ` +
-    "ORDER BY s.token LIMIT $2::text::int";
+    `SELECT s.${layout.token} AS token FROM ${table.quoted} s WHERE s.${layout.token} ${GT} $1::text AND ${liveRow(layout)} ` +
+    `ORDER BY s.${layout.token} LIMIT $2::text::int`;
   const progress = new Progress("revoke", live);
   let ended = 0;
   const interrupted = await interruptible(async (signal) => {

@@ -9,7 +9,7 @@ const PAGE = 1000;
 /** @throws TypeError when no user can be called that */
 export function usersOf(store: PgStore, userId: string): UserStore {
   assertUserId("--user", userId);
-  if (store.users === undefined) throw new UsageError("this table keeps no sessions by user");
+  if (store.users === undefined) throw new UsageError("this table keeps no sessions by user: use --id or --all");
   return store.users;
 }
 

@@ -11,6 +11,7 @@ import { PgStore } from "../postgres/pg-store.ts";
 import type { PgStoreOptions } from "../postgres/pg-store-options.ts";
 import { type HostRequest, inflate, regenerate } from "./express-session-host.ts";
 import { expiryOf, parseSession, sessionBytes, type ExpressSessionData } from "./express-session-data.ts";
+import { whenClosed } from "./when-gone.ts";
 import { type SessionKeeper, withEndings } from "./without-endings.ts";
 
 /** Options of `ExpressSessionStore`; those of `PgStore` go with `pool`. */
@@ -27,6 +28,9 @@ export interface ExpressSessionStoreOptions extends PgStoreOptions {
   /** How long a session lasts whose cookie has no `expires`. Default `"1 day"`. */
   ttl?: Duration;
 }
+
+/** A session of express-session knows its request, and in Express that knows its response. */
+type HostSession = ExpressSessionData & { req?: { res?: unknown } };
 
 type Callback<T> = (error: unknown, result?: T) => void;
 // oxlint-disable-next-line typescript/no-explicit-any -- its class is express-session's, and applications augment its type
@@ -62,7 +66,7 @@ export class ExpressSessionStore extends EventEmitter {
   /** Until when the sessions are live that were read or stored last, in milliseconds since 1970. */
   readonly #seen = new Map<string, number>();
   /** Writes of one session follow each other: a `set` that is under way must not come after the `destroy` that follows it. */
-  readonly #lanes = new Lanes<unknown>();
+  readonly #lanes: Lanes<unknown>;
 
   /** @throws TypeError when an option is wrong; it names the option */
   constructor(options: ExpressSessionStoreOptions) {
@@ -86,6 +90,7 @@ export class ExpressSessionStore extends EventEmitter {
     }
     this.#extras = kept;
     this.#store = withEndings(kept);
+    this.#lanes = new Lanes(kept.queryTimeout);
     this.#keyOf = layout === "pgstore" ? (sid) => sha256(assertSid(sid)) : assertSid;
   }
 
@@ -197,7 +202,7 @@ export class ExpressSessionStore extends EventEmitter {
     const data = sessionBytes(session);
     const expiry = this.#expiryOf(session);
     const isLoaded = this.#loaded.get(session) === sid;
-    await this.#write(sid, key, expiry, async (until) => {
+    await this.#write(sid, key, session, expiry, async (until) => {
       const wasLive = isLoaded || (this.#seen.get(key) ?? 0) > (await this.#now());
       return this.#store[wasLive ? "update" : "upsert"](key, data, until);
     });
@@ -205,22 +210,26 @@ export class ExpressSessionStore extends EventEmitter {
 
   async #touch(sid: string, session: ExpressSessionData): Promise<void> {
     const key = this.#keyOf(sid);
-    await this.#write(sid, key, this.#expiryOf(session), (until) => this.#store.setExpiry(key, until));
+    await this.#write(sid, key, session, this.#expiryOf(session), (until) => this.#store.setExpiry(key, until));
   }
 
   /** Writes a row after what was begun before for the same session. */
   async #write(
     sid: string,
     key: string,
+    session: ExpressSessionData,
     expiry: Promise<Date>,
     write: (until: Date) => Promise<boolean>,
   ): Promise<void> {
-    const isDone = await this.#lanes.enter(key, async () => {
+    // Where its turn does not come, nobody looks at it.
+    expiry.catch(() => {});
+    const inTurn = async (): Promise<boolean> => {
       const until = await expiry;
       const done = await write(until);
       if (done) this.#remember(key, until);
       return done;
-    });
+    };
+    const isDone = await this.#lanes.enter(key, inTurn, () => whenClosed((session as HostSession).req?.res));
     if (isDone !== true) publishGone(sid);
   }
 

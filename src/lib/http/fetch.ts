@@ -64,6 +64,10 @@ export async function openRequest<Data, Lazy extends boolean>(
       addressIn(request, server),
     userAgent: headers.get("user-agent") ?? undefined,
     speculative: isSpeculative(request.method, (name) => headers.get(name)),
+    whenGone: (listener) => {
+      request.signal.addEventListener("abort", listener);
+      return () => request.signal.removeEventListener("abort", listener);
+    },
   }));
 }
 

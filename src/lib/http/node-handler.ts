@@ -13,6 +13,7 @@ import type { HeadChange, ResponseGate } from "./response-gates.ts";
 import { tell, tellsNothing } from "./response-headers.ts";
 import { forwardedFor, isForwardedSecure, warnOfCookie } from "./secure.ts";
 import { isSpeculative } from "./speculative.ts";
+import { whenClosed } from "./when-gone.ts";
 
 /** A handler as `node:http` has it; it may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -102,6 +103,7 @@ export function withSession<Data, Lazy extends boolean>(
     ip: addressOf(request, frame.ip, manager.options.trustProxy),
     userAgent: request.headers["user-agent"],
     speculative: isSpeculative(request.method, (name) => request.headers[name]),
+    whenGone: whenClosed(response),
   });
   const opening = manager.open(request, request.headers, client);
   const started =

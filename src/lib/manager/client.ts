@@ -1,3 +1,4 @@
+import type { WhenGone } from "../session/record.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** Where a request came from. What of it is kept is the manager's `recordIp` and `recordUserAgent`. */
@@ -6,6 +7,8 @@ export interface RequestClient {
   userAgent?: string | undefined;
   /** The request is a HEAD, or a browser makes it in advance: nobody may ever see the answer. */
   speculative?: boolean | undefined;
+  /** Calls a listener when the client goes before it has its answer. Returns what stops that. */
+  whenGone?: WhenGone | undefined;
 }
 
 /** Characters: what is longer tells no more of a browser. */

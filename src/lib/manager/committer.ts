@@ -34,7 +34,7 @@ export class Committer {
   readonly now: () => number | Promise<number>;
   readonly #rows: Rows;
   readonly #options: ResolvedOptions;
-  readonly #lanes = new Lanes<StoredRow | undefined>();
+  readonly #lanes: Lanes<StoredRow | undefined>;
   /** Of the sessions that end by a commit of this process. */
   readonly endings = new Endings();
   readonly users: Users;
@@ -52,6 +52,7 @@ export class Committer {
       options.maxSessionsPerUser,
     );
     this.tableUsers = new Users(store.users, this.#store, this.endings, options.maxSessionsPerUser);
+    this.#lanes = new Lanes(store.queryTimeout);
     this.#rows = rows;
     this.#options = options;
   }
@@ -143,7 +144,7 @@ export class Committer {
       await this.#write(record, watch);
       return;
     }
-    await this.#lanes.enter(key, async (newest) => {
+    const write = async (newest: StoredRow | undefined): Promise<StoredRow | undefined> => {
       // The one before in the lane has just written: begin from that, instead of finding out by a conflict. From its
       // bytes, not its values: two requests never share an object.
       if (newest !== undefined && record.key === key && record.row?.data !== newest.data) {
@@ -152,7 +153,8 @@ export class Committer {
       const row = await this.#write(record, watch);
       // A login that finds the session ended begins another: its row is nothing for those who wait for this one.
       return record.key === key ? row : undefined;
-    });
+    };
+    await this.#lanes.enter(key, write, () => record.asker?.().whenGone);
   }
 
   async #write(record: SessionRecord, watch: CommitWatch | undefined): Promise<StoredRow | undefined> {

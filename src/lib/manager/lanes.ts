@@ -1,21 +1,84 @@
+import type { WhenGone } from "../session/record.ts";
+import { StoreOverloadedError, StoreUnavailableError } from "../base/errors.ts";
+
+/** Milliseconds that work waits for its turn, where the store doesn't say how long its operations may take. */
+const DEFAULT_TIMEOUT = 5000;
+/** Pieces of work that wait for one key. */
+const MAX_WAITING = 1000;
+
+type Begin<T> = (before: T | undefined) => void;
+
 /**
  * Queues work by key: within this process one piece at a time for each key, in the order in which they came.
  *
  * It is no lock (other processes write too) and correctness doesn't rest on it; it spares the many requests of one
  * browser from conflicting with one another. Each piece hands the next what it left behind.
+ *
+ * One browser can't make its own queue endless: its length and the time in it are bounded, and a client that has gone leaves it.
  */
 export class Lanes<T> {
-  readonly #tails = new Map<string, Promise<T>>();
+  readonly #timeout: number;
+  /** What waits, by the key of what is at work. */
+  readonly #waiting = new Map<string, Begin<T>[]>();
 
-  /** @param work - gets what the piece before it resolved to; undefined when it is the first, or that one failed */
-  async enter(key: string, work: (before: T | undefined) => Promise<T>): Promise<T> {
-    const tail = this.#tails.get(key);
-    const mine = tail === undefined ? work(undefined) : tail.then(work, () => work(undefined));
-    this.#tails.set(key, mine);
-    try {
-      return await mine;
-    } finally {
-      if (this.#tails.get(key) === mine) this.#tails.delete(key);
+  /** @param timeout - milliseconds that work waits for its turn */
+  constructor(timeout = DEFAULT_TIMEOUT) {
+    this.#timeout = timeout;
+  }
+
+  /**
+   * Does a piece of work when those before it are done.
+   *
+   * @param work - gets what the piece before it resolved to; undefined when it is the first, or that one failed
+   * @param whenGone - asked when it has to wait
+   * @throws StoreOverloadedError when 1,000 wait already; StoreUnavailableError when its turn does not come in time, or nobody waits
+   *   for it any more. The work is not begun then
+   */
+  async enter(
+    key: string,
+    work: (before: T | undefined) => Promise<T>,
+    whenGone?: () => WhenGone | undefined,
+  ): Promise<T> {
+    const queue = this.#waiting.get(key);
+    if (queue === undefined) {
+      this.#waiting.set(key, []);
+      return this.#do(key, work, undefined);
     }
+    if (queue.length >= MAX_WAITING) throw new StoreOverloadedError(queue.length);
+    return this.#do(key, work, await this.#turn(queue, whenGone?.()));
+  }
+
+  async #do(key: string, work: (before: T | undefined) => Promise<T>, before: T | undefined): Promise<T> {
+    let left: T | undefined;
+    try {
+      return (left = await work(before));
+    } finally {
+      const next = this.#waiting.get(key)?.shift();
+      if (next === undefined) this.#waiting.delete(key);
+      else next(left);
+    }
+  }
+
+  #turn(queue: Begin<T>[], whenGone: WhenGone | undefined): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        stop?.();
+      };
+      const begin: Begin<T> = (before) => {
+        settle();
+        resolve(before);
+      };
+      const leave = (reason: string): void => {
+        settle();
+        queue.splice(queue.indexOf(begin), 1);
+        reject(new StoreUnavailableError(reason));
+      };
+      queue.push(begin);
+      const timer = setTimeout(() => {
+        leave(`earlier requests of this session were not done within ${this.#timeout} ms`);
+      }, this.#timeout);
+      const stop = whenGone?.(() => leave("the client has gone while earlier requests of its session were under way"));
+    });
   }
 }

@@ -18,6 +18,9 @@ import { Rows } from "./rows.ts";
 import { nameOf, warnOfSharing } from "./scope.ts";
 import type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
 
+/** Sessions of one tag that end at the same time, each by a statement of its own: others need connections as well. */
+const ENDED_AT_ONCE = 10;
+
 /**
  * Loads sessions and commits them: what happens between a request's cookie and a response's.
  *
@@ -300,8 +303,11 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     let after: string | undefined;
     for (;;) {
       const page = await this.#committer.users.listByTag(tag, after);
-      const outcomes = await Promise.all(page.map(({ token }) => this.#committer.end(token, "revoked")));
-      ended += outcomes.filter(Boolean).length;
+      for (let first = 0; first < page.length; first += ENDED_AT_ONCE) {
+        const some = page.slice(first, first + ENDED_AT_ONCE);
+        const outcomes = await Promise.all(some.map(({ token }) => this.#committer.end(token, "revoked")));
+        ended += outcomes.filter(Boolean).length;
+      }
       after = page.at(-1)?.token;
       if (after === undefined) return ended;
     }

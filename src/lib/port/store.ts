@@ -85,6 +85,8 @@ export interface EndingStore extends Store {
 
 /** What a store may have besides. */
 export interface StoreExtras {
+  /** Milliseconds that an operation may take; a commit waits no longer for the earlier ones of its session. Default: 5000. */
+  readonly queryTimeout?: number | undefined;
   /**
    * Tells the store's own time, by which rows expire. Without it the manager takes the process's clock.
    *

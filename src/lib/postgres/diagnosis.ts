@@ -1,5 +1,6 @@
 import { EQ, GT, NE, regclass } from "./catalog.ts";
 import { type Row, textOf } from "./driver.ts";
+import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
 import { COMPANIONS, type Column, SESSION_COLUMNS, setupSql, USER_COLUMNS } from "./tables.ts";
 import { arrayText } from "./wire.ts";
@@ -14,12 +15,6 @@ export interface Problem {
   readonly level: "error" | "warn";
   readonly text: string;
   readonly remedy: string;
-}
-
-export interface Diagnosis {
-  /** Whose table it is. Another package's is left as it is. */
-  readonly layout: "pgstore" | "connect-pg-simple";
-  readonly problems: Problem[];
 }
 
 const MIGRATE = "run store.migrate()";
@@ -55,7 +50,6 @@ const OPEN_SCHEMAS = `
 
 /** What of the columns is written after the row is there. `last_seen` may be left out. */
 const UPDATED: Record<string, readonly string[]> = {
-  sessions: ["data", "expiry"],
   users: ["last_login", "revoked"],
   history: ["created", "ended", "removed", "cleaned", "took", "live", "users"],
 };
@@ -65,19 +59,23 @@ const UPDATED: Record<string, readonly string[]> = {
  *
  * @param only - "table": nothing but the tables, without a lock on one
  */
-export async function diagnose(query: Query, table: TableName, only?: "table"): Promise<Diagnosis> {
+export async function diagnose(query: Query, table: TableName, layout: Layout, only?: "table"): Promise<Problem[]> {
   const names = [table.quoted, ...COMPANIONS.map((companion) => table[companion.table])];
   const rows = await query(COLUMNS, [arrayText(names)]);
   const [sessions = [], ...companions] = names.map((_, n) => rows.filter((row) => row["n"] === String(n + 1)));
-  const isOther = ["sid", "sess", "expire"].every((name) => named(sessions, name)) && !named(sessions, "token");
-  const problems = isOther ? judgeOther(table.quoted, sessions) : judgeTables(table, sessions, companions);
-  const layout = isOther ? "connect-pg-simple" : "pgstore";
-  if (only === "table") return { layout, problems };
+  const problems = layout.users
+    ? judgeTables(table, sessions, companions)
+    : judgeForeign(table.quoted, sessions, [layout.token, layout.data, layout.expiry]);
+  if (only === "table") return problems;
   if (sessions.length > 0) {
     problems.push(
-      ...judgePrivileges(table.quoted, sessions, isOther ? ["sess", "expire"] : (UPDATED["sessions"] ?? [])),
+      ...judgePrivileges(table.quoted, sessions, [layout.data, layout.expiry]),
       ...COMPANIONS.flatMap((companion, n) =>
-        judgePrivileges(table[companion.table], isOther ? [] : (companions[n] ?? []), UPDATED[companion.table] ?? []),
+        judgePrivileges(
+          table[companion.table],
+          layout.users ? (companions[n] ?? []) : [],
+          UPDATED[companion.table] ?? [],
+        ),
       ),
       ...judgeIndexes(table.quoted, await query(INDEXES, [table.quoted])),
     );
@@ -90,7 +88,7 @@ export async function diagnose(query: Query, table: TableName, only?: "table"): 
       remedy: `REVOKE CREATE ON SCHEMA ${name} FROM PUBLIC`,
     });
   }
-  return { layout, problems };
+  return problems;
 }
 
 const named = (rows: Row[], name: string): Row | undefined => rows.find((row) => row["name"] === name);
@@ -99,6 +97,15 @@ const wrong = (text: string, remedy: string): Problem => ({ subject: "table", le
 function judgeTables(table: TableName, sessions: Row[], companions: Row[][]): Problem[] {
   const { quoted } = table;
   if (sessions.length === 0) return [wrong(`table ${quoted} does not exist`, `${MIGRATE}, or ${setupSql(table)}`)];
+  // Adding ours to a table of somebody else's would ruin it.
+  if (["sid", "sess", "expire"].every((name) => named(sessions, name)) && !named(sessions, "token")) {
+    const remedy =
+      'leave it as it is, and say so by --layout connect-pg-simple, or by layout: "connect-pg-simple" of ExpressSessionStore';
+    return [wrong(`table ${quoted} is one of connect-pg-simple`, remedy)];
+  }
+  if (!SESSION_COLUMNS.some(({ name }) => named(sessions, name))) {
+    return [wrong(`table ${quoted} has no column token, data or expiry, so it is not one of pgstore`, "name another")];
+  }
   const problems: Problem[] = [];
   for (const column of SESSION_COLUMNS) {
     const found = named(sessions, column.name);
@@ -159,11 +166,16 @@ function judgeUsers(table: TableName, sessions: Row[], companions: Row[][]): Pro
   return problems;
 }
 
-/** The table of connect-pg-simple, which runs with either type of JSON and of timestamps. */
-function judgeOther(quoted: string, columns: Row[]): Problem[] {
+/** The table of another package. Nothing that would change it is advised, but for what it has itself. */
+function judgeForeign(quoted: string, columns: Row[], names: readonly [string, string, string]): Problem[] {
+  if (columns.length === 0) return [wrong(`table ${quoted} does not exist`, "name the one that the package has made")];
+  const missing = names.filter((name) => named(columns, name) === undefined);
+  if (missing.length > 0) return [wrong(`table ${quoted} has no column ${missing.join(", ")}`, "name another")];
+  const [key, , expiry] = names;
+  const slow = judgeIndexed(quoted, named(columns, expiry), expiry, `CREATE INDEX ON ${quoted} (${expiry})`);
   return [
-    ...judgeKey(quoted, named(columns, "sid"), "sid"),
-    ...judgeIndexed(quoted, named(columns, "expire"), "expire", `CREATE INDEX ON ${quoted} (expire)`),
+    ...judgeKey(quoted, named(columns, key), key),
+    ...slow.map((problem) => ({ ...problem, subject: "indexes", level: "warn" }) as const),
   ];
 }
 

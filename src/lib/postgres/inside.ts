@@ -12,4 +12,6 @@ export interface Inside {
   own?: OwnDatabase;
   /** Default: the seed's table. */
   layout?: Layout;
+  /** Figures for operators, of a layout without users as well. */
+  hasOperations?: boolean;
 }

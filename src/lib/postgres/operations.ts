@@ -13,16 +13,19 @@ const ROW_BYTES = 250;
 export class Operations implements StoreOperations {
   readonly #engine: Engine;
   readonly #sql: OperationStatements;
+  readonly #isOurs: boolean;
 
-  constructor(engine: Engine, sql: OperationStatements) {
+  /** @param isOurs - the table may have users and a history */
+  constructor(engine: Engine, sql: OperationStatements, isOurs: boolean) {
     this.#engine = engine;
+    this.#isOurs = isOurs;
     this.#sql = sql;
   }
 
   async stats(): Promise<StoreStats> {
     const { run } = this.#engine;
     // One after the other, as the application's requests need connections too.
-    const { history, users: hasUsers } = await this.#engine.lookForColumns();
+    const { history, users: hasUsers } = await this.#lookForColumns();
     const [size] = await run(this.#sql.size, []);
     const analysed = Number(size?.["rows"] ?? -1);
     const rows = analysed < 0 ? Number(size?.["heap"] ?? 0) / ROW_BYTES : analysed;
@@ -53,7 +56,7 @@ export class Operations implements StoreOperations {
     const begin = since.getTime();
     const length = ((await this.#engine.now()) - begin) / points;
     if (!(length > 0) || !Number.isInteger(points)) throw new TypeError("history: since must be past, points whole");
-    const { history } = await this.#engine.lookForColumns();
+    const { history } = await this.#lookForColumns();
     const rows = history ? await this.#engine.run(this.#sql.history, [String(begin), String(length)]) : [];
     const found = new Map(rows.map((row) => [Math.min(Number(row["n"]), points - 1), row]));
     const counted = (text: string | null | undefined): number | undefined => (text == null ? undefined : Number(text));
@@ -69,6 +72,10 @@ export class Operations implements StoreOperations {
         users: counted(row?.["users"]),
       };
     });
+  }
+
+  async #lookForColumns(): Promise<{ history: boolean; users: boolean }> {
+    return this.#isOurs ? this.#engine.lookForColumns() : { history: false, users: false };
   }
 
   async searchUsers(prefix: string, limit: number, after = ""): Promise<UserEntry[]> {

@@ -57,6 +57,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly operations: StoreOperations | undefined;
   /** Where the sessions are, fit for a log; undefined when the database is the caller's. */
   readonly location: string | undefined;
+  /** Milliseconds that an operation may take. */
+  readonly queryTimeout: number;
   readonly #table: TableName;
   readonly #layout: Layout;
   readonly #engine: Engine;
@@ -77,6 +79,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const resolved = resolveStoreOptions(options);
     const { table, cleanupInterval, onError } = resolved;
     const { own, layout = seedLayout } = inside;
+    this.queryTimeout = resolved.queryTimeout;
     this.#own = own;
     this.#onError = onError;
     this.location = own?.location;
@@ -85,7 +88,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#engine = new Engine(driverOf(db), layout, resolved);
     this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
-    const operations = new Operations(this.#engine, sql);
+    const operations = new Operations(this.#engine, sql, layout.users);
+    if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
       this.users = this.#users = new UserSessions(this.#engine, table, layout, this);
       this.operations = operations;
@@ -279,7 +283,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * are open to everybody, each in a sentence that says what to do. Changes nothing. Empty: all is well.
    */
   check(): Promise<string[]> {
-    return check(this.#query, this.#table);
+    return check(this.#query, this.#table, this.#layout);
   }
 
   async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {

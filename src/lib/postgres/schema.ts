@@ -2,6 +2,7 @@ import { monotonicNow } from "../base/clock.ts";
 import { PgStoreError, SchemaError, StoreError } from "../base/errors.ts";
 import { pause } from "../base/timer.ts";
 import { diagnose, type Problem, type Query } from "./diagnosis.ts";
+import { type Layout, seedLayout } from "./layout.ts";
 import { migrationSql } from "./migration.ts";
 import { sqlstateOf } from "./store-errors.ts";
 import type { TableName } from "./table-name.ts";
@@ -23,7 +24,7 @@ const IN_TRANSACTION = "2D000";
  */
 export async function migrate(query: Query, table: TableName): Promise<void> {
   for (const statement of migrationSql(table)) await run(query, statement);
-  const problems = await problemsOf(query, table, "table");
+  const problems = await diagnose(query, table, seedLayout, "table");
   if (problems.length > 0) throw new SchemaError(table.quoted, problems.map(sentenceOf).join("; "));
 }
 
@@ -48,20 +49,8 @@ async function run(query: Query, statement: string): Promise<void> {
 }
 
 /** Lists what is wrong, each in a sentence that names it and says what to do. Changes nothing. */
-export async function check(query: Query, table: TableName): Promise<string[]> {
-  return (await problemsOf(query, table)).map(sentenceOf);
-}
-
-async function problemsOf(query: Query, table: TableName, only?: "table"): Promise<Problem[]> {
-  const { layout, problems } = await diagnose(query, table, only);
-  return layout === "pgstore" ? problems : [ofOther(table), ...problems];
-}
-
-/** What is said of another package's table to whoever wants pgstore's. */
-function ofOther({ quoted }: TableName): Problem {
-  const text = `table ${quoted} is one of connect-pg-simple's, not pgstore's`;
-  const remedy = 'use ExpressSessionStore with layout: "connect-pg-simple", or another table';
-  return { subject: "table", level: "error", text, remedy };
+export async function check(query: Query, table: TableName, layout: Layout): Promise<string[]> {
+  return (await diagnose(query, table, layout)).map(sentenceOf);
 }
 
 const sentenceOf = ({ text, remedy }: Problem): string => `${text}: ${remedy}`;

@@ -61,6 +61,9 @@ export interface Doubt {
   data: Uint8Array;
 }
 
+/** Calls a listener when the request's client goes. Returns what stops that. */
+export type WhenGone = (listener: () => void) => () => void;
+
 /** What the client must be told about its cookie when the response's head is written. */
 export type Delivery =
   { kind: "nothing" } | { kind: "clear" } | { kind: "set"; token: string; life?: { now: number; expiry: number } };
@@ -103,7 +106,7 @@ export class SessionRecord {
   /** Of the request, for a login. */
   client: { ip?: string | undefined; userAgent?: string | undefined } | undefined;
   /** Tells of the request. */
-  asker: (() => { speculative?: boolean | undefined }) | undefined;
+  asker: (() => { speculative?: boolean | undefined; whenGone?: WhenGone | undefined }) | undefined;
   /** Set by the first read or write: the response depends on the session. */
   accessed = false;
   /** Later changes throw. */

@@ -1,0 +1,129 @@
+import { describe, expect, it } from "vitest";
+import { MemoryStore, SessionManager, StoreOverloadedError, StoreUnavailableError } from "../../src/index.ts";
+import { Lanes } from "../../src/lib/manager/lanes.ts";
+import { GatedStore } from "../support/gated-store.ts";
+
+/** Work that is done when it is told to. */
+function held<T>(): {
+  work: (before: T | undefined) => Promise<T>;
+  begun: (T | undefined)[];
+  done: (value: T) => void;
+} {
+  let done: (value: T) => void = () => {};
+  const promise = new Promise<T>((resolve) => (done = resolve));
+  const begun: (T | undefined)[] = [];
+  return { work: (before) => (begun.push(before), promise), begun, done };
+}
+
+describe("Lanes", () => {
+  it("does the work of a key in its order, one at a time, each with what the one before has left", async () => {
+    const lanes = new Lanes<number>();
+    const first = held<number>();
+    const order: unknown[] = [];
+    const one = lanes.enter("key", first.work);
+    const note = (n: number) => (before: number | undefined) => (order.push([n, before]), Promise.resolve(n));
+    const fails = lanes.enter("key", () => Promise.reject(new Error("expected by the test")));
+    const rest = [2, 3].map((n) => lanes.enter("key", note(n)));
+    expect([first.begun, await lanes.enter("other", note(9))]).toEqual([[undefined], 9]);
+    first.done(1);
+    await expect(fails).rejects.toThrow("expected by the test");
+    expect([await one, ...(await Promise.all(rest))]).toEqual([1, 2, 3]);
+    expect(order).toEqual([
+      [9, undefined],
+      [2, undefined],
+      [3, 2],
+    ]);
+    expect(await lanes.enter("key", note(4))).toBe(4);
+    expect(order.at(-1)).toEqual([4, undefined]);
+  });
+
+  it("lets nobody wait longer than the timeout, and never begins what was given up", async () => {
+    const lanes = new Lanes<number>(20);
+    const first = held<number>();
+    const one = lanes.enter("key", first.work);
+    const late = Array.from({ length: 3 }, () => held<number>());
+    const outcomes = await Promise.allSettled(late.map(({ work }) => lanes.enter("key", work)));
+    for (const outcome of outcomes)
+      expect(outcome).toMatchObject({ reason: expect.any(StoreUnavailableError) as unknown });
+    first.done(1);
+    expect(await one).toBe(1);
+    expect(late.flatMap(({ begun }) => begun)).toEqual([]);
+    expect(await lanes.enter("key", async () => 2)).toBe(2);
+  });
+
+  it("takes 1,000 that wait, and those whose client goes make room", async () => {
+    const lanes = new Lanes<number>();
+    const first = held<number>();
+    const one = lanes.enter("key", first.work);
+    const gone: (() => void)[] = [];
+    let stopped = 0;
+    const whenGone = () => (listener: () => void) => {
+      gone.push(listener);
+      return () => void stopped++;
+    };
+    const waiting = Array.from({ length: 1000 }, (_, n) => lanes.enter("key", async () => n, whenGone));
+    const outcomes = Promise.allSettled(waiting);
+    await expect(lanes.enter("key", async () => 0)).rejects.toThrow(StoreOverloadedError);
+    gone[500]?.();
+    const last = lanes.enter("key", async () => -1);
+    await expect(lanes.enter("key", async () => 0)).rejects.toThrow(StoreOverloadedError);
+    first.done(1);
+    const settled = await outcomes;
+    expect([await one, await last, stopped]).toEqual([1, -1, 1000]);
+    expect(settled.filter(({ status }) => status === "rejected")).toHaveLength(1);
+    expect(settled[500]).toMatchObject({ reason: expect.any(StoreUnavailableError) as unknown });
+  });
+});
+
+describe("the requests of one session", () => {
+  it("leave the queue when their client goes; what they would have stored is not", async () => {
+    const store = new GatedStore();
+    const manager = new SessionManager<{ n: number; m: number }>(store);
+    const begun = await manager.load();
+    begun.set("n", 0);
+    await manager.commit(begun);
+    const cookie = `session=${begun.token}`;
+    const gone: (() => void)[] = [];
+    const request = async (key: "n" | "m") => {
+      const session = await manager.loadFrom({ cookie }, () => ({
+        whenGone: (listener) => (gone.push(listener), () => {}),
+      }));
+      session.set(key, 1);
+      return manager.commit(session);
+    };
+    const gate = store.hold();
+    const first = request("n");
+    await gate.arrived;
+    const left = request("m").catch((error: unknown) => error);
+    await expect.poll(() => gone.length).toBe(1);
+    gone[0]?.();
+    expect(await left).toBeInstanceOf(StoreUnavailableError);
+    gate.release();
+    await first;
+    const after = await manager.load(begun.token);
+    expect([after.get("n"), after.get("m")]).toEqual([1, undefined]);
+  });
+
+  it("wait no longer than the store's queryTimeout for one another", async () => {
+    const store = Object.assign(new GatedStore(), { queryTimeout: 20 });
+    const manager = new SessionManager<{ n: number }>(store);
+    const begun = await manager.load();
+    begun.set("n", 0);
+    await manager.commit(begun);
+    const gate = store.hold();
+    const add = async () => {
+      const session = await manager.load(begun.token);
+      session.update("n", (n = 0) => n + 1);
+      return manager.commit(session);
+    };
+    const first = add();
+    await gate.arrived;
+    for (const outcome of await Promise.allSettled([add(), add(), add()])) {
+      expect(outcome).toMatchObject({ reason: { message: expect.stringMatching(/within 20 ms/) as unknown } });
+    }
+    gate.release();
+    await first;
+    expect((await manager.load(begun.token)).get("n")).toBe(1);
+    expect(new MemoryStore({ cleanupInterval: 0 })).not.toHaveProperty("queryTimeout");
+  });
+});
