@@ -8,7 +8,14 @@ export { SessionManager } from "./lib/manager/session-manager.ts";
 export type { Credentials } from "./lib/manager/credentials.ts";
 export type { CookieOptions } from "./lib/manager/cookie-options.ts";
 export type { SessionOptions } from "./lib/manager/options.ts";
-export type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./lib/manager/users.ts";
+export type {
+  DestroyAllOptions,
+  DestroyByIdOptions,
+  DestroyByUserOptions,
+  ListOptions,
+  UserSession,
+} from "./lib/manager/users.ts";
+export type { EndEvent, LoginEvent } from "./lib/manager/hooks.ts";
 export type { RequestClient } from "./lib/manager/client.ts";
 export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib/port/stats.ts";
 export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "./lib/port/users.ts";

@@ -179,6 +179,24 @@ export const expressSessionContract: Record<string, (host: ExpressSessionHost) =
     assert.deepEqual(await store.all(), [{ user: "ada" }]);
     assert.equal(await store.length(), 1);
   },
+  "listByUser and destroyByUser go by userOf": async ({ store }) => {
+    await Promise.all(["a", "b", "c"].map((sid) => store.set(sid, sessionOf({ passport: { user: "ada" } }))));
+    await store.set("number", sessionOf({ passport: { user: 7 } }));
+    await store.set("nobody", sessionOf({ passport: {} }));
+    await store.set("other", sessionOf({ passport: { user: { name: "ada" } } }));
+    const listed = await store.listByUser("ada");
+    assert.equal(listed.length, 3);
+    assert.ok(listed.every(({ id, expiry }) => /^[\w-]{43}$/.test(id) && expiry instanceof Date));
+    assert.equal((await store.listByUser("7")).length, 1);
+    assert.equal(await store.destroyByUser("ada", { except: "b" }), 2);
+    const [left] = await store.listByUser("ada");
+    assert.equal(await store.destroyByUser("ada", { except: [left?.id ?? ""] }), 0);
+    assert.ok((await store.get("b")) !== undefined);
+    assert.equal(await store.destroyByUser("ada"), 1);
+    assert.equal(await store.get("a"), undefined);
+    assert.equal(await store.length(), 3);
+    await assert.rejects(store.destroyByUser(""), /^TypeError: destroyByUser: userId/);
+  },
   "pruneSessions removes what has expired": async (host) => {
     await host.store.set("sid", sessionOf({}));
     await host.expireAll();

@@ -7,6 +7,8 @@ import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { endedSessions, expressSessionContract, type ExpressSessionHost } from "./express-session-contract.ts";
 
+const userOf = (session: { passport?: { user?: unknown } }): unknown => session.passport?.user;
+
 type Query = (sql: string) => Promise<{ rows: unknown[] }>;
 
 let database: TestDatabase;
@@ -47,7 +49,7 @@ function onTable(
     const quoted = `"${table.replaceAll('"', '""')}"`;
     for (const sql of make(quoted)) await run()(sql);
     return {
-      store: new ExpressSessionStore({ cleanupInterval: 0, ...open(table) }),
+      store: new ExpressSessionStore({ cleanupInterval: 0, userOf, ...open(table) }),
       expireAll: async () =>
         void (await run()(`UPDATE ${quoted} SET ${expiry} = current_timestamp - interval '1 minute'`)),
       pass: async (milliseconds) =>
@@ -107,7 +109,7 @@ holds("a PgStore", { ...expressSessionContract, ...endedSessions }, async () => 
   await query("DELETE FROM sessions");
   const pool = database.pool();
   return {
-    store: new ExpressSessionStore({ store: new PgStore(pool, { cleanupInterval: 0 }) }),
+    store: new ExpressSessionStore({ store: new PgStore(pool, { cleanupInterval: 0 }), userOf }),
     expireAll: async () => void (await query("UPDATE sessions SET expiry = current_timestamp - interval '1 minute'")),
     forget: async () => void (await query("DELETE FROM sessions WHERE expiry <= current_timestamp")),
   };
@@ -118,7 +120,7 @@ function inMemory(open: (memory: MemoryStore) => Store): () => Promise<ExpressSe
     let ahead = 0;
     const memory = new MemoryStore({ cleanupInterval: 0, now: () => Date.now() + ahead });
     return {
-      store: new ExpressSessionStore({ store: open(memory) }),
+      store: new ExpressSessionStore({ store: open(memory), userOf }),
       expireAll: async () => void (ahead += 86_500_000),
       pass: async (milliseconds) => void (ahead += milliseconds),
       forget: async () => {

@@ -132,7 +132,8 @@ describe.each(["traps,public", "traps,pg_catalog,public"])("overloads in a schem
     try {
       for (const { text } of [...statements(), ...dropInStatements()]) {
         const parameters = new Map([...text.matchAll(/\$(\d+)::text(\[\])?/g)].map(([, n, many]) => [Number(n), many]));
-        const values = Array.from(parameters, ([, many]) => (many === undefined ? "'1234'" : "'{1234}'"));
+        const ordered = Array.from(parameters).toSorted(([a], [b]) => a - b);
+        const values = ordered.map(([, many]) => (many === undefined ? "'1234'" : "'{1234}'"));
         await client.query(`PREPARE planned AS ${text}`);
         const call = values.length === 0 ? "planned" : `planned(${values.join(", ")})`;
         await client.query(`EXPLAIN EXECUTE ${call}`).catch((error: unknown) => {

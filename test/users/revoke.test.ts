@@ -1,6 +1,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
+  MemoryStore,
   type PgClient,
   PgStore,
   type Session,
@@ -307,5 +308,153 @@ describe("logins in two processes beside the end of the user's sessions", () => 
     } finally {
       for (const app of apps) app.stop();
     }
+  }, 60_000);
+});
+
+describe("very many sessions of one user", () => {
+  const MANY = 3000;
+  let unlimited: SessionManager<Record<string, unknown>>;
+  beforeAll(() => {
+    unlimited = new SessionManager(manager.store, { maxSessionsPerUser: Number.POSITIVE_INFINITY });
+  });
+  const live = async (): Promise<number> => {
+    const { rows } = await watcher.query<{ n: number }>(
+      "SELECT count(*)::int AS n FROM sessions WHERE user_id = 'alice' AND expiry > now() AND data <> ''",
+    );
+    return rows[0]?.n ?? 0;
+  };
+  /** A third of one instant, a third of none, all others before the one that has logged in. */
+  const fill = async (): Promise<AnySession> => {
+    await watcher.query(
+      `INSERT INTO sessions (token, data, expiry, user_id, created, last_seen)
+       SELECT 'many ' || g, convert_to('{"data":{},"deadline":4000000000000000000}', 'UTF8'), now() + interval '1 day', 'alice',
+         CASE g % 3 WHEN 0 THEN at - interval '1 hour' WHEN 1 THEN NULL ELSE at - g * interval '1 ms' END, now()
+       FROM generate_series(1, $1::int) g, date_trunc('milliseconds', now()) at`,
+      [MANY],
+    );
+    const session = await unlimited.load();
+    await session.login("alice");
+    await unlimited.commit(session);
+    return session;
+  };
+
+  it("end page by page, but for the one that is spared, and who watches them hears", async () => {
+    const mine = await fill();
+    await watcher.query(
+      "INSERT INTO sessions (token, data, expiry, user_id, created) VALUES ('bob', '{}', now() + interval '1 day', 'bob', now())",
+    );
+    const ended = new SessionManager<Record<string, unknown>>(manager.store, { hashTokens: false });
+    const heard: string[] = [];
+    const { rows } = await watcher.query<{ token: string }>(
+      "SELECT token FROM sessions WHERE token LIKE 'many %' ORDER BY random() LIMIT 1",
+    );
+    const listed = mine.id ?? "";
+    await mine.renewToken();
+    for await (const session of ended.iterate()) {
+      if (session.id === rows[0]?.token) ended.watch(session, () => heard.push("other"));
+    }
+    manager.watch(mine, () => heard.push("mine"));
+    expect(await ended.destroyByUser("alice", { except: listed })).toBe(MANY);
+    expect([await live(), heard]).toEqual([1, ["other"]]);
+    expect((await manager.load(mine.token)).userId).toBe("alice");
+    expect(await manager.listByUser("bob")).toHaveLength(1);
+  });
+
+  it("are listed in pages of 100, and ended by the limit with the next login", async () => {
+    const session = await fill();
+    await watcher.query(
+      "UPDATE sessions SET created = date_trunc('milliseconds', now()) - interval '2 hours' WHERE created IS NULL",
+    );
+    const first = await manager.listByUser("alice");
+    expect([first.length, first[0]?.id]).toEqual([100, session.id]);
+    const ids = new Set<string>();
+    for (
+      let page = first;
+      page.length > 0;
+      page = await manager.listByUser("alice", { limit: 1000, after: page.at(-1) })
+    ) {
+      for (const { id } of page) ids.add(id);
+    }
+    expect(ids.size).toBe(MANY + 1);
+    const another = await loggedIn();
+    await expect.poll(live).toBe(100);
+    expect((await manager.listByUser("alice"))[0]?.id).toBe(another.id);
+  });
+
+  it("end where sessions go on under other tokens meanwhile", async () => {
+    const running = { now: true };
+    const evader = await fill();
+    const renewing = (async () => {
+      while (running.now) {
+        await evader.renewToken();
+        if (evader.token === undefined) return;
+      }
+    })().catch(() => {});
+    await manager.destroyByUser("alice");
+    expect(await live()).toBe(0);
+    running.now = false;
+    await renewing;
+    expect(await live()).toBe(0);
+  });
+});
+
+describe("destroyAll", () => {
+  it("ends every session, tells how far it is, and misses none that is renewed meanwhile", async () => {
+    await watcher.query(
+      `INSERT INTO sessions (token, data, expiry)
+       SELECT 'any ' || g, '{}', now() + g * interval '1 minute' FROM generate_series(-5, 5000) g`,
+    );
+    const sessions = await Promise.all(Array.from({ length: 20 }, () => loggedIn()));
+    const running = { now: true };
+    const renewing = sessions.map(async (session) => {
+      while (running.now && session.token !== undefined) await session.renewToken().catch(() => {});
+    });
+    const heard: string[] = [];
+    const quiet = await loggedIn();
+    manager.watch(quiet, () => heard.push("ended"));
+    const progress: number[] = [];
+    const ended = await manager.destroyAll({ onProgress: (at) => progress.push(at.ended) });
+    expect(await manager.store.count?.()).toBe(0);
+    running.now = false;
+    await Promise.all(renewing);
+    expect(await manager.store.count?.()).toBe(0);
+    expect(ended).toBe(5021);
+    expect(progress.at(-1)).toBe(ended);
+    expect(progress).toEqual(progress.toSorted((a, b) => a - b));
+    expect(progress.length).toBeGreaterThan(1);
+    expect(heard).toEqual(["ended"]);
+    expect(await manager.destroyAll()).toBe(0);
+  });
+
+  it("stops where its listener throws, and goes on when it is called again", async () => {
+    await watcher.query(
+      "INSERT INTO sessions (token, data, expiry) SELECT 'any ' || g, '{}', now() + interval '1 hour' FROM generate_series(1, 3000) g",
+    );
+    const stop = new Error("enough");
+    const stopping = manager.destroyAll({
+      onProgress: () => {
+        throw stop;
+      },
+    });
+    await expect(stopping).rejects.toBe(stop);
+    expect(await manager.destroyAll()).toBe(2000);
+    await expect(manager.destroyAll({ onProgress: 7 as never })).rejects.toThrow(/^onProgress: /);
+  });
+
+  it("works on a store that can only list, and names what is missing of others", async () => {
+    const memory = new MemoryStore({ cleanupInterval: 0 });
+    const plain = {
+      find: memory.find.bind(memory),
+      save: memory.save.bind(memory),
+      delete: memory.delete.bind(memory),
+    };
+    const own = new SessionManager<Record<string, unknown>>({ ...plain, all: memory.all.bind(memory) });
+    const session = await own.load();
+    await session.login("alice");
+    await own.commit(session);
+    expect(await own.destroyById(session.id ?? "", { userId: "bob" })).toBe(false);
+    expect(await own.destroyAll()).toBe(1);
+    expect((await own.load(session.token)).status).toBe("new");
+    await expect(new SessionManager(plain).destroyAll()).rejects.toThrow(TypeError);
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { UserStore } from "../../src/lib/port/users.ts";
-import type { MemoryStore } from "../../src/index.ts";
+import type { EndEvent, MemoryStore } from "../../src/index.ts";
 import { type PgStore, type Session, SessionManager, type SessionOptions } from "../../src/index.ts";
 
 /** A store with an empty table, and a user that nobody else has. */
@@ -354,6 +354,48 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     await login(manager, "carol", three);
     assert.equal(await manager.destroyByTag("other"), 0);
     assert.deepEqual(await idsOf(manager, "carol"), [three.id]);
+  },
+  "hooks are told of each login, and of each session that has ended, with its user": async (host) => {
+    const told: unknown[] = [];
+    const manager = managerOf(host, {
+      onLogin: (event) => void told.push(event),
+      onEnd: (event) => void told.push(event),
+    });
+    const session = await manager.loadFrom({}, () => ({ ip: "::ffff:192.0.2.7", userAgent: "Browser/1\n" }));
+    await session.login("alice");
+    assert.equal(told.length, 0);
+    await manager.commit(session);
+    const client = { ip: "192.0.2.7", userAgent: "Browser/1 " };
+    assert.deepEqual(told.splice(0), [{ userId: "alice", id: session.id, ...client }]);
+    assert.deepEqual((await manager.listByUser("alice"))[0]?.ip, undefined);
+    await session.renewToken();
+    assert.equal(told.length, 0);
+    const alices = session.id;
+    await session.login("bob");
+    assert.deepEqual(told.splice(0), [
+      { userId: "alice", id: alices, why: "replaced" },
+      { userId: "bob", id: session.id, ...client },
+    ]);
+    const bobs = session.id;
+    await session.logout();
+    assert.deepEqual(told.splice(0), [{ userId: "bob", id: bobs, why: "destroyed" }]);
+    for (const end of [
+      () => manager.destroyByUser("carol"),
+      (id: string) => manager.destroyById(id),
+      () => manager.destroyByTag("sid"),
+    ]) {
+      const carols = await manager.load();
+      await carols.login("carol", { tags: ["sid"] });
+      await manager.commit(carols);
+      told.splice(0);
+      await end(carols.id ?? "");
+      assert.deepEqual(told.splice(0), [{ userId: "carol", id: carols.id, why: "revoked" }]);
+    }
+    const limited = managerOf(host, { maxSessionsPerUser: 1, onEnd: (event: EndEvent) => void told.push(event) });
+    const daves = [await login(limited, "dave"), await login(limited, "dave")];
+    const [left] = await idsOf(limited, "dave");
+    const ended = daves.find(({ id }) => id !== left)?.id;
+    assert.deepEqual(told.splice(0), [{ userId: "dave", id: ended, why: "revoked" }]);
   },
   "a session goes over to whoever logs in": async (host) => {
     const manager = managerOf(host);

@@ -4,7 +4,7 @@ import { PgStoreError } from "./errors.ts";
 /**
  * What happened to a session, for observers. `id` is the token's SHA-256, even where the table holds the token itself.
  * - `pgstore:gone`: a commit was dropped, because the session was destroyed, renewed, revoked or has expired meanwhile
- * - `pgstore:stale`: a request came with the token of a session that was ended a short while ago; what it sets is dropped
+ * - `pgstore:stale`: a request came with the token of a session that was ended a short while ago; what it sets is dropped, unless it was revoked
  * - `pgstore:duplicate`: a request came with several tokens; unless exactly one is `live`, it counts as anonymous
  * - `pgstore:conflict`: another request changed the session first; the commit is made again on top of that
  * - `pgstore:error`: a row holds what the codec can't have written; who presents its token is anonymous, and listing leaves it out

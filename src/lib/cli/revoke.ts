@@ -1,7 +1,5 @@
-import { EQ, GT, regclass } from "../postgres/catalog.ts";
-import { textOf } from "../postgres/driver.ts";
+import { EQ, regclass } from "../postgres/catalog.ts";
 import { counted, shortId } from "../base/figures.ts";
-import { liveRow } from "../postgres/statements.ts";
 import type { Answer } from "./answer.ts";
 import { confirmed } from "./confirm.ts";
 import { type CommonOptions, connect, type Connection } from "./connection.ts";
@@ -19,8 +17,6 @@ export interface RevokeOptions extends CommonOptions {
   except?: string;
   yes?: boolean;
 }
-
-const PAGE = 1000;
 
 type Ask = typeof confirmed;
 
@@ -48,30 +44,22 @@ export async function revoke(options: RevokeOptions, ask: Ask = confirmed): Prom
 }
 
 async function revokeAll(
-  { store, table, layout, query, location }: Connection,
+  { store, table, query, location }: Connection,
   { yes }: RevokeOptions,
   ask: Ask,
 ): Promise<Answer> {
   const live = await estimate(query, table.quoted);
   const question = `End every live session in ${table.quoted}, about ${counted(live, "row")}, in ${location}?`;
   if (!(await ask(question, yes))) return declined();
-  const next =
-    `SELECT s.${layout.token} AS token FROM ${table.quoted} s WHERE s.${layout.token} ${GT} $1::text AND ${liveRow(layout)} ` +
-    `ORDER BY s.${layout.token} LIMIT $2::text::int`;
   const progress = new Progress("revoke", live);
   let ended = 0;
-  const interrupted = await interruptible(async (signal) => {
-    let last = "";
-    for (;;) {
-      const tokens = (await query(next, [last, String(PAGE)])).map((row) => textOf(row, "token"));
-      const outcomes = await Promise.all(tokens.map((token) => store.end(token)));
-      ended += outcomes.filter(Boolean).length;
+  const interrupted = await interruptible((signal) =>
+    store.terminateAll((tokens) => {
+      ended += tokens.length;
       progress.update(ended);
-      if (tokens.length < PAGE) return;
-      last = tokens.at(-1) ?? "";
       signal.throwIfAborted();
-    }
-  }).finally(() => progress.finish());
+    }),
+  ).finally(() => progress.finish());
   return done(ended, interrupted);
 }
 

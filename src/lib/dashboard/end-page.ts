@@ -1,4 +1,5 @@
 import { count } from "../base/figures.ts";
+import { atMost } from "../base/timer.ts";
 import type { UserSession } from "../manager/users.ts";
 import { deviceOf } from "./device.ts";
 import { instant, relative } from "./format.ts";
@@ -8,6 +9,9 @@ import type { DashboardManager } from "./options.ts";
 import { findAt, hashOf, placeIn } from "./session-place.ts";
 import { isUserId } from "./users-pages.ts";
 
+/** Milliseconds that a page waits for the end of all sessions. */
+const MAX_WAIT = 20_000;
+
 /** Sessions of a user that are counted before they are ended. */
 const MOST_COUNTED = 100;
 
@@ -16,6 +20,8 @@ export type Ending =
   | { kind: "one"; userId: string; session: UserSession }
   | { kind: "others"; userId: string; session: UserSession }
   | { kind: "all"; userId: string }
+  /** Every session of every user, and of nobody. */
+  | { kind: "everyone"; userId: undefined }
   | { kind: "gone"; userId: string };
 
 /** What the confirmation is asked for. */
@@ -35,6 +41,7 @@ export async function endingOf(
   fields: URLSearchParams,
   current: string | undefined,
 ): Promise<Ending | undefined> {
+  if (fields.get("everyone") === "1" && !fields.has("user")) return { kind: "everyone", userId: undefined };
   const userId = fields.get("user") ?? "";
   if (!isUserId(userId)) return undefined;
   if (!fields.has("session")) return fields.has("others") ? undefined : { kind: "all", userId };
@@ -54,6 +61,14 @@ export async function performEnding(manager: DashboardManager, ending: Ending): 
       return manager.destroyByUser(ending.userId, { except: ending.session.id });
     case "all":
       return manager.destroyByUser(ending.userId);
+    case "everyone": {
+      let ended = 0;
+      const all = manager.destroyAll({ onProgress: (progress) => (ended = progress.ended) });
+      // It goes on; a proxy would not wait for the page much longer.
+      all.catch(() => {});
+      await atMost(all, MAX_WAIT);
+      return ended;
+    }
     case "gone":
       return 0;
   }
@@ -64,6 +79,7 @@ export async function endPage(
   manager: DashboardManager,
   { ending, fields, csrf, current, now }: Question,
 ): Promise<Html> {
+  if (ending.kind === "everyone") return everyonePage(csrf);
   const { kind, userId } = ending;
   const kept = kind === "others" ? ending.session.id : undefined;
   const listed =
@@ -96,6 +112,19 @@ export async function endPage(
         ${hidden}
         <button class="danger">${button}</button>
         <a class="button" href="${link(PAGES.user, { id: userId })}">Cancel</a>
+      </form>
+    </section>`;
+}
+
+function everyonePage(csrf: string): Html {
+  return html`<h1>End all sessions of everybody?</h1>
+    <section class="card narrow">
+      <p class="warning">Everybody is logged out, you included.</p>
+      <form method="post" action="${PAGES.end}" class="actions">
+        <input type="hidden" name="_csrf" value="${csrf}" />
+        <input type="hidden" name="everyone" value="1" />
+        <button class="danger">End every session</button>
+        <a class="button" href="${PAGES.overview}">Cancel</a>
       </form>
     </section>`;
 }

@@ -1,6 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { known } from "../manager/check-option.ts";
-import type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "../manager/users.ts";
+import type {
+  DestroyAllOptions,
+  DestroyByIdOptions,
+  DestroyByUserOptions,
+  ListOptions,
+  UserSession,
+} from "../manager/users.ts";
 import type { StoreExtras } from "../port/store.ts";
 
 /** A request as the server or the framework has it. */
@@ -32,6 +38,7 @@ export interface DashboardManager {
   sessionOf(request: object): unknown;
   listByUser(userId: string, options?: ListOptions): Promise<UserSession[]>;
   destroyByUser(userId: string, options?: DestroyByUserOptions): Promise<number>;
+  destroyAll(options?: DestroyAllOptions): Promise<number>;
   destroyById(id: string, options?: DestroyByIdOptions): Promise<boolean>;
   /** By the names that users have in the table. */
   readonly tableUsers?: Pick<DashboardManager, "listByUser" | "destroyByUser" | "destroyById">;
@@ -90,5 +97,6 @@ function ofTheTable(manager: DashboardManager): DashboardManager {
     has: (request) => manager.has(request),
     sessionOf: (request) => manager.sessionOf(request),
     ...tableUsers,
+    destroyAll: (all) => manager.destroyAll(all),
   };
 }

@@ -4,6 +4,7 @@ import { barChart, lineChart } from "./chart.ts";
 import { clockTime, instant, relative, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
+import { endedMessage } from "./users-pages.ts";
 
 /** How far back the plots go, and in how many points: a cleanup, by which history is written, comes every 5 minutes. */
 const RANGES = {
@@ -25,9 +26,11 @@ export async function overview(
   const asked = query.get("range");
   const range: Range = asked === "day" || asked === "week" ? asked : "hour";
   const heading = html`<div class="heading">
-    <h1>Overview</h1>
-    <nav class="ranges" aria-label="How far back">${rangeLinks(range)}</nav>
-  </div>`;
+      <h1>Overview</h1>
+      <nav class="ranges" aria-label="How far back">${rangeLinks(range)}</nav>
+      <a class="button danger" href="${link(PAGES.end, { everyone: "1" })}">End every session</a>
+    </div>
+    ${endedMessage(query.get("ended"))}`;
   if (operations === undefined) {
     return html`${heading}
       <section class="card">

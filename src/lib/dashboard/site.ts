@@ -98,8 +98,8 @@ async function showUser(visit: Visit): Promise<Answer> {
 
 async function askToEnd(visit: Visit): Promise<Answer> {
   const { ask, site, now } = visit;
-  if (site.manager.store.users === undefined) return withoutUsers(site);
   const { manager } = site;
+  if (manager.store.users === undefined && !ask.query.has("everyone")) return withoutUsers(site);
   const current = await currentIdOf(site, ask);
   const ending = await endingOf(manager, ask.query, current);
   if (ending === undefined) return nonsense(site);
@@ -112,7 +112,6 @@ async function askToEnd(visit: Visit): Promise<Answer> {
 
 async function end({ ask, site }: Visit): Promise<Answer> {
   if (!isSameOrigin(ask)) return forged(site);
-  if (site.manager.store.users === undefined) return withoutUsers(site);
   const form = await ask.form();
   if (form === undefined) {
     return pageAnswer(413, messagePage(site.title, "That did not work", html`The form could not be read.`), {
@@ -120,9 +119,12 @@ async function end({ ask, site }: Visit): Promise<Answer> {
     });
   }
   if (!(await isOurForm(site, ask, form.get("_csrf")))) return forged(site);
+  if (site.manager.store.users === undefined && !form.has("everyone")) return withoutUsers(site);
   const ending = await endingOf(site.manager, form, undefined);
   if (ending === undefined) return nonsense(site);
-  return backToUser(ending.userId, await performEnding(site.manager, ending));
+  const ended = await performEnding(site.manager, ending);
+  if (ending.kind === "everyone") return redirectAnswer(303, link(PAGES.overview, { ended: String(ended) }));
+  return backToUser(ending.userId, ended);
 }
 
 function page({ site }: Visit, frame: Omit<Frame, "title">, headers?: Record<string, string>): Answer {

@@ -131,7 +131,8 @@ function endAll(userId: string, current: string | undefined, shown: readonly Use
 }
 
 /** What the form that sent the browser here has done. */
-function endedMessage(ended: string | null): Html | undefined {
+/** Says what the form before has done. */
+export function endedMessage(ended: string | null): Html | undefined {
   if (ended === null || !/^\d{1,9}$/.test(ended)) return undefined;
   const message = ended === "0" ? "Nothing was left to end." : `${counted(Number(ended), "session")} ended.`;
   return html`<p class="flash" role="status">${message}</p>`;

@@ -3,6 +3,7 @@ import { systemNow } from "../base/clock.ts";
 import { type Duration, parseDuration } from "../base/duration.ts";
 import { publish } from "../base/events.ts";
 import { sha256 } from "../base/sha256.ts";
+import { assertUserId } from "../base/user-id.ts";
 import { Lanes } from "../manager/lanes.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
 import type { Store, StoredEntry, StoreExtras } from "../port/store.ts";
@@ -27,6 +28,19 @@ export interface ExpressSessionStoreOptions extends PgStoreOptions {
   layout?: "pgstore" | "connect-pg-simple";
   /** How long a session lasts whose cookie has no `expires`. Default `"1 day"`. */
   ttl?: Duration;
+  /**
+   * Says whose session it is, for `listByUser` and `destroyByUser`: with Passport `(session) => session.passport?.user`. A string or a
+   * number; anything else: nobody's.
+   */
+  // oxlint-disable-next-line typescript/no-explicit-any -- applications augment the type of their sessions
+  userOf?: (session: any) => unknown;
+}
+
+/** A live session of a user. */
+export interface ListedSession {
+  /** The SHA-256 of the session's id in the cookie: safe to show. */
+  id: string;
+  expiry: Date;
 }
 
 /** A session of express-session knows its request, and in Express that knows its response. */
@@ -61,6 +75,9 @@ export class ExpressSessionStore extends EventEmitter {
   readonly #own: PgStore | undefined;
   readonly #keyOf: (sid: string) => string;
   readonly #ttl: number;
+  readonly #userOf: ((session: ExpressSessionData) => unknown) | undefined;
+  /** Whether the keys of rows are hashes of ids. */
+  readonly #isHashed: boolean;
   /** The sessions that express-session's requests have loaded, and under which ids. */
   readonly #loaded = new WeakMap<object, string>();
   /** Until when the sessions are live that were read or stored last, in milliseconds since 1970. */
@@ -71,10 +88,13 @@ export class ExpressSessionStore extends EventEmitter {
   /** @throws TypeError when an option is wrong; it names the option */
   constructor(options: ExpressSessionStoreOptions) {
     super();
-    const { store, pool, layout = "pgstore", ttl = "1 day", ...rest } = options ?? {};
+    const { store, pool, layout = "pgstore", ttl = "1 day", userOf, ...rest } = options ?? {};
     if (layout !== "pgstore" && layout !== "connect-pg-simple") {
       throw new TypeError('layout: must be "pgstore" or "connect-pg-simple"');
     }
+    if (userOf !== undefined && typeof userOf !== "function") throw new TypeError("userOf: must be a function");
+    this.#userOf = userOf;
+    this.#isHashed = layout === "pgstore";
     this.#ttl = parseDuration("ttl", ttl);
     if (this.#ttl === 0) throw new TypeError("ttl: must be more than 0");
     let kept: Store & StoreExtras;
@@ -151,6 +171,43 @@ export class ExpressSessionStore extends EventEmitter {
   pruneSessions(callback?: Callback<void>): void;
   pruneSessions(callback?: Callback<void>): Promise<void> | void {
     return answer(this.#prune(), callback);
+  }
+
+  /**
+   * Lists the live sessions of a user, as `userOf` says. It reads every session of the table.
+   *
+   * @throws TypeError without `userOf`, and for a store that can't list
+   */
+  async listByUser(userId: string): Promise<ListedSession[]> {
+    const found: ListedSession[] = [];
+    for await (const { key, expiry } of this.#ofUser("listByUser", userId)) found.push({ id: this.#idOf(key), expiry });
+    return found;
+  }
+
+  /**
+   * Ends the live sessions of a user, as `userOf` says, and looks again until none is left. It reads every session of the table. A login
+   * whose `set` reaches the database after that is a new one.
+   *
+   * @param options - `except`: ids of sessions that go on, as in the cookie (`request.sessionID`) or as `listByUser` gives them
+   * @returns how many have ended
+   * @throws TypeError without `userOf`, and for a store that can't list
+   */
+  async destroyByUser(
+    userId: string,
+    options: { except?: string | readonly string[] | undefined } = {},
+  ): Promise<number> {
+    const spared = new Set([options.except ?? []].flat().flatMap((id) => [id, sha256(id)]));
+    let ended = 0;
+    for (let isDone = false; !isDone;) {
+      isDone = true;
+      for await (const { key } of this.#ofUser("destroyByUser", userId)) {
+        if (spared.has(this.#idOf(key))) continue;
+        if ((await this.#lanes.enter(key, () => this.#store.end(key))) !== true) continue;
+        ended++;
+        isDone = false;
+      }
+    }
+    return ended;
   }
 
   /** Of express-session: ends the request's session and gives it a new one. */
@@ -262,6 +319,21 @@ export class ExpressSessionStore extends EventEmitter {
       if (keys.push(token) === CLEARED_AT_ONCE) await end();
     }
     await end();
+  }
+
+  async *#ofUser(operation: string, userId: string): AsyncGenerator<{ key: string; expiry: Date }> {
+    assertUserId(operation, userId);
+    const userOf = this.#userOf;
+    if (userOf === undefined) throw new TypeError(`userOf: is needed for ${operation}, to say whose a session is`);
+    for await (const { token: key, data, expiry } of this.#rows()) {
+      const session = parseSession(data, expiry);
+      const user: unknown = session && userOf(session);
+      if ((typeof user === "string" || typeof user === "number") && String(user) === userId) yield { key, expiry };
+    }
+  }
+
+  #idOf(key: string): string {
+    return this.#isHashed ? key : sha256(key);
   }
 
   #rows(): AsyncIterable<StoredEntry> {

@@ -1,4 +1,4 @@
-import type { WhenGone } from "../session/record.ts";
+import type { WhenGone } from "../session/asker.ts";
 
 /** What of a response tells when it is closed. */
 interface Closing {

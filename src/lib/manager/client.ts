@@ -1,4 +1,5 @@
-import type { WhenGone } from "../session/record.ts";
+import type { WhenGone } from "../session/asker.ts";
+import type { LoginEvent } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** Where a request came from. What of it is kept is the manager's `recordIp` and `recordUserAgent`. */
@@ -21,10 +22,15 @@ export function recordedClient(
   { recordIp, recordUserAgent }: ResolvedOptions,
 ): RequestClient | undefined {
   if (!recordIp && !recordUserAgent) return undefined;
-  const { ip, userAgent } = client();
+  const { ip, userAgent } = cleanClient(client());
+  return { ip: recordIp ? ip : undefined, userAgent: recordUserAgent ? userAgent : undefined };
+}
+
+/** Where a request came from, fit to be stored and shown. */
+export function cleanClient({ ip, userAgent }: RequestClient): Pick<LoginEvent, "ip" | "userAgent"> {
   return {
-    ip: recordIp ? clean(ip?.replace(/^::ffff:(?=\d+\.)/i, ""), LONGEST_IP) : undefined,
-    userAgent: recordUserAgent ? clean(userAgent, LONGEST_USER_AGENT) : undefined,
+    ip: clean(ip?.replace(/^::ffff:(?=\d+\.)/i, ""), LONGEST_IP),
+    userAgent: clean(userAgent, LONGEST_USER_AGENT),
   };
 }
 

@@ -8,7 +8,9 @@ import type { ConditionalStore, EndReason, Found, Store, StoreExtras } from "../
 import type { SessionRecord, StoredRow } from "../session/record.ts";
 import { REMEMBER_ME, REVOKED, USER_ID } from "../session/reserved.ts";
 import { type CommitWatch, watchCommit } from "./commit-watch.ts";
+import { cleanClient } from "./client.ts";
 import { Endings } from "./endings.ts";
+import { callHook } from "./hooks.ts";
 import { Lanes } from "./lanes.ts";
 import { isConditional, LastWriteWins } from "./last-write-wins.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -36,7 +38,7 @@ export class Committer {
   readonly #options: ResolvedOptions;
   readonly #lanes: Lanes<StoredRow | undefined>;
   /** Of the sessions that end by a commit of this process. */
-  readonly endings = new Endings();
+  readonly endings: Endings;
   readonly users: Users;
   /** By their names in the table, of whichever scope. */
   readonly tableUsers: Users;
@@ -45,13 +47,9 @@ export class Committer {
     this.#store = isConditional(store) ? store : new LastWriteWins(store);
     this.#extras = store;
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
-    this.users = new Users(
-      scopedUsers(store.users, options.scope),
-      this.#store,
-      this.endings,
-      options.maxSessionsPerUser,
-    );
-    this.tableUsers = new Users(store.users, this.#store, this.endings, options.maxSessionsPerUser);
+    this.endings = new Endings(options.onEnd, (key) => rows.idOf(key));
+    this.users = new Users(scopedUsers(store.users, options.scope), this.#store, this.endings, options);
+    this.tableUsers = new Users(store.users, this.#store, this.endings, options);
     this.#lanes = new Lanes(store.queryTimeout);
     this.#rows = rows;
     this.#options = options;
@@ -77,21 +75,55 @@ export class Committer {
    */
   async end(key: string, why: "destroyed" | "revoked", userId?: string): Promise<boolean> {
     const { terminate, end } = this.#extras;
+    // Only a hook has to know, and most often there is none.
+    const owner = this.#options.onEnd === undefined ? undefined : await this.#userOf(key);
     if (terminate !== undefined) {
       const last = await terminate.call(this.#extras, key, why, userId);
-      if (last !== undefined) this.endings.tell(last);
+      if (last !== undefined) this.endings.ended(last, why, owner);
       return last !== undefined;
     }
     if (userId !== undefined && !(await this.#isOf(key, userId))) return false;
     const ended = await (end === undefined ? this.#store.delete(key) : end.call(this.#extras, key));
-    this.endings.tell(key);
+    if (ended === false) this.endings.tell(key);
+    else this.endings.ended(key, why, owner);
     return ended !== false;
   }
 
+  /** Ends every session. @param onEnded - called with how many have ended so far */
+  async endAll(onEnded: (ended: number) => void): Promise<number> {
+    let count = 0;
+    const note = (keys: readonly string[]): void => {
+      for (const key of keys) this.endings.tell(key);
+      count += keys.length;
+      onEnded(count);
+    };
+    const extras = this.#extras;
+    if (extras.terminateAll !== undefined) {
+      await extras.terminateAll(note);
+      return count;
+    }
+    if (extras.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
+    for await (const { token } of extras.all()) if (await this.end(token, "revoked")) note([token]);
+    return count;
+  }
+
   async #isOf(key: string, userId: string): Promise<boolean> {
-    const found = await this.#store.find(key);
-    const own = found && this.#rows.decode(key, found).values.get(USER_ID);
-    return typeof own === "string" && nameOf(own, this.#options.scope) === userId;
+    const own = await this.#userOf(key);
+    return own !== undefined && nameOf(own, this.#options.scope) === userId;
+  }
+
+  async #userOf(key: string): Promise<string | undefined> {
+    const last = (await this.#extras.follow?.(key)) ?? key;
+    const found = await this.#store.find(last);
+    return found && userIn(this.#rows.decode(last, found).values);
+  }
+
+  /** Tells the hook of a login that was stored. */
+  #welcome(record: SessionRecord, newKey: string): void {
+    const userId = userIn(record.values);
+    if (this.#options.onLogin === undefined || userId === undefined) return;
+    const client = cleanClient(record.asker?.() ?? {});
+    callHook("onLogin", this.#options.onLogin, { userId, id: this.#rows.idOf(newKey), ...client });
   }
 
   /** Says, without asking the store, that a flush would have nothing to do. */
@@ -220,6 +252,7 @@ export class Committer {
         if (outcome !== "done") return "again";
         record.settle(next, newKey, count);
         this.#deliver(record, undefined, next, now);
+        this.#welcome(record, newKey);
         if (isRevoked && deliberate) await this.#supersede(predecessor.key, newKey);
         return { row: next };
       }
@@ -250,7 +283,10 @@ export class Committer {
         record.token = ending.token;
         record.settle(next, newKey, count);
         this.#deliver(record, undefined, next, now);
-        this.endings.tell(key);
+        const [before, after] = [userIn(row.values), userIn(next.values)];
+        if (before !== undefined && before !== after) this.endings.ended(key, "replaced", before);
+        else this.endings.tell(key);
+        if (ending.revive) this.#welcome(record, newKey);
         if (typeof revoked === "string") await this.#supersede(revoked, newKey);
         return { row: undefined };
       }
@@ -339,4 +375,9 @@ export class Committer {
   #isPersistent(values: Map<string, Value>): boolean {
     return (values.get(REMEMBER_ME) ?? this.#options.persist) === true;
   }
+}
+
+function userIn(values: ReadonlyMap<string, Value>): string | undefined {
+  const userId = values.get(USER_ID);
+  return typeof userId === "string" ? userId : undefined;
 }

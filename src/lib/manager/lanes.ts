@@ -1,4 +1,4 @@
-import type { WhenGone } from "../session/record.ts";
+import type { WhenGone } from "../session/asker.ts";
 import { StoreOverloadedError, StoreUnavailableError } from "../base/errors.ts";
 
 /** Milliseconds that work waits for its turn, where the store doesn't say how long its operations may take. */

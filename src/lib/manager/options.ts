@@ -4,6 +4,7 @@ import { scsJson } from "../base/scs-json.ts";
 import type { Codec } from "../port/codec.ts";
 import { bool, HTTP_TOKEN, known } from "./check-option.ts";
 import { type CookieOptions, type ResolvedCookie, resolveCookie } from "./cookie-options.ts";
+import type { EndEvent, LoginEvent } from "./hooks.ts";
 import type { PlanOptions } from "./plan.ts";
 
 /** Options of `SessionManager`. Durations are milliseconds or a text such as `"20m"`. */
@@ -47,7 +48,7 @@ export interface SessionOptions<Lazy extends boolean = false> {
    * that holds more is not read. Default 1 MiB; Infinity: no limit.
    */
   maxBytes?: number;
-  /** How many sessions a user may have at once; when one more begins, the oldest ends. Default: any number. */
+  /** How many sessions a user may have at once; when one more begins, the oldest ends. Default 100; Infinity: any number. */
   maxSessionsPerUser?: number;
   /** Whether a login's IP address is kept with the session, for `listByUser`. Personal data. Default false. */
   recordIp?: boolean;
@@ -58,6 +59,10 @@ export interface SessionOptions<Lazy extends boolean = false> {
    * the framework's own. What it leaves unanswered gets a plain 500. Default: logs the error.
    */
   onError?: (error: unknown, request: never, response: never) => unknown;
+  /** Is told of each login that was stored: to write to the user of a new device, say. Its failure is logged. */
+  onLogin?: (login: LoginEvent) => unknown;
+  /** Is told of each session that this process has ended. One that expires ends without a word. Its failure is logged. */
+  onEnd?: (end: EndEvent) => unknown;
 }
 
 /** The options, checked and with their defaults. */
@@ -72,9 +77,13 @@ export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   maxBytes: number;
   /** 0: any number. */
   maxSessionsPerUser: number;
+  /** Nobody has asked for that number: where the store can't tell users, it is let go. */
+  isLimitDefault: boolean;
   recordIp: boolean;
   recordUserAgent: boolean;
   onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined;
+  onLogin: ((login: LoginEvent) => unknown) | undefined;
+  onEnd: ((end: EndEvent) => unknown) | undefined;
 }
 
 const DEFAULTS = {
@@ -84,12 +93,13 @@ const DEFAULTS = {
   hashTokens: true,
   codec: scsJson,
   maxBytes: 1024 * 1024,
+  maxSessionsPerUser: 100,
 } as const;
 
 // prettier-ignore
 const OPTION_NAMES = [
   "lifetime", "idleTimeout", "touchAfter", "cookie", "transport", "lazy", "trustProxy", "hashTokens", "scope", "codec", "maxBytes",
-  "maxSessionsPerUser", "recordIp", "recordUserAgent", "onError",
+  "maxSessionsPerUser", "recordIp", "recordUserAgent", "onError", "onLogin", "onEnd",
 ];
 /** Headers that a token must not take the place of. */
 const TAKEN_HEADERS = ["set-cookie", "vary", "cache-control", "content-type", "content-length", "location"];
@@ -111,11 +121,14 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
   const maxBytes: unknown = options.maxBytes ?? DEFAULTS.maxBytes;
   if (typeof maxBytes !== "number" || !(maxBytes >= 1)) throw new TypeError("maxBytes: must be a number from 1");
   const { maxSessionsPerUser } = options;
-  if (maxSessionsPerUser !== undefined && !(Number.isInteger(maxSessionsPerUser) && maxSessionsPerUser >= 1)) {
-    throw new TypeError("maxSessionsPerUser: must be a whole number from 1");
+  const isLimit = Number.isInteger(maxSessionsPerUser) || maxSessionsPerUser === Number.POSITIVE_INFINITY;
+  if (maxSessionsPerUser !== undefined && !(isLimit && maxSessionsPerUser >= 1)) {
+    throw new TypeError("maxSessionsPerUser: must be a whole number from 1, or Infinity");
   }
-  const { onError } = options;
-  if (onError !== undefined && typeof onError !== "function") throw new TypeError("onError: must be a function");
+  const { onError, onLogin, onEnd } = options;
+  for (const [name, hook] of Object.entries({ onError, onLogin, onEnd })) {
+    if (hook !== undefined && typeof hook !== "function") throw new TypeError(`${name}: must be a function`);
+  }
   return {
     lifetime,
     idleTimeout,
@@ -127,10 +140,14 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
     scope: resolveScope(options.scope),
     codec,
     maxBytes,
-    maxSessionsPerUser: maxSessionsPerUser ?? 0,
+    maxSessionsPerUser:
+      maxSessionsPerUser === Number.POSITIVE_INFINITY ? 0 : (maxSessionsPerUser ?? DEFAULTS.maxSessionsPerUser),
+    isLimitDefault: maxSessionsPerUser === undefined,
     recordIp: bool("recordIp", options.recordIp ?? false),
     recordUserAgent: bool("recordUserAgent", options.recordUserAgent ?? false),
     onError: onError as ResolvedOptions["onError"],
+    onLogin,
+    onEnd,
     ...resolveCookie(options.cookie === undefined ? {} : options.cookie),
   };
 }

@@ -30,8 +30,8 @@ export function scopedUsers(users: UserStore | undefined, scope: string | undefi
     create: (id, data, expiry, owner) => users.create(id, data, expiry, named(owner)),
     renew: (id, newId, previous, data, expiry, owner) => users.renew(id, newId, previous, data, expiry, named(owner)),
     list: (userId, limit, after) => users.list(nameOf(userId, scope), limit, after),
-    end: (userId, except) => users.end(nameOf(userId, scope), except),
-    trim: (userId, most) => users.trim(nameOf(userId, scope), most),
+    end: (userId, except, onEnded) => users.end(nameOf(userId, scope), except, onEnded),
+    trim: (userId, most, onEnded) => users.trim(nameOf(userId, scope), most, onEnded),
     ...(users.listByTag === undefined
       ? {}
       : { listByTag: async (tag, limit, after) => users.listByTag?.(nameOf(tag, scope), limit, after) ?? [] }),

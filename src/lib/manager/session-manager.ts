@@ -16,7 +16,7 @@ import { mergeRow } from "./merge.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
 import { Rows } from "./rows.ts";
 import { nameOf, warnOfSharing } from "./scope.ts";
-import type { DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
+import type { DestroyAllOptions, DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
 
 /** Sessions of one tag that end at the same time, each by a statement of its own: others need connections as well. */
 const ENDED_AT_ONCE = 10;
@@ -337,6 +337,22 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     if ("userId" in options) assertUserId("destroyById", options.userId);
     const { userId } = options;
     return this.#committer.end(id, "revoked", userId === undefined ? undefined : nameOf(userId, this.options.scope));
+  }
+
+  /**
+   * Ends every session of the table, of whichever scope, page by page. When it has resolved, every session that was live when it was called
+   * is over; one that has begun since may be as well. When it rejects, those of the pages before have ended: call it again.
+   *
+   * @param options - onProgress: called after each page with how many have ended so far; what it throws stops it
+   * @returns how many it has ended
+   * @throws TypeError when the store can neither end all sessions nor list them
+   */
+  destroyAll(options: DestroyAllOptions = {}): Promise<number> {
+    const { onProgress } = options;
+    if (onProgress !== undefined && typeof onProgress !== "function") {
+      return Promise.reject(new TypeError(`onProgress: expected a function, got ${typeof onProgress}`));
+    }
+    return this.#committer.endAll((ended) => onProgress?.({ ended }));
   }
 
   /** JavaScript callers pass anything. */

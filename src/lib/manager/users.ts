@@ -2,12 +2,14 @@ import { shown } from "../base/duration.ts";
 import { assertTag, assertUserId } from "../base/user-id.ts";
 import { SchemaError } from "../base/errors.ts";
 import { codeOf, publish } from "../base/events.ts";
+import { atMost } from "../base/timer.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 import type { SessionRecord, StoredRow } from "../session/record.ts";
 import { tagsIn, USER_ID } from "../session/reserved.ts";
 import { Session } from "../session/session.ts";
 import type { Endings } from "./endings.ts";
+import type { ResolvedOptions } from "./options.ts";
 
 /** What is known of one of a user's sessions, without what it holds. */
 export interface UserSession {
@@ -33,10 +35,16 @@ type SessionRef = Session<never> | Pick<Session, "id"> | string;
 export interface ListOptions {
   /** The session that the list is for, or its id: it is marked as the current one. */
   current?: SessionRef | undefined;
-  /** How many at most, the newest first. Default: all. */
+  /** How many at most, the newest first. Default 100; `Infinity`: all. */
   limit?: number | undefined;
   /** The last one of the page before. */
   after?: Pick<UserSession, "id" | "created"> | undefined;
+}
+
+/** What `destroyAll` takes. */
+export interface DestroyAllOptions {
+  /** Called after each page with how many sessions have ended so far. What it throws stops it. */
+  onProgress?: ((progress: { ended: number }) => void) | undefined;
 }
 
 /** What `destroyById` takes. */
@@ -52,6 +60,9 @@ export interface DestroyByUserOptions {
 }
 
 const PAGE = 1000;
+const DEFAULT_LIMIT = 100;
+/** Milliseconds for which a login waits for the end of those that are too many. */
+const MAX_TRIM_WAIT = 2000;
 
 /** Sessions by their user, and the writes that begin one for a user. */
 export class Users {
@@ -60,13 +71,20 @@ export class Users {
   readonly #endings: Endings;
   /** 0: any number. */
   readonly #most: number;
+  readonly #isStrict: boolean;
 
   /** @param plain - writes sessions without their user */
-  constructor(users: UserStore | undefined, plain: ConditionalStore, endings: Endings, most: number) {
+  constructor(
+    users: UserStore | undefined,
+    plain: ConditionalStore,
+    endings: Endings,
+    options: Pick<ResolvedOptions, "maxSessionsPerUser" | "isLimitDefault">,
+  ) {
     this.#users = users;
     this.#plain = plain;
     this.#endings = endings;
-    this.#most = most;
+    this.#most = options.maxSessionsPerUser;
+    this.#isStrict = !options.isLimitDefault;
   }
 
   /** @throws TypeError when the store can't find sessions by tags */
@@ -103,10 +121,7 @@ export class Users {
   }
 
   /** A page of a user's sessions, or all of them. */
-  async list(
-    userId: string,
-    { current, limit = Number.POSITIVE_INFINITY, after }: ListOptions,
-  ): Promise<UserSession[]> {
+  async list(userId: string, { current, limit = DEFAULT_LIMIT, after }: ListOptions): Promise<UserSession[]> {
     const users = this.#usersFor("listByUser", userId);
     if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 1)) {
       throw new TypeError(`limit: expected a whole number from 1, got ${shown(limit)}`);
@@ -125,8 +140,22 @@ export class Users {
 
   /** Ends a user's sessions. Resolves to how many. */
   async end(userId: string, { except = [] }: DestroyByUserOptions): Promise<number> {
-    const ended = await this.#usersFor("destroyByUser", userId).end(userId, idsOf("except", except));
-    for (const key of ended) this.#endings.tell(key);
+    const users = this.#usersFor("destroyByUser", userId);
+    return this.#telling(userId, (onEnded) => users.end(userId, idsOf("except", except), onEnded));
+  }
+
+  /** Tells those who watch the sessions that end, as soon as it is known. Resolves to how many have ended. */
+  async #telling(
+    userId: string | undefined,
+    end: (onEnded: (tokens: string[]) => void) => Promise<string[]>,
+  ): Promise<number> {
+    let told = 0;
+    const tell = (keys: readonly string[]): void => {
+      told += keys.length;
+      for (const key of keys) this.#endings.ended(key, "revoked", userId);
+    };
+    const ended = await end(tell);
+    if (told === 0) tell(ended);
     return ended.length;
   }
 
@@ -141,10 +170,16 @@ export class Users {
   async #begun(users: UserStore, { userId }: Owner, outcome: OwnedWrite): Promise<OwnedWrite> {
     if (outcome !== "done" || this.#most === 0) return outcome;
     try {
-      for (const key of await users.trim(userId, this.#most)) this.#endings.tell(key);
+      const trimming = this.#telling(userId, (onEnded) => users.trim(userId, this.#most, onEnded));
+      // Where there are very many of them, the login does not wait for the last.
+      trimming.catch(() => {});
+      await atMost(trimming, MAX_TRIM_WAIT);
     } catch (error) {
-      // On a table that can't be asked for users the limit would never hold.
-      if (error instanceof SchemaError) throw error;
+      // On a table that can't be asked for users a limit that was asked for would never hold.
+      if (error instanceof SchemaError) {
+        if (this.#isStrict) throw error;
+        return outcome;
+      }
       publish("store-error", { operation: "trim", code: codeOf(error) });
     }
     return outcome;

@@ -101,6 +101,13 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return last;
   }
 
+  /** Ends every session. @param onEnded - called with the tokens of each page */
+  async terminateAll(onEnded: (tokens: string[]) => void): Promise<void> {
+    const live = Array.from(this.#rows).filter(([token]) => this.#live(token) !== undefined);
+    for (const [, row] of live) this.#entomb(row, "revoked");
+    if (live.length > 0) onEnded(live.map(([token]) => token));
+  }
+
   /** Resolves to the token under which a session is live by now; undefined when it is not. */
   async follow(token: string): Promise<string | undefined> {
     const last = this.#lastOf(token);

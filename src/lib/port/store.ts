@@ -105,6 +105,8 @@ export interface StoreExtras {
    * @returns the token under which it was live; undefined when none was
    */
   terminate?(token: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined>;
+  /** Ends every session, page by page. @param onEnded - called with the tokens of each page; what it throws stops it */
+  terminateAll?(onEnded: (tokens: string[]) => void): Promise<void>;
   /** Resolves to the token under which a session is live by now; undefined when it is not. */
   follow?(token: string): Promise<string | undefined>;
   /** Notes that the holder of a revoked session has logged in anew under `newToken`: late requests count as those of a replaced one. */

@@ -53,12 +53,14 @@ export interface UserStore {
   /** A page of a user's live sessions, the newest first. */
   list(userId: string, limit: number, after?: OwnedPlace): Promise<OwnedEntry[]>;
   /**
-   * Ends the live sessions of a user but some, in one statement, and with them those that a login is writing at that
-   * moment. Resolves to the tokens of those that it ended.
+   * Ends the live sessions of a user but some, and with them those that a login is writing at that moment. A session is spared
+   * by the token that it has, or had before it was renewed. Resolves to the tokens of those that it ended.
+   *
+   * @param onEnded - may be called with these tokens while it goes on; then with all of them
    */
-  end(userId: string, except: readonly string[]): Promise<string[]>;
+  end(userId: string, except: readonly string[], onEnded?: (tokens: string[]) => void): Promise<string[]>;
+  /** Ends the oldest live sessions of a user until `most` are left. Resolves to the tokens of those that it ended. @param onEnded - as of `end` */
+  trim(userId: string, most: number, onEnded?: (tokens: string[]) => void): Promise<string[]>;
   /** A page of the live sessions that have a tag, by token, after one of them. Without it nobody can log in with tags. */
   listByTag?(tag: string, limit: number, after?: string): Promise<TaggedEntry[]>;
-  /** Ends the oldest live sessions of a user until `most` are left. Resolves to the tokens of those that it ended. */
-  trim(userId: string, most: number): Promise<string[]>;
 }

@@ -1,12 +1,21 @@
+import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
-import { EQ } from "./catalog.ts";
+import { EQ, GE, GT } from "./catalog.ts";
 import type { Row } from "./driver.ts";
 import type { Layout } from "./layout.ts";
-import { liveRow, type Statement } from "./statements.ts";
+import { instant, joinedBy, liveRow, type Statement } from "./statements.ts";
 import type { TableName } from "./table-name.ts";
 
 /** Each needs another renewal of the session in the moment between the beginning of a statement and its lock. */
 const MAX_ATTEMPTS = 1000;
+/** Sessions that are ended by one statement of many. */
+export const FIRST_PAGE = 1000;
+export const SMALLEST_PAGE = 50;
+export const LARGEST_PAGE = 4000;
+/** Milliseconds that such a statement should take: requests wait for the rows that it has locked. */
+export const SLOW = 200;
+/** Milliseconds by which our idea of the database's time may be wrong. */
+const CLOCK_ERROR = 10_000;
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 
@@ -17,6 +26,8 @@ export interface EndingStatements {
   terminateOwned: Statement;
   follow: Statement;
   supersede: Statement;
+  /** Ends a page of all sessions, and tells which it has found but not ended. */
+  terminatePage: Statement;
 }
 
 export function endingStatements({ quoted: table }: TableName, layout: Layout): EndingStatements {
@@ -33,7 +44,20 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
       `WHERE s.${token} ${EQ} chain.token AND chain.live ${EQ} 'true' AND ${mine} RETURNING s.${token} AS token) ` +
       `SELECT chain.token AS token, EXISTS (SELECT FROM gone)::text AS ended FROM chain WHERE chain.live ${EQ} 'true'`,
   });
+  // What was renewed since this began may go on under a token that lies before the page.
+  const renewed = `(${successor} IS NOT NULL AND s.${expiry} ${GE} ${instant("$3::text")})`;
   return {
+    terminatePage: {
+      text:
+        `WITH page AS (SELECT s.${token} AS token FROM ${table} s WHERE s.${token} ${GT} $1::text ` +
+        `AND ((${live}) OR ${renewed}) ORDER BY s.${token} LIMIT $2::text::int), ` +
+        // In the order in which batches lock rows, so that these and those don't deadlock.
+        `mine AS (SELECT s.${token} AS token FROM ${table} s JOIN page ON ${joinedBy(token, "page")} WHERE ${live} ` +
+        `ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s), ` +
+        `ended AS (UPDATE ${table} s SET ${data} = ${layout.revoked}, ${expiry} = current_timestamp FROM mine ` +
+        `WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token) ` +
+        "SELECT page.token AS token, 'false' AS ended FROM page UNION ALL SELECT ended.token, 'true' FROM ended",
+    },
     terminate: terminate(live),
     terminateOwned: terminate(`(${live} AND s.user_id ${EQ} $3::text)`),
     follow: { text: `${chain(live)} SELECT chain.token AS token FROM chain WHERE chain.live ${EQ} 'true'` },
@@ -43,6 +67,25 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
         `WHERE s.${token} ${EQ} $1::text AND s.${data} ${EQ} ${layout.revoked} AND ${layout.ended} RETURNING s.${token} AS token`,
     },
   };
+}
+
+/**
+ * The tokens of the sessions that a page has ended. One that it has found and not ended has ended meanwhile, or goes on under
+ * another token: that is followed.
+ *
+ * @param rows - of what was found, with `ended` "false", and of what was ended of it, with "true"
+ */
+export async function endedOf(
+  rows: readonly Row[],
+  terminate: (token: string) => Promise<string | undefined>,
+): Promise<string[]> {
+  const ended = new Set(rows.flatMap((row) => (row["ended"] === "true" ? (row["token"] ?? []) : [])));
+  for (const { token } of rows) {
+    if (token == null || ended.has(token)) continue;
+    const last = await terminate(token);
+    if (last !== undefined) ended.add(last);
+  }
+  return [...ended];
 }
 
 /**
@@ -74,6 +117,28 @@ export class Endings {
       if (last["ended"] === "true") return from;
     }
     throw new StoreUnavailableError(`a session was renewed during each of ${MAX_ATTEMPTS} attempts to end it`);
+  }
+
+  /**
+   * Ends all sessions by token, page by page; also those that get another token meanwhile, and may get one that lies before
+   * the page.
+   *
+   * @param since - when that began, in milliseconds of the database's time
+   */
+  async terminateAll(since: number, onEnded: (tokens: string[]) => void): Promise<void> {
+    let size = FIRST_PAGE;
+    for (let last = ""; ;) {
+      const begun = monotonicNow();
+      const rows = await this.#run(this.#sql.terminatePage, [last, String(size), String(since - CLOCK_ERROR)]);
+      const took = monotonicNow() - begun;
+      const found = rows.filter(({ ended }) => ended === "false");
+      const tokens = await endedOf(rows, (token) => this.terminate(token, "revoked"));
+      if (tokens.length > 0) onEnded(tokens);
+      if (found.length < size) return;
+      last = found.at(-1)?.["token"] ?? "";
+      if (took > SLOW) size = Math.max(SMALLEST_PAGE, size >> 1);
+      else if (took < SLOW / 2) size = Math.min(LARGEST_PAGE, size * 2);
+    }
   }
 
   /** Resolves to the token under which the session is live by now; undefined when it is not. */

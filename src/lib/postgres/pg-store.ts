@@ -91,7 +91,9 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const operations = new Operations(this.#engine, sql, layout.users);
     if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
-      this.users = this.#users = new UserSessions(this.#engine, table, layout, this);
+      this.users = this.#users = new UserSessions(this.#engine, table, layout, this, (token, userId) =>
+        this.#endings.terminate(token, "revoked", userId),
+      );
       this.operations = operations;
       this.#history = new History(this.#engine, sql, operations);
     }
@@ -157,6 +159,19 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const ended = await (userId === undefined || this.#users === undefined ? ending : this.#users.explained(ending));
     if (ended !== undefined) this.#engine.countEnded(1);
     return ended;
+  }
+
+  /**
+   * Ends every session, page by page, each in a statement and under a time of its own. When it has resolved, every session that
+   * was live when it was called is over.
+   *
+   * @param onEnded - called with the tokens of each page; what it throws stops it
+   */
+  async terminateAll(onEnded: (tokens: string[]) => void): Promise<void> {
+    await this.#endings.terminateAll(await this.now(), (tokens) => {
+      this.#engine.countEnded(tokens.length);
+      onEnded(tokens);
+    });
   }
 
   /** Resolves to the token under which a session is live by now; undefined when it is not. */

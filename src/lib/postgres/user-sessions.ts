@@ -1,13 +1,21 @@
+import { monotonicNow } from "../base/clock.ts";
 import { PgStoreError, SchemaError, StoreUnavailableError } from "../base/errors.ts";
 import { assertKey } from "../base/key.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
+import { endedOf, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./endings.ts";
 import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
+import type { Statement } from "./statements.ts";
 import type { TableName } from "./table-name.ts";
+import type { UserStatements } from "./user-statements.ts";
 import { sqlstateOf } from "./store-errors.ts";
 import { arrayText, instantText, readInstant } from "./wire.ts";
+
+type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
+/** Ends the session of a token if it is this user's, whatever it goes on as. Resolves to the token under which it was live. */
+type Terminate = (token: string, userId: string) => Promise<string | undefined>;
 
 /** Each needs a login in the moment between the beginning of a statement and its lock. */
 const MOST_ENDS = 100;
@@ -28,11 +36,22 @@ export class UserSessions implements UserStore {
   readonly #plain: Pick<ConditionalStore, "create" | "renew">;
   /** The last login found no column for its user. */
   #isPlain = false;
+  readonly #terminate: Terminate;
   #hasWarned = false;
 
-  /** @param plain - writes sessions without their user */
-  constructor(engine: Engine, table: TableName, layout: Layout, plain: Pick<ConditionalStore, "create" | "renew">) {
+  /**
+   * @param plain - writes sessions without their user
+   * @param terminate - ends a session that may have been renewed
+   */
+  constructor(
+    engine: Engine,
+    table: TableName,
+    layout: Layout,
+    plain: Pick<ConditionalStore, "create" | "renew">,
+    terminate: Terminate,
+  ) {
     this.#engine = engine;
+    this.#terminate = terminate;
     this.#table = table;
     this.#layout = layout;
     this.#plain = plain;
@@ -97,22 +116,38 @@ export class UserSessions implements UserStore {
     return rows.map((row) => ({ token: textOf(row, "token"), userId: textOf(row, "user_id") }));
   }
 
-  async end(userId: string, except: readonly string[]): Promise<string[]> {
-    const { run, userSql: sql } = this.#engine;
-    const ended: string[] = [];
+  /**
+   * Notes first that the user's sessions are ended, so that logins which are under way are refused, and ends the newest of
+   * them in the same statement. When there are more, it goes on page by page, each in a statement and under a time of its own.
+   */
+  async end(userId: string, except: readonly string[], onEnded?: (tokens: string[]) => void): Promise<string[]> {
+    const pages = new Pages(this.#engine, this.#run, this.#terminate, userId, except, onEnded);
     for (let attempt = 1; attempt <= MOST_ENDS; attempt++) {
-      const rows = await this.explained(run(sql.end, [userId, arrayText(except)]));
-      ended.push(...tokensIn(rows));
-      this.#engine.countEnded(tokensIn(rows).length);
-      if (rows[0]?.["crossed"] !== "true") return ended;
+      const [rows, isFull] = await pages.next((sql) => sql.end, []);
+      if (isFull) {
+        const bound = rows[0]?.["bound"] ?? "";
+        // From the newest one that there was, of which those are left that came between.
+        await pages.after(String(Number(bound) + 1), "");
+        // What has changed its place meanwhile, or has none.
+        while ((await pages.next((sql) => sql.sweep, [bound]))[0].length > 0);
+        return pages.ended;
+      }
+      if (rows[0]?.["crossed"] !== "true") return pages.ended;
     }
     throw new StoreUnavailableError(`somebody logged in during each of ${MOST_ENDS} attempts to end a user's sessions`);
   }
 
-  async trim(userId: string, most: number): Promise<string[]> {
-    const { run, userSql: sql } = this.#engine;
-    return tokensIn(await this.explained(run(sql.trim, [userId, String(most)])));
+  async trim(userId: string, most: number, onEnded?: (tokens: string[]) => void): Promise<string[]> {
+    // The login that this follows has found that there are no columns to ask.
+    if (this.#isPlain) throw new SchemaError(this.#table.quoted, this.#remedy);
+    const pages = new Pages(this.#engine, this.#run, this.#terminate, userId, [], onEnded);
+    const [rows, isFull] = await pages.next((sql) => sql.trim, [String(most)]);
+    const last = rows.at(-1);
+    if (isFull && last?.["created"] != null) await pages.after(last["created"], textOf(last, "token"));
+    return pages.ended;
   }
+
+  readonly #run: Run = (statement, values) => this.explained(this.#engine.run(statement, values));
 
   /** Somebody has added the columns: logins are written with their user from now on. */
   lookAgain(): void {
@@ -181,6 +216,56 @@ function columnsOf({ userId, ip = "", userAgent = "" }: Owner): [string, string,
   return [userId, ip, userAgent];
 }
 
-function tokensIn(rows: Row[]): string[] {
-  return rows.flatMap(({ token }) => token ?? []);
+/** Ends a user's sessions page by page, in statements that each take a moment. */
+class Pages {
+  readonly ended: string[] = [];
+  readonly #engine: Engine;
+  readonly #run: Run;
+  readonly #terminate: Terminate;
+  readonly #userId: string;
+  readonly #except: string;
+  readonly #onEnded: ((tokens: string[]) => void) | undefined;
+  #size = FIRST_PAGE;
+
+  constructor(
+    engine: Engine,
+    run: Run,
+    terminate: Terminate,
+    userId: string,
+    except: readonly string[],
+    onEnded: ((tokens: string[]) => void) | undefined,
+  ) {
+    this.#engine = engine;
+    this.#run = run;
+    this.#terminate = terminate;
+    this.#userId = userId;
+    this.#except = arrayText(except);
+    this.#onEnded = onEnded;
+  }
+
+  /** Resolves to what a page has found, and whether there may be more. */
+  async next(statement: (sql: UserStatements) => Statement, place: string[]): Promise<[rows: Row[], isFull: boolean]> {
+    const size = this.#size;
+    const begun = monotonicNow();
+    const rows = await this.#run(statement(this.#engine.userSql), [this.#userId, this.#except, String(size), ...place]);
+    const took = monotonicNow() - begun;
+    if (took > SLOW) this.#size = Math.max(SMALLEST_PAGE, size >> 1);
+    else if (took < SLOW / 2) this.#size = Math.min(LARGEST_PAGE, size * 2);
+    const found = rows.filter(({ token, ended }) => token != null && ended === "false");
+    const tokens = await endedOf(rows, (token) => this.#terminate(token, this.#userId));
+    this.#engine.countEnded(tokens.length);
+    for (const token of tokens) this.ended.push(token);
+    if (tokens.length > 0) this.#onEnded?.(tokens);
+    return [found.length === 0 ? rows : found, found.length === size];
+  }
+
+  /** Ends all that come after a place. */
+  async after(created: string, token: string): Promise<void> {
+    for (let place = [created, token]; ;) {
+      const [rows, isFull] = await this.next((sql) => sql.endPage, place);
+      const last = rows.at(-1);
+      if (!isFull || last === undefined) return;
+      place = [last["created"] ?? "", textOf(last, "token")];
+    }
+  }
 }

@@ -1,4 +1,4 @@
-import { CONCAT, CONTAINS, EQ, GT, LE, LT, NE, PLUS, regclass, unlessEmpty } from "./catalog.ts";
+import { CONCAT, CONTAINS, EQ, GT, LE, LT, NE, PLUS, regclass, TIMES, unlessEmpty } from "./catalog.ts";
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
@@ -24,7 +24,13 @@ export interface UserStatements {
   renewTagged: Statement;
   listByTag: Statement;
   list: Statement;
+  /** Ends a page of a user's sessions, the newest ones, and notes that they are ended. */
   end: Statement;
+  /** Ends a page of those that come after a place. */
+  endPage: Statement;
+  /** Ends a page of those that began before an instant, wherever they are. */
+  sweep: Statement;
+  /** Ends a page of those that are too many. */
   trim: Statement;
   /** Whether the table has the columns, or at least that of the user; and a history. */
   columns: Statement;
@@ -41,12 +47,12 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   const { quoted, users } = table;
   const live = liveRow(layout);
   const entomb = (tombstone: string): string => `${data} = ${tombstone}, ${expiry} = current_timestamp`;
-  /** @param mine - what this statement writes, and `theirs` what it looks for */
-  const fence = (user: string, mine: string, theirs: string, also = ""): string =>
+  /** @param mine - what this statement writes, `theirs` what it looks for, and `told` further columns */
+  const fence = (user: string, mine: string, theirs: string, told: string, also = ""): string =>
     `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) VALUES (${user}, pg_catalog.clock_timestamp()) ` +
     `ON CONFLICT (user_id) DO UPDATE SET ${mine} = greatest(pg_catalog.clock_timestamp(), f.${mine} ${PLUS} interval '1 microsecond') ` +
     `RETURNING COALESCE(f.${theirs}, '-infinity') ${GT} ` +
-    `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id ${EQ} ${user}), '-infinity')${also} AS crossed, f.revoked AS revoked)`;
+    `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id ${EQ} ${user}), '-infinity')${also} AS crossed, f.revoked AS revoked${told})`;
   // A statement's time is a little older than what it sees: by its time it must be a later one, too. An end that lies ahead of
   // the clock itself came before the clock was set back: what it ended has ended, and the user may log in again.
   const login = (user: string): string =>
@@ -54,6 +60,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       user,
       "last_login",
       "revoked",
+      "",
       ` OR COALESCE(f.revoked ${GT} current_timestamp AND f.revoked ${LE} pg_catalog.clock_timestamp(), false)`,
     );
   const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ip, user_agent`;
@@ -62,7 +69,32 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   // In the order in which batches lock rows, so that these and those don't deadlock.
   const locked = (from: string): string =>
     `SELECT s.${token} AS token ${from} ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s`;
-  const entombed = `UPDATE ${quoted} s SET ${entomb(layout.revoked)} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token`;
+  /** Microseconds since 1970, exactly, as places are compared by them. */
+  const microsOf = (at: string): string =>
+    `pg_catalog.round((extract(epoch from ${at}) ${TIMES} 1000000::numeric), 0)::bigint::text`;
+  const micros = (text: string): string =>
+    `(timestamptz 'epoch' ${PLUS} (${text}::float8 ${TIMES} interval '1 microsecond'))`;
+  // Logins are noted to the millisecond, rounded up.
+  const bound = `, ${microsOf(`(f.revoked ${PLUS} interval '999 microseconds')`)} AS bound`;
+  /**
+   * Ends a page of a user's sessions but those that are spared, under whatever token they go on; tells which it has found, and which
+   * of them it has not ended, as others were faster.
+   */
+  const page = (also: string | undefined, place: string, limit: string, offset = ""): string =>
+    `spared AS (SELECT s.${token} AS token, ${successor} AS next FROM ${quoted} s WHERE s.${token} ${EQ} ANY ($2::text[]) ` +
+    `UNION SELECT s.${token}, ${successor} FROM spared, ${quoted} s WHERE s.${token} ${EQ} spared.next), ` +
+    `page AS (SELECT s.${token} AS token, s.created AS created FROM ${also === undefined ? "" : `${also}, `}${quoted} s ` +
+    `WHERE s.user_id ${EQ} $1::text AND ${place} AND s.${token} ${NE} ALL (ARRAY(SELECT spared.token FROM spared)) ` +
+    `AND ${live} ORDER BY s.created DESC, s.${token} DESC ${offset} LIMIT ${limit}::text::int), ` +
+    `mine AS (${locked(`FROM ${quoted} s JOIN page ON ${joinedBy(token, "page")} WHERE ${live}`)}), ` +
+    `ended AS (UPDATE ${quoted} s SET ${entomb(layout.revoked)} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} ` +
+    `RETURNING s.${token} AS token) ` +
+    // Not joined: it is taken for a single row, and each would be compared with each.
+    `SELECT page.token AS token, ${microsOf("page.created")} AS created, 'false' AS ended` +
+    (also === undefined
+      ? " FROM page UNION ALL SELECT ended.token, NULL, 'true' FROM ended"
+      : `, ${also}.crossed::text AS crossed, ${also}.bound AS bound FROM ${also} LEFT JOIN page ON true ` +
+        "UNION ALL SELECT ended.token, NULL, 'true', NULL, NULL FROM ended");
   // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
   const toMillisecond = (time: string): string =>
     `pg_catalog.date_trunc('milliseconds', ${time} ${PLUS} interval '999 microseconds')`;
@@ -107,18 +139,10 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM ${quoted} s ` +
       `WHERE s.user_id ${EQ} $1::text AND ${live} AND (s.created, s.${token}) ${LT} (${instant("$2::text")}, $3::text) ` +
       `ORDER BY s.created DESC, s.${token} DESC LIMIT $4::text::int`,
-    end:
-      `WITH RECURSIVE ${fence("$1::text", "revoked", "last_login")}, ` +
-      `spared AS (SELECT s.${token} AS token, ${successor} AS next FROM ${quoted} s WHERE s.${token} ${EQ} ANY ($2::text[]) ` +
-      `UNION SELECT s.${token}, ${successor} FROM spared, ${quoted} s WHERE s.${token} ${EQ} spared.next), ` +
-      `mine AS (${locked(`FROM ${quoted} s, fence WHERE s.user_id ${EQ} $1::text AND NOT EXISTS (SELECT FROM spared WHERE spared.token ${EQ} s.${token}) AND ${live}`)}), ` +
-      `ended AS (${entombed}) ` +
-      `SELECT fence.crossed::text AS crossed, ended.token AS token FROM fence LEFT JOIN ended ON true`,
-    trim:
-      `WITH old AS (SELECT s.${token} AS token FROM ${quoted} s WHERE s.user_id ${EQ} $1::text AND ${live} ` +
-      `ORDER BY s.created DESC, s.${token} DESC OFFSET $2::text::int), ` +
-      `mine AS (${locked(`FROM ${quoted} s JOIN old ON ${joinedBy(token, "old")} WHERE ${live}`)}) ` +
-      entombed,
+    end: `WITH RECURSIVE ${fence("$1::text", "revoked", "last_login", bound)}, ${page("fence", "true", "$3")}`,
+    endPage: `WITH RECURSIVE ${page(undefined, `(s.created, s.${token}) ${LT} (${micros("$4::text")}, $5::text)`, "$3")}`,
+    sweep: `WITH RECURSIVE ${page(undefined, `(s.created IS NULL OR s.created ${LE} ${micros("$4::text")})`, "$3")}`,
+    trim: `WITH RECURSIVE ${page(undefined, "s.created IS NOT NULL", "$3", "OFFSET $4::text::int")}`,
     columns: `SELECT (${regclass(quoteLiteral(table.history))} IS NOT NULL)::text AS history, ${hasColumns(table)}::text AS users, ${hasOwners(table)}::text AS owners, ${canNote(table)}::text AS seen`,
   };
   return {
@@ -129,6 +153,8 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     listByTag: { text: texts.listByTag },
     list: { text: texts.list },
     end: { text: texts.end },
+    endPage: { text: texts.endPage },
+    sweep: { text: texts.sweep },
     trim: prepared(texts.trim),
     columns: { text: texts.columns },
   };

@@ -1,6 +1,7 @@
 import { AlreadyCommittedError, type CommittedBy } from "../base/errors.ts";
 import { createToken } from "../base/token.ts";
 import { assertValue, cloneValue, tryCloneValue, type Value } from "../base/value.ts";
+import type { Asker } from "./asker.ts";
 import { HeldObjects } from "./held-objects.ts";
 import {
   CSRF,
@@ -61,9 +62,6 @@ export interface Doubt {
   data: Uint8Array;
 }
 
-/** Calls a listener when the request's client goes. Returns what stops that. */
-export type WhenGone = (listener: () => void) => () => void;
-
 /** What the client must be told about its cookie when the response's head is written. */
 export type Delivery =
   { kind: "nothing" } | { kind: "clear" } | { kind: "set"; token: string; life?: { now: number; expiry: number } };
@@ -106,7 +104,7 @@ export class SessionRecord {
   /** Of the request, for a login. */
   client: { ip?: string | undefined; userAgent?: string | undefined } | undefined;
   /** Tells of the request. */
-  asker: (() => { speculative?: boolean | undefined; whenGone?: WhenGone | undefined }) | undefined;
+  asker: (() => Asker) | undefined;
   /** Set by the first read or write: the response depends on the session. */
   accessed = false;
   /** Later changes throw. */

@@ -1,0 +1,10 @@
+/** Calls a listener when the request's client goes. Returns what stops that. */
+export type WhenGone = (listener: () => void) => () => void;
+
+/** What is known of a request. */
+export interface Asker {
+  ip?: string | undefined;
+  userAgent?: string | undefined;
+  speculative?: boolean | undefined;
+  whenGone?: WhenGone | undefined;
+}
