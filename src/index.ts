@@ -7,7 +7,7 @@ export { MemoryStore, type MemoryStoreOptions } from "./lib/memory/memory-store.
 export { SessionManager } from "./lib/manager/session-manager.ts";
 export type { Credentials } from "./lib/manager/credentials.ts";
 export type { CookieOptions } from "./lib/manager/cookie-options.ts";
-export type { SessionOptions } from "./lib/manager/options.ts";
+export type { FailedRequest, FailedResponse, SessionOptions } from "./lib/manager/options.ts";
 export type {
   DestroyAllOptions,
   DestroyByIdOptions,

@@ -34,7 +34,7 @@ const NODE_MODULES: [module: string, files: RegExp][] = [
     "node:http",
     /^http\/(?:node-[a-z0-9]+|head-text|response-gates|connect|csrf|seed|koa|upgrade)\.ts$|^cli\/demo\/[a-z]+\.ts$/,
   ],
-  ["node:http2", /^http\/node-http2\.ts$/],
+  ["node:http2", /^http\/node-(?:http2|handler)\.ts$/],
   ["node:stream", /^http\/node-http2\.ts$/],
   ["node:http", /^dashboard\/(?:dashboard|node-host|options|serve)\.ts$/],
   ["node:net", /^dashboard\/serve\.ts$|^http\/(?:held-socket|node-http1|node-void)\.ts$/],

@@ -132,6 +132,25 @@ describe("Cache-Control", () => {
   });
 });
 
+describe("Vary", () => {
+  it("is there where a lazy session could not be loaded and the handler answers all the same", async () => {
+    const store = new GatedStore();
+    store.lookUp = () => Promise.reject(new Error("expected by the test"));
+    const manager = new SessionManager<object, true>(store, { lazy: true });
+    const listener = nodeHandler(manager, async (request, response) => {
+      const failed = await manager.sessionOf(request).then(
+        () => "loaded",
+        () => "failed",
+      );
+      response.end(failed);
+    });
+    await serving(listener, async ({ get }) => {
+      const answer = await get("/", `session=${"x".repeat(43)}`);
+      expect([answer.status, await answer.text(), answer.headers.get("Vary")]).toEqual([200, "failed", "Cookie"]);
+    });
+  });
+});
+
 describe("Set-Cookie", () => {
   it("of our name comes once, whatever the application does; those of others stay", async () => {
     const { listener } = app({

@@ -124,6 +124,12 @@ describe("SessionManager.loadFrom", () => {
 });
 
 describe("SessionManager.commit", () => {
+  it("tells caches to look at the cookie, though what it held was no token", async () => {
+    const { manager } = setup();
+    expect((await manager.commit(await manager.load("bad"))).vary).toBe("Cookie");
+    expect((await manager.commit(await manager.load())).vary).toBe(undefined);
+  });
+
   it("tells the client of a new session, and nothing of what it knows already", async () => {
     const { manager } = setup();
     const session = await manager.load();

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { withVary } from "../base/cache-headers.ts";
 import { RefusedError } from "../base/errors.ts";
 import { failureLog } from "../base/failure-log.ts";
@@ -18,6 +19,12 @@ import { whenClosed } from "./when-gone.ts";
 /** A handler as `node:http` has it; it may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
 
+/** A listener that `node:http`, `node:https` and `node:http2` take. */
+export interface NodeHandler {
+  (request: IncomingMessage, response: ServerResponse): void;
+  (request: Http2ServerRequest, response: Http2ServerResponse): void;
+}
+
 /**
  * Wraps a handler of `node:http`: its requests have a session (`manager.sessionOf(request)`), which is committed before
  * the first byte of the response.
@@ -28,8 +35,8 @@ export type NodeListener = (request: IncomingMessage, response: ServerResponse) 
 export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
   manager: SessionManager<Data, Lazy>,
   listener: NodeListener,
-): (request: IncomingMessage, response: ServerResponse) => void {
-  return (request, response) => {
+): NodeHandler {
+  const handler = (request: IncomingMessage, response: ServerResponse): void => {
     const fail = (error: unknown): void => answerError(manager.options.onError, error, request, response);
     const handle = (held?: HeldResponse): void => {
       const failed = (error: unknown): void => {
@@ -54,6 +61,8 @@ export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
     };
     withSession(manager, request, response, handle, fail);
   };
+  // The compatibility API of HTTP/2 has all that is used here.
+  return handler as NodeHandler;
 }
 
 /** What a framework knows better than `node:http`. */

@@ -6,7 +6,7 @@ import { SessionManager } from "../manager/session-manager.ts";
 import type { Codec } from "../port/codec.ts";
 import type { Store, StoreExtras } from "../port/store.ts";
 import type { Session } from "../session/session.ts";
-import { nodeHandler, type NodeListener } from "./node-handler.ts";
+import { type NodeHandler, nodeHandler, type NodeListener } from "./node-handler.ts";
 import { sessionProperty } from "./property.ts";
 
 /** The seed's sessions hold any key. */
@@ -61,7 +61,7 @@ const sessions = new WeakMap<object, AnySession>();
 export function manage(
   engine: Store & StoreExtras,
   options: ManageOptions = {},
-): (listener: NodeListener) => NodeListener {
+): (listener: NodeListener) => NodeHandler {
   const { cookieName, contextName, errorFunc, ...rest } = options;
   if (contextName !== undefined && (typeof contextName !== "string" || contextName === "")) {
     throw new TypeError("contextName: must be a non-empty string");

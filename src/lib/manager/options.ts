@@ -7,6 +7,26 @@ import { type CookieOptions, type ResolvedCookie, resolveCookie } from "./cookie
 import type { EndEvent, LoginEvent } from "./hooks.ts";
 import type { PlanOptions } from "./plan.ts";
 
+/** A request as `onError` gets it: that of Node, or a web-standard one. */
+export interface FailedRequest {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly headers: object;
+}
+
+/** A response as `onError` gets it from the adapters for Node. With web-standard requests there is none: return a Response. */
+export interface FailedResponse {
+  statusCode: number;
+  readonly headersSent: boolean;
+  setHeader(name: string, value: number | string | readonly string[]): unknown;
+  end(body?: string): unknown;
+}
+
+/** The type of `onError`. That of a method lets it take a framework's own types, which only its adapter knows. */
+interface ErrorListener {
+  answer(error: unknown, request: FailedRequest, response: FailedResponse): unknown;
+}
+
 /** Options of `SessionManager`. Durations are milliseconds or a text such as `"20m"`. */
 export interface SessionOptions<Lazy extends boolean = false> {
   /** Absolute length of a session from its creation; renewing the token begins it anew. Default `"24h"`. */
@@ -58,7 +78,7 @@ export interface SessionOptions<Lazy extends boolean = false> {
    * Answers a request whose session could not be loaded or committed, or whose handler threw. `request` and `response` are
    * the framework's own. What it leaves unanswered gets a plain 500. Default: logs the error.
    */
-  onError?: (error: unknown, request: never, response: never) => unknown;
+  onError?: ErrorListener["answer"] | undefined;
   /** Is told of each login that was stored: to write to the user of a new device, say. Its failure is logged. */
   onLogin?: (login: LoginEvent) => unknown;
   /** Is told of each session that this process has ended. One that expires ends without a word. Its failure is logged. */
