@@ -53,6 +53,7 @@ export {
   PgStoreError,
   type PgStoreErrorCode,
   SchemaError,
+  LoginRefusedError,
   SessionConflictError,
   CsrfError,
   FreshLoginRequiredError,

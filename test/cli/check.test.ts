@@ -116,7 +116,7 @@ describe("pgstore check", () => {
       expect(json["findings"]).toContainEqual({
         name: "privileges",
         level: "error",
-        text: `${role} lacks INSERT, UPDATE, DELETE on the table`,
+        text: `${role} lacks INSERT, UPDATE, DELETE on table "guarded"`,
         remedy: `GRANT INSERT, UPDATE, DELETE ON "guarded" TO ${role}`,
       });
       expect(json["findings"]).toContainEqual(
@@ -125,6 +125,44 @@ describe("pgstore check", () => {
     } finally {
       await pool.query(`DROP OWNED BY ${role}`);
       await pool.query(`DROP ROLE ${role}`);
+    }
+  });
+
+  it("takes connect-pg-simple's table for what it is, and advises nothing that would ruin it", async () => {
+    await pool.query(
+      `CREATE TABLE theirs (sid varchar NOT NULL COLLATE "default" PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL);
+       INSERT INTO theirs VALUES ('a', '{}', current_timestamp - interval '2 days')`,
+    );
+    const unsaid = await check("theirs");
+    expect(unsaid.code).toBe(4);
+    const layout = ["--layout", "connect-pg-simple", "--deep"];
+    const bare = await check("theirs", ...layout);
+    expect(bare.found("indexes")).toMatchObject({ level: "warn", remedy: 'CREATE INDEX ON "theirs" (expire)' });
+    await pool.query('CREATE INDEX "IDX_session_expire" ON theirs (expire)');
+    const { findings, found } = await check("theirs", ...layout);
+    expect(found("table")).toMatchObject({ level: "ok" });
+    expect(found("indexes")).toMatchObject({ level: "ok" });
+    expect(found("expired")).toMatchObject({ level: "warn", text: "1 row has expired, 2 d ago" });
+    expect(JSON.stringify([unsaid, bare, findings])).not.toMatch(/ADD COLUMN|pgstore migrate|"users"/);
+    const { code, err } = await pgstore("migrate", "--url", database.url, "--table", "theirs");
+    expect(code).toBe(4);
+    expect(err).toMatch(/is one of connect-pg-simple.*layout: "connect-pg-simple"/);
+    const columns = await pool.query("SELECT FROM pg_attribute WHERE attrelid = 'theirs'::regclass AND attnum > 0");
+    expect(columns.rowCount).toBe(3);
+  });
+
+  it("warns of a schema of the search path in which everybody may create", async () => {
+    await table("exposed");
+    await pool.query("GRANT CREATE ON SCHEMA public TO PUBLIC");
+    try {
+      const { code, found } = await check("exposed");
+      expect(code).toBe(1);
+      expect(found("schema")).toMatchObject({
+        level: "warn",
+        remedy: "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+      });
+    } finally {
+      await pool.query("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
     }
   });
 

@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -65,6 +66,32 @@ describe("pgstore migrate", () => {
     expect(out).toContain(json["sql"]);
   });
 
+  it("--print shows the SQL of docs/schema.md, which leaves migrate nothing to do", async () => {
+    const { json } = await pgstoreJson("migrate", "--print");
+    const page = readFileSync(new URL("../../docs/schema.md", import.meta.url), "utf8");
+    expect(page).toContain(`\`\`\`sql\n${String(json["sql"])};\n\`\`\``);
+    const shape = async (table: string): Promise<unknown> => {
+      const { rows } = await pool.query(
+        `SELECT replace(c.relname, $1, '') AS relation, pg_get_indexdef(c.oid) IS NOT NULL AS index,
+           replace(COALESCE(pg_get_indexdef(c.oid), ''), $1, '') AS definition,
+           (SELECT array_agg(a.attname || ' ' || format_type(a.atttypid, -1) || a.attnotnull || a.attcollation || COALESCE(pg_get_expr(d.adbin, d.adrelid), '') ORDER BY a.attnum)
+            FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = c.oid AND a.attnum > 0)
+         FROM pg_class c WHERE c.relname LIKE $1 || '%' AND c.relkind IN ('r', 'i') ORDER BY 1`,
+        [table],
+      );
+      return rows;
+    };
+    const printed = await pgstoreJson("migrate", "--print", "--table", "by_tool");
+    for (let times = 0; times < 2; times++) await pool.query(String(printed.json["sql"]));
+    const made = await shape("by_tool");
+    const byTool = new PgStore(pool, { table: "by_tool", cleanupInterval: 0 });
+    expect(await byTool.check()).toEqual([]);
+    await byTool.migrate();
+    expect(await shape("by_tool")).toEqual(made);
+    await new PgStore(pool, { table: "by_code", cleanupInterval: 0 }).migrate();
+    expect(await shape("by_code")).toEqual(made);
+  });
+
   it("--print shows steps by hand that leave nothing of the kind to do", async () => {
     const { json } = await pgstoreJson("migrate", "--print", "--table", "by hand");
     const steps = json["byHand"] as string[];
@@ -73,9 +100,9 @@ describe("pgstore migrate", () => {
     );
     for (const step of steps) await pool.query(step);
     const indexes = "SELECT count(*)::int AS count FROM pg_index WHERE indrelid = '\"by hand\"'::regclass";
-    expect((await pool.query(indexes)).rows).toEqual([{ count: 3 }]);
+    expect((await pool.query(indexes)).rows).toEqual([{ count: 4 }]);
     expect(await pgstore("migrate", "--url", database.url, "--table", "by hand")).toMatchObject({ code: 0 });
-    expect((await pool.query(indexes)).rows).toEqual([{ count: 3 }]);
+    expect((await pool.query(indexes)).rows).toEqual([{ count: 4 }]);
   });
 
   it("leaves another table of that name alone", async () => {

@@ -32,7 +32,6 @@ const healthy: TableFigures = {
 };
 const index: IndexFigures = {
   name: "sessions_pkey",
-  isValid: true,
   bytes: 75 * MIB,
   rows: 1_000_000,
   width: 44,
@@ -60,7 +59,6 @@ describe("judgeTable", () => {
       { indexes: [{ ...index, bytes: 400 * MIB }] },
       /^warn indexes: REINDEX INDEX CONCURRENTLY sessions_pkey/,
     ],
-    ["an index that is not valid", { indexes: [{ ...index, isValid: false }] }, /^error indexes: DROP INDEX/],
     ["dead rows", { dead: 390_000 }, /^warn dead rows: VACUUM/],
     [
       "autovacuum that comes too late",

@@ -206,6 +206,137 @@ describe("PgStore.migrate", () => {
     expect(await open("at once", "new schema").check()).toEqual([]);
   }, 120_000);
 
+  it.each(["repeatable read", "serializable"])(
+    "makes each index once when transactions are %s by default",
+    async (level) => {
+      const table = `once ${level}`;
+      const pools = Array.from({ length: 6 }, () =>
+        database.pool({ max: 1, options: `-c default_transaction_isolation=${level.replace(" ", "\\ ")}` }),
+      );
+      await Promise.all(pools.map((pool) => pool.query("SELECT 1")));
+      await Promise.all(pools.map((pool) => new PgStore(pool, { cleanupInterval: 0, table }).migrate()));
+      const { rows } = await db.query("SELECT count(*)::int AS n FROM pg_index WHERE indrelid = to_regclass($1)", [
+        `"${table}"`,
+      ]);
+      expect(rows).toEqual([{ n: 4 }]);
+    },
+  );
+
+  it("is not held up by locks that any role may take", async () => {
+    const client = await db.connect();
+    try {
+      await client.query("SELECT pg_advisory_lock(hashtext('pgstore'), hashtext('migrate'))");
+      await open("held").migrate();
+      // Where nothing is missing it waits for nobody.
+      await client.query('BEGIN; LOCK TABLE "held" IN ACCESS EXCLUSIVE MODE');
+      await expect(open("held").migrate()).resolves.toBe(undefined);
+      await client.query("ROLLBACK; SELECT pg_advisory_unlock_all()");
+    } finally {
+      client.release();
+    }
+  });
+
+  /** Resolves when as many statements of the pool are in such a state. */
+  const waiting = (condition: string, count = 1): Promise<void> =>
+    expect
+      .poll(async () => {
+        const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND ${condition}`;
+        return (await db.query(sql)).rowCount;
+      })
+      .toBe(count);
+  const seed = async (table: string): Promise<void> => {
+    await db.query(`CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)`);
+  };
+  const indexesOf = async (table: string): Promise<unknown> =>
+    (await db.query("SELECT count(*)::int AS n FROM pg_index WHERE indrelid = to_regclass($1)", [table])).rows[0];
+
+  it("waits for an index that another process is making, without a lock that others would wait for", async () => {
+    await seed("large");
+    const [writer, maker] = await Promise.all([db.connect(), db.connect()]);
+    try {
+      await writer.query("BEGIN; INSERT INTO large VALUES ('t', 'x', current_timestamp)");
+      const made = maker.query("CREATE INDEX CONCURRENTLY ON large (expiry)");
+      await waiting("wait_event_type = 'Lock'");
+      const migrated = Promise.all([open("large").migrate(), open("large").migrate()]);
+      await writer.query("COMMIT");
+      await Promise.all([made, migrated]);
+      expect(await indexesOf("large")).toEqual({ n: 4 });
+    } finally {
+      writer.release();
+      maker.release();
+    }
+  });
+
+  it("finds what another process has made while it waited for its lock", async () => {
+    await seed("taken");
+    const maker = await db.connect();
+    try {
+      await maker.query("BEGIN; CREATE INDEX ON taken (expiry)");
+      const migrated = open("taken").migrate();
+      await waiting("wait_event_type = 'Lock'");
+      await maker.query("COMMIT");
+      await migrated;
+      expect(await indexesOf("taken")).toEqual({ n: 4 });
+    } finally {
+      maker.release();
+    }
+  });
+
+  it("makes an index anew whose making was broken off", async () => {
+    await seed("broken");
+    await db.query("CREATE INDEX broken_expiry_idx ON broken (expiry)");
+    await db.query("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken_expiry_idx'::regclass");
+    expect((await open("broken").check()).join()).toMatch(/broken_expiry_idx .* is not valid/);
+    await open("broken").migrate();
+    expect(await open("broken").check()).toEqual([]);
+    expect(await indexesOf("broken")).toEqual({ n: 4 });
+  });
+
+  it("sets a limit for each lock, and a search path, before it changes anything", async () => {
+    await db.query(`CREATE TABLE seen (at serial, limits text);
+      CREATE FUNCTION see() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO public.seen (limits) VALUES (current_setting('lock_timeout') || ' ' || current_setting('search_path')); END $$;
+      CREATE EVENT TRIGGER see ON ddl_command_start EXECUTE FUNCTION see()`);
+    try {
+      await open("limited", "of its own").migrate();
+    } finally {
+      await db.query("DROP EVENT TRIGGER see");
+    }
+    const { rows } = await db.query("SELECT DISTINCT limits FROM seen");
+    expect(rows).toEqual([{ limits: "5s pg_catalog, pg_temp" }]);
+  });
+
+  it("leaves a transaction of the application's as it was, and says so where it can't run in it", async () => {
+    const client = await db.connect();
+    try {
+      const store = new PgStore(client, { cleanupInterval: 0, table: "inside" });
+      await client.query("BEGIN; SET LOCAL lock_timeout = '7s'");
+      await store.migrate();
+      const { rows } = await client.query(
+        "SELECT current_setting('lock_timeout') || current_setting('search_path') AS s",
+      );
+      expect(rows).toEqual([{ s: '7s"$user", public' }]);
+      await client.query("COMMIT");
+      expect(await store.check()).toEqual([]);
+      await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+      await expect(store.migrate()).rejects.toThrow(/^migrate: expected READ COMMITTED/);
+      await client.query("ROLLBACK");
+    } finally {
+      client.release();
+    }
+  });
+
+  it("works as a role whose name has to be quoted", async () => {
+    const administrator = database.admin({ max: 1 });
+    const name = `App-"Owner" ${Math.random().toString(36).slice(2)}`;
+    const role = `"${name.replaceAll('"', '""')}"`;
+    await administrator.query(`CREATE ROLE ${role}; CREATE SCHEMA mixed AUTHORIZATION ${role}; SET ROLE ${role}`);
+    const store = new PgStore(administrator, { cleanupInterval: 0, schema: "mixed" });
+    await store.migrate();
+    expect(await store.check()).toEqual([]);
+    await administrator.query(`RESET ROLE; DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+  });
+
   it("works on PGlite", async () => {
     const lite = await PGlite.create();
     const store = new PgStore(lite, { cleanupInterval: 0, table: 'a"b', schema: "s.t" });
@@ -234,6 +365,98 @@ describe("PgStore.check", () => {
     expect(await open("absent").check()).toEqual([
       expect.stringMatching(/^table "absent" does not exist: run store.migrate/),
     ]);
+  });
+});
+
+describe("PgStore.check of what migrate has made", () => {
+  /** Each in a table of its own: what somebody does, and what is said then. */
+  const drifts: [string, string, RegExp][] = [
+    [
+      "a column is dropped",
+      "ALTER TABLE t DROP COLUMN ip",
+      /^table "t" has a column user_id and no column ip: run store.migrate/,
+    ],
+    [
+      "the columns are dropped",
+      "ALTER TABLE t DROP COLUMN user_id, DROP COLUMN created, DROP COLUMN last_seen, DROP COLUMN ip, DROP COLUMN user_agent, DROP COLUMN tags",
+      /^table "t" has no column user_id, though there is a table "t_users": run store.migrate/,
+    ],
+    [
+      "a column of a companion is dropped",
+      "ALTER TABLE t_history DROP COLUMN took",
+      /^table "t_history" has no column took: run/,
+    ],
+    [
+      "a column has another type",
+      "ALTER TABLE t_users ALTER COLUMN revoked TYPE text",
+      /^column revoked of table "t_users" is text, not/,
+    ],
+    [
+      "a key is dropped",
+      "ALTER TABLE t_users DROP CONSTRAINT t_users_pkey",
+      /^column user_id of table "t_users" is not unique: ALTER/,
+    ],
+    [
+      "an index is dropped",
+      "DROP INDEX t_user_id_created_token_idx",
+      /^column user_id of table "t" has no index: run store.migrate/,
+    ],
+    [
+      "an index is there twice",
+      "CREATE INDEX again ON t (expiry)",
+      /^index again of table "t" does what t_expiry_idx does/,
+    ],
+    ["a key is there twice", "CREATE INDEX again ON t (token)", /^index again of table "t" does what t_pkey does/],
+    [
+      "an index was broken off",
+      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_expiry_idx'::regclass",
+      /has no index/,
+    ],
+    ["a right is lost", "REVOKE UPDATE ON t FROM ROLE", /lacks UPDATE on table "t": GRANT UPDATE ON "t" TO/],
+    [
+      "a right on users is lost",
+      "REVOKE INSERT, DELETE ON t_users FROM ROLE",
+      /lacks INSERT, DELETE on table "t_users": GRANT/,
+    ],
+    [
+      "a right on the history is lost",
+      "REVOKE SELECT ON t_history FROM ROLE",
+      /lacks SELECT on table "t_history": GRANT/,
+    ],
+    [
+      "a right on a column is lost",
+      "REVOKE UPDATE ON t FROM ROLE; GRANT UPDATE (expiry) ON t TO ROLE",
+      /lacks UPDATE on table "t"/,
+    ],
+    [
+      "a schema is open",
+      "GRANT CREATE ON SCHEMA drift TO PUBLIC",
+      /^everybody may create .* in schema drift.*REVOKE CREATE/,
+    ],
+  ];
+  const role = `checking_${Math.random().toString(36).slice(2)}`;
+  it.each(drifts)("says so when %s", async (_, drift, expected) => {
+    const administrator = database.admin({ max: 1 });
+    await administrator.query(
+      `CREATE ROLE ${role}; CREATE SCHEMA drift AUTHORIZATION ${role}; SET search_path = drift; SET ROLE ${role}`,
+    );
+    const store = new PgStore(administrator, { cleanupInterval: 0, table: "t" });
+    try {
+      await store.migrate();
+      expect(await store.check()).toEqual([]);
+      await administrator.query("RESET ROLE");
+      await administrator.query(drift.replaceAll("ROLE", role));
+      await administrator.query(`SET ROLE ${role}`);
+      expect(await store.check()).toContainEqual(expect.stringMatching(expected));
+      await administrator.query("RESET ROLE");
+      // Rights and schemas are not for migrate, nor what somebody has added.
+      if (/^(?:ALTER TABLE t DROP|DROP INDEX|UPDATE)|took/.test(drift)) {
+        await store.migrate();
+        expect(await store.check()).toEqual([]);
+      }
+    } finally {
+      await administrator.query(`RESET ROLE; DROP SCHEMA drift CASCADE; DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    }
   });
 });
 

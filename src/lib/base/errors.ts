@@ -8,6 +8,7 @@ export type PgStoreErrorCode =
   | "SESSION_MISSING"
   | "SESSION_CONFLICT"
   | "SESSION_TOO_LARGE"
+  | "LOGIN_REFUSED"
   | "ALREADY_COMMITTED"
   | "TYPE_ASSERTION"
   | "CSRF"
@@ -119,6 +120,21 @@ export class SessionTooLargeError extends PgStoreError {
   constructor(id: string, bytes: number, maxBytes: number) {
     super("SESSION_TOO_LARGE", `session ${id} has grown to ${bytes} bytes, and maxBytes allows ${maxBytes}`);
     this.id = id;
+  }
+}
+
+/**
+ * The user's sessions were ended while this login was under way, so it would be one of them: nobody was logged in. The
+ * user may log in again, with the password that is valid now.
+ */
+export class LoginRefusedError extends PgStoreError {
+  override readonly name = "LoginRefusedError";
+
+  constructor() {
+    super(
+      "LOGIN_REFUSED",
+      "login: the user's sessions were ended while it was under way. Ask the user to log in again",
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { monotonicNow, systemNow } from "../base/clock.ts";
 import { count } from "../base/figures.ts";
-import { GT, LE, MINUS, regclass, TIMES } from "../postgres/catalog.ts";
+import { GT, LE, MINUS, TIMES } from "../postgres/catalog.ts";
 import { millisecondsOf } from "../postgres/statements.ts";
 import type { Connection } from "./connection.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
@@ -14,19 +14,14 @@ const CLOCK_TOLERANCE = 2000;
 /** Milliseconds: an application's cleanup comes every few minutes. */
 const OVERDUE = 3_600_000;
 const MOST_COUNTED = 10_000;
-const PRIVILEGES = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
-/** Version, standby, privileges. */
-export async function checkServer({ query, table }: Connection): Promise<Finding[]> {
+/** Version, standby. */
+export async function checkServer({ query }: Connection): Promise<Finding[]> {
   const [row] = await query(
     `SELECT pg_catalog.current_setting('server_version_num') AS version,
-       pg_catalog.current_setting('server_version') AS name,
-       pg_catalog.pg_is_in_recovery()::text AS standby, pg_catalog.quote_ident(current_user::text) AS me,
-       (SELECT pg_catalog.string_agg(p, ', ') FROM pg_catalog.unnest($2::text[]) p
-         WHERE NOT pg_catalog.has_table_privilege(${regclass("$1::text")}, p)) AS missing`,
-    [table.quoted, `{${PRIVILEGES.join()}}`],
+       pg_catalog.current_setting('server_version') AS name, pg_catalog.pg_is_in_recovery()::text AS standby`,
   );
-  const { version, name, standby, me, missing } = row ?? {};
+  const { version, name, standby } = row ?? {};
   const findings = [
     Number(version) >= OLDEST_MAJOR * 10_000
       ? ok("server", `PostgreSQL ${name}`)
@@ -35,11 +30,6 @@ export async function checkServer({ query, table }: Connection): Promise<Finding
   if (standby === "true") {
     findings.push(
       error("server", "this is a standby, which can't be written to", "connect to the primary: target_session_attrs"),
-    );
-  }
-  if (missing != null) {
-    findings.push(
-      error("privileges", `${me} lacks ${missing} on the table`, `GRANT ${missing} ON ${table.quoted} TO ${me}`),
     );
   }
   return findings;

@@ -3,9 +3,10 @@ import { checkBacklog, checkClock, checkConnection, checkServer } from "./check-
 import { checkDeep } from "./check-deep.ts";
 import { type CommonOptions, connect, type Connection } from "./connection.ts";
 import { EXIT, type ExitCode, InterruptedError } from "./failures.ts";
-import { error, type Finding, ok } from "./finding.ts";
+import { type Finding, ok } from "./finding.ts";
 import { interruptible } from "./interrupt.ts";
 import { judgeTable } from "./judge-table.ts";
+import { diagnose, type Problem } from "../postgres/diagnosis.ts";
 import { hasColumns } from "../postgres/statements.ts";
 import { readFigures } from "./table-figures.ts";
 
@@ -13,11 +14,13 @@ import { readFigures } from "./table-figures.ts";
 export async function check(options: CommonOptions & { deep?: boolean }): Promise<Answer> {
   const connection = await connect(options);
   try {
-    const hasUsers = connection.layout.users && (await hasUserColumns(connection));
-    const schema = await checkSchema(connection, hasUsers);
-    const isOurs = schema.every(({ level }) => level !== "error");
-    const rest = isOurs ? await checkTable(connection, hasUsers, options.deep === true) : [];
-    return answerOf(connection, [...schema, ...rest, await checkClock(connection), await checkConnection(connection)]);
+    const { query, table, layout } = connection;
+    const hasUsers = layout.users && (await hasUserColumns(connection));
+    const problems = await diagnose(query, table, layout);
+    const findings = checkSchema(connection, problems, hasUsers);
+    const isUsable = !problems.some(({ subject }) => subject === "table");
+    if (isUsable) findings.push(...(await checkTable(connection, problems, hasUsers, options.deep === true)));
+    return answerOf(connection, [...findings, await checkClock(connection), await checkConnection(connection)]);
   } finally {
     await connection.close();
   }
@@ -29,28 +32,38 @@ async function hasUserColumns({ query, table }: Connection): Promise<boolean> {
   return row?.["columns"] === "true";
 }
 
-async function checkSchema({ store, table, layout }: Connection, hasUsers: boolean): Promise<Finding[]> {
-  const problems = (await store.check()).map((problem) => {
-    const [text = problem, ...remedy] = problem.split(": ");
-    return error("table", text, remedy.join(": ").replace("store.migrate()", "npx pgstore migrate"));
-  });
-  if (problems.length > 0) return problems;
-  const fine = ok("table", `${table.quoted} is as it should be`);
-  if (!layout.users) return [fine];
-  if (!hasUsers) {
-    // Not wrong: a table that is shared with a Go program may stay as that knows it.
-    const text = "it has no columns about users, so sessions can't be listed or ended by their user";
-    return [fine, { name: "users", level: "ok", text, remedy: "npx pgstore migrate adds them" }];
+function checkSchema({ table, layout }: Connection, problems: Problem[], hasUsers: boolean): Finding[] {
+  const findings = problems.filter(({ subject }) => subject !== "indexes").map(findingOf);
+  if (findings.some(({ name }) => name === "table")) return findings;
+  if (!layout.users) {
+    return [ok("table", `${table.quoted} is as it should be`), ...findings];
   }
-  return [fine, ok("users", "sessions can be listed and ended by their user")];
+  const users = hasUsers
+    ? ok("users", "sessions can be listed and ended by their user")
+    : // Not wrong: a table that is shared with a Go program may stay as that knows it.
+      {
+        ...ok("users", "it has no columns about users, so sessions can't be listed or ended by their user"),
+        remedy: "npx pgstore migrate adds them",
+      };
+  return [ok("table", `${table.quoted} is as it should be`), users, ...findings];
 }
 
-async function checkTable(connection: Connection, hasUsers: boolean, deep: boolean): Promise<Finding[]> {
+function findingOf({ subject, level, text, remedy }: Problem): Finding {
+  return { name: subject, level, text, remedy: remedy.replace("run store.migrate()", "npx pgstore migrate") };
+}
+
+async function checkTable(
+  connection: Connection,
+  problems: Problem[],
+  hasUsers: boolean,
+  deep: boolean,
+): Promise<Finding[]> {
   const figures = await readFigures(connection);
   if (figures === undefined) return [];
+  const indexes = problems.filter(({ subject }) => subject === "indexes").map(findingOf);
   const findings = [
     ...(await checkServer(connection)),
-    ...judgeTable(connection.table.quoted, figures),
+    ...judgeTable(connection.table.quoted, figures, indexes),
     await checkBacklog(connection),
   ];
   if (!deep || !connection.layout.users) return findings;

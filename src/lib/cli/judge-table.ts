@@ -28,28 +28,26 @@ const aligned = (length: number): number => Math.ceil(length / 8) * 8;
  * What the figures of a table say of it.
  *
  * @param table - quoted
+ * @param wrong - what is wrong with its indexes
  */
-export function judgeTable(table: string, figures: TableFigures): Finding[] {
+export function judgeTable(table: string, figures: TableFigures, wrong: Finding[] = []): Finding[] {
   return [
-    ...judgeIndexes(figures.indexes),
+    ...judgeIndexes(figures.indexes, wrong),
     bloatOf(table, figures),
     deadRows(table, figures),
     ...autovacuum(table, figures),
   ];
 }
 
-function judgeIndexes(indexes: IndexFigures[]): Finding[] {
-  const findings = indexes.flatMap((index) => {
-    const { name, isValid, rows, width } = index;
-    if (!isValid) {
-      const text = `index ${name} is not valid: its making was interrupted, and it only costs`;
-      return error("indexes", text, `DROP INDEX CONCURRENTLY ${name}; then npx pgstore migrate`);
-    }
+function judgeIndexes(indexes: IndexFigures[], wrong: Finding[]): Finding[] {
+  const bloated = indexes.flatMap((index) => {
+    const { name, rows, width } = index;
     const needed = rows > 0 && width > 0 ? (rows * (aligned(INDEX_HEADER + width) + POINTER)) / INDEX_FILL : undefined;
     if (needed === undefined || !isBloated(index.bytes, needed)) return [];
     const text = `index ${name} (${index.columns}) has ${bytes(index.bytes)} where about ${bytes(needed)} would do`;
     return warn("indexes", text, `REINDEX INDEX CONCURRENTLY ${name}`);
   });
+  const findings = [...wrong, ...bloated];
   if (findings.length > 0) return findings;
   const sum = indexes.reduce((total, index) => total + index.bytes, 0);
   return [ok("indexes", `${indexes.length} indexes, ${bytes(sum)} in all`)];

@@ -27,7 +27,6 @@ export interface TableFigures {
 
 export interface IndexFigures {
   name: string;
-  isValid: boolean;
   bytes: number;
   /** -1: not known. */
   rows: number;
@@ -59,7 +58,7 @@ const OF_TABLE = `
   LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid ${EQ} c.oid
   WHERE c.oid ${EQ} ${regclass("$1::text")}`;
 const OF_INDEXES = `
-  SELECT i.indexrelid::regclass::text AS name, i.indisvalid::text AS valid, x.reltuples::float8::text AS rows,
+  SELECT i.indexrelid::regclass::text AS name, x.reltuples::float8::text AS rows,
     pg_catalog.pg_relation_size(i.indexrelid)::text AS bytes, pg_catalog.string_agg(a.attname::text, ', ' ORDER BY k.n) AS columns,
     COALESCE(pg_catalog.sum(w.avg_width), 0)::text AS width
   FROM pg_catalog.pg_index i
@@ -70,7 +69,7 @@ const OF_INDEXES = `
   JOIN pg_catalog.pg_attribute a ON a.attrelid ${EQ} c.oid AND a.attnum ${EQ} k.attnum
   LEFT JOIN pg_catalog.pg_stats w ON w.schemaname ${EQ} n.nspname AND w.tablename ${EQ} c.relname AND w.attname ${EQ} a.attname
   WHERE i.indrelid ${EQ} ${regclass("$1::text")}
-  GROUP BY i.indexrelid, i.indisvalid, x.reltuples ORDER BY 1`;
+  GROUP BY i.indexrelid, x.reltuples ORDER BY 1`;
 
 /** @returns undefined when there is no such table */
 export async function readFigures({ query, table }: Connection): Promise<TableFigures | undefined> {
@@ -97,7 +96,6 @@ export async function readFigures({ query, table }: Connection): Promise<TableFi
 function readIndex(row: Row): IndexFigures {
   return {
     name: textOf(row, "name"),
-    isValid: row["valid"] === "true",
     bytes: Number(row["bytes"]),
     rows: Number(row["rows"]),
     width: Number(row["width"]),

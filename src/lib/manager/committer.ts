@@ -1,5 +1,5 @@
 import { systemNow } from "../base/clock.ts";
-import { SessionConflictError } from "../base/errors.ts";
+import { LoginRefusedError, SessionConflictError } from "../base/errors.ts";
 import { codeOf, isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
 import { createToken } from "../base/token.ts";
@@ -26,7 +26,7 @@ const MOST_ATTEMPTS = 100;
 const LONGEST_PAUSE = 50;
 
 /** How an attempt went: the row that is there now (none after the end), or what to do before the next one. */
-type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "revoked" | "again";
+type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "again";
 
 /** Carries out what the plan says, and again when another request was faster: the only place that writes sessions. */
 export class Committer {
@@ -199,7 +199,6 @@ export class Committer {
       const outcome = await this.#perform(plan, record, now);
       if (typeof outcome === "object") return outcome.row;
       if (outcome === "again") continue;
-      if (outcome === "revoked") return this.#drop(record);
       const found = outcome === "gone" || record.key === undefined ? undefined : await this.lookUp(record.key);
       if (typeof found !== "object") {
         if (await this.#wasRenewed(record)) continue;
@@ -244,8 +243,13 @@ export class Committer {
         // Before it begins: were one of them alive beside it, nobody could tell next time which one counts.
         await this.#endRivals(record);
         const outcome = await this.users.create(newKey, next, record);
+        if (outcome === "revoked") {
+          // A commit that is tried again must not log in after all.
+          record.end({ kind: "nothing" });
+          throw new LoginRefusedError();
+        }
         if (outcome === "refused") record.token = createToken();
-        if (outcome !== "done") return outcome === "revoked" ? "revoked" : "again";
+        if (outcome !== "done") return "again";
         record.settle(next, newKey, count);
         this.#deliver(record, undefined, next, now);
         this.#welcome(record, newKey);
@@ -274,7 +278,8 @@ export class Committer {
         const outcome = await this.users.renew([key, newKey], row, next, record);
         record.doubt = outcome === "done" ? undefined : doubt;
         // Without a login the row decides that had to be there: it is there, or has been ended with the others.
-        if (outcome !== "done") return outcome === "revoked" && ending.revive ? "revoked" : "conflict";
+        if (outcome === "revoked" && ending.revive) throw new LoginRefusedError();
+        if (outcome !== "done") return "conflict";
         record.token = ending.token;
         record.settle(next, newKey, count);
         this.#deliver(record, undefined, next, now);
@@ -353,12 +358,6 @@ export class Committer {
     }
     record.end({ kind: "nothing" });
     return false;
-  }
-
-  /** The user's sessions were ended while this one was begun for that user: it is one of them. */
-  #drop(record: SessionRecord): undefined {
-    publish("gone", { id: this.#rows.idOf(record.key) });
-    record.end({ kind: "nothing" });
   }
 
   /** Notes what the client must be told: of a new token, or of another life of a persistent cookie. */

@@ -89,10 +89,11 @@ export class Engine {
   }
 
   /** Finds out whether the table has the columns about users, and a history, which somebody may have added meanwhile. */
-  async lookForColumns(): Promise<{ history: boolean; users: boolean }> {
+  async lookForColumns(): Promise<{ history: boolean; users: boolean; owners: boolean }> {
     const [row] = await this.run(this.userSql.columns, []);
     this.keepSeen(row?.["seen"] === "true");
-    return { history: row?.["history"] === "true", users: row?.["users"] === "true" };
+    const says = (column: string): boolean => row?.[column] === "true";
+    return { history: says("history"), users: says("users"), owners: says("owners") };
   }
 
   /** Takes note of whether the table has the columns about users: then they are kept up to date from now on. */

@@ -83,6 +83,21 @@ const indexOf = ({
       JOIN pg_class x ON x.oid = i.indexrelid
       WHERE i.indrelid = to_regclass(sessions) AND a.attname = '${column}'${where === undefined ? " AND i.indpred IS NULL" : ""}`;
 
+const isBeingMade = "EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.relid = to_regclass(sessions))";
+/**
+ * Locks the table. While an index is made it gives up at once (55006), to come again: a lock that waits would keep all that
+ * comes after it waiting, and the transaction would keep a CREATE INDEX CONCURRENTLY waiting.
+ */
+const lock = (mode: string): string => `
+    IF ${isBeingMade} THEN RAISE object_in_use; END IF;
+    BEGIN
+      EXECUTE 'LOCK TABLE ' || sessions || ' IN ${mode} MODE';
+    EXCEPTION WHEN lock_not_available THEN
+      PERFORM pg_stat_clear_snapshot();
+      IF ${isBeingMade} THEN RAISE object_in_use; END IF;
+      RAISE;
+    END;`;
+
 /** The table, what it lacks of columns, and its companions. */
 function makeTables(table: TableName): string {
   // Another process may make it at this moment. We wait for it then, and find it there.
@@ -121,36 +136,22 @@ function makeTables(table: TableName): string {
   SELECT pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(c.relnamespace, 'CREATE') INTO may
     FROM pg_class c WHERE c.oid = to_regclass(sessions);
   IF may AND ${hasAll(SESSION_COLUMNS)} AND NOT ${hasOthers} AND EXISTS (${missing}) THEN
-    EXECUTE 'LOCK TABLE ' || sessions || ' IN ACCESS EXCLUSIVE MODE';${COMPANIONS.map(makeCompanion).join("")}
+    ${lock("ACCESS EXCLUSIVE")}${COMPANIONS.map(makeCompanion).join("")}
     FOR missing IN ${missing}
     LOOP EXECUTE 'ALTER TABLE ' || missing.tab || ' ADD COLUMN ' || missing.ddl; END LOOP;
   END IF;${END}`;
 }
 
 /**
- * The indexes. While one is made the table is locked against writing, but not against reading. Processes that come meanwhile
- * see it under way and wait without a lock of their own, as whoever writes would wait behind that. One that somebody began to
- * make and broke off is made anew.
+ * The indexes. While one is made the table is locked against writing, but not against reading. One that somebody began to make
+ * and broke off is made anew.
  */
 function makeIndexes(table: TableName): string {
-  const isBeingMade = "EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.relid = to_regclass(sessions))";
   const make = (index: Index, condition: string): string => {
     const isThere = `EXISTS (SELECT FROM ${indexOf(index)} AND i.indisvalid)`;
     return `
   IF ${condition} AND NOT ${isThere} THEN
-    LOOP
-      WHILE ${isBeingMade} LOOP
-        PERFORM pg_sleep(0.2);
-        PERFORM pg_stat_clear_snapshot();
-      END LOOP;
-      BEGIN
-        EXECUTE 'LOCK TABLE ' || sessions || ' IN SHARE ROW EXCLUSIVE MODE';
-        EXIT;
-      EXCEPTION WHEN lock_not_available THEN
-        PERFORM pg_stat_clear_snapshot();
-        IF NOT ${isBeingMade} THEN RAISE; END IF;
-      END;
-    END LOOP;
+    ${lock("SHARE ROW EXCLUSIVE")}
     IF NOT ${isThere} THEN
       SELECT x.relname INTO broken FROM ${indexOf(index)} AND x.relkind = 'i' LIMIT 1;
       IF FOUND THEN EXECUTE format('REINDEX INDEX %I.%I', home, broken);

@@ -33,7 +33,8 @@ import {
   type PgStoreOptions,
   resolveStoreOptions,
 } from "./pg-store-options.ts";
-import { check, checkForeign, migrate, type Query } from "./schema.ts";
+import type { Query } from "./diagnosis.ts";
+import { check, migrate } from "./schema.ts";
 import { outlivedRow } from "./statements.ts";
 import type { TableName } from "./table-name.ts";
 import { UserSessions } from "./user-sessions.ts";
@@ -281,19 +282,23 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Creates the table and its index if they are missing. Any number of processes may do so at once.
+   * Creates the tables and indexes, or adds what they lack. Any number of processes may call it at once, under any default
+   * isolation. Where nothing is missing it takes no lock; otherwise it waits 5 s for each at most.
    *
    * @throws SchemaError when there is a table of that name whose columns are others; it is left as it is
+   * @throws StoreUnavailableError when the database can't be reached, or a lock was not free in time
    */
   async migrate(): Promise<void> {
     await migrate(this.#query, this.#table);
     this.#users?.lookAgain();
   }
 
-  /** Lists what is wrong with the table, each in a sentence that names it and says what to do. Empty: all is well. */
+  /**
+   * Lists what is wrong with the tables and their indexes, what this role lacks of rights, and which schemas of the search path
+   * are open to everybody, each in a sentence that says what to do. Changes nothing. Empty: all is well.
+   */
   check(): Promise<string[]> {
-    const { token, data, expiry, users } = this.#layout;
-    return users ? check(this.#query, this.#table) : checkForeign(this.#query, this.#table, [token, data, expiry]);
+    return check(this.#query, this.#table, this.#layout);
   }
 
   async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {

@@ -13,6 +13,8 @@ export interface Statement {
    * fleet finds another's statement under it. None: it runs too rarely for a plan that is kept.
    */
   name?: string;
+  /** What is run in its place, with the same parameters, when the columns about users are gone, or not for this role any more. */
+  instead?: Statement;
 }
 
 /**
@@ -57,10 +59,10 @@ interface Renewing {
 export interface Writes {
   /** On a table without them. */
   plain: Renewing;
-  /** On one with them: these note when it was. */
-  seen: Renewing;
   /** On one that may have them: these tell, by a column `seen` of their result. */
   asking: Renewing;
+  /** On one with them: these note when it was. */
+  seen: Renewing;
 }
 
 /** The columns of a batch, in the order of its parameters. */
@@ -105,6 +107,10 @@ export const liveRow = ({ expiry, ended, typed }: Layout): string =>
 const rememberedRow = ({ expiry, entombed }: Layout, grace: number): string =>
   `(${entombed} AND s.${expiry} ${GT} (current_timestamp ${MINUS} interval '${grace / 1000} seconds'))`;
 
+/** SQL that says whether no row has a token. */
+export const isFree = (table: string, token: string, value: string): string =>
+  `NOT EXISTS (SELECT FROM ${table} taken WHERE taken.${token} ${EQ} ${value})`;
+
 /** SQL that says of a row `s` that has expired whether it may be removed. */
 export const outlivedRow = (layout: Layout, grace: number): string => `NOT ${rememberedRow(layout, grace)}`;
 
@@ -114,6 +120,11 @@ export const hasColumns = ({ quoted }: TableName): string =>
   `WHERE a.attrelid ${EQ} ${regclass(quoteLiteral(quoted))} AND NOT a.attisdropped ` +
   `AND (a.attname ${EQ} 'user_id' AND a.atttypid ${EQ} 'pg_catalog.text'::regtype ` +
   `OR a.attname ${EQ} 'last_seen' AND a.atttypid ${EQ} 'pg_catalog.timestamptz'::regtype))`;
+
+/** SQL that says whether a row of the table can tell whose session it is. */
+export const hasOwners = ({ quoted }: TableName): string =>
+  `EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid ${EQ} ${regclass(quoteLiteral(quoted))} ` +
+  `AND a.attname ${EQ} 'user_id' AND a.atttypid ${EQ} 'pg_catalog.text'::regtype AND NOT a.attisdropped)`;
 
 /** SQL that says whether the table has them, and this role may note when it was. */
 export const canNote = (table: TableName): string =>
@@ -157,11 +168,16 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     replace: kept(update("replace", replaced + more, unchanged, told)),
     touch: kept(update("touch", touched + more, asLoaded, told)),
   });
+  // In a subquery of its own, so that it is looked for once, not for each row.
+  const asking = writing((text) => ({ text }), "", `, (SELECT ${canNote(name)})::text AS seen`);
+  const seen = writing(prepared, ", last_seen = current_timestamp", "");
   const writes = {
     plain: writing(prepared, "", ""),
-    seen: writing(prepared, ", last_seen = current_timestamp", ""),
-    // In a subquery of its own, so that it is looked for once, not for each row.
-    asking: writing((text) => ({ text }), "", `, (SELECT ${canNote(name)})::text AS seen`),
+    asking,
+    seen: {
+      replace: { ...seen.replace, instead: asking.replace },
+      touch: { ...seen.touch, instead: asking.touch },
+    },
   };
   const texts = {
     // The time in a subquery, so that it is written out once, not for each row.
@@ -176,10 +192,11 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     setExpiry: update("setExpiry", `${expiry} = ${instant("v.expiry")}`, live),
     end: update("end", entomb(layout.destroyed), `NOT ${ended} AND ${typed}`),
     delete: `DELETE FROM ${table} s USING ${rowsOf("delete")} WHERE ${joined} ${returning}`,
-    // A taken new token fails on the primary key (23505), and the old row stays.
+    // A new token that is taken must not end the old row. Looked for first, as an error would abort the transaction that the
+    // application may have begun on its client; one that is taken in the same moment fails on the primary key (23505).
     renew:
       `WITH ended AS (UPDATE ${table} s SET ${entomb(layout.replacedBy("$2::text"))} ` +
-      `WHERE s.${token} ${EQ} $1::text AND s.${data} ${EQ} ${write("$3::text")} AND ${live} RETURNING 1) ` +
+      `WHERE s.${token} ${EQ} $1::text AND s.${data} ${EQ} ${write("$3::text")} AND ${live} AND ${isFree(table, token, "$2::text")} RETURNING 1) ` +
       `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
       `SELECT $2::text, ${write("$4::text")}, ${instant("$5::text")} FROM ended ${returning}`,
     now: `SELECT ${now} AS now`,

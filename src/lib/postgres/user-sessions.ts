@@ -1,5 +1,5 @@
 import { monotonicNow } from "../base/clock.ts";
-import { type PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../base/errors.ts";
+import { PgStoreError, SchemaError, StoreUnavailableError } from "../base/errors.ts";
 import { assertKey } from "../base/key.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
@@ -17,26 +17,26 @@ type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 /** Ends the session of a token if it is this user's, whatever it goes on as. Resolves to the token under which it was live. */
 type Terminate = (token: string, userId: string) => Promise<string | undefined>;
 
-/** Milliseconds after which a table without the columns is tried again: somebody may have migrated it. */
-const RETRY_AFTER = 60_000;
 /** Each needs a login in the moment between the beginning of a statement and its lock. */
 const MOST_ENDS = 100;
-/** insufficient_privilege */
-const NO_PRIVILEGE = "42501";
+/** undefined_table, undefined_column, insufficient_privilege */
+const MISSING = /^(?:42P01|42703|42501)$/;
 /** Later than any session. */
 const LAST: OwnedPlace = { created: new Date(8.64e15), token: "" };
 
 /**
- * Sessions by user, on the columns that `migrate` adds. On a table without them a login is stored as ever, but nobody can
- * find it by its user: a warning tells once, and what asks for users throws SchemaError.
+ * Sessions by user, on the columns that `migrate` adds. On a table without a column for the user a login is stored as ever, but
+ * it can't be found by its user: a warning tells once, and what asks for users throws SchemaError. Where the column is there,
+ * the end of a user's sessions would miss a login that is stored without it: such a login is refused.
  */
 export class UserSessions implements UserStore {
   readonly #engine: Engine;
   readonly #table: TableName;
   readonly #layout: Layout;
   readonly #plain: Pick<ConditionalStore, "create" | "renew">;
+  /** The last login found no column for its user. */
+  #isPlain = false;
   readonly #terminate: Terminate;
-  #plainUntil = 0;
   #hasWarned = false;
 
   /**
@@ -138,8 +138,8 @@ export class UserSessions implements UserStore {
   }
 
   async trim(userId: string, most: number, onEnded?: (tokens: string[]) => void): Promise<string[]> {
-    // It was found a moment ago that there are no columns to ask.
-    if (monotonicNow() < this.#plainUntil) throw new SchemaError(this.#table.quoted, this.#remedy);
+    // The login that this follows has found that there are no columns to ask.
+    if (this.#isPlain) throw new SchemaError(this.#table.quoted, this.#remedy);
     const pages = new Pages(this.#engine, this.#run, this.#terminate, userId, [], onEnded);
     const [rows, isFull] = await pages.next((sql) => sql.trim, [String(most)]);
     const last = rows.at(-1);
@@ -151,19 +151,21 @@ export class UserSessions implements UserStore {
 
   /** Somebody has added the columns: logins are written with their user from now on. */
   lookAgain(): void {
-    this.#plainUntil = 0;
+    this.#isPlain = false;
     this.#engine.lookAgain();
   }
 
+  /** @throws SchemaError when the table could say whose session it is, but this role or what is left of the schema does not */
   async #write(write: () => Promise<OwnedWrite>, plain: () => Promise<boolean>): Promise<OwnedWrite> {
-    if (monotonicNow() >= this.#plainUntil) {
+    if (!this.#isPlain || (await this.#engine.lookForColumns()).owners) {
       try {
         const outcome = await write();
-        this.#engine.lookAgain();
+        this.lookAgain();
         return outcome;
       } catch (error) {
         if (!isMissing(error)) throw error;
-        this.#plainUntil = monotonicNow() + RETRY_AFTER;
+        if ((await this.#engine.lookForColumns()).owners) throw this.#explain(error);
+        this.#isPlain = true;
       }
     }
     const done = await plain();
@@ -179,8 +181,12 @@ export class UserSessions implements UserStore {
       return answer;
     } catch (error) {
       if (!isMissing(error)) throw error;
-      throw new SchemaError(this.#table.quoted, this.#remedy, { cause: error.cause });
+      throw this.#explain(error);
     }
+  }
+
+  #explain({ cause }: PgStoreError): SchemaError {
+    return new SchemaError(this.#table.quoted, this.#remedy, { cause });
   }
 
   get #remedy(): string {
@@ -201,9 +207,9 @@ export class UserSessions implements UserStore {
   }
 }
 
-/** The columns are not there, or this role may not use them. */
+/** The columns or the tables are not there, or this role may not use them. */
 function isMissing(error: unknown): error is PgStoreError {
-  return error instanceof SchemaError || (error instanceof StoreError && sqlstateOf(error.cause) === NO_PRIVILEGE);
+  return error instanceof PgStoreError && MISSING.test(sqlstateOf(error.cause) ?? "");
 }
 
 function columnsOf({ userId, ip = "", userAgent = "" }: Owner): [string, string, string] {

@@ -5,7 +5,9 @@ import type { TableName } from "./table-name.ts";
 import {
   canNote,
   hasColumns,
+  hasOwners,
   instant,
+  isFree,
   joinedBy,
   liveRow,
   millisecondsOf,
@@ -30,7 +32,7 @@ export interface UserStatements {
   sweep: Statement;
   /** Ends a page of those that are too many. */
   trim: Statement;
-  /** Whether the table has the columns, and a history. */
+  /** Whether the table has the columns, or at least that of the user; and a history. */
   columns: Statement;
 }
 
@@ -50,10 +52,17 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) VALUES (${user}, pg_catalog.clock_timestamp()) ` +
     `ON CONFLICT (user_id) DO UPDATE SET ${mine} = greatest(pg_catalog.clock_timestamp(), f.${mine} ${PLUS} interval '1 microsecond') ` +
     `RETURNING COALESCE(f.${theirs}, '-infinity') ${GT} ` +
-    `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id ${EQ} ${user}), '-infinity')${also} AS crossed${told})`;
-  // A statement's time is a little older than what it sees: by its time it must be a later one, too.
+    `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id ${EQ} ${user}), '-infinity')${also} AS crossed, f.revoked AS revoked${told})`;
+  // A statement's time is a little older than what it sees: by its time it must be a later one, too. An end that lies ahead of
+  // the clock itself came before the clock was set back: what it ended has ended, and the user may log in again.
   const login = (user: string): string =>
-    fence(user, "last_login", "revoked", "", ` OR COALESCE(f.revoked ${GT} current_timestamp, false)`);
+    fence(
+      user,
+      "last_login",
+      "revoked",
+      "",
+      ` OR COALESCE(f.revoked ${GT} current_timestamp AND f.revoked ${LE} pg_catalog.clock_timestamp(), false)`,
+    );
   const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ip, user_agent`;
   const insert = (values: string, from: string, tags: string): string =>
     `made AS (INSERT INTO ${quoted} AS s (${columns}${tags && ", tags"}) SELECT ${values}${tags && `, ${tags}`} FROM ${from} RETURNING 1)`;
@@ -87,7 +96,9 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       : `, ${also}.crossed::text AS crossed, ${also}.bound AS bound FROM ${also} LEFT JOIN page ON true ` +
         "UNION ALL SELECT ended.token, NULL, 'true', NULL, NULL FROM ended");
   // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
-  const now = `pg_catalog.date_trunc('milliseconds', current_timestamp ${PLUS} interval '999 microseconds')`;
+  const toMillisecond = (time: string): string =>
+    `pg_catalog.date_trunc('milliseconds', ${time} ${PLUS} interval '999 microseconds')`;
+  const now = toMillisecond("greatest(current_timestamp, fence.revoked)");
   const told = (parameter: number): string => unlessEmpty(`$${parameter}::text`);
   /** What is known of the login stays with a session that goes on. */
   const kept = (column: string, otherwise: string): string =>
@@ -101,15 +112,16 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       `fence WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
       tags,
     )} ${outcome}`;
-  // A taken new token must not end the old row, so it is an error (23505), as in `renew` without a user.
+  // As `renew` without a user: a new token that is taken must not end the old row.
   const renew = (tags: string): string =>
     `WITH ${login("$6::text")}, ` +
     `ended AS (UPDATE ${quoted} s SET ${entomb(layout.replacedBy("$2::text"))} FROM fence WHERE NOT fence.crossed AND s.${token} ${EQ} $1::text ` +
-    `AND s.${data} ${EQ} ${write("$3::text")} AND ${live} RETURNING s.created, s.ip, s.user_agent), ` +
+    `AND s.${data} ${EQ} ${write("$3::text")} AND ${live} AND ${isFree(quoted, token, "$2::text")} ` +
+    `RETURNING s.created, s.ip, s.user_agent), ` +
     `${insert(
       `$2::text, ${write("$4::text")}, ${instant("$5::text")}, $6::text, ${now}, ${kept("created", now)}, ` +
         `${kept("ip", told(7))}, ${kept("user_agent", told(8))}`,
-      "ended",
+      "ended, fence",
       tags,
     )} ${outcome}`;
   const texts = {
@@ -131,7 +143,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     endPage: `WITH RECURSIVE ${page(undefined, `(s.created, s.${token}) ${LT} (${micros("$4::text")}, $5::text)`, "$3")}`,
     sweep: `WITH RECURSIVE ${page(undefined, `(s.created IS NULL OR s.created ${LE} ${micros("$4::text")})`, "$3")}`,
     trim: `WITH RECURSIVE ${page(undefined, "s.created IS NOT NULL", "$3", "OFFSET $4::text::int")}`,
-    columns: `SELECT (${regclass(quoteLiteral(table.history))} IS NOT NULL)::text AS history, ${hasColumns(table)}::text AS users, ${canNote(table)}::text AS seen`,
+    columns: `SELECT (${regclass(quoteLiteral(table.history))} IS NOT NULL)::text AS history, ${hasColumns(table)}::text AS users, ${hasOwners(table)}::text AS owners, ${canNote(table)}::text AS seen`,
   };
   return {
     create: prepared(texts.create),
