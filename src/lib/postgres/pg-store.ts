@@ -294,8 +294,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Lists what is wrong with the tables and their indexes, what this role lacks of rights, and which schemas of the search path
-   * are open to everybody, each in a sentence that says what to do. Changes nothing. Empty: all is well.
+   * Lists what is wrong with the tables and their indexes, and what this role lacks of rights, each in a sentence that says what
+   * to do. Changes nothing. Empty: all is well.
    */
   check(): Promise<string[]> {
     return check(this.#query, this.#table, this.#layout);
