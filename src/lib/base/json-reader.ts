@@ -104,7 +104,7 @@ export function parseJson(text: string): Value {
         at++;
         return container;
       }
-      if (open.push(container) > MAX_NESTING) fail();
+      if (open.push(container) > MAX_NESTING) throw new SyntaxError(`nesting deeper than ${MAX_NESTING}`);
       names.push(first === "{" ? readName() : "");
     }
   };
