@@ -1,6 +1,6 @@
 import pg from "pg";
 import postgres from "postgres";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { ExpressSessionStore } from "../../src/express-session.ts";
 import { type PgClient, PgStore, type PostgresSql, SchemaError, SessionManager, StoreError } from "../../src/index.ts";
 import { nodeHandler } from "../../src/node.ts";
@@ -83,7 +83,8 @@ describe("a role that may SELECT, INSERT, UPDATE and DELETE on the table, and no
   describe("is all that the store of express-session needs", () => {
     for (const [title, run] of Object.entries({ ...expressSessionContract, ...endedSessions })) {
       it(title, async () => {
-        const options = { schema: "owned", layout: "connect-pg-simple", cleanupInterval: 0 } as const;
+        const userOf = (session: { passport?: { user?: unknown } }): unknown => session.passport?.user;
+        const options = { schema: "owned", layout: "connect-pg-simple", cleanupInterval: 0, userOf } as const;
         await run({ store: new ExpressSessionStore({ pool, ...options }), expireAll: expire("session", "expire") });
       });
     }
@@ -117,19 +118,38 @@ describe("a role that may SELECT, INSERT, UPDATE and DELETE on the table, and no
     expect(errors).toEqual([]);
   });
 
-  it("logs in all the same where it may not use what is new, with a warning, and is told what to grant", async () => {
+  it("logs nobody in where it may not use what is new, and is told what to grant", async () => {
     const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    const grant = `GRANT SELECT, INSERT, UPDATE, DELETE ON "owned"."sessions_users"`;
     await admin.query(`REVOKE ALL ON owned.sessions_users FROM ${application}`);
-    const manager = new SessionManager(new PgStore(pool, { schema: "owned", cleanupInterval: 0 }));
-    const session = await manager.load();
-    await session.login("ada");
-    await manager.commit(session);
-    expect((await manager.load(session.token)).userId).toBe("ada");
-    const remedy = /GRANT SELECT, INSERT, UPDATE, DELETE ON "owned"\."sessions_users"/;
-    expect(warnings.mock.calls).toEqual([[expect.stringMatching(remedy), expect.anything()]]);
-    await expect(manager.destroyByUser("ada")).rejects.toThrow(remedy);
-    await admin.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON owned.sessions_users TO ${application}`);
-    warnings.mockRestore();
+    onTestFinished(async () => {
+      warnings.mockRestore();
+      await admin.query(`${grant} TO ${application}`);
+    });
+    const manager = new SessionManager<{ n: number }>(new PgStore(pool, { schema: "owned", cleanupInterval: 0 }));
+    const visitor = await manager.load();
+    visitor.set("n", 1);
+    await manager.commit(visitor);
+    // Stored without its user, a session would outlast destroyByUser.
+    for (const token of [undefined, visitor.token]) {
+      const session = await manager.load(token);
+      // With a session that is stored already, it is login() that rejects.
+      const loggedIn = session.login("ada").then(() => manager.commit(session));
+      const error: unknown = await loggedIn.catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(SchemaError);
+      expect((error as SchemaError).message).toContain(grant);
+    }
+    await expect(manager.destroyByUser("ada")).rejects.toThrow(grant);
+    // Without a login all is as before.
+    const unchanged = await manager.load(visitor.token);
+    expect([unchanged.userId, unchanged.get("n")]).toEqual([undefined, 1]);
+    expect((await admin.query("SELECT FROM owned.sessions")).rowCount).toBe(1);
+    expect(warnings).not.toHaveBeenCalledWith(expect.stringContaining("without its user"), expect.anything());
+    await admin.query(`${grant} TO ${application}`);
+    await unchanged.login("ada");
+    await manager.commit(unchanged);
+    expect(await manager.listByUser("ada")).toHaveLength(1);
+    expect(await manager.destroyByUser("ada")).toBe(1);
   });
 
   it("goes on as before where it may write the seed's columns only, after somebody has added others", async () => {
