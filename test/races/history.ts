@@ -1,6 +1,6 @@
 /** One operation on a row, as the process saw it that called it. Data is different in each write. */
 export interface Operation {
-  kind: "find" | "create" | "replace" | "renew" | "touch" | "delete";
+  kind: "find" | "create" | "replace" | "renew" | "touch" | "delete" | "terminate";
   token: string;
   /** Of replace and renew: the data that it expected. */
   previous?: string;
@@ -32,7 +32,7 @@ export function contradictions(history: readonly Operation[], final: Final): str
   const found: string[] = [];
   const writes = new Map<string, Operation>();
   const successors = new Map<string, Operation[]>();
-  const endings = history.filter(({ kind }) => kind === "delete" || kind === "renew");
+  const endings = history.filter(({ kind }) => ["delete", "terminate", "renew"].includes(kind));
   const endedMeanwhile = ({ kind, token, newToken, from, to }: Operation): boolean =>
     kind !== "create" &&
     endings.some((one) => (one.token === token || one.token === newToken) && one.from < to && one.to > from);
@@ -43,13 +43,26 @@ export function contradictions(history: readonly Operation[], final: Final): str
       successors.set(one.previous, [...(successors.get(one.previous) ?? []), one]);
     }
   }
-  const deletes = history.filter(({ kind, done }) => kind === "delete" && done !== undefined);
   const maybeDeletes = history.filter(({ kind }) => kind === "delete");
+  const maybeTerminates = history.filter(({ kind }) => kind === "terminate");
+  const maybeGone = [...maybeDeletes, ...maybeTerminates];
+  const gones = maybeGone.filter(({ done }) => done !== undefined);
+  const terminates = maybeTerminates.filter(({ done }) => done !== undefined);
 
   for (const [data, next] of successors) {
     if (next.filter(({ done }) => done === true).length > 1)
       found.push(`${data} was replaced twice: an update is lost`);
   }
+
+  /** Whether an ending followed a renewal: what was renewed was there when it began, and no delete broke the chain. */
+  const followed = (renewal: Operation, end: Operation): boolean => {
+    const before = writes.get(renewal.previous ?? "");
+    if (renewal.done !== true || end.token !== renewal.token) return false;
+    if (renewal.to >= end.from && !(before?.done === true && before.to < end.from)) return false;
+    return !maybeDeletes.some(
+      (one) => one.token === end.token && one.from < end.to && (one.to > renewal.from || one.done === undefined),
+    );
+  };
 
   const tokenOf = ({ kind, token, newToken }: Operation): string => (kind === "renew" ? (newToken ?? "") : token);
   const seen = (data: string, token: string, from: number, where: string): void => {
@@ -64,10 +77,15 @@ export function contradictions(history: readonly Operation[], final: Final): str
         found.push(`${where} has ${data}, although it had been replaced: a write is lost`);
     }
     // Gone: a delete that began after the write was known, and ended before this was asked.
-    for (const gone of deletes) {
+    for (const gone of gones) {
       if (gone.token === token && write.to < gone.from && gone.to < from) {
         found.push(`${where} has ${data}, although ${token} had been deleted: it has come back`);
       }
+    }
+    if (write.kind !== "renew") return;
+    for (const end of terminates) {
+      if (end.to < from && followed(write, end))
+        found.push(`${where} has ${data}, although ${end.token}, from which it was renewed, had been destroyed`);
     }
   };
   for (const one of history) {
@@ -78,7 +96,9 @@ export function contradictions(history: readonly Operation[], final: Final): str
   for (const [data, write] of writes) {
     const token = tokenOf(write);
     if (write.done !== true || final.get(token) === data || successors.has(data)) continue;
-    const mayBeGone = maybeDeletes.some((one) => one.token === token && one.to > write.from);
+    const mayBeGone =
+      maybeGone.some((one) => one.token === token && one.to > write.from) ||
+      maybeTerminates.some((one) => one.token === write.token && one.to > write.from);
     if (!mayBeGone) found.push(`${data} was acknowledged in ${token}, and is neither there nor replaced nor deleted`);
   }
   return found;

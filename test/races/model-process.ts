@@ -39,9 +39,7 @@ async function work(worker: number): Promise<void> {
   /** What this worker saw last of each row, on which it builds. */
   const last = new Map<string, string>();
   for (let n = 0; n < Number(MODEL_OPERATIONS); n++) {
-    const token = pick(tokens);
     const data = `${MODEL_NAME}.${worker}.${writes++}`;
-    const previous = last.get(token) ?? "nothing";
     const kind = pick([
       "find",
       "find",
@@ -52,8 +50,13 @@ async function work(worker: number): Promise<void> {
       "replace",
       "touch",
       "delete",
+      "terminate",
+      "renew",
       "renew",
     ] as const);
+    // On a row that it has seen, if it can: on others they do nothing.
+    const token = pick((kind === "replace" || kind === "renew") && last.size > 0 ? [...last.keys()] : tokens);
+    const previous = last.get(token) ?? "nothing";
     switch (kind) {
       case "find":
         await record({ kind, token }, async () => {
@@ -75,6 +78,7 @@ async function work(worker: number): Promise<void> {
         await record({ kind, token, previous, data }, async () => {
           const done = await store.replace(token, bytes(previous), bytes(data), later());
           if (done) last.set(token, data);
+          else last.delete(token);
           return { done };
         });
         break;
@@ -84,11 +88,20 @@ async function work(worker: number): Promise<void> {
       case "delete":
         await record({ kind, token }, async () => ({ done: await store.delete(token) }));
         break;
+      case "terminate":
+        // Its answer may be that of a second attempt, which finds nothing.
+        await record({ kind, token }, async () => ({
+          done: (await store.terminate(token, "destroyed")) !== undefined,
+        }));
+        break;
       case "renew": {
         const newToken = `new ${data}`;
-        await record({ kind, token, previous, data, newToken }, async () => ({
-          done: await store.renew(token, newToken, bytes(previous), bytes(data), later()),
-        }));
+        await record({ kind, token, previous, data, newToken }, async () => {
+          const done = await store.renew(token, newToken, bytes(previous), bytes(data), later());
+          // It is over or has changed, whichever it is.
+          last.delete(token);
+          return { done };
+        });
         break;
       }
     }

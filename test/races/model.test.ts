@@ -86,7 +86,7 @@ describe("thousands of random operations on few rows, from two processes, with c
       expect(history).toHaveLength(2 * 12 * operations);
       expect(killed).toBeGreaterThan(0);
       expect(proxy.cuts).toBeGreaterThan(0);
-      for (const kind of ["create", "replace", "renew", "delete", "touch"]) {
+      for (const kind of ["create", "replace", "renew", "delete", "terminate", "touch"]) {
         expect(history.filter((one) => one.kind === kind && one.done === true).length).toBeGreaterThan(operations / 20);
       }
     }, 120_000);
@@ -97,6 +97,7 @@ describe("contradictions", () => {
   const at = (from: number, one: Omit<Operation, "from" | "to">): Operation => ({ ...one, from, to: from + 1 });
   const create = at(0, { kind: "create", token: "t", data: "1", done: true });
   const replace = at(10, { kind: "replace", token: "t", previous: "1", data: "2", done: true });
+  const renew = at(10, { kind: "renew", token: "t", previous: "1", data: "2", newToken: "u", done: true });
   const cases: Record<string, [history: Operation[], final: [string, string][], message: RegExp | undefined]> = {
     "accepts a row that was replaced": [[create, replace], [["t", "2"]], undefined],
     "notices a lost write": [[create, replace], [["t", "1"]], /although it had been replaced/],
@@ -110,6 +111,31 @@ describe("contradictions", () => {
       [create, at(10, { kind: "delete", token: "t", done: true }), at(20, { kind: "find", token: "t", found: "1" })],
       [],
       /has come back/,
+    ],
+    "notices a renewed row that lives on after it was destroyed under its old token": [
+      [create, renew, at(20, { kind: "terminate", token: "t", done: true })],
+      [["u", "2"]],
+      /from which it was renewed, had been destroyed/,
+    ],
+    "notices one that was destroyed while it was renewed": [
+      [create, renew, at(10, { kind: "terminate", token: "t", done: true })],
+      [["u", "2"]],
+      /from which it was renewed, had been destroyed/,
+    ],
+    "accepts a renewed row that is gone after that": [
+      [create, renew, at(20, { kind: "terminate", token: "t", done: true })],
+      [],
+      undefined,
+    ],
+    "accepts one that lives on as the old row, which led to it, was deleted before": [
+      [
+        create,
+        renew,
+        at(15, { kind: "delete", token: "t", done: true }),
+        at(20, { kind: "terminate", token: "t", done: false }),
+      ],
+      [["u", "2"]],
+      undefined,
     ],
     "notices data of another row": [
       [create],
