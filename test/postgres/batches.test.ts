@@ -249,7 +249,7 @@ describe("the same token twice", () => {
   });
 
   it("is read by many one after the other when it is large, so that each can be done before the next", async () => {
-    const client = gatedClient(pool);
+    const client = gatedClient(database.admin());
     const store = new PgStore(client, { cleanupInterval: 0, table: "large" });
     await store.migrate();
     const large = new Uint8Array(600_000);
@@ -283,7 +283,7 @@ describe("a large session that many load at once", () => {
         return scsJson.decode(data);
       },
     };
-    const store = new PgStore(pool, { cleanupInterval: 0, table: "large" });
+    const store = new PgStore(database.admin(), { cleanupInterval: 0, table: "large" });
     await store.migrate();
     const manager = new SessionManager<Record<string, unknown>>(store, { codec });
     const begun = await manager.load();
@@ -301,11 +301,12 @@ describe("a large session that many load at once", () => {
 
 describe("an answer", () => {
   it("holds a megabyte of data or a single row, and everybody gets theirs", async () => {
+    const owner = database.admin();
     const sizes: number[] = [];
     const store = new PgStore(
       {
         query: async (text, values) => {
-          const { rows } = await pool.query<{ data?: string | null }>(text, values);
+          const { rows } = await owner.query<{ data?: string | null }>(text, values);
           sizes.push(rows.reduce((sum, { data }) => sum + (data?.length ?? 0) * 0.75, 0));
           return { rows };
         },
