@@ -18,7 +18,8 @@ export function expressSessionGroup(url: string): Group {
       const promises = Object.entries({ ...expressSessionContract, ...endedSessions }).map(([title, run]) => {
         const promise = async (): Promise<void> => {
           await pool.query("TRUNCATE session");
-          const store = new ExpressSessionStore({ pool, layout: "connect-pg-simple", cleanupInterval: 0 });
+          const userOf = (session: { passport?: { user?: unknown } }): unknown => session.passport?.user;
+          const store = new ExpressSessionStore({ pool, layout: "connect-pg-simple", cleanupInterval: 0, userOf });
           await run({ store, expireAll });
           await store.close();
         };
