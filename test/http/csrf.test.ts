@@ -275,7 +275,7 @@ describe("csrfProtection", () => {
     });
   }
 
-  it("lets a visitor's session live as long as any other as soon as it holds something", async () => {
+  it("gives a visitor's session the full lifetime once it holds something", async () => {
     const store = new MemoryStore({ cleanupInterval: 0 });
     const manager = new SessionManager<Data>(store, { lifetime: "24h" });
     const open = csrfProtection({ formLifetime: "1h" });

@@ -214,7 +214,7 @@ function warnOfNoListener(): void {
   );
 }
 
-/** A connection that hangs while it is made takes a place of such a pool for ever, and nobody outside can end it. */
+/** A connection that hangs while it is made takes a place of such a pool for ever, and only the pool could end it. */
 function warnOfNoLimit({ options }: Pool): void {
   if (Number(options.connectionTimeoutMillis ?? 0) > 0) return;
   warnOnce(
