@@ -51,6 +51,18 @@ describe("Lanes", () => {
     expect(await lanes.enter("key", async () => 2)).toBe(2);
   });
 
+  it("goes on past one whose client is known to have gone as soon as it is asked", async () => {
+    const lanes = new Lanes<number>();
+    const first = held<number>();
+    const one = lanes.enter("key", first.work);
+    const left = held<number>();
+    const gone = () => (listener: () => void) => (listener(), () => {});
+    await expect(lanes.enter("key", left.work, gone)).rejects.toThrow(StoreUnavailableError);
+    const next = lanes.enter("key", async (before) => (before ?? 0) + 1);
+    first.done(1);
+    expect([await one, await next, left.begun]).toEqual([1, 2, []]);
+  });
+
   it("takes 1,000 that wait, and those whose client goes make room", async () => {
     const lanes = new Lanes<number>();
     const first = held<number>();

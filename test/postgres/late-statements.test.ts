@@ -207,3 +207,22 @@ describe("a PGlite in a transaction of the application's", () => {
     expect(await patient.find("late")).toBe(undefined);
   });
 });
+
+describe("a wrapper around a client that throws", () => {
+  it("fails the operation, and leaves the process and the pool as they were", async () => {
+    const pool = database.pool({ max: 1 });
+    let isBroken = true;
+    pool.on("connect", (client) => {
+      const { query } = client;
+      client.query = ((...args: never[]) => {
+        if (isBroken) throw new TypeError("expected by the test");
+        return Reflect.apply(query, client, args) as unknown;
+      }) as never;
+    });
+    const store = new PgStore(pool, { cleanupInterval: 0 });
+    await expect(store.save("wrapped", bytes("never"), soon())).rejects.toThrow();
+    isBroken = false;
+    expect(await store.find("wrapped")).toBe(undefined);
+    expect([pool.totalCount, pool.idleCount]).toEqual([1, 1]);
+  });
+});

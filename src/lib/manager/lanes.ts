@@ -61,6 +61,7 @@ export class Lanes<T> {
 
   #turn(queue: Begin<T>[], whenGone: WhenGone | undefined): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
+      let stop: (() => void) | undefined;
       const settle = (): void => {
         clearTimeout(timer);
         stop?.();
@@ -78,7 +79,7 @@ export class Lanes<T> {
       const timer = setTimeout(() => {
         leave(`earlier requests of this session were not done within ${this.#timeout} ms`);
       }, this.#timeout);
-      const stop = whenGone?.(() => leave("the client has gone while earlier requests of its session were under way"));
+      stop = whenGone?.(() => leave("the client has gone while earlier requests of its session were under way"));
     });
   }
 }

@@ -91,13 +91,23 @@ function send(
     release(error);
     client.removeListener("error", ignore);
   };
-  client.query(query, undefined, (error, result) => {
-    if (isOver) return;
+  const fail = (error: unknown): void => {
     isOver = true;
-    finish(error ?? undefined);
-    if (error) reject(error);
-    else resolve(result.rows as Row[]);
-  });
+    finish(error);
+    reject(error);
+  };
+  try {
+    client.query(query, undefined, (error, result) => {
+      if (isOver) return;
+      if (error) return fail(error);
+      isOver = true;
+      finish(undefined);
+      resolve(result.rows as Row[]);
+    });
+  } catch (error) {
+    // Of a wrapper around the client: thrown on, it would end the process from within the pool.
+    fail(error);
+  }
 }
 
 const lines = new WeakMap<Pool, PoolLine>();
