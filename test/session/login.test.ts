@@ -210,6 +210,7 @@ describe("the times of one session", () => {
     for (const options of [{ keepDeadline: true }, { restart: "yes" }]) {
       await expect(session.session.renewToken(options as object)).rejects.toThrow(/^renewToken: /);
     }
+    for (const other of ["ada", 1, null]) await session.session.renewToken(other as never);
   });
 
   it("are not shortened by a deadline that was set before the login, where the login says how long", async () => {

@@ -130,7 +130,8 @@ export class Session<Data = SessionData> {
    * @see OWASP ASVS 5.0.0, 7.2.4 and 7.3.2
    */
   async renewToken(options: { restart?: boolean } = {}): Promise<void> {
-    const { restart = false, ...rest } = options;
+    // Code written before there were options may pass anything else, such as the user's id.
+    const { restart = false, ...rest } = Object(options) === options ? options : {};
     const [unknown] = Object.keys(rest);
     if (unknown !== undefined) throw new TypeError(`renewToken: ${unknown}: there is no such option`);
     if (typeof restart !== "boolean") throw new TypeError("renewToken: restart: expected a boolean");
