@@ -310,6 +310,20 @@ describe("a commit that fails", () => {
     });
   });
 
+  it("ends no process when it is destroyed and ended before its turn", async () => {
+    const { listener } = app((request, response) => {
+      if (request.url === "/plain") return setImmediate(() => response.end("first"));
+      response.destroy();
+      response.flushHeaders();
+      response.end();
+      return response.flushHeaders();
+    });
+    await serving(listener, async ({ raw }) => {
+      const requests = ["GET /plain HTTP/1.1", "HEAD /1 HTTP/1.1"].map((line) => `${line}\r\nHost: x\r\n`);
+      expect(await raw(`${requests.join("\r\n")}\r\n`)).toMatch(/\r\n\r\nfirst$/);
+    });
+  });
+
   it("leaves what others have put around the calls of its socket", async () => {
     const calls: string[] = [];
     const around = (socket: net.Socket, name: string): void => {

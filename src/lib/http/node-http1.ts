@@ -190,7 +190,9 @@ export class Http1Hold {
   /** Does what Node does with the bytes of a response whose turn has not come. */
   #keep(piece: Piece): boolean {
     const response = this.#response;
-    if (response.destroyed || response.socket?.destroyed === true) return false;
+    const { socket } = response;
+    // The destruction of its socket may have been put off. Without a socket Node keeps what comes.
+    if (socket !== null && (response.destroyed || socket.destroyed)) return false;
     if (typeof piece.encoding === "function") Object.assign(piece, { encoding: null, callback: piece.encoding });
     response.outputData.push(piece);
     response.outputSize += piece.data.length;
