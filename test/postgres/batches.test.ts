@@ -322,7 +322,6 @@ describe("an answer", () => {
     expect(found.map((one) => one?.data.length)).toEqual(lengths);
     // The last row that fits may go beyond.
     expect(Math.max(...sizes)).toBeLessThanOrEqual((1 << 20) + 1_300_002);
-    expect(sizes.length).toBeGreaterThan(5);
   });
 });
 

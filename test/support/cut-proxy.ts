@@ -6,6 +6,8 @@ export interface CutProxy {
   readonly port: number;
   /** How many connections `cutAfter` has cut. */
   readonly cuts: number;
+  /** How many answers of the server have ended, those included that were cut. */
+  readonly answers: number;
   /** A server's URL with the proxy in its place. */
   through(url: string): string;
   /**
@@ -50,6 +52,7 @@ export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1")
   let keeping = false;
   const kept = new Set<net.Socket>();
   let cuts = 0;
+  let answers = 0;
 
   /** Whether this tag is to be cut; counts it. */
   const takes = (tag: string): boolean => {
@@ -100,8 +103,10 @@ export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1")
     server.on("data", (bytes) => {
       for (const { type, body } of messages(bytes)) {
         if (type === "C" && !doomed) doomed = takes(body.toString("utf8", 0, body.indexOf(0)));
+        if (type !== "Z") continue;
+        answers++;
         // Only ReadyForQuery says that the commit is done: CommandComplete may be sent before it.
-        if (type === "Z" && doomed) pair.destroy();
+        if (doomed) pair.destroy();
       }
       if (doomed) return;
       if (swallowing) pair.broken = true;
@@ -135,6 +140,9 @@ export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1")
     port,
     get cuts() {
       return cuts;
+    },
+    get answers() {
+      return answers;
     },
     through(url) {
       const proxied = new URL(url);
