@@ -282,9 +282,11 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Ends the sessions of a user, at once and everywhere, in one statement. Resolves to how many. When it has resolved, every
-   * login of that user whose statement had reached the database by then is ended too, or was refused; a later one is a
-   * new login.
+   * Ends the sessions of a user everywhere. Resolves to how many. When it has resolved, every login of that user whose
+   * statement had reached the database by then is ended too, or was refused; a later one is a new login.
+   *
+   * Up to 1,000 sessions end in one statement. Of more the newest end first, and the older ones live until it has resolved:
+   * call it again when it has failed. (docs/decisions/029)
    *
    * @throws SchemaError when the table lacks the columns that `migrate` adds
    */
