@@ -183,6 +183,62 @@ describe("a login that waits behind the end of the user's sessions", () => {
   });
 });
 
+describe("the end of a tag's sessions", () => {
+  const tagged = async (session: AnySession, tags = ["sid"]): Promise<string> => {
+    try {
+      await session.login("alice", { tags });
+      await manager.commit(session);
+      return "done";
+    } catch (error) {
+      if (error instanceof LoginRefusedError) return "refused";
+      throw error;
+    }
+  };
+
+  it("waits for a login that is being written, and refuses one that comes meanwhile", async () => {
+    await tagged(await manager.load());
+    const [early, late, other, anonymous] = await Promise.all([1, 2, 3, 4].map(() => manager.load()));
+    if (!early || !late || !other || !anonymous) throw new Error("no sessions");
+    anonymous.set("basket", 1);
+    await manager.commit(anonymous);
+    const client = await pool.connect();
+    await client.query("BEGIN");
+    await client.query("SELECT FROM sessions_users WHERE user_id = 'alice' FOR UPDATE");
+    const waits = tagged(early, ["other", "sid"]);
+    await waiting(1);
+    const ended = manager.destroyByTag("sid");
+    await waiting(2);
+    expect(await tagged(late, ["x", "sid"])).toBe("refused");
+    expect(await tagged(anonymous)).toBe("refused");
+    const unrelated = tagged(other, ["x"]);
+    await client.query("COMMIT");
+    client.release();
+    expect(await Promise.all([waits, ended, unrelated])).toEqual(["done", 2, "done"]);
+    const found = await Promise.all([early, late, other, anonymous].map(({ token }) => manager.load(token)));
+    expect(found.map(({ userId }) => userId)).toEqual([undefined, undefined, "alice", undefined]);
+    expect(found[3]?.get("basket")).toBe(1);
+    expect(await tagged(late)).toBe("done");
+    expect(await manager.destroyByTag("sid")).toBe(1);
+  });
+
+  it("ends a session that is being renewed", async () => {
+    const session = await manager.load();
+    await tagged(session);
+    const client = await pool.connect();
+    await client.query("BEGIN");
+    await client.query("SELECT FROM sessions WHERE token = $1 FOR UPDATE", [session.id]);
+    const renewed = session.renewToken();
+    await waiting(1);
+    const ended = manager.destroyByTag("sid");
+    await waiting(2);
+    await client.query("COMMIT");
+    client.release();
+    await renewed;
+    expect(await ended).toBe(1);
+    expect((await manager.load(session.token)).userId).toBe(undefined);
+  });
+});
+
 describe("what ends several of a user's sessions", () => {
   it.each<[string, (store: PgStore) => Promise<string[]> | undefined]>([
     ["end", (store) => store.users?.end("alice", [])],

@@ -34,7 +34,7 @@ export function scopedUsers(users: UserStore | undefined, scope: string | undefi
     trim: (userId, most, onEnded) => users.trim(nameOf(userId, scope), most, onEnded),
     ...(users.listByTag === undefined
       ? {}
-      : { listByTag: async (tag, limit, after) => users.listByTag?.(nameOf(tag, scope), limit, after) ?? [] }),
+      : { listByTag: async (tag, limit) => users.listByTag?.(nameOf(tag, scope), limit) ?? [] }),
   };
 }
 

@@ -18,9 +18,6 @@ import { Rows } from "./rows.ts";
 import { nameOf, warnOfSharing } from "./scope.ts";
 import type { DestroyAllOptions, DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
 
-/** Sessions of one tag that end at the same time, each by a statement of its own: others need connections as well. */
-const ENDED_AT_ONCE = 10;
-
 /**
  * Loads sessions and commits them: what happens between a request's cookie and a response's.
  *
@@ -296,23 +293,13 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
 
   /**
    * Ends the sessions whose login has given them a tag, at once and everywhere, also those that have renewed their token since:
-   * for the back-channel log-out of OpenID Connect, whose session id is such a tag. Resolves to how many.
+   * for the back-channel log-out of OpenID Connect, whose session id is such a tag. Resolves to how many. A login with the tag
+   * that was being written when this was called is ended too, or is refused with LoginRefusedError.
    *
    * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the store keeps no tags
    */
-  async destroyByTag(tag: string): Promise<number> {
-    let ended = 0;
-    let after: string | undefined;
-    for (;;) {
-      const page = await this.#committer.users.listByTag(tag, after);
-      for (let first = 0; first < page.length; first += ENDED_AT_ONCE) {
-        const some = page.slice(first, first + ENDED_AT_ONCE);
-        const outcomes = await Promise.all(some.map(({ token }) => this.#committer.end(token, "revoked")));
-        ended += outcomes.filter(Boolean).length;
-      }
-      after = page.at(-1)?.token;
-      if (after === undefined) return ended;
-    }
+  destroyByTag(tag: string): Promise<number> {
+    return this.#committer.users.endByTag(tag, (token) => this.#committer.end(token, "revoked"));
   }
 
   /**

@@ -4,7 +4,7 @@ import { SchemaError } from "../base/errors.ts";
 import { codeOf, publish } from "../base/events.ts";
 import { atMost } from "../base/timer.ts";
 import type { ConditionalStore } from "../port/store.ts";
-import type { OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
+import type { OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 import type { SessionRecord, StoredRow } from "../session/record.ts";
 import { tagsIn, USER_ID } from "../session/reserved.ts";
 import { Session } from "../session/session.ts";
@@ -60,6 +60,8 @@ export interface DestroyByUserOptions {
 }
 
 const PAGE = 1000;
+/** Sessions of one tag that end at the same time, each by a statement of its own: others need connections as well. */
+const ENDED_AT_ONCE = 10;
 const DEFAULT_LIMIT = 100;
 /** Milliseconds for which a login waits for the end of those that are too many. */
 const MAX_TRIM_WAIT = 2000;
@@ -159,11 +161,20 @@ export class Users {
     return ended.length;
   }
 
-  /** A page of the sessions that have a tag, after one of them. */
-  listByTag(tag: string, after: string | undefined): Promise<TaggedEntry[]> {
+  /** Ends the sessions that have a tag, by `end`. Resolves to how many. */
+  async endByTag(tag: string, end: (token: string) => Promise<boolean>): Promise<number> {
     assertTag("tag", tag);
     this.assertTags("destroyByTag");
-    return this.#users?.listByTag?.(tag, PAGE, after) ?? Promise.resolve([]);
+    let ended = 0;
+    for (;;) {
+      const page = (await this.#users?.listByTag?.(tag, PAGE)) ?? [];
+      for (let first = 0; first < page.length; first += ENDED_AT_ONCE) {
+        const outcomes = await Promise.all(page.slice(first, first + ENDED_AT_ONCE).map(({ token }) => end(token)));
+        ended += outcomes.filter(Boolean).length;
+      }
+      // Of a full page those are left that it had no room for: also some that have another token by now.
+      if (page.length < PAGE) return ended;
+    }
   }
 
   /** One more has begun for a user: the oldest of too many ends. Where the store fails at it, the login stands, and the next one does it. */

@@ -59,14 +59,14 @@ export class MemoryUsers implements UserStore {
       .slice(0, limit);
   }
 
-  async listByTag(tag: string, limit: number, after = ""): Promise<TaggedEntry[]> {
+  async listByTag(tag: string, limit: number): Promise<TaggedEntry[]> {
     const now = this.#store.now();
     const found: TaggedEntry[] = [];
     for (const [token, { owner, expiry }] of this.#rows) {
-      if (owner?.tags?.includes(tag) === true && expiry > now && token > after)
-        found.push({ token, userId: owner.userId });
+      if (found.length === limit) break;
+      if (owner?.tags?.includes(tag) === true && expiry > now) found.push({ token, userId: owner.userId });
     }
-    return found.toSorted((one, other) => (one.token < other.token ? -1 : 1)).slice(0, limit);
+    return found;
   }
 
   async end(userId: string, except: readonly string[]): Promise<string[]> {

@@ -61,6 +61,9 @@ export interface UserStore {
   end(userId: string, except: readonly string[], onEnded?: (tokens: string[]) => void): Promise<string[]>;
   /** Ends the oldest live sessions of a user until `most` are left. Resolves to the tokens of those that it ended. @param onEnded - as of `end` */
   trim(userId: string, most: number, onEnded?: (tokens: string[]) => void): Promise<string[]>;
-  /** A page of the live sessions that have a tag, by token, after one of them. Without it nobody can log in with tags. */
-  listByTag?(tag: string, limit: number, after?: string): Promise<TaggedEntry[]>;
+  /**
+   * Some of the live sessions that have a tag, to be ended. A login with the tag that was being written when this was called is
+   * among them, or it came to "revoked". Without this method nobody can log in with tags.
+   */
+  listByTag?(tag: string, limit: number): Promise<TaggedEntry[]>;
 }

@@ -110,9 +110,10 @@ export class UserSessions implements UserStore {
     }));
   }
 
-  async listByTag(tag: string, limit: number, after = ""): Promise<TaggedEntry[]> {
+  async listByTag(tag: string, limit: number): Promise<TaggedEntry[]> {
     const { run, userSql: sql } = this.#engine;
-    const rows = await this.explained(run(sql.listByTag, [tag, after, String(limit)]));
+    await run(sql.quiet, [tag]);
+    const rows = await this.explained(run(sql.listByTag, [tag, String(limit)]));
     return rows.map((row) => ({ token: textOf(row, "token"), userId: textOf(row, "user_id") }));
   }
 

@@ -22,6 +22,8 @@ export interface UserStatements {
   /** The same with tags, in a column that the others do without. */
   createTagged: Statement;
   renewTagged: Statement;
+  /** Waits for the logins with a tag that are under way. */
+  quiet: Statement;
   listByTag: Statement;
   list: Statement;
   /** Ends a page of a user's sessions, the newest ones, and notes that they are ended. */
@@ -48,21 +50,32 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   const live = liveRow(layout);
   const entomb = (tombstone: string): string => `${data} = ${tombstone}, ${expiry} = current_timestamp`;
   /** @param mine - what this statement writes, `theirs` what it looks for, and `told` further columns */
-  const fence = (user: string, mine: string, theirs: string, told: string, also = ""): string =>
-    `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) VALUES (${user}, pg_catalog.clock_timestamp()) ` +
+  const fence = (user: string, mine: string, theirs: string, told: string, also = "", when = ""): string =>
+    `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) SELECT ${user}, pg_catalog.clock_timestamp() ${when} ` +
     `ON CONFLICT (user_id) DO UPDATE SET ${mine} = greatest(pg_catalog.clock_timestamp(), f.${mine} ${PLUS} interval '1 microsecond') ` +
     `RETURNING COALESCE(f.${theirs}, '-infinity') ${GT} ` +
     `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id ${EQ} ${user}), '-infinity')${also} AS crossed, f.revoked AS revoked${told})`;
   // A statement's time is a little older than what it sees: by its time it must be a later one, too. An end that lies ahead of
   // the clock itself came before the clock was set back: what it ended has ended, and the user may log in again.
-  const login = (user: string): string =>
+  const login = (user: string, tags: string): string =>
+    (tags && `quiet AS MATERIALIZED (${tags}), `) +
     fence(
       user,
       "last_login",
       "revoked",
       "",
       ` OR COALESCE(f.revoked ${GT} current_timestamp AND f.revoked ${LE} pg_catalog.clock_timestamp(), false)`,
+      tags && "FROM quiet WHERE quiet.free",
     );
+  const lockOf = (tag: string): string =>
+    `pg_catalog.hashtextextended((${quoteLiteral(`pgstore tag ${quoted} `)} ${CONCAT} ${tag}), 0)`;
+  /**
+   * A login holds a lock of each of its tags until it is committed, which the end of the tag's sessions waits for. One that
+   * comes while that waits finds the lock taken, and writes nothing.
+   */
+  const holding = (tags: string, condition: string): string =>
+    "SELECT COALESCE(pg_catalog.bool_and(pg_catalog.pg_try_advisory_xact_lock_shared(" +
+    `${lockOf("t.tag")})), true) AS free FROM pg_catalog.unnest(${tags}) AS t(tag) WHERE ${condition}`;
   const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ip, user_agent`;
   const insert = (values: string, from: string, tags: string): string =>
     `made AS (INSERT INTO ${quoted} AS s (${columns}${tags && ", tags"}) SELECT ${values}${tags && `, ${tags}`} FROM ${from} RETURNING 1)`;
@@ -103,18 +116,21 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   /** What is known of the login stays with a session that goes on. */
   const kept = (column: string, otherwise: string): string =>
     `CASE WHEN $9::text ${NE} '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
-  const outcome = `SELECT fence.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done FROM fence`;
+  const outcome = (tags: string): string =>
+    "SELECT fence.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done FROM fence" +
+    (tags && " UNION ALL SELECT 'true', 'false' FROM quiet WHERE NOT quiet.free");
   /** @param tags - SQL of them; "": none */
   const create = (tags: string): string =>
-    `WITH ${login("$4::text")}, ` +
+    `WITH ${login("$4::text", tags && holding(tags, "true"))}, ` +
     `${insert(
       `$1::text, ${write("$2::text")}, ${instant("$3::text")}, $4::text, ${now}, ${now}, ${told(5)}, ${told(6)}`,
       `fence WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
       tags,
-    )} ${outcome}`;
-  // As `renew` without a user: a new token that is taken must not end the old row.
+    )} ${outcome(tags)}`;
+  // As `renew` without a user: a new token that is taken must not end the old row. A session that goes on holds no lock: the end of
+  // its tag finds its old row or its new one.
   const renew = (tags: string): string =>
-    `WITH ${login("$6::text")}, ` +
+    `WITH ${login("$6::text", tags && holding(tags, `$9::text ${EQ} ''`))}, ` +
     `ended AS (UPDATE ${quoted} s SET ${entomb(layout.replacedBy("$2::text"))} FROM fence WHERE NOT fence.crossed AND s.${token} ${EQ} $1::text ` +
     `AND s.${data} ${EQ} ${write("$3::text")} AND ${live} AND ${isFree(quoted, token, "$2::text")} ` +
     `RETURNING s.created, s.ip, s.user_agent), ` +
@@ -123,17 +139,16 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
         `${kept("ip", told(7))}, ${kept("user_agent", told(8))}`,
       "ended, fence",
       tags,
-    )} ${outcome}`;
+    )} ${outcome(tags)}`;
   const texts = {
     create: create(""),
     renew: renew(""),
     createTagged: create("$7::text[]"),
     renewTagged: renew("$10::text[]"),
-    // Ordered by an expression, as the planner would go through all tokens in their order for a tag that few sessions have.
+    quiet: `SELECT 'true' AS quiet FROM pg_catalog.pg_advisory_xact_lock(${lockOf("$1::text")})`,
     listByTag:
       `SELECT s.${token} AS token, s.user_id AS user_id FROM ${quoted} s ` +
-      `WHERE s.tags ${CONTAINS} ARRAY[$1::text] AND ${live} AND s.${token} ${GT} $2::text ` +
-      `ORDER BY (s.${token} ${CONCAT} '') LIMIT $3::text::int`,
+      `WHERE s.tags ${CONTAINS} ARRAY[$1::text] AND ${live} LIMIT $2::text::int`,
     list:
       `SELECT s.${token} AS token, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
       `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM ${quoted} s ` +
@@ -150,6 +165,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     renew: prepared(texts.renew),
     createTagged: prepared(texts.createTagged),
     renewTagged: prepared(texts.renewTagged),
+    quiet: { text: texts.quiet },
     listByTag: { text: texts.listByTag },
     list: { text: texts.list },
     end: { text: texts.end },
