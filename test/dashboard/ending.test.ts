@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { dashboard } from "../../src/dashboard.ts";
 import { fetchHandler } from "../../src/fetch.ts";
-import { type Session, SessionManager } from "../../src/index.ts";
+import { MemoryStore, type Session, SessionManager } from "../../src/index.ts";
+import { serving } from "../support/serve.ts";
 import { fieldsOf, linksOf, openPlace, openTo, ORIGIN, type Place, post } from "./support.ts";
 
 let place: Place;
@@ -214,3 +216,110 @@ function without(init: RequestInit, ...names: string[]): RequestInit {
   for (const name of names) headers.delete(name);
   return { ...init, headers };
 }
+
+describe("ending every session", () => {
+  const over = ["Fetch", "node:http"] as const;
+  type Ask = (path: string, init?: RequestInit) => Promise<Response>;
+
+  /** Asks the same dashboard either way, with its own origin. */
+  async function reached(
+    host: (typeof over)[number],
+    test: (ask: Ask, origin: string) => Promise<void>,
+  ): Promise<void> {
+    if (host === "Fetch") return test(place.ask, ORIGIN);
+    const sessions = dashboard(place.manager, { authorize: () => true });
+    await serving(
+      (request, response) => sessions(request, response),
+      ({ url }) => test((path, init) => fetch(url + path, { redirect: "manual", ...init }), url),
+    );
+  }
+
+  /** From the overview to the page that asks. */
+  async function askedFor(ask: Ask): Promise<Asked> {
+    const [link = ""] = linksOf(await (await ask("/")).text(), "End every session");
+    const response = await ask(`/${link}`);
+    const text = await response.text();
+    expect(text).toContain("End all sessions of everybody?");
+    expect(linksOf(text, "Cancel")).toEqual(["./"]);
+    const [cookie = ""] = response.headers.getSetCookie();
+    return { fields: fieldsOf(text), headers: { cookie: cookie.split(";", 1)[0] ?? "" } };
+  }
+
+  it.each(over)("asks first, ends those of everybody, tells who watches, and says how many: %s", async (host) => {
+    const [, , ada] = await three();
+    const bob = await place.login("bob");
+    const heard: string[] = [];
+    place.manager.watch(bob, () => heard.push("bob"));
+    await reached(host, async (ask, origin) => {
+      const { fields, headers } = await askedFor(ask);
+      expect(await place.alive(ada, bob)).toEqual([true, true]);
+      const done = await ask("/end", post(fields, { ...headers, origin }));
+      expect([done.status, done.headers.get("location"), heard]).toEqual([303, "./?ended=4", ["bob"]]);
+      expect(await place.alive(ada, bob)).toEqual([false, false]);
+      expect(await (await ask("/?ended=4")).text()).toContain('<p class="flash" role="status">4 sessions ended.</p>');
+      const again = await ask("/end", post(fields, { ...headers, origin }));
+      expect(again.headers.get("location")).toBe("./?ended=0");
+    });
+  });
+
+  it.each(over)("ends nothing for a form of another page: %s", async (host) => {
+    const ada = await place.login("ada");
+    await reached(host, async (ask, origin) => {
+      const { fields, headers } = await askedFor(ask);
+      for (const init of [
+        post({ everyone: "1" }, { ...headers, origin }),
+        post(fields, { origin }),
+        post(fields, { ...headers, origin, "sec-fetch-site": "cross-site" }),
+        without(post(fields, { ...headers, origin: "http://evil.test" }), "sec-fetch-site"),
+      ]) {
+        expect((await ask("/end", init)).status).toBe(403);
+      }
+      // One that names a user as well is about this user.
+      expect(
+        (await ask("/end", post({ ...fields, user: "ada" }, { ...headers, origin }))).headers.get("location"),
+      ).toBe("user?id=ada&ended=1");
+    });
+    expect(await place.alive(ada)).toEqual([false]);
+  });
+
+  it("works where the store knows no users", async () => {
+    const manager = new SessionManager(new MemoryStore({ cleanupInterval: 0 }));
+    const session = await manager.load();
+    await session.login("ada");
+    await manager.commit(session);
+    const known = (["find", "save", "delete", "all"] as const).map((name) => [
+      name,
+      manager.store[name]?.bind(manager.store),
+    ]);
+    const sessions = openTo(new SessionManager(Object.fromEntries(known) as never));
+    const ask: Ask = (path, init) => sessions(new Request(ORIGIN + path, init));
+    const { fields, headers } = await askedFor(ask);
+    expect((await ask("/end", post(fields, headers))).headers.get("location")).toBe("./?ended=1");
+    expect((await manager.load(session.token)).status).toBe("new");
+  });
+
+  it("says that it goes on where a page can't wait for the last", async () => {
+    const ask: Ask = (path, init) => openTo(slow)(new Request(ORIGIN + path, init));
+    let begun: () => void = () => {};
+    const running = new Promise<void>((resolve) => (begun = resolve));
+    const slow = new SessionManager(place.store);
+    slow.destroyAll = (options) => {
+      options?.onProgress?.({ ended: 1000 });
+      begun();
+      return new Promise(() => {});
+    };
+    const { fields, headers } = await askedFor(ask);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const answer = ask("/end", post(fields, headers));
+      await running;
+      await vi.advanceTimersByTimeAsync(20_000);
+      expect((await answer).headers.get("location")).toBe("./?ended=1000&more=1");
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(await (await ask("/?ended=1000&more=1")).text()).toContain(
+      "1,000 sessions ended so far. The others are still being ended.",
+    );
+  });
+});

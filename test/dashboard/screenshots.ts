@@ -31,6 +31,9 @@ const MORE = [
   { file: "users.png", path: "users?q=al", size: DESKTOP, scheme: "light" },
   { file: "users-phone.png", path: "users", size: PHONE, scheme: "light" },
   { file: "end.png", path: `end?user=${ADA}`, size: DESKTOP, scheme: "light" },
+  { file: "end-everyone.png", path: "end?everyone=1", size: DESKTOP, scheme: "light" },
+  { file: "end-everyone-phone.png", path: "end?everyone=1", size: PHONE, scheme: "dark" },
+  { file: "overview-ended.png", path: "?ended=1234", size: DESKTOP, scheme: "light" },
 ] as const;
 
 const chromium = chromiumPath();

@@ -52,8 +52,26 @@ export async function endingOf(
   return { kind: fields.has("others") ? "others" : "one", userId, session };
 }
 
-/** Does it. Resolves to how many sessions that has ended. */
-export async function performEnding(manager: DashboardManager, ending: Ending): Promise<number> {
+/** What an ending has come to. */
+export interface Ended {
+  ended: number;
+  /** It takes longer than a page can wait, and goes on. */
+  goesOn?: boolean;
+}
+
+/** Does it. */
+export async function performEnding(manager: DashboardManager, ending: Ending): Promise<Ended> {
+  if (ending.kind !== "everyone") return { ended: await endOfUser(manager, ending) };
+  let ended = 0;
+  let goesOn = true;
+  const all = manager.destroyAll({ onProgress: (progress) => (ended = progress.ended) }).then(() => (goesOn = false));
+  // A proxy would not wait for the page much longer.
+  all.catch(() => {});
+  await atMost(all, MAX_WAIT);
+  return { ended, goesOn };
+}
+
+async function endOfUser(manager: DashboardManager, ending: Exclude<Ending, { kind: "everyone" }>): Promise<number> {
   switch (ending.kind) {
     case "one":
       return (await manager.destroyById(ending.session.id, { userId: ending.userId })) ? 1 : 0;
@@ -61,14 +79,6 @@ export async function performEnding(manager: DashboardManager, ending: Ending): 
       return manager.destroyByUser(ending.userId, { except: ending.session.id });
     case "all":
       return manager.destroyByUser(ending.userId);
-    case "everyone": {
-      let ended = 0;
-      const all = manager.destroyAll({ onProgress: (progress) => (ended = progress.ended) });
-      // It goes on; a proxy would not wait for the page much longer.
-      all.catch(() => {});
-      await atMost(all, MAX_WAIT);
-      return ended;
-    }
     case "gone":
       return 0;
   }

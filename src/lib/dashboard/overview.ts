@@ -30,7 +30,7 @@ export async function overview(
       <nav class="ranges" aria-label="How far back">${rangeLinks(range)}</nav>
       <a class="button danger" href="${link(PAGES.end, { everyone: "1" })}">End every session</a>
     </div>
-    ${endedMessage(query.get("ended"))}`;
+    ${endedMessage(query)}`;
   if (operations === undefined) {
     return html`${heading}
       <section class="card">

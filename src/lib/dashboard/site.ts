@@ -107,7 +107,8 @@ async function askToEnd(visit: Visit): Promise<Answer> {
   const proof = await proveForm(site, ask);
   const main = await endPage(manager, { ending, fields: ask.query, csrf: proof.token, current, now });
   const headers = proof.setCookie === undefined ? undefined : { "Set-Cookie": proof.setCookie };
-  return page(visit, { heading: "End sessions", place: "users", main }, headers);
+  const place = ending.kind === "everyone" ? "overview" : "users";
+  return page(visit, { heading: "End sessions", place, main }, headers);
 }
 
 async function end({ ask, site }: Visit): Promise<Answer> {
@@ -122,8 +123,13 @@ async function end({ ask, site }: Visit): Promise<Answer> {
   if (site.manager.store.users === undefined && !form.has("everyone")) return withoutUsers(site);
   const ending = await endingOf(site.manager, form, undefined);
   if (ending === undefined) return nonsense(site);
-  const ended = await performEnding(site.manager, ending);
-  if (ending.kind === "everyone") return redirectAnswer(303, link(PAGES.overview, { ended: String(ended) }));
+  const { ended, goesOn } = await performEnding(site.manager, ending);
+  if (ending.kind === "everyone") {
+    return redirectAnswer(
+      303,
+      link(PAGES.overview, { ended: String(ended), ...(goesOn === true ? { more: "1" } : {}) }),
+    );
+  }
   return backToUser(ending.userId, ended);
 }
 

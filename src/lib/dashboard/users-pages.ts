@@ -76,7 +76,7 @@ export async function userPage(
       <h1>Sessions of <bdi>${userId}</bdi></h1>
       ${shown.length === 0 ? undefined : endAll(userId, current, shown)}
     </div>
-    ${endedMessage(query.get("ended"))}
+    ${endedMessage(query)}
     ${
       shown.length === 0
         ? html`<p class="card">${after === undefined ? "This user has no live session." : "There are no more."}</p>`
@@ -132,9 +132,12 @@ function endAll(userId: string, current: string | undefined, shown: readonly Use
 
 /** What the form that sent the browser here has done. */
 /** Says what the form before has done. */
-export function endedMessage(ended: string | null): Html | undefined {
+export function endedMessage(query: URLSearchParams): Html | undefined {
+  const ended = query.get("ended");
   if (ended === null || !/^\d{1,9}$/.test(ended)) return undefined;
-  const message = ended === "0" ? "Nothing was left to end." : `${counted(Number(ended), "session")} ended.`;
+  const sessions = counted(Number(ended), "session");
+  const done = ended === "0" ? "Nothing was left to end." : `${sessions} ended.`;
+  const message = query.has("more") ? `${sessions} ended so far. The others are still being ended.` : done;
   return html`<p class="flash" role="status">${message}</p>`;
 }
 
