@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { difference } from "./compare.ts";
 import { whenCommitFails, whenHandlerThrows } from "./failures.ts";
-import { inUtf8, print, type Program, programs, programs2 } from "./program.ts";
+import { inUtf8, mayMisstateLength, print, type Program, programs, programs2 } from "./program.ts";
 import { catchEverything, Subjects } from "./subjects.ts";
 import { Subjects2 } from "./subjects2.ts";
 
@@ -59,6 +59,21 @@ export async function runPrograms(experiment: Experiment, options: RunOptions): 
       counterexample:
         failed && smallest !== undefined ? `${print(smallest)}\n\n${(errorInstance as Error).message}` : undefined,
     };
+  } finally {
+    restore();
+  }
+}
+
+/** Says what is wrong with the first of these programs that fails; undefined when none does. */
+export async function runKnown(experiment: Experiment, known: readonly Program[]): Promise<string | undefined> {
+  const restore = catchEverything();
+  try {
+    const check = await experiment.prepare();
+    for (const program of known) {
+      const found = await check(program);
+      if (found !== undefined) return `${print(program)}\n\n${found}`;
+    }
+    return undefined;
   } finally {
     restore();
   }
@@ -122,7 +137,8 @@ async function inTrouble(program: Program, subjects: Subjects): Promise<string |
       (await whenCommitFails(program, subjects, "fails with a page"));
     if (fault !== undefined) return `when the commit fails: ${fault}`;
   }
-  if (!program.steps.some(({ op }) => op === "throw")) return undefined;
+  // A plain response may be cut off before its client notices that the length is wrong.
+  if (!program.steps.some(({ op }) => op === "throw") || mayMisstateLength(program)) return undefined;
   const fault = await whenHandlerThrows(program, subjects);
   return fault === undefined ? undefined : `when the handler throws: ${fault}`;
 }
