@@ -460,7 +460,7 @@ describe("destroyAll", () => {
       `INSERT INTO sessions (token, data, expiry)
        SELECT 'any ' || g, '{}', now() + g * interval '1 minute' FROM generate_series(-5, 5000) g`,
     );
-    const sessions = await Promise.all(Array.from({ length: 20 }, () => loggedIn()));
+    const sessions = await Promise.all(Array.from({ length: 5 }, () => loggedIn()));
     const running = { now: true };
     const renewing = sessions.map(async (session) => {
       while (running.now && session.token !== undefined) await session.renewToken().catch(() => {});
@@ -474,7 +474,7 @@ describe("destroyAll", () => {
     running.now = false;
     await Promise.all(renewing);
     expect(await manager.store.count?.()).toBe(0);
-    expect(ended).toBe(5021);
+    expect(ended).toBe(5006);
     expect(progress.at(-1)).toBe(ended);
     expect(progress).toEqual(progress.toSorted((a, b) => a - b));
     expect(progress.length).toBeGreaterThan(1);
