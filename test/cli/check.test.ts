@@ -190,7 +190,50 @@ describe("pgstore check", () => {
     await pool.query("CREATE EXTENSION pgstattuple SCHEMA pg_catalog");
     await table("counted");
     const { found } = await check("counted", "--deep");
-    expect(found("pgstattuple")?.text).toMatch(/^\S+ % of the table are dead rows, \S+ % free$/);
+    expect(found("pgstattuple")?.text).toMatch(/^0.0 % of the table are dead rows, 0.0 % free$/);
+    await pool.query(
+      `CREATE TABLE parted (token text PRIMARY KEY, data bytea NOT NULL, expiry timestamptz NOT NULL) PARTITION BY HASH (token);
+       CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+       CREATE INDEX ON parted (expiry);
+       INSERT INTO parted VALUES ('a', '{}', current_timestamp + interval '1 hour')`,
+    );
+    const parted = await check("parted", "--deep");
+    expect(parted.found("pgstattuple")?.text).toMatch(/^0.0 % of the table are dead rows, 99.\d % free$/);
+  });
+});
+
+describe("a partitioned table", () => {
+  it("has the figures of its leaves, is cleaned up, and is fine", async () => {
+    await pool.query(
+      `CREATE TABLE split (token text PRIMARY KEY, data bytea NOT NULL, expiry timestamptz NOT NULL) PARTITION BY HASH (token);
+       CREATE TABLE split_0 PARTITION OF split FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+       CREATE TABLE split_1 PARTITION OF split FOR VALUES WITH (MODULUS 2, REMAINDER 1) PARTITION BY HASH (token);
+       CREATE TABLE split_10 PARTITION OF split_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+       CREATE TABLE split_11 PARTITION OF split_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1)`,
+    );
+    const store = await table("split");
+    await pool.query(
+      `INSERT INTO split (token, data, expiry, user_id, created) SELECT 'row ' || n, convert_to(repeat('x', 200), 'UTF8'),
+         current_timestamp + interval '1 hour', 'user ' || n % 10, current_timestamp FROM generate_series(1, 1000) n;
+       INSERT INTO split SELECT 'dead ' || n, '{}', current_timestamp - interval '1 minute' FROM generate_series(1, 50) n`,
+    );
+    const never = await store.operations?.stats();
+    expect(never).toMatchObject({ live: 1000, users: 10, expired: 50 });
+    await pool.query("ANALYZE split_0, split_10, split_11");
+    const { rows } = await pool.query<{ table: number; indexes: number }>(
+      `SELECT sum(pg_table_size(c))::int AS table, sum(pg_indexes_size(c))::int AS indexes FROM
+         unnest(ARRAY['split_0', 'split_10', 'split_11']::regclass[]) c`,
+    );
+    const { json } = await pgstoreJson("stats", "--url", database.url, "--table", "split");
+    expect(json).toMatchObject({ live: 1000, users: 10, tableBytes: rows[0]?.table, indexBytes: rows[0]?.indexes });
+    const { code, findings, found } = await check("split");
+    expect(findings.filter(({ level }) => level !== "ok")).toEqual([]);
+    expect(code).toBe(0);
+    expect(found("bloat")?.text).toMatch(/for about 1,050 rows$/);
+    expect(found("indexes")?.text).toMatch(/^4 indexes, [1-9]/);
+    expect(await store.deleteExpired()).toBe(50);
+    await pool.query("ALTER TABLE split_10 SET (autovacuum_enabled = false)");
+    expect((await check("split")).found("autovacuum")?.remedy).toContain("ALTER TABLE each of the 3 partitions of");
   });
 });
 

@@ -24,6 +24,7 @@ const healthy: TableFigures = {
   dead: 50_000,
   threshold: 200_050,
   isAutovacuumOn: true,
+  parts: 1,
   sinceVacuum: HOUR,
   age: 1_000_000,
   freezeMaxAge: 200_000_000,

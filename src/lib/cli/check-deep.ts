@@ -1,4 +1,4 @@
-import { EQ, GT, regclass } from "../postgres/catalog.ts";
+import { EQ, GT, leavesOf, OVER, regclass, TIMES } from "../postgres/catalog.ts";
 import { textOf } from "../postgres/driver.ts";
 import { bytes, count } from "../base/figures.ts";
 import type { Connection } from "./connection.ts";
@@ -67,6 +67,10 @@ function judgeCounts(table: string, counts: Counts, hasUsers: boolean): Finding[
   return findings;
 }
 
+/** SQL of the percentage of the table's bytes that these are. */
+const share = (bytes: string): string =>
+  `pg_catalog.round((100 ${TIMES} pg_catalog.sum(${bytes})) ${OVER} greatest(pg_catalog.sum(p.table_len), 1), 1)::text`;
+
 /** What the extension pgstattuple counts, where it is there and we may. */
 async function checkTuples(query: Connection["query"], table: string): Promise<Finding> {
   const [row] = await query(
@@ -77,9 +81,8 @@ async function checkTuples(query: Connection["query"], table: string): Promise<F
   if (schema == null) return ok("pgstattuple", "not installed, so dead rows are as PostgreSQL estimates them");
   try {
     const [found] = await query(
-      `SELECT pg_catalog.round(dead_tuple_percent::numeric, 1)::text AS dead,
-         pg_catalog.round(approx_free_percent::numeric, 1)::text AS free
-       FROM ${schema}.pgstattuple_approx(${regclass("$1::text")})`,
+      `SELECT ${share("p.dead_tuple_len")} AS dead, ${share("p.approx_free_space")} AS free
+       FROM (${leavesOf(regclass("$1::text"))}) l(oid) CROSS JOIN LATERAL ${schema}.pgstattuple_approx(l.oid::regclass) p`,
       [table],
       LONG_TIME,
     );

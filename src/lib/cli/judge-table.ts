@@ -79,18 +79,20 @@ function deadRows(table: string, { dead, rows }: TableFigures): Finding {
 }
 
 function autovacuum(table: string, figures: TableFigures): Finding[] {
-  const { dead, threshold, sinceVacuum, isAutovacuumOn, oldestTransaction, age, freezeMaxAge } = figures;
+  const { parts, dead, threshold, sinceVacuum, isAutovacuumOn, oldestTransaction, age, freezeMaxAge } = figures;
+  // Of a partitioned table only the partitions take such settings.
+  const each = parts > 1 ? `each of the ${parts} partitions of ${table}` : table;
   const last = sinceVacuum === undefined ? "not vacuumed so far" : `vacuumed ${lasting(sinceVacuum)} ago`;
   const findings: Finding[] = [];
   if (!isAutovacuumOn) {
-    const remedy = `ALTER TABLE ${table} RESET (autovacuum_enabled), and autovacuum = on, track_counts = on in postgresql.conf`;
+    const remedy = `ALTER TABLE ${each} RESET (autovacuum_enabled), and autovacuum = on, track_counts = on in postgresql.conf`;
     findings.push(error("autovacuum", `autovacuum is off for the table, ${last}`, remedy));
   } else if (dead > LEAST_DEAD && dead > LATE * threshold) {
     findings.push(
       warn(
         "autovacuum",
         `autovacuum does not keep up: ${count(dead)} dead rows, and it should come at ${count(Math.round(threshold))}; ${last}`,
-        `ALTER TABLE ${table} SET (autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_scale_factor = 0.05)`,
+        `ALTER TABLE ${each} SET (autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_scale_factor = 0.05)`,
       ),
     );
   }

@@ -1,4 +1,4 @@
-import { EQ, regclass } from "../postgres/catalog.ts";
+import { EQ, leavesOf, regclass, ROWS } from "../postgres/catalog.ts";
 import { counted, shortId } from "../base/figures.ts";
 import type { Answer } from "./answer.ts";
 import { confirmed } from "./confirm.ts";
@@ -65,7 +65,7 @@ async function revokeAll(
 
 /** PostgreSQL's own idea of the number of rows. */
 async function estimate(query: Connection["query"], table: string): Promise<number> {
-  const sql = `SELECT c.reltuples::bigint::text AS rows FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ${regclass("$1::text")}`;
+  const sql = `SELECT ${ROWS} AS rows FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ANY (ARRAY(${leavesOf(regclass("$1::text"))}))`;
   const [row] = await query(sql, [table]);
   return Math.max(0, Number(row?.["rows"] ?? 0));
 }

@@ -28,5 +28,16 @@ export const CONTAINS = operator("@>");
 /** SQL of the oid of a table, or null where there is none. @param literal - SQL of its quoted name, a text */
 export const regclass = (literal: string): string => `pg_catalog.to_regclass(${literal})`;
 
+/**
+ * SQL of a query for the oids that hold the rows of a table, or the entries of an index: itself, or its leaves where it is
+ * partitioned. @param oid - SQL of its oid
+ */
+export const leavesOf = (oid: string): string =>
+  `SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ${oid} AND c.relkind ${NE} 'p' AND c.relkind ${NE} 'I' ` +
+  `UNION SELECT t.relid::oid FROM pg_catalog.pg_partition_tree((${oid})::regclass) t WHERE t.isleaf`;
+
+/** SQL of how many rows tables `c` have, by PostgreSQL's statistics: -1 where one of them was never analysed. */
+export const ROWS = `(CASE WHEN pg_catalog.min(c.reltuples) ${GE} 0 THEN pg_catalog.sum(c.reltuples::float8) ELSE -1 END)::text`;
+
 /** SQL of a text, or of null where it is empty. */
 export const unlessEmpty = (text: string): string => `CASE WHEN ${text} ${NE} '' THEN ${text} END`;

@@ -1,5 +1,21 @@
 import { MOST_EXPIRED } from "../port/stats.ts";
-import { EQ, GE, GT, LE, LT, MATCHES, MINUS, NE, OVER, PLUS, regclass, TIMES, unlessEmpty } from "./catalog.ts";
+import {
+  EQ,
+  GE,
+  GT,
+  LE,
+  leavesOf,
+  LT,
+  MATCHES,
+  MINUS,
+  NE,
+  OVER,
+  PLUS,
+  regclass,
+  ROWS,
+  TIMES,
+  unlessEmpty,
+} from "./catalog.ts";
 import { quoteLiteral } from "./identifier.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
@@ -28,12 +44,15 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
   const { expiry } = layout;
   const live = liveRow(layout);
   const name = quoteLiteral(quoted);
+  const leaves = leavesOf(regclass(name));
   const texts = {
+    // Of a table that is partitioned the leaves have the figures; of the number of users each has an idea of its own.
     size:
-      `SELECT c.reltuples::float8::text AS rows, pg_catalog.pg_relation_size(c.oid)::text AS heap, pg_catalog.pg_table_size(c.oid)::text AS bytes, ` +
-      `pg_catalog.pg_indexes_size(c.oid)::text AS indexes, (SELECT p.n_distinct::float8::text FROM pg_catalog.pg_stats p JOIN pg_catalog.pg_namespace n ` +
-      `ON n.nspname ${EQ} p.schemaname WHERE n.oid ${EQ} c.relnamespace AND p.tablename ${EQ} c.relname AND p.attname ${EQ} 'user_id') AS different ` +
-      `FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ${regclass(name)}`,
+      `SELECT ${ROWS} AS rows, pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::text AS heap, pg_catalog.sum(pg_catalog.pg_table_size(c.oid))::text AS bytes, ` +
+      `pg_catalog.sum(pg_catalog.pg_indexes_size(c.oid))::text AS indexes, (SELECT p.n_distinct::float8::text FROM pg_catalog.pg_stats p ` +
+      `JOIN pg_catalog.pg_namespace n ON n.nspname ${EQ} p.schemaname JOIN pg_catalog.pg_class l ON l.relnamespace ${EQ} n.oid AND l.relname ${EQ} p.tablename ` +
+      `WHERE p.attname ${EQ} 'user_id' AND (l.oid ${EQ} ${regclass(name)} OR l.oid ${EQ} ANY (ARRAY(${leaves}))) ` +
+      `ORDER BY p.inherited DESC LIMIT 1) AS different FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ANY (ARRAY(${leaves}))`,
     backlog:
       `SELECT pg_catalog.count(*)::text AS count FROM (SELECT FROM ${quoted} s WHERE s.${expiry} ${LE} current_timestamp AND ${outlived} ` +
       `LIMIT ${MOST_EXPIRED}) AS few`,
