@@ -7,7 +7,7 @@ import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { RequestClient } from "../manager/client.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { INTERNAL } from "./node-error.ts";
+import { INTERNAL, setStatus } from "./node-error.ts";
 import { discardEntityHeaders } from "./node-head.ts";
 import { canCarry, type HeldResponse, holdResponse } from "./node-response.ts";
 import type { HeadChange, ResponseGate } from "./response-gates.ts";
@@ -224,9 +224,7 @@ function answerError(
   response.on("error", () => {});
   if (!response.headersSent) {
     discardEntityHeaders(response);
-    response.statusCode = status;
-    // HTTP/2 has none, and warns.
-    if (Object.hasOwn(response, "statusMessage")) response.statusMessage = "";
+    setStatus(response, status);
   }
   const close = (): void => {
     // Also when the client has gone: with its end the session is committed.
