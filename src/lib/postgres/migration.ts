@@ -100,12 +100,14 @@ const lock = (mode: string): string => `
 
 /** The table, what it lacks of columns, and its companions. */
 function makeTables(table: TableName): string {
-  // Another process may make it at this moment. We wait for it then, and find it there.
-  const unlessMade = (statement: string, condition: string): string =>
+  // Another process may make it at this moment. We wait for it then, and find it there: it, or the type of a table's rows.
+  const unlessMade = (statement: string, condition: string, isMade: string): string =>
     `BEGIN
       ${statement}
-    EXCEPTION WHEN ${condition} OR unique_violation THEN NULL; END;`;
-  const makeSchema = table.schema && unlessMade("EXECUTE format('CREATE SCHEMA %I', home);", "duplicate_schema");
+    EXCEPTION WHEN ${condition} OR unique_violation OR duplicate_object THEN IF NOT ${isMade} THEN RAISE; END IF; END;`;
+  const hasHome = "(to_regnamespace(quote_ident(home)) IS NOT NULL)";
+  const makeSchema =
+    table.schema && unlessMade("EXECUTE format('CREATE SCHEMA %I', home);", "duplicate_schema", hasHome);
   const all = [
     ...USER_COLUMNS.map((column) => ["sessions", column] as const),
     ...COMPANIONS.flatMap(({ table: companion, columns }) =>
@@ -129,9 +131,9 @@ function makeTables(table: TableName): string {
     END IF;`;
   };
   return `${DECLARATIONS(table)}${BEGINNING(table)}
-  ${makeSchema === undefined ? "" : `IF to_regnamespace(quote_ident(home)) IS NULL THEN ${makeSchema} END IF;`}
+  ${makeSchema === undefined ? "" : `IF NOT ${hasHome} THEN ${makeSchema} END IF;`}
   IF to_regclass(sessions) IS NULL THEN
-    ${unlessMade(`EXECUTE 'CREATE TABLE ' || sessions || ${quoteLiteral(` (${SESSION_COLUMNS.map(ddlOf).join(", ")})`)};`, "duplicate_table")}
+    ${unlessMade(`EXECUTE 'CREATE TABLE ' || sessions || ${quoteLiteral(` (${SESSION_COLUMNS.map(ddlOf).join(", ")})`)};`, "duplicate_table", "(to_regclass(sessions) IS NOT NULL)")}
   END IF;
   SELECT pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(c.relnamespace, 'CREATE') INTO may
     FROM pg_class c WHERE c.oid = to_regclass(sessions);
