@@ -379,6 +379,13 @@ describe("--layout connect-pg-simple", () => {
     const url = ["--url", database.url];
     const run = (...args: string[]) => pgstoreJson(...args, "--layout", "connect-pg-simple", ...url);
     expect((await run("stats")).json).toMatchObject({ table: '"session"', live: 4, expired: 2, users: null });
+    const theirs = ["--layout", "connect-pg-simple", ...url];
+    expect((await pgstore("stats", ...theirs)).out).toMatch(/^Users +unknown on such a table$/m);
+    for (const command of ["stats", "cleanup", "cleanup --dry-run", "revoke --all --yes"]) {
+      const { code: missing, err } = await pgstore(...command.split(" "), "--table", "nowhere", ...theirs);
+      expect([missing, err], command).toEqual([4, expect.stringContaining("connect-pg-simple has made")]);
+      expect(err).not.toContain("pgstore migrate");
+    }
     expect(await run("check")).toMatchObject({ code: 0 });
     expect((await run("revoke", "--id", "sid 3", "--yes")).json).toMatchObject({ ended: 1 });
     expect((await run("cleanup")).json).toMatchObject({ removed: 2 });

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PgStore } from "../../src/index.ts";
 import { sha256 } from "../../src/lib/base/sha256.ts";
+import { fieldsOf } from "../dashboard/support.ts";
+import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { collect, makeProgram, type Program } from "./run.ts";
 
@@ -212,6 +214,55 @@ describe("npx pgstore", () => {
     expect(await (await fetch(home, { headers: { cookie } })).text()).toContain("Live sessions");
     expect(await (await fetch(`${home}user?id=ada`, { headers: { cookie } })).text()).toContain(sha256("an id"));
     expect((await fetch(url, { redirect: "manual" })).status).toBe(403);
+    child.kill("SIGINT");
+    expect(await once(child, "close")).toEqual([0, null]);
+    expect(said().err).toBe("");
+  });
+
+  it("serves it on connect-pg-simple's table, which knows no users", async () => {
+    const pool = database.pool({ max: 1 });
+    for (const sql of connectPgSimpleTable('"session"')) await pool.query(sql);
+    await pool.query(
+      `INSERT INTO session SELECT 'sid ' || n, '{"cookie":{}}', current_timestamp + interval '10 minutes' * (n - 2) FROM generate_series(1, 6) n`,
+    );
+    const layout = ["--layout", "connect-pg-simple", "--url", database.url];
+    const child = program.start(["dashboard", "--json", ...layout]);
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const said = collect(child);
+    await Promise.race([once(child.stdout ?? child, "data"), once(child, "close")]);
+    const { url } = JSON.parse(said().out) as { url: string };
+    const opened = await fetch(url, { redirect: "manual" });
+    const home = new URL(opened.headers.get("location") ?? "", url).href;
+    const own = opened.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+    const page = async (path: string) => {
+      const response = await fetch(`${home}${path}`, { headers: { cookie: own } });
+      return { status: response.status, text: await response.text(), cookies: response.headers.getSetCookie() };
+    };
+    const overview = await page("");
+    expect([overview.status, overview.text]).toEqual([200, expect.stringContaining("not known on such a table")]);
+    const users = (await page("users?q=ada")).text;
+    expect(users).toContain("This store can't look for users");
+    expect(users).not.toContain("user?id");
+    for (const path of ["user?id=ada", "end?user=ada"]) {
+      expect(await page(path)).toMatchObject({
+        status: 404,
+        text: expect.stringContaining("no sessions by user") as string,
+      });
+    }
+    const asked = await page("end?everyone=1");
+    const answer = await fetch(`${home}end`, {
+      method: "POST",
+      redirect: "manual",
+      headers: { cookie: [own, asked.cookies[0]?.split(";", 1)[0]].join("; "), origin: new URL(home).origin },
+      body: new URLSearchParams(fieldsOf(asked.text)),
+    });
+    expect(answer.status).toBe(303);
+    const ended = await page(answer.headers.get("location") ?? "");
+    expect(ended.text).toContain("4 sessions ended.");
+    expect(overview.text + ended.text).not.toContain("npx pgstore migrate");
+    expect(
+      (await pool.query("SELECT FROM session WHERE expire > localtimestamp AND sess::text <> 'null'")).rowCount,
+    ).toBe(0);
     child.kill("SIGINT");
     expect(await once(child, "close")).toEqual([0, null]);
     expect(said().err).toBe("");

@@ -85,7 +85,7 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
   const { table = layout.users ? "sessions" : "session", schema } = options;
   const names = schema === undefined ? { table } : { table, schema };
   const name = tableName(table, schema);
-  const database = await openUrl(urlOf(options), name.quoted, mayCreate);
+  const database = await openUrl(urlOf(options), name.quoted, mayCreate, layout.remedy(name));
   // Its cleanup is that of the application's processes. No request waits for it: it may be patient.
   const times = {
     cleanupInterval: 0,
@@ -100,8 +100,11 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
   return { ...database, store, table: name, layout, close };
 }
 
-/** @param table - for messages, quoted */
-export async function openUrl(url: string, table: string, mayCreate = false): Promise<Database> {
+/**
+ * @param table - for messages, quoted
+ * @param remedy - what to do where it is not there
+ */
+export async function openUrl(url: string, table: string, mayCreate = false, remedy = "Name another."): Promise<Database> {
   const folder = folderOf(url);
   if (folder !== undefined && !mayCreate && !existsSync(folder)) {
     throw new StoreUnavailableError(`there is no folder ${folder}`);
@@ -112,7 +115,7 @@ export async function openUrl(url: string, table: string, mayCreate = false): Pr
     try {
       return await driver.run({ text, load: loadUntil(values, monotonicNow() + timeout) }, timeout);
     } catch (error) {
-      throw toStoreError(error, table, "Run npx pgstore migrate");
+      throw toStoreError(error, table, remedy);
     }
   };
   try {

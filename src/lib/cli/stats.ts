@@ -8,12 +8,12 @@ import { instant, lasting } from "./text.ts";
 
 /** Prints how the store is doing. */
 export async function stats(options: CommonOptions): Promise<Answer> {
-  const { store, location, table, close } = await connect(options);
+  const { store, location, table, layout, close } = await connect(options);
   try {
     const { operations }: StoreExtras = store;
     if (operations === undefined) throw new UsageError("this table keeps no statistics");
     const found = await operations.stats();
-    return { text: textOf(found), json: jsonOf(table.quoted, location, found), exitCode: EXIT.ok };
+    return { text: textOf(found, layout.users), json: jsonOf(table.quoted, location, found), exitCode: EXIT.ok };
   } finally {
     await close();
   }
@@ -25,9 +25,9 @@ function jsonOf(table: string, location: string, found: StoreStats): unknown {
   return { table, location, ...found, loggedIn, users, cleanup };
 }
 
-function textOf(found: StoreStats): string {
+function textOf(found: StoreStats, canHaveUsers: boolean): string {
   const about = found.isEstimate ? "about " : "";
-  const unknown = "unknown: npx pgstore migrate adds what this needs";
+  const unknown = canHaveUsers ? "unknown: npx pgstore migrate adds what this needs" : "unknown on such a table";
   const number = (value: number | undefined): string => (value === undefined ? unknown : about + count(value));
   const { cleanup } = found;
   const lines: [name: string, value: string][] = [

@@ -1,5 +1,6 @@
 import { bytes, count, counted, rate } from "../base/figures.ts";
-import { type HistoryPoint, MOST_EXPIRED, type StoreOperations, type StoreStats } from "../port/stats.ts";
+import { type HistoryPoint, MOST_EXPIRED, type StoreStats } from "../port/stats.ts";
+import type { StoreExtras } from "../port/store.ts";
 import { barChart, lineChart } from "./chart.ts";
 import { clockTime, instant, relative, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
@@ -19,7 +20,7 @@ const TICKS = 4;
 
 /** The page of the figures and plots. @throws as `operations.stats` */
 export async function overview(
-  operations: StoreOperations | undefined,
+  { operations, users }: Pick<StoreExtras, "operations" | "users">,
   query: URLSearchParams,
   now: number,
 ): Promise<Html> {
@@ -39,7 +40,7 @@ export async function overview(
   }
   const { length, points } = RANGES[range];
   const [stats, history] = await Promise.all([operations.stats(), operations.history(new Date(now - length), points)]);
-  return html`${heading} ${figures(stats, history, range)}
+  return html`${heading} ${figures(stats, history, range, users !== undefined)}
     <div class="charts">${plots(history, range)} ${expiryChart(stats)}</div>
     ${cleanupCard(stats, now)}`;
 }
@@ -53,7 +54,7 @@ function rangeLinks(range: Range): Html[] {
   });
 }
 
-function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Range): Html {
+function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Range, canHaveUsers: boolean): Html {
   const about = stats.isEstimate ? "about " : "";
   const minutes = history.reduce((sum, { length }) => sum + length, 0) / 60_000;
   const average = (key: "created" | "ended"): string =>
@@ -65,7 +66,9 @@ function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Ran
       "Logged-in users",
       stats.users === undefined ? "–" : about + count(stats.users),
       stats.loggedIn === undefined
-        ? html`run <code>npx pgstore migrate</code>`
+        ? canHaveUsers
+          ? html`run <code>npx pgstore migrate</code>`
+          : "not known on such a table"
         : `with ${about}${counted(stats.loggedIn, "session")}`,
     )}
     ${figure("Created per minute", average("created"), window)} ${figure("Ended per minute", average("ended"), window)}

@@ -6,7 +6,6 @@ import { type Answer, type Ask, isResponse } from "./exchange.ts";
 import { currentIdOf, isOurForm, isSameOrigin, proveForm } from "./forgery.ts";
 import { type Html, html } from "./html.ts";
 import { type Frame, link, messagePage, pageOf, PAGES } from "./layout.ts";
-import type { StoreOperations } from "../port/stats.ts";
 import type { ResolvedDashboard } from "./options.ts";
 import { overview } from "./overview.ts";
 import { userPage, usersPage } from "./users-pages.ts";
@@ -73,19 +72,14 @@ async function route(site: ResolvedDashboard, ask: Ask): Promise<Answer> {
 
 async function showOverview(visit: Visit): Promise<Answer> {
   const { ask, site, now } = visit;
-  const main = await overview(site.manager.store.operations, ask.query, now);
+  const main = await overview(site.manager.store, ask.query, now);
   return page(visit, { heading: "Overview", place: "overview", main });
 }
 
 async function showUsers(visit: Visit): Promise<Answer> {
   const { ask, site, now } = visit;
-  const main = await usersPage(usersOf(site), ask.query, now);
+  const main = await usersPage(site.manager.store, ask.query, now);
   return page(visit, { heading: "Users", place: "users", search: ask.query.get("q") ?? "", main });
-}
-
-/** Who can be looked for, where the table knows users. */
-function usersOf({ manager: { store } }: ResolvedDashboard): StoreOperations | undefined {
-  return store.users === undefined ? undefined : store.operations;
 }
 
 async function showUser(visit: Visit): Promise<Answer> {

@@ -1,7 +1,7 @@
 import { counted, shortId } from "../base/figures.ts";
 import { assertUserId } from "../base/user-id.ts";
 import type { UserSession } from "../manager/users.ts";
-import type { StoreOperations } from "../port/stats.ts";
+import type { StoreExtras } from "../port/store.ts";
 import { deviceOf } from "./device.ts";
 import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
@@ -14,19 +14,20 @@ const PAGE = 50;
 
 /** The page of the users whose ids begin in a certain way. @throws as `operations.searchUsers` */
 export async function usersPage(
-  operations: StoreOperations | undefined,
+  { operations, users }: Pick<StoreExtras, "operations" | "users">,
   query: URLSearchParams,
   now: number,
 ): Promise<Html> {
   const prefix = query.get("q") ?? "";
   const heading = html`<h1>${prefix === "" ? "Users" : html`Users that begin with <bdi>${prefix}</bdi>`}</h1>`;
-  if (operations === undefined) {
-    const exact = isUserId(prefix)
-      ? html`<p>
-          It still knows the sessions of a user by the whole id:
-          <a href="${link(PAGES.user, { id: prefix })}"><bdi>${prefix}</bdi></a>
-        </p>`
-      : undefined;
+  if (operations === undefined || users === undefined) {
+    const exact =
+      users !== undefined && isUserId(prefix)
+        ? html`<p>
+            It still knows the sessions of a user by the whole id:
+            <a href="${link(PAGES.user, { id: prefix })}"><bdi>${prefix}</bdi></a>
+          </p>`
+        : undefined;
     return html`${heading}
       <section class="card">
         <p>This store can't look for users.</p>

@@ -35,7 +35,7 @@ export class Engine {
     this.sql = statementsFor(table, layout, endedGrace);
     this.userSql = userStatements(table, layout);
     this.#timeout = queryTimeout;
-    this.#executor = new Executor(driver, queryTimeout, prepare, table, layout.setup(table));
+    this.#executor = new Executor(driver, queryTimeout, prepare, table, layout.remedy(table));
     this.#batches = new Batches(this.#executor, this.sql, layout, batch, queryTimeout, {
       onTime: (now) => this.#clock.observe(now),
       onColumns: (seen) => this.keepSeen(seen),

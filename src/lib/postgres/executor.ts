@@ -13,20 +13,20 @@ const NO_COLUMN = /^(?:42703|42501)$/;
 export class Executor {
   readonly #driver: Driver;
   readonly #table: TableName;
-  readonly #setup: string;
+  readonly #remedy: string;
   readonly #timeout: number;
   readonly #underWay = new Set<Promise<unknown>>();
   #prepare: boolean;
 
   /**
    * @param timeout - milliseconds for an operation
-   * @param setup - SQL that makes such a table
+   * @param remedy - what to do where there is no such table
    */
-  constructor(driver: Driver, timeout: number, prepare: boolean, table: TableName, setup: string) {
+  constructor(driver: Driver, timeout: number, prepare: boolean, table: TableName, remedy: string) {
     this.#timeout = timeout;
     this.#driver = driver;
     this.#table = table;
-    this.#setup = setup;
+    this.#remedy = remedy;
     this.#prepare = prepare && driver.prepares;
   }
 
@@ -56,7 +56,7 @@ export class Executor {
 
   /** Turns what `run` threw into an error of ours that names the table. */
   explain(error: unknown): Error {
-    return toStoreError(error, this.#table.quoted, `Run store.migrate(), npx pgstore migrate, or: ${this.#setup}`);
+    return toStoreError(error, this.#table.quoted, this.#remedy);
   }
 
   async #attempt({ text, name }: Statement, load: Errand["load"], timeout: number): Promise<Row[]> {

@@ -43,8 +43,8 @@ export interface Layout {
   readonly typed: string;
   /** Whether `migrate` adds to it what sessions by user need. */
   readonly users: boolean;
-  /** What makes such a table. */
-  setup(table: TableName): string;
+  /** What to do where there is no such table. */
+  remedy(table: TableName): string;
 }
 
 /** How the data of a tombstone begin, unless the session's holder has ended it: then there are none. */
@@ -96,7 +96,7 @@ export const seedLayout: Layout = {
     `pg_catalog.tstzrange(null::timestamptz, null::timestamptz) ${CONTAINS} s.expiry ` +
     `AND (s.data ${EQ} null::bytea) IS NULL AND (s.token ${EQ} null::text) IS NULL`,
   users: true,
-  setup: setupSql,
+  remedy: (table) => `Run store.migrate(), npx pgstore migrate, or: ${setupSql(table)}`,
 };
 
 /** What JSON may say and a jsonb column refuses. JSON.stringify writes a whole pair as it is, and only halves as escapes. */
@@ -129,8 +129,8 @@ export const connectPgSimpleLayout: Layout = {
   ended: `(s.sess::text ${EQ} 'null')`,
   typed: "true",
   users: false,
-  setup: ({ quoted }) =>
-    `CREATE TABLE ${quoted} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL); CREATE INDEX ON ${quoted} (expire);`,
+  remedy: ({ quoted }) =>
+    `Name the one that connect-pg-simple has made, or run: CREATE TABLE ${quoted} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL); CREATE INDEX ON ${quoted} (expire);`,
 };
 
 /**

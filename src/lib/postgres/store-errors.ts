@@ -84,7 +84,7 @@ export function toStoreError(error: unknown, table: string, remedy: string): PgS
   }
   switch (failureOf(error)) {
     case "schema":
-      return new SchemaError(table, `table ${table} is missing or has other columns than pgstore's. ${remedy}`, {
+      return new SchemaError(table, `table ${table} is missing or has other columns than expected. ${remedy}`, {
         cause,
       });
     case "lost":
