@@ -357,6 +357,34 @@ describe("PgStore.all", () => {
     await store.close();
   });
 
+  it("gets no answer of many megabytes, where large rows come first, or after many small ones", async () => {
+    const size = 500_000;
+    const insert =
+      "INSERT INTO sessions SELECT $1 || n, convert_to(repeat('x', $2::int), 'UTF8'), current_timestamp + interval '1 hour' FROM generate_series(1, $3::int) n";
+    await pool.query(insert, ["a", size, 7]);
+    await pool.query(insert, ["b", 1, 1500]);
+    await pool.query(insert, ["c", size, 8]);
+    let largest = 0;
+    const query = async (text: string, values: unknown[]) => {
+      const answer = await pool.query<Record<string, string | null>>(text, values);
+      const length = answer.rows.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
+      largest = Math.max(largest, length);
+      return answer;
+    };
+    const store = open({ query });
+    const seen: Record<string, number> = {};
+    const tokens: string[] = [];
+    for await (const { token, data } of store.all()) {
+      tokens.push(token);
+      seen[`${token[0]} ${data.length}`] = (seen[`${token[0]} ${data.length}`] ?? 0) + 1;
+    }
+    expect(seen).toEqual({ [`a ${size}`]: 7, "b 1": 1500, [`c ${size}`]: 8 });
+    expect(new Set(tokens).size).toBe(1515);
+    // A megabyte and one row more, as base64.
+    expect(largest).toBeLessThan(((1 << 20) + size) * 1.4);
+    await store.close();
+  });
+
   it("holds a thousand rows at a time, of a table of a hundred thousand", async () => {
     await pool.query(
       "INSERT INTO sessions SELECT n::text, 'x', current_timestamp + interval '1 hour' FROM generate_series(1, 100000) n",

@@ -4,7 +4,10 @@ import type { Layout } from "./layout.ts";
 import type { Statement } from "./statements.ts";
 import { readInstant } from "./wire.ts";
 
-/** Rows that are read at once; then as many as make up some length, in characters, whatever the size of a row. */
+/**
+ * Rows that are read at once; then as many as made up some length, in characters. An answer has its bound whatever the rows
+ * hold: those beyond it come without their data, and are asked for again.
+ */
 const FIRST_PAGE = 100;
 const LARGEST_PAGE = 1000;
 const PAGE_LENGTH = 1 << 20;
@@ -21,13 +24,15 @@ export async function* listRows(
   for (;;) {
     signal?.throwIfAborted();
     const rows = await run(page, [last, String(size)]);
+    const deferred = rows.findIndex(({ data }, n) => n > 0 && data === null);
+    const whole = deferred < 0 ? rows : rows.slice(0, deferred);
     let length = 0;
-    for (const { token, data, expiry } of rows) {
+    for (const { token, data, expiry } of whole) {
       last = token ?? "";
       length += data?.length ?? 0;
       yield { token: last, data: layout.decode(data), expiry: readInstant(expiry) };
     }
-    if (rows.length < size) return;
-    size = Math.min(LARGEST_PAGE, Math.max(1, Math.floor((PAGE_LENGTH * rows.length) / length)));
+    if (rows.length < size && deferred < 0) return;
+    size = Math.min(LARGEST_PAGE, Math.max(1, Math.floor((PAGE_LENGTH * whole.length) / length)));
   }
 }

@@ -147,8 +147,8 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const found = `${layout.read(`s.${data}`)} AS data, ${expiryFound}`;
   const size = layout.size(`s.${data}`);
   // Those beyond so many bytes come without their data, and are asked for again.
-  const foundInBounds =
-    `CASE WHEN (pg_catalog.sum(${size}) OVER (ROWS UNBOUNDED PRECEDING) ${MINUS} ${size}) ${LT} ${MAX_BATCH_BYTES} ` +
+  const foundInBounds = (order: string): string =>
+    `CASE WHEN (pg_catalog.sum(${size}) OVER (${order}ROWS UNBOUNDED PRECEDING) ${MINUS} ${size}) ${LT} ${MAX_BATCH_BYTES} ` +
     `THEN ${layout.read(`s.${data}`)} END AS data, ${expiryFound}`;
   const now = millisecondsOf("current_timestamp");
   const returning = `RETURNING s.${token} AS token`;
@@ -182,7 +182,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const texts = {
     // The time in a subquery, so that it is written out once, not for each row.
     find:
-      `SELECT s.${token} AS token, ${foundInBounds}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} ` +
+      `SELECT s.${token} AS token, ${foundInBounds("")}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} ` +
       `WHERE ${joined} AND ${known}`,
     findOne: `SELECT ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} ${EQ} $1::text AND ${known}`,
     save: `${insert("save")} ${overwrite} ${returning}, (${typed})::text AS typed`,
@@ -202,8 +202,8 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     now: `SELECT ${now} AS now`,
     count: `SELECT pg_catalog.count(*)::text AS count FROM ${table} s WHERE ${live}`,
     page:
-      `SELECT s.${token} AS token, ${found} FROM ${table} s ` +
-      `WHERE s.${token} ${GT} $1::text AND ${live} ORDER BY s.${token} LIMIT $2::text::int`,
+      `SELECT s.${token} AS token, ${foundInBounds(`ORDER BY s.${token} `)} FROM (SELECT s.${token}, s.${data}, s.${expiry} ` +
+      `FROM ${table} s WHERE s.${token} ${GT} $1::text AND ${live} ORDER BY s.${token} LIMIT $2::text::int) s ORDER BY s.${token}`,
     // One statement, so that the lock needs no transaction, nor a connection of its own: it is held for as long as this takes.
     // From where the last page ended: the index still holds what has been removed before it, until a vacuum. What somebody
     // has locked stays for the next time. A row that has been extended meanwhile is none of these when it is locked.
