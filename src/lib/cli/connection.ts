@@ -104,7 +104,12 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
  * @param table - for messages, quoted
  * @param remedy - what to do where it is not there
  */
-export async function openUrl(url: string, table: string, mayCreate = false, remedy = "Name another."): Promise<Database> {
+export async function openUrl(
+  url: string,
+  table: string,
+  mayCreate = false,
+  remedy = "Name another.",
+): Promise<Database> {
   const folder = folderOf(url);
   if (folder !== undefined && !mayCreate && !existsSync(folder)) {
     throw new StoreUnavailableError(`there is no folder ${folder}`);

@@ -20,6 +20,8 @@ interface Waiting<Place> {
 export class WaitingLine<Place> {
   readonly #waiting = new Set<Waiting<Place>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the timer fires, by the monotonic clock. */
+  #alarm = Number.POSITIVE_INFINITY;
 
   get length(): number {
     return this.#waiting.size;
@@ -33,7 +35,7 @@ export class WaitingLine<Place> {
       fail: (error?: unknown) => fail(error ?? tooLate(timeout)),
     };
     this.#waiting.add(waiting);
-    if (this.#timer === undefined) this.#timer = this.#arm(timeout);
+    if (waiting.end < this.#alarm) this.#arm(waiting.end);
   }
 
   /** Gives a place to the first whose time is not over. Returns false when there is none. */
@@ -54,10 +56,12 @@ export class WaitingLine<Place> {
     first.fail(error);
   }
 
-  #arm(milliseconds: number): ReturnType<typeof setTimeout> {
-    const timer = setTimeout(() => this.#expire(), milliseconds);
-    timer.unref?.();
-    return timer;
+  #arm(alarm: number): void {
+    clearTimeout(this.#timer);
+    this.#alarm = alarm;
+    if (alarm === Number.POSITIVE_INFINITY) return;
+    this.#timer = setTimeout(() => this.#expire(), alarm - monotonicNow());
+    this.#timer.unref?.();
   }
 
   #expire(): void {
@@ -70,7 +74,7 @@ export class WaitingLine<Place> {
         waiting.fail(undefined);
       }
     }
-    this.#timer = this.#waiting.size === 0 ? undefined : this.#arm(next - now);
+    this.#arm(next);
   }
 }
 

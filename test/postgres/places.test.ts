@@ -1,0 +1,125 @@
+import { describe, expect, it } from "vitest";
+import { monotonicNow } from "../../src/lib/base/clock.ts";
+import { loadUntil, type Row } from "../../src/lib/postgres/driver.ts";
+import { lookedAtLate, perClient, Places, WaitingLine } from "../../src/lib/postgres/places.ts";
+
+const LONG = 3_600_000;
+
+describe("WaitingLine", () => {
+  it("fails each statement when its own time is over, whoever came first", async () => {
+    const line = new WaitingLine<string>();
+    const wait = (timeout: number): Promise<unknown> =>
+      new Promise((resolve) => line.add(timeout, () => expect.unreachable(), resolve));
+    void wait(LONG);
+    await Promise.all([40, 5, 20].map(wait));
+    expect(line.length).toBe(1);
+    // Also when its timer has fired for the last time before.
+    await wait(1);
+    expect(line.length).toBe(1);
+  });
+
+  it("gives a place to the first that is not too old, and fails those before", () => {
+    const line = new WaitingLine<string>();
+    const told: string[] = [];
+    for (const [name, isYoung] of [
+      ["a", false],
+      ["b", true],
+      ["c", true],
+    ] as const) {
+      const use = (place: string): boolean => {
+        if (isYoung) told.push(`${name} has ${place}`);
+        return isYoung;
+      };
+      line.add(LONG, use, (error) => told.push(`${name}: ${String(error)}`));
+    }
+    expect(line.serve("one")).toBe(true);
+    expect(told).toEqual([expect.stringContaining("a: StoreUnavailableError"), "b has one"]);
+    line.fail("gone");
+    expect(told.at(-1)).toBe("c: gone");
+    expect(line.serve("two")).toBe(false);
+    line.fail("nobody is there");
+    expect(told).toHaveLength(3);
+  });
+});
+
+describe("Places", () => {
+  /** Statements that are answered by hand. */
+  function client() {
+    const sent: { value: unknown; answer: (rows: Row[]) => void; fail: (error: unknown) => void }[] = [];
+    const send = ({ values }: { values: unknown[] }): Promise<Row[]> =>
+      new Promise((answer, fail) => sent.push({ value: values[0], answer, fail }));
+    return { sent, send };
+  }
+  const errand = (value: string, until = Number.POSITIVE_INFINITY) => ({ text: "", load: loadUntil([value], until) });
+
+  it("of a single connection: a statement is sent when the one before has been answered, or has failed", async () => {
+    const places = Places.one();
+    const { sent, send } = client();
+    const [a, b, c] = ["a", "b", "c"].map((value) => places.run(errand(value), LONG, send));
+    expect(sent.map(({ value }) => value)).toEqual(["a"]);
+    sent[0]?.answer([{ n: "1" }]);
+    expect(await a).toEqual([{ n: "1" }]);
+    await expect.poll(() => sent.length).toBe(2);
+    sent[1]?.fail(new Error("broken"));
+    await expect(b).rejects.toThrow("broken");
+    await expect.poll(() => sent.length).toBe(3);
+    sent[2]?.answer([]);
+    expect(await c).toEqual([]);
+  });
+
+  it("until so many are overdue: any number goes, and none while that many have no answer in time", async () => {
+    const places = Places.untilOverdue(2);
+    const { sent, send } = client();
+    for (const value of ["a", "b", "c"]) void places.run(errand(value), 50, send);
+    expect(sent).toHaveLength(3);
+    const begun = monotonicNow();
+    while (monotonicNow() - begun < 60);
+    const late = places.run(errand("d"), LONG, send);
+    expect(sent).toHaveLength(3);
+    // One that is overdue still is not enough to keep it.
+    for (const { answer } of sent.slice(0, 2)) answer([]);
+    await expect.poll(() => sent.length).toBe(4);
+    sent[3]?.answer([{ n: "4" }]);
+    expect(await late).toEqual([{ n: "4" }]);
+  });
+
+  it("send nothing that has become too old while it waited", async () => {
+    const places = Places.one();
+    const { sent, send } = client();
+    const first = places.run(errand("a"), LONG, send);
+    const old = places.run(errand("b", monotonicNow()), LONG, send);
+    const young = places.run(errand("c"), LONG, send);
+    sent[0]?.answer([]);
+    await first;
+    await expect(old).rejects.toThrow(/did not answer|in time|ms/);
+    await expect.poll(() => sent.map(({ value }) => value)).toEqual(["a", "c"]);
+    sent[1]?.answer([]);
+    await young;
+  });
+});
+
+describe("perClient", () => {
+  it("keeps one for each client", () => {
+    const of = perClient(() => ({}));
+    const [one, other] = [{}, {}];
+    expect(of(one)).toBe(of(one));
+    expect(of(one)).not.toBe(of(other));
+  });
+});
+
+describe("lookedAtLate", () => {
+  it("looks once more at what is sent late, at all parameters together", () => {
+    const now = monotonicNow();
+    let asked = 0;
+    const later = { values: ["c", "d"], until: now + LONG };
+    const errand = { text: "", load: () => (asked++, later) };
+    const fresh = lookedAtLate(errand, { values: ["a", "b"], until: now + LONG }, 100);
+    expect(fresh.map((value) => value())).toEqual(["a", "b"]);
+    expect(asked).toBe(0);
+    const late = lookedAtLate(errand, { values: ["a", "b"], until: now }, 100);
+    expect(late.map((value) => value())).toEqual(["c", "d"]);
+    expect(asked).toBe(1);
+    const [first] = lookedAtLate({ text: "", load: () => undefined }, { values: ["a"], until: now }, 100);
+    expect(first).toThrow(/100 ms/);
+  });
+});
