@@ -33,7 +33,12 @@ const actions: Record<string, (session: Session<Record<string, unknown>>, key: s
   login: (session, key) => session.login(key),
   destroy: (session) => session.destroy(),
   clear: (session) => session.clear(),
+  tagged: (session, key) => session.login(key, { tags: [`tag of ${key}`] }),
   revoke: (_session, key) => manager.destroyByUser(key),
+  revokeTag: (_session, key) => manager.destroyByTag(`tag of ${key}`),
+  revokeId: async (_session, key) => {
+    for (const { id } of await manager.listByUser(key)) await manager.destroyById(id);
+  },
 };
 
 const server = http.createServer(

@@ -1,6 +1,7 @@
 /** One operation on a row, as the process saw it that called it. Data is different in each write. */
 export interface Operation {
-  kind: "find" | "create" | "replace" | "renew" | "touch" | "delete" | "terminate";
+  kind: "find" | "create" | "replace" | "renew" | "touch" | "delete" | "terminate" | "destroyByUser" | "destroyByTag";
+  /** Of destroyByUser and destroyByTag: the user, or the tag. */
   token: string;
   /** Of replace and renew: the data that it expected. */
   previous?: string;
@@ -8,6 +9,9 @@ export interface Operation {
   data?: string;
   /** Of renew. */
   newToken?: string;
+  /** Of a create or a renewal that is a login. */
+  userId?: string;
+  tag?: string;
   /**
    * What it resolved to; `found` is the data that find gave. Undefined: it threw, so whether it was carried out is unknown.
    * False of a replace or renewal whose first answer was lost may also mean that the row has ended since.
@@ -24,7 +28,8 @@ export type Final = Map<string, string>;
 
 /**
  * Holds a history against the model: a row has one life, from its create (or as the new row of a renewal) over replaces,
- * each on top of the one before, to its delete or renewal.
+ * each on top of the one before, to its delete or renewal. A life that began with a login, under whatever token it goes on, ends with
+ * the sessions of its user and of its tag.
  *
  * @returns what contradicts it, in sentences
  */
@@ -33,9 +38,28 @@ export function contradictions(history: readonly Operation[], final: Final): str
   const writes = new Map<string, Operation>();
   const successors = new Map<string, Operation[]>();
   const endings = history.filter(({ kind }) => ["delete", "terminate", "renew"].includes(kind));
-  const endedMeanwhile = ({ kind, token, newToken, from, to }: Operation): boolean =>
-    kind !== "create" &&
-    endings.some((one) => (one.token === token || one.token === newToken) && one.from < to && one.to > from);
+  const byOwner = history.filter(({ kind }) => kind === "destroyByUser" || kind === "destroyByTag");
+  const byData = new Map(history.flatMap((one) => (one.data === undefined ? [] : [[one.data, one] as const])));
+  /** The writes that have led to one, from that to its login; none: it has none. */
+  const sinceLogin = (last: Operation | undefined): Operation[] => {
+    const chain: Operation[] = [];
+    for (let one = last; one !== undefined; one = byData.get(one.previous ?? "")) {
+      chain.push(one);
+      if (one.userId !== undefined) return chain;
+    }
+    return [];
+  };
+  const isOwners = (end: Operation, login: Operation | undefined): boolean =>
+    login !== undefined && end.token === (end.kind === "destroyByUser" ? login.userId : login.tag);
+  const endedMeanwhile = (write: Operation): boolean => {
+    const { kind, token, newToken, from, to } = write;
+    const login = sinceLogin(write).at(-1);
+    return (
+      kind !== "create" &&
+      (endings.some((one) => (one.token === token || one.token === newToken) && one.from < to && one.to > from) ||
+        byOwner.some((one) => isOwners(one, login) && one.from < to && one.to > from))
+    );
+  };
   for (const one of history) {
     const maybe = one.done !== false || endedMeanwhile(one);
     if (one.data !== undefined && maybe) writes.set(one.data, one);
@@ -82,6 +106,20 @@ export function contradictions(history: readonly Operation[], final: Final): str
         found.push(`${where} has ${data}, although ${token} had been deleted: it has come back`);
       }
     }
+    const chain = sinceLogin(write);
+    const login = chain.at(-1);
+    for (const end of byOwner) {
+      if (end.done === undefined || end.to >= from || !isOwners(end, login)) continue;
+      // A delete removes the old row, by which what is renewed meanwhile is found.
+      const isBroken = maybeDeletes.some(
+        (one) =>
+          one.from < end.to &&
+          (one.to > (login?.from ?? 0) || one.done === undefined) &&
+          chain.some(({ token: old }) => old === one.token),
+      );
+      if (login?.done === true && login.to < end.from && !isBroken)
+        found.push(`${where} has ${data}, although ${end.kind} of ${end.token} had ended it`);
+    }
     if (write.kind !== "renew") return;
     for (const end of terminates) {
       if (end.to < from && followed(write, end))
@@ -98,7 +136,8 @@ export function contradictions(history: readonly Operation[], final: Final): str
     if (write.done !== true || final.get(token) === data || successors.has(data)) continue;
     const mayBeGone =
       maybeGone.some((one) => one.token === token && one.to > write.from) ||
-      maybeTerminates.some((one) => one.token === write.token && one.to > write.from);
+      maybeTerminates.some((one) => one.token === write.token && one.to > write.from) ||
+      byOwner.some((one) => isOwners(one, sinceLogin(write).at(-1)) && one.to > write.from);
     if (!mayBeGone) found.push(`${data} was acknowledged in ${token}, and is neither there nor replaced nor deleted`);
   }
   return found;

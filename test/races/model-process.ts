@@ -1,5 +1,6 @@
 /** A process that carries out random operations on few rows, and tells its parent what it saw. */
-import { PgStore, PgStoreError } from "../../src/index.ts";
+import assert from "node:assert/strict";
+import { type Owner, PgStore, PgStoreError, SessionManager } from "../../src/index.ts";
 import { clients, type Driver } from "../support/clients.ts";
 import { seeded } from "../support/random.ts";
 import type { Operation } from "./history.ts";
@@ -16,11 +17,21 @@ const {
 const tokens = (MODEL_TOKENS ?? "").split(",");
 const client = await clients[MODEL_DRIVER as Driver](MODEL_URL, { max: 4, name: "model" });
 const store = new PgStore(client.db, { cleanupInterval: 0, batch: { rows: 8, statements: 2 } });
+const users = store.users ?? assert.fail("the store knows no users");
+const manager = new SessionManager(store);
 const history: Operation[] = [];
 const now = (): number => Number(process.hrtime.bigint());
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const later = (): Date => new Date(Date.now() + 3_600_000);
 let writes = 0;
+
+const USERS = ["ada", "bob"];
+const TAGS = ["s1", "s2"];
+/** Data say whose they are: "n@user#tag", "n@user" or "n". */
+const ownerIn = (data: string): Owner | undefined => {
+  const [, userId, tag] = /@(\w+)(?:#(\w+))?$/.exec(data) ?? [];
+  return userId === undefined ? undefined : { userId, tags: tag === undefined ? undefined : [tag] };
+};
 
 async function record(one: Omit<Operation, "from" | "to">, call: () => Promise<Partial<Operation>>): Promise<void> {
   const from = now();
@@ -39,7 +50,7 @@ async function work(worker: number): Promise<void> {
   /** What this worker saw last of each row, on which it builds. */
   const last = new Map<string, string>();
   for (let n = 0; n < Number(MODEL_OPERATIONS); n++) {
-    const data = `${MODEL_NAME}.${worker}.${writes++}`;
+    const number = `${MODEL_NAME}.${worker}.${writes++}`;
     const kind = pick([
       "find",
       "find",
@@ -53,10 +64,18 @@ async function work(worker: number): Promise<void> {
       "terminate",
       "renew",
       "renew",
+      pick(["destroyByUser", "destroyByTag"] as const),
     ] as const);
     // On a row that it has seen, if it can: on others they do nothing.
     const token = pick((kind === "replace" || kind === "renew") && last.size > 0 ? [...last.keys()] : tokens);
     const previous = last.get(token) ?? "nothing";
+    const isLogin = (kind === "create" || kind === "renew") && random() < 0.6;
+    const begun = random() < 0.2 ? { userId: pick(USERS) } : { userId: pick(USERS), tag: pick(TAGS) };
+    const own = previous.slice(previous.search(/@|$/));
+    const data =
+      number + (isLogin ? `@${begun.userId}${"tag" in begun ? `#${begun.tag}` : ""}` : kind === "create" ? "" : own);
+    const login = isLogin ? begun : {};
+    const owner = ownerIn(data);
     switch (kind) {
       case "find":
         await record({ kind, token }, async () => {
@@ -68,8 +87,11 @@ async function work(worker: number): Promise<void> {
         });
         break;
       case "create":
-        await record({ kind, token, data }, async () => {
-          const done = await store.create(token, bytes(data), later());
+        await record({ kind, token, data, ...login }, async () => {
+          const done =
+            owner === undefined
+              ? await store.create(token, bytes(data), later())
+              : (await users.create(token, bytes(data), later(), owner)) === "done";
           if (done) last.set(token, data);
           return { done };
         });
@@ -94,10 +116,20 @@ async function work(worker: number): Promise<void> {
           done: (await store.terminate(token, "destroyed")) !== undefined,
         }));
         break;
+      case "destroyByUser":
+      case "destroyByTag": {
+        const whose = pick(kind === "destroyByUser" ? USERS : TAGS);
+        await record({ kind, token: whose }, async () => ({ done: (await manager[kind](whose)) > 0 }));
+        break;
+      }
       case "renew": {
         const newToken = `new ${data}`;
-        await record({ kind, token, previous, data, newToken }, async () => {
-          const done = await store.renew(token, newToken, bytes(previous), bytes(data), later());
+        const row = [token, newToken, bytes(previous), bytes(data), later()] as const;
+        await record({ kind, token, previous, data, newToken, ...login }, async () => {
+          const done =
+            owner === undefined
+              ? await store.renew(...row)
+              : (await users.renew(...row, { ...owner, goesOn: !isLogin })) === "done";
           // It is over or has changed, whichever it is.
           last.delete(token);
           return { done };

@@ -41,9 +41,9 @@ describe("thousands of random operations on few rows, from two processes, with c
   const first = Number(process.env["MODEL_SEED"] ?? 0);
   // postgres.js takes its time before it connects again.
   const runs: [seed: number, driver: Driver, operations: number][] = [
-    [first + 1, "node-postgres", 200],
-    [first + 2, "node-postgres", 200],
-    [first + 3, "postgres.js", 70],
+    [first + 1, "node-postgres", 100],
+    [first + 2, "node-postgres", 100],
+    [first + 3, "postgres.js", 50],
   ];
   for (const [seed, driver, operations] of runs) {
     it(`lose no acknowledged write and bring nothing back (seed ${seed}, ${driver})`, async () => {
@@ -91,6 +91,9 @@ describe("thousands of random operations on few rows, from two processes, with c
       for (const kind of ["create", "replace", "renew", "delete", "terminate", "touch"]) {
         expect(history.filter((one) => one.kind === kind && one.done === true).length).toBeGreaterThan(operations / 20);
       }
+      for (const kind of ["destroyByUser", "destroyByTag"]) {
+        expect(history.filter((one) => one.kind === kind && one.done === true).length).toBeGreaterThan(0);
+      }
     }, 120_000);
   }
 });
@@ -100,6 +103,7 @@ describe("contradictions", () => {
   const create = at(0, { kind: "create", token: "t", data: "1", done: true });
   const replace = at(10, { kind: "replace", token: "t", previous: "1", data: "2", done: true });
   const renew = at(10, { kind: "renew", token: "t", previous: "1", data: "2", newToken: "u", done: true });
+  const login: Operation = { ...create, userId: "ada", tag: "sid" };
   const cases: Record<string, [history: Operation[], final: [string, string][], message: RegExp | undefined]> = {
     "accepts a row that was replaced": [[create, replace], [["t", "2"]], undefined],
     "notices a lost write": [[create, replace], [["t", "1"]], /although it had been replaced/],
@@ -138,6 +142,39 @@ describe("contradictions", () => {
       ],
       [["u", "2"]],
       undefined,
+    ],
+    "notices a login that lives on after its user's sessions had been ended": [
+      [login, replace, at(20, { kind: "destroyByUser", token: "ada", done: false })],
+      [["t", "2"]],
+      /although destroyByUser of ada had ended it/,
+    ],
+    "notices one that had been renewed and lives on after its tag's sessions had been ended": [
+      [
+        login,
+        renew,
+        at(20, { kind: "destroyByTag", token: "sid", done: true }),
+        at(30, { kind: "find", token: "u", found: "2" }),
+      ],
+      [],
+      /although destroyByTag of sid had ended it/,
+    ],
+    "accepts a login that is gone after that, and a later one or another's": [
+      [
+        login,
+        at(20, { kind: "destroyByTag", token: "sid", done: true }),
+        at(30, { kind: "create", token: "v", data: "3", userId: "ada", tag: "sid", done: true }),
+        at(0, { kind: "create", token: "w", data: "4", userId: "bob", tag: "other", done: true }),
+      ],
+      [
+        ["v", "3"],
+        ["w", "4"],
+      ],
+      undefined,
+    ],
+    "notices one that is gone without that": [
+      [login, at(20, { kind: "destroyByTag", token: "other", done: true })],
+      [],
+      /neither there nor replaced/,
     ],
     "notices data of another row": [
       [create],

@@ -119,6 +119,26 @@ function races(driver: Driver, pooled: boolean, environments: Record<string, Var
         }
       }
     });
+
+    it("leave nothing alive when one revokes what the other renews, by user, tag or id", async () => {
+      for (const how of ["revoke", "revokeTag", "revokeId"]) {
+        const { cookie } = await apps()[0].request("tagged", { key: "rita" });
+        const pending = [
+          apps()[0].request(how, { key: "rita", hold: true }),
+          apps()[1].request("renewToken", { cookie, hold: true }),
+        ] as const;
+        await Promise.all(apps().map((app) => app.arrived(1)));
+        for (const app of apps()) app.go();
+        const [revoked, renewed] = await Promise.all(pending);
+        expect([revoked.status, renewed.status]).toEqual([200, 200]);
+        for (const one of [cookie, ...renewed.setCookies.map((text) => text.split(";")[0])]) {
+          expect((await apps()[0].request("read", { cookie: one })).session).toMatchObject({
+            status: "new",
+            values: {},
+          });
+        }
+      }
+    });
   });
 
   if (Object.keys(environments).length === 0) return;

@@ -19,6 +19,8 @@ const read = (from: number, values: Record<string, number>, more: Partial<SoakEv
   at(from, { values, ...more });
 const none = (from: number, token = "t"): SoakEvent => at(from, { token, session: undefined, values: {} });
 
+const renew = at(10, { kind: "renew", next: "u" });
+
 describe("judge", () => {
   const cases: Record<
     string,
@@ -40,6 +42,25 @@ describe("judge", () => {
     ],
     "accepts either order of what overlaps": [
       [create, set(10, 1, { to: 30 }), read(20, {}), read(21, { k: 1 })],
+      [0, 0, 0],
+    ],
+    "notices a session that lives on after it was ended under its old token": [
+      [create, renew, at(20, { kind: "destroy" }), read(30, {}, { token: "u" })],
+      [0, 1, 0],
+    ],
+    "notices a login that lives on after its user's sessions were ended": [
+      [create, { ...renew, isLogin: true }, at(20, { kind: "revoke", by: "user" }), read(30, {}, { token: "u" })],
+      [0, 1, 0],
+    ],
+    "accepts that a session without a login lives on then, and that one which was ended is gone": [
+      [
+        create,
+        renew,
+        at(20, { kind: "revoke", by: "tag" }),
+        read(30, {}, { token: "u" }),
+        at(40, { kind: "revoke", by: "id" }),
+        none(50, "u"),
+      ],
       [0, 0, 0],
     ],
     "notices a value that is lost": [

@@ -6,6 +6,9 @@ interface Life {
   sets: Map<string, SoakEvent[]>;
   updates: SoakEvent[];
   begins: SoakEvent[];
+  /** What ends it under whatever token it goes on. */
+  ends: SoakEvent[];
+  logins: SoakEvent[];
 }
 
 /**
@@ -15,13 +18,17 @@ interface Life {
 export function judge(history: readonly SoakEvent[]): Verdict {
   const lives = new Map<string, Life>();
   const ends = new Map<string, SoakEvent[]>();
+  const revokes = new Map<string, SoakEvent[]>();
   for (const one of history) {
     if (one.kind === "destroy" || one.kind === "renew") ends.set(one.token, [...(ends.get(one.token) ?? []), one]);
+    const { session = "" } = one;
+    if (one.kind === "destroy" || one.kind === "revoke") revokes.set(session, [...(revokes.get(session) ?? []), one]);
   }
   for (const one of history) {
     if (one.session === undefined || one.kind === "read") continue;
-    // What was dropped because the session got a new token meanwhile may have been carried out before, its answer being lost.
-    const isBeside = ends.get(one.token)?.some(({ from, to }) => from < one.to && to > one.from) === true;
+    // What was dropped because the session got a new token or ended meanwhile may have been carried out before, its answer being lost.
+    const around = [...(ends.get(one.token) ?? []), ...(revokes.get(one.session) ?? [])];
+    const isBeside = around.some((end) => end !== one && end.from < one.to && end.to > one.from);
     note(lifeOf(lives, one.session), one.outcome === "dropped" && isBeside ? { ...one, outcome: "unknown" } : one);
   }
   const owners = new Map<string, string>();
@@ -42,8 +49,9 @@ export function judge(history: readonly SoakEvent[]): Verdict {
     if (read.kind !== "read" || read.outcome !== "done") continue;
     const owner = owners.get(read.token);
     const ended = ends.get(read.token) ?? [];
+    const life = lifeOf(lives, owner ?? "");
     if (read.session === undefined) {
-      const mayHaveEnded = ended.some(({ from }) => from < read.to);
+      const mayHaveEnded = [...ended, ...life.ends].some(({ from }) => from < read.to);
       if (owner !== undefined && !mayHaveEnded) verdict.losses.push(`${read.token}: session ${owner} has vanished`);
       continue;
     }
@@ -53,6 +61,14 @@ export function judge(history: readonly SoakEvent[]): Verdict {
         verdict.resurrections.push(`${read.token}: is live after its ${end.kind} was acknowledged`);
       }
     }
+    for (const end of life.ends) {
+      if (end.outcome !== "done" || end.to >= read.from || end.token === read.token) continue;
+      const isFound = end.by === undefined || end.by === "id" || life.logins.some((one) => one.to < end.from);
+      if (isFound)
+        verdict.resurrections.push(
+          `${read.token}: session ${read.session} is live after it was ended under ${end.token}`,
+        );
+    }
     compare(read, lifeOf(lives, read.session), verdict);
   }
   return verdict;
@@ -60,12 +76,15 @@ export function judge(history: readonly SoakEvent[]): Verdict {
 
 function lifeOf(lives: Map<string, Life>, session: string): Life {
   let life = lives.get(session);
-  if (life === undefined) lives.set(session, (life = { sets: new Map(), updates: [], begins: [] }));
+  if (life === undefined)
+    lives.set(session, (life = { sets: new Map(), updates: [], begins: [], ends: [], logins: [] }));
   return life;
 }
 
 function note(life: Life, one: SoakEvent): void {
   if (one.kind === "update") life.updates.push(one);
+  if (one.kind === "destroy" || one.kind === "revoke") life.ends.push(one);
+  if (one.kind === "renew" && one.isLogin === true && one.outcome === "done") life.logins.push(one);
   if (one.kind !== "set") return;
   const { key = "" } = one;
   const sets = life.sets.get(key) ?? [];

@@ -1,6 +1,6 @@
 /** One thing that a process did with a session, as it saw it. */
 export interface SoakEvent {
-  kind: "create" | "read" | "set" | "update" | "renew" | "destroy";
+  kind: "create" | "read" | "set" | "update" | "renew" | "destroy" | "revoke";
   /** Names the token without telling it. */
   token: string;
   /** Which session it is, from its beginning through all of its tokens. Of a read: what the session itself says; undefined: none. */
@@ -17,6 +17,10 @@ export interface SoakEvent {
   values?: Record<string, number>;
   /** Of renew: the new token's name. */
   next?: string;
+  /** Of renew: it was a login, with a tag. */
+  isLogin?: boolean;
+  /** Of revoke: what it was ended by. By the user and by the tag only a session is found that has logged in. */
+  by?: "id" | "user" | "tag";
   /** Nanoseconds of a clock that the processes of a machine share: when it began, when its outcome was known. */
   from: number;
   to: number;

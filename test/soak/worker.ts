@@ -122,9 +122,10 @@ async function step(random: () => number, key: string, counts: Map<string, numbe
     });
   } else if (choice < 0.72) {
     const next = `${SOAK_NAME}.${made++}`;
-    const event = await record({ kind: "renew", ...about, next }, async () => {
-      if (choice < 0.69) await loaded.renewToken();
-      else await loaded.login(`user of ${read.session}`);
+    const isLogin = choice >= 0.69;
+    const event = await record({ kind: "renew", ...about, next, isLogin }, async () => {
+      if (isLogin) await loaded.login(`user of ${read.session}`, { tags: [`tag of ${read.session}`] });
+      else await loaded.renewToken();
       return loaded.get("owner") === undefined ? { outcome: "dropped" } : dropped(loaded);
     });
     if (event.outcome === "done" && loaded.token !== undefined) {
@@ -132,8 +133,12 @@ async function step(random: () => number, key: string, counts: Map<string, numbe
       slots[slot] = loaded.token;
       process.send?.({ slot, token: loaded.token, name: next });
     } else if (event.outcome === "dropped" && loaded.status !== "destroyed") {
-      // A login of somebody whose session had ended: another session, which nobody here follows.
-      await loaded.destroy().catch(() => {});
+      // A login of somebody whose session had ended: another session, which nobody here follows. Its end is also that of what the
+      // presented one goes on as.
+      await record({ kind: "destroy", ...about }, async () => {
+        await loaded.destroy();
+        return {};
+      });
     }
   } else if (choice < 0.74) {
     const event = await record({ kind: "destroy", ...about }, async () => {
@@ -141,6 +146,14 @@ async function step(random: () => number, key: string, counts: Map<string, numbe
       return {};
     });
     if (event.outcome === "done" && slots[slot] === token) share(slot, undefined);
+  } else if (choice < 0.76) {
+    const by = choice < 0.746 ? "id" : choice < 0.753 ? "user" : "tag";
+    await record({ kind: "revoke", ...about, by }, async () => {
+      if (by === "id") await manager.destroyById(loaded.id ?? "");
+      else if (by === "user") await manager.destroyByUser(`user of ${read.session}`);
+      else await manager.destroyByTag(`tag of ${read.session}`);
+      return {};
+    });
   }
 }
 
