@@ -447,6 +447,31 @@ export const adapterContract: Record<string, (host: AdapterHost) => Promise<void
     };
     return withApp(host, {}, work, { routes: failing });
   },
+  "answers with a 401 where nobody is logged in, and a 403 where a login is too old": (host) => {
+    const guarded: App["routes"] = {
+      ...routes,
+      "/private": (session) => ({ body: session.requireUser() }),
+      "/sensitive": (session) => ({ body: session.requireFresh(1) }),
+      "/recent": (session) => ({ body: session.requireFresh("1h") }),
+    };
+    const work = async ({ get }: Client): Promise<void> => {
+      const refused = async (path: string, cookie: string | undefined, status: number): Promise<void> => {
+        const response = await get(path, cookie === undefined ? {} : { cookie });
+        assert.deepEqual([response.status, cookieOf(response)], [status, undefined], path);
+        assert.doesNotMatch(await response.text(), /error:|\.ts\b/i);
+      };
+      const visitor = cookieOf(await get("/put"));
+      for (const path of ["/private", "/sensitive", "/recent"]) {
+        await refused(path, undefined, 401);
+        await refused(path, visitor, 401);
+      }
+      const cookie = cookieOf(await get("/login", { cookie: visitor ?? "" })) ?? "";
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await refused("/sensitive", cookie, 403);
+      for (const path of ["/private", "/recent"]) assert.equal(await (await get(path, { cookie })).text(), "ada");
+    };
+    return withApp(host, {}, work, { routes: guarded });
+  },
   "answers a failed load with a 500 that tells nothing": (host) =>
     withApp(host, {}, async (client) => {
       const cookies = await put(client);

@@ -100,10 +100,7 @@ export const adapterHosts: Record<string, AdapterHost> = {
   Polka: {
     serve: (app) => {
       const server = polka({
-        onError: (_error, _request, response) => {
-          response.statusCode = 500;
-          response.end("Internal Server Error");
-        },
+        onError: (error, _request, response) => answerError(error, response as ServerResponse),
       });
       connected(server as unknown as Uses, app);
       return listen(server.handler as unknown as NodeListener);
@@ -148,7 +145,9 @@ export const adapterHosts: Record<string, AdapterHost> = {
       for (const [index, manager] of app.managers.entries()) {
         server.use(honoSession(manager, { property: PROPERTIES[index] ?? "" }));
       }
-      server.onError((_error, context) => context.text("Internal Server Error", 500));
+      server.onError((error, context) =>
+        "getResponse" in error ? error.getResponse() : context.text("Internal Server Error", 500),
+      );
       server.all("*", async (context) =>
         toResponse(await respond(app, context.req.path, context, context.get("session" as never))),
       );
@@ -161,11 +160,16 @@ export const adapterHosts: Record<string, AdapterHost> = {
 };
 
 function expressError(
-  _error: unknown,
+  error: unknown,
   _request: IncomingMessage,
   response: ServerResponse,
   _next: (error?: unknown) => void,
 ): void {
-  response.statusCode = 500;
-  response.end("Internal Server Error");
+  answerError(error, response);
+}
+
+/** As the frameworks' own handlers answer, but without the stack. */
+function answerError(error: unknown, response: ServerResponse): void {
+  response.statusCode = (error as { status?: number }).status ?? 500;
+  response.end(http.STATUS_CODES[response.statusCode]);
 }
