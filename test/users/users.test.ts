@@ -3,6 +3,7 @@ import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   MemoryStore,
+  type OwnedPlace,
   type PgClient,
   PgStore,
   SchemaError,
@@ -10,6 +11,7 @@ import {
   StoreUnavailableError,
   type Session,
   SessionManager,
+  type UserStore,
 } from "../../src/index.ts";
 import { type OpenClient, queryOf } from "../contract/postgres-host.ts";
 import { clients } from "../support/clients.ts";
@@ -65,6 +67,38 @@ describe("sessions by user in memory", () => {
       await run({ store, expire: async (token) => void (await store.setExpiry(token, new Date(Date.now() - 60_000))) });
     });
   }
+});
+
+describe("listByUser", () => {
+  it("asks a store for pages, and gives as many as it is asked for", async () => {
+    const all = Array.from({ length: 2500 }, (_, n) => {
+      const at = new Date(2500 - n);
+      return { token: `row ${n}`, created: at, lastSeen: at, expiry: at, ip: undefined, userAgent: undefined };
+    });
+    const asked: number[] = [];
+    const users = Object.assign(Object.create(null) as UserStore, {
+      list: async (_userId: string, limit: number, after?: OwnedPlace) => {
+        asked.push(limit);
+        const first = all.findIndex(({ token }) => token === after?.token) + 1;
+        return all.slice(first, first + limit);
+      },
+    });
+    const manager = new SessionManager(Object.assign(new MemoryStore({ cleanupInterval: 0 }), { users }));
+    const expected: [limit: number | undefined, found: number, asked: number[]][] = [
+      [undefined, 100, [100]],
+      [1, 1, [1]],
+      [1500, 1500, [1000, 500]],
+      [2000, 2000, [1000, 1000]],
+      [Number.POSITIVE_INFINITY, 2500, [1000, 1000, 1000]],
+    ];
+    for (const [limit, found, pages] of expected) {
+      const listed = await manager.listByUser("alice", { limit });
+      expect([listed.length, listed.at(-1)?.id, asked.splice(0)]).toEqual([found, `row ${found - 1}`, pages]);
+    }
+    for (const limit of [0, -1, 1.5, Number.NaN, "10"]) {
+      await expect(manager.listByUser("alice", { limit: limit as number })).rejects.toThrow(/^limit: /);
+    }
+  });
 });
 
 describe("a store without users", () => {
