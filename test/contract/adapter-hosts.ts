@@ -100,7 +100,7 @@ export const adapterHosts: Record<string, AdapterHost> = {
   Polka: {
     serve: (app) => {
       const server = polka({
-        onError: (error, _request, response) => answerError(error, response as ServerResponse),
+        onError: (error, _request, response) => answerError(error, response),
       });
       connected(server as unknown as Uses, app);
       return listen(server.handler as unknown as NodeListener);
