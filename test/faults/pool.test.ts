@@ -26,8 +26,7 @@ const once = (work: () => Promise<void>): (() => Promise<void>) => {
 };
 
 /** Queries that wait for a lock which another client holds. */
-function onServer(driver: (typeof driverNames)[number]): UsedUp {
-  const client = openClient(driver, database.url, CONNECTIONS);
+function onServer(client: FaultyClient): UsedUp {
   const holders = database.pool({ max: 1 });
   const useUp: UsedUp["useUp"] = async () => {
     const holder = await holders.connect();
@@ -67,7 +66,12 @@ async function onPGlite(): Promise<UsedUp> {
 }
 
 const ways: Record<string, () => UsedUp | Promise<UsedUp>> = {
-  ...Object.fromEntries(driverNames.map((driver) => [driver, () => onServer(driver)])),
+  ...Object.fromEntries(
+    driverNames.map((driver) => [driver, () => onServer(openClient(driver, database.url, CONNECTIONS))]),
+  ),
+  "postgres.js that puts no statement behind another": () =>
+    // Its types don't have this option, but its URL does.
+    onServer(openClient("postgres.js", `${database.url}?max_pipeline=0`, CONNECTIONS)),
   PGlite: onPGlite,
 };
 
