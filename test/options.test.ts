@@ -1,7 +1,14 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { ExpressSessionStore } from "../src/express-session.ts";
-import { MemoryStore, PgStore, SessionManager, type SessionOptions } from "../src/index.ts";
+import {
+  type CookieOptions,
+  MemoryStore,
+  PgStore,
+  type PgStoreOptions,
+  SessionManager,
+  type SessionOptions,
+} from "../src/index.ts";
 import { manage } from "../src/session.ts";
 
 const db = { query: async () => ({ rows: [] }) };
@@ -181,6 +188,71 @@ describe("new SessionManager", () => {
     expect(new SessionManager(store, { lifetime: "30 days", idleTimeout: "30 days" }).options.idleTimeout).toBe(
       2_592_000_000,
     );
+  });
+});
+
+describe("options that are undefined", () => {
+  it("are as if they were left out, also for the types of exactOptionalPropertyTypes", async () => {
+    const none = undefined;
+    const sent: string[] = [];
+    const recording = { query: async (text: string) => (sent.push(text), { rows: [] }) };
+    const cookie = {
+      name: none,
+      path: none,
+      domain: none,
+      secure: none,
+      httpOnly: none,
+      sameSite: none,
+      partitioned: none,
+      persist: none,
+      prefix: none,
+      previous: none,
+    } satisfies Required<{ [Key in keyof CookieOptions]: undefined }>;
+    const session = {
+      lifetime: none,
+      idleTimeout: none,
+      touchAfter: none,
+      cookie,
+      transport: none,
+      lazy: none,
+      trustProxy: none,
+      hashTokens: none,
+      scope: none,
+      codec: none,
+      maxBytes: none,
+      maxSessionsPerUser: none,
+      recordIp: none,
+      recordUserAgent: none,
+      onError: none,
+      onLogin: none,
+      onEnd: none,
+    } satisfies Required<{ [Key in keyof SessionOptions]: unknown }>;
+    const postgres = {
+      cleanupInterval: none,
+      endedGrace: none,
+      table: none,
+      schema: none,
+      queryTimeout: none,
+      batch: { rows: none, statements: none, waiting: none },
+      prepare: none,
+      onError: none,
+    } satisfies Required<{ [Key in keyof PgStoreOptions]: unknown }>;
+    const store = new PgStore(db, postgres);
+    const theirs = { ttl: none, userOf: none, layout: none, table: none };
+    const stores = [
+      store,
+      new MemoryStore({ cleanupInterval: none, endedGrace: none, now: none }),
+      new ExpressSessionStore({ ...theirs, pool: none, store }),
+      new ExpressSessionStore({ ...theirs, pool: db, store: none }),
+    ];
+    expect(store.queryTimeout).toBe(new PgStore(db, { cleanupInterval: 0 }).queryTimeout);
+    const foreign = { ...theirs, layout: "connect-pg-simple", table: none, pool: recording } as const;
+    await new ExpressSessionStore({ ...foreign, cleanupInterval: 0 }).get("a").catch(() => {});
+    expect(sent.join()).toContain('FROM "session" s');
+    const { options } = new SessionManager(store, session);
+    const plain = new SessionManager(store).options;
+    expect(JSON.stringify(options)).toBe(JSON.stringify(plain));
+    for (const one of stores) if ("stopCleanup" in one) one.stopCleanup();
   });
 });
 

@@ -20,14 +20,14 @@ export interface DashboardOptions<Req = DashboardRequest> {
    */
   authorize: (request: Req) => boolean | Response | Promise<boolean | Response>;
   /** The path that it is mounted at, `"/admin/sessions"`, where no framework takes it off the URL. Default: none. */
-  prefix?: string;
+  prefix?: string | undefined;
   /** What stands on top of each page. Default `"Sessions"`. */
-  title?: string;
+  title?: string | undefined;
   /**
    * The id of the session of whoever looks at it: it is marked, and spared. Default: the one that the manager's middleware
    * has loaded.
    */
-  currentSession?: (request: Req) => string | undefined | Promise<string | undefined>;
+  currentSession?: ((request: Req) => string | undefined | Promise<string | undefined>) | undefined;
 }
 
 /** What the dashboard takes of a SessionManager, of whichever data. */

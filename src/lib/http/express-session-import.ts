@@ -8,13 +8,13 @@ import { parseSession } from "./express-session-data.ts";
 /** Options of `importConnectPgSimple`. */
 export interface ImportOptions {
   /** The table of the package connect-pg-simple, by name as it is, not quoted. Default `"session"`. */
-  table?: string;
+  table?: string | undefined;
   /** Its schema. Default: the connection's search path decides. */
-  schema?: string;
+  schema?: string | undefined;
   /** Stops between two pages when it aborts; the import then rejects with its reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called after each page. What it throws ends the import. */
-  onProgress?: (soFar: ImportResult) => void;
+  onProgress?: ((soFar: ImportResult) => void) | undefined;
 }
 
 /** What has become of the live rows of the other table. */

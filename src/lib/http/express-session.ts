@@ -18,22 +18,22 @@ import { type SessionKeeper, withEndings } from "./without-endings.ts";
 /** Options of `ExpressSessionStore`; those of `PgStore` go with `pool`. */
 export interface ExpressSessionStoreOptions extends PgStoreOptions {
   /** Where the sessions go: a PgStore on a table that `migrate()` made, a MemoryStore, or one of your own. Stays yours. */
-  store?: Store & StoreExtras;
+  store?: (Store & StoreExtras) | undefined;
   /** Instead of `store`: what `PgStore` takes. Stays yours. */
-  pool?: PgClient | PostgresSql;
+  pool?: PgClient | PostgresSql | undefined;
   /**
    * What the table is like: `"pgstore"` (the default), or `"connect-pg-simple"`, with `pool`: that package's own table as it
    * is, `"session"` unless `table` names another.
    */
-  layout?: "pgstore" | "connect-pg-simple";
+  layout?: "pgstore" | "connect-pg-simple" | undefined;
   /** How long a session lasts whose cookie has no `expires`. Default `"1 day"`. */
-  ttl?: Duration;
+  ttl?: Duration | undefined;
   /**
    * Says whose session it is, for `listByUser` and `destroyByUser`: with Passport `(session) => session.passport?.user`. A string or a
    * number; anything else: nobody's.
    */
   // oxlint-disable-next-line typescript/no-explicit-any -- applications augment the type of their sessions
-  userOf?: (session: any) => unknown;
+  userOf?: ((session: any) => unknown) | undefined;
 }
 
 /** A live session of a user. */
@@ -88,7 +88,9 @@ export class ExpressSessionStore extends EventEmitter {
   /** @throws TypeError when an option is wrong; it names the option */
   constructor(options: ExpressSessionStoreOptions) {
     super();
-    const { store, pool, layout = "pgstore", ttl = "1 day", userOf, ...rest } = options ?? {};
+    const { store, pool, layout = "pgstore", ttl = "1 day", userOf, ...others } = options ?? {};
+    // One that is undefined counts as left out.
+    const rest: PgStoreOptions = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined));
     if (layout !== "pgstore" && layout !== "connect-pg-simple") {
       throw new TypeError('layout: must be "pgstore" or "connect-pg-simple"');
     }

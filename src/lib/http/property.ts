@@ -1,7 +1,7 @@
 /** What the adapters of frameworks take besides the manager. */
 export interface PropertyOptions {
   /** Where the framework's request (or context) holds the session: another name for each of several managers. Default `"session"`. */
-  property?: string;
+  property?: string | undefined;
 }
 
 /** @throws TypeError that names the option */

@@ -15,36 +15,36 @@ export type AnySession = Session<Record<string, unknown>>;
 /** The seed's options, in its spelling, and what its second major version added. */
 export interface ManageOptions {
   /** Absolute length of a session. Default `"24h"`. */
-  lifetime?: Duration;
+  lifetime?: Duration | undefined;
   /** Allowed inactivity. Default: none. */
-  idleTimeout?: Duration;
+  idleTimeout?: Duration | undefined;
   /** Default: the host that set the cookie. */
-  domain?: string;
+  domain?: string | undefined;
   /** Default true. */
-  httpOnly?: boolean;
+  httpOnly?: boolean | undefined;
   /** Default `"/"`. */
-  path?: string;
+  path?: string | undefined;
   /** Whether the cookie outlives the browser's session. Default false. */
-  persist?: boolean;
+  persist?: boolean | undefined;
   /** Default `"auto"`: over TLS. */
-  secure?: boolean | "auto";
+  secure?: boolean | "auto" | undefined;
   /** Default `"lax"`. */
-  sameSite?: CookieOptions["sameSite"];
+  sameSite?: CookieOptions["sameSite"] | undefined;
   /** Default false. */
-  partitioned?: boolean;
+  partitioned?: boolean | undefined;
   /** The cookie's name; SCS: CookieName. Default `"session"`; the seed's own is `"scs.session.token"`. */
-  cookieName?: string;
+  cookieName?: string | undefined;
   /**
    * The property of the request that holds the session, for those who want it there; SCS: ContextName. The functions of
    * this module find the session without it. Default: none.
    */
-  contextName?: string;
+  contextName?: string | undefined;
   /** SCS v2: HashTokenInStore. Default true; false shares the table with SCS v0.1.1. */
-  hashTokens?: boolean;
+  hashTokens?: boolean | undefined;
   /** SCS v2: Codec. Default `scsJson`. */
-  codec?: Codec;
+  codec?: Codec | undefined;
   /** Answers a request whose session could not be loaded or written; SCS: ErrorFunc. Default: logs, and a plain 500. */
-  errorFunc?: (request: IncomingMessage, response: ServerResponse, error: unknown) => unknown;
+  errorFunc?: ((request: IncomingMessage, response: ServerResponse, error: unknown) => unknown) | undefined;
 }
 
 const COOKIE_OPTIONS = ["domain", "httpOnly", "path", "persist", "secure", "sameSite", "partitioned"] as const;

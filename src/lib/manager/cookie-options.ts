@@ -6,21 +6,21 @@ import { bool, HTTP_TOKEN, known } from "./check-option.ts";
 /** How the cookie looks. */
 export interface CookieOptions {
   /** An RFC 9110 token; default `"session"`. */
-  name?: string;
+  name?: string | undefined;
   /** Default `"/"`; `""` leaves the attribute out, which limits the cookie to the path that set it. */
-  path?: string;
+  path?: string | undefined;
   /** Default: none, which limits the cookie to the host that set it. */
-  domain?: string;
+  domain?: string | undefined;
   /** Default `"auto"`: Secure when the request came over TLS, or when another option demands it. */
-  secure?: boolean | "auto";
+  secure?: boolean | "auto" | undefined;
   /** Default true. */
-  httpOnly?: boolean;
+  httpOnly?: boolean | undefined;
   /** Default `"lax"`; `"none"` needs Secure; false leaves the attribute out. */
-  sameSite?: "lax" | "strict" | "none" | false;
+  sameSite?: "lax" | "strict" | "none" | false | undefined;
   /** Default false; needs Secure. @see https://developer.mozilla.org/docs/Web/Privacy/Guides/Privacy_sandbox/Partitioned_cookies */
-  partitioned?: boolean;
+  partitioned?: boolean | undefined;
   /** Default false: the cookie ends with the browser's session. True, or `rememberMe(true)`, adds Expires and Max-Age. */
-  persist?: boolean;
+  persist?: boolean | undefined;
   /**
    * Put before the name. Browsers then insist on Secure, for `__Host-` and `__Host-Http-` on Path=/ and no Domain, and those that
    * know them for `__Http-` and `__Host-Http-` on HttpOnly, so that no script can set such a cookie.

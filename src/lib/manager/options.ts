@@ -30,59 +30,59 @@ interface ErrorListener {
 /** Options of `SessionManager`. Durations are milliseconds or a text such as `"20m"`. */
 export interface SessionOptions<Lazy extends boolean = false> {
   /** Absolute length of a session from its creation; renewing the token begins it anew. Default `"24h"`. */
-  lifetime?: Duration;
+  lifetime?: Duration | undefined;
   /** Allowed inactivity: a session expires this long after its last request, the deadline at the latest. Default: none. */
-  idleTimeout?: Duration;
+  idleTimeout?: Duration | undefined;
   /**
    * A request that changes nothing moves the expiry only when it has fallen behind by this much; so a session may end
    * earlier than promised, by at most this. Default: a twentieth of `idleTimeout`; 0: every request.
    */
-  touchAfter?: Duration;
-  cookie?: CookieOptions;
+  touchAfter?: Duration | undefined;
+  cookie?: CookieOptions | undefined;
   /**
    * How the token travels: in a cookie, or, for API and mobile clients, as `Authorization: Bearer` in requests and in a
    * header of responses, `Session-Token` unless named otherwise. Never both. Default `"cookie"`.
    */
-  transport?: "cookie" | "header" | { header: string };
+  transport?: "cookie" | "header" | { header: string } | undefined;
   /**
    * Sessions are loaded when they are first awaited (`await manager.sessionOf(request)`), not before the handler runs.
    * A request that doesn't ask makes no query, and is no activity for `idleTimeout`. Default false.
    */
-  lazy?: Lazy;
+  lazy?: Lazy | undefined;
   /**
    * Whether `X-Forwarded-Proto` may be believed, for `secure: "auto"`: true only behind a proxy that sets it. Express's,
    * Fastify's and Koa's own settings count as well. Default false.
    */
-  trustProxy?: boolean;
+  trustProxy?: boolean | undefined;
   /** The table holds the token's SHA-256, so that who reads the table can't use it. Default true. */
-  hashTokens?: boolean;
+  hashTokens?: boolean | undefined;
   /**
    * A name for this manager's sessions and users, where several managers use one table: tokens of other scopes lead nowhere, and users of
    * other scopes are other users, whatever their ids. Managers with the same scope share their sessions. Default: none.
    */
   scope?: string | undefined;
   /** Default `scsJson`. */
-  codec?: Codec;
+  codec?: Codec | undefined;
   /**
    * How many bytes the codec may make of a session: a commit that would store more throws SessionTooLargeError, and a row
    * that holds more is not read. Default 1 MiB; Infinity: no limit.
    */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
   /** How many sessions a user may have at once; when one more begins, the oldest ends. Default 100; Infinity: any number. */
-  maxSessionsPerUser?: number;
+  maxSessionsPerUser?: number | undefined;
   /** Whether a login's IP address is kept with the session, for `listByUser`. Personal data. Default false. */
-  recordIp?: boolean;
+  recordIp?: boolean | undefined;
   /** Whether a login's User-Agent is kept with the session, for `listByUser`. Personal data. Default false. */
-  recordUserAgent?: boolean;
+  recordUserAgent?: boolean | undefined;
   /**
    * Answers a request whose session could not be loaded or committed, or whose handler threw. `request` and `response` are
    * the framework's own. What it leaves unanswered gets a plain 500. Default: logs the error.
    */
   onError?: ErrorListener["answer"] | undefined;
   /** Is told of each login that was stored: to write to the user of a new device, say. Its failure is logged. */
-  onLogin?: (login: LoginEvent) => unknown;
+  onLogin?: ((login: LoginEvent) => unknown) | undefined;
   /** Is told of each session that this process has ended. One that expires ends without a word. Its failure is logged. */
-  onEnd?: (end: EndEvent) => unknown;
+  onEnd?: ((end: EndEvent) => unknown) | undefined;
 }
 
 /** The options, checked and with their defaults. */

@@ -50,7 +50,7 @@ export interface DestroyAllOptions {
 /** What `destroyById` takes. */
 export interface DestroyByIdOptions {
   /** Ends the session only if it is this user's: for ids that a request brings. */
-  userId?: string;
+  userId?: string | undefined;
 }
 
 /** What `destroyByUser` takes. */

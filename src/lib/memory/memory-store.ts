@@ -18,11 +18,11 @@ import type { UserStore } from "../port/users.ts";
 /** Options of `MemoryStore`. */
 export interface MemoryStoreOptions {
   /** How often expired sessions are removed: milliseconds or a text such as `"5m"`. 0: never. Default `"5m"`. */
-  cleanupInterval?: Duration;
+  cleanupInterval?: Duration | undefined;
   /** How long it is remembered that a session was ended, so that a late `upsert` doesn't bring it back. Default `"2m"`. */
-  endedGrace?: Duration;
+  endedGrace?: Duration | undefined;
   /** The store's clock, in milliseconds since 1970, for tests. */
-  now?: () => number;
+  now?: (() => number) | undefined;
 }
 
 /** Sessions in the memory of this process, for tests and toys: they end with it, and no other process sees them. */

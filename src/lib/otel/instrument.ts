@@ -6,9 +6,9 @@ import { spansOf } from "./spans.ts";
 /** Options of `instrument`. */
 export interface InstrumentOptions {
   /** Where metrics go. Default: the global one, as it is at the call. */
-  meterProvider?: MeterProvider;
+  meterProvider?: MeterProvider | undefined;
   /** Where spans go. Default: the global one. */
-  tracerProvider?: TracerProvider;
+  tracerProvider?: TracerProvider | undefined;
 }
 
 /** What `instrument` has begun. */

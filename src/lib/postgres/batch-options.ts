@@ -3,11 +3,11 @@ import type { BatchLimits } from "./batch.ts";
 /** How many operations of a kind (find, create, replace, save, touch, delete) go together. */
 export interface BatchOptions {
   /** Operations in a statement. Default 256; 1: each has its own. */
-  rows?: number;
+  rows?: number | undefined;
   /** Statements under way at once, so connections that a kind may use. Default 3. */
-  statements?: number;
+  statements?: number | undefined;
   /** Operations that wait for a statement; past them StoreOverloadedError. Default 20,000. */
-  waiting?: number;
+  waiting?: number | undefined;
 }
 
 const DEFAULTS: BatchLimits = { rows: 256, statements: 3, waiting: 20_000 };

@@ -8,27 +8,27 @@ import { type TableName, tableName } from "./table-name.ts";
 /** Options of `PgStore`. Durations are milliseconds or a text such as `"5m"`. */
 export interface PgStoreOptions {
   /** How often expired rows are removed, give or take a tenth. 0: never. Default `"5m"`. */
-  cleanupInterval?: Duration;
+  cleanupInterval?: Duration | undefined;
   /**
    * How long the row of an ended session stays, empty, so that a late write of a protocol that can only upsert doesn't
    * bring the session back. Default `"2m"`.
    */
-  endedGrace?: Duration;
+  endedGrace?: Duration | undefined;
   /** The table's name as it is, not quoted. Default `"sessions"`. */
-  table?: string;
+  table?: string | undefined;
   /** The schema's name as it is, not quoted. Default: the connection's search path decides. */
-  schema?: string;
+  schema?: string | undefined;
   /** How long an operation may take, the wait for its turn and further attempts included. Default 5 s. */
-  queryTimeout?: Duration;
+  queryTimeout?: Duration | undefined;
   /** How many operations share a statement, and how many may wait. */
-  batch?: BatchOptions;
+  batch?: BatchOptions | undefined;
   /**
    * Whether statements are kept prepared on the server, where the client can do that. Default true: behind a pooler that
    * can't, the first failure turns it off.
    */
-  prepare?: boolean;
+  prepare?: boolean | undefined;
   /** Gets the errors of the cleanup, which has no caller to throw to. Default: logs them. */
-  onError?: (error: unknown) => void;
+  onError?: ((error: unknown) => void) | undefined;
 }
 
 /** What every operation takes besides. */
@@ -40,7 +40,7 @@ export interface OperationOptions {
 /** What `close` takes. */
 export interface CloseOptions {
   /** How long to wait for what is under way; it may still be carried out afterwards. Default: each operation's own limit. */
-  timeout?: Duration;
+  timeout?: Duration | undefined;
 }
 
 /** The options, checked and with their defaults. */
