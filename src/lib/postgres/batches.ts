@@ -30,8 +30,8 @@ type Output = Row | undefined;
 
 /** Length of a row's data, as text, from which each of those who look for it at once gets theirs in turn. */
 const LARGE_BYTES = 1 << 16;
-/** Of a batch that was refused, as many are tried alone first: when all of them are refused as well, it lies in none. */
-const PROBES = 3;
+/** When as many of a batch are refused alone as well, and nothing of it was accepted, it lies in none of them. */
+const PROBES = 6;
 /** SQLSTATEs: untranslatable_character, invalid_text_representation. */
 const VALUE_REFUSED = /^22P0[25]$/;
 /** Tokens that are remembered, as their rows were refused. */
@@ -178,8 +178,7 @@ export class Batches {
     } catch (thrown) {
       const error = this.#executor.explain(thrown);
       if (!mayLieInRow(thrown)) return items.map(() => new Failed(error));
-      if (items.length > 1)
-        return inCompanies(items.length, refusal ?? new Refusal(error, inDoubt), refusal === undefined);
+      if (items.length > 1) return inCompanies(items.length, refusal ?? new Refusal(error, inDoubt));
       const refusable = items[0] && this.#refusableIn(kind, items[0].input);
       if (refusable !== undefined && VALUE_REFUSED.test(sqlstateOf(thrown) ?? "")) {
         this.#refusesThose = true;
@@ -275,14 +274,10 @@ export class Batches {
   }
 }
 
-/**
- * Divides a batch that was refused: some of its operations alone, the rest in halves.
- *
- * @param isFirst - whether it was refused as a whole before: otherwise it is not asked again whether that lies in rows at all
- */
-function inCompanies(count: number, refusal: Refusal, isFirst: boolean): Again[] {
+/** Divides operations that were refused together: three of them alone, which tell whether it lies in rows at all, the rest in halves. */
+function inCompanies(count: number, refusal: Refusal): Again[] {
   const halves = [new Again(new Company(refusal)), new Again(new Company(refusal))] as const;
-  const alone = new Set(isFirst ? [0, count >> 1, count - 1] : []);
+  const alone = new Set([0, count >> 1, count - 1]);
   return Array.from({ length: count }, (_, n) =>
     alone.has(n) ? new Again(new Company(refusal)) : n < count / 2 ? halves[0] : halves[1],
   );
