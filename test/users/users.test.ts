@@ -35,6 +35,20 @@ const openers: Record<string, (url: string) => Promise<OpenClient>> = {
     return { db, close: () => db.close() };
   },
 };
+it("of a MemoryStore that log in within one millisecond are the newer the later", async () => {
+  const store = new MemoryStore({ cleanupInterval: 0, now: () => 1_000_000 });
+  const manager = new SessionManager(store, { maxSessionsPerUser: 2 });
+  const logins: Session[] = [];
+  for (let n = 0; n < 8; n++) {
+    const session = await manager.load();
+    await session.login("alice");
+    await manager.commit(session);
+    logins.unshift(session);
+  }
+  const listed = await manager.listByUser("alice");
+  expect(listed.map(({ id }) => id)).toEqual(logins.slice(0, 2).map(({ id }) => id));
+});
+
 for (const [name, open] of Object.entries(openers)) {
   describe(`sessions by user on ${name}`, () => {
     let opened: OpenClient;

@@ -82,7 +82,10 @@ export class MemoryUsers implements UserStore {
   async #own(token: string, owner: Owner, write: () => Promise<boolean>, created?: number): Promise<OwnedWrite> {
     const own = (): void => {
       const row = this.#rows.get(token);
-      if (row !== undefined) Object.assign(row, { owner: { ...owner }, created: created ?? row.lastSeen });
+      if (row === undefined) return;
+      row.created = created ?? this.#timeOf(row.lastSeen, owner.userId);
+      row.lastSeen = Math.max(row.lastSeen, row.created);
+      row.owner = { ...owner };
     };
     const isTaken = this.#rows.has(token);
     const written = write();
@@ -90,6 +93,12 @@ export class MemoryUsers implements UserStore {
     if (!(await written)) return "refused";
     if (this.#rows.get(token)?.owner === undefined) own();
     return "done";
+  }
+
+  /** A login's time: later than that of the user's last one, also in the same millisecond, as the limit ends the oldest. */
+  #timeOf(now: number, userId: string): number {
+    const [newest] = this.#of(userId);
+    return newest === undefined ? now : Math.max(now, newest.created.getTime() + 1);
   }
 
   async #end(entries: OwnedEntry[]): Promise<string[]> {
