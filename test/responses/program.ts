@@ -313,7 +313,8 @@ function patient(steps: Step[]): Step[] {
 
 /**
  * Leaves out what Node itself makes a mess of, or what depends on time alone: hints behind the head, which no client can read, or on
- * a network that stands still, and corks behind an end or across turns, which keep what a plain response has sent by then.
+ * a network that stands still, and corks behind an end, across turns or on a network that is open, which keep what a plain
+ * response has sent by then.
  */
 export function readable(program: Program): Program {
   const isHint = /^(?:writeContinue|writeProcessing|writeEarlyHints)$/;
@@ -321,7 +322,7 @@ export function readable(program: Program): Program {
     program.steps.some(({ op }) => op !== "call" && op !== "set") ||
     [...program.outer, ...program.inner].some((name) => name.endsWith("Later"));
   let mayHint = program.position !== "second" && program.network === "open";
-  let mayCork = !isLate;
+  let mayCork = !isLate && program.network === "stalled";
   const steps = program.steps.filter((one) => {
     if (one.op !== "call") return true;
     if (isHint.test(one.name)) return mayHint;
@@ -332,7 +333,14 @@ export function readable(program: Program): Program {
     if (one.name === "end") mayCork = false;
     return true;
   });
-  return { ...program, steps };
+  return { ...program, steps: program.network === "open" ? steps.map(withoutEmptyPieces) : steps };
+}
+
+/** An end behind an empty piece says "finish" at once when a plain response has sent all before, and behind the piece otherwise. */
+function withoutEmptyPieces(one: Step): Step {
+  if (one.op !== "call") return one;
+  const isEmpty = (arg: Arg): boolean => (arg.kind === "text" || arg.kind === "bytes") && arg.times === 0;
+  return { ...one, args: one.args.map((arg) => (isEmpty(arg) ? { ...arg, times: 1 } : arg)) };
 }
 
 function isNoChunk(arg: Arg | undefined): boolean {
@@ -353,12 +361,10 @@ function forHttp2(one: Step): Step[] {
   if (/^(?:stall|resume|turn|halfClose)$/.test(one.op)) return [];
   if (one.op === "set") return one.name === "statusMessage" ? [] : [one];
   if (one.op !== "call") return [one];
-  // With an empty text among others, or more than one encoding, Node sends what was in memory. An odd number of hex digits ends it.
+  // With an empty piece among others, or more than one encoding, Node sends what was in memory. An odd number of hex digits ends it.
   const isLeftOut = (arg: Arg): boolean =>
     arg.kind === "value" && /^(?:utf8|latin1|hex|base64|utf16le|Fine)$/.test(String(arg.value));
-  const isEmpty = (arg: Arg): boolean => (arg.kind === "text" || arg.kind === "bytes") && arg.times === 0;
-  const args = one.args.filter((arg) => !isLeftOut(arg)).map((arg) => (isEmpty(arg) ? { ...arg, times: 1 } : arg));
-  return [{ ...one, args }];
+  return [withoutEmptyPieces({ ...one, args: one.args.filter((arg) => !isLeftOut(arg)) })];
 }
 
 /** A write after the end destroys a stream of HTTP/2; what its methods say from then on is left out. */

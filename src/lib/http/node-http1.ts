@@ -303,7 +303,8 @@ export class Http1Hold {
     if (this.#count === undefined) return;
     response._onPendingData = this.#count;
     this.#count = undefined;
-    if (response.outputSize > 0 && response.socket?.destroyed !== true) response._onPendingData(response.outputSize);
+    // With a connection everything has gone, or never will: to say so would be a "drain".
+    if (response.outputSize > 0 && response.socket === null) response._onPendingData(response.outputSize);
   }
 
   #fail({ gate, cause }: GateFailure): void {
