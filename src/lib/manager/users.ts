@@ -101,7 +101,7 @@ export class Users {
     if (owner === undefined || users === undefined) {
       return (await this.#plain.create(key, row.data, row.expiry)) ? "done" : "refused";
     }
-    return this.#begun(users, owner, await users.create(key, row.data, row.expiry, owner));
+    return this.#begun(users, owner, await users.create(key, row.data, row.expiry, this.#limited(owner)));
   }
 
   /** Puts a row under another key, for its user if it has one. */
@@ -117,7 +117,8 @@ export class Users {
       return (await this.#plain.renew(key, newKey, previous.data, row.data, row.expiry)) ? "done" : "refused";
     }
     const goesOn = record.ending?.kind === "renew" && !record.ending.revive;
-    const outcome = await users.renew(key, newKey, previous.data, row.data, row.expiry, { ...owner, goesOn });
+    const login = goesOn ? { ...owner, goesOn } : this.#limited(owner);
+    const outcome = await users.renew(key, newKey, previous.data, row.data, row.expiry, login);
     // Then there are no more than before.
     return goesOn ? outcome : this.#begun(users, owner, outcome);
   }
@@ -177,8 +178,17 @@ export class Users {
     }
   }
 
+  /**
+   * Asks a login for room under the default limit, which saves the statement of its own that looks for too many. Logins at the same moment
+   * don't see each other, so a limit that the application has chosen is looked after each time.
+   */
+  #limited(owner: Owner): Owner {
+    return this.#isStrict || this.#most === 0 ? owner : { ...owner, most: this.#most };
+  }
+
   /** One more has begun for a user: the oldest of too many ends. Where the store fails at it, the login stands, and the next one does it. */
   async #begun(users: UserStore, { userId }: Owner, outcome: OwnedWrite): Promise<OwnedWrite> {
+    if (outcome === "few") return "done";
     if (outcome !== "done" || this.#most === 0) return outcome;
     try {
       const trimming = this.#telling(userId, (onEnded) => users.trim(userId, this.#most, onEnded));

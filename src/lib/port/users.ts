@@ -7,6 +7,8 @@ export interface Owner {
   tags?: readonly string[] | undefined;
   /** It is no login: the user's session goes on under another token, and what is known of its login stays. */
   goesOn?: boolean;
+  /** How many sessions the user may have: the write may say that there are no more. */
+  most?: number;
 }
 
 /** What a store tells of a user's live session: nothing that it holds. */
@@ -33,9 +35,10 @@ export interface OwnedPlace {
 
 /**
  * What became of a write for a user. "refused": nothing happened, as before. "revoked": the user's sessions were ended
- * while it was under way, so nothing was written, and it must not be tried again.
+ * while it was under way, so nothing was written, and it must not be tried again. "few": done, and but for logins beside it the user
+ * has no more sessions than `most`.
  */
-export type OwnedWrite = "done" | "refused" | "revoked";
+export type OwnedWrite = "done" | "few" | "refused" | "revoked";
 
 /** What a store needs to find and end sessions by their user. */
 export interface UserStore {

@@ -66,7 +66,7 @@ export class Engine {
   writeAlone(kind: SingleWrite, input: Input, signal?: AbortSignal): Promise<OwnedWrite> {
     this.#assertRunning();
     return this.#single.write(kind, input, signal).then((outcome) => {
-      if (kind.startsWith("create") && outcome === "done") this.#counts.created++;
+      if (kind.startsWith("create") && (outcome === "done" || outcome === "few")) this.#counts.created++;
       return outcome;
     });
   }

@@ -86,7 +86,7 @@ export class SingleWrites {
           ? await this.#executor.run(this.#statements[kind], loadUntil([...input], until)).catch(unlessTaken)
           : [undefined];
         const outcome = outcomeOf(row);
-        if (outcome === "done" || !inDoubt) return outcome;
+        if (outcome === "done" || outcome === "few" || !inDoubt) return outcome;
         const [found] = await this.#executor.run(this.#statements.findOne, loadUntil([input[token]], until));
         if (found !== undefined && holds(this.#layout, found, input[data] ?? "")) return "done";
         if (mayWrite) return outcome;
@@ -101,7 +101,8 @@ export class SingleWrites {
 /** A statement that knows no users returns the row that it has written. */
 function outcomeOf(row: Row | undefined): OwnedWrite {
   if (row?.["crossed"] === "true") return "revoked";
-  return row === undefined || row["done"] === "false" ? "refused" : "done";
+  if (row === undefined || row["done"] === "false") return "refused";
+  return row["few"] === "true" ? "few" : "done";
 }
 
 /** The new token exists already: nothing happened. */

@@ -58,7 +58,7 @@ export class UserSessions implements UserStore {
   }
 
   create(token: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
-    const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner)];
+    const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner), othersOf(owner)];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
       return this.explained(this.#engine.writeAlone("createTagged", [assertKey(token), ...tagged]));
@@ -85,6 +85,7 @@ export class UserSessions implements UserStore {
       instantText(expiry),
       ...columnsOf(owner),
       owner.goesOn === true ? "1" : "",
+      othersOf(owner),
     ];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
@@ -215,6 +216,11 @@ function isMissing(error: unknown): error is PgStoreError {
 
 function columnsOf({ userId, ip = "", userAgent = "" }: Owner): [string, string, string] {
   return [userId, ip, userAgent];
+}
+
+/** How many sessions the user may have beside that which is written. */
+function othersOf({ most }: Owner): string {
+  return most === undefined ? "" : String(most - 1);
 }
 
 /** Ends a user's sessions page by page, in statements that each take a moment. */

@@ -116,9 +116,12 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   /** What is known of the login stays with a session that goes on. */
   const kept = (column: string, otherwise: string): string =>
     `CASE WHEN $9::text ${NE} '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
-  const outcome = (tags: string): string =>
-    "SELECT fence.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done FROM fence" +
-    (tags && " UNION ALL SELECT 'true', 'false' FROM quiet WHERE NOT quiet.free");
+  /** @param others - how many live sessions the user may have beside this one; "": nobody asks */
+  const outcome = (tags: string, user: string, others: string): string =>
+    `SELECT fence.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done, CASE WHEN ${others}::text ${NE} '' ` +
+    `THEN NOT EXISTS (SELECT FROM ${quoted} s WHERE s.user_id ${EQ} ${user} AND ${live} ORDER BY s.created DESC, s.${token} DESC ` +
+    `OFFSET (${unlessEmpty(`${others}::text`)})::int) ELSE false END::text AS few FROM fence` +
+    (tags && " UNION ALL SELECT 'true', 'false', 'false' FROM quiet WHERE NOT quiet.free");
   /** @param tags - SQL of them; "": none */
   const create = (tags: string): string =>
     `WITH ${login("$4::text", tags && holding(tags, "true"))}, ` +
@@ -126,7 +129,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       `$1::text, ${write("$2::text")}, ${instant("$3::text")}, $4::text, ${now}, ${now}, ${told(5)}, ${told(6)}`,
       `fence WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
       tags,
-    )} ${outcome(tags)}`;
+    )} ${outcome(tags, "$4::text", "$7")}`;
   // As `renew` without a user: a new token that is taken must not end the old row. A session that goes on holds no lock: the end of
   // its tag finds its old row or its new one.
   const renew = (tags: string): string =>
@@ -139,12 +142,12 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
         `${kept("ip", told(7))}, ${kept("user_agent", told(8))}`,
       "ended, fence",
       tags,
-    )} ${outcome(tags)}`;
+    )} ${outcome(tags, "$6::text", "$10")}`;
   const texts = {
     create: create(""),
     renew: renew(""),
-    createTagged: create("$7::text[]"),
-    renewTagged: renew("$10::text[]"),
+    createTagged: create("$8::text[]"),
+    renewTagged: renew("$11::text[]"),
     quiet: `SELECT 'true' AS quiet FROM pg_catalog.pg_advisory_xact_lock(${lockOf("$1::text")})`,
     listByTag:
       `SELECT s.${token} AS token, s.user_id AS user_id FROM ${quoted} s ` +
