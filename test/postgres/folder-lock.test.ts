@@ -1,10 +1,21 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { StoreUnavailableError } from "../../src/index.ts";
+import { pause } from "../../src/lib/base/timer.ts";
 import { lockFolder } from "../../src/lib/postgres/folder-lock.ts";
 import { bundleOf } from "../support/bundle.ts";
 
@@ -106,6 +117,63 @@ describe("lockFolder", () => {
       await (
         await lockFolder(folder, Number.POSITIVE_INFINITY)
       )();
+    }
+  });
+
+  /** A folder, and what a lock of this process's says in it. */
+  async function described(): Promise<{ folder: string; mine: object; lock: string }> {
+    const folder = newFolder();
+    const release = await lockFolder(folder);
+    const lock = lockOf(folder);
+    const mine = JSON.parse(readFileSync(lock, "utf8")) as object;
+    await release();
+    return { folder, mine, lock };
+  }
+
+  it("is taken over at once from what is no process, and leaves nothing behind", async () => {
+    const { folder, mine, lock } = await described();
+    // The largest number that Linux gives is 2^22.
+    for (const pid of [0, -1, 1.5, "1", 2 ** 22 + 1]) {
+      writeFileSync(lock, JSON.stringify({ ...mine, id: "gone", pid }));
+      const release = await lockFolder(folder, Number.POSITIVE_INFINITY);
+      expect(readdirSync(folder), String(pid)).toEqual(["pgstore.lock"]);
+      expect(readFileSync(lock, "utf8")).not.toContain('"gone"');
+      await release();
+      expect(readdirSync(folder)).toEqual([]);
+    }
+  });
+
+  it("is removed by one at a time of those who find its holder gone", async () => {
+    const { folder, mine, lock } = await described();
+    writeFileSync(lock, JSON.stringify({ ...mine, id: "gone", pid: 0 }));
+    // Another one, which is alive, is about to do so.
+    writeFileSync(`${lock}.gone.gone`, JSON.stringify({ ...mine, id: "other" }));
+    let isTaken = false;
+    const taking = lockFolder(folder).then((release) => {
+      isTaken = true;
+      return release;
+    });
+    await pause(300);
+    expect(isTaken).toBe(false);
+    expect(readFileSync(lock, "utf8")).toContain('"gone"');
+    // It has done it, and another one has the folder.
+    writeFileSync(lock, JSON.stringify({ ...mine, id: "other" }));
+    rmSync(`${lock}.gone.gone`);
+    await expect(taking).rejects.toThrow(/is in use by process/);
+    expect(readFileSync(lock, "utf8")).toContain('"other"');
+  });
+
+  it("says so where there can be no folder, or no lock", async () => {
+    const [file, folder] = [newFolder(), newFolder()];
+    writeFileSync(file, "");
+    mkdirSync(lockOf(folder), { recursive: true });
+    for (const wrong of [file, join(file, "deeper"), folder]) {
+      const error = await lockFolder(wrong).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(StoreUnavailableError);
+      expect(error).toMatchObject({
+        message: `PGlite can't open the folder ${wrong}`,
+        cause: expect.anything() as unknown,
+      });
     }
   });
 
