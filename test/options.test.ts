@@ -283,6 +283,7 @@ describe("ExpressSessionStore", () => {
     [{ pool, ttl: "soon" }, /^ttl: /],
     [{ pool, tableName: "session" }, /^tableName: there is no such option/],
     [{ pool, endedGrace: -1 }, /^endedGrace: /],
+    [{ pool, userOf: "user" }, /^userOf: must be a function/],
   ];
   for (const [options, message] of wrong) {
     it(`refuses ${options === undefined ? "nothing" : JSON.stringify(Object.keys(options))}: ${message.source}`, () => {
@@ -290,4 +291,13 @@ describe("ExpressSessionStore", () => {
       expect(() => new ExpressSessionStore(options as never)).toThrow(TypeError);
     });
   }
+
+  it("says what it lacks for the sessions of a user, and to list sessions", async () => {
+    const bare = { find: async () => undefined, save: async () => {}, delete: async () => {} };
+    await expect(new ExpressSessionStore({ store }).listByUser("ada")).rejects.toThrow(/^userOf: is needed/);
+    const poor = new ExpressSessionStore({ store: bare, userOf: () => "ada" });
+    for (const asked of [poor.destroyByUser("ada"), poor.all(), poor.length(), poor.clear()]) {
+      await expect(asked).rejects.toThrow(/^store: can't list its sessions/);
+    }
+  });
 });

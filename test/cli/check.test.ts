@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { PgStore } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { SEED_TABLE } from "../support/global-setup.ts";
@@ -149,6 +149,41 @@ describe("pgstore check", () => {
     expect(err).toMatch(/is one of connect-pg-simple.*layout: "connect-pg-simple"/);
     const columns = await pool.query("SELECT FROM pg_attribute WHERE attrelid = 'theirs'::regclass AND attnum > 0");
     expect(columns.rowCount).toBe(3);
+  });
+
+  it("counts as many expired rows as matter, and tells an index that a constraint has from one that only costs", async () => {
+    await table("crowded");
+    await pool.query(
+      "INSERT INTO crowded SELECT 'old' || n, '', current_timestamp - interval '1 day' FROM generate_series(1, 10001) n",
+    );
+    await pool.query("ALTER TABLE crowded ADD CONSTRAINT once UNIQUE (token)");
+    const first = await check("crowded");
+    expect(first.found("expired")).toMatchObject({
+      level: "warn",
+      text: "more than 10,000 rows have expired, the oldest 1 d ago",
+    });
+    expect(first.found("indexes")).toMatchObject({ level: "ok" });
+    await pool.query("CREATE INDEX twin ON crowded (expiry)");
+    expect((await check("crowded")).found("indexes")).toMatchObject({
+      level: "warn",
+      remedy: "DROP INDEX CONCURRENTLY twin",
+    });
+  });
+
+  it("compares the clocks", async () => {
+    await table("timely");
+    for (const [offset, text] of [
+      [-3_600_000, "1 h ahead of"],
+      [7_200_000, "2 h behind"],
+    ] as const) {
+      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + offset });
+      try {
+        const { code, found } = await check("timely");
+        expect([code, found("clock")?.level, found("clock")?.text]).toEqual([1, "warn", expect.stringContaining(text)]);
+      } finally {
+        vi.useRealTimers();
+      }
+    }
   });
 
   it("warns of a schema of the search path in which everybody may create", async () => {

@@ -399,6 +399,8 @@ describe("--layout connect-pg-simple", () => {
     expect([code, out]).toEqual([4, expect.stringContaining("--layout connect-pg-simple")]);
     expect(out).not.toMatch(/ADD COLUMN|ALTER TABLE|pgstore migrate/);
     await pool.query("CREATE TABLE theirs (id int)");
+    const nowhere = await pgstore("check", "--table", "nowhere", ...theirs);
+    expect([nowhere.code, nowhere.out]).toEqual([4, expect.stringContaining("the one that the package has made")]);
     for (const layout of ["pgstore", "connect-pg-simple"]) {
       const { code: other, out: said } = await pgstore("check", "--table", "theirs", "--layout", layout, ...url);
       expect([other, said]).toEqual([4, expect.not.stringMatching(/ADD COLUMN|ALTER TABLE|pgstore migrate/)]);
@@ -419,6 +421,10 @@ describe("pgstore", () => {
     for (const [code, kind, args] of [
       [2, "USAGE", ["stats", "--url", "postgres://me:sesame77@[broken/app"]],
       [2, "USAGE", ["migrate", "--url", "postgre://me:sesame77@127.0.0.1/app"]],
+      // What of a password is not percent-encoded ends the host.
+      [2, "USAGE", ["stats", "--url", "postgres://me:1/sesame77@127.0.0.1/app"]],
+      [2, "USAGE", ["stats", "--url", "postgres://me:1?sesame77@127.0.0.1/app"]],
+      [2, "USAGE", ["stats", "--url", "postgres://me:1#sesame77@127.0.0.1/app"]],
       [2, "USAGE", ["stats", "--nonsense"]],
       [2, "USAGE", ["stats", "--url", database.url, "--table", "x".repeat(64)]],
       [3, "STORE_UNAVAILABLE", ["stats", "--url", "postgres://me:sesame77@127.0.0.1:1/app"]],

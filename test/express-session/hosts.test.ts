@@ -10,10 +10,13 @@ import createFastify from "fastify";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ExpressSessionStore } from "../../src/express-session.ts";
+import { PgStore } from "../../src/index.ts";
+import { sha256 } from "../../src/lib/base/sha256.ts";
 import type { NodeListener } from "../../src/lib/http/node-handler.ts";
 import { Gate } from "../support/barrier.ts";
 import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { eventsOf } from "../support/events.ts";
 import { cookieOf, serve, serving } from "../support/serve.ts";
 
 // A program of its own (tsconfig.json beside this file): the hosts have another type for request.session than our adapters.
@@ -208,6 +211,20 @@ describe("ExpressSessionStore in express-session", () => {
       expect(failures).toEqual([]);
     },
   );
+
+  it("takes a row that is no session for none, leaves it alone, and tells", async () => {
+    const kept = new PgStore(pool, { cleanupInterval: 0 });
+    const store = new ExpressSessionStore({ store: kept });
+    const sid = "of another program";
+    await kept.save(sha256(sid), new TextEncoder().encode("[1]"), new Date(Date.now() + 60_000));
+    await store.set("ours", { cookie: {} });
+    const told = eventsOf("error");
+    expect(await store.get(sid)).toBe(undefined);
+    expect(told).toEqual([{ id: sha256(sid), error: expect.any(TypeError) as unknown }]);
+    expect(await store.all()).toHaveLength(1);
+    expect(await kept.find(sha256(sid))).toBeDefined();
+    await kept.close();
+  });
 
   it("says what is wrong when it serves no middleware", () => {
     expect(() => open().createSession({}, { cookie: {} })).toThrow(/createSession: express-session/);
