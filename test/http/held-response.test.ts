@@ -2,7 +2,7 @@ import { once } from "node:events";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import http2 from "node:http2";
 import net, { type AddressInfo } from "node:net";
-import { Writable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
@@ -265,6 +265,21 @@ describe("a commit that fails", () => {
       expect([response.status, await response.text()]).toEqual([500, "Internal Server Error\n"]);
       await expect.poll(() => writes).toBe(5);
       expect((await get("/plain")).status).toBe(200);
+    });
+  });
+
+  it("is answered by a page longer than any buffer, also when the application has corked its response", async () => {
+    const page = "x".repeat(300_000);
+    const { store, listener } = app(
+      (_request, response) => {
+        response.cork();
+        response.write("body");
+      },
+      (_error, _request, response: ServerResponse) => void Readable.from([page, page]).pipe(response),
+    );
+    store.failure = down;
+    await serving(listener, async ({ get }) => {
+      expect((await (await get("/")).text()).length).toBe(600_000);
     });
   });
 
