@@ -99,3 +99,19 @@ describe("the statements of a request", () => {
     expect(logins).toEqual([2, 3, 3]);
   });
 });
+
+describe("the statements that end every session", () => {
+  it("don't grow with what a session was renewed from", async () => {
+    const manager = new SessionManager<Data>(store);
+    const session = await manager.load();
+    await session.login("ada");
+    await manager.commit(session);
+    for (let n = 0; n < 20; n++) await session.renewToken();
+    await database.pool().query("DELETE FROM sessions WHERE user_id IS DISTINCT FROM 'ada'");
+    client.sent.length = 0;
+    await manager.destroyAll();
+    // The time, the page, and where its tombstones lead.
+    expect(client.sent.length).toBeLessThanOrEqual(3);
+    expect((await manager.load(session.token)).userId).toBe(undefined);
+  });
+});

@@ -1,10 +1,11 @@
 import { monotonicNow } from "../base/clock.ts";
 import { StoreUnavailableError } from "../base/errors.ts";
-import { EQ, GE, GT } from "./catalog.ts";
-import type { Row } from "./driver.ts";
+import { CONCAT, EQ, GE, GT } from "./catalog.ts";
+import { type Row, textOf } from "./driver.ts";
 import type { Layout } from "./layout.ts";
 import { instant, joinedBy, liveRow, type Statement } from "./statements.ts";
 import type { TableName } from "./table-name.ts";
+import { arrayText } from "./wire.ts";
 
 /** Each needs another renewal of the session in the moment between the beginning of a statement and its lock. */
 const MAX_ATTEMPTS = 1000;
@@ -24,6 +25,7 @@ export interface EndingStatements {
   terminate: Statement;
   /** Ends the session only if it is a certain user's. */
   terminateOwned: Statement;
+  /** Tells of tokens under which of them, or of their successors, sessions are live. */
   follow: Statement;
   supersede: Statement;
   /** Ends a page of all sessions, and tells which it has found but not ended. */
@@ -34,13 +36,15 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
   const { token, data, expiry, successor, typed } = layout;
   const live = liveRow(layout);
   const entomb = `CASE WHEN $2::text ${EQ} 'revoked' THEN ${layout.revoked} ELSE ${layout.destroyed} END`;
-  const chain = (mine: string): string =>
+  // The second condition of the join always holds: see joinedBy.
+  const chain = (mine: string, from: string): string =>
     `WITH RECURSIVE chain AS (SELECT s.${token} AS token, ${successor} AS next, (${mine})::text AS live ` +
-    `FROM ${table} s WHERE s.${token} ${EQ} $1::text AND ${typed} ` +
-    `UNION SELECT s.${token}, ${successor}, (${mine})::text FROM chain, ${table} s WHERE s.${token} ${EQ} chain.next)`;
+    `FROM ${table} s WHERE s.${token} ${EQ} ${from} AND ${typed} ` +
+    `UNION SELECT s.${token}, ${successor}, (${mine})::text FROM chain, ${table} s ` +
+    `WHERE s.${token} ${EQ} chain.next AND (chain.next ${CONCAT} '') ${EQ} chain.next)`;
   const terminate = (mine: string): Statement => ({
     text:
-      `${chain(mine)}, gone AS (UPDATE ${table} s SET ${data} = ${entomb}, ${expiry} = current_timestamp FROM chain ` +
+      `${chain(mine, "$1::text")}, gone AS (UPDATE ${table} s SET ${data} = ${entomb}, ${expiry} = current_timestamp FROM chain ` +
       `WHERE s.${token} ${EQ} chain.token AND chain.live ${EQ} 'true' AND ${mine} RETURNING s.${token} AS token) ` +
       `SELECT chain.token AS token, EXISTS (SELECT FROM gone)::text AS ended FROM chain WHERE chain.live ${EQ} 'true'`,
   });
@@ -60,7 +64,9 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
     },
     terminate: terminate(live),
     terminateOwned: terminate(`(${live} AND s.user_id ${EQ} $3::text)`),
-    follow: { text: `${chain(live)} SELECT chain.token AS token FROM chain WHERE chain.live ${EQ} 'true'` },
+    follow: {
+      text: `${chain(live, "ANY ($1::text[])")} SELECT chain.token AS token FROM chain WHERE chain.live ${EQ} 'true'`,
+    },
     supersede: {
       text:
         `UPDATE ${table} s SET ${data} = ${layout.replacedBy("$2::text")} ` +
@@ -70,18 +76,18 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
 }
 
 /**
- * The tokens of the sessions that a page has ended. One that it has found and not ended has ended meanwhile, or goes on under
- * another token: that is followed.
+ * The tokens of the sessions that a page has ended. Those that it has found and not ended have ended meanwhile, or go on under
+ * other tokens: these are ended. A session that is renewed again and again has left many tombstones, which one statement follows.
  *
  * @param rows - of what was found, with `ended` "false", and of what was ended of it, with "true"
  */
 export async function endedOf(
   rows: readonly Row[],
-  terminate: (token: string) => Promise<string | undefined>,
+  { follow, terminate }: { follow: Endings["followAll"]; terminate: (token: string) => Promise<string | undefined> },
 ): Promise<string[]> {
   const ended = new Set(rows.flatMap((row) => (row["ended"] === "true" ? (row["token"] ?? []) : [])));
-  for (const { token } of rows) {
-    if (token == null || ended.has(token)) continue;
+  const left = rows.flatMap(({ token }) => (token == null || ended.has(token) ? [] : token));
+  for (const token of await follow(left)) {
     const last = await terminate(token);
     if (last !== undefined) ended.add(last);
   }
@@ -132,7 +138,10 @@ export class Endings {
       const rows = await this.#run(this.#sql.terminatePage, [last, String(size), String(since - CLOCK_ERROR)]);
       const took = monotonicNow() - begun;
       const found = rows.filter(({ ended }) => ended === "false");
-      const tokens = await endedOf(rows, (token) => this.terminate(token, "revoked"));
+      const tokens = await endedOf(rows, {
+        follow: this.followAll,
+        terminate: (token) => this.terminate(token, "revoked"),
+      });
       if (tokens.length > 0) onEnded(tokens);
       if (found.length < size) return;
       last = found.at(-1)?.["token"] ?? "";
@@ -143,9 +152,14 @@ export class Endings {
 
   /** Resolves to the token under which the session is live by now; undefined when it is not. */
   async follow(token: string): Promise<string | undefined> {
-    const [last] = await this.#run(this.#sql.follow, [token]);
-    return last?.["token"] ?? undefined;
+    return (await this.followAll([token]))[0];
   }
+
+  /** Resolves to the tokens under which the sessions of tokens are live by now. */
+  readonly followAll = async (tokens: readonly string[]): Promise<string[]> => {
+    if (tokens.length === 0) return [];
+    return (await this.#run(this.#sql.follow, [arrayText(tokens)])).map((row) => textOf(row, "token"));
+  };
 
   /** Turns the tombstone of a revoked session into that of a replaced one. Resolves to whether there was one. */
   async supersede(token: string, newToken: string): Promise<boolean> {

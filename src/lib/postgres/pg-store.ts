@@ -91,9 +91,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const operations = new Operations(this.#engine, sql, layout.users);
     if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
-      this.users = this.#users = new UserSessions(this.#engine, table, layout, this, (token, userId) =>
-        this.#endings.terminate(token, "revoked", userId),
-      );
+      this.users = this.#users = new UserSessions(this.#engine, table, layout, this, this.#endings);
       this.operations = operations;
       this.#history = new History(this.#engine, sql, operations);
     }

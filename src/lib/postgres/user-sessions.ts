@@ -4,7 +4,7 @@ import { assertKey } from "../base/key.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
-import { endedOf, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./endings.ts";
+import { endedOf, type Endings, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./endings.ts";
 import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
 import type { Statement } from "./statements.ts";
@@ -14,8 +14,6 @@ import { sqlstateOf } from "./store-errors.ts";
 import { arrayText, instantText, readInstant } from "./wire.ts";
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
-/** Ends the session of a token if it is this user's, whatever it goes on as. Resolves to the token under which it was live. */
-type Terminate = (token: string, userId: string) => Promise<string | undefined>;
 
 /** Each needs a login in the moment between the beginning of a statement and its lock. */
 const MOST_ENDS = 100;
@@ -36,22 +34,22 @@ export class UserSessions implements UserStore {
   readonly #plain: Pick<ConditionalStore, "create" | "renew">;
   /** The last login found no column for its user. */
   #isPlain = false;
-  readonly #terminate: Terminate;
+  readonly #endings: Endings;
   #hasWarned = false;
 
   /**
    * @param plain - writes sessions without their user
-   * @param terminate - ends a session that may have been renewed
+   * @param endings - end sessions that may have been renewed
    */
   constructor(
     engine: Engine,
     table: TableName,
     layout: Layout,
     plain: Pick<ConditionalStore, "create" | "renew">,
-    terminate: Terminate,
+    endings: Endings,
   ) {
     this.#engine = engine;
-    this.#terminate = terminate;
+    this.#endings = endings;
     this.#table = table;
     this.#layout = layout;
     this.#plain = plain;
@@ -123,7 +121,7 @@ export class UserSessions implements UserStore {
    * them in the same statement. When there are more, it goes on page by page, each in a statement and under a time of its own.
    */
   async end(userId: string, except: readonly string[], onEnded?: (tokens: string[]) => void): Promise<string[]> {
-    const pages = new Pages(this.#engine, this.#run, this.#terminate, userId, except, onEnded);
+    const pages = new Pages(this.#engine, this.#run, this.#endings, userId, except, onEnded);
     for (let attempt = 1; attempt <= MOST_ENDS; attempt++) {
       const [rows, isFull] = await pages.next((sql) => sql.end, []);
       if (isFull) {
@@ -142,7 +140,7 @@ export class UserSessions implements UserStore {
   async trim(userId: string, most: number, onEnded?: (tokens: string[]) => void): Promise<string[]> {
     // The login that this follows has found that there are no columns to ask.
     if (this.#isPlain) throw new SchemaError(this.#table.quoted, this.#remedy);
-    const pages = new Pages(this.#engine, this.#run, this.#terminate, userId, [], onEnded);
+    const pages = new Pages(this.#engine, this.#run, this.#endings, userId, [], onEnded);
     const [rows, isFull] = await pages.next((sql) => sql.trim, [String(most)]);
     const last = rows.at(-1);
     if (isFull && last?.["created"] != null) await pages.after(last["created"], textOf(last, "token"));
@@ -228,7 +226,7 @@ class Pages {
   readonly ended: string[] = [];
   readonly #engine: Engine;
   readonly #run: Run;
-  readonly #terminate: Terminate;
+  readonly #endings: Endings;
   readonly #userId: string;
   readonly #except: string;
   readonly #onEnded: ((tokens: string[]) => void) | undefined;
@@ -237,14 +235,14 @@ class Pages {
   constructor(
     engine: Engine,
     run: Run,
-    terminate: Terminate,
+    endings: Endings,
     userId: string,
     except: readonly string[],
     onEnded: ((tokens: string[]) => void) | undefined,
   ) {
     this.#engine = engine;
     this.#run = run;
-    this.#terminate = terminate;
+    this.#endings = endings;
     this.#userId = userId;
     this.#except = arrayText(except);
     this.#onEnded = onEnded;
@@ -259,7 +257,10 @@ class Pages {
     if (took > SLOW) this.#size = Math.max(SMALLEST_PAGE, size >> 1);
     else if (took < SLOW / 2) this.#size = Math.min(LARGEST_PAGE, size * 2);
     const found = rows.filter(({ token, ended }) => token != null && ended === "false");
-    const tokens = await endedOf(rows, (token) => this.#terminate(token, this.#userId));
+    const tokens = await endedOf(rows, {
+      follow: this.#endings.followAll,
+      terminate: (token) => this.#endings.terminate(token, "revoked", this.#userId),
+    });
     this.#engine.countEnded(tokens.length);
     for (const token of tokens) this.ended.push(token);
     if (tokens.length > 0) this.#onEnded?.(tokens);
