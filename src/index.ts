@@ -1,5 +1,5 @@
 export { PgStore } from "./lib/postgres/pg-store.ts";
-export type { CloseOptions, OperationOptions, PgStoreOptions } from "./lib/postgres/pg-store-options.ts";
+export type { CloseOptions, PgStoreOptions } from "./lib/postgres/pg-store-options.ts";
 export type { BatchOptions } from "./lib/postgres/batch-options.ts";
 export type { CleanupOptions, CleanupProgress } from "./lib/postgres/cleanup.ts";
 export { openStore } from "./lib/postgres/open-store.ts";
@@ -18,6 +18,7 @@ export type {
 export type { EndEvent, LoginEvent } from "./lib/manager/hooks.ts";
 export type { RequestClient } from "./lib/manager/client.ts";
 export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib/port/stats.ts";
+export type { OperationOptions } from "./lib/port/operation-options.ts";
 export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "./lib/port/users.ts";
 export type { CommitContext, CommitResult } from "./lib/manager/commit-result.ts";
 export type { LazySession, SessionFor } from "./lib/manager/lazy-session.ts";

@@ -51,6 +51,33 @@ describe("Lanes", () => {
     expect(await lanes.enter("key", async () => 2)).toBe(2);
   });
 
+  it("counts a wait against the time of what waited, and only of that", async () => {
+    const lanes = new Lanes<number>(40);
+    const first = held<number>();
+    const signals: (AbortSignal | undefined)[] = [];
+    const one = lanes.enter("key", (before) => first.work(before));
+    const slow = lanes.enter("key", (_before, signal) => {
+      signals.push(signal);
+      return new Promise((_resolve, reject) => {
+        signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      });
+    });
+    const quick = lanes.enter("other", async (_before, signal) => (signals.push(signal), 2));
+    first.done(1);
+    expect([await one, await quick]).toEqual([1, 2]);
+    await expect(slow).rejects.toThrow(StoreUnavailableError);
+    await expect(slow).rejects.toThrow("too little of 40 ms");
+    expect(signals).toEqual([undefined, expect.any(AbortSignal)]);
+    // One that has ended in time hears no more.
+    const again = held<number>();
+    const before = lanes.enter("key", again.work);
+    const after = lanes.enter("key", async (_before, signal) => (signals.push(signal), 3));
+    again.done(1);
+    expect([await before, await after]).toEqual([1, 3]);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(signals[2]?.aborted).toBe(false);
+  });
+
   it("goes on past one whose client is known to have gone as soon as it is asked", async () => {
     const lanes = new Lanes<number>();
     const first = held<number>();

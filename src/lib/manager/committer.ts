@@ -4,6 +4,7 @@ import { codeOf, isWatched, publish } from "../base/events.ts";
 import { pause } from "../base/timer.ts";
 import { createToken } from "../base/token.ts";
 import { equalValues, type Value } from "../base/value.ts";
+import type { OperationOptions } from "../port/operation-options.ts";
 import type { ConditionalStore, EndReason, Found, Store, StoreExtras } from "../port/store.ts";
 import type { SessionRecord, StoredRow } from "../session/record.ts";
 import { REMEMBER_ME, REVOKED, USER_ID } from "../session/reserved.ts";
@@ -64,8 +65,8 @@ export class Committer {
   }
 
   /** Reads what is known of a key. */
-  lookUp(key: string): Promise<Found> {
-    return this.#extras.lookUp?.(key) ?? this.#store.find(key);
+  lookUp(key: string, options?: OperationOptions): Promise<Found> {
+    return this.#extras.lookUp?.(key, options) ?? this.#store.find(key);
   }
 
   /**
@@ -176,30 +177,35 @@ export class Committer {
       await this.#write(record, watch);
       return;
     }
-    const write = async (newest: StoredRow | undefined): Promise<StoredRow | undefined> => {
+    const write = async (newest: StoredRow | undefined, signal?: AbortSignal): Promise<StoredRow | undefined> => {
       // The one before in the lane has just written: begin from that, instead of finding out by a conflict. From its
       // bytes, not its values: two requests never share an object.
       if (newest !== undefined && record.key === key && record.row?.data !== newest.data) {
         record.rebase(this.#rows.decode(key, newest));
       }
-      const row = await this.#write(record, watch);
+      const row = await this.#write(record, watch, signal && { signal });
       // A login that finds the session ended begins another: its row is nothing for those who wait for this one.
       return record.key === key ? row : undefined;
     };
     await this.#lanes.enter(key, write, () => record.asker?.().whenGone);
   }
 
-  async #write(record: SessionRecord, watch: CommitWatch | undefined): Promise<StoredRow | undefined> {
+  /** @param options - of a commit that has waited: what is left of its time */
+  async #write(
+    record: SessionRecord,
+    watch: CommitWatch | undefined,
+    options?: OperationOptions,
+  ): Promise<StoredRow | undefined> {
     if (record.doubt !== undefined) await this.#resolveDoubt(record);
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       record.collect();
       const now = await this.now();
       const plan = planCommit(planStateOf(record), this.#options, now);
       if (watch !== undefined) Object.assign(watch, { plan: plan.kind, attempts: attempt });
-      const outcome = await this.#perform(plan, record, now);
+      const outcome = await this.#perform(plan, record, now, options);
       if (typeof outcome === "object") return outcome.row;
       if (outcome === "again") continue;
-      const found = outcome === "gone" || record.key === undefined ? undefined : await this.lookUp(record.key);
+      const found = outcome === "gone" || record.key === undefined ? undefined : await this.lookUp(record.key, options);
       if (typeof found !== "object") {
         if (await this.#wasRenewed(record)) continue;
         if (!this.#bury(record, found)) return undefined;
@@ -212,7 +218,7 @@ export class Committer {
     throw new SessionConflictError(this.#rows.idOf(record.key), MOST_ATTEMPTS);
   }
 
-  async #perform(plan: CommitPlan, record: SessionRecord, now: number): Promise<Outcome> {
+  async #perform(plan: CommitPlan, record: SessionRecord, now: number, options?: OperationOptions): Promise<Outcome> {
     const { key = "", row } = record;
     switch (plan.kind) {
       case "nothing":
@@ -221,7 +227,8 @@ export class Committer {
       case "touch": {
         if (row === undefined) return "gone";
         // Only while the deadline is the one that the expiry was bounded by, and that is in the data.
-        if (!(await this.#store.touch(key, new Date(plan.expiry), { unchanged: row.data }))) return "conflict";
+        if (!(await this.#store.touch(key, new Date(plan.expiry), { unchanged: row.data, ...options })))
+          return "conflict";
         const touched = { ...row, expiry: new Date(plan.expiry) };
         record.row = touched;
         this.#deliver(record, row, touched, now);
@@ -259,7 +266,8 @@ export class Committer {
       case "replace": {
         const next = this.#rows.encode(record, plan, key);
         const count = record.operations.length;
-        if (row === undefined || !(await this.#store.replace(key, row.data, next.data, next.expiry))) return "conflict";
+        if (row === undefined) return "conflict";
+        if (!(await this.#store.replace(key, row.data, next.data, next.expiry, options))) return "conflict";
         record.settle(next, key, count);
         this.#deliver(record, row, next, now);
         return { row: next };
@@ -275,7 +283,7 @@ export class Committer {
         // Whatever the store reports, only the table can tell whether it was carried out.
         const { doubt } = record;
         record.doubt = { token: ending.token, key: newKey, data: next.data };
-        const outcome = await this.users.renew([key, newKey], row, next, record);
+        const outcome = await this.users.renew([key, newKey], row, next, record, options);
         record.doubt = outcome === "done" ? undefined : doubt;
         // Without a login the row decides that had to be there: it is there, or has been ended with the others.
         if (outcome === "revoked" && ending.revive) throw new LoginRefusedError();

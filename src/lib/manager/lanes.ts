@@ -8,6 +8,14 @@ const MAX_WAITING = 1000;
 
 type Begin<T> = (before: T | undefined) => void;
 
+/** A turn that work has waited for. */
+interface Turn<T> {
+  before: T | undefined;
+  /** Aborts when the time is over that it had together with its wait. */
+  signal: AbortSignal;
+  done: () => void;
+}
+
 /**
  * Queues work by key: within this process one piece at a time for each key, in the order in which they came.
  *
@@ -21,7 +29,7 @@ export class Lanes<T> {
   /** What waits, by the key of what is at work. */
   readonly #waiting = new Map<string, Begin<T>[]>();
 
-  /** @param timeout - milliseconds that work waits for its turn */
+  /** @param timeout - milliseconds that work waits for its turn; what it takes then counts as well */
   constructor(timeout = DEFAULT_TIMEOUT) {
     this.#timeout = timeout;
   }
@@ -29,14 +37,15 @@ export class Lanes<T> {
   /**
    * Does a piece of work when those before it are done.
    *
-   * @param work - gets what the piece before it resolved to; undefined when it is the first, or that one failed
+   * @param work - gets what the piece before it resolved to; undefined when it is the first, or that one failed. If it had to wait, it
+   *   also gets a signal that aborts when the timeout is over
    * @param whenGone - asked when it has to wait
    * @throws StoreOverloadedError when 1,000 wait already; StoreUnavailableError when its turn does not come in time, or nobody waits
    *   for it any more. The work is not begun then
    */
   async enter(
     key: string,
-    work: (before: T | undefined) => Promise<T>,
+    work: (before: T | undefined, signal?: AbortSignal) => Promise<T>,
     whenGone?: () => WhenGone | undefined,
   ): Promise<T> {
     const queue = this.#waiting.get(key);
@@ -45,7 +54,12 @@ export class Lanes<T> {
       return this.#do(key, work, undefined);
     }
     if (queue.length >= MAX_WAITING) throw new StoreOverloadedError(queue.length);
-    return this.#do(key, work, await this.#turn(queue, whenGone?.()));
+    const { before, signal, done } = await this.#turn(queue, whenGone?.());
+    try {
+      return await this.#do(key, (last) => work(last, signal), before);
+    } finally {
+      done();
+    }
   }
 
   async #do(key: string, work: (before: T | undefined) => Promise<T>, before: T | undefined): Promise<T> {
@@ -59,25 +73,28 @@ export class Lanes<T> {
     }
   }
 
-  #turn(queue: Begin<T>[], whenGone: WhenGone | undefined): Promise<T | undefined> {
+  #turn(queue: Begin<T>[], whenGone: WhenGone | undefined): Promise<Turn<T>> {
     return new Promise((resolve, reject) => {
       let stop: (() => void) | undefined;
-      const settle = (): void => {
-        clearTimeout(timer);
-        stop?.();
-      };
+      const running = new AbortController();
+      const done = (): void => clearTimeout(timer);
       const begin: Begin<T> = (before) => {
-        settle();
-        resolve(before);
+        stop?.();
+        resolve({ before, signal: running.signal, done });
       };
       const leave = (reason: string): void => {
-        settle();
+        done();
+        stop?.();
         queue.splice(queue.indexOf(begin), 1);
         reject(new StoreUnavailableError(reason));
       };
       queue.push(begin);
       const timer = setTimeout(() => {
-        leave(`earlier requests of this session were not done within ${this.#timeout} ms`);
+        if (queue.includes(begin)) leave(`earlier requests of this session were not done within ${this.#timeout} ms`);
+        else
+          running.abort(
+            new StoreUnavailableError(`earlier requests of this session left too little of ${this.#timeout} ms`),
+          );
       }, this.#timeout);
       stop = whenGone?.(() => leave("the client has gone while earlier requests of its session were under way"));
     });

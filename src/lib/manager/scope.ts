@@ -28,7 +28,8 @@ export function scopedUsers(users: UserStore | undefined, scope: string | undefi
   };
   return {
     create: (id, data, expiry, owner) => users.create(id, data, expiry, named(owner)),
-    renew: (id, newId, previous, data, expiry, owner) => users.renew(id, newId, previous, data, expiry, named(owner)),
+    renew: (id, newId, previous, data, expiry, owner, options) =>
+      users.renew(id, newId, previous, data, expiry, named(owner), options),
     list: (userId, limit, after) => users.list(nameOf(userId, scope), limit, after),
     end: (userId, except, onEnded) => users.end(nameOf(userId, scope), except, onEnded),
     trim: (userId, most, onEnded) => users.trim(nameOf(userId, scope), most, onEnded),

@@ -3,6 +3,7 @@ import { assertTag, assertUserId } from "../base/user-id.ts";
 import { SchemaError } from "../base/errors.ts";
 import { codeOf, publish } from "../base/events.ts";
 import { atMost } from "../base/timer.ts";
+import type { OperationOptions } from "../port/operation-options.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedPlace, OwnedWrite, Owner, UserStore } from "../port/users.ts";
 import type { SessionRecord, StoredRow } from "../session/record.ts";
@@ -110,15 +111,17 @@ export class Users {
     previous: StoredRow,
     row: StoredRow,
     record: SessionRecord,
+    options?: OperationOptions,
   ): Promise<OwnedWrite> {
     const owner = ownerOf(record);
     const users = this.#users;
     if (owner === undefined || users === undefined) {
-      return (await this.#plain.renew(key, newKey, previous.data, row.data, row.expiry)) ? "done" : "refused";
+      const done = await this.#plain.renew(key, newKey, previous.data, row.data, row.expiry, options);
+      return done ? "done" : "refused";
     }
     const goesOn = record.ending?.kind === "renew" && !record.ending.revive;
     const login = goesOn ? { ...owner, goesOn } : this.#limited(owner);
-    const outcome = await users.renew(key, newKey, previous.data, row.data, row.expiry, login);
+    const outcome = await users.renew(key, newKey, previous.data, row.data, row.expiry, login, options);
     // Then there are no more than before.
     return goesOn ? outcome : this.#begun(users, owner, outcome);
   }

@@ -1,3 +1,4 @@
+import type { OperationOptions } from "./operation-options.ts";
 import type { StoreOperations } from "./stats.ts";
 import type { UserStore } from "./users.ts";
 
@@ -46,12 +47,25 @@ export interface ConditionalStore extends Store {
    * Overwrites a live row whose bytes are `previous`. Resolves to false, and changes nothing, when they are others, or
    * when the row is gone or expired.
    */
-  replace(token: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean>;
+  replace(
+    token: string,
+    previous: Uint8Array,
+    data: Uint8Array,
+    expiry: Date,
+    options?: OperationOptions,
+  ): Promise<boolean>;
   /**
    * Ends the live row whose bytes are `previous` and inserts `newToken` in one step. Resolves to false, and changes
    * nothing, under the conditions of `replace`, or when `newToken` is taken.
    */
-  renew(token: string, newToken: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean>;
+  renew(
+    token: string,
+    newToken: string,
+    previous: Uint8Array,
+    data: Uint8Array,
+    expiry: Date,
+    options?: OperationOptions,
+  ): Promise<boolean>;
   /**
    * Moves the expiry of a live row forward; an earlier one leaves it as it is. Resolves to true when the row is live,
    * to false when it is gone or expired, which it then stays.
@@ -59,7 +73,7 @@ export interface ConditionalStore extends Store {
    * @param options - unchanged: only a row that holds these bytes, otherwise false. A session's deadline is among them, so a
    *   touch never moves the expiry past a deadline that was set meanwhile
    */
-  touch(token: string, expiry: Date, options?: TouchOptions): Promise<boolean>;
+  touch(token: string, expiry: Date, options?: TouchOptions & OperationOptions): Promise<boolean>;
 }
 
 /** What `touch` takes besides. */
@@ -97,7 +111,7 @@ export interface StoreExtras {
    * As `find`, but tells why a session was ended a short while ago. A request that still carries the token of one that was
    * replaced or destroyed must not begin another: its cookie could wipe out the one of whoever has logged in meanwhile.
    */
-  lookUp?(token: string): Promise<Found>;
+  lookUp?(token: string, options?: OperationOptions): Promise<Found>;
   /**
    * Ends a session, also when it goes on under another token by now. Without it the manager calls `end`, which misses that.
    *

@@ -1,3 +1,5 @@
+import type { OperationOptions } from "./operation-options.ts";
+
 /** Whose session a row is, as `login` has said, and where it was begun from, as far as that is recorded. */
 export interface Owner {
   userId: string;
@@ -52,6 +54,7 @@ export interface UserStore {
     data: Uint8Array,
     expiry: Date,
     owner: Owner,
+    options?: OperationOptions,
   ): Promise<OwnedWrite>;
   /** A page of a user's live sessions, the newest first. */
   list(userId: string, limit: number, after?: OwnedPlace): Promise<OwnedEntry[]>;

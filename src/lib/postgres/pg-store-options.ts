@@ -31,12 +31,6 @@ export interface PgStoreOptions {
   onError?: ((error: unknown) => void) | undefined;
 }
 
-/** What every operation takes besides. */
-export interface OperationOptions {
-  /** Rejects with its reason when it aborts. An operation that has not left by then never does; a write that has may still be carried out. */
-  signal?: AbortSignal | undefined;
-}
-
 /** What `close` takes. */
 export interface CloseOptions {
   /** How long to wait for what is under way; it may still be carried out afterwards. Default: each operation's own limit. */

@@ -3,6 +3,7 @@ import { parseDuration } from "../base/duration.ts";
 import { assertKey, isKey } from "../base/key.ts";
 import { digest } from "../base/sha256.ts";
 import { atMost, LONGEST_DELAY } from "../base/timer.ts";
+import type { OperationOptions } from "../port/operation-options.ts";
 import type { PgClient, PostgresSql } from "../port/pg-client.ts";
 import type {
   ConditionalStore,
@@ -27,12 +28,7 @@ import { listRows } from "./listing.ts";
 import { operationStatements } from "./operation-statements.ts";
 import { Operations } from "./operations.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
-import {
-  type CloseOptions,
-  type OperationOptions,
-  type PgStoreOptions,
-  resolveStoreOptions,
-} from "./pg-store-options.ts";
+import { type CloseOptions, type PgStoreOptions, resolveStoreOptions } from "./pg-store-options.ts";
 import type { Query } from "./diagnosis.ts";
 import { check, migrate } from "./schema.ts";
 import { outlivedRow } from "./statements.ts";

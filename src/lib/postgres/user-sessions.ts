@@ -1,6 +1,7 @@
 import { monotonicNow } from "../base/clock.ts";
 import { PgStoreError, SchemaError, StoreUnavailableError } from "../base/errors.ts";
 import { assertKey } from "../base/key.ts";
+import type { OperationOptions } from "../port/operation-options.ts";
 import type { ConditionalStore } from "../port/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
 import { type Row, textOf } from "./driver.ts";
@@ -74,6 +75,7 @@ export class UserSessions implements UserStore {
     data: Uint8Array,
     expiry: Date,
     owner: Owner,
+    options?: OperationOptions,
   ): Promise<OwnedWrite> {
     const { encode } = this.#layout;
     const row = [
@@ -87,11 +89,11 @@ export class UserSessions implements UserStore {
     ];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.writeAlone("renewTagged", [assertKey(token), ...tagged]));
+      return this.explained(this.#engine.writeAlone("renewTagged", [assertKey(token), ...tagged], options?.signal));
     }
     return this.#write(
-      () => this.#engine.writeAlone("renewFor", [assertKey(token), ...row]),
-      () => this.#plain.renew(token, newToken, previous, data, expiry),
+      () => this.#engine.writeAlone("renewFor", [assertKey(token), ...row], options?.signal),
+      () => this.#plain.renew(token, newToken, previous, data, expiry, options),
     );
   }
 
