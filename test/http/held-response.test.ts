@@ -497,10 +497,22 @@ describe("a response of HTTP/2 that is held", () => {
         response.end("body");
       }, onError);
       store.failure = down;
+      const redirecting = app((_request, response) => {
+        response.statusCode = 303;
+        response.setHeader("content-location", "/");
+        response.end();
+      }, onError);
+      redirecting.store.failure = down;
+      for (const one of [listener, redirecting.listener]) {
+        const [failed] = await asking(one, "/");
+        expect([failed?.head[":status"], failed?.body, failed?.head["content-location"]]).toEqual([
+          ...expected,
+          undefined,
+        ]);
+      }
       const [answer] = await asking(listener, "/");
-      expect([answer?.head[":status"], answer?.body]).toEqual(expected);
       expect([answer?.head["etag"], answer?.head["x-frame-options"]]).toEqual([undefined, "DENY"]);
-      expect(seen).toEqual([expected[0]]);
+      expect(seen).toEqual([expected[0], expected[0]]);
     }
   });
 

@@ -18,6 +18,7 @@ describe("a held response", { timeout: 60_000 }, () => {
   it("is Node's own, for any sequence of calls", () => expectNoDifference("held", 3000, 9000));
   it("is Node's own on HTTP/2", () => expectNoDifference("held2", 600, 3000));
   it("is a whole answer when the commit fails or the handler throws", () => expectNoDifference("trouble", 1200, 6000));
+  it("is one on HTTP/2 when the commit fails", () => expectNoDifference("trouble2", 300, 3000));
 });
 
 describe("programs that once found a fault, or a change of the code that made one", { timeout: 60_000 }, () => {

@@ -3,8 +3,8 @@
  *
  *     npm run differential -- --programs 100000 --seed 1
  *
- * `--experiment trouble` lets commits fail and handlers throw, `held2` is HTTP/2, `plain` and `plain2` compare plain responses with one
- * another. Prints how many programs, how long and with which seed. When one fails, prints the smallest such program and the
+ * `--experiment trouble` lets commits fail and handlers throw, `held2` and `trouble2` are HTTP/2, `plain` and `plain2` compare plain responses with
+ * one another. Prints how many programs, how long and with which seed. When one fails, prints the smallest such program and the
  * `--path` that runs it again with that seed, and ends with 1.
  */
 import { parseArgs } from "node:util";

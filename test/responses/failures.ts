@@ -1,7 +1,8 @@
 import { type Answer, parseAnswers } from "./answers.ts";
 import { strictDifference } from "./compare.ts";
-import type { Program } from "./program.ts";
+import { mayMisstateLength, type Program } from "./program.ts";
 import { type Observation, PAGE, type StoreFate, type Subjects } from "./subjects.ts";
+import type { Subjects2 } from "./subjects2.ts";
 
 /** Says what is wrong with how a program's response fares whose session can't be stored; undefined when nothing is. */
 export async function whenCommitFails(
@@ -23,6 +24,27 @@ export async function whenCommitFails(
       if (stale.length > 0) return `headers of the answer that is not sent: ${JSON.stringify(stale)}`;
       return /cookie|\*/i.test(answer.headers.get("vary")?.join() ?? "") ? undefined : "no Vary: Cookie";
     }),
+  ]);
+}
+
+/** The same on HTTP/2, where a fault of the answer is read from what its client got. */
+export async function whenCommitFails2(program: Program, subjects: Subjects2): Promise<string | undefined> {
+  const plain = await subjects.plain(program);
+  const held = await subjects.held(program, "fails");
+  // What the client resets, also for a length that is wrong, and a head that Node refuses.
+  const mayBeCut = isCut(program) || mayMisstateLength(program) || !/^HTTP\/1\.1 [2-5]/m.test(plain.bytes);
+  const [head = "", ...rest] =
+    held.bytes
+      .split(/(?=^HTTP\/1\.1 (?!1|trailers))/m)
+      .at(-1)
+      ?.split("\r\n\r\n") ?? [];
+  const isStale = /^(?:etag|content-encoding|cdn-cache-control|set-cookie|trailer):|^cache-control:.*public/im;
+  const page = program.method === "HEAD" ? "\r\n" : "Internal Server Error\n\r\n";
+  const isAnswer = /^HTTP\/1\.1 500 /.test(head) && rest.join("").startsWith(page);
+  return inContext(held, [
+    ...generalFaults(plain, held),
+    isAnswer || mayBeCut ? undefined : "no whole answer",
+    isStale.exec(isAnswer ? head : "")?.[0],
   ]);
 }
 

@@ -318,17 +318,19 @@ function patient(steps: Step[]): Step[] {
  */
 export function readable(program: Program): Program {
   const isHint = /^(?:writeContinue|writeProcessing|writeEarlyHints)$/;
+  const isCork = /^(?:un)?cork$/;
   const isLate =
     program.steps.some(({ op }) => op !== "call" && op !== "set") ||
     [...program.outer, ...program.inner].some((name) => name.endsWith("Later"));
   let mayHint = program.position !== "second" && program.network === "open";
   let mayCork = !isLate && program.network === "stalled";
+  const mayFail = !isLate && !program.steps.some((one) => one.op === "call" && isCork.test(one.name));
   const steps = program.steps.filter((one) => {
     if (one.op !== "call") return true;
     if (isHint.test(one.name)) return mayHint;
-    if (/^(?:un)?cork$/.test(one.name)) return mayCork;
+    if (isCork.test(one.name)) return mayCork;
     // An end that throws leaves the socket corked.
-    if (one.name === "end" && isLate && isNoChunk(one.args[0])) return false;
+    if (one.name === "end" && !mayFail && isNoChunk(one.args[0])) return false;
     if (/^(?:write|end|flushHeaders|writeHead)$/.test(one.name)) mayHint = false;
     if (one.name === "end") mayCork = false;
     return true;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { difference } from "./compare.ts";
-import { whenCommitFails, whenHandlerThrows } from "./failures.ts";
+import { whenCommitFails, whenCommitFails2, whenHandlerThrows } from "./failures.ts";
 import { inUtf8, mayMisstateLength, print, type Program, programs, programs2 } from "./program.ts";
 import { catchEverything, Subjects } from "./subjects.ts";
 import { Subjects2 } from "./subjects2.ts";
@@ -79,7 +79,7 @@ export async function runKnown(experiment: Experiment, known: readonly Program[]
   }
 }
 
-/** A held response against a plain one; a failed commit, a handler that throws; a plain one against another plain one. */
+/** A held response against a plain one; a failed commit, a handler that throws; a plain one against another plain one. "2": on HTTP/2. */
 export const EXPERIMENTS = {
   held: {
     programs,
@@ -107,6 +107,13 @@ export const EXPERIMENTS = {
     prepare: async () => {
       const subjects = new Subjects2();
       return (program) => againstPlain(program, subjects);
+    },
+  },
+  trouble2: {
+    programs: programs2.map((program): Program => ({ ...program, session: "new" })),
+    prepare: async () => {
+      const subjects = new Subjects2();
+      return (program) => whenCommitFails2(program, subjects);
     },
   },
   plain2: {

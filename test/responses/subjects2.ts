@@ -6,7 +6,7 @@ import { connect, nodeHandler } from "../../src/node.ts";
 import { Interpreter, Log, type World } from "./interpreter.ts";
 import { settle } from "./network.ts";
 import type { Program } from "./program.ts";
-import { BarrierStore, type Observation, setCrashListener } from "./subjects.ts";
+import { BarrierStore, type Observation, setCrashListener, type StoreFate } from "./subjects.ts";
 
 /** One side of a connection within the process. */
 class Side extends Duplex {
@@ -97,11 +97,11 @@ export class Subjects2 {
   }
 
   plain(program: Program): Promise<Observation> {
-    return this.#run(new Run2(program, this.#store, false), "plain");
+    return this.#run(new Run2(program, this.#store, false), "plain", "stores");
   }
 
-  held(program: Program): Promise<Observation> {
-    return this.#run(new Run2(program, this.#store, true), program.adapter);
+  held(program: Program, fate: "stores" | "fails" = "stores"): Promise<Observation> {
+    return this.#run(new Run2(program, this.#store, true), program.adapter, fate);
   }
 
   close(): void {
@@ -132,10 +132,10 @@ export class Subjects2 {
     return client;
   }
 
-  async #run(run: Run2, name: "plain" | "connect" | "nodeHandler"): Promise<Observation> {
+  async #run(run: Run2, name: "plain" | "connect" | "nodeHandler", fate: StoreFate): Promise<Observation> {
     this.#current = run;
     setCrashListener((text) => run.log.add(text, "crash"));
-    this.#store.hold("stores");
+    this.#store.hold(fate);
     const { program, log } = run;
     const stream = this.#clientOf(name).request({ ":method": program.method, ":path": "/program" });
     run.stream = stream;

@@ -11,9 +11,16 @@ const HELD = Symbol("pgstore held stream");
 /** A head as Node hands it to nghttp2: `name \0 value \0 flags` for each field, flags being one character, and their number. */
 type PackedHead = [fields: string, count: number];
 
+/** What Node asks for the end of a stream with. */
+interface Shutdown {
+  oncomplete(status: number): void;
+}
+
 /** Node's own object below a stream. */
 interface Handle {
   respond(head: PackedHead, options: number): number;
+  /** 1: done at once. */
+  shutdown(request: Shutdown): number;
   [HELD]?: Http2Hold | undefined;
 }
 
@@ -47,6 +54,8 @@ export class Http2Hold {
   #state: "open" | "held" | "released" | "dead" = "open";
   readonly #flags: unknown;
   #head: [PackedHead, number] | undefined;
+  /** The end of an answer without a body, for which Node asks before it sends the head. */
+  #end: Shutdown | undefined;
   /** The write that waits. */
   #pending: (() => void) | undefined;
   /** Ends the write that waits, without sending it. */
@@ -63,6 +72,7 @@ export class Http2Hold {
     this.#flags = privateState(this.#stream)?.["flags"];
     handle[HELD] = this;
     handle.respond = respondHeld;
+    handle.shutdown = shutdownHeld;
   }
 
   /** Holds a response, or adds a gate to one that is held already. Undefined where the stream has no lower half that is known. */
@@ -122,13 +132,23 @@ export class Http2Hold {
     return 0;
   }
 
+  /** Keeps the end back until the head is sent. */
+  shutDown(request: Shutdown): number {
+    this.#end = request;
+    return 0;
+  }
+
   #send([fields, count]: PackedHead, options: number): number {
-    const { respond } = Object.getPrototypeOf(this.#handle) as Handle;
-    this.#handle.respond = respond;
-    if (this.#gates.isSilent) return respond.call(this.#handle, [fields, count], options);
-    const headers = new PackedHeaders(fields);
-    this.#gates.change(headers);
-    return respond.call(this.#handle, headers.packed, options);
+    const handle = this.#handle;
+    const { respond, shutdown } = Object.getPrototypeOf(handle) as Handle;
+    Object.assign(handle, { respond, shutdown });
+    const headers = this.#gates.isSilent ? undefined : new PackedHeaders(fields);
+    if (headers !== undefined) this.#gates.change(headers);
+    // In the order in which Node does it.
+    const isDone = this.#end !== undefined && handle.shutdown(this.#end) === 1;
+    const outcome = handle.respond(headers?.packed ?? [fields, count], options);
+    if (isDone) this.#end?.oncomplete(0);
+    return outcome;
   }
 
   #keep(): void {
@@ -215,7 +235,7 @@ export class Http2Hold {
     const { WritableState } = Writable as unknown as { WritableState: new (...args: unknown[]) => never };
     const options = { decodeStrings: false, autoDestroy: false, highWaterMark };
     stream._writableState = new WritableState(options, stream, true);
-    setPrivate(stream, { flags: this.#flags });
+    setPrivate(stream, { flags: this.#flags, shutdownWritableCalled: false });
     const before = new Map(EVENTS.map((event) => [event, stream.listeners(event)]));
     const Response = http2.Http2ServerResponse as unknown as new (stream: unknown) => Http2ServerResponse;
     const answer = new Response(stream);
@@ -256,6 +276,10 @@ const EVENTS = ["drain", "aborted", "close", "wantTrailers", "timeout"] as const
 
 function respondHeld(this: Handle, head: PackedHead, options: number): number {
   return (this[HELD] as Http2Hold).take(head, options);
+}
+
+function shutdownHeld(this: Handle, request: Shutdown): number {
+  return (this[HELD] as Http2Hold).shutDown(request);
 }
 
 function handleOf({ stream }: Http2ServerResponse): Handle | undefined {
