@@ -193,6 +193,27 @@ describe("a pool that is used up for longer than connectionTimeoutMillis", () =>
   });
 });
 
+describe("a pg.Client that the application keeps busy", () => {
+  it("carries out nothing that has failed, also of what had waited in the store before", async () => {
+    const client = new pg.Client(database.url);
+    await client.connect();
+    onTestFinished(() => client.end());
+    const holder = await database.pool({ max: 1 }).connect();
+    await holder.query("SELECT pg_advisory_lock(19)");
+    const busy = client.query("SELECT pg_advisory_lock(19), pg_advisory_unlock(19)");
+    const hasty = new PgStore(client, { cleanupInterval: 0, queryTimeout: 200 });
+    const store = new PgStore(client, { cleanupInterval: 0, queryTimeout: 500 });
+    // The client gives up its first statement, and has the second one for longer than its caller waits.
+    const failing = [hasty.find("late"), store.save("late", bytes("data"), soon())];
+    for (const one of await Promise.allSettled(failing)) expect(one.status).toBe("rejected");
+    await holder.query("SELECT pg_advisory_unlock(19)");
+    holder.release();
+    await busy;
+    const patient = new PgStore(client, { cleanupInterval: 0 });
+    expect(await patient.find("late")).toBe(undefined);
+  });
+});
+
 describe("a PGlite in a transaction of the application's", () => {
   it("carries out nothing that has failed meanwhile", async () => {
     const db = await PGlite.create();
@@ -215,13 +236,18 @@ describe("a wrapper around a client that throws", () => {
     pool.on("connect", (client) => {
       const { query } = client;
       client.query = ((...args: never[]) => {
-        if (isBroken) throw new TypeError("expected by the test");
+        if (isBroken) {
+          // Its answer comes nevertheless, to whoever has given the connection back by then.
+          setImmediate(args.at(-1) as unknown as (error: unknown) => void, new Error("expected by the test"));
+          throw new TypeError("expected by the test");
+        }
         return Reflect.apply(query, client, args) as unknown;
       }) as never;
     });
     const store = new PgStore(pool, { cleanupInterval: 0 });
     await expect(store.save("wrapped", bytes("never"), soon())).rejects.toThrow();
     isBroken = false;
+    await new Promise((resolve) => setImmediate(resolve));
     expect(await store.find("wrapped")).toBe(undefined);
     expect([pool.totalCount, pool.idleCount]).toEqual([1, 1]);
   });
