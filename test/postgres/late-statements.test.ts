@@ -1,8 +1,9 @@
+import net from "node:net";
 import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type PgClient, PgStore, SessionManager, StoreUnavailableError } from "../../src/index.ts";
-import { clients } from "../support/clients.ts";
+import { clients, openPostgresJs } from "../support/clients.ts";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import type { OpenClient } from "../contract/postgres-host.ts";
@@ -211,6 +212,31 @@ describe("a pg.Client that the application keeps busy", () => {
     await busy;
     const patient = new PgStore(client, { cleanupInterval: 0 });
     expect(await patient.find("late")).toBe(undefined);
+  });
+});
+
+describe("a statement of postgres.js that was sent", () => {
+  it("is not cancelled when its time is over: nobody could catch the errors of the connection that this takes", async () => {
+    const { port, hostname } = new URL(database.url);
+    let sockets = 0;
+    const socket = (): Promise<net.Socket> =>
+      new Promise((resolve) => {
+        sockets++;
+        const made = net.connect(Number(port), hostname, () => resolve(made));
+      });
+    const { db, close } = openPostgresJs(database.url, { max: 1, socket } as never);
+    onTestFinished(() => close());
+    const store = new PgStore(db, { cleanupInterval: 0, queryTimeout: 200 });
+    await store.save("locked", bytes("data"), soon());
+    expect(sockets).toBe(1);
+    const holder = await database.pool({ max: 1 }).connect();
+    onTestFinished(async () => {
+      await holder.query("ROLLBACK");
+      holder.release();
+    });
+    await holder.query("BEGIN; SELECT FROM sessions WHERE token = 'locked' FOR UPDATE");
+    await expect(store.save("locked", bytes("later"), soon())).rejects.toThrow(StoreUnavailableError);
+    expect(sockets).toBe(1);
   });
 });
 
