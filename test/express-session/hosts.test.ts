@@ -255,6 +255,17 @@ describe("ExpressSessionStore in express-session", () => {
     await expect(open().set("sid", { cookie: {}, secret: "se\u0000cret \ud800" } as never)).resolves.toBeUndefined();
   });
 
+  it("takes a text that jsonb would refuse for no reason where another one is given", async () => {
+    await admin.query(
+      "CREATE TABLE narrow (sid varchar PRIMARY KEY, sess json NOT NULL CHECK (length(sess::text) < 100), expire timestamp(6) NOT NULL)",
+    );
+    const store = new ExpressSessionStore({ pool, table: "narrow", layout: ours, cleanupInterval: 0 });
+    stores.push(store);
+    const set = (text: string): Promise<void> => store.set("sid", { cookie: {}, text } as never);
+    await expect(set(`\u0000${"long".repeat(50)}`)).rejects.toMatchObject({ name: "StoreError" });
+    await expect(set("\u0000short")).resolves.toBe(undefined);
+  });
+
   it("calls each callback once, whatever it throws, and leaves the session alone", async () => {
     const script = fileURLToPath(new URL("process.ts", import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [

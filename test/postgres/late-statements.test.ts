@@ -3,6 +3,7 @@ import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type PgClient, PgStore, SessionManager, StoreUnavailableError } from "../../src/index.ts";
+import { pause } from "../../src/lib/base/timer.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -212,6 +213,31 @@ describe("a pg.Client that the application keeps busy", () => {
     await busy;
     const patient = new PgStore(client, { cleanupInterval: 0 });
     expect(await patient.find("late")).toBe(undefined);
+  });
+});
+
+describe("rows of different ages in a statement that waits in a pg.Client", () => {
+  it("are carried out as far as their own callers wait still", async () => {
+    const client = new pg.Client(database.url);
+    await client.connect();
+    onTestFinished(() => client.end());
+    const holder = await database.pool({ max: 1 }).connect();
+    await holder.query("SELECT pg_advisory_lock(20)");
+    const busy = client.query("SELECT pg_advisory_lock(20), pg_advisory_unlock(20)");
+    const store = new PgStore(client, { cleanupInterval: 0, queryTimeout: 400, batch: { statements: 1 } });
+    const save = (token: string): Promise<unknown> => store.save(token, bytes("data"), soon()).catch(() => {});
+    // The first one takes the only statement of its kind with it until its time is over.
+    const first = save("first");
+    await pause(100);
+    const older = save("older");
+    await pause(150);
+    const younger = save("younger");
+    await Promise.all([first, older]);
+    await holder.query("SELECT pg_advisory_unlock(20)");
+    holder.release();
+    await Promise.all([busy, younger]);
+    const patient = new PgStore(client, { cleanupInterval: 0 });
+    for (const token of ["first", "older"]) expect(await patient.find(token)).toBe(undefined);
   });
 });
 
