@@ -173,6 +173,43 @@ describe("a response that is held", () => {
     });
   });
 
+  it("tells of a second answer in the turn of the first, and not later, as Node does", async () => {
+    for (const isLater of [false, true]) {
+      const seen: Record<string, string[]> = {};
+      const answering = (name: string, request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
+        const told: string[] = (seen[name] = []);
+        response.on("error", (error: NodeJS.ErrnoException) => told.push(String(error.code)));
+        response.end(request.url);
+        const again = async (): Promise<void> => {
+          if (isLater) await new Promise((resolve) => setImmediate(resolve));
+          response.write("again", () => told.push("called back"));
+          await new Promise((resolve) => setImmediate(resolve));
+        };
+        return again();
+      };
+      let held: Promise<unknown> | undefined;
+      const { store, listener } = app((request, response) => void (held = answering("held", request, response)));
+      await serving(listener, async ({ get }) => {
+        const { arrived, release } = store.hold();
+        const answer = get("/");
+        await arrived;
+        await held;
+        release();
+        expect((await answer).status).toBe(200);
+      });
+      let plain: Promise<unknown> | undefined;
+      await serving(
+        (request, response) => void (plain = answering("plain", request, response)),
+        async ({ get }) => {
+          await get("/");
+          await plain;
+        },
+      );
+      expect(seen["held"]).toEqual(seen["plain"]);
+      expect(seen["plain"]?.length).toBe(isLater ? 1 : 2);
+    }
+  });
+
   it("leaves a listener that throws to the process, and the session stored", async () => {
     const { store, listener } = app((_request, response) => {
       response.on("prefinish", () => {
@@ -211,6 +248,23 @@ describe("a commit that fails", () => {
       const response = await get("/");
       expect([response.status, await response.text()]).toEqual([503, "later"]);
     });
+  });
+
+  it("is answered before the connection closes that the application has closed", async () => {
+    for (const close of [
+      (request: IncomingMessage) => request.socket.destroySoon(),
+      (request: IncomingMessage) => request.socket.end(),
+    ]) {
+      const { store, listener } = app((request, response) => {
+        response.end("body");
+        close(request);
+      });
+      store.failure = down;
+      // What comes behind it in the pipeline has no answer.
+      await serving(listener, async ({ raw }) => {
+        expect(await raw(GET + GET)).toMatch(/^HTTP\/1\.1 500 [^]*\r\n\r\nInternal Server Error\n$/);
+      });
+    }
   });
 
   it("is answered in time when that onError leaves the response alone", async () => {

@@ -320,7 +320,6 @@ export class Http1Hold {
     if (this.#state === "open") this.#takeOver();
     this.#state = "dead";
     swallow(response);
-    this.#countAgain();
     const answer = startOver(response, this.#request);
     Http1Hold.#hold(answer, this.#request, this.#gates);
     this.#answer = answer;
