@@ -257,7 +257,16 @@ describe("PgStore.migrate", () => {
       await writer.query("BEGIN; INSERT INTO large VALUES ('t', 'x', current_timestamp)");
       const made = maker.query("CREATE INDEX CONCURRENTLY ON large (expiry)");
       await waiting("wait_event_type = 'Lock'");
-      const migrated = Promise.all([open("large").migrate(), open("large").migrate()]);
+      let attempts = 0;
+      const counting = {
+        query: (text: string, values?: unknown[]) => db.query(text, values).finally(() => attempts++),
+      };
+      const waiters = async (): Promise<unknown> =>
+        (await db.query("SELECT FROM pg_locks WHERE relation = 'large'::regclass AND NOT granted")).rowCount;
+      const stores = [1, 2].map(() => new PgStore(counting, { table: "large", cleanupInterval: 0 }));
+      const migrated = Promise.all(stores.map((store) => store.migrate()));
+      await expect.poll(async () => attempts >= 2 || (await waiters()) !== 0).toBe(true);
+      expect(await waiters()).toBe(0);
       await writer.query("COMMIT");
       await Promise.all([made, migrated]);
       expect(await indexesOf("large")).toEqual({ n: 4 });
