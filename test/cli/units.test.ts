@@ -151,6 +151,7 @@ describe("redact", () => {
   });
 
   it("takes secrets that stand alone out of what others say", () => {
+    expect(redactForeign("it was sesame-street", ["postgres://me:sesame@db/app"], "sesame-street")).toBe("it was ***");
     const urls = [
       "postgres://me:s3cret%23@db/app",
       undefined,
