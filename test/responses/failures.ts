@@ -40,7 +40,7 @@ export async function whenCommitFails2(program: Program, subjects: Subjects2): P
       ?.split("\r\n\r\n") ?? [];
   const isStale = /^(?:etag|content-encoding|cdn-cache-control|set-cookie|trailer):|^cache-control:.*public/im;
   const page = program.method === "HEAD" ? "\r\n" : "Internal Server Error\n\r\n";
-  const isAnswer = /^HTTP\/1\.1 500 /.test(head) && rest.join("").startsWith(page);
+  const isAnswer = head.startsWith("HTTP/1.1 500 ") && rest.join("").startsWith(page);
   return inContext(held, [
     ...generalFaults(plain, held),
     isAnswer || mayBeCut ? undefined : "no whole answer",
