@@ -547,7 +547,7 @@ describe("a response of HTTP/2 that is held", () => {
         response.setHeader("etag", "1");
         response.setHeader("x-frame-options", "DENY");
         response.on("finish", () => seen.push(response.statusCode));
-        response.write("x".repeat(100_000));
+        response.write("x".repeat(100_000), () => seen.push("called back"));
         response.end("body");
       }, onError);
       store.failure = down;
@@ -566,21 +566,24 @@ describe("a response of HTTP/2 that is held", () => {
       }
       const [answer] = await asking(listener, "/");
       expect([answer?.head["etag"], answer?.head["x-frame-options"]]).toEqual([undefined, "DENY"]);
-      expect(seen).toEqual([expected[0], expected[0]]);
+      expect(seen).toEqual(["called back", expected[0], "called back", expected[0]]);
     }
   });
 
   it("reaches the client whole when its stream is destroyed right after the end", async () => {
     for (const failing of [false, true]) {
+      const seen: boolean[] = [];
       const { store, listener } = app((_request, response) => {
+        const { stream } = response as unknown as http2.Http2ServerResponse;
         response.end("body");
         response.destroy();
         response.destroy();
-        (response as unknown as http2.Http2ServerResponse).stream.destroy();
-        expect((response as unknown as http2.Http2ServerResponse).stream.destroyed).toBe(true);
+        seen.push(stream.destroyed);
+        stream.destroy();
       });
       if (failing) store.failure = down;
       const [answer] = await asking(listener, "/");
+      expect(seen).toEqual([true]);
       expect([answer?.head[":status"], answer?.body]).toEqual(
         failing ? [500, "Internal Server Error\n"] : [200, "body"],
       );

@@ -261,7 +261,6 @@ export class Http2Hold {
       response.emit("finish");
     });
     answer.once("close", () => response.emit("close"));
-    if (this.#closing !== undefined) answer.once("finish", this.#closing);
     this.#handle[HELD] = undefined;
     Http2Hold.#hold(answer, this.#handle, this.#gates);
     return answer as unknown as ServerResponse;
