@@ -570,6 +570,30 @@ describe("a response of HTTP/2 that is held", () => {
     }
   });
 
+  it("is replaced by the error alone, whatever the application goes on writing", async () => {
+    let goOn = (): void => {};
+    const { store, listener } = app(
+      (_request, response) => {
+        response.write("begun");
+        goOn = () => {
+          response.write("more");
+          response.end("end");
+        };
+      },
+      (_error, _request, response: ServerResponse) => {
+        response.write("sor");
+        goOn();
+        setImmediate(() => {
+          goOn();
+          response.end("ry");
+        });
+      },
+    );
+    store.failure = down;
+    const [answer] = await asking(listener, "/");
+    expect(answer?.body).toBe("sorry");
+  });
+
   it("reaches the client whole when its stream is destroyed right after the end", async () => {
     for (const failing of [false, true]) {
       const seen: boolean[] = [];
