@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { MemoryStore, SessionManager, StoreOverloadedError, StoreUnavailableError } from "../../src/index.ts";
+import {
+  MemoryStore,
+  type OperationOptions,
+  SessionManager,
+  StoreOverloadedError,
+  StoreUnavailableError,
+} from "../../src/index.ts";
 import { Lanes } from "../../src/lib/manager/lanes.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
@@ -141,6 +147,44 @@ describe("the requests of one session", () => {
     await first;
     const after = await manager.load(begun.token);
     expect([after.get("n"), after.get("m")]).toEqual([1, undefined]);
+  });
+
+  it("hand what is left of their time to each operation of the store", async () => {
+    const limited: string[] = [];
+    class NotingStore extends GatedStore {
+      override async replace(
+        token: string,
+        previous: Uint8Array,
+        data: Uint8Array,
+        expiry: Date,
+        options?: OperationOptions,
+      ): Promise<boolean> {
+        if (options?.signal !== undefined) limited.push("replace");
+        // As if another process had been faster, the first time.
+        return limited.length !== 1 && super.replace(token, previous, data, expiry);
+      }
+      override async lookUp(token: string, options?: OperationOptions) {
+        if (options?.signal !== undefined) limited.push("lookUp");
+        return super.lookUp(token);
+      }
+    }
+    const store = new NotingStore();
+    const manager = new SessionManager<{ n: number }>(store);
+    const begun = await manager.load();
+    begun.set("n", 0);
+    await manager.commit(begun);
+    const gate = store.hold();
+    const add = async () => {
+      const session = await manager.load(begun.token);
+      session.update("n", (n = 0) => n + 1);
+      return manager.commit(session);
+    };
+    const both = Promise.all([add(), add()]);
+    await gate.arrived;
+    gate.release();
+    await both;
+    expect(limited).toEqual(["replace", "lookUp", "replace"]);
+    expect((await manager.load(begun.token)).get("n")).toBe(2);
   });
 
   it("wait no longer than the store's queryTimeout for one another", async () => {

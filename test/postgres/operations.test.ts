@@ -97,6 +97,7 @@ describe("the history that the cleanup writes", () => {
       for (let n = 0; n < 3; n++) {
         const session = await manager.load();
         session.set("key", n);
+        if (n === 2) await session.login("carol");
         await manager.commit(session);
         if (n === 0) await session.destroy();
         if (n === 1) await session.login("alice");

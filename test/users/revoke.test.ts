@@ -195,25 +195,37 @@ describe("the end of a tag's sessions", () => {
     }
   };
 
+  /** Begins operations while another transaction holds a lock, and lets them go on. */
+  const whileLocked = async (lock: string, begin: () => Promise<Promise<unknown>[]>): Promise<unknown[]> => {
+    const client = await pool.connect();
+    try {
+      await client.query("BEGIN");
+      await client.query(lock);
+      const begun = await begin();
+      await client.query("COMMIT");
+      return await Promise.all(begun);
+    } finally {
+      await client.query("ROLLBACK");
+      client.release();
+    }
+  };
+
   it("waits for a login that is being written, and refuses one that comes meanwhile", async () => {
     await tagged(await manager.load());
     const [early, late, other, anonymous] = await Promise.all([1, 2, 3, 4].map(() => manager.load()));
     if (!early || !late || !other || !anonymous) throw new Error("no sessions");
     anonymous.set("basket", 1);
     await manager.commit(anonymous);
-    const client = await pool.connect();
-    await client.query("BEGIN");
-    await client.query("SELECT FROM sessions_users WHERE user_id = 'alice' FOR UPDATE");
-    const waits = tagged(early, ["other", "sid"]);
-    await waiting(1);
-    const ended = manager.destroyByTag("sid");
-    await waiting(2);
-    expect(await tagged(late, ["x", "sid"])).toBe("refused");
-    expect(await tagged(anonymous)).toBe("refused");
-    const unrelated = tagged(other, ["x"]);
-    await client.query("COMMIT");
-    client.release();
-    expect(await Promise.all([waits, ended, unrelated])).toEqual(["done", 2, "done"]);
+    const outcomes = await whileLocked("SELECT FROM sessions_users WHERE user_id = 'alice' FOR UPDATE", async () => {
+      const waits = tagged(early, ["other", "sid"]);
+      await waiting(1);
+      const ended = manager.destroyByTag("sid");
+      await waiting(2);
+      expect(await tagged(late, ["x", "sid"])).toBe("refused");
+      expect(await tagged(anonymous)).toBe("refused");
+      return [waits, ended, tagged(other, ["x"])];
+    });
+    expect(outcomes).toEqual(["done", 2, "done"]);
     const found = await Promise.all([early, late, other, anonymous].map(({ token }) => manager.load(token)));
     expect(found.map(({ userId }) => userId)).toEqual([undefined, undefined, "alice", undefined]);
     expect(found[3]?.get("basket")).toBe(1);
@@ -224,17 +236,14 @@ describe("the end of a tag's sessions", () => {
   it("ends a session that is being renewed", async () => {
     const session = await manager.load();
     await tagged(session);
-    const client = await pool.connect();
-    await client.query("BEGIN");
-    await client.query("SELECT FROM sessions WHERE token = $1 FOR UPDATE", [session.id]);
-    const renewed = session.renewToken();
-    await waiting(1);
-    const ended = manager.destroyByTag("sid");
-    await waiting(2);
-    await client.query("COMMIT");
-    client.release();
-    await renewed;
-    expect(await ended).toBe(1);
+    const [, ended] = await whileLocked("SELECT FROM sessions FOR UPDATE", async () => {
+      const renewed = session.renewToken();
+      await waiting(1);
+      const ending = manager.destroyByTag("sid");
+      await waiting(2);
+      return [renewed, ending];
+    });
+    expect(ended).toBe(1);
     expect((await manager.load(session.token)).userId).toBe(undefined);
   });
 });

@@ -86,7 +86,7 @@ export class SingleWrites {
           ? await this.#executor.run(this.#statements[kind], loadUntil([...input], until)).catch(unlessTaken)
           : [undefined];
         const outcome = outcomeOf(row);
-        if (outcome === "done" || outcome === "few" || !inDoubt) return outcome;
+        if (outcome === "done" || !inDoubt) return outcome;
         const [found] = await this.#executor.run(this.#statements.findOne, loadUntil([input[token]], until));
         if (found !== undefined && holds(this.#layout, found, input[data] ?? "")) return "done";
         if (mayWrite) return outcome;
