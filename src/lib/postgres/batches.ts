@@ -106,7 +106,8 @@ export class Batches {
       const outputs = await this.#run("find", items, left);
       const first = outputs.find(isRow);
       if (first !== undefined) told.onTime(readInstant(first["now"]).getTime());
-      return outputs.map((output) => (output === undefined || isRow(output) ? this.#foundIn(output) : output));
+      const rest = new Again(new Company());
+      return outputs.map((output) => (output === undefined || isRow(output) ? this.#foundIn(output, rest) : output));
     };
     this.#reads = new Batcher(limits, timeout, find, "find");
     const batcher = (kind: BatchKind): Batcher<Input, boolean> => {
@@ -202,10 +203,15 @@ export class Batches {
   }
 
   /** Sends what of a batch is not too old when it can be sent. */
-  async #once(kind: BatchKind, items: readonly Item<Input>[]): Promise<(Output | Failed)[]> {
+  async #once(kind: BatchKind, items: readonly Item<Input>[], isRest = false): Promise<(Output | Failed)[]> {
     // Rows of a write are locked in their order.
     const ordered = kind === "find" ? items : items.toSorted((a, b) => (a.input[0] < b.input[0] ? -1 : 1));
     const isLone = kind === "find" && items.length === 1;
+    const statement = isLone
+      ? "findOne"
+      : kind === "find" && (isRest || items[0]?.company !== undefined)
+        ? "findLarge"
+        : kind;
     let sent: Set<string> = new Set();
     const load = (): Load | undefined => {
       const now = monotonicNow();
@@ -220,7 +226,7 @@ export class Batches {
       return { values: columns, until };
     };
     const rows = new Map<string, Row>();
-    for (const row of await this.#executor.run(this.#statements[isLone ? "findOne" : kind], load)) {
+    for (const row of await this.#executor.run(this.#statements[statement], load)) {
       rows.set(isLone ? (ordered[0]?.input[0] ?? "") : textOf(row, "token"), row);
       if (row["seen"] !== undefined) this.#told.onColumns(row["seen"] === "true");
     }
@@ -239,7 +245,7 @@ export class Batches {
     let open = items.filter((_, index) => outputs[index] === undefined);
     const found = new Map<string, Output | Failed>();
     while (open.length > 0) {
-      const answers = await this.#once("find", open);
+      const answers = await this.#once("find", open, true);
       for (const [index, { input }] of open.entries()) found.set(input[0], answers[index]);
       open = open.filter((_, index) => isRow(answers[index]) && isDeferred(answers[index]));
     }
@@ -258,9 +264,10 @@ export class Batches {
     });
   }
 
-  #foundIn(row: Output): BatchOutput<Found> {
+  /** @param rest - for what was left out of the answer: it goes on apart */
+  #foundIn(row: Output, rest: Again): BatchOutput<Found> {
     if (row === undefined) return undefined;
-    if (isDeferred(row)) return new Again();
+    if (isDeferred(row)) return rest;
     const text = row["data"];
     if (isEnded(row)) return reasonOf(this.#layout.decode(text));
     const expiry = readInstant(row["expiry"]);

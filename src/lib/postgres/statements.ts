@@ -28,7 +28,10 @@ export interface Statement {
  * order, so that two of them don't deadlock.
  */
 export interface Statements {
+  /** Of what is longer than its share of the bytes in one answer, it leaves out the data. */
   find: Statement;
+  /** For what `find` has left out: as many as fit into an answer, at least one. */
+  findLarge: Statement;
   /** For a token that is alone: no array to unpack and no join, which is a tenth of the time that it takes. */
   findOne: Statement;
   save: Statement;
@@ -146,6 +149,8 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const expiryFound = `${expiryText} AS expiry`;
   const found = `${layout.read(`s.${data}`)} AS data, ${expiryFound}`;
   const size = layout.size(`s.${data}`);
+  const share = `(${MAX_BATCH_BYTES} ${OVER} pg_catalog.cardinality($1::text[]))`;
+  const foundInShare = `CASE WHEN ${size} ${LE} ${share} THEN ${layout.read(`s.${data}`)} END AS data, ${expiryFound}`;
   // Those beyond so many bytes come without their data, and are asked for again.
   const foundInBounds = (order: string): string =>
     `CASE WHEN (pg_catalog.sum(${size}) OVER (${order}ROWS UNBOUNDED PRECEDING) ${MINUS} ${size}) ${LT} ${MAX_BATCH_BYTES} ` +
@@ -179,11 +184,12 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
       touch: { ...seen.touch, instead: asking.touch },
     },
   };
+  // The time in a subquery, so that it is written out once, not for each row.
+  const findIn = (data: string): string =>
+    `SELECT s.${token} AS token, ${data}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} WHERE ${joined} AND ${known}`;
   const texts = {
-    // The time in a subquery, so that it is written out once, not for each row.
-    find:
-      `SELECT s.${token} AS token, ${foundInBounds("")}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} ` +
-      `WHERE ${joined} AND ${known}`,
+    find: findIn(foundInShare),
+    findLarge: findIn(foundInBounds("")),
     findOne: `SELECT ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} ${EQ} $1::text AND ${known}`,
     save: `${insert("save")} ${overwrite} ${returning}, (${typed})::text AS typed`,
     create: `${insert("create")} DO NOTHING ${returning}, (${typed})::text AS typed`,
@@ -221,6 +227,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   };
   return {
     find: prepared(texts.find),
+    findLarge: prepared(texts.findLarge),
     findOne: prepared(texts.findOne),
     save: prepared(texts.save),
     create: prepared(texts.create),
