@@ -594,20 +594,60 @@ describe("a response of HTTP/2 that is held", () => {
     expect(answer?.body).toBe("sorry");
   });
 
+  it("may be written to its stream, which sends the head by itself, and no byte of it gets into an error", async () => {
+    for (const failing of [false, true]) {
+      const { store, listener } = app(
+        (request, response) => {
+          const { stream } = response as unknown as http2.Http2ServerResponse;
+          if (request.url === "/end") stream.end("whole");
+          else if (request.url === "/cork") {
+            stream.cork();
+            stream.write("who");
+            stream.end("le");
+          } else if (request.url === "/pipe") Readable.from(["w", "ho", "le"]).pipe(stream);
+          else if (request.url === "/later") {
+            stream.respond({ ":status": 200 });
+            setImmediate(() => stream.write("who"));
+            setTimeout(() => stream.end("le"), 5);
+          }
+          if (request.url === "/trailers") {
+            stream.removeAllListeners("wantTrailers");
+            stream.on("wantTrailers", () => stream.sendTrailers({ "x-own": "1" }));
+            stream.respond({ ":status": 200 }, { waitForTrailers: true });
+            stream.end("whole");
+          }
+        },
+        (_error, _request, response: ServerResponse) => {
+          response.write("sor");
+          setTimeout(() => response.end("ry"), 20);
+        },
+      );
+      if (failing) store.failure = down;
+      const paths = ["/end", "/cork", "/pipe", "/later", "/trailers"];
+      for (const answer of await asking(listener, ...paths)) {
+        expect([answer.body, answer.cookies.length]).toEqual(failing ? ["sorry", 0] : ["whole", 1]);
+        expect(failing ? answer.trailers["x-own"] : undefined).toBeUndefined();
+      }
+    }
+  });
+
   it("reaches the client whole when its stream is destroyed right after the end", async () => {
     for (const failing of [false, true]) {
-      const seen: boolean[] = [];
-      const { store, listener } = app((_request, response) => {
+      const { store, listener } = app((request, response) => {
         const { stream } = response as unknown as http2.Http2ServerResponse;
         response.end("body");
-        response.destroy();
-        response.destroy();
-        seen.push(stream.destroyed);
-        stream.destroy();
+        if (request.url === "/close") stream.close();
+        else {
+          response.destroy();
+          response.destroy();
+          stream.destroy();
+        }
       });
       if (failing) store.failure = down;
+      const [closed] = await asking(listener, "/close");
+      expect(closed?.head[":status"]).toBe(failing ? 500 : 200);
+      expect(closed?.body).toBe(failing ? "Internal Server Error\n" : "body");
       const [answer] = await asking(listener, "/");
-      expect(seen).toEqual([true]);
       expect([answer?.head[":status"], answer?.body]).toEqual(
         failing ? [500, "Internal Server Error\n"] : [200, "body"],
       );
@@ -658,6 +698,55 @@ describe("a response of HTTP/2 that is held", () => {
       await expect.poll(() => [store.writes, errors]).toEqual(failing ? [0, [down]] : [1, []]);
       client.destroy();
       server.close();
+    }
+  });
+
+  it("ends no process when its stream is destroyed, and then its client goes", async () => {
+    const answers: Record<string, (response: http2.Http2ServerResponse) => void> = {
+      "/write": (response) => response.write("begun") && response.destroy(),
+      "/throw": (response) => {
+        response.writeHead(200);
+        throw new Error("expected");
+      },
+      "/empty": (response) => response.writeHead(204).end() && response.destroy(),
+      "/session": (response) => response.end("body") && response.stream.session?.destroy(),
+    };
+    for (const path of Object.keys(answers)) {
+      for (const [leaves, failing] of [
+        ["the stream", false],
+        ["the stream", true],
+        ["the connection", false],
+        ["the connection", true],
+      ]) {
+        const { store, listener } = app((request, response) =>
+          answers[request.url ?? ""]?.(response as unknown as http2.Http2ServerResponse),
+        );
+        const { arrived, release } = store.hold();
+        const server = http2.createServer(listener as never).listen(0, "127.0.0.1");
+        const sessions: http2.ServerHttp2Session[] = [];
+        server.on("session", (session) => sessions.push(session));
+        await once(server, "listening");
+        const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+        client.on("error", () => {});
+        const stream = client.request({ ":path": path });
+        stream.on("error", () => {});
+        await arrived;
+        const hasGone = sessions[0]?.destroyed === true ? undefined : once(sessions[0] as never, "close");
+        if (leaves === "the stream") {
+          stream.close(8);
+          // The server has read what came before.
+          await new Promise((resolve) => client.ping(resolve) || resolve(undefined));
+        } else {
+          client.destroy();
+          await hasGone;
+        }
+        if (failing === true) store.failure = down;
+        release();
+        if (failing === false) await expect.poll(() => store.writes).toBe(1);
+        client.destroy();
+        await hasGone;
+        await new Promise((resolve) => server.close(resolve));
+      }
     }
   });
 

@@ -191,7 +191,13 @@ class VaryGate implements ResponseGate {
 /** Express tells by its setting "trust proxy". */
 function isEncrypted(request: IncomingMessage): boolean {
   const { secure } = request as { secure?: unknown };
-  return secure === true || (request.socket as { encrypted?: boolean } | null)?.encrypted === true;
+  if (secure === true) return true;
+  try {
+    return (request.socket as { encrypted?: boolean } | null)?.encrypted === true;
+  } catch {
+    // Of a connection of HTTP/2 that has gone nothing can be asked. Nor does anybody get the answer.
+    return false;
+  }
 }
 
 /** Where a framework trusts a proxy, it says another address than the connection's: Express by the request itself. */

@@ -2,14 +2,11 @@ import type { ServerResponse } from "node:http";
 import * as http2 from "node:http2";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { Writable } from "node:stream";
-import { lowerAscii } from "../base/ascii.ts";
+import { type PackedHead, PackedHeaders } from "./packed-headers.ts";
 import { type GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
-import { isEntityHeader, type OpenHeaders } from "./response-headers.ts";
+import { isEntityHeader } from "./response-headers.ts";
 
 const HELD = Symbol("pgstore held stream");
-
-/** A head as Node hands it to nghttp2: `name \0 value \0 flags` for each field, flags being one character, and their number. */
-type PackedHead = [fields: string, count: number];
 
 /** What Node asks for the end of a stream with. */
 interface Shutdown {
@@ -60,9 +57,9 @@ export class Http2Hold {
   #pending: (() => void) | undefined;
   /** Ends the write that waits, without sending it. */
   #discard: Sink | undefined;
-  #methods: Pick<HeldStream, "_write" | "_writev" | "_final" | "destroy"> | undefined;
-  /** The application's call that was to destroy the stream while frames were kept that go out before. */
-  #closing: (() => void) | undefined;
+  #methods: Pick<HeldStream, "_write" | "_writev" | "_final" | "close" | "destroy"> | undefined;
+  /** The application's calls that were to close or destroy the stream while frames were kept that go out before. */
+  #closing: (() => void)[] = [];
 
   private constructor(response: Http2ServerResponse, handle: Handle, gates: ResponseGates) {
     this.#response = response;
@@ -73,6 +70,7 @@ export class Http2Hold {
     handle[HELD] = this;
     handle.respond = respondHeld;
     handle.shutdown = shutdownHeld;
+    Object.assign(this.#stream, { _write: writeAfterHead, _writev: writevAfterHead });
   }
 
   /** Holds a response, or adds a gate to one that is held already. Undefined where the stream has no lower half that is known. */
@@ -153,15 +151,18 @@ export class Http2Hold {
 
   #keep(): void {
     const stream = this.#stream;
-    const { _write, _writev, _final, destroy } = stream;
+    const { _final, close, destroy } = stream;
+    const { _write, _writev } = Object.getPrototypeOf(stream) as HeldStream;
     this.#state = "held";
-    this.#methods = { _write, _writev, _final, destroy };
+    this.#methods = { _write, _writev, _final, close, destroy };
+    // The stream goes on saying that it is open: Node asks that, too, when the client leaves.
+    stream.close = (...args) => {
+      if (this.#isGone) close.apply(stream, args);
+      else this.#closing.push(() => close.apply(stream, args));
+    };
     stream.destroy = (error) => {
-      if (this.#closing !== undefined) return stream;
       if (this.#isGone) return destroy.call(stream, error);
-      this.#closing = () => void destroy.call(stream, error);
-      // To the application it is over.
-      Object.defineProperty(stream, "destroyed", { configurable: true, value: true });
+      this.#closing.push(() => void destroy.call(stream, error));
       return stream;
     };
     const wait = (write: () => void, done: Sink): void => {
@@ -177,7 +178,6 @@ export class Http2Hold {
   /** From here on the stream is Node's again. */
   #restore(): void {
     Object.assign(this.#stream, this.#methods);
-    Reflect.deleteProperty(this.#stream, "destroyed");
   }
 
   #resume(): void {
@@ -188,7 +188,7 @@ export class Http2Hold {
       if (this.#send(...this.#head) < 0) stream.destroy(new Error("the response was refused by nghttp2"));
       else this.#pending?.();
     }
-    this.#closing?.();
+    for (const close of this.#closing) close();
   }
 
   /** The client has reset the stream, or the connection is closed: nghttp2 takes nothing more. */
@@ -200,17 +200,18 @@ export class Http2Hold {
   #fail({ gate, cause }: GateFailure): void {
     const stream = this.#stream;
     this.#state = "dead";
-    Reflect.deleteProperty(stream, "destroyed");
     if (this.#isGone) {
       this.#restore();
-      this.#closing?.();
+      for (const close of this.#closing) close();
       gate.fail(cause, this.restart());
       return;
     }
     if (this.#methods?._final === null) {
       // The file's bytes are with nghttp2 already, and no other answer can come before them.
+      this.#restore();
       gate.fail(cause, this.restart());
       stream.close(2);
+      for (const close of this.#closing) close();
       return;
     }
     const swallow = (_chunk: unknown, _encoding: unknown, done: Sink): void => done();
@@ -236,9 +237,11 @@ export class Http2Hold {
     const options = { decodeStrings: false, autoDestroy: false, highWaterMark };
     stream._writableState = new WritableState(options, stream, true);
     setPrivate(stream, { flags: this.#flags, shutdownWritableCalled: false });
+    // The trailers are the answer's now.
+    stream.removeAllListeners("wantTrailers");
     const before = new Map(EVENTS.map((event) => [event, stream.listeners(event)]));
     const Response = http2.Http2ServerResponse as unknown as new (stream: unknown) => Http2ServerResponse;
-    const answer = new Response(stream);
+    const answer = new Response(withoutApplication(stream));
     // Each response listens to its stream by the same functions.
     for (const [event, listeners] of before) {
       const added = stream.listeners(event).at(-1) as () => void;
@@ -277,6 +280,49 @@ function respondHeld(this: Handle, head: PackedHead, options: number): number {
   return (this[HELD] as Http2Hold).take(head, options);
 }
 
+/** Sends the head before the first bytes, as Node would in the middle of their write. */
+function writeAfterHead(this: HeldStream, ...args: Parameters<HeldStream["_write"]>): void {
+  const { _write } = Object.getPrototypeOf(this) as HeldStream;
+  if (!this.headersSent) this.respond();
+  if (this._write === writeAfterHead) this._write = _write;
+  this._write(...args);
+}
+
+function writevAfterHead(this: HeldStream, ...args: Parameters<HeldStream["_writev"]>): void {
+  const { _writev } = Object.getPrototypeOf(this) as HeldStream;
+  if (!this.headersSent) this.respond();
+  if (this._writev === writevAfterHead) this._writev = _writev;
+  this._writev(...args);
+}
+
+/** The stream for those who answer an error. What the application writes to the stream itself is swallowed from now on. */
+function withoutApplication(stream: HeldStream): HeldStream {
+  const { write, end } = Object.getPrototypeOf(stream) as HeldStream;
+  const own = { write: write.bind(stream), end: end.bind(stream) };
+  const callBack = (args: unknown[]): void => {
+    const callback = args.at(-1);
+    if (typeof callback === "function") process.nextTick(callback);
+  };
+  Object.assign(stream, {
+    write: (...args: unknown[]) => {
+      callBack(args);
+      return true;
+    },
+    end: (...args: unknown[]) => {
+      callBack(args);
+      return stream;
+    },
+  });
+  return new Proxy(stream, {
+    get(target, name) {
+      if (name === "write" || name === "end") return own[name];
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+    set: (target, name, value) => Reflect.set(target, name, value, target),
+  });
+}
+
 function shutdownHeld(this: Handle, request: Shutdown): number {
   return (this[HELD] as Http2Hold).shutDown(request);
 }
@@ -295,58 +341,4 @@ function privateState(owner: object): Record<string, unknown> | undefined {
 
 function setPrivate(owner: object, values: Record<string, unknown>): void {
   Object.assign(privateState(owner) ?? {}, values);
-}
-
-/** The head of an HTTP/2 response as nghttp2 takes it. */
-class PackedHeaders implements OpenHeaders {
-  #fields: [name: string, value: string, flags: string][] = [];
-
-  constructor(packed: string) {
-    for (let at = 0; at < packed.length;) {
-      const name = packed.slice(at, packed.indexOf("\0", at));
-      at += name.length + 1;
-      const value = packed.slice(at, packed.indexOf("\0", at));
-      at += value.length + 1;
-      this.#fields.push([name, value, packed[at++] ?? "\0"]);
-    }
-  }
-
-  get packed(): PackedHead {
-    return [this.#fields.map(([name, value, flags]) => `${name}\0${value}\0${flags}`).join(""), this.#fields.length];
-  }
-
-  get(name: string): string | undefined {
-    const values = this.#values(name);
-    return values.length === 0 ? undefined : values.join(", ");
-  }
-
-  set(name: string, value: string): void {
-    this.#replace(name, [value]);
-  }
-
-  delete(name: string): void {
-    this.#replace(name, []);
-  }
-
-  names(): string[] {
-    return this.#fields.map(([name]) => name);
-  }
-
-  getSetCookie(): string[] {
-    return this.#values("set-cookie");
-  }
-
-  setSetCookie(values: string[]): void {
-    this.#replace("set-cookie", values);
-  }
-
-  #values(name: string): string[] {
-    return this.#fields.filter(([own]) => own === lowerAscii(name)).map(([, value]) => value);
-  }
-
-  #replace(name: string, values: string[]): void {
-    const key = lowerAscii(name);
-    this.#fields = this.#fields.filter(([own]) => own !== key);
-    for (const value of values) this.#fields.push([key, value, "\0"]);
-  }
 }
