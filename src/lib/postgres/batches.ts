@@ -192,8 +192,10 @@ export class Batches {
   }
 
   #refusableIn(kind: BatchKind, input: Input): string | undefined {
+    const { refusable } = this.#layout;
+    if (refusable === undefined) return undefined;
     const data = (COLUMNS[kind] as readonly string[]).indexOf("data");
-    return data < 0 ? undefined : this.#layout.refusable?.(input[data] ?? "");
+    return data < 0 ? undefined : refusable(input[data] ?? "");
   }
 
   #remember(offender: string): void {
@@ -212,25 +214,29 @@ export class Batches {
       : kind === "find" && (isRest || items[0]?.company !== undefined)
         ? "findLarge"
         : kind;
-    let sent: Set<string> = new Set();
+    /** The tokens of those that were in time; undefined: all were. */
+    let sent = new Set<string>() as Set<string> | undefined;
     const load = (): Load | undefined => {
       const now = monotonicNow();
       const inTime = ordered.filter(({ until }) => now < until);
       if (inTime.length === 0) return undefined;
-      // The same session may be looked for by many at once.
-      const inputs = new Map(inTime.map(({ input }) => [input[0], input]));
-      sent = new Set(inputs.keys());
+      sent = inTime.length === ordered.length ? undefined : new Set(inTime.map(({ input }) => input[0]));
       const until = inTime.reduce((earliest, item) => Math.min(earliest, item.until), Number.POSITIVE_INFINITY);
-      if (isLone) return { values: [...sent], until };
-      const columns = COLUMNS[kind].map((_, n) => arrayText(Array.from(inputs.values(), (input) => input[n] ?? "")));
-      return { values: columns, until };
+      if (kind === "find") {
+        // The same session may be looked for by many at once.
+        const tokens = [...new Set(inTime.map(({ input }) => input[0]))];
+        return { values: isLone ? tokens : [arrayText(tokens)], until };
+      }
+      return { values: COLUMNS[kind].map((_, n) => arrayText(inTime.map(({ input }) => input[n] ?? ""))), until };
     };
     const rows = new Map<string, Row>();
     for (const row of await this.#executor.run(this.#statements[statement], load)) {
       rows.set(isLone ? (ordered[0]?.input[0] ?? "") : textOf(row, "token"), row);
       if (row["seen"] !== undefined) this.#told.onColumns(row["seen"] === "true");
     }
-    return items.map(({ input: [token] }) => (sent.has(token) ? rows.get(token) : new Failed(tooLate(this.#timeout))));
+    return items.map(({ input }) =>
+      sent === undefined || sent.has(input[0]) ? rows.get(input[0]) : new Failed(tooLate(this.#timeout)),
+    );
   }
 
   /**
