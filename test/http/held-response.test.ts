@@ -479,7 +479,7 @@ describe("what passes for a response", () => {
 });
 
 describe("a response of HTTP/2 that is held", () => {
-  async function asking(listener: NodeListener, ...paths: string[]) {
+  async function asking(listener: NodeListener, ...requests: (string | http2.OutgoingHttpHeaders)[]) {
     const server = http2.createServer(listener as never).listen(0, "127.0.0.1");
     await once(server, "listening");
     const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -488,8 +488,8 @@ describe("a response of HTTP/2 that is held", () => {
       server.close();
     });
     return Promise.all(
-      paths.map(async (path) => {
-        const stream = client.request({ ":path": path });
+      requests.map(async (request) => {
+        const stream = client.request(typeof request === "string" ? { ":path": request } : request);
         const trailers: Record<string, unknown> = {};
         stream.on("trailers", (fields) => Object.assign(trailers, fields));
         const [head] = (await once(stream, "response")) as [http2.IncomingHttpHeaders & { ":status": number }];
@@ -568,6 +568,35 @@ describe("a response of HTTP/2 that is held", () => {
       expect([answer?.head["etag"], answer?.head["x-frame-options"]]).toEqual([undefined, "DENY"]);
       expect(seen).toEqual(["called back", expected[0], "called back", expected[0]]);
     }
+  });
+
+  it("is replaced by an error without a body, to HEAD or where onError sends none", async () => {
+    const errors: unknown[] = [];
+    for (const [onError, status] of [
+      [undefined, 500],
+      [(_error: unknown, _request: unknown, response: ServerResponse) => void response.writeHead(204).end(), 204],
+      [
+        (_error: unknown, _request: unknown, response: ServerResponse) => {
+          response.statusCode = 302;
+          response.end();
+        },
+        302,
+      ],
+    ] as const) {
+      const closed: Promise<unknown>[] = [];
+      const { store, listener } = app((_request, response) => {
+        const { stream } = response as unknown as http2.Http2ServerResponse;
+        stream.on("error", ({ code }: NodeJS.ErrnoException) => errors.push(code));
+        closed.push(new Promise((resolve) => stream.once("close", resolve)));
+        response.end();
+      }, onError);
+      store.failure = down;
+      const [answer] = await asking(listener, { ":path": "/", ":method": onError === undefined ? "HEAD" : "GET" });
+      expect([answer?.head[":status"], answer?.body]).toEqual([status, ""]);
+      await Promise.all(closed);
+    }
+    // As Node itself says of a body in an answer to HEAD.
+    expect(errors).toEqual(["ERR_STREAM_WRITE_AFTER_END"]);
   });
 
   it("is replaced by the error alone, whatever the application goes on writing", async () => {

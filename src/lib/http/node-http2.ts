@@ -297,13 +297,11 @@ function writevAfterHead(this: HeldStream, ...args: Parameters<HeldStream["_writ
 
 /** The stream for those who answer an error. What the application writes to the stream itself is swallowed from now on. */
 function withoutApplication(stream: HeldStream): HeldStream {
-  const { write, end } = Object.getPrototypeOf(stream) as HeldStream;
-  const own = { write: write.bind(stream), end: end.bind(stream) };
   const callBack = (args: unknown[]): void => {
     const callback = args.at(-1);
     if (typeof callback === "function") process.nextTick(callback);
   };
-  Object.assign(stream, {
+  const swallowing = {
     write: (...args: unknown[]) => {
       callBack(args);
       return true;
@@ -312,12 +310,23 @@ function withoutApplication(stream: HeldStream): HeldStream {
       callBack(args);
       return stream;
     },
-  });
+  };
+  Object.assign(stream, swallowing);
+  let depth = 0;
+  /** Node's own methods call one another: an answer without a body is ended by `respond`. */
+  const asAnswer = (call: () => unknown): unknown => {
+    if (depth++ === 0) for (const name of Object.keys(swallowing)) Reflect.deleteProperty(stream, name);
+    try {
+      return call();
+    } finally {
+      if (--depth === 0) Object.assign(stream, swallowing);
+    }
+  };
   return new Proxy(stream, {
     get(target, name) {
-      if (name === "write" || name === "end") return own[name];
       const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]) => asAnswer(() => Reflect.apply(Reflect.get(target, name, target), target, args));
     },
     set: (target, name, value) => Reflect.set(target, name, value, target),
   });
