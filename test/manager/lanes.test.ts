@@ -120,6 +120,19 @@ describe("Lanes", () => {
   });
 });
 
+/** Begins a session with a counter, and tells how to count in it. */
+async function counter(manager: SessionManager<{ n: number }>) {
+  const begun = await manager.load();
+  begun.set("n", 0);
+  await manager.commit(begun);
+  const add = async (): Promise<unknown> => {
+    const session = await manager.load(begun.token);
+    session.update("n", (n = 0) => n + 1);
+    return manager.commit(session);
+  };
+  return { token: begun.token, add };
+}
+
 describe("the requests of one session", () => {
   it("leave the queue when their client goes; what they would have stored is not", async () => {
     const store = new GatedStore();
@@ -170,35 +183,21 @@ describe("the requests of one session", () => {
     }
     const store = new NotingStore();
     const manager = new SessionManager<{ n: number }>(store);
-    const begun = await manager.load();
-    begun.set("n", 0);
-    await manager.commit(begun);
+    const { token, add } = await counter(manager);
     const gate = store.hold();
-    const add = async () => {
-      const session = await manager.load(begun.token);
-      session.update("n", (n = 0) => n + 1);
-      return manager.commit(session);
-    };
     const both = Promise.all([add(), add()]);
     await gate.arrived;
     gate.release();
     await both;
     expect(limited).toEqual(["replace", "lookUp", "replace"]);
-    expect((await manager.load(begun.token)).get("n")).toBe(2);
+    expect((await manager.load(token)).get("n")).toBe(2);
   });
 
   it("wait no longer than the store's queryTimeout for one another", async () => {
     const store = Object.assign(new GatedStore(), { queryTimeout: 20 });
     const manager = new SessionManager<{ n: number }>(store);
-    const begun = await manager.load();
-    begun.set("n", 0);
-    await manager.commit(begun);
+    const { token, add } = await counter(manager);
     const gate = store.hold();
-    const add = async () => {
-      const session = await manager.load(begun.token);
-      session.update("n", (n = 0) => n + 1);
-      return manager.commit(session);
-    };
     const first = add();
     await gate.arrived;
     for (const outcome of await Promise.allSettled([add(), add(), add()])) {
@@ -206,7 +205,7 @@ describe("the requests of one session", () => {
     }
     gate.release();
     await first;
-    expect((await manager.load(begun.token)).get("n")).toBe(1);
+    expect((await manager.load(token)).get("n")).toBe(1);
     expect(new MemoryStore({ cleanupInterval: 0 })).not.toHaveProperty("queryTimeout");
   });
 });

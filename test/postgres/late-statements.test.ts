@@ -195,22 +195,31 @@ describe("a pool that is used up for longer than connectionTimeoutMillis", () =>
   });
 });
 
+/** A client with a statement of the application's that waits until `free` is called. */
+async function busyClient() {
+  const client = new pg.Client(database.url);
+  await client.connect();
+  onTestFinished(() => client.end());
+  const holder = await database.pool({ max: 1 }).connect();
+  await holder.query("SELECT pg_advisory_lock(19)");
+  const busy = client.query("SELECT pg_advisory_lock(19), pg_advisory_unlock(19)");
+  const free = async (): Promise<void> => {
+    await holder.query("SELECT pg_advisory_unlock(19)");
+    holder.release();
+    await busy;
+  };
+  return { client, free };
+}
+
 describe("a pg.Client that the application keeps busy", () => {
   it("carries out nothing that has failed, also of what had waited in the store before", async () => {
-    const client = new pg.Client(database.url);
-    await client.connect();
-    onTestFinished(() => client.end());
-    const holder = await database.pool({ max: 1 }).connect();
-    await holder.query("SELECT pg_advisory_lock(19)");
-    const busy = client.query("SELECT pg_advisory_lock(19), pg_advisory_unlock(19)");
+    const { client, free } = await busyClient();
     const hasty = new PgStore(client, { cleanupInterval: 0, queryTimeout: 200 });
     const store = new PgStore(client, { cleanupInterval: 0, queryTimeout: 500 });
     // The client gives up its first statement, and has the second one for longer than its caller waits.
     const failing = [hasty.find("late"), store.save("late", bytes("data"), soon())];
     for (const one of await Promise.allSettled(failing)) expect(one.status).toBe("rejected");
-    await holder.query("SELECT pg_advisory_unlock(19)");
-    holder.release();
-    await busy;
+    await free();
     const patient = new PgStore(client, { cleanupInterval: 0 });
     expect(await patient.find("late")).toBe(undefined);
   });
@@ -218,12 +227,7 @@ describe("a pg.Client that the application keeps busy", () => {
 
 describe("rows of different ages in a statement that waits in a pg.Client", () => {
   it("are carried out as far as their own callers wait still", async () => {
-    const client = new pg.Client(database.url);
-    await client.connect();
-    onTestFinished(() => client.end());
-    const holder = await database.pool({ max: 1 }).connect();
-    await holder.query("SELECT pg_advisory_lock(20)");
-    const busy = client.query("SELECT pg_advisory_lock(20), pg_advisory_unlock(20)");
+    const { client, free } = await busyClient();
     const store = new PgStore(client, { cleanupInterval: 0, queryTimeout: 400, batch: { statements: 1 } });
     const save = (token: string): Promise<unknown> => store.save(token, bytes("data"), soon()).catch(() => {});
     // The first one takes the only statement of its kind with it until its time is over.
@@ -233,9 +237,8 @@ describe("rows of different ages in a statement that waits in a pg.Client", () =
     await pause(150);
     const younger = save("younger");
     await Promise.all([first, older]);
-    await holder.query("SELECT pg_advisory_unlock(20)");
-    holder.release();
-    await Promise.all([busy, younger]);
+    await free();
+    await younger;
     const patient = new PgStore(client, { cleanupInterval: 0 });
     for (const token of ["first", "older"]) expect(await patient.find(token)).toBe(undefined);
   });

@@ -98,18 +98,13 @@ function races(driver: Driver, pooled: boolean, environments: Record<string, Var
     it("leave nothing alive when one destroys what the other renews, whoever is first", async () => {
       for (let round = 0; round < 20; round++) {
         const { cookie } = await apps()[0].request("set", { key: "first" });
-        const pending = [
-          apps()[0].request("destroy", { cookie, hold: true }),
-          apps()[1].request("renewToken", { cookie, hold: true }),
-        ] as const;
-        await Promise.all(apps().map((app) => app.arrived(1)));
-        for (const app of apps()) app.go();
-        const [destroyed, renewed] = await Promise.all(pending);
-        expect([destroyed.status, renewed.status]).toEqual([200, 200]);
+        const [destroyed, renewed] = await race(apps(), 1, (app, n) =>
+          app.request(n === 0 ? "destroy" : "renewToken", { cookie, hold: true }),
+        );
         // It has ended the session under the one token or the other, and clears the cookie.
-        expect(destroyed.setCookies).toEqual([expect.stringMatching(/=; .*Expires=Thu, 01 Jan 1970/)]);
+        expect(destroyed?.setCookies).toEqual([expect.stringMatching(/=; .*Expires=Thu, 01 Jan 1970/)]);
         // A renewal that was first has told its token; otherwise it says nothing.
-        const tokens = [cookie, ...renewed.setCookies.map((text) => text.split(";")[0])];
+        const tokens = [cookie, ...(renewed?.setCookies ?? []).map((text) => text.split(";")[0])];
         expect(tokens.length).toBeLessThanOrEqual(2);
         for (const one of tokens) {
           expect((await apps()[0].request("read", { cookie: one })).session).toMatchObject({
@@ -123,15 +118,10 @@ function races(driver: Driver, pooled: boolean, environments: Record<string, Var
     it("leave nothing alive when one revokes what the other renews, by user, tag or id", async () => {
       for (const how of ["revoke", "revokeTag", "revokeId"]) {
         const { cookie } = await apps()[0].request("tagged", { key: "rita" });
-        const pending = [
-          apps()[0].request(how, { key: "rita", hold: true }),
-          apps()[1].request("renewToken", { cookie, hold: true }),
-        ] as const;
-        await Promise.all(apps().map((app) => app.arrived(1)));
-        for (const app of apps()) app.go();
-        const [revoked, renewed] = await Promise.all(pending);
-        expect([revoked.status, renewed.status]).toEqual([200, 200]);
-        for (const one of [cookie, ...renewed.setCookies.map((text) => text.split(";")[0])]) {
+        const [, renewed] = await race(apps(), 1, (app, n) =>
+          n === 0 ? app.request(how, { key: "rita", hold: true }) : app.request("renewToken", { cookie, hold: true }),
+        );
+        for (const one of [cookie, ...(renewed?.setCookies ?? []).map((text) => text.split(";")[0])]) {
           expect((await apps()[0].request("read", { cookie: one })).session).toMatchObject({
             status: "new",
             values: {},

@@ -102,7 +102,7 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
 
 /**
  * @param table - for messages, quoted
- * @param remedy - what to do where it is not there
+ * @param remedy - advice for an error about a missing table
  */
 export async function openUrl(
   url: string,

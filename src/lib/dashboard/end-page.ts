@@ -52,7 +52,7 @@ export async function endingOf(
   return { kind: fields.has("others") ? "others" : "one", userId, session };
 }
 
-/** What an ending has come to. */
+/** The outcome of an ending. */
 export interface Ended {
   ended: number;
   /** It takes longer than a page can wait, and goes on. */

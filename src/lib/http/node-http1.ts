@@ -4,7 +4,7 @@ import { HeadText } from "./head-text.ts";
 import { guard, unguard } from "./held-socket.ts";
 import { isCaptured } from "./node-pretence.ts";
 import { findHead, finishWith, type Http1Response, type Piece, startOver } from "./node-restart.ts";
-import { currentTurn, ghostOf, StreamDestroyedError, swallow } from "./node-void.ts";
+import { currentTurn, discard, ghostOf, StreamDestroyedError, swallow } from "./node-void.ts";
 import { type GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
 
 const HELD = Symbol("pgstore held response");
@@ -95,9 +95,7 @@ export class Http1Hold {
     }
     if (this.#state === "held") return this.#keep(piece);
     if (this.#state === "released") return node._writeRaw.call(response, piece.data, encoding, callback, size);
-    const callBack = typeof encoding === "function" ? encoding : callback;
-    if (typeof callBack === "function") process.nextTick(callBack);
-    return true;
+    return discard(typeof encoding === "function" ? encoding : callback);
   }
 
   /** Commits without an answer when the handler is done and its client goes before the first byte. */

@@ -3,12 +3,13 @@ import * as http2 from "node:http2";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { Writable } from "node:stream";
 import { type PackedHead, PackedHeaders } from "./packed-headers.ts";
+import { discard } from "./node-void.ts";
 import { type GateFailure, type ResponseGate, ResponseGates } from "./response-gates.ts";
 import { isEntityHeader } from "./response-headers.ts";
 
 const HELD = Symbol("pgstore held stream");
 
-/** What Node asks for the end of a stream with. */
+/** Node's request to end a stream. */
 interface Shutdown {
   oncomplete(status: number): void;
 }
@@ -70,7 +71,7 @@ export class Http2Hold {
     handle[HELD] = this;
     handle.respond = respondHeld;
     handle.shutdown = shutdownHeld;
-    Object.assign(this.#stream, { _write: writeAfterHead, _writev: writevAfterHead });
+    Object.assign(this.#stream, HEAD_FIRST);
   }
 
   /** Holds a response, or adds a gate to one that is held already. Undefined where the stream has no lower half that is known. */
@@ -280,37 +281,22 @@ function respondHeld(this: Handle, head: PackedHead, options: number): number {
   return (this[HELD] as Http2Hold).take(head, options);
 }
 
-/** Sends the head before the first bytes, as Node would in the middle of their write. */
-function writeAfterHead(this: HeldStream, ...args: Parameters<HeldStream["_write"]>): void {
-  const { _write } = Object.getPrototypeOf(this) as HeldStream;
-  if (!this.headersSent) this.respond();
-  if (this._write === writeAfterHead) this._write = _write;
-  this._write(...args);
+/** Methods of a stream that send the head before the first bytes, as Node would in the middle of their write. */
+const HEAD_FIRST = { _write: afterHead("_write"), _writev: afterHead("_writev") };
+
+function afterHead(name: "_write" | "_writev"): (this: HeldStream, ...args: unknown[]) => void {
+  return function write(...args) {
+    const { [name]: own } = Object.getPrototypeOf(this) as HeldStream;
+    if (!this.headersSent) this.respond();
+    // The response may be held since.
+    if (this[name] === write) Object.assign(this, { [name]: own });
+    Reflect.apply(this[name], this, args);
+  };
 }
 
-function writevAfterHead(this: HeldStream, ...args: Parameters<HeldStream["_writev"]>): void {
-  const { _writev } = Object.getPrototypeOf(this) as HeldStream;
-  if (!this.headersSent) this.respond();
-  if (this._writev === writevAfterHead) this._writev = _writev;
-  this._writev(...args);
-}
-
-/** The stream for those who answer an error. What the application writes to the stream itself is swallowed from now on. */
+/** Returns the stream for the answer of an error. What the application writes to the stream itself is discarded from now on. */
 function withoutApplication(stream: HeldStream): HeldStream {
-  const callBack = (args: unknown[]): void => {
-    const callback = args.at(-1);
-    if (typeof callback === "function") process.nextTick(callback);
-  };
-  const swallowing = {
-    write: (...args: unknown[]) => {
-      callBack(args);
-      return true;
-    },
-    end: (...args: unknown[]) => {
-      callBack(args);
-      return stream;
-    },
-  };
+  const swallowing = { write: discard, end: (...args: unknown[]) => discard(...args) && stream };
   Object.assign(stream, swallowing);
   let depth = 0;
   /** Node's own methods call one another: an answer without a body is ended by `respond`. */

@@ -8,11 +8,12 @@ const MAX_WAITING = 1000;
 
 type Begin<T> = (before: T | undefined) => void;
 
-/** A turn that work has waited for. */
+/** A turn in the queue of a key. */
 interface Turn<T> {
   before: T | undefined;
-  /** Aborts when the time is over that it had together with its wait. */
+  /** Aborts when the wait and the work together have taken the timeout. */
   signal: AbortSignal;
+  /** Stops the timer. */
   done: () => void;
 }
 

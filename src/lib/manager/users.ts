@@ -176,14 +176,14 @@ export class Users {
         const outcomes = await Promise.all(page.slice(first, first + ENDED_AT_ONCE).map(({ token }) => end(token)));
         ended += outcomes.filter(Boolean).length;
       }
-      // Of a full page those are left that it had no room for: also some that have another token by now.
+      // There may be more than a page, also sessions that have been renewed since it was read.
       if (page.length < PAGE) return ended;
     }
   }
 
   /**
-   * Asks a login for room under the default limit, which saves the statement of its own that looks for too many. Logins at the same moment
-   * don't see each other, so a limit that the application has chosen is looked after each time.
+   * Lets the login's own statement say whether the user has room under the default limit, which saves a second statement. It doesn't see
+   * logins at the same moment, so a limit that the application has set is checked after each login.
    */
   #limited(owner: Owner): Owner {
     return this.#isStrict || this.#most === 0 ? owner : { ...owner, most: this.#most };

@@ -9,7 +9,7 @@ export interface Owner {
   tags?: readonly string[] | undefined;
   /** It is no login: the user's session goes on under another token, and what is known of its login stays. */
   goesOn?: boolean;
-  /** How many sessions the user may have: the write may say that there are no more. */
+  /** The most sessions that the user may have. With it a write may resolve to "few". */
   most?: number;
 }
 
@@ -37,8 +37,8 @@ export interface OwnedPlace {
 
 /**
  * What became of a write for a user. "refused": nothing happened, as before. "revoked": the user's sessions were ended
- * while it was under way, so nothing was written, and it must not be tried again. "few": done, and but for logins beside it the user
- * has no more sessions than `most`.
+ * while it was under way, so nothing was written, and it must not be tried again. "few": done, and the user
+ * has at most `most` sessions, not counting logins at the same moment.
  */
 export type OwnedWrite = "done" | "few" | "refused" | "revoked";
 
@@ -68,8 +68,8 @@ export interface UserStore {
   /** Ends the oldest live sessions of a user until `most` are left. Resolves to the tokens of those that it ended. @param onEnded - as of `end` */
   trim(userId: string, most: number, onEnded?: (tokens: string[]) => void): Promise<string[]>;
   /**
-   * Some of the live sessions that have a tag, to be ended. A login with the tag that was being written when this was called is
-   * among them, or it came to "revoked". Without this method nobody can log in with tags.
+   * Lists live sessions that have a tag, to be ended. A login with the tag that was being written when this was called is
+   * among them, or its write resolves to "revoked". Without this method a login can't have tags.
    */
   listByTag?(tag: string, limit: number): Promise<TaggedEntry[]>;
 }

@@ -270,7 +270,7 @@ export class Batches {
     });
   }
 
-  /** @param rest - for what was left out of the answer: it goes on apart */
+  /** @param rest - the outcome of a row whose data was left out: it is read again, apart from other look-ups */
   #foundIn(row: Output, rest: Again): BatchOutput<Found> {
     if (row === undefined) return undefined;
     if (isDeferred(row)) return rest;
@@ -287,7 +287,7 @@ export class Batches {
   }
 }
 
-/** Divides operations that were refused together: three of them alone, which tell whether it lies in rows at all, the rest in halves. */
+/** Divides operations that were refused together: three go alone, as probes for whether the reason lies in single rows, the rest in halves. */
 function inCompanies(count: number, refusal: Refusal): Again[] {
   const halves = [new Again(new Company(refusal)), new Again(new Company(refusal))] as const;
   const alone = new Set([0, count >> 1, count - 1]);

@@ -25,7 +25,7 @@ export interface EndingStatements {
   terminate: Statement;
   /** Ends the session only if it is a certain user's. */
   terminateOwned: Statement;
-  /** Tells of tokens under which of them, or of their successors, sessions are live. */
+  /** Finds the tokens under which the sessions of some tokens are live, after all renewals. */
   follow: Statement;
   supersede: Statement;
   /** Ends a page of all sessions, and tells which it has found but not ended. */
@@ -76,8 +76,8 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
 }
 
 /**
- * The tokens of the sessions that a page has ended. Those that it has found and not ended have ended meanwhile, or go on under
- * other tokens: these are ended. A session that is renewed again and again has left many tombstones, which one statement follows.
+ * Resolves to the tokens of the sessions that a page has ended. A session that it has found and not ended has ended meanwhile, or was
+ * renewed: then it is ended under its new token. One statement follows the renewals of the whole page.
  *
  * @param rows - of what was found, with `ended` "false", and of what was ended of it, with "true"
  */
@@ -155,7 +155,7 @@ export class Endings {
     return (await this.followAll([token]))[0];
   }
 
-  /** Resolves to the tokens under which the sessions of tokens are live by now. */
+  /** Resolves to the tokens under which the sessions of these tokens are live by now. */
   readonly followAll = async (tokens: readonly string[]): Promise<string[]> => {
     if (tokens.length === 0) return [];
     return (await this.#run(this.#sql.follow, [arrayText(tokens)])).map((row) => textOf(row, "token"));

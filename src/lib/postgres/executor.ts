@@ -20,7 +20,7 @@ export class Executor {
 
   /**
    * @param timeout - milliseconds for an operation
-   * @param remedy - what to do where there is no such table
+   * @param remedy - advice for an error about a missing table
    */
   constructor(driver: Driver, timeout: number, prepare: boolean, table: TableName, remedy: string) {
     this.#timeout = timeout;

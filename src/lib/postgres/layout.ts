@@ -43,7 +43,7 @@ export interface Layout {
   readonly typed: string;
   /** Whether `migrate` adds to it what sessions by user need. */
   readonly users: boolean;
-  /** What to do where there is no such table. */
+  /** Advice for an error about a missing table. */
   remedy(table: TableName): string;
 }
 

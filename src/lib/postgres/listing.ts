@@ -5,8 +5,8 @@ import type { Statement } from "./statements.ts";
 import { readInstant } from "./wire.ts";
 
 /**
- * Rows that are read at once; then as many as made up some length, in characters. An answer has its bound whatever the rows
- * hold: those beyond it come without their data, and are asked for again.
+ * Rows of the first page. Later pages have as many rows as make up a certain length, in characters. Rows beyond the bound of
+ * an answer come without their data, and are read again.
  */
 const FIRST_PAGE = 100;
 const LARGEST_PAGE = 1000;

@@ -28,9 +28,9 @@ export interface Statement {
  * order, so that two of them don't deadlock.
  */
 export interface Statements {
-  /** Of what is longer than its share of the bytes in one answer, it leaves out the data. */
+  /** Leaves out the data of a row that is longer than its share of one answer. */
   find: Statement;
-  /** For what `find` has left out: as many as fit into an answer, at least one. */
+  /** Reads rows whose data `find` has left out: as many as fit into one answer, at least one. */
   findLarge: Statement;
   /** For a token that is alone: no array to unpack and no join, which is a tenth of the time that it takes. */
   findOne: Statement;

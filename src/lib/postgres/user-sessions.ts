@@ -40,7 +40,7 @@ export class UserSessions implements UserStore {
 
   /**
    * @param plain - writes sessions without their user
-   * @param endings - end sessions that may have been renewed
+   * @param endings - ends sessions that may have been renewed
    */
   constructor(
     engine: Engine,
@@ -218,7 +218,7 @@ function columnsOf({ userId, ip = "", userAgent = "" }: Owner): [string, string,
   return [userId, ip, userAgent];
 }
 
-/** How many sessions the user may have beside that which is written. */
+/** The number of sessions that the user may have in addition to the new one. */
 function othersOf({ most }: Owner): string {
   return most === undefined ? "" : String(most - 1);
 }

@@ -70,8 +70,8 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   const lockOf = (tag: string): string =>
     `pg_catalog.hashtextextended((${quoteLiteral(`pgstore tag ${quoted} `)} ${CONCAT} ${tag}), 0)`;
   /**
-   * A login holds a lock of each of its tags until it is committed, which the end of the tag's sessions waits for. One that
-   * comes while that waits finds the lock taken, and writes nothing.
+   * A login holds a lock of each of its tags until it is committed. `quiet`, before a tag's sessions are ended, waits for these
+   * locks. A login that comes while it waits finds the lock taken, and writes nothing.
    */
   const holding = (tags: string, condition: string): string =>
     "SELECT COALESCE(pg_catalog.bool_and(pg_catalog.pg_try_advisory_xact_lock_shared(" +
