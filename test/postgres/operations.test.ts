@@ -1,6 +1,6 @@
 import { PGlite } from "@electric-sql/pglite";
-import type pg from "pg";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import pg from "pg";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type HistoryPoint, PgStore, SessionManager, type StoreOperations } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
@@ -201,6 +201,33 @@ describe("the search for users", () => {
     ]);
     expect(await operations.searchUsers("", 100)).toHaveLength(names.length);
     expect(await operations.searchUsers("zzz", 100)).toEqual([]);
+  });
+
+  it("is in a database that is not in UTF-8 as well", async () => {
+    const name = `${database.name}_latin1`;
+    await pool.query(`CREATE DATABASE ${name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`);
+    const url = new URL(database.url);
+    url.pathname = name;
+    const latin = new pg.Pool({ connectionString: url.href, max: 1 });
+    onTestFinished(async () => {
+      await latin.end();
+      await pool.query(`DROP DATABASE ${name}`);
+    });
+    const store = new PgStore(latin, { cleanupInterval: 0 });
+    await store.migrate();
+    const manager = new SessionManager(store);
+    for (const userId of ["ada", "\u00e4da"]) {
+      const session = await manager.load();
+      await session.login(userId);
+      await manager.commit(session);
+    }
+    const found = async (prefix: string): Promise<string[]> =>
+      (await operationsOf(store).searchUsers(prefix, 10)).map(({ userId }) => userId);
+    expect([await found(""), await found("a"), await found("\u00e4")]).toEqual([
+      ["ada", "\u00e4da"],
+      ["ada"],
+      ["\u00e4da"],
+    ]);
   });
 
   it("works whatever standard_conforming_strings says", async () => {
