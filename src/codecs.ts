@@ -1,3 +1,3 @@
-export { encrypted, type EncryptionKey, type NamedEncryptionKey } from "./lib/base/encrypted.ts";
-export { scsJson } from "./lib/base/scs-json.ts";
-export type { Codec, DecodedSession } from "./lib/port/codec.ts";
+export { encrypted, type EncryptionKey, type NamedEncryptionKey } from "./lib/codec/encrypted.ts";
+export { scsJson } from "./lib/codec/scs-json.ts";
+export type { Codec, DecodedSession } from "./lib/core/codec.ts";

@@ -1,2 +1,2 @@
-export { CsrfProtection, csrfProtection, type CsrfOptions, type CsrfRequest } from "./lib/http/csrf.ts";
-export { CsrfError } from "./lib/base/errors.ts";
+export { CsrfProtection, csrfProtection, type CsrfOptions, type CsrfRequest } from "./lib/adapters/csrf.ts";
+export { CsrfError } from "./lib/core/errors.ts";

@@ -2,6 +2,6 @@ export {
   ExpressSessionStore,
   type ExpressSessionStoreOptions,
   type ListedSession,
-} from "./lib/http/express-session.ts";
-export type { ExpressSessionData } from "./lib/http/express-session-data.ts";
-export { importConnectPgSimple, type ImportOptions, type ImportResult } from "./lib/http/express-session-import.ts";
+} from "./lib/express-session/store.ts";
+export type { ExpressSessionData } from "./lib/express-session/data.ts";
+export { importConnectPgSimple, type ImportOptions, type ImportResult } from "./lib/express-session/import.ts";

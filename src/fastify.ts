@@ -1,1 +1,1 @@
-export { type FastifySessionOptions, session, session as default } from "./lib/http/fastify.ts";
+export { type FastifySessionOptions, session, session as default } from "./lib/adapters/fastify.ts";

@@ -1,1 +1,1 @@
-export { fetchHandler } from "./lib/http/fetch.ts";
+export { fetchHandler } from "./lib/adapters/fetch.ts";

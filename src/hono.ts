@@ -1,1 +1,1 @@
-export { session, session as default } from "./lib/http/hono.ts";
+export { session, session as default } from "./lib/adapters/hono.ts";

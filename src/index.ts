@@ -17,9 +17,9 @@ export type {
 } from "./lib/manager/users.ts";
 export type { EndEvent, LoginEvent } from "./lib/manager/hooks.ts";
 export type { RequestClient } from "./lib/manager/client.ts";
-export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib/port/stats.ts";
-export type { OperationOptions } from "./lib/port/operation-options.ts";
-export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "./lib/port/users.ts";
+export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib/core/stats.ts";
+export type { OperationOptions } from "./lib/core/operation-options.ts";
+export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "./lib/core/users.ts";
 export type { CommitContext, CommitResult } from "./lib/manager/commit-result.ts";
 export type { LazySession, SessionFor } from "./lib/manager/lazy-session.ts";
 export type {
@@ -29,7 +29,7 @@ export type {
   LoadEvent,
   SessionEvent,
   StoreErrorEvent,
-} from "./lib/base/events.ts";
+} from "./lib/core/events.ts";
 export { Session } from "./lib/session/session.ts";
 export type { LoginOptions } from "./lib/session/login-options.ts";
 export type { SessionStatus } from "./lib/session/record.ts";
@@ -44,11 +44,11 @@ export type {
   StoredSession,
   StoreExtras,
   TouchOptions,
-} from "./lib/port/store.ts";
-export type { PgClient, PostgresSql } from "./lib/port/pg-client.ts";
-export type { Codec, DecodedSession } from "./lib/port/codec.ts";
-export type { Value } from "./lib/base/value.ts";
-export type { Duration } from "./lib/base/duration.ts";
+} from "./lib/core/store.ts";
+export type { PgClient, PostgresSql } from "./lib/core/pg-client.ts";
+export type { Codec, DecodedSession } from "./lib/core/codec.ts";
+export type { Value } from "./lib/core/value.ts";
+export type { Duration } from "./lib/core/duration.ts";
 export {
   AlreadyCommittedError,
   PgStoreError,
@@ -66,4 +66,4 @@ export {
   StoreError,
   StoreOverloadedError,
   StoreUnavailableError,
-} from "./lib/base/errors.ts";
+} from "./lib/core/errors.ts";

@@ -1,2 +1,2 @@
-export { session, session as default } from "./lib/http/koa.ts";
-export type { PropertyOptions } from "./lib/http/property.ts";
+export { session, session as default } from "./lib/adapters/koa.ts";
+export type { PropertyOptions } from "./lib/adapters/property.ts";

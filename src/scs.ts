@@ -10,7 +10,7 @@ export {
   renew,
   save,
   sessionOf,
-} from "./lib/http/seed.ts";
+} from "./lib/scs/manage.ts";
 export {
   getBool,
   getBytes,
@@ -36,5 +36,5 @@ export {
   putObject,
   putString,
   putTime,
-} from "./lib/http/seed-values.ts";
-export { AlreadyCommittedError, SessionMissingError, TypeAssertionError } from "./lib/base/errors.ts";
+} from "./lib/scs/values.ts";
+export { AlreadyCommittedError, SessionMissingError, TypeAssertionError } from "./lib/core/errors.ts";

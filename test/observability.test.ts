@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { SpanKind } from "@opentelemetry/api";
 import { expect, it, onTestFinished } from "vitest";
 import { MemoryStore, SessionManager } from "../src/index.ts";
-import { EVENT_NAMES, type Events, publish } from "../src/lib/base/events.ts";
-import { createToken, idOf } from "../src/lib/base/token.ts";
+import { EVENT_NAMES, type Events, publish } from "../src/lib/core/events.ts";
+import { createToken, idOf } from "../src/lib/core/token.ts";
 import { instrument } from "../src/otel.ts";
 import { telemetry } from "./support/telemetry.ts";
 

@@ -1,4 +1,4 @@
-import { createToken, idOf } from "../src/lib/base/token.ts";
+import { createToken, idOf } from "../src/lib/core/token.ts";
 import { tokensIn } from "./support/token-leaks.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { lowerAscii, trimBlanks } from "../../src/lib/base/ascii.ts";
-import { forbidsStoring, isTargetedCacheHeader, withNoStore, withVary } from "../../src/lib/base/cache-headers.ts";
-import { cookieValues } from "../../src/lib/base/cookie-header.ts";
-import { clearCookie, type CookieAttributes, setCookie } from "../../src/lib/base/cookie-text.ts";
-import { createToken, idOf, isToken } from "../../src/lib/base/token.ts";
+import { lowerAscii, trimBlanks } from "../../src/lib/http/ascii.ts";
+import { forbidsStoring, isTargetedCacheHeader, withNoStore, withVary } from "../../src/lib/http/headers.ts";
+import { cookieValues } from "../../src/lib/http/cookie-header.ts";
+import { clearCookie, type CookieAttributes, setCookie } from "../../src/lib/http/cookie.ts";
+import { createToken, idOf, isToken } from "../../src/lib/core/token.ts";
 
 const all = (): boolean => true;
 const attributes: CookieAttributes = {

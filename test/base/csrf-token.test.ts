@@ -1,7 +1,7 @@
 import * as crypto from "node:crypto";
 import { describe, expect, it, vi } from "vitest";
-import { csrfTokenOf, isCsrfTokenOf } from "../../src/lib/base/csrf-token.ts";
-import { createToken } from "../../src/lib/base/token.ts";
+import { csrfTokenOf, isCsrfTokenOf } from "../../src/lib/http/csrf-token.ts";
+import { createToken } from "../../src/lib/core/token.ts";
 
 vi.mock("node:crypto", async (original) => {
   const actual = await original<typeof crypto>();

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Codec, encrypted, scsJson } from "../../src/codecs.ts";
 import { MemoryStore, SessionDecodeError, SessionManager, type Value } from "../../src/index.ts";
-import { idOf } from "../../src/lib/base/token.ts";
+import { idOf } from "../../src/lib/core/token.ts";
 
 const key = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
 const deadline = new Date("2030-01-01T00:00:00Z");

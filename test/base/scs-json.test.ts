@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeBase64, parseRfc3339 } from "../../src/lib/base/go-text.ts";
-import { parseJson } from "../../src/lib/base/json-reader.ts";
-import { scsJson } from "../../src/lib/base/scs-json.ts";
-import { defineEntry, equalValues, MAX_DEPTH, type Value } from "../../src/lib/base/value.ts";
+import { decodeBase64, parseRfc3339 } from "../../src/lib/codec/go-text.ts";
+import { parseJson } from "../../src/lib/codec/json-reader.ts";
+import { scsJson } from "../../src/lib/codec/scs-json.ts";
+import { defineEntry, equalValues, MAX_DEPTH, type Value } from "../../src/lib/core/value.ts";
 
 interface Tagged {
   t: string;

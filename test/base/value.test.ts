@@ -1,6 +1,6 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
-import { assertValue, cloneValue, equalValues, MAX_DEPTH, type Value } from "../../src/lib/base/value.ts";
+import { assertValue, cloneValue, equalValues, MAX_DEPTH, type Value } from "../../src/lib/core/value.ts";
 
 class Cart {
   items = [];

@@ -4,7 +4,7 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ExpressSessionStore } from "../../src/express-session.ts";
 import { PgStore, SessionManager } from "../../src/index.ts";
-import { idOf } from "../../src/lib/base/token.ts";
+import { idOf } from "../../src/lib/core/token.ts";
 import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { collect, makeProgram, pgstore, pgstoreJson, type Program } from "./run.ts";

@@ -8,7 +8,7 @@ import {
   StoreUnavailableError,
 } from "../../src/index.ts";
 import { csrfProtection } from "../../src/csrf.ts";
-import { idOf } from "../../src/lib/base/token.ts";
+import { idOf } from "../../src/lib/core/token.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
 type AnySession = Session<Record<string, unknown>>;

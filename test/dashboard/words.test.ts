@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bytes, counted, rate } from "../../src/lib/base/figures.ts";
+import { bytes, counted, rate } from "../../src/lib/core/format-number.ts";
 import { deviceOf } from "../../src/lib/dashboard/device.ts";
 import { brief, fromNow, span } from "../../src/lib/dashboard/format.ts";
 import { html } from "../../src/lib/dashboard/html.ts";

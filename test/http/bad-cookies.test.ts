@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PgStore, SessionManager } from "../../src/index.ts";
 import { nodeHandler } from "../../src/node.ts";
-import { createToken, idOf } from "../../src/lib/base/token.ts";
+import { createToken, idOf } from "../../src/lib/core/token.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { cookieOf, serve, type Served } from "../support/serve.ts";
 

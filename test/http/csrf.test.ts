@@ -16,8 +16,8 @@ import { fetchHandler } from "../../src/fetch.ts";
 import { session as honoSession } from "../../src/hono.ts";
 import { type LazySession, MemoryStore, type Session, SessionManager } from "../../src/index.ts";
 import { session as koaSession } from "../../src/koa.ts";
-import { csrfTokenOf, isCsrfTokenOf } from "../../src/lib/base/csrf-token.ts";
-import { createToken } from "../../src/lib/base/token.ts";
+import { csrfTokenOf, isCsrfTokenOf } from "../../src/lib/http/csrf-token.ts";
+import { createToken } from "../../src/lib/core/token.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
 
 /** Another version by an alias, which types don't know. */

@@ -3,9 +3,9 @@ import type { ServerResponse } from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { DeferredHold } from "../../src/lib/http/node-deferred.ts";
-import { holdResponse } from "../../src/lib/http/node-response.ts";
-import type { HeadChange, ResponseGate } from "../../src/lib/http/response-gates.ts";
+import { DeferredHold } from "../../src/lib/adapters/held/calls.ts";
+import { holdResponse } from "../../src/lib/adapters/node-response.ts";
+import type { HeadChange, ResponseGate } from "../../src/lib/adapters/held/gates.ts";
 import { serving } from "../support/serve.ts";
 
 /** A gate that opens when the test says so, at once, or never. */

@@ -10,7 +10,7 @@ import {
   type SessionOptions,
   StoreUnavailableError,
 } from "../../src/index.ts";
-import { idOf } from "../../src/lib/base/token.ts";
+import { idOf } from "../../src/lib/core/token.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
 import { GatedStore } from "../support/gated-store.ts";
 import { cookieOf, serving } from "../support/serve.ts";

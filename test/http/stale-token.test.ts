@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { CookieJar } from "tough-cookie";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { PgStore, SessionManager } from "../../src/index.ts";
-import { idOf } from "../../src/lib/base/token.ts";
+import { idOf } from "../../src/lib/core/token.ts";
 import { nodeHandler } from "../../src/node.ts";
 import { barrier } from "../support/barrier.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";

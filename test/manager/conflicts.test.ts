@@ -7,7 +7,7 @@ import {
   SessionManager,
   type SessionOptions,
 } from "../../src/index.ts";
-import { idOf } from "../../src/lib/base/token.ts";
+import { idOf } from "../../src/lib/core/token.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
 const IDLE: SessionOptions = { idleTimeout: "20m", touchAfter: 0, cookie: { persist: true } };

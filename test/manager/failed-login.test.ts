@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MemoryStore, type Session, SessionManager, StoreUnavailableError } from "../../src/index.ts";
-import { listen } from "../../src/lib/base/events.ts";
+import { listen } from "../../src/lib/core/events.ts";
 import { deferred } from "../support/barrier.ts";
 
 type AnySession = Session<Record<string, unknown>>;

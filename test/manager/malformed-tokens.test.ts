@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { MemoryStore, SessionManager } from "../../src/index.ts";
-import { createToken } from "../../src/lib/base/token.ts";
+import { createToken } from "../../src/lib/core/token.ts";
 import { seeded } from "../support/random.ts";
 
 const COUNT = 100_000;

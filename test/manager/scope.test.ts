@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { MemoryStore, SessionManager, type SessionOptions } from "../../src/index.ts";
 import { dashboard } from "../../src/dashboard.ts";
-import { createToken, idOf } from "../../src/lib/base/token.ts";
+import { createToken, idOf } from "../../src/lib/core/token.ts";
 
 describe("scope", () => {
   it("leaves the ids of a manager without one as they are, and makes others of the scope and the token", async () => {

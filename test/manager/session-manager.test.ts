@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
 import { MemoryStore, SessionManager, SessionMissingError, type SessionOptions, type Store } from "../../src/index.ts";
-import { idOf } from "../../src/lib/base/token.ts";
+import { idOf } from "../../src/lib/core/token.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
 const NOW = 1_800_000_000_000;

@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { expect, it, vi } from "vitest";
 import { MemoryStore, SessionManager } from "../../src/index.ts";
-import { isWatched, EVENT_NAMES } from "../../src/lib/base/events.ts";
+import { isWatched, EVENT_NAMES } from "../../src/lib/core/events.ts";
 import { eventsOf } from "../support/events.ts";
 import { leaveEventsAlone } from "../support/token-leaks.ts";
 

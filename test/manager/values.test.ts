@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MemoryStore, PgStore, SessionManager } from "../../src/index.ts";
 import { scsJson } from "../../src/codecs.ts";
-import type { StoredSession } from "../../src/lib/port/store.ts";
-import { equalValues, type Value } from "../../src/lib/base/value.ts";
+import type { StoredSession } from "../../src/lib/core/store.ts";
+import { equalValues, type Value } from "../../src/lib/core/value.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 const maxBytes = 1 << 24;

@@ -6,7 +6,7 @@ import type { ReadableSpan } from "@opentelemetry/sdk-trace-base";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PgStore, SessionManager } from "../../src/index.ts";
-import { createToken, idOf } from "../../src/lib/base/token.ts";
+import { createToken, idOf } from "../../src/lib/core/token.ts";
 import { instrument } from "../../src/otel.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { gatedClient } from "../support/gated-client.ts";

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type PgClient, PgStore, type PgStoreOptions } from "../../src/index.ts";
-import { type CleanupEvent, listen } from "../../src/lib/base/events.ts";
+import { type CleanupEvent, listen } from "../../src/lib/core/events.ts";
 import { CleanupTurns, deleteExpired } from "../../src/lib/postgres/cleanup.ts";
 import type { Row } from "../../src/lib/postgres/driver.ts";
 import { seedLayout } from "../../src/lib/postgres/layout.ts";

@@ -4,7 +4,7 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { encrypted, scsJson } from "../../src/codecs.ts";
 import { MemoryStore, PgStore, type Session, type SessionEvent, SessionManager } from "../../src/index.ts";
-import { idOf } from "../../src/lib/base/token.ts";
+import { idOf } from "../../src/lib/core/token.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 const OLD = { id: "old", key: randomBytes(32) };

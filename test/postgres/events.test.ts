@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type BatchEvent, PgStore, SessionManager } from "../../src/index.ts";
-import { createToken, idOf } from "../../src/lib/base/token.ts";
+import { createToken, idOf } from "../../src/lib/core/token.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { eventsOf } from "../support/events.ts";
 import { gatedClient } from "../support/gated-client.ts";

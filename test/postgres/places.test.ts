@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { monotonicNow } from "../../src/lib/base/clock.ts";
+import { monotonicNow } from "../../src/lib/core/time.ts";
 import { loadUntil, type Row } from "../../src/lib/postgres/driver.ts";
 import { lookedAtLate, perClient, Places, WaitingLine } from "../../src/lib/postgres/places.ts";
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../src/index.ts";
-import { idOf } from "../../src/lib/base/token.ts";
+import { idOf } from "../../src/lib/core/token.ts";
 import * as seed from "../../src/session.ts";
 import type { ManageOptions } from "../../src/session.ts";
 import { serve } from "../support/serve.ts";

@@ -6,7 +6,7 @@ import {
   SessionMissingError,
   type SessionOptions,
 } from "../../src/index.ts";
-import { idOf } from "../../src/lib/base/token.ts";
+import { idOf } from "../../src/lib/core/token.ts";
 import { nodeHandler } from "../../src/node.ts";
 import { cookieOf, serve, type Served } from "../support/serve.ts";
 

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { onTestFinished } from "vitest";
-import type { Events } from "../../src/lib/base/events.ts";
+import type { Events } from "../../src/lib/core/events.ts";
 
 /** Collects what is published on a channel, until the test ends. */
 export function eventsOf<Name extends keyof Events>(name: Name): Events[Name][] {

@@ -1,7 +1,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import net from "node:net";
-import type { NodeListener } from "../../src/lib/http/node-handler.ts";
+import type { NodeListener } from "../../src/lib/adapters/node.ts";
 
 /** A server on loopback that a test has started. */
 export interface Served {

@@ -4,7 +4,7 @@ import http from "node:http";
 import { syncBuiltinESMExports } from "node:module";
 import { inspect } from "node:util";
 import { afterAll } from "vitest";
-import { EVENT_NAMES } from "../../src/lib/base/events.ts";
+import { EVENT_NAMES } from "../../src/lib/core/events.ts";
 
 /**
  * Watches each test file: no token that was made in it may appear in what is logged, published or answered, nor in a row of

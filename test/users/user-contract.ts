@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { UserStore } from "../../src/lib/port/users.ts";
+import type { UserStore } from "../../src/lib/core/users.ts";
 import type { EndEvent, MemoryStore } from "../../src/index.ts";
 import { type PgStore, type Session, SessionManager, type SessionOptions } from "../../src/index.ts";
 

@@ -27,10 +27,10 @@ export async function silentCopy(undo: Undo): Promise<string> {
   const folder = mkdtempSync(join(root, "bench/silent-"));
   undo.add(() => rmSync(folder, { recursive: true, force: true }));
   cpSync(built, folder, { recursive: true });
-  writeFileSync(join(folder, "lib/base/events.js"), SILENT);
+  writeFileSync(join(folder, "lib/core/events.js"), SILENT);
   const [real, silent] = await Promise.all(
     [built, folder].map(async (place) => {
-      const module = (await import(pathToFileURL(join(place, "lib/base/events.js")).href)) as object;
+      const module = (await import(pathToFileURL(join(place, "lib/core/events.js")).href)) as object;
       return Object.keys(module).toSorted().join(" ");
     }),
   );

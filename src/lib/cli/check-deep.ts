@@ -1,6 +1,6 @@
 import { EQ, GT, leavesOf, OVER, regclass, TIMES } from "../postgres/catalog.ts";
 import { textOf } from "../postgres/driver.ts";
-import { bytes, count } from "../base/figures.ts";
+import { bytes, count } from "../core/format-number.ts";
 import type { Connection } from "./connection.ts";
 import { LONG_TIME } from "./connection.ts";
 import { type Finding, ok, warn } from "./finding.ts";

@@ -1,5 +1,5 @@
-import { monotonicNow, systemNow } from "../base/clock.ts";
-import { count } from "../base/figures.ts";
+import { monotonicNow, systemNow } from "../core/time.ts";
+import { count } from "../core/format-number.ts";
 import { GT, LE, MINUS, TIMES } from "../postgres/catalog.ts";
 import { millisecondsOf } from "../postgres/statements.ts";
 import type { Connection } from "./connection.ts";

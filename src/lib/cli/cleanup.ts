@@ -1,5 +1,5 @@
-import { counted } from "../base/figures.ts";
-import { parseDuration } from "../base/duration.ts";
+import { counted } from "../core/format-number.ts";
+import { parseDuration } from "../core/duration.ts";
 import { LE } from "../postgres/catalog.ts";
 import { outlivedRow } from "../postgres/statements.ts";
 import type { Answer } from "./answer.ts";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import { monotonicNow } from "../base/clock.ts";
-import { StoreUnavailableError } from "../base/errors.ts";
-import type { PgClient } from "../port/pg-client.ts";
+import { monotonicNow } from "../core/time.ts";
+import { StoreUnavailableError } from "../core/errors.ts";
+import type { PgClient } from "../core/pg-client.ts";
 import { loadUntil, type Row } from "../postgres/driver.ts";
 import { driverOf } from "../postgres/driver-of.ts";
 import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open-database.ts";

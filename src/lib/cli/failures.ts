@@ -1,5 +1,5 @@
 import { CommanderError } from "commander";
-import { PgStoreError, SchemaError, StoreUnavailableError } from "../base/errors.ts";
+import { PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
 
 /** What the process ends with. */
 export const EXIT = {

@@ -1,7 +1,7 @@
-import { scsJson } from "../base/scs-json.ts";
-import { sha256 } from "../base/sha256.ts";
-import { idOf, isToken } from "../base/token.ts";
-import { parseSession } from "../http/express-session-data.ts";
+import { scsJson } from "../codec/scs-json.ts";
+import { sha256 } from "../core/sha256.ts";
+import { idOf, isToken } from "../core/token.ts";
+import { parseSession } from "../express-session/data.ts";
 import { connectPgSimpleLayout, type Layout, seedLayout } from "../postgres/layout.ts";
 
 /** Why a row of another table can't be taken over. */

@@ -1,5 +1,5 @@
-import { SchemaError } from "../base/errors.ts";
-import { count } from "../base/figures.ts";
+import { SchemaError } from "../core/errors.ts";
+import { count } from "../core/format-number.ts";
 import { EQ, regclass } from "../postgres/catalog.ts";
 import { tableName } from "../postgres/table-name.ts";
 import { arrayText } from "../postgres/wire.ts";

@@ -1,4 +1,4 @@
-import { bytes, count } from "../base/figures.ts";
+import { bytes, count } from "../core/format-number.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
 import type { IndexFigures, TableFigures } from "./table-figures.ts";
 import { lasting } from "./text.ts";

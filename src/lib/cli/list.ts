@@ -1,5 +1,5 @@
-import { shortId } from "../base/figures.ts";
-import type { OwnedEntry, OwnedPlace } from "../port/users.ts";
+import { shortId } from "../core/format-number.ts";
+import type { OwnedEntry, OwnedPlace } from "../core/users.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";

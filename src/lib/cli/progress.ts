@@ -1,5 +1,5 @@
-import { monotonicNow } from "../base/clock.ts";
-import { count } from "../base/figures.ts";
+import { monotonicNow } from "../core/time.ts";
+import { count } from "../core/format-number.ts";
 
 /** What of standard error is used. */
 export interface ProgressStream {

@@ -1,5 +1,5 @@
 import { EQ, leavesOf, regclass, ROWS } from "../postgres/catalog.ts";
-import { counted, shortId } from "../base/figures.ts";
+import { counted, shortId } from "../core/format-number.ts";
 import type { Answer } from "./answer.ts";
 import { confirmed } from "./confirm.ts";
 import { type CommonOptions, connect, type Connection } from "./connection.ts";

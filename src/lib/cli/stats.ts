@@ -1,6 +1,6 @@
-import { bytes, count } from "../base/figures.ts";
-import type { StoreExtras } from "../port/store.ts";
-import { MOST_EXPIRED, type StoreStats } from "../port/stats.ts";
+import { bytes, count } from "../core/format-number.ts";
+import type { StoreExtras } from "../core/store.ts";
+import { MOST_EXPIRED, type StoreStats } from "../core/stats.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";

@@ -1,6 +1,6 @@
-import { shortId } from "../base/figures.ts";
-import { assertUserId } from "../base/user-id.ts";
-import type { OwnedEntry, OwnedPlace, UserStore } from "../port/users.ts";
+import { shortId } from "../core/format-number.ts";
+import { assertUserId } from "../core/user-id.ts";
+import type { OwnedEntry, OwnedPlace, UserStore } from "../core/users.ts";
 import type { PgStore } from "../postgres/pg-store.ts";
 import { UsageError } from "./failures.ts";
 

@@ -1,5 +1,5 @@
-import { trimBlanks } from "../base/ascii.ts";
-import { sha256 } from "../base/sha256.ts";
+import { trimBlanks } from "../http/ascii.ts";
+import { sha256 } from "../core/sha256.ts";
 import type { Answer, Ask } from "./exchange.ts";
 import type { Html } from "./html.ts";
 import { STYLE } from "./style.ts";

@@ -1,5 +1,5 @@
-import { count } from "../base/figures.ts";
-import { atMost } from "../base/timer.ts";
+import { count } from "../core/format-number.ts";
+import { atMost } from "../core/timer.ts";
 import type { UserSession } from "../manager/users.ts";
 import { deviceOf } from "./device.ts";
 import { instant, relative } from "./format.ts";

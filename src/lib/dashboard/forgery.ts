@@ -1,8 +1,8 @@
-import { cookieValues } from "../base/cookie-header.ts";
-import { setCookie } from "../base/cookie-text.ts";
-import { csrfTokenOf, isCsrfTokenOf } from "../base/csrf-token.ts";
-import { isOriginOf } from "../base/same-origin.ts";
-import { createToken, isToken } from "../base/token.ts";
+import { cookieValues } from "../http/cookie-header.ts";
+import { setCookie } from "../http/cookie.ts";
+import { csrfTokenOf, isCsrfTokenOf } from "../http/csrf-token.ts";
+import { isOriginOf } from "../http/same-origin.ts";
+import { createToken, isToken } from "../core/token.ts";
 import type { Ask } from "./exchange.ts";
 import type { ResolvedDashboard } from "./options.ts";
 

@@ -7,7 +7,7 @@ import type {
   ListOptions,
   UserSession,
 } from "../manager/users.ts";
-import type { StoreExtras } from "../port/store.ts";
+import type { StoreExtras } from "../core/store.ts";
 
 /** A request as the server or the framework has it. */
 export type DashboardRequest = Request | IncomingMessage;
@@ -71,7 +71,7 @@ export function resolveDashboard<Req>(
   if (typeof authorize !== "function") {
     throw new TypeError("authorize: is required, a function that says who may see the dashboard");
   }
-  if (typeof prefix !== "string" || !/^(?:\/[^/?#\s]+)*\/?$/.test(prefix)) {
+  if (typeof prefix !== "string" || !/^(?:\/[!"$-.0->@-~]+)*\/?$/.test(prefix)) {
     throw new TypeError('prefix: must be a path such as "/admin/sessions"');
   }
   if (typeof title !== "string" || title === "") throw new TypeError("title: must be a non-empty string");

@@ -1,6 +1,6 @@
-import { bytes, count, counted, rate } from "../base/figures.ts";
-import { type HistoryPoint, MOST_EXPIRED, type StoreStats } from "../port/stats.ts";
-import type { StoreExtras } from "../port/store.ts";
+import { bytes, count, counted, rate } from "../core/format-number.ts";
+import { type HistoryPoint, MOST_EXPIRED, type StoreStats } from "../core/stats.ts";
+import type { StoreExtras } from "../core/store.ts";
 import { barChart, lineChart } from "./chart.ts";
 import { clockTime, instant, relative, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";

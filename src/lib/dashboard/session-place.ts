@@ -1,4 +1,4 @@
-import { sha256 } from "../base/sha256.ts";
+import { sha256 } from "../core/sha256.ts";
 import type { UserSession } from "../manager/users.ts";
 import type { DashboardManager } from "./options.ts";
 

@@ -1,5 +1,5 @@
-import { systemNow } from "../base/clock.ts";
-import { SchemaError, StoreOverloadedError, StoreUnavailableError } from "../base/errors.ts";
+import { systemNow } from "../core/time.ts";
+import { SchemaError, StoreOverloadedError, StoreUnavailableError } from "../core/errors.ts";
 import { pageAnswer, plainAnswer, redirectAnswer, styleAnswer } from "./answers.ts";
 import { endingOf, endPage, performEnding } from "./end-page.ts";
 import { type Answer, type Ask, isResponse } from "./exchange.ts";

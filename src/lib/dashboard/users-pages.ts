@@ -1,7 +1,7 @@
-import { counted, shortId } from "../base/figures.ts";
-import { assertUserId } from "../base/user-id.ts";
+import { counted, shortId } from "../core/format-number.ts";
+import { assertUserId } from "../core/user-id.ts";
 import type { UserSession } from "../manager/users.ts";
-import type { StoreExtras } from "../port/store.ts";
+import type { StoreExtras } from "../core/store.ts";
 import { deviceOf } from "./device.ts";
 import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";

@@ -1,4 +1,4 @@
-import { isOriginOf } from "../base/same-origin.ts";
+import { isOriginOf } from "./same-origin.ts";
 
 /** Options that say whose pages count as the application's own. */
 export interface OriginOptions {

@@ -1,5 +1,5 @@
-import { withNoStore } from "../base/cache-headers.ts";
-import { clearCookie, replacesCookie, setCookie } from "../base/cookie-text.ts";
+import { withNoStore } from "../http/headers.ts";
+import { clearCookie, replacesCookie, setCookie } from "../http/cookie.ts";
 import type { Delivery } from "../session/record.ts";
 import type { ResolvedOptions } from "./options.ts";
 

@@ -1,5 +1,5 @@
-import { monotonicNow } from "../base/clock.ts";
-import { codeOf, type CommitEvent, publish } from "../base/events.ts";
+import { monotonicNow } from "../core/time.ts";
+import { codeOf, type CommitEvent, publish } from "../core/events.ts";
 import type { SessionRecord } from "../session/record.ts";
 import type { CommitPlan } from "./plan.ts";
 

@@ -1,6 +1,6 @@
-import { type CookieAttributes, type CookieScope, scopeOf, setCookie } from "../base/cookie-text.ts";
-import { shown } from "../base/duration.ts";
-import { createToken } from "../base/token.ts";
+import { type CookieAttributes, type CookieScope, scopeOf, setCookie } from "../http/cookie.ts";
+import { shown } from "../core/duration.ts";
+import { createToken } from "../core/token.ts";
 import { bool, HTTP_TOKEN, known } from "./check-option.ts";
 
 /** How the cookie looks. */

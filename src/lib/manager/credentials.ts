@@ -1,6 +1,6 @@
-import { bearerToken } from "../base/bearer.ts";
-import { cookieValues } from "../base/cookie-header.ts";
-import { isToken } from "../base/token.ts";
+import { bearerToken } from "../http/bearer.ts";
+import { cookieValues } from "../http/cookie-header.ts";
+import { isToken } from "../core/token.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** The headers of a request that may carry a token; which of them counts is the manager's `transport`. */

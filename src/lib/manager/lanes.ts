@@ -1,5 +1,5 @@
 import type { WhenGone } from "../session/asker.ts";
-import { StoreOverloadedError, StoreUnavailableError } from "../base/errors.ts";
+import { StoreOverloadedError, StoreUnavailableError } from "../core/errors.ts";
 
 /** Milliseconds that work waits for its turn, where the store doesn't say how long its operations may take. */
 const DEFAULT_TIMEOUT = 5000;

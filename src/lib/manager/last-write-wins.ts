@@ -1,5 +1,5 @@
-import { equalValues } from "../base/value.ts";
-import type { ConditionalStore, Store, StoredSession, TouchOptions } from "../port/store.ts";
+import { equalValues } from "../core/value.ts";
+import type { ConditionalStore, Store, StoredSession, TouchOptions } from "../core/store.ts";
 
 /** Says whether a store can make its writes conditional. */
 export function isConditional(store: Store): store is ConditionalStore {

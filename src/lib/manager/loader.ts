@@ -1,8 +1,8 @@
-import { monotonicNow } from "../base/clock.ts";
-import { SessionDecodeError } from "../base/errors.ts";
-import { codeOf, isWatched, type LoadEvent, publish } from "../base/events.ts";
-import { isToken } from "../base/token.ts";
-import type { Found, StoredSession } from "../port/store.ts";
+import { monotonicNow } from "../core/time.ts";
+import { SessionDecodeError } from "../core/errors.ts";
+import { codeOf, isWatched, type LoadEvent, publish } from "../core/events.ts";
+import { isToken } from "../core/token.ts";
+import type { Found, StoredSession } from "../core/store.ts";
 import { SessionRecord, type StoredRow } from "../session/record.ts";
 import type { Committer } from "./committer.ts";
 import type { Rows } from "./rows.ts";

@@ -1,7 +1,7 @@
-import { lowerAscii } from "../base/ascii.ts";
-import { type Duration, parseDuration } from "../base/duration.ts";
-import { scsJson } from "../base/scs-json.ts";
-import type { Codec } from "../port/codec.ts";
+import { lowerAscii } from "../http/ascii.ts";
+import { type Duration, parseDuration } from "../core/duration.ts";
+import { scsJson } from "../codec/scs-json.ts";
+import type { Codec } from "../core/codec.ts";
 import { bool, HTTP_TOKEN, known } from "./check-option.ts";
 import { type CookieOptions, type ResolvedCookie, resolveCookie } from "./cookie-options.ts";
 import type { EndEvent, LoginEvent } from "./hooks.ts";

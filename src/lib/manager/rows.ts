@@ -1,7 +1,7 @@
-import { SessionDecodeError, SessionTooLargeError } from "../base/errors.ts";
-import { idOf } from "../base/token.ts";
-import type { DecodedSession } from "../port/codec.ts";
-import type { StoredSession } from "../port/store.ts";
+import { SessionDecodeError, SessionTooLargeError } from "../core/errors.ts";
+import { idOf } from "../core/token.ts";
+import type { DecodedSession } from "../core/codec.ts";
+import type { StoredSession } from "../core/store.ts";
 import type { SessionRecord, StoredRow } from "../session/record.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { scopedToken } from "./scope.ts";

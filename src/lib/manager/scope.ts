@@ -1,5 +1,5 @@
-import { warn } from "../base/warning.ts";
-import type { Owner, UserStore } from "../port/users.ts";
+import { warn } from "../core/warning.ts";
+import type { Owner, UserStore } from "../core/users.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /**

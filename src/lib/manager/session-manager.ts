@@ -1,7 +1,7 @@
-import { systemNow } from "../base/clock.ts";
-import { assertUserId } from "../base/user-id.ts";
-import { AlreadyCommittedError, SessionMissingError } from "../base/errors.ts";
-import type { Store, StoreExtras } from "../port/store.ts";
+import { systemNow } from "../core/time.ts";
+import { assertUserId } from "../core/user-id.ts";
+import { AlreadyCommittedError, SessionMissingError } from "../core/errors.ts";
+import type { Store, StoreExtras } from "../core/store.ts";
 import { SessionRecord } from "../session/record.ts";
 import type { SessionHost } from "../session/host.ts";
 import { recordOf, Session } from "../session/session.ts";

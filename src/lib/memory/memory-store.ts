@@ -1,7 +1,7 @@
-import { systemNow } from "../base/clock.ts";
-import { type Duration, parseDuration } from "../base/duration.ts";
-import { assertKey } from "../base/key.ts";
-import { repeat } from "../base/timer.ts";
+import { systemNow } from "../core/time.ts";
+import { type Duration, parseDuration } from "../core/duration.ts";
+import { assertKey } from "../core/key.ts";
+import { repeat } from "../core/timer.ts";
 import { type MemoryRow, MemoryUsers } from "./memory-users.ts";
 import type {
   ConditionalStore,
@@ -12,8 +12,8 @@ import type {
   StoredSession,
   StoreExtras,
   TouchOptions,
-} from "../port/store.ts";
-import type { UserStore } from "../port/users.ts";
+} from "../core/store.ts";
+import type { UserStore } from "../core/users.ts";
 
 /** Options of `MemoryStore`. */
 export interface MemoryStoreOptions {

@@ -1,5 +1,5 @@
-import type { ConditionalStore, EndReason } from "../port/store.ts";
-import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
+import type { ConditionalStore, EndReason } from "../core/store.ts";
+import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../core/users.ts";
 
 /** A session in memory. */
 export interface MemoryRow {

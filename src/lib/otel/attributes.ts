@@ -1,5 +1,5 @@
 import type { Attributes } from "@opentelemetry/api";
-import type { BatchEvent, CleanupEvent, CommitEvent, LoadEvent, StoreErrorEvent } from "../base/events.ts";
+import type { BatchEvent, CleanupEvent, CommitEvent, LoadEvent, StoreErrorEvent } from "../core/events.ts";
 
 /** Attributes of few values, fit for metrics; named by OpenTelemetry's conventions where they have a name. */
 export function attributesOfLoad({ outcome, code }: LoadEvent): Attributes {

@@ -1,5 +1,5 @@
 import { type MeterProvider, metrics, trace, type TracerProvider } from "@opentelemetry/api";
-import { listen } from "../base/events.ts";
+import { listen } from "../core/events.ts";
 import { metricsOf } from "./metrics.ts";
 import { spansOf } from "./spans.ts";
 

@@ -1,5 +1,5 @@
 import type { Counter, Histogram, Meter } from "@opentelemetry/api";
-import type { Listeners } from "../base/events.ts";
+import type { Listeners } from "../core/events.ts";
 import { attributesOfCleanup, attributesOfCommit, attributesOfLoad, attributesOfOperation } from "./attributes.ts";
 
 /** Seconds: a find takes a fraction of a millisecond, the longest that is waited is 5 s by default. */

@@ -1,6 +1,6 @@
 import { type Attributes, SpanKind, SpanStatusCode, type Tracer } from "@opentelemetry/api";
-import { systemNow } from "../base/clock.ts";
-import type { Listeners } from "../base/events.ts";
+import { systemNow } from "../core/time.ts";
+import type { Listeners } from "../core/events.ts";
 import { attributesOfCleanup, attributesOfCommit, attributesOfLoad, attributesOfOperation } from "./attributes.ts";
 
 /** Makes what turns events into spans: each is a child of the span that is active where the event is published. */

@@ -1,6 +1,6 @@
-import { monotonicNow } from "../base/clock.ts";
-import { StoreUnavailableError } from "../base/errors.ts";
-import type { Found } from "../port/store.ts";
+import { monotonicNow } from "../core/time.ts";
+import { StoreUnavailableError } from "../core/errors.ts";
+import type { Found } from "../core/store.ts";
 import {
   Again,
   type BatchLimits,

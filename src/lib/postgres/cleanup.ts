@@ -1,7 +1,7 @@
-import { monotonicNow } from "../base/clock.ts";
-import { shown } from "../base/duration.ts";
-import { codeOf, isWatched, publish } from "../base/events.ts";
-import { pause } from "../base/timer.ts";
+import { monotonicNow } from "../core/time.ts";
+import { shown } from "../core/duration.ts";
+import { codeOf, isWatched, publish } from "../core/events.ts";
+import { pause } from "../core/timer.ts";
 import { type Row, textOf } from "./driver.ts";
 import type { Statement, Statements } from "./statements.ts";
 

@@ -1,5 +1,5 @@
-import { monotonicNow } from "../base/clock.ts";
-import { StoreUnavailableError } from "../base/errors.ts";
+import { monotonicNow } from "../core/time.ts";
+import { StoreUnavailableError } from "../core/errors.ts";
 import { CONCAT, EQ, GE, GT } from "./catalog.ts";
 import { type Row, textOf } from "./driver.ts";
 import type { Layout } from "./layout.ts";

@@ -1,7 +1,7 @@
-import { monotonicNow } from "../base/clock.ts";
-import { StoreUnavailableError } from "../base/errors.ts";
-import type { Found } from "../port/store.ts";
-import type { OwnedWrite } from "../port/users.ts";
+import { monotonicNow } from "../core/time.ts";
+import { StoreUnavailableError } from "../core/errors.ts";
+import type { Found } from "../core/store.ts";
+import type { OwnedWrite } from "../core/users.ts";
 import { Batches, type Input, type WriteKind } from "./batches.ts";
 import { DatabaseClock } from "./database-clock.ts";
 import { lastDeparture, withTimeout } from "./deadline.ts";

@@ -16,10 +16,10 @@ import {
 } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { systemNow } from "../base/clock.ts";
-import { StoreUnavailableError } from "../base/errors.ts";
-import { createToken } from "../base/token.ts";
-import { pause } from "../base/timer.ts";
+import { systemNow } from "../core/time.ts";
+import { StoreUnavailableError } from "../core/errors.ts";
+import { createToken } from "../core/token.ts";
+import { pause } from "../core/timer.ts";
 
 /** Milliseconds between two signs of life of a holder. */
 const SIGN_OF_LIFE = 1000;

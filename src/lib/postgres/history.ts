@@ -1,5 +1,5 @@
 import { textOf } from "./driver.ts";
-import { monotonicNow } from "../base/clock.ts";
+import { monotonicNow } from "../core/time.ts";
 import type { Engine } from "./engine.ts";
 import type { OperationStatements } from "./operation-statements.ts";
 import type { Operations } from "./operations.ts";

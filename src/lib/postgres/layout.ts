@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { CONCAT, CONTAINS, EQ, LE, PLUS } from "./catalog.ts";
 import type { Row } from "./driver.ts";
-import type { EndReason } from "../port/store.ts";
+import type { EndReason } from "../core/store.ts";
 import { type TableName } from "./table-name.ts";
 import { setupSql } from "./tables.ts";
 import { bytesText, readBytes } from "./wire.ts";

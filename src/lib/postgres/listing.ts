@@ -1,4 +1,4 @@
-import type { StoredEntry } from "../port/store.ts";
+import type { StoredEntry } from "../core/store.ts";
 import type { Row } from "./driver.ts";
 import type { Layout } from "./layout.ts";
 import type { Statement } from "./statements.ts";

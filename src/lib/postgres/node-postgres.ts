@@ -1,4 +1,4 @@
-import { monotonicNow } from "../base/clock.ts";
+import { monotonicNow } from "../core/time.ts";
 import type { Driver, Row } from "./driver.ts";
 import { lookedAtLate, perClient, Places, WaitingLine } from "./places.ts";
 import { failureOf, NotSentError } from "./store-errors.ts";

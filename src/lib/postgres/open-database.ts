@@ -1,6 +1,6 @@
 import type pg from "pg";
-import { StoreUnavailableError } from "../base/errors.ts";
-import type { PgClient } from "../port/pg-client.ts";
+import { StoreUnavailableError } from "../core/errors.ts";
+import type { PgClient } from "../core/pg-client.ts";
 import { lockFolder } from "./folder-lock.ts";
 import type { OwnDatabase } from "./inside.ts";
 

@@ -1,4 +1,4 @@
-import type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "../port/stats.ts";
+import type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "../core/stats.ts";
 import { type Row, textOf } from "./driver.ts";
 import type { Engine } from "./engine.ts";
 import { type OperationStatements, WITHIN } from "./operation-statements.ts";

@@ -1,6 +1,6 @@
-import { LONGEST_DELAY } from "../base/timer.ts";
-import { type Duration, parseDuration } from "../base/duration.ts";
-import { failureLog } from "../base/failure-log.ts";
+import { LONGEST_DELAY } from "../core/timer.ts";
+import { type Duration, parseDuration } from "../core/duration.ts";
+import { failureLog } from "../core/failure-log.ts";
 import type { BatchLimits } from "./batch.ts";
 import { type BatchOptions, batchLimits } from "./batch-options.ts";
 import { type TableName, tableName } from "./table-name.ts";

@@ -1,10 +1,10 @@
-import { monotonicNow } from "../base/clock.ts";
-import { parseDuration } from "../base/duration.ts";
-import { assertKey, isKey } from "../base/key.ts";
-import { digest } from "../base/sha256.ts";
-import { atMost, LONGEST_DELAY } from "../base/timer.ts";
-import type { OperationOptions } from "../port/operation-options.ts";
-import type { PgClient, PostgresSql } from "../port/pg-client.ts";
+import { monotonicNow } from "../core/time.ts";
+import { parseDuration } from "../core/duration.ts";
+import { assertKey, isKey } from "../core/key.ts";
+import { digest } from "../core/sha256.ts";
+import { atMost, LONGEST_DELAY } from "../core/timer.ts";
+import type { OperationOptions } from "../core/operation-options.ts";
+import type { PgClient, PostgresSql } from "../core/pg-client.ts";
 import type {
   ConditionalStore,
   EndingStore,
@@ -13,9 +13,9 @@ import type {
   StoredSession,
   StoreExtras,
   TouchOptions,
-} from "../port/store.ts";
-import type { StoreOperations } from "../port/stats.ts";
-import type { UserStore } from "../port/users.ts";
+} from "../core/store.ts";
+import type { StoreOperations } from "../core/stats.ts";
+import type { UserStore } from "../core/users.ts";
 import type { Input } from "./batches.ts";
 import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
 import { driverOf } from "./driver-of.ts";

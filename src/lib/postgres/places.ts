@@ -1,4 +1,4 @@
-import { monotonicNow } from "../base/clock.ts";
+import { monotonicNow } from "../core/time.ts";
 import { tooLate } from "./deadline.ts";
 import type { Errand, Load, Row } from "./driver.ts";
 

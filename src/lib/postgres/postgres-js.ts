@@ -1,5 +1,5 @@
-import { monotonicNow } from "../base/clock.ts";
-import type { PostgresSql } from "../port/pg-client.ts";
+import { monotonicNow } from "../core/time.ts";
+import type { PostgresSql } from "../core/pg-client.ts";
 import { tooLate } from "./deadline.ts";
 import type { Driver, Errand, Load, Row } from "./driver.ts";
 import { NotSentError, sqlstateOf } from "./store-errors.ts";

@@ -1,6 +1,6 @@
-import { monotonicNow } from "../base/clock.ts";
-import { PgStoreError } from "../base/errors.ts";
-import { pause } from "../base/timer.ts";
+import { monotonicNow } from "../core/time.ts";
+import { PgStoreError } from "../core/errors.ts";
+import { pause } from "../core/timer.ts";
 import { type Failure, failureOf } from "./store-errors.ts";
 
 const MOST_ATTEMPTS = 3;

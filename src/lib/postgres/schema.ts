@@ -1,6 +1,6 @@
-import { monotonicNow } from "../base/clock.ts";
-import { PgStoreError, SchemaError, StoreError } from "../base/errors.ts";
-import { pause } from "../base/timer.ts";
+import { monotonicNow } from "../core/time.ts";
+import { PgStoreError, SchemaError, StoreError } from "../core/errors.ts";
+import { pause } from "../core/timer.ts";
 import { diagnose, type Problem, type Query } from "./diagnosis.ts";
 import { type Layout, seedLayout } from "./layout.ts";
 import { migrationSql } from "./migration.ts";

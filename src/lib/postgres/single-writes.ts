@@ -1,5 +1,5 @@
-import { StoreUnavailableError } from "../base/errors.ts";
-import type { OwnedWrite } from "../port/users.ts";
+import { StoreUnavailableError } from "../core/errors.ts";
+import type { OwnedWrite } from "../core/users.ts";
 import { type BatchLimits, Failed, type Item } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import type { Input } from "./batches.ts";

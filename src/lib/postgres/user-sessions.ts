@@ -1,9 +1,9 @@
-import { monotonicNow } from "../base/clock.ts";
-import { PgStoreError, SchemaError, StoreUnavailableError } from "../base/errors.ts";
-import { assertKey } from "../base/key.ts";
-import type { OperationOptions } from "../port/operation-options.ts";
-import type { ConditionalStore } from "../port/store.ts";
-import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../port/users.ts";
+import { monotonicNow } from "../core/time.ts";
+import { PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
+import { assertKey } from "../core/key.ts";
+import type { OperationOptions } from "../core/operation-options.ts";
+import type { ConditionalStore } from "../core/store.ts";
+import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../core/users.ts";
 import { type Row, textOf } from "./driver.ts";
 import { endedOf, type Endings, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./endings.ts";
 import type { Engine } from "./engine.ts";

@@ -1,4 +1,4 @@
-import { equalValues, tryCloneValue, type Value } from "../base/value.ts";
+import { equalValues, tryCloneValue, type Value } from "../core/value.ts";
 
 /**
  * The objects of a session that its application holds, with a copy of each as it was last seen: changing one in place

@@ -1,6 +1,6 @@
-import { type Duration, parseDuration } from "../base/duration.ts";
-import { assertTag } from "../base/user-id.ts";
-import type { Value } from "../base/value.ts";
+import { type Duration, parseDuration } from "../core/duration.ts";
+import { assertTag } from "../core/user-id.ts";
+import type { Value } from "../core/value.ts";
 import { IDLE_TIMEOUT, LIFETIME, LOGGED_IN_AT, type Login, REMEMBER_ME, TAGS, USER_ID } from "./reserved.ts";
 
 /** Options of `session.login`. Durations are milliseconds or a text such as `"20m"`. */

@@ -1,6 +1,6 @@
-import { AlreadyCommittedError, type CommittedBy } from "../base/errors.ts";
-import { createToken } from "../base/token.ts";
-import { assertValue, cloneValue, tryCloneValue, type Value } from "../base/value.ts";
+import { AlreadyCommittedError, type CommittedBy } from "../core/errors.ts";
+import { createToken } from "../core/token.ts";
+import { assertValue, cloneValue, tryCloneValue, type Value } from "../core/value.ts";
 import type { Asker } from "./asker.ts";
 import { HeldObjects } from "./held-objects.ts";
 import {
@@ -15,7 +15,7 @@ import {
   REVOKED,
   USER_ID,
 } from "./reserved.ts";
-import type { EndReason } from "../port/store.ts";
+import type { EndReason } from "../core/store.ts";
 
 /**
  * "new": no row, nothing set. "unmodified": as loaded. "modified": a commit will write it. "destroyed": it has ended,

@@ -1,4 +1,4 @@
-import type { Value } from "../base/value.ts";
+import type { Value } from "../core/value.ts";
 
 /** Keys of ours among the values; SCS v2 writes the first too. Applications can't read or write them, and Go passes them on. */
 export const REMEMBER_ME = "__rememberMe";

@@ -1,8 +1,8 @@
-import { type Duration, parseDuration } from "../base/duration.ts";
-import { FreshLoginRequiredError, LoginRequiredError } from "../base/errors.ts";
-import { createToken } from "../base/token.ts";
-import { assertNewUserId } from "../base/user-id.ts";
-import { assertValue, type Value } from "../base/value.ts";
+import { type Duration, parseDuration } from "../core/duration.ts";
+import { FreshLoginRequiredError, LoginRequiredError } from "../core/errors.ts";
+import { createToken } from "../core/token.ts";
+import { assertNewUserId } from "../core/user-id.ts";
+import { assertValue, type Value } from "../core/value.ts";
 import type { SessionHost } from "./host.ts";
 import { refuseIdioms } from "./idioms.ts";
 import { type LoginOptions, readLogin } from "./login-options.ts";

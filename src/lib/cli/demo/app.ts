@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { CsrfError, StoreUnavailableError } from "../../base/errors.ts";
-import { csrfProtection } from "../../http/csrf.ts";
-import { nodeHandler, type NodeListener } from "../../http/node-handler.ts";
+import { CsrfError, StoreUnavailableError } from "../../core/errors.ts";
+import { csrfProtection } from "../../adapters/csrf.ts";
+import { nodeHandler, type NodeListener } from "../../adapters/node.ts";
 import type { SessionManager } from "../../manager/session-manager.ts";
 import type { Session } from "../../session/session.ts";
 import { ACTIONS } from "./actions.ts";

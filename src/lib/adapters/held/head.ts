@@ -1,0 +1,63 @@
+import { type ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
+import { isEntityHeader, type OpenHeaders } from "../response-headers.ts";
+
+/** The arguments of `writeHead`. */
+export type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
+
+/** The headers among the arguments of writeHead, flat: name, value, name, value. */
+function headersOf(head: HeadArguments): unknown[] {
+  const headers = typeof head[1] === "string" ? head[2] : (head[2] ?? head[1]);
+  if (typeof headers !== "object" || headers === null) return [];
+  if (!Array.isArray(headers)) return Object.entries(headers).flat(1);
+  // Node takes pairs as well; in a flat list a value may itself be a list.
+  return Array.isArray(headers[0]) ? headers.flat(1) : headers;
+}
+
+/** Throws what Node would throw on sending this head; makes the status a number. */
+export function checkHead(head: HeadArguments): void {
+  // As Node does: "200" will do.
+  const status = (head[0] |= 0);
+  if (status < 100 || status > 999) {
+    throw Object.assign(new RangeError(`Invalid status code: ${status}`), { code: "ERR_HTTP_INVALID_STATUS_CODE" });
+  }
+  const headers = headersOf(head);
+  for (let index = 0; index < headers.length; index += 2) {
+    const [name, value] = [String(headers[index]), headers[index + 1]];
+    validateHeaderName(name);
+    for (const one of [value].flat()) validateHeaderValue(name, one as string);
+  }
+}
+
+/** Moves the headers of a writeHead call into the response, as Node would, so that ours can join them. Changes `head`. */
+export function foldHeaders(response: ServerResponse, head: HeadArguments): void {
+  const headers = headersOf(head);
+  head.splice(1, 2, ...(typeof head[1] === "string" ? [head[1]] : []));
+  const names = new Set(headers.filter((_, index) => index % 2 === 0).map(String));
+  for (const name of names) response.removeHeader(name);
+  for (let index = 0; index < headers.length; index += 2) {
+    const [name, value] = [String(headers[index]), headers[index + 1] as string];
+    const present = response.getHeader(name);
+    response.setHeader(name, present === undefined ? value : [present, value].flat().map(String));
+  }
+}
+
+/** Headers that speak of a body that is not sent, or let another answer be cached or followed, go; policies stay. */
+export function discardEntityHeaders(response: ServerResponse): void {
+  if (response.headersSent) return;
+  for (const name of response.getHeaderNames()) if (isEntityHeader(name)) response.removeHeader(name);
+}
+
+/** The headers of a response that has none fixed yet. */
+export function openHeaders(response: ServerResponse): OpenHeaders {
+  return {
+    get: (name) => {
+      const value = response.getHeader(name);
+      return value === undefined ? undefined : [value].flat().join(", ");
+    },
+    set: (name, value) => void response.setHeader(name, value),
+    delete: (name) => response.removeHeader(name),
+    names: () => response.getHeaderNames(),
+    getSetCookie: () => [response.getHeader("Set-Cookie") ?? []].flat().map(String),
+    setSetCookie: (values) => void response.setHeader("Set-Cookie", values),
+  };
+}

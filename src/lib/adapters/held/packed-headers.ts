@@ -1,0 +1,59 @@
+import { lowerAscii } from "../../http/ascii.ts";
+import type { OpenHeaders } from "../response-headers.ts";
+
+/** A head as Node hands it to nghttp2: `name \0 value \0 flags` for each field, flags being one character, and their number. */
+export type PackedHead = [fields: string, count: number];
+
+/** The head of an HTTP/2 response as nghttp2 takes it. */
+export class PackedHeaders implements OpenHeaders {
+  #fields: [name: string, value: string, flags: string][] = [];
+
+  constructor(packed: string) {
+    for (let at = 0; at < packed.length;) {
+      const name = packed.slice(at, packed.indexOf("\0", at));
+      at += name.length + 1;
+      const value = packed.slice(at, packed.indexOf("\0", at));
+      at += value.length + 1;
+      this.#fields.push([name, value, packed[at++] ?? "\0"]);
+    }
+  }
+
+  get packed(): PackedHead {
+    return [this.#fields.map(([name, value, flags]) => `${name}\0${value}\0${flags}`).join(""), this.#fields.length];
+  }
+
+  get(name: string): string | undefined {
+    const values = this.#values(name);
+    return values.length === 0 ? undefined : values.join(", ");
+  }
+
+  set(name: string, value: string): void {
+    this.#replace(name, [value]);
+  }
+
+  delete(name: string): void {
+    this.#replace(name, []);
+  }
+
+  names(): string[] {
+    return this.#fields.map(([name]) => name);
+  }
+
+  getSetCookie(): string[] {
+    return this.#values("set-cookie");
+  }
+
+  setSetCookie(values: string[]): void {
+    this.#replace("set-cookie", values);
+  }
+
+  #values(name: string): string[] {
+    return this.#fields.filter(([own]) => own === lowerAscii(name)).map(([, value]) => value);
+  }
+
+  #replace(name: string, values: string[]): void {
+    const key = lowerAscii(name);
+    this.#fields = this.#fields.filter(([own]) => own !== key);
+    for (const value of values) this.#fields.push([key, value, "\0"]);
+  }
+}

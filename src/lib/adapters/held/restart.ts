@@ -1,0 +1,101 @@
+import { type IncomingMessage, ServerResponse } from "node:http";
+import { HeadText } from "./head-text.ts";
+import { isEntityHeader } from "../response-headers.ts";
+
+/** One piece of output that waits, as Node keeps it. */
+export interface Piece {
+  data: string | Uint8Array;
+  encoding: unknown;
+  callback: unknown;
+}
+
+/** The lower half of Node's response: private by its names, and the same on each supported line of Node. */
+export type Http1Response = ServerResponse & {
+  _header: string | null;
+  _headerSent: boolean;
+  _last: boolean;
+  _closed: boolean;
+  outputData: Piece[];
+  outputSize: number;
+  _onPendingData(bytes: number): void;
+  _writeRaw(data: string | Uint8Array, encoding?: unknown, callback?: unknown, size?: number): boolean;
+  _flush(): void;
+  _finish(): void;
+  _flushOutput(socket: unknown): unknown;
+};
+
+/** The fields in which the server describes the connection. */
+const CONNECTION = [
+  "shouldKeepAlive",
+  "useChunkedEncodingByDefault",
+  "maxRequestsOnConnectionReached",
+  "_defaultKeepAlive",
+  "_keepAliveTimeout",
+  "_maxRequestsPerSocket",
+  "_expect_continue",
+  "_sent100",
+  "_onPendingData",
+] as const;
+
+/** The fields of the framing, which the new head has of its own. */
+const FRAMING = /^(?:date|connection|keep-alive)$/i;
+
+/**
+ * Makes a response that answers in place of another one, whose head is fixed but has not left. It has the policies among
+ * the headers of that one, and what the framework has put on it; wrappers stay behind, as they have begun to encode a body
+ * that is not sent.
+ */
+export function startOver(response: Http1Response, request: IncomingMessage): Http1Response {
+  const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => Http1Response;
+  const answer = new Response(request, { highWaterMark: response.writableHighWaterMark });
+  Object.setPrototypeOf(answer, Object.getPrototypeOf(response) as object);
+  for (const name of CONNECTION) Object.assign(answer, { [name]: response[name as keyof Http1Response] });
+  if (response._last) answer.shouldKeepAlive = false;
+  for (const key of Object.keys(response)) {
+    if (Object.hasOwn(answer, key) || key in ServerResponse.prototype || key === "flush") continue;
+    Object.assign(answer, { [key]: response[key as keyof Http1Response] });
+  }
+  const headers = response._header ? HeadText.entries(response._header) : Object.entries(response.getHeaders());
+  for (const [name, value] of headers) {
+    if (!isEntityHeader(name) && !FRAMING.test(name)) answer.appendHeader(name, value as string);
+  }
+  // A second answer of whoever answers the error ends no process.
+  answer.on("error", () => {});
+  answer.once("close", () => {
+    if (response._closed) return;
+    Object.assign(response, { destroyed: true, _closed: true });
+    response.emit("close");
+  });
+  return answer;
+}
+
+/** Finishes a response whose answer another one has given, and gives it back its socket: Node goes on by its "finish". */
+export function finishWith(answer: ServerResponse, response: Http1Response, emit: ServerResponse["emit"]): void {
+  const { socket, statusCode, statusMessage } = answer;
+  const { _last, _header } = answer as Http1Response;
+  // What observers of the application's response see is what the client got.
+  Object.assign(response, { statusCode, statusMessage, _last, _header: null });
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  for (const [name, value] of Object.entries(answer.getHeaders())) {
+    if (value !== undefined) response.setHeader(name, value);
+  }
+  response._header = _header;
+  if (socket !== null) {
+    answer.detachSocket(socket);
+    response.assignSocket(socket);
+  }
+  emit.call(response, "finish");
+  // Node's own listener stands no second one, which comes when the application ends its response only now.
+  response.removeAllListeners("finish");
+  process.nextTick(() => {
+    if ((answer as Http1Response)._closed) return;
+    Object.assign(answer, { destroyed: true, _closed: true });
+    answer.emit("close");
+  });
+}
+
+/** The piece that has the head: the first bytes, or one that Node has queued before them. */
+export function findHead(first: Piece, { outputData, _header }: Http1Response): Piece | undefined {
+  if (outputData.length === 0) return first;
+  return outputData.find(({ data }) => data === _header) ?? first;
+}

@@ -1,0 +1,40 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { SessionManager } from "../manager/session-manager.ts";
+import type { SessionData } from "../session/session-data.ts";
+import { withSession } from "./node.ts";
+import type { HeldResponse } from "./node-response.ts";
+import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
+
+/** What of Koa's context is used. */
+interface KoaContext {
+  req: IncomingMessage;
+  res: ServerResponse;
+  /** Follows `app.proxy`. */
+  secure: boolean;
+  ip: string;
+}
+
+/**
+ * Makes middleware for Koa: `ctx.session` (and `manager.sessionOf(ctx)`) is the session, committed before the first byte
+ * of the response. An error while loading is thrown to Koa.
+ */
+export function session<Data = SessionData, Lazy extends boolean = false>(
+  manager: SessionManager<Data, Lazy>,
+  options: PropertyOptions = {},
+): (context: KoaContext, next: () => Promise<unknown>) => Promise<unknown> {
+  const property = propertyName(options);
+  const descriptor = sessionProperty("ctx", property, (context) => manager.sessionOf(context));
+  return async (context, next) => {
+    const { req, res } = context;
+    const held = await new Promise<HeldResponse | undefined>((resolve, reject) => {
+      withSession(manager, req, res, resolve, reject, { isSecure: () => context.secure, ip: () => context.ip });
+    });
+    manager.alias(context, req);
+    Object.defineProperty(context, property, descriptor);
+    try {
+      return await next();
+    } finally {
+      held?.settle();
+    }
+  };
+}
