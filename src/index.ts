@@ -14,9 +14,9 @@ export type {
   DestroyByUserOptions,
   ListOptions,
   UserSession,
-} from "./lib/manager/users.ts";
+} from "./lib/manager/user-sessions.ts";
 export type { EndEvent, LoginEvent } from "./lib/manager/hooks.ts";
-export type { RequestClient } from "./lib/manager/client.ts";
+export type { RequestClient } from "./lib/manager/request.ts";
 export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib/core/stats.ts";
 export type { OperationOptions } from "./lib/core/operation-options.ts";
 export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "./lib/core/users.ts";
@@ -32,7 +32,7 @@ export type {
 } from "./lib/core/events.ts";
 export { Session } from "./lib/session/session.ts";
 export type { LoginOptions } from "./lib/session/login-options.ts";
-export type { SessionStatus } from "./lib/session/record.ts";
+export type { SessionStatus } from "./lib/session/state.ts";
 // A star, not a name: only so can an application augment the interface through "pgstore".
 export * from "./lib/session/session-data.ts";
 export type {

@@ -6,7 +6,7 @@ import {
   StoreOverloadedError,
   StoreUnavailableError,
 } from "../../src/index.ts";
-import { Lanes } from "../../src/lib/manager/lanes.ts";
+import { Lanes } from "../../src/lib/manager/keyed-queue.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
 /** Work that is done when it is told to. */

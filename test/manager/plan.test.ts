@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { planCommit, type PlanOptions, type PlanState } from "../../src/lib/manager/plan.ts";
+import { planCommit, type PlanOptions, type PlanState } from "../../src/lib/session/plan.ts";
 
 const NOW = 1_800_000_000_000;
 const HOUR = 3_600_000;

@@ -5,7 +5,7 @@ import { csrfTokenOf, isCsrfTokenOf } from "../http/csrf-token.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { CsrfError } from "../core/errors.ts";
 import { createToken } from "../core/token.ts";
-import type { SessionRecord } from "../session/record.ts";
+import type { SessionRecord } from "../session/state.ts";
 import { CSRF } from "../session/reserved.ts";
 import { recordOf } from "../session/session.ts";
 import { readForm } from "../http/form.ts";

@@ -4,7 +4,7 @@ import { withVary } from "../http/headers.ts";
 import { RefusedError } from "../core/errors.ts";
 import { failureLog } from "../core/failure-log.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
-import type { RequestClient } from "../manager/client.ts";
+import type { RequestClient } from "../manager/request.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { INTERNAL, setStatus } from "./node-error.ts";

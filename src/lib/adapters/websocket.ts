@@ -4,7 +4,7 @@ import { CsrfError } from "../core/errors.ts";
 import { after, LONGEST_DELAY, repeat } from "../core/timer.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { Session } from "../session/session.ts";
-import type { SessionStatus } from "../session/record.ts";
+import type { SessionStatus } from "../session/state.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { type OriginOptions, OriginRule } from "../http/origin-rule.ts";
 

@@ -1,6 +1,6 @@
 import { count } from "../core/format-number.ts";
 import { atMost } from "../core/timer.ts";
-import type { UserSession } from "../manager/users.ts";
+import type { UserSession } from "../manager/user-sessions.ts";
 import { deviceOf } from "./device.ts";
 import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";

@@ -6,7 +6,7 @@ import type {
   DestroyByUserOptions,
   ListOptions,
   UserSession,
-} from "../manager/users.ts";
+} from "../manager/user-sessions.ts";
 import type { StoreExtras } from "../core/store.ts";
 
 /** A request as the server or the framework has it. */

@@ -1,5 +1,5 @@
 import { sha256 } from "../core/sha256.ts";
-import type { UserSession } from "../manager/users.ts";
+import type { UserSession } from "../manager/user-sessions.ts";
 import type { DashboardManager } from "./options.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { counted, shortId } from "../core/format-number.ts";
 import { assertUserId } from "../core/user-id.ts";
-import type { UserSession } from "../manager/users.ts";
+import type { UserSession } from "../manager/user-sessions.ts";
 import type { StoreExtras } from "../core/store.ts";
 import { deviceOf } from "./device.ts";
 import { instant, relative } from "./format.ts";

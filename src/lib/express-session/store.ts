@@ -4,7 +4,7 @@ import { type Duration, parseDuration } from "../core/duration.ts";
 import { publish } from "../core/events.ts";
 import { sha256 } from "../core/sha256.ts";
 import { assertUserId } from "../core/user-id.ts";
-import { Lanes } from "../manager/lanes.ts";
+import { Lanes } from "../manager/keyed-queue.ts";
 import type { PgClient, PostgresSql } from "../core/pg-client.ts";
 import type { Store, StoredEntry, StoreExtras } from "../core/store.ts";
 import { connectPgSimpleLayout } from "../postgres/layout.ts";
@@ -13,7 +13,7 @@ import type { PgStoreOptions } from "../postgres/pg-store-options.ts";
 import { type HostRequest, inflate, regenerate } from "./host.ts";
 import { expiryOf, parseSession, sessionBytes, type ExpressSessionData } from "./data.ts";
 import { whenClosed } from "../adapters/when-gone.ts";
-import { type SessionKeeper, withEndings } from "./without-endings.ts";
+import { type SessionKeeper, withEndings } from "../manager/without-endings.ts";
 
 /** Options of `ExpressSessionStore`; those of `PgStore` go with `pool`. */
 export interface ExpressSessionStoreOptions extends PgStoreOptions {

@@ -1,6 +1,6 @@
 import { withNoStore } from "../http/headers.ts";
 import { clearCookie, replacesCookie, setCookie } from "../http/cookie.ts";
-import type { Delivery } from "../session/record.ts";
+import type { Delivery } from "../session/state.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** How a commit is made. */

@@ -1,7 +1,7 @@
 import { monotonicNow } from "../core/time.ts";
 import { codeOf, type CommitEvent, publish } from "../core/events.ts";
-import type { SessionRecord } from "../session/record.ts";
-import type { CommitPlan } from "./plan.ts";
+import type { SessionRecord } from "../session/state.ts";
+import type { CommitPlan } from "../session/plan.ts";
 
 /** What is noted of a commit while it is under way. */
 export interface CommitWatch {

@@ -3,9 +3,9 @@ import { SessionDecodeError } from "../core/errors.ts";
 import { codeOf, isWatched, type LoadEvent, publish } from "../core/events.ts";
 import { isToken } from "../core/token.ts";
 import type { Found, StoredSession } from "../core/store.ts";
-import { SessionRecord, type StoredRow } from "../session/record.ts";
+import { SessionRecord, type StoredRow } from "../session/state.ts";
 import type { Committer } from "./committer.ts";
-import type { Rows } from "./rows.ts";
+import type { Rows } from "./row-codec.ts";
 
 /** Tokens of one request that are looked up. Somebody who can plant cookies must not choose which of them those are. */
 const MAX_TOKENS = 4;

@@ -1,4 +1,4 @@
-import type { StoredRow } from "../session/record.ts";
+import type { StoredRow } from "../session/state.ts";
 import { isReserved, REMEMBER_ME } from "../session/reserved.ts";
 import { recordOf, type Session } from "../session/session.ts";
 

@@ -5,7 +5,7 @@ import type { Codec } from "../core/codec.ts";
 import { bool, HTTP_TOKEN, known } from "./check-option.ts";
 import { type CookieOptions, type ResolvedCookie, resolveCookie } from "./cookie-options.ts";
 import type { EndEvent, LoginEvent } from "./hooks.ts";
-import type { PlanOptions } from "./plan.ts";
+import type { PlanOptions } from "../session/plan.ts";
 
 /** A request as `onError` gets it: that of Node, or a web-standard one. */
 export interface FailedRequest {

@@ -2,11 +2,11 @@ import { systemNow } from "../core/time.ts";
 import { assertUserId } from "../core/user-id.ts";
 import { AlreadyCommittedError, SessionMissingError } from "../core/errors.ts";
 import type { Store, StoreExtras } from "../core/store.ts";
-import { SessionRecord } from "../session/record.ts";
+import { SessionRecord } from "../session/state.ts";
 import type { SessionHost } from "../session/host.ts";
 import { recordOf, Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { recordedClient, type RequestClient } from "./client.ts";
+import { recordedClient, type RequestClient } from "./request.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { Committer } from "./committer.ts";
 import { type Credentials, tokensOf } from "./credentials.ts";
@@ -14,9 +14,15 @@ import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { Loader } from "./loader.ts";
 import { mergeRow } from "./merge.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
-import { Rows } from "./rows.ts";
+import { Rows } from "./row-codec.ts";
 import { nameOf, warnOfSharing } from "./scope.ts";
-import type { DestroyAllOptions, DestroyByIdOptions, DestroyByUserOptions, ListOptions, UserSession } from "./users.ts";
+import type {
+  DestroyAllOptions,
+  DestroyByIdOptions,
+  DestroyByUserOptions,
+  ListOptions,
+  UserSession,
+} from "./user-sessions.ts";
 
 /**
  * Loads sessions and commits them: what happens between a request's cookie and a response's.

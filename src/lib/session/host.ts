@@ -1,4 +1,4 @@
-import type { SessionRecord } from "./record.ts";
+import type { SessionRecord } from "./state.ts";
 
 /** What a session asks of the manager that loaded it. */
 export interface SessionHost {

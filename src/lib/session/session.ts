@@ -6,7 +6,7 @@ import { assertValue, type Value } from "../core/value.ts";
 import type { SessionHost } from "./host.ts";
 import { refuseIdioms } from "./idioms.ts";
 import { type LoginOptions, readLogin } from "./login-options.ts";
-import type { Operation, Renewal, SessionRecord, SessionStatus } from "./record.ts";
+import type { Operation, Renewal, SessionRecord, SessionStatus } from "./state.ts";
 import { IDLE_TIMEOUT, isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, USER_ID } from "./reserved.ts";
 import type { SessionData, SessionKey, SessionValue } from "./session-data.ts";
 

@@ -1,4 +1,4 @@
-import type { SessionStatus } from "../../session/record.ts";
+import type { SessionStatus } from "../../session/state.ts";
 import type { Session } from "../../session/session.ts";
 import { type DemoSession, LIMITS } from "./demo-session.ts";
 import { type Html, html } from "../../dashboard/html.ts";

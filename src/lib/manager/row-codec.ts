@@ -2,7 +2,7 @@ import { SessionDecodeError, SessionTooLargeError } from "../core/errors.ts";
 import { idOf } from "../core/token.ts";
 import type { DecodedSession } from "../core/codec.ts";
 import type { StoredSession } from "../core/store.ts";
-import type { SessionRecord, StoredRow } from "../session/record.ts";
+import type { SessionRecord, StoredRow } from "../session/state.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { scopedToken } from "./scope.ts";
 

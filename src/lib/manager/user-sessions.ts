@@ -6,10 +6,10 @@ import { atMost } from "../core/timer.ts";
 import type { OperationOptions } from "../core/operation-options.ts";
 import type { ConditionalStore } from "../core/store.ts";
 import type { OwnedPlace, OwnedWrite, Owner, UserStore } from "../core/users.ts";
-import type { SessionRecord, StoredRow } from "../session/record.ts";
+import type { SessionRecord, StoredRow } from "../session/state.ts";
 import { tagsIn, USER_ID } from "../session/reserved.ts";
 import { Session } from "../session/session.ts";
-import type { Endings } from "./endings.ts";
+import type { Endings } from "./end-listeners.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** What is known of one of a user's sessions, without what it holds. */

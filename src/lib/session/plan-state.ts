@@ -1,4 +1,4 @@
-import type { SessionRecord } from "../session/record.ts";
+import type { SessionRecord } from "./state.ts";
 import type { PlanState } from "./plan.ts";
 
 /** What the plan depends on, of a session as it is now. */
