@@ -1,8 +1,8 @@
 export { PgStore } from "./lib/postgres/pg-store.ts";
-export type { CloseOptions, PgStoreOptions } from "./lib/postgres/pg-store-options.ts";
-export type { BatchOptions } from "./lib/postgres/batch-options.ts";
+export type { CloseOptions, PgStoreOptions } from "./lib/postgres/options.ts";
+export type { BatchOptions } from "./lib/postgres/execution/batch-options.ts";
 export type { CleanupOptions, CleanupProgress } from "./lib/postgres/cleanup.ts";
-export { openStore } from "./lib/postgres/open-store.ts";
+export { openStore } from "./lib/postgres/open.ts";
 export { MemoryStore, type MemoryStoreOptions } from "./lib/memory/memory-store.ts";
 export { SessionManager } from "./lib/manager/session-manager.ts";
 export type { Credentials } from "./lib/manager/credentials.ts";

@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Again, type BatchLimits, Company } from "../../src/lib/postgres/batch.ts";
-import { Batcher } from "../../src/lib/postgres/batcher.ts";
+import { Again, type BatchLimits, Company } from "../../src/lib/postgres/execution/batch.ts";
+import { Batcher } from "../../src/lib/postgres/execution/batcher.ts";
 
 const TIMEOUT = 1000;
 

@@ -10,12 +10,12 @@ import {
   StoreOverloadedError,
   StoreUnavailableError,
 } from "../../src/index.ts";
-import { Batches } from "../../src/lib/postgres/batches.ts";
-import type { Driver, Row } from "../../src/lib/postgres/driver.ts";
-import { Executor } from "../../src/lib/postgres/executor.ts";
-import { seedLayout } from "../../src/lib/postgres/layout.ts";
-import { statementsFor } from "../../src/lib/postgres/statements.ts";
-import { tableName } from "../../src/lib/postgres/table-name.ts";
+import { Batches } from "../../src/lib/postgres/execution/dispatch.ts";
+import type { Driver, Row } from "../../src/lib/postgres/drivers/driver.ts";
+import { Executor } from "../../src/lib/postgres/execution/executor.ts";
+import { seedLayout } from "../../src/lib/postgres/sql/layout.ts";
+import { statementsFor } from "../../src/lib/postgres/sql/statements.ts";
+import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
 import { Gate } from "../support/barrier.ts";
 import { type Codec, scsJson } from "../../src/codecs.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";

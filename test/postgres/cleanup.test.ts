@@ -2,10 +2,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTes
 import { type PgClient, PgStore, type PgStoreOptions } from "../../src/index.ts";
 import { type CleanupEvent, listen } from "../../src/lib/core/events.ts";
 import { CleanupTurns, deleteExpired } from "../../src/lib/postgres/cleanup.ts";
-import type { Row } from "../../src/lib/postgres/driver.ts";
-import { seedLayout } from "../../src/lib/postgres/layout.ts";
-import { statementsFor } from "../../src/lib/postgres/statements.ts";
-import { tableName } from "../../src/lib/postgres/table-name.ts";
+import type { Row } from "../../src/lib/postgres/drivers/driver.ts";
+import { seedLayout } from "../../src/lib/postgres/sql/layout.ts";
+import { statementsFor } from "../../src/lib/postgres/sql/statements.ts";
+import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { type GatedClient, gatedClient } from "../support/gated-client.ts";
 import type pg from "pg";

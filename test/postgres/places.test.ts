@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { monotonicNow } from "../../src/lib/core/time.ts";
-import { loadUntil, type Row } from "../../src/lib/postgres/driver.ts";
-import { lookedAtLate, perClient, Places, WaitingLine } from "../../src/lib/postgres/places.ts";
+import { loadUntil, type Row } from "../../src/lib/postgres/drivers/driver.ts";
+import { lookedAtLate, perClient, Places, WaitingLine } from "../../src/lib/postgres/drivers/places.ts";
 
 const LONG = 3_600_000;
 

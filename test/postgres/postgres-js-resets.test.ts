@@ -3,7 +3,7 @@ import net from "node:net";
 import type postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PgStore, StoreUnavailableError } from "../../src/index.ts";
-import { driverOf } from "../../src/lib/postgres/driver-of.ts";
+import { driverOf } from "../../src/lib/postgres/drivers/index.ts";
 import { openPostgresJs } from "../support/clients.ts";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";

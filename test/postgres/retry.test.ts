@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import pg from "pg";
 import { PgStore, StoreUnavailableError } from "../../src/index.ts";
-import { RetryBudget, retrying } from "../../src/lib/postgres/retry.ts";
+import { RetryBudget, retrying } from "../../src/lib/postgres/execution/retry.ts";
 import {
   failureOf,
   type Failure,
   mayLieInRow,
   NotSentError,
   toStoreError,
-} from "../../src/lib/postgres/store-errors.ts";
+} from "../../src/lib/postgres/drivers/errors.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { startPostgres } from "../support/postgres-server.ts";
 

@@ -1,5 +1,5 @@
-import { EQ, GT, leavesOf, OVER, regclass, TIMES } from "../postgres/catalog.ts";
-import { textOf } from "../postgres/driver.ts";
+import { EQ, GT, leavesOf, OVER, regclass, TIMES } from "../postgres/sql/catalog.ts";
+import { textOf } from "../postgres/drivers/driver.ts";
 import { bytes, count } from "../core/format-number.ts";
 import type { Connection } from "./connection.ts";
 import { LONG_TIME } from "./connection.ts";

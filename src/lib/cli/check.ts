@@ -6,8 +6,8 @@ import { EXIT, type ExitCode, InterruptedError } from "./failures.ts";
 import { type Finding, ok } from "./finding.ts";
 import { interruptible } from "./interrupt.ts";
 import { judgeTable } from "./judge-table.ts";
-import { diagnose, type Problem } from "../postgres/diagnosis.ts";
-import { hasColumns } from "../postgres/statements.ts";
+import { diagnose, type Problem } from "../postgres/sql/diagnosis.ts";
+import { hasColumns } from "../postgres/sql/statements.ts";
 import { readFigures } from "./table-figures.ts";
 
 /** Says what is wrong, and what to do about each thing. Changes nothing. */

@@ -1,7 +1,7 @@
 import { counted } from "../core/format-number.ts";
 import { parseDuration } from "../core/duration.ts";
-import { LE } from "../postgres/catalog.ts";
-import { outlivedRow } from "../postgres/statements.ts";
+import { LE } from "../postgres/sql/catalog.ts";
+import { outlivedRow } from "../postgres/sql/statements.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect, type Connection, LONG_TIME } from "./connection.ts";
 import { EXIT } from "./failures.ts";

@@ -2,13 +2,13 @@ import { existsSync } from "node:fs";
 import { monotonicNow } from "../core/time.ts";
 import { StoreUnavailableError } from "../core/errors.ts";
 import type { PgClient } from "../core/pg-client.ts";
-import { loadUntil, type Row } from "../postgres/driver.ts";
-import { driverOf } from "../postgres/driver-of.ts";
+import { loadUntil, type Row } from "../postgres/drivers/driver.ts";
+import { driverOf } from "../postgres/drivers/index.ts";
 import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open-database.ts";
-import { connectPgSimpleLayout, type Layout, seedLayout } from "../postgres/layout.ts";
+import { connectPgSimpleLayout, type Layout, seedLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
-import { type TableName, tableName } from "../postgres/table-name.ts";
-import { toStoreError } from "../postgres/store-errors.ts";
+import { type TableName, tableName } from "../postgres/sql/table-name.ts";
+import { toStoreError } from "../postgres/drivers/errors.ts";
 import { UsageError } from "./failures.ts";
 
 /** What a table is like, by the package that has made it. */

@@ -1,4 +1,4 @@
-import { openStore } from "../postgres/open-store.ts";
+import { openStore } from "../postgres/open.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, findUrl } from "./connection.ts";
 import { serveDemo } from "./demo/serve.ts";

@@ -1,7 +1,7 @@
-import { EQ, GT, LE } from "../postgres/catalog.ts";
-import { type Row, textOf } from "../postgres/driver.ts";
-import { millisecondsOf } from "../postgres/statements.ts";
-import { arrayText, readInstant } from "../postgres/wire.ts";
+import { EQ, GT, LE } from "../postgres/sql/catalog.ts";
+import { type Row, textOf } from "../postgres/drivers/driver.ts";
+import { millisecondsOf } from "../postgres/sql/statements.ts";
+import { arrayText, readInstant } from "../postgres/sql/text-format.ts";
 import type { Connection, Database } from "./connection.ts";
 import type { ImportSource, SkipReason } from "./import-source.ts";
 

@@ -1,8 +1,8 @@
 import { SchemaError } from "../core/errors.ts";
 import { count } from "../core/format-number.ts";
-import { EQ, regclass } from "../postgres/catalog.ts";
-import { tableName } from "../postgres/table-name.ts";
-import { arrayText } from "../postgres/wire.ts";
+import { EQ, regclass } from "../postgres/sql/catalog.ts";
+import { tableName } from "../postgres/sql/table-name.ts";
+import { arrayText } from "../postgres/sql/text-format.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect, type Connection, type Database, LONG_TIME, openUrl } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";

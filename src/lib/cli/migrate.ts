@@ -1,5 +1,5 @@
-import { tableName } from "../postgres/table-name.ts";
-import { schemaSql, stepsByHand } from "../postgres/tables.ts";
+import { tableName } from "../postgres/sql/table-name.ts";
+import { schemaSql, stepsByHand } from "../postgres/sql/tables.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";

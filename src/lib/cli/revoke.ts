@@ -1,4 +1,4 @@
-import { EQ, leavesOf, regclass, ROWS } from "../postgres/catalog.ts";
+import { EQ, leavesOf, regclass, ROWS } from "../postgres/sql/catalog.ts";
 import { counted, shortId } from "../core/format-number.ts";
 import type { Answer } from "./answer.ts";
 import { confirmed } from "./confirm.ts";

@@ -1,5 +1,5 @@
-import { EQ, leavesOf, MINUS, NE, PLUS, regclass, ROWS, TIMES } from "../postgres/catalog.ts";
-import { type Row, textOf } from "../postgres/driver.ts";
+import { EQ, leavesOf, MINUS, NE, PLUS, regclass, ROWS, TIMES } from "../postgres/sql/catalog.ts";
+import { type Row, textOf } from "../postgres/drivers/driver.ts";
 import type { Connection } from "./connection.ts";
 
 /** What PostgreSQL knows of the table, without reading it. */

@@ -1,7 +1,7 @@
 import { sha256 } from "../core/sha256.ts";
 import type { PgClient, PostgresSql } from "../core/pg-client.ts";
 import type { ConditionalStore, StoredEntry } from "../core/store.ts";
-import { connectPgSimpleLayout } from "../postgres/layout.ts";
+import { connectPgSimpleLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
 import { parseSession } from "./data.ts";
 

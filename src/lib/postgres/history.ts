@@ -1,8 +1,8 @@
-import { textOf } from "./driver.ts";
+import { textOf } from "./drivers/driver.ts";
 import { monotonicNow } from "../core/time.ts";
-import type { Engine } from "./engine.ts";
-import type { OperationStatements } from "./operation-statements.ts";
-import type { Operations } from "./operations.ts";
+import type { Engine } from "./execution/database.ts";
+import type { OperationStatements } from "./sql/stats.ts";
+import type { Operations } from "./stats.ts";
 
 /** Pages of users that are looked through in a turn. */
 const MOST_PAGES = 10;

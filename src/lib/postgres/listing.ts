@@ -1,8 +1,8 @@
 import type { StoredEntry } from "../core/store.ts";
-import type { Row } from "./driver.ts";
-import type { Layout } from "./layout.ts";
-import type { Statement } from "./statements.ts";
-import { readInstant } from "./wire.ts";
+import type { Row } from "./drivers/driver.ts";
+import type { Layout } from "./sql/layout.ts";
+import type { Statement } from "./sql/statements.ts";
+import { readInstant } from "./sql/text-format.ts";
 
 /**
  * Rows of the first page. Later pages have as many rows as make up a certain length, in characters. Rows beyond the bound of

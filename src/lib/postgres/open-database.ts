@@ -2,7 +2,7 @@ import type pg from "pg";
 import { StoreUnavailableError } from "../core/errors.ts";
 import type { PgClient } from "../core/pg-client.ts";
 import { lockFolder } from "./folder-lock.ts";
-import type { OwnDatabase } from "./inside.ts";
+import type { OwnDatabase } from "./internal-options.ts";
 
 /** A database that a URL names, opened. */
 export interface OpenDatabase extends OwnDatabase {

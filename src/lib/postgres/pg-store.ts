@@ -16,25 +16,25 @@ import type {
 } from "../core/store.ts";
 import type { StoreOperations } from "../core/stats.ts";
 import type { UserStore } from "../core/users.ts";
-import type { Input } from "./batches.ts";
+import type { Input } from "./execution/dispatch.ts";
 import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
-import { driverOf } from "./driver-of.ts";
-import { Endings, endingStatements } from "./endings.ts";
-import { Engine } from "./engine.ts";
+import { driverOf } from "./drivers/index.ts";
+import { Endings, endingStatements } from "./end-sessions.ts";
+import { Engine } from "./execution/database.ts";
 import { History } from "./history.ts";
-import type { Inside, OwnDatabase } from "./inside.ts";
-import { type Layout, seedLayout } from "./layout.ts";
+import type { Inside, OwnDatabase } from "./internal-options.ts";
+import { type Layout, seedLayout } from "./sql/layout.ts";
 import { listRows } from "./listing.ts";
-import { operationStatements } from "./operation-statements.ts";
-import { Operations } from "./operations.ts";
+import { operationStatements } from "./sql/stats.ts";
+import { Operations } from "./stats.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
-import { type CloseOptions, type PgStoreOptions, resolveStoreOptions } from "./pg-store-options.ts";
-import type { Query } from "./diagnosis.ts";
-import { check, migrate } from "./schema.ts";
-import { outlivedRow } from "./statements.ts";
-import type { TableName } from "./table-name.ts";
-import { UserSessions } from "./user-sessions.ts";
-import { instantText } from "./wire.ts";
+import { type CloseOptions, type PgStoreOptions, resolveStoreOptions } from "./options.ts";
+import type { Query } from "./sql/diagnosis.ts";
+import { check, migrate } from "./migrate.ts";
+import { outlivedRow } from "./sql/statements.ts";
+import type { TableName } from "./sql/table-name.ts";
+import { UserSessions } from "./users.ts";
+import { instantText } from "./sql/text-format.ts";
 
 /**
  * Sessions in a PostgreSQL table of the seed's three columns, on a connection pool (or client) that stays the caller's.

@@ -1,6 +1,6 @@
 import { type OpenDatabase, openDatabase } from "./open-database.ts";
 import { PgStore } from "./pg-store.ts";
-import type { PgStoreOptions } from "./pg-store-options.ts";
+import type { PgStoreOptions } from "./options.ts";
 
 /** Where PGlite keeps its files, in the working directory. */
 const FOLDER = "pgstore-data";

@@ -1,4 +1,4 @@
-import { monotonicNow } from "../core/time.ts";
+import { monotonicNow } from "../../core/time.ts";
 
 /** A row of a result: every column that we select is text or null. */
 export type Row = Record<string, string | null>;

@@ -1,6 +1,6 @@
-import { monotonicNow } from "../core/time.ts";
-import { StoreOverloadedError } from "../core/errors.ts";
-import { codeOf, isWatched, publish } from "../core/events.ts";
+import { monotonicNow } from "../../core/time.ts";
+import { StoreOverloadedError } from "../../core/errors.ts";
+import { codeOf, isWatched, publish } from "../../core/events.ts";
 import {
   Again,
   type BatchLimits,

@@ -1,5 +1,5 @@
-import { monotonicNow } from "../core/time.ts";
-import { type BatchEvent, codeOf, publish } from "../core/events.ts";
+import { monotonicNow } from "../../core/time.ts";
+import { type BatchEvent, codeOf, publish } from "../../core/events.ts";
 import { Again, type BatchOutput, Failed } from "./batch.ts";
 import type { Entry } from "./queue.ts";
 

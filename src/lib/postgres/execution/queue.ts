@@ -1,5 +1,5 @@
-import { monotonicNow } from "../core/time.ts";
-import type { BatchEvent } from "../core/events.ts";
+import { monotonicNow } from "../../core/time.ts";
+import type { BatchEvent } from "../../core/events.ts";
 import type { Company, Item } from "./batch.ts";
 
 /** One operation on its way. */

@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer";
 import { CONCAT, CONTAINS, EQ, LE, PLUS } from "./catalog.ts";
-import type { Row } from "./driver.ts";
-import type { EndReason } from "../core/store.ts";
+import type { Row } from "../drivers/driver.ts";
+import type { EndReason } from "../../core/store.ts";
 import { type TableName } from "./table-name.ts";
 import { setupSql } from "./tables.ts";
-import { bytesText, readBytes } from "./wire.ts";
+import { bytesText, readBytes } from "./text-format.ts";
 
 /** How a table keeps sessions: its columns, and what stands in them. */
 export interface Layout {

@@ -1,7 +1,7 @@
-import { monotonicNow } from "../core/time.ts";
-import { PgStoreError } from "../core/errors.ts";
-import { pause } from "../core/timer.ts";
-import { type Failure, failureOf } from "./store-errors.ts";
+import { monotonicNow } from "../../core/time.ts";
+import { PgStoreError } from "../../core/errors.ts";
+import { pause } from "../../core/timer.ts";
+import { type Failure, failureOf } from "../drivers/errors.ts";
 
 const MOST_ATTEMPTS = 3;
 /** Milliseconds: a pause is anything from half of this to all of it, so that those who failed together don't come together. */

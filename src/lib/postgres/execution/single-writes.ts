@@ -1,14 +1,14 @@
-import { StoreUnavailableError } from "../core/errors.ts";
-import type { OwnedWrite } from "../core/users.ts";
+import { StoreUnavailableError } from "../../core/errors.ts";
+import type { OwnedWrite } from "../../core/users.ts";
 import { type BatchLimits, Failed, type Item } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
-import type { Input } from "./batches.ts";
-import { loadUntil, type Row } from "./driver.ts";
+import type { Input } from "./dispatch.ts";
+import { loadUntil, type Row } from "../drivers/driver.ts";
 import type { Executor } from "./executor.ts";
-import { holds, type Layout } from "./layout.ts";
+import { holds, type Layout } from "../sql/layout.ts";
 import { retrying } from "./retry.ts";
-import type { Statement } from "./statements.ts";
-import { sqlstateOf } from "./store-errors.ts";
+import type { Statement } from "../sql/statements.ts";
+import { sqlstateOf } from "../drivers/errors.ts";
 
 /** Where in the parameters stand the token and the data that the row is to have. */
 const WRITTEN = {

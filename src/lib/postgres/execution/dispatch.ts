@@ -1,6 +1,6 @@
-import { monotonicNow } from "../core/time.ts";
-import { StoreUnavailableError } from "../core/errors.ts";
-import type { Found } from "../core/store.ts";
+import { monotonicNow } from "../../core/time.ts";
+import { StoreUnavailableError } from "../../core/errors.ts";
+import type { Found } from "../../core/store.ts";
 import {
   Again,
   type BatchLimits,
@@ -14,13 +14,13 @@ import {
 } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import { tooLate } from "./deadline.ts";
-import { type Load, type Row, textOf } from "./driver.ts";
+import { type Load, type Row, textOf } from "../drivers/driver.ts";
 import type { Executor } from "./executor.ts";
-import { holds, type Layout, reasonOf } from "./layout.ts";
+import { holds, type Layout, reasonOf } from "../sql/layout.ts";
 import { retrying } from "./retry.ts";
-import { type BatchKind, COLUMNS, type Statements } from "./statements.ts";
-import { mayLieInRow, sqlstateOf } from "./store-errors.ts";
-import { arrayText, readInstant } from "./wire.ts";
+import { type BatchKind, COLUMNS, type Statements } from "../sql/statements.ts";
+import { mayLieInRow, sqlstateOf } from "../drivers/errors.ts";
+import { arrayText, readInstant } from "../sql/text-format.ts";
 
 /** A row of a batch: the columns of its kind as text, the token first. */
 export type Input = readonly [token: string, ...columns: string[]];

@@ -1,8 +1,8 @@
-import { monotonicNow } from "../core/time.ts";
+import { monotonicNow } from "../../core/time.ts";
 import type { Driver, Row } from "./driver.ts";
 import { lookedAtLate, perClient, Places, WaitingLine } from "./places.ts";
-import { failureOf, NotSentError } from "./store-errors.ts";
-import { utf8 } from "./wire.ts";
+import { failureOf, NotSentError } from "./errors.ts";
+import { utf8 } from "../sql/text-format.ts";
 
 interface Query {
   text: string;

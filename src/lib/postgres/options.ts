@@ -1,9 +1,9 @@
 import { LONGEST_DELAY } from "../core/timer.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { failureLog } from "../core/failure-log.ts";
-import type { BatchLimits } from "./batch.ts";
-import { type BatchOptions, batchLimits } from "./batch-options.ts";
-import { type TableName, tableName } from "./table-name.ts";
+import type { BatchLimits } from "./execution/batch.ts";
+import { type BatchOptions, batchLimits } from "./execution/batch-options.ts";
+import { type TableName, tableName } from "./sql/table-name.ts";
 
 /** Options of `PgStore`. Durations are milliseconds or a text such as `"5m"`. */
 export interface PgStoreOptions {

@@ -1,8 +1,8 @@
 import { withTimeout } from "./deadline.ts";
-import type { Driver, Errand, Row } from "./driver.ts";
-import type { Statement } from "./statements.ts";
-import { failureOf, sqlstateOf, toStoreError } from "./store-errors.ts";
-import type { TableName } from "./table-name.ts";
+import type { Driver, Errand, Row } from "../drivers/driver.ts";
+import type { Statement } from "../sql/statements.ts";
+import { failureOf, sqlstateOf, toStoreError } from "../drivers/errors.ts";
+import type { TableName } from "../sql/table-name.ts";
 
 /** "cached plan must not change result type" is one of these. */
 const FEATURE_NOT_SUPPORTED = "0A000";

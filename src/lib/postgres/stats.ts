@@ -1,8 +1,8 @@
 import type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "../core/stats.ts";
-import { type Row, textOf } from "./driver.ts";
-import type { Engine } from "./engine.ts";
-import { type OperationStatements, WITHIN } from "./operation-statements.ts";
-import { readInstant } from "./wire.ts";
+import { type Row, textOf } from "./drivers/driver.ts";
+import type { Engine } from "./execution/database.ts";
+import { type OperationStatements, WITHIN } from "./sql/stats.ts";
+import { readInstant } from "./sql/text-format.ts";
 
 /** Rows up to which a table is counted as a whole; of a larger one about as many are looked at. */
 const COUNTED_WHOLE = 200_000;

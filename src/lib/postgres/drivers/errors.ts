@@ -1,4 +1,4 @@
-import { PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../core/errors.ts";
+import { PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../../core/errors.ts";
 
 /** A statement was not sent, as the client had no connection for it: nothing has happened. */
 export class NotSentError extends Error {

@@ -1,9 +1,9 @@
-import { monotonicNow } from "../core/time.ts";
-import type { PostgresSql } from "../core/pg-client.ts";
-import { tooLate } from "./deadline.ts";
+import { monotonicNow } from "../../core/time.ts";
+import type { PostgresSql } from "../../core/pg-client.ts";
+import { tooLate } from "../execution/deadline.ts";
 import type { Driver, Errand, Load, Row } from "./driver.ts";
-import { NotSentError, sqlstateOf } from "./store-errors.ts";
-import { utf8 } from "./wire.ts";
+import { NotSentError, sqlstateOf } from "./errors.ts";
+import { utf8 } from "../sql/text-format.ts";
 
 /** A statement of postgres.js, and what of its inside tells and decides whether it is sent. */
 interface Query extends PromiseLike<Result> {

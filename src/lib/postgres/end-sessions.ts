@@ -1,11 +1,11 @@
 import { monotonicNow } from "../core/time.ts";
 import { StoreUnavailableError } from "../core/errors.ts";
-import { CONCAT, EQ, GE, GT } from "./catalog.ts";
-import { type Row, textOf } from "./driver.ts";
-import type { Layout } from "./layout.ts";
-import { instant, joinedBy, liveRow, type Statement } from "./statements.ts";
-import type { TableName } from "./table-name.ts";
-import { arrayText } from "./wire.ts";
+import { CONCAT, EQ, GE, GT } from "./sql/catalog.ts";
+import { type Row, textOf } from "./drivers/driver.ts";
+import type { Layout } from "./sql/layout.ts";
+import { instant, joinedBy, liveRow, type Statement } from "./sql/statements.ts";
+import type { TableName } from "./sql/table-name.ts";
+import { arrayText } from "./sql/text-format.ts";
 
 /** Each needs another renewal of the session in the moment between the beginning of a statement and its lock. */
 const MAX_ATTEMPTS = 1000;

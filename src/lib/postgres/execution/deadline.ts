@@ -1,4 +1,4 @@
-import { StoreUnavailableError } from "../core/errors.ts";
+import { StoreUnavailableError } from "../../core/errors.ts";
 
 /**
  * Waits for an answer, but not for ever.

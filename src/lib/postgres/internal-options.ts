@@ -1,4 +1,4 @@
-import type { Layout } from "./layout.ts";
+import type { Layout } from "./sql/layout.ts";
 
 /** A database that the store has opened itself, and closes. */
 export interface OwnDatabase {

@@ -1,9 +1,9 @@
 import { EQ, GT, NE, regclass } from "./catalog.ts";
-import { type Row, textOf } from "./driver.ts";
+import { type Row, textOf } from "../drivers/driver.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
 import { COMPANIONS, type Column, SESSION_COLUMNS, setupSql, USER_COLUMNS } from "./tables.ts";
-import { arrayText } from "./wire.ts";
+import { arrayText } from "./text-format.ts";
 
 /** Runs a statement that may be repeated. `timeout`: milliseconds, if it may take longer than others. */
 export type Query = (text: string, values: string[], timeout?: number) => Promise<Row[]>;

@@ -4,15 +4,15 @@ import { assertKey } from "../core/key.ts";
 import type { OperationOptions } from "../core/operation-options.ts";
 import type { ConditionalStore } from "../core/store.ts";
 import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../core/users.ts";
-import { type Row, textOf } from "./driver.ts";
-import { endedOf, type Endings, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./endings.ts";
-import type { Engine } from "./engine.ts";
-import type { Layout } from "./layout.ts";
-import type { Statement } from "./statements.ts";
-import type { TableName } from "./table-name.ts";
-import type { UserStatements } from "./user-statements.ts";
-import { sqlstateOf } from "./store-errors.ts";
-import { arrayText, instantText, readInstant } from "./wire.ts";
+import { type Row, textOf } from "./drivers/driver.ts";
+import { endedOf, type Endings, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./end-sessions.ts";
+import type { Engine } from "./execution/database.ts";
+import type { Layout } from "./sql/layout.ts";
+import type { Statement } from "./sql/statements.ts";
+import type { TableName } from "./sql/table-name.ts";
+import type { UserStatements } from "./sql/user-statements.ts";
+import { sqlstateOf } from "./drivers/errors.ts";
+import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 

@@ -1,4 +1,4 @@
-import { MOST_EXPIRED } from "../core/stats.ts";
+import { MOST_EXPIRED } from "../../core/stats.ts";
 import {
   EQ,
   GE,

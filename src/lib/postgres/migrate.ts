@@ -1,11 +1,11 @@
 import { monotonicNow } from "../core/time.ts";
 import { PgStoreError, SchemaError, StoreError } from "../core/errors.ts";
 import { pause } from "../core/timer.ts";
-import { diagnose, type Problem, type Query } from "./diagnosis.ts";
-import { type Layout, seedLayout } from "./layout.ts";
-import { migrationSql } from "./migration.ts";
-import { sqlstateOf } from "./store-errors.ts";
-import type { TableName } from "./table-name.ts";
+import { diagnose, type Problem, type Query } from "./sql/diagnosis.ts";
+import { type Layout, seedLayout } from "./sql/layout.ts";
+import { migrationSql } from "./sql/migration.ts";
+import { sqlstateOf } from "./drivers/errors.ts";
+import type { TableName } from "./sql/table-name.ts";
 
 /** Milliseconds: an index on a large table takes its time. */
 const MIGRATION_TIME = 10 * 60_000;

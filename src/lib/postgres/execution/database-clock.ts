@@ -1,4 +1,4 @@
-import { RemoteClock } from "../core/time.ts";
+import { RemoteClock } from "../../core/time.ts";
 
 /** Milliseconds after which the database is asked for its time again; clocks drift some 50 ppm, 15 ms in that time. */
 const MAX_AGE = 5 * 60 * 1000;

@@ -1,19 +1,19 @@
-import { monotonicNow } from "../core/time.ts";
-import { StoreUnavailableError } from "../core/errors.ts";
-import type { Found } from "../core/store.ts";
-import type { OwnedWrite } from "../core/users.ts";
-import { Batches, type Input, type WriteKind } from "./batches.ts";
+import { monotonicNow } from "../../core/time.ts";
+import { StoreUnavailableError } from "../../core/errors.ts";
+import type { Found } from "../../core/store.ts";
+import type { OwnedWrite } from "../../core/users.ts";
+import { Batches, type Input, type WriteKind } from "./dispatch.ts";
 import { DatabaseClock } from "./database-clock.ts";
 import { lastDeparture, withTimeout } from "./deadline.ts";
-import { type Driver, loadUntil, type Row } from "./driver.ts";
+import { type Driver, loadUntil, type Row } from "../drivers/driver.ts";
 import { Executor } from "./executor.ts";
-import type { Layout } from "./layout.ts";
-import type { ResolvedStoreOptions } from "./pg-store-options.ts";
+import type { Layout } from "../sql/layout.ts";
+import type { ResolvedStoreOptions } from "../options.ts";
 import { retrying } from "./retry.ts";
 import { type SingleWrite, SingleWrites } from "./single-writes.ts";
-import { type Statement, type Statements, statementsFor } from "./statements.ts";
-import { type UserStatements, userStatements } from "./user-statements.ts";
-import { readInstant } from "./wire.ts";
+import { type Statement, type Statements, statementsFor } from "../sql/statements.ts";
+import { type UserStatements, userStatements } from "../sql/user-statements.ts";
+import { readInstant } from "../sql/text-format.ts";
 
 /** What carries out a store's operations, until it is stopped. */
 export class Engine {
