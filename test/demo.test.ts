@@ -8,7 +8,7 @@ import { MemoryStore, SessionManager, StoreUnavailableError } from "../src/index
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { answerError, createApp } from "../src/lib/cli/demo/app.ts";
 import type { DemoSession } from "../src/lib/cli/demo/demo-session.ts";
-import { html } from "../src/lib/dashboard/html.ts";
+import { html } from "../src/lib/dashboard/pages/html.ts";
 import { serve } from "./support/serve.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -1,14 +1,14 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { checkConnection } from "../../src/lib/cli/check-server.ts";
+import { checkConnection } from "../../src/lib/cli/check/server.ts";
 import type { Connection } from "../../src/lib/cli/connection.ts";
 import { confirmed, type Terminal } from "../../src/lib/cli/confirm.ts";
 import { failureOf, UsageError } from "../../src/lib/cli/failures.ts";
-import { judgeTable } from "../../src/lib/cli/judge-table.ts";
+import { judgeTable } from "../../src/lib/cli/check/table.ts";
 import { Progress } from "../../src/lib/cli/progress.ts";
 import { redact, redactForeign } from "../../src/lib/cli/redact.ts";
 import { folderOf } from "../../src/lib/postgres/open-database.ts";
-import type { IndexFigures, TableFigures } from "../../src/lib/cli/table-figures.ts";
+import type { IndexFigures, TableFigures } from "../../src/lib/cli/check/table-stats.ts";
 import { columns, lasting, plain } from "../../src/lib/cli/text.ts";
 import { StoreError, StoreUnavailableError } from "../../src/index.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { bytes, counted, rate } from "../../src/lib/core/format-number.ts";
-import { deviceOf } from "../../src/lib/dashboard/device.ts";
-import { brief, fromNow, span } from "../../src/lib/dashboard/format.ts";
-import { html } from "../../src/lib/dashboard/html.ts";
+import { deviceOf } from "../../src/lib/dashboard/user-agent.ts";
+import { brief, fromNow, span } from "../../src/lib/dashboard/pages/format.ts";
+import { html } from "../../src/lib/dashboard/pages/html.ts";
 
 describe("deviceOf", () => {
   const webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";

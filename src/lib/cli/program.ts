@@ -1,12 +1,12 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Answer } from "./answer.ts";
-import { check } from "./check.ts";
+import { check } from "./check/check.ts";
 import { cleanup } from "./cleanup.ts";
 import { dashboardCommand } from "./dashboard.ts";
-import { demo } from "./demo.ts";
-import { importSessions } from "./import.ts";
+import { demo } from "./demo/demo.ts";
+import { importSessions } from "./import/import.ts";
 import { LAYOUTS } from "./connection.ts";
-import { SOURCES } from "./import-source.ts";
+import { SOURCES } from "./import/source.ts";
 import { list } from "./list.ts";
 import { migrate } from "./migrate.ts";
 import { revoke } from "./revoke.ts";

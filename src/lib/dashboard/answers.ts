@@ -1,8 +1,8 @@
 import { trimBlanks } from "../http/ascii.ts";
 import { sha256 } from "../core/sha256.ts";
 import type { Answer, Ask } from "./exchange.ts";
-import type { Html } from "./html.ts";
-import { STYLE } from "./style.ts";
+import type { Html } from "./pages/html.ts";
+import { STYLE } from "./style/style.ts";
 
 /** There is no script, nothing from elsewhere, and nobody may frame it. */
 const HEADERS = {

@@ -3,7 +3,7 @@ import { type Ask, isResponse } from "./exchange.ts";
 import { askOfFetch, toResponse } from "./fetch-host.ts";
 import { askOfNode, passToNode, sendToNode } from "./node-host.ts";
 import { type DashboardManager, type DashboardOptions, type DashboardRequest, resolveDashboard } from "./options.ts";
-import { answer, notFound } from "./site.ts";
+import { answer, notFound } from "./router.ts";
 
 /** The dashboard, to be mounted: a handler of web-standard requests, a listener for node:http and middleware in one. */
 export interface Dashboard {

@@ -6,7 +6,7 @@ import type { SessionManager } from "../../manager/session-manager.ts";
 import type { Session } from "../../session/session.ts";
 import { ACTIONS } from "./actions.ts";
 import type { DemoSession } from "./demo-session.ts";
-import type { Html } from "../../dashboard/html.ts";
+import type { Html } from "../../dashboard/pages/html.ts";
 import { endedPage, homePage, messagePage } from "./page.ts";
 import { pathOf, readForm } from "./request.ts";
 import { STYLE } from "./style.ts";

@@ -1,7 +1,7 @@
 import type { SessionStatus } from "../../session/state.ts";
 import type { Session } from "../../session/session.ts";
 import { type DemoSession, LIMITS } from "./demo-session.ts";
-import { type Html, html } from "../../dashboard/html.ts";
+import { type Html, html } from "../../dashboard/pages/html.ts";
 
 /** What the home page shows. */
 export interface Home {

@@ -1,13 +1,13 @@
-import { counted, shortId } from "../core/format-number.ts";
-import { assertUserId } from "../core/user-id.ts";
-import type { UserSession } from "../manager/user-sessions.ts";
-import type { StoreExtras } from "../core/store.ts";
-import { deviceOf } from "./device.ts";
+import { counted, shortId } from "../../core/format-number.ts";
+import { assertUserId } from "../../core/user-id.ts";
+import type { UserSession } from "../../manager/user-sessions.ts";
+import type { StoreExtras } from "../../core/store.ts";
+import { deviceOf } from "../user-agent.ts";
 import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
-import type { DashboardManager } from "./options.ts";
-import { beforeAllOf, fieldsOf, findAt, hashOf, placeIn } from "./session-place.ts";
+import type { DashboardManager } from "../options.ts";
+import { beforeAllOf, fieldsOf, findAt, hashOf, placeIn } from "../session-place.ts";
 
 /** Entries of a page. */
 const PAGE = 50;

@@ -1,8 +1,8 @@
-import { openStore } from "../postgres/open.ts";
-import type { Answer } from "./answer.ts";
-import { type CommonOptions, findUrl } from "./connection.ts";
-import { serveDemo } from "./demo/serve.ts";
-import { EXIT, UsageError } from "./failures.ts";
+import { openStore } from "../../postgres/open.ts";
+import type { Answer } from "../answer.ts";
+import { type CommonOptions, findUrl } from "../connection.ts";
+import { serveDemo } from "./serve.ts";
+import { EXIT, UsageError } from "../failures.ts";
 
 /** What `demo` takes besides. */
 export interface DemoOptions extends CommonOptions {

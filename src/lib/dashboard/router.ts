@@ -1,14 +1,14 @@
 import { systemNow } from "../core/time.ts";
 import { SchemaError, StoreOverloadedError, StoreUnavailableError } from "../core/errors.ts";
 import { pageAnswer, plainAnswer, redirectAnswer, styleAnswer } from "./answers.ts";
-import { endingOf, endPage, performEnding } from "./end-page.ts";
+import { endingOf, endPage, performEnding } from "./pages/end-sessions.ts";
 import { type Answer, type Ask, isResponse } from "./exchange.ts";
-import { currentIdOf, isOurForm, isSameOrigin, proveForm } from "./forgery.ts";
-import { type Html, html } from "./html.ts";
-import { type Frame, link, messagePage, pageOf, PAGES } from "./layout.ts";
+import { currentIdOf, isOurForm, isSameOrigin, proveForm } from "./csrf.ts";
+import { type Html, html } from "./pages/html.ts";
+import { type Frame, link, messagePage, pageOf, PAGES } from "./pages/layout.ts";
 import type { ResolvedDashboard } from "./options.ts";
-import { overview } from "./overview.ts";
-import { userPage, usersPage } from "./users-pages.ts";
+import { overview } from "./pages/overview.ts";
+import { userPage, usersPage } from "./pages/users.ts";
 
 /** What a page needs. */
 interface Visit {

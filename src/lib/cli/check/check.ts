@@ -1,14 +1,14 @@
-import type { Answer } from "./answer.ts";
-import { checkBacklog, checkClock, checkConnection, checkServer } from "./check-server.ts";
-import { checkDeep } from "./check-deep.ts";
-import { type CommonOptions, connect, type Connection } from "./connection.ts";
-import { EXIT, type ExitCode, InterruptedError } from "./failures.ts";
+import type { Answer } from "../answer.ts";
+import { checkBacklog, checkClock, checkConnection, checkServer } from "./server.ts";
+import { checkDeep } from "./deep.ts";
+import { type CommonOptions, connect, type Connection } from "../connection.ts";
+import { EXIT, type ExitCode, InterruptedError } from "../failures.ts";
 import { type Finding, ok } from "./finding.ts";
-import { interruptible } from "./interrupt.ts";
-import { judgeTable } from "./judge-table.ts";
-import { diagnose, type Problem } from "../postgres/sql/diagnosis.ts";
-import { hasColumns } from "../postgres/sql/statements.ts";
-import { readFigures } from "./table-figures.ts";
+import { interruptible } from "../interrupt.ts";
+import { judgeTable } from "./table.ts";
+import { diagnose, type Problem } from "../../postgres/sql/diagnosis.ts";
+import { hasColumns } from "../../postgres/sql/statements.ts";
+import { readFigures } from "./table-stats.ts";
 
 /** Says what is wrong, and what to do about each thing. Changes nothing. */
 export async function check(options: CommonOptions & { deep?: boolean }): Promise<Answer> {

@@ -1,6 +1,6 @@
-import { CHART_STYLE } from "./style-charts.ts";
-import { CONTROL_STYLE } from "./style-controls.ts";
-import { TABLE_STYLE } from "./style-tables.ts";
+import { CHART_STYLE } from "./charts.ts";
+import { CONTROL_STYLE } from "./controls.ts";
+import { TABLE_STYLE } from "./tables.ts";
 
 /** Tags style sheets, so that formatters know them. */
 const css = String.raw;

@@ -1,13 +1,13 @@
-import { count } from "../core/format-number.ts";
-import { atMost } from "../core/timer.ts";
-import type { UserSession } from "../manager/user-sessions.ts";
-import { deviceOf } from "./device.ts";
+import { count } from "../../core/format-number.ts";
+import { atMost } from "../../core/timer.ts";
+import type { UserSession } from "../../manager/user-sessions.ts";
+import { deviceOf } from "../user-agent.ts";
 import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
-import type { DashboardManager } from "./options.ts";
-import { findAt, hashOf, placeIn } from "./session-place.ts";
-import { isUserId } from "./users-pages.ts";
+import type { DashboardManager } from "../options.ts";
+import { findAt, hashOf, placeIn } from "../session-place.ts";
+import { isUserId } from "./users.ts";
 
 /** Milliseconds that a page waits for the end of all sessions. */
 const MAX_WAIT = 20_000;

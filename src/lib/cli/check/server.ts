@@ -1,11 +1,11 @@
-import { monotonicNow, systemNow } from "../core/time.ts";
-import { count } from "../core/format-number.ts";
-import { GT, LE, MINUS, TIMES } from "../postgres/sql/catalog.ts";
-import { millisecondsOf } from "../postgres/sql/statements.ts";
-import type { Connection } from "./connection.ts";
+import { monotonicNow, systemNow } from "../../core/time.ts";
+import { count } from "../../core/format-number.ts";
+import { GT, LE, MINUS, TIMES } from "../../postgres/sql/catalog.ts";
+import { millisecondsOf } from "../../postgres/sql/statements.ts";
+import type { Connection } from "../connection.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
 import { checkPooler, poolerUnknown } from "./pooler.ts";
-import { lasting } from "./text.ts";
+import { lasting } from "../text.ts";
 
 const OLDEST_MAJOR = 14;
 const ROUND_TRIPS = 3;

@@ -1,6 +1,6 @@
-import { EQ, leavesOf, MINUS, NE, PLUS, regclass, ROWS, TIMES } from "../postgres/sql/catalog.ts";
-import { type Row, textOf } from "../postgres/drivers/driver.ts";
-import type { Connection } from "./connection.ts";
+import { EQ, leavesOf, MINUS, NE, PLUS, regclass, ROWS, TIMES } from "../../postgres/sql/catalog.ts";
+import { type Row, textOf } from "../../postgres/drivers/driver.ts";
+import type { Connection } from "../connection.ts";
 
 /** What PostgreSQL knows of the table, without reading it. */
 export interface TableFigures {

@@ -1,10 +1,10 @@
-import { EQ, GT, leavesOf, OVER, regclass, TIMES } from "../postgres/sql/catalog.ts";
-import { textOf } from "../postgres/drivers/driver.ts";
-import { bytes, count } from "../core/format-number.ts";
-import type { Connection } from "./connection.ts";
-import { LONG_TIME } from "./connection.ts";
+import { EQ, GT, leavesOf, OVER, regclass, TIMES } from "../../postgres/sql/catalog.ts";
+import { textOf } from "../../postgres/drivers/driver.ts";
+import { bytes, count } from "../../core/format-number.ts";
+import type { Connection } from "../connection.ts";
+import { LONG_TIME } from "../connection.ts";
 import { type Finding, ok, warn } from "./finding.ts";
-import { Progress } from "./progress.ts";
+import { Progress } from "../progress.ts";
 
 const PAGE = 10_000;
 

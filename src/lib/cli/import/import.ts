@@ -1,15 +1,15 @@
-import { SchemaError } from "../core/errors.ts";
-import { count } from "../core/format-number.ts";
-import { EQ, regclass } from "../postgres/sql/catalog.ts";
-import { tableName } from "../postgres/sql/table-name.ts";
-import { arrayText } from "../postgres/sql/text-format.ts";
-import type { Answer } from "./answer.ts";
-import { type CommonOptions, connect, type Connection, type Database, LONG_TIME, openUrl } from "./connection.ts";
-import { EXIT, UsageError } from "./failures.ts";
-import { type ImportCounts, importRows } from "./import-rows.ts";
-import { type ImportSource, type SourceName, SOURCES } from "./import-source.ts";
-import { INTERRUPTED, interruptible } from "./interrupt.ts";
-import { Progress } from "./progress.ts";
+import { SchemaError } from "../../core/errors.ts";
+import { count } from "../../core/format-number.ts";
+import { EQ, regclass } from "../../postgres/sql/catalog.ts";
+import { tableName } from "../../postgres/sql/table-name.ts";
+import { arrayText } from "../../postgres/sql/text-format.ts";
+import type { Answer } from "../answer.ts";
+import { type CommonOptions, connect, type Connection, type Database, LONG_TIME, openUrl } from "../connection.ts";
+import { EXIT, UsageError } from "../failures.ts";
+import { type ImportCounts, importRows } from "./rows.ts";
+import { type ImportSource, type SourceName, SOURCES } from "./source.ts";
+import { INTERRUPTED, interruptible } from "../interrupt.ts";
+import { Progress } from "../progress.ts";
 
 /** What `import` takes besides. */
 export interface ImportOptions extends CommonOptions {

@@ -1,11 +1,11 @@
-import { bytes, count, counted, rate } from "../core/format-number.ts";
-import { type HistoryPoint, MOST_EXPIRED, type StoreStats } from "../core/stats.ts";
-import type { StoreExtras } from "../core/store.ts";
+import { bytes, count, counted, rate } from "../../core/format-number.ts";
+import { type HistoryPoint, MOST_EXPIRED, type StoreStats } from "../../core/stats.ts";
+import type { StoreExtras } from "../../core/store.ts";
 import { barChart, lineChart } from "./chart.ts";
 import { clockTime, instant, relative, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
-import { endedMessage } from "./users-pages.ts";
+import { endedMessage } from "./users.ts";
 
 /** How far back the plots go, and in how many points: a cleanup, by which history is written, comes every 5 minutes. */
 const RANGES = {

@@ -1,9 +1,9 @@
-import { EQ, GT, LE } from "../postgres/sql/catalog.ts";
-import { type Row, textOf } from "../postgres/drivers/driver.ts";
-import { millisecondsOf } from "../postgres/sql/statements.ts";
-import { arrayText, readInstant } from "../postgres/sql/text-format.ts";
-import type { Connection, Database } from "./connection.ts";
-import type { ImportSource, SkipReason } from "./import-source.ts";
+import { EQ, GT, LE } from "../../postgres/sql/catalog.ts";
+import { type Row, textOf } from "../../postgres/drivers/driver.ts";
+import { millisecondsOf } from "../../postgres/sql/statements.ts";
+import { arrayText, readInstant } from "../../postgres/sql/text-format.ts";
+import type { Connection, Database } from "../connection.ts";
+import type { ImportSource, SkipReason } from "./source.ts";
 
 /** What has become of the rows of another table: each is counted once besides `read`. */
 export interface ImportCounts {

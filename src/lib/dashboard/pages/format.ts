@@ -1,4 +1,4 @@
-import { rate } from "../core/format-number.ts";
+import { rate } from "../../core/format-number.ts";
 import { type Html, html } from "./html.ts";
 
 const SECOND = 1000;

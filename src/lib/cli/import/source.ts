@@ -1,8 +1,8 @@
-import { scsJson } from "../codec/scs-json.ts";
-import { sha256 } from "../core/sha256.ts";
-import { idOf, isToken } from "../core/token.ts";
-import { parseSession } from "../express-session/data.ts";
-import { connectPgSimpleLayout, type Layout, seedLayout } from "../postgres/sql/layout.ts";
+import { scsJson } from "../../codec/scs-json.ts";
+import { sha256 } from "../../core/sha256.ts";
+import { idOf, isToken } from "../../core/token.ts";
+import { parseSession } from "../../express-session/data.ts";
+import { connectPgSimpleLayout, type Layout, seedLayout } from "../../postgres/sql/layout.ts";
 
 /** Why a row of another table can't be taken over. */
 export type SkipReason =
