@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { MemoryStore, openStore, PgStore, SchemaError, SessionManager, StoreUnavailableError } from "../src/index.ts";
-import { repeat } from "../src/lib/core/timer.ts";
+import { repeat } from "../src/lib/core/time.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 
 const run = promisify(execFile);

@@ -1,9 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { lowerAscii, trimBlanks } from "../../src/lib/http/ascii.ts";
-import { forbidsStoring, isTargetedCacheHeader, withNoStore, withVary } from "../../src/lib/http/headers.ts";
-import { cookieValues } from "../../src/lib/http/cookie-header.ts";
-import { clearCookie, type CookieAttributes, setCookie } from "../../src/lib/http/cookie.ts";
+import {
+  forbidsStoring,
+  isTargetedCacheHeader,
+  lowerAscii,
+  trimBlanks,
+  withNoStore,
+  withVary,
+} from "../../src/lib/http/headers.ts";
+import { clearCookie, type CookieAttributes, cookieValues, setCookie } from "../../src/lib/http/cookie.ts";
 import { createToken, idOf, isToken } from "../../src/lib/core/token.ts";
 
 const all = (): boolean => true;

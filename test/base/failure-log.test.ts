@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StoreOverloadedError, StoreUnavailableError } from "../../src/index.ts";
-import { failureLog } from "../../src/lib/core/failure-log.ts";
+import { failureLog } from "../../src/lib/core/log.ts";
 
 let lines: unknown[][];
 beforeEach(() => {

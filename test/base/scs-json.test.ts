@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeBase64, parseRfc3339 } from "../../src/lib/codec/go-text.ts";
+import { decodeBase64, parseRfc3339 } from "../../src/lib/codec/go-json.ts";
 import { parseJson } from "../../src/lib/codec/json-reader.ts";
 import { scsJson } from "../../src/lib/codec/scs-json.ts";
 import { defineEntry, equalValues, MAX_DEPTH, type Value } from "../../src/lib/core/value.ts";

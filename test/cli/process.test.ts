@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PgStore } from "../../src/index.ts";
-import { sha256 } from "../../src/lib/core/sha256.ts";
+import { sha256 } from "../../src/lib/core/token.ts";
 import { fieldsOf } from "../dashboard/support.ts";
 import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";

@@ -2,7 +2,7 @@ import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { dashboard, type DashboardManager, type DashboardOptions } from "../../src/dashboard.ts";
 import { MemoryStore, PgStore, SessionManager, type StoreOperations } from "../../src/index.ts";
-import { sha256 } from "../../src/lib/core/sha256.ts";
+import { sha256 } from "../../src/lib/core/token.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { SEED_TABLE } from "../support/global-setup.ts";
 import { linksOf, openPlace, openTo, ORIGIN, type Place } from "./support.ts";

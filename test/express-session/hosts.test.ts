@@ -11,7 +11,7 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ExpressSessionStore } from "../../src/express-session.ts";
 import { PgStore } from "../../src/index.ts";
-import { sha256 } from "../../src/lib/core/sha256.ts";
+import { sha256 } from "../../src/lib/core/token.ts";
 import type { NodeListener } from "../../src/lib/adapters/node.ts";
 import { Gate } from "../support/barrier.ts";
 import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";

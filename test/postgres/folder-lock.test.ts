@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { StoreUnavailableError } from "../../src/index.ts";
-import { pause } from "../../src/lib/core/timer.ts";
+import { pause } from "../../src/lib/core/time.ts";
 import { lockFolder } from "../../src/lib/postgres/folder-lock.ts";
 import { bundleOf } from "../support/bundle.ts";
 

@@ -3,7 +3,7 @@ import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type PgClient, PgStore, SessionManager, StoreUnavailableError } from "../../src/index.ts";
-import { pause } from "../../src/lib/core/timer.ts";
+import { pause } from "../../src/lib/core/time.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
-import type { UserStore } from "../../src/lib/core/users.ts";
-import type { EndEvent, MemoryStore } from "../../src/index.ts";
-import { type PgStore, type Session, SessionManager, type SessionOptions } from "../../src/index.ts";
+import type { UserStore } from "../../src/lib/core/store.ts";
+import {
+  type EndEvent,
+  type MemoryStore,
+  type PgStore,
+  type Session,
+  SessionManager,
+  type SessionOptions,
+} from "../../src/index.ts";
 
 /** A store with an empty table, and a user that nobody else has. */
 export interface UserHost {

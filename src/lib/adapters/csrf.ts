@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { lowerAscii } from "../http/ascii.ts";
+import { lowerAscii } from "../http/headers.ts";
 import { systemNow } from "../core/time.ts";
 import { csrfTokenOf, isCsrfTokenOf } from "../http/csrf-token.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
@@ -10,7 +10,7 @@ import { CSRF } from "../session/reserved.ts";
 import { recordOf } from "../session/session.ts";
 import { readForm } from "../http/form.ts";
 import { passError } from "./node-error.ts";
-import { headerOf, type OriginOptions, type OriginRequest, OriginRule } from "../http/origin-rule.ts";
+import { headerOf, type OriginOptions, type OriginRequest, OriginRule } from "../http/same-origin.ts";
 
 /** Options of `csrfProtection`. */
 export interface CsrfOptions extends OriginOptions {

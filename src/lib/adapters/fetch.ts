@@ -1,5 +1,5 @@
 import { RefusedError } from "../core/errors.ts";
-import { failureLog } from "../core/failure-log.ts";
+import { failureLog } from "../core/log.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { withVary } from "../http/headers.ts";
 import { RefusedError } from "../core/errors.ts";
-import { failureLog } from "../core/failure-log.ts";
+import { failureLog } from "../core/log.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { RequestClient } from "../manager/request.ts";
 import type { SessionManager } from "../manager/session-manager.ts";

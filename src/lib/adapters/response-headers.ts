@@ -1,5 +1,4 @@
-import { lowerAscii } from "../http/ascii.ts";
-import { forbidsStoring, isTargetedCacheHeader, withNoStore, withVary } from "../http/headers.ts";
+import { forbidsStoring, isTargetedCacheHeader, lowerAscii, withNoStore, withVary } from "../http/headers.ts";
 import { systemNow } from "../core/time.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
 

@@ -1,5 +1,5 @@
-import { lowerAscii, trimBlanks } from "../http/ascii.ts";
-import { warn } from "../core/warning.ts";
+import { lowerAscii, trimBlanks } from "../http/headers.ts";
+import { warn } from "../core/log.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
 import type { ResolvedOptions } from "../manager/options.ts";
 

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { CsrfError } from "../core/errors.ts";
-import { after, LONGEST_DELAY, repeat } from "../core/timer.ts";
+import { after, LONGEST_DELAY, repeat } from "../core/time.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionStatus } from "../session/state.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { type OriginOptions, OriginRule } from "../http/origin-rule.ts";
+import { type OriginOptions, OriginRule } from "../http/same-origin.ts";
 
 /** Options of `fromUpgrade`. */
 export interface UpgradeOptions extends OriginOptions {

@@ -1,5 +1,5 @@
 import { shortId } from "../core/format-number.ts";
-import type { OwnedEntry, OwnedPlace } from "../core/users.ts";
+import type { OwnedEntry, OwnedPlace } from "../core/store.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";

@@ -1,6 +1,6 @@
 import { shortId } from "../core/format-number.ts";
 import { assertUserId } from "../core/user-id.ts";
-import type { OwnedEntry, OwnedPlace, UserStore } from "../core/users.ts";
+import type { OwnedEntry, OwnedPlace, UserStore } from "../core/store.ts";
 import type { PgStore } from "../postgres/pg-store.ts";
 import { UsageError } from "./failures.ts";
 

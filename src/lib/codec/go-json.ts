@@ -1,6 +1,5 @@
-import { encodeBase64, formatTime } from "./go-text.ts";
-import { pointerTo, type Hint } from "./type-hints.ts";
-import type { Value } from "../core/value.ts";
+import { Buffer } from "node:buffer";
+import { defineEntry, isPlainObject, type Value } from "../core/value.ts";
 
 /** All but what Go's encoding/json writes as it is. With the u flag, half a surrogate pair is a character too. */
 const ESCAPED = /[^ !#-%'-;=?-[\]-\u2027\u202a-\ud7ff\ue000-\u{10ffff}]/u;
@@ -74,4 +73,101 @@ function objectJson(value: Value & object, path: (string | number)[], hints: Map
     path.pop();
   }
   return list ? `[${text}]` : `{${text}}`;
+}
+
+/** What a JSON text alone does not say about a value. */
+export type Hint = "date" | "bytes" | "bigint" | "number";
+
+/**
+ * Writes the path from the data to a value.
+ *
+ * @see RFC 6901, JSON Pointer
+ */
+function pointerTo(path: readonly (string | number)[]): string {
+  return path.map((name) => `/${String(name).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
+/**
+ * Gives values of `data` the types that the hints tell, in place. A hint that does not fit is passed over, and the plain
+ * value stays.
+ *
+ * @param types - hints by pointer, of any shape as they come from outside
+ */
+export function applyHints(data: Record<string, unknown>, types: unknown): void {
+  if (!isPlainObject(types)) return;
+  for (const [pointer, hint] of Object.entries(types)) {
+    const [first, ...names] = pointer.split("/").map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
+    const last = names.pop();
+    if (first !== "" || last === undefined) continue;
+    let container: unknown = data;
+    for (const name of names) container = entryOf(container, name);
+    const value = revive(entryOf(container, last), hint);
+    if (value !== undefined) defineEntry(container as object, last, value);
+  }
+}
+
+/** An own entry, neither what is inherited nor an array's length. */
+function entryOf(container: unknown, name: string): unknown {
+  if (!Array.isArray(container) && !isPlainObject(container)) return undefined;
+  return Object.prototype.propertyIsEnumerable.call(container, name) ? Reflect.get(container, name) : undefined;
+}
+
+function revive(value: unknown, hint: unknown): Date | Uint8Array | bigint | number | undefined {
+  if (typeof value === "string" && hint === "date") return parseTime(value);
+  if (typeof value === "string" && hint === "bytes") return decodeBase64(value);
+  if (typeof value === "number" && hint === "bigint" && Number.isSafeInteger(value)) return BigInt(value);
+  if (typeof value === "bigint" && hint === "number" && Number.isFinite(Number(value))) return Number(value);
+  return undefined;
+}
+
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))$/;
+const EXTENDED = /^[+-]\d{6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/**
+ * Writes an instant as Go does: RFC 3339 in UTC, no trailing zeros. Go refuses the years before 0 and after 9999; those
+ * take the extended form of ISO 8601, which has a sign and six digits.
+ */
+function formatTime(date: Date): string {
+  const text = date.toISOString();
+  return EXTENDED.test(text) ? text : text.replace(/\.?0+Z$/, "Z");
+}
+
+/**
+ * Reads an RFC 3339 text as Go does, capital letters only; a fraction of any length is cut to milliseconds.
+ *
+ * @returns undefined for other texts and for days that don't exist. Never throws.
+ */
+export function parseRfc3339(text: string): Date | undefined {
+  const match = RFC_3339.exec(text);
+  if (match === null) return undefined;
+  const [, fraction = "", sign, hours, minutes] = match;
+  const clock = text.slice(0, 19);
+  const date = new Date(`${clock}.${fraction.slice(0, 3).padEnd(3, "0")}Z`);
+  // Date turns the 30th of February into the 2nd of March, and 24:00 into the next day.
+  if (Number.isNaN(date.getTime()) || date.toISOString().slice(0, 19) !== clock) return undefined;
+  if (sign === undefined) return date;
+  const offset = (Number(hours) * 60 + Number(minutes)) * 60_000;
+  return new Date(date.getTime() + (sign === "-" ? offset : -offset));
+}
+
+/** Reads what `formatTime` writes, and RFC 3339. Never throws. */
+function parseTime(text: string): Date | undefined {
+  if (!EXTENDED.test(text)) return parseRfc3339(text);
+  const date = new Date(text);
+  return !Number.isNaN(date.getTime()) && date.toISOString() === text ? date : undefined;
+}
+
+/** Writes bytes as Go does: standard base64 with padding. */
+function encodeBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}
+
+/**
+ * Reads standard base64 with padding, and only the one text that `encodeBase64` writes for the bytes.
+ *
+ * @returns bytes of their own, or undefined for other texts. Never throws.
+ */
+export function decodeBase64(text: string): Uint8Array | undefined {
+  const bytes = Buffer.from(text, "base64");
+  return bytes.toString("base64") === text ? new Uint8Array(bytes) : undefined;
 }

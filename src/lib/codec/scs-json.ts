@@ -1,8 +1,7 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { compareStrings, goJson, goString } from "./go-json.ts";
+import { applyHints, compareStrings, goJson, goString, type Hint } from "./go-json.ts";
 import { parseJson } from "./json-reader.ts";
-import { applyHints, type Hint } from "./type-hints.ts";
 import { assertValue, isPlainObject, MAX_DEPTH, type Value } from "../core/value.ts";
 
 /** A session's values by key, and the instant at which it ends. */

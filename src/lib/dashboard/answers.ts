@@ -1,5 +1,5 @@
-import { trimBlanks } from "../http/ascii.ts";
-import { sha256 } from "../core/sha256.ts";
+import { trimBlanks } from "../http/headers.ts";
+import { sha256 } from "../core/token.ts";
 import type { Answer, Ask } from "./exchange.ts";
 import type { Html } from "./pages/html.ts";
 import { STYLE } from "./style/style.ts";

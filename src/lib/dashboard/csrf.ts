@@ -1,5 +1,4 @@
-import { cookieValues } from "../http/cookie-header.ts";
-import { setCookie } from "../http/cookie.ts";
+import { cookieValues, setCookie } from "../http/cookie.ts";
 import { csrfTokenOf, isCsrfTokenOf } from "../http/csrf-token.ts";
 import { isOriginOf } from "../http/same-origin.ts";
 import { createToken, isToken } from "../core/token.ts";

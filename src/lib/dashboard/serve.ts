@@ -1,10 +1,8 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { lowerAscii } from "../http/ascii.ts";
-import { cookieValues } from "../http/cookie-header.ts";
-import { setCookie } from "../http/cookie.ts";
-import { sha256 } from "../core/sha256.ts";
-import { createToken, isToken } from "../core/token.ts";
+import { lowerAscii } from "../http/headers.ts";
+import { cookieValues, setCookie } from "../http/cookie.ts";
+import { createToken, isToken, sha256 } from "../core/token.ts";
 import { plainAnswer, redirectAnswer } from "./answers.ts";
 import { dashboard } from "./dashboard.ts";
 import { sendToNode } from "./node-host.ts";

@@ -1,4 +1,4 @@
-import { sha256 } from "../core/sha256.ts";
+import { sha256 } from "../core/token.ts";
 import type { UserSession } from "../manager/user-sessions.ts";
 import type { DashboardManager } from "./options.ts";
 

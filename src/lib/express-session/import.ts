@@ -1,4 +1,4 @@
-import { sha256 } from "../core/sha256.ts";
+import { sha256 } from "../core/token.ts";
 import type { PgClient, PostgresSql } from "../core/pg-client.ts";
 import type { ConditionalStore, StoredEntry } from "../core/store.ts";
 import { connectPgSimpleLayout } from "../postgres/sql/layout.ts";

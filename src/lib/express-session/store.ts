@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import { systemNow } from "../core/time.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { publish } from "../core/events.ts";
-import { sha256 } from "../core/sha256.ts";
+import { sha256 } from "../core/token.ts";
 import { assertUserId } from "../core/user-id.ts";
 import { Lanes } from "../manager/keyed-queue.ts";
 import type { PgClient, PostgresSql } from "../core/pg-client.ts";

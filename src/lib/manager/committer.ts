@@ -1,11 +1,9 @@
-import { systemNow } from "../core/time.ts";
+import { pause, systemNow } from "../core/time.ts";
 import { LoginRefusedError, SessionConflictError } from "../core/errors.ts";
 import { codeOf, isWatched, publish } from "../core/events.ts";
-import { pause } from "../core/timer.ts";
 import { createToken } from "../core/token.ts";
 import { equalValues, type Value } from "../core/value.ts";
-import type { OperationOptions } from "../core/operation-options.ts";
-import type { ConditionalStore, EndReason, Found, Store, StoreExtras } from "../core/store.ts";
+import type { ConditionalStore, EndReason, Found, OperationOptions, Store, StoreExtras } from "../core/store.ts";
 import type { SessionRecord, StoredRow } from "../session/state.ts";
 import { REMEMBER_ME, REVOKED, USER_ID } from "../session/reserved.ts";
 import { type CommitWatch, watchCommit } from "./commit-watch.ts";

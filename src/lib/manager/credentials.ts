@@ -1,5 +1,5 @@
-import { bearerToken } from "../http/bearer.ts";
-import { cookieValues } from "../http/cookie-header.ts";
+import { bearerToken } from "../http/headers.ts";
+import { cookieValues } from "../http/cookie.ts";
 import { isToken } from "../core/token.ts";
 import type { ResolvedOptions } from "./options.ts";
 

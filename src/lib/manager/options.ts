@@ -1,4 +1,4 @@
-import { lowerAscii } from "../http/ascii.ts";
+import { lowerAscii } from "../http/headers.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { scsJson } from "../codec/scs-json.ts";
 import type { Codec } from "../core/codec.ts";

@@ -1,5 +1,5 @@
-import { warn } from "../core/warning.ts";
-import type { Owner, UserStore } from "../core/users.ts";
+import { warn } from "../core/log.ts";
+import type { Owner, UserStore } from "../core/store.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /**

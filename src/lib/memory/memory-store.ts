@@ -1,7 +1,6 @@
-import { systemNow } from "../core/time.ts";
+import { repeat, systemNow } from "../core/time.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
-import { assertKey } from "../core/key.ts";
-import { repeat } from "../core/timer.ts";
+import { assertKey } from "../core/token.ts";
 import { type MemoryRow, MemoryUsers } from "./memory-users.ts";
 import type {
   ConditionalStore,
@@ -12,8 +11,8 @@ import type {
   StoredSession,
   StoreExtras,
   TouchOptions,
+  UserStore,
 } from "../core/store.ts";
-import type { UserStore } from "../core/users.ts";
 
 /** Options of `MemoryStore`. */
 export interface MemoryStoreOptions {

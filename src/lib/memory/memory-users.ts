@@ -1,5 +1,13 @@
-import type { ConditionalStore, EndReason } from "../core/store.ts";
-import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../core/users.ts";
+import type {
+  ConditionalStore,
+  EndReason,
+  OwnedEntry,
+  OwnedPlace,
+  OwnedWrite,
+  Owner,
+  TaggedEntry,
+  UserStore,
+} from "../core/store.ts";
 
 /** A session in memory. */
 export interface MemoryRow {

@@ -1,7 +1,6 @@
-import { monotonicNow } from "../core/time.ts";
+import { monotonicNow, pause } from "../core/time.ts";
 import { shown } from "../core/duration.ts";
 import { codeOf, isWatched, publish } from "../core/events.ts";
-import { pause } from "../core/timer.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import type { Statement, Statements } from "./sql/statements.ts";
 

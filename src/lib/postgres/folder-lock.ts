@@ -16,10 +16,9 @@ import {
 } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { systemNow } from "../core/time.ts";
+import { pause, systemNow } from "../core/time.ts";
 import { StoreUnavailableError } from "../core/errors.ts";
 import { createToken } from "../core/token.ts";
-import { pause } from "../core/timer.ts";
 
 /** Milliseconds between two signs of life of a holder. */
 const SIGN_OF_LIFE = 1000;

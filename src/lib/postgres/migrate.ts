@@ -1,6 +1,5 @@
-import { monotonicNow } from "../core/time.ts";
+import { monotonicNow, pause } from "../core/time.ts";
 import { PgStoreError, SchemaError, StoreError } from "../core/errors.ts";
-import { pause } from "../core/timer.ts";
 import { diagnose, type Problem, type Query } from "./sql/diagnosis.ts";
 import { type Layout, seedLayout } from "./sql/layout.ts";
 import { migrationSql } from "./sql/migration.ts";

@@ -1,6 +1,6 @@
-import { LONGEST_DELAY } from "../core/timer.ts";
+import { LONGEST_DELAY } from "../core/time.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
-import { failureLog } from "../core/failure-log.ts";
+import { failureLog } from "../core/log.ts";
 import type { BatchLimits } from "./execution/batch.ts";
 import { type BatchOptions, batchLimits } from "./execution/batch-options.ts";
 import { type TableName, tableName } from "./sql/table-name.ts";

@@ -1,4 +1,4 @@
-import { repeat } from "../core/timer.ts";
+import { repeat } from "../core/time.ts";
 
 /** Cleans up again and again until it is stopped; its turns never overlap. */
 export class PeriodicCleanup {

@@ -1,21 +1,19 @@
-import { monotonicNow } from "../core/time.ts";
+import { atMost, LONGEST_DELAY, monotonicNow } from "../core/time.ts";
 import { parseDuration } from "../core/duration.ts";
-import { assertKey, isKey } from "../core/key.ts";
-import { digest } from "../core/sha256.ts";
-import { atMost, LONGEST_DELAY } from "../core/timer.ts";
-import type { OperationOptions } from "../core/operation-options.ts";
-import type { PgClient, PostgresSql } from "../core/pg-client.ts";
+import { assertKey, digest, isKey } from "../core/token.ts";
 import type {
   ConditionalStore,
   EndingStore,
   Found,
+  OperationOptions,
   StoredEntry,
   StoredSession,
   StoreExtras,
   TouchOptions,
+  UserStore,
 } from "../core/store.ts";
+import type { PgClient, PostgresSql } from "../core/pg-client.ts";
 import type { StoreOperations } from "../core/stats.ts";
-import type { UserStore } from "../core/users.ts";
 import type { Input } from "./execution/dispatch.ts";
 import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
 import { driverOf } from "./drivers/index.ts";

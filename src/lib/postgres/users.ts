@@ -1,9 +1,16 @@
 import { monotonicNow } from "../core/time.ts";
 import { PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
-import { assertKey } from "../core/key.ts";
-import type { OperationOptions } from "../core/operation-options.ts";
-import type { ConditionalStore } from "../core/store.ts";
-import type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "../core/users.ts";
+import { assertKey } from "../core/token.ts";
+import type {
+  ConditionalStore,
+  OperationOptions,
+  OwnedEntry,
+  OwnedPlace,
+  OwnedWrite,
+  Owner,
+  TaggedEntry,
+  UserStore,
+} from "../core/store.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import { endedOf, type Endings, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./end-sessions.ts";
 import type { Engine } from "./execution/database.ts";

@@ -1,5 +1,5 @@
 import { TypeAssertionError } from "../core/errors.ts";
-import { decodeBase64, parseRfc3339 } from "../codec/go-text.ts";
+import { decodeBase64, parseRfc3339 } from "../codec/go-json.ts";
 import { sessionOf } from "./manage.ts";
 
 /** How the seed reads one type: what it makes of a stored value, and what stands for an absent one. */

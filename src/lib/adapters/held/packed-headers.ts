@@ -1,4 +1,4 @@
-import { lowerAscii } from "../../http/ascii.ts";
+import { lowerAscii } from "../../http/headers.ts";
 import type { OpenHeaders } from "../response-headers.ts";
 
 /** A head as Node hands it to nghttp2: `name \0 value \0 flags` for each field, flags being one character, and their number. */

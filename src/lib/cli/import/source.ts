@@ -1,6 +1,5 @@
 import { scsJson } from "../../codec/scs-json.ts";
-import { sha256 } from "../../core/sha256.ts";
-import { idOf, isToken } from "../../core/token.ts";
+import { idOf, isToken, sha256 } from "../../core/token.ts";
 import { parseSession } from "../../express-session/data.ts";
 import { connectPgSimpleLayout, type Layout, seedLayout } from "../../postgres/sql/layout.ts";
 

@@ -1,5 +1,5 @@
 import { count } from "../../core/format-number.ts";
-import { atMost } from "../../core/timer.ts";
+import { atMost } from "../../core/time.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
 import { deviceOf } from "../user-agent.ts";
 import { instant, relative } from "./format.ts";

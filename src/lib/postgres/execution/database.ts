@@ -1,7 +1,6 @@
 import { monotonicNow } from "../../core/time.ts";
 import { StoreUnavailableError } from "../../core/errors.ts";
-import type { Found } from "../../core/store.ts";
-import type { OwnedWrite } from "../../core/users.ts";
+import type { Found, OwnedWrite } from "../../core/store.ts";
 import { Batches, type Input, type WriteKind } from "./dispatch.ts";
 import { DatabaseClock } from "./database-clock.ts";
 import { lastDeparture, withTimeout } from "./deadline.ts";

@@ -1,6 +1,5 @@
-import { monotonicNow } from "../../core/time.ts";
+import { monotonicNow, pause } from "../../core/time.ts";
 import { PgStoreError } from "../../core/errors.ts";
-import { pause } from "../../core/timer.ts";
 import { type Failure, failureOf } from "../drivers/errors.ts";
 
 const MOST_ATTEMPTS = 3;

@@ -1,5 +1,5 @@
 import { StoreUnavailableError } from "../../core/errors.ts";
-import type { OwnedWrite } from "../../core/users.ts";
+import type { OwnedWrite } from "../../core/store.ts";
 import { type BatchLimits, Failed, type Item } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import type { Input } from "./dispatch.ts";

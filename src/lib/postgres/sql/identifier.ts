@@ -1,4 +1,4 @@
-import { sha256 } from "../../core/sha256.ts";
+import { sha256 } from "../../core/token.ts";
 
 /** PostgreSQL cuts longer names off without an error; two tables could become one. */
 const MOST_BYTES = 63;

@@ -1,4 +1,4 @@
-import { sha256 } from "../../core/sha256.ts";
+import { sha256 } from "../../core/token.ts";
 import { MAX_BATCH_BYTES } from "../execution/batch.ts";
 import { CONCAT, EQ, GE, GT, LE, LT, MINUS, OVER, regclass, TIMES } from "./catalog.ts";
 import { quoteLiteral } from "./identifier.ts";
