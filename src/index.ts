@@ -5,7 +5,7 @@ export type { CleanupOptions, CleanupProgress } from "./lib/postgres/cleanup.ts"
 export { openStore } from "./lib/postgres/open.ts";
 export { MemoryStore, type MemoryStoreOptions } from "./lib/memory/memory-store.ts";
 export { SessionManager } from "./lib/manager/session-manager.ts";
-export type { Credentials } from "./lib/manager/credentials.ts";
+export type { Credentials } from "./lib/manager/request.ts";
 export type { CookieOptions } from "./lib/manager/cookie-options.ts";
 export type { FailedRequest, FailedResponse, SessionOptions } from "./lib/manager/options.ts";
 export type {

@@ -13,7 +13,7 @@ import type { PgStoreOptions } from "../postgres/options.ts";
 import { type HostRequest, inflate, regenerate } from "./host.ts";
 import { expiryOf, parseSession, sessionBytes, type ExpressSessionData } from "./data.ts";
 import { whenClosed } from "../adapters/when-gone.ts";
-import { type SessionKeeper, withEndings } from "../manager/without-endings.ts";
+import { type SessionKeeper, withEndings } from "../manager/complete-store.ts";
 
 /** Options of `ExpressSessionStore`; those of `PgStore` go with `pool`. */
 export interface ExpressSessionStoreOptions extends PgStoreOptions {

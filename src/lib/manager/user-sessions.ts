@@ -7,7 +7,7 @@ import type { ConditionalStore, OperationOptions, OwnedPlace, OwnedWrite, Owner,
 import type { SessionRecord, StoredRow } from "../session/state.ts";
 import { tagsIn, USER_ID } from "../session/reserved.ts";
 import { Session } from "../session/session.ts";
-import type { Endings } from "./end-listeners.ts";
+import type { Endings } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** What is known of one of a user's sessions, without what it holds. */

@@ -1,3 +1,5 @@
+import type { SessionRecord } from "./state.ts";
+
 /** What must be done to the row of a session, and the instants to write. Milliseconds since 1970, in the store's time. */
 export type CommitPlan =
   | { kind: "nothing" }
@@ -92,4 +94,23 @@ function ceiling(state: PlanState): number {
 function touchAfterOf({ idleTimeout }: PlanState, options: PlanOptions): number {
   if (idleTimeout === undefined) return options.touchAfter;
   return options.idleTimeout === 0 ? idleTimeout / 20 : (options.touchAfter / options.idleTimeout) * idleTimeout;
+}
+
+/** What the plan depends on, of a session as it is now. */
+export function planStateOf(record: SessionRecord): PlanState {
+  const { phase, changed, ending, deadline, deadlineMoved, row } = record;
+  return {
+    phase,
+    changed,
+    empty: record.isEmpty,
+    presented: record.isPresented,
+    ending: ending?.kind,
+    formLifetime: record.formLifetime,
+    wasForm: record.wasForm,
+    keepDeadline: ending?.kind === "renew" && ending.keepDeadline,
+    deadline: deadline?.getTime(),
+    deadlineMoved,
+    expiry: row?.expiry.getTime(),
+    ...record.ownTimes,
+  };
 }
