@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { forwardedFor, isForwardedSecure } from "../../src/lib/adapters/secure.ts";
+import { forwardedFor, isForwardedSecure } from "../../src/lib/adapters/request.ts";
 
 describe("what a proxy says", () => {
   it.each([

@@ -1,14 +1,12 @@
 import { RefusedError } from "../core/errors.ts";
 import { failureLog } from "../core/log.ts";
+import { withVary } from "../http/headers.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { withVary } from "../http/headers.ts";
-import { nextAnswer } from "./next-answer.ts";
+import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie } from "./request.ts";
 import { type OpenHeaders, tell, tellsNothing } from "./response-headers.ts";
-import { forwardedFor, isForwardedSecure, warnOfCookie } from "./secure.ts";
-import { isSpeculative } from "./speculative.ts";
 
 /**
  * Wraps a handler of web-standard requests: for Bun.serve, Deno.serve, route handlers of Next.js, hooks of SvelteKit, React
@@ -278,3 +276,36 @@ function isResponse(value: unknown): value is Response {
 }
 
 const logError = failureLog("the request failed");
+
+/**
+ * What Next.js makes of the errors that its `redirect()`, `notFound()` and the like throw in a route handler; undefined for
+ * others. Left to Next.js they would be answered without the session's cookie. Their digest is all that tells them apart:
+ * `NEXT_REDIRECT;replace;/url;307;` and `NEXT_HTTP_ERROR_FALLBACK;404`.
+ */
+function nextAnswer(thrown: unknown): Response | undefined {
+  const { digest } = (thrown ?? {}) as { digest?: unknown };
+  if (typeof digest !== "string") return undefined;
+  // A URL may have semicolons and, unencoded as it is, line breaks of its own.
+  const redirect = /^NEXT_REDIRECT;(?:push|replace);(.+);(30[378]);$/s.exec(digest);
+  if (redirect !== null) {
+    return new Response(null, {
+      status: Number(redirect[2]),
+      headers: { Location: encodeLocation(redirect[1] ?? "") },
+    });
+  }
+  const fallback = /^NEXT_HTTP_ERROR_FALLBACK;(40[134])$/.exec(digest);
+  return fallback === null ? undefined : new Response(null, { status: Number(fallback[1]) });
+}
+
+/** Encodes a URL for a header, as a browser does for a request: a host in Punycode, all else beyond ASCII as percents of UTF-8. */
+function encodeLocation(location: string): string {
+  if (/^[\x21-\x7e]*$/.test(location)) return location;
+  // Of the scheme of the page, or of one of its own.
+  const isRelativeToScheme = location.startsWith("//");
+  const absolute = isRelativeToScheme ? `https:${location}` : location;
+  if (URL.canParse(absolute)) {
+    const { href } = new URL(absolute);
+    return isRelativeToScheme ? href.slice("https:".length) : href;
+  }
+  return location.toWellFormed().replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent);
+}

@@ -2,8 +2,7 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import { DeferredHold } from "./held/calls.ts";
 import { Http1Hold } from "./held/http1.ts";
 import { Http2Hold } from "./held/http2.ts";
-import { isCaptured } from "./held/pretence.ts";
-import type { ResponseGate } from "./held/gates.ts";
+import { isCaptured, type ResponseGate } from "./held/gates.ts";
 
 /** A response that is held back. */
 export interface HeldResponse {

@@ -12,7 +12,7 @@ import { PgStore } from "../postgres/pg-store.ts";
 import type { PgStoreOptions } from "../postgres/options.ts";
 import { type HostRequest, inflate, regenerate } from "./host.ts";
 import { expiryOf, parseSession, sessionBytes, type ExpressSessionData } from "./data.ts";
-import { whenClosed } from "../adapters/when-gone.ts";
+import { whenClosed } from "../adapters/request.ts";
 import { type SessionKeeper, withEndings } from "../manager/complete-store.ts";
 
 /** Options of `ExpressSessionStore`; those of `PgStore` go with `pool`. */

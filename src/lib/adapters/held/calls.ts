@@ -1,7 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { checkHead, discardEntityHeaders, foldHeaders, type HeadArguments, openHeaders } from "./head.ts";
-import { install, type Pretence } from "./pretence.ts";
-import { type GateFailure, type ResponseGate, ResponseGates } from "./gates.ts";
+import { type GateFailure, install, type Pretence, type ResponseGate, ResponseGates } from "./gates.ts";
 
 const HELD = Symbol("pgstore deferred response");
 

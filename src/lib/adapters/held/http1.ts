@@ -1,11 +1,20 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { HeadText } from "./head-text.ts";
+import { HeadText } from "./head.ts";
 import { guard, unguard } from "./socket.ts";
-import { isCaptured } from "./pretence.ts";
-import { findHead, finishWith, type Http1Response, type Piece, startOver } from "./restart.ts";
-import { currentTurn, discard, ghostOf, StreamDestroyedError, swallow } from "./void.ts";
-import { type GateFailure, type ResponseGate, ResponseGates } from "./gates.ts";
+import { type GateFailure, isCaptured, type ResponseGate, ResponseGates } from "./gates.ts";
+import {
+  currentTurn,
+  discard,
+  findHead,
+  finishWith,
+  ghostOf,
+  type Http1Response,
+  type Piece,
+  startOver,
+  StreamDestroyedError,
+  swallow,
+} from "./restart.ts";
 
 const HELD = Symbol("pgstore held response");
 

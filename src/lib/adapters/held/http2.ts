@@ -3,7 +3,7 @@ import * as http2 from "node:http2";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { Writable } from "node:stream";
 import { type PackedHead, PackedHeaders } from "./packed-headers.ts";
-import { discard } from "./void.ts";
+import { discard } from "./restart.ts";
 import { type GateFailure, type ResponseGate, ResponseGates } from "./gates.ts";
 import { isEntityHeader } from "../response-headers.ts";
 

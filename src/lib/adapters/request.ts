@@ -1,7 +1,8 @@
-import { lowerAscii, trimBlanks } from "../http/headers.ts";
 import { warn } from "../core/log.ts";
+import { lowerAscii, trimBlanks } from "../http/headers.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
 import type { ResolvedOptions } from "../manager/options.ts";
+import type { WhenGone } from "../session/asker.ts";
 
 type Header = string | string[] | null | undefined;
 
@@ -42,4 +43,40 @@ export function warnOfCookie(
   const isForwarded = isForwardedSecure(forwardedProto);
   if (options.secure === "auto" && isForwarded) warn("PGSTORE_TRUST_PROXY", UNTRUSTED, options);
   if (options.secure === true && !isForwarded) warn("PGSTORE_SECURE_COOKIE", PLAIN, options);
+}
+
+/** Headers by which browsers say that they fetch in advance: Chromium, older ones and Safari, old Firefox. */
+const HEADERS = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+
+/**
+ * Says whether nobody may ever see the answer to a request: a HEAD, or one that a browser makes in advance.
+ *
+ * @see https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Purpose
+ */
+export function isSpeculative(
+  method: string | undefined,
+  header: (name: string) => string | string[] | null | undefined,
+): boolean {
+  return (
+    method === "HEAD" || HEADERS.some((name) => /\b(?:prefetch|prerender|preview)\b/i.test(String(header(name) ?? "")))
+  );
+}
+
+/** What of a response tells when it is closed. */
+interface Closing {
+  once(event: "close", listener: () => void): unknown;
+  off(event: "close", listener: () => void): unknown;
+}
+
+/**
+ * Notices that a client has gone: its response is closed before it was sent. Undefined for what passes for a response and tells
+ * nothing, as the `{}` of an upgrade.
+ */
+export function whenClosed(response: unknown): WhenGone | undefined {
+  const { once } = (response ?? {}) as Partial<Closing>;
+  if (typeof once !== "function") return undefined;
+  return (listener) => {
+    (response as Closing).once("close", listener);
+    return () => (response as Closing).off("close", listener);
+  };
 }
