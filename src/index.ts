@@ -1,6 +1,6 @@
 export { PgStore } from "./lib/postgres/pg-store.ts";
 export type { CloseOptions, PgStoreOptions } from "./lib/postgres/options.ts";
-export type { BatchOptions } from "./lib/postgres/execution/batch-options.ts";
+export type { BatchOptions } from "./lib/postgres/options.ts";
 export type { CleanupOptions, CleanupProgress } from "./lib/postgres/cleanup.ts";
 export { openStore } from "./lib/postgres/open.ts";
 export { MemoryStore, type MemoryStoreOptions } from "./lib/memory/memory-store.ts";
@@ -45,7 +45,7 @@ export type {
   StoreExtras,
   TouchOptions,
 } from "./lib/core/store.ts";
-export type { PgClient, PostgresSql } from "./lib/core/pg-client.ts";
+export type { PgClient, PostgresSql } from "./lib/postgres/drivers/driver.ts";
 export type { Codec, DecodedSession } from "./lib/core/codec.ts";
 export type { Value } from "./lib/core/value.ts";
 export type { Duration } from "./lib/core/duration.ts";

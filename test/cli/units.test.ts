@@ -7,7 +7,7 @@ import { failureOf, UsageError } from "../../src/lib/cli/failures.ts";
 import { judgeTable } from "../../src/lib/cli/check/table.ts";
 import { Progress } from "../../src/lib/cli/progress.ts";
 import { redact, redactForeign } from "../../src/lib/cli/redact.ts";
-import { folderOf } from "../../src/lib/postgres/open-database.ts";
+import { folderOf } from "../../src/lib/postgres/open.ts";
 import type { IndexFigures, TableFigures } from "../../src/lib/cli/check/table-stats.ts";
 import { columns, lasting, plain } from "../../src/lib/cli/text.ts";
 import { StoreError, StoreUnavailableError } from "../../src/index.ts";

@@ -1,10 +1,9 @@
 import { existsSync } from "node:fs";
 import { monotonicNow } from "../core/time.ts";
 import { StoreUnavailableError } from "../core/errors.ts";
-import type { PgClient } from "../core/pg-client.ts";
-import { loadUntil, type Row } from "../postgres/drivers/driver.ts";
+import { loadUntil, type PgClient, type Row } from "../postgres/drivers/driver.ts";
 import { driverOf } from "../postgres/drivers/index.ts";
-import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open-database.ts";
+import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open.ts";
 import { connectPgSimpleLayout, type Layout, seedLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
 import { type TableName, tableName } from "../postgres/sql/table-name.ts";

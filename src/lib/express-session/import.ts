@@ -1,5 +1,5 @@
 import { sha256 } from "../core/token.ts";
-import type { PgClient, PostgresSql } from "../core/pg-client.ts";
+import type { PgClient, PostgresSql } from "../postgres/drivers/driver.ts";
 import type { ConditionalStore, StoredEntry } from "../core/store.ts";
 import { connectPgSimpleLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";

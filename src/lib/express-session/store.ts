@@ -5,7 +5,7 @@ import { publish } from "../core/events.ts";
 import { sha256 } from "../core/token.ts";
 import { assertUserId } from "../core/user-id.ts";
 import { Lanes } from "../manager/keyed-queue.ts";
-import type { PgClient, PostgresSql } from "../core/pg-client.ts";
+import type { PgClient, PostgresSql } from "../postgres/drivers/driver.ts";
 import type { Store, StoredEntry, StoreExtras } from "../core/store.ts";
 import { connectPgSimpleLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";

@@ -1,8 +1,8 @@
-import { LONGEST_DELAY } from "../core/time.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { failureLog } from "../core/log.ts";
+import { LONGEST_DELAY } from "../core/time.ts";
 import type { BatchLimits } from "./execution/batch.ts";
-import { type BatchOptions, batchLimits } from "./execution/batch-options.ts";
+import type { Layout } from "./sql/layout.ts";
 import { type TableName, tableName } from "./sql/table-name.ts";
 
 /** Options of `PgStore`. Durations are milliseconds or a text such as `"5m"`. */
@@ -72,3 +72,44 @@ export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptio
 }
 
 const logError = failureLog("the cleanup of expired sessions failed");
+
+/** A database that the store has opened itself, and closes. */
+export interface OwnDatabase {
+  /** Where the sessions are, fit for a log: no password. */
+  location: string;
+  close: () => Promise<void>;
+}
+
+/** What pgstore itself knows of a store besides. */
+export interface Inside {
+  own?: OwnDatabase;
+  /** Default: the seed's table. */
+  layout?: Layout;
+  /** Figures for operators, of a layout without users as well. */
+  hasOperations?: boolean;
+}
+
+/** How many operations of a kind (find, create, replace, save, touch, delete) go together. */
+export interface BatchOptions {
+  /** Operations in a statement. Default 256; 1: each has its own. */
+  rows?: number | undefined;
+  /** Statements under way at once, so connections that a kind may use. Default 3. */
+  statements?: number | undefined;
+  /** Operations that wait for a statement; past them StoreOverloadedError. Default 20,000. */
+  waiting?: number | undefined;
+}
+
+const DEFAULTS: BatchLimits = { rows: 256, statements: 3, waiting: 20_000 };
+
+/** @throws TypeError that names the option */
+function batchLimits(options: BatchOptions = {}): BatchLimits {
+  if (typeof options !== "object" || options === null) throw new TypeError("batch: must be an object");
+  const limits = { ...DEFAULTS };
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(DEFAULTS, name)) throw new TypeError(`batch.${name}: there is no such option`);
+    if (value === undefined) continue;
+    if (!Number.isSafeInteger(value) || value < 1) throw new TypeError(`batch.${name}: must be a whole number from 1`);
+    limits[name as keyof BatchLimits] = value;
+  }
+  return limits;
+}

@@ -12,21 +12,25 @@ import type {
   TouchOptions,
   UserStore,
 } from "../core/store.ts";
-import type { PgClient, PostgresSql } from "../core/pg-client.ts";
+import type { PgClient, PostgresSql } from "./drivers/driver.ts";
 import type { StoreOperations } from "../core/stats.ts";
 import type { Input } from "./execution/dispatch.ts";
 import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
 import { driverOf } from "./drivers/index.ts";
 import { Endings, endingStatements } from "./end-sessions.ts";
 import { Engine } from "./execution/database.ts";
-import { History } from "./history.ts";
-import type { Inside, OwnDatabase } from "./internal-options.ts";
+import { History, Operations } from "./stats.ts";
+import {
+  type CloseOptions,
+  type Inside,
+  type OwnDatabase,
+  type PgStoreOptions,
+  resolveStoreOptions,
+} from "./options.ts";
 import { type Layout, seedLayout } from "./sql/layout.ts";
 import { listRows } from "./listing.ts";
 import { operationStatements } from "./sql/stats.ts";
-import { Operations } from "./stats.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
-import { type CloseOptions, type PgStoreOptions, resolveStoreOptions } from "./options.ts";
 import type { Query } from "./sql/diagnosis.ts";
 import { check, migrate } from "./migrate.ts";
 import { outlivedRow } from "./sql/statements.ts";

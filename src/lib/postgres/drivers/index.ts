@@ -1,6 +1,5 @@
 import { StoreError } from "../../core/errors.ts";
-import type { PgClient, PostgresSql } from "../../core/pg-client.ts";
-import type { Driver, Row } from "./driver.ts";
+import type { Driver, PgClient, PostgresSql, Row } from "./driver.ts";
 import { isNodePostgres, nodePostgres } from "./node-postgres.ts";
 import { isPGlite, pglite } from "./pglite.ts";
 import { perClient, Places } from "./places.ts";

@@ -1,5 +1,5 @@
 import { monotonicNow } from "../../core/time.ts";
-import { tooLate } from "../execution/deadline.ts";
+import { tooLate } from "./deadline.ts";
 import type { Errand, Load, Row } from "./driver.ts";
 
 /**

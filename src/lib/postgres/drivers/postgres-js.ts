@@ -1,7 +1,6 @@
 import { monotonicNow } from "../../core/time.ts";
-import type { PostgresSql } from "../../core/pg-client.ts";
-import { tooLate } from "../execution/deadline.ts";
-import type { Driver, Errand, Load, Row } from "./driver.ts";
+import type { Driver, Errand, Load, PostgresSql, Row } from "./driver.ts";
+import { tooLate } from "./deadline.ts";
 import { NotSentError, sqlstateOf } from "./errors.ts";
 import { utf8 } from "../sql/text-format.ts";
 

@@ -1,6 +1,7 @@
-import { monotonicNow } from "../../core/time.ts";
 import { StoreOverloadedError } from "../../core/errors.ts";
-import { codeOf, isWatched, publish } from "../../core/events.ts";
+import { type BatchEvent, codeOf, isWatched, publish } from "../../core/events.ts";
+import { monotonicNow } from "../../core/time.ts";
+import { lastDeparture, tooLate } from "../drivers/deadline.ts";
 import {
   Again,
   type BatchLimits,
@@ -11,8 +12,6 @@ import {
   MAX_BATCH_BYTES,
   type RunBatch,
 } from "./batch.ts";
-import { reportBatch, reporter } from "./batch-report.ts";
-import { lastDeparture, tooLate } from "./deadline.ts";
 import { type Entry, Queue } from "./queue.ts";
 
 /** Operations for which a further statement pays, while one is under way. Fewer wait for it. */
@@ -203,4 +202,42 @@ function arm(milliseconds: number, action: () => void): ReturnType<typeof setTim
   const timer = setTimeout(action, milliseconds);
   timer.unref?.();
   return timer;
+}
+
+/**
+ * Makes what tells the observers of a batch, later and yet in the asynchronous context of this call: that of the request
+ * that waits for the batch, which tracers go by.
+ */
+function reporter(): (event: BatchEvent) => void {
+  let report: (event: BatchEvent) => void = tellNow;
+  void new Promise<BatchEvent>((resolve) => (report = resolve)).then(tellNow);
+  return report;
+}
+
+/** Tells the observers of what has ended of a batch, on behalf of the operation that has waited for the longest. */
+function reportBatch<In, Out>(
+  operation: string,
+  batch: readonly Entry<In, Out>[],
+  outputs: readonly BatchOutput<Out>[] | Failed,
+  sentAt: number,
+): void {
+  const ended = outputs instanceof Failed ? batch : batch.filter((_, index) => !(outputs[index] instanceof Again));
+  if (ended.length === 0) return;
+  const oldest = ended.reduce((one, other) => (other.since < one.since ? other : one));
+  const failures =
+    outputs instanceof Failed ? batch.map(() => outputs) : outputs.filter((one) => one instanceof Failed);
+  const [first] = failures;
+  const event: BatchEvent = {
+    operation,
+    size: ended.length,
+    wait: sentAt - oldest.since,
+    duration: monotonicNow() - sentAt,
+    failed: failures.length,
+  };
+  if (first !== undefined) event.code = codeOf(first.error);
+  (oldest.report ?? tellNow)(event);
+}
+
+function tellNow(event: BatchEvent): void {
+  publish("batch", event);
 }

@@ -1,18 +1,17 @@
-import { monotonicNow } from "../../core/time.ts";
 import { StoreUnavailableError } from "../../core/errors.ts";
 import type { Found, OwnedWrite } from "../../core/store.ts";
-import { Batches, type Input, type WriteKind } from "./dispatch.ts";
-import { DatabaseClock } from "./database-clock.ts";
-import { lastDeparture, withTimeout } from "./deadline.ts";
+import { monotonicNow, RemoteClock } from "../../core/time.ts";
+import { lastDeparture, withTimeout } from "../drivers/deadline.ts";
 import { type Driver, loadUntil, type Row } from "../drivers/driver.ts";
-import { Executor } from "./executor.ts";
-import type { Layout } from "../sql/layout.ts";
 import type { ResolvedStoreOptions } from "../options.ts";
+import type { Layout } from "../sql/layout.ts";
+import { type Statement, type Statements, statementsFor } from "../sql/statements.ts";
+import { readInstant } from "../sql/text-format.ts";
+import { type UserStatements, userStatements } from "../sql/user-statements.ts";
+import { Batches, type Input, type WriteKind } from "./dispatch.ts";
+import { Executor } from "./executor.ts";
 import { retrying } from "./retry.ts";
 import { type SingleWrite, SingleWrites } from "./single-writes.ts";
-import { type Statement, type Statements, statementsFor } from "../sql/statements.ts";
-import { type UserStatements, userStatements } from "../sql/user-statements.ts";
-import { readInstant } from "../sql/text-format.ts";
 
 /** What carries out a store's operations, until it is stopped. */
 export class Engine {
@@ -130,5 +129,40 @@ export class Engine {
 
   #assertRunning(): void {
     if (this.#isStopped) throw new StoreUnavailableError("the store is closed");
+  }
+}
+
+/** Milliseconds after which the database is asked for its time again; clocks drift some 50 ppm, 15 ms in that time. */
+const MAX_AGE = 5 * 60 * 1000;
+
+/** The database's time: as it was last told along with something else, or asked for. */
+class DatabaseClock {
+  readonly #clock = new RemoteClock(MAX_AGE);
+  readonly #ask: () => Promise<number>;
+  #asking: Promise<number> | undefined;
+
+  /** @param ask - resolves to the database's time, in milliseconds since 1970 */
+  constructor(ask: () => Promise<number>) {
+    this.#ask = ask;
+  }
+
+  /** Takes note of the time that the database just told, in milliseconds since 1970. */
+  observe(told: number): void {
+    this.#clock.observe(told);
+  }
+
+  /** Milliseconds since 1970. Who asks while the database is being asked gets the same answer. */
+  now(): number | Promise<number> {
+    return this.#clock.read() ?? (this.#asking ??= this.#askOnce());
+  }
+
+  async #askOnce(): Promise<number> {
+    try {
+      const told = await this.#ask();
+      this.observe(told);
+      return told;
+    } finally {
+      this.#asking = undefined;
+    }
   }
 }

@@ -13,7 +13,7 @@ import {
   type RunBatch,
 } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
-import { tooLate } from "./deadline.ts";
+import { tooLate } from "../drivers/deadline.ts";
 import { type Load, type Row, textOf } from "../drivers/driver.ts";
 import type { Executor } from "./executor.ts";
 import { holds, type Layout, reasonOf } from "../sql/layout.ts";

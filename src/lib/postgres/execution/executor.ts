@@ -1,4 +1,4 @@
-import { withTimeout } from "./deadline.ts";
+import { withTimeout } from "../drivers/deadline.ts";
 import type { Driver, Errand, Row } from "../drivers/driver.ts";
 import type { Statement } from "../sql/statements.ts";
 import { failureOf, sqlstateOf, toStoreError } from "../drivers/errors.ts";

@@ -1,5 +1,4 @@
-import { quoteLiteral } from "./identifier.ts";
-import type { TableName } from "./table-name.ts";
+import { quoteLiteral, type TableName } from "./table-name.ts";
 import {
   COMPANIONS,
   type Column,

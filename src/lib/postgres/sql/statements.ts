@@ -1,9 +1,8 @@
 import { sha256 } from "../../core/token.ts";
 import { MAX_BATCH_BYTES } from "../execution/batch.ts";
 import { CONCAT, EQ, GE, GT, LE, LT, MINUS, OVER, regclass, TIMES } from "./catalog.ts";
-import { quoteLiteral } from "./identifier.ts";
+import { quoteLiteral, type TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
-import type { TableName } from "./table-name.ts";
 
 /** An SQL text. */
 export interface Statement {

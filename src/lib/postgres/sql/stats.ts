@@ -16,9 +16,8 @@ import {
   TIMES,
   unlessEmpty,
 } from "./catalog.ts";
-import { quoteLiteral } from "./identifier.ts";
+import { quoteLiteral, type TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
-import type { TableName } from "./table-name.ts";
 import { instant, liveRow, millisecondsOf, type Statement } from "./statements.ts";
 
 /** The statements for operators. They run seldom, so none is kept prepared. */

@@ -1,4 +1,4 @@
-import { shortened, quoteIdentifier } from "./identifier.ts";
+import { sha256 } from "../../core/token.ts";
 
 /** A table's name in the forms that SQL needs. */
 export interface TableName {
@@ -32,4 +32,44 @@ export function tableName(table: string, schema: string | undefined): TableName 
     history: within(names.history),
     schema: named,
   };
+}
+
+/** PostgreSQL cuts longer names off without an error; two tables could become one. */
+const MOST_BYTES = 63;
+
+/**
+ * Quotes a table's or schema's name, whatever it holds. A dot is part of the name.
+ *
+ * @param option - the option's name, for the message
+ * @throws TypeError that names the option
+ */
+export function quoteIdentifier(option: string, name: unknown): string {
+  if (typeof name !== "string" || name === "") throw new TypeError(`${option}: must be a non-empty string`);
+  if (name.includes("\0") || !name.isWellFormed()) throw new TypeError(`${option}: must be valid UTF-8 without NUL`);
+  if (new TextEncoder().encode(name).length > MOST_BYTES) {
+    throw new TypeError(`${option}: must not be longer than ${MOST_BYTES} bytes`);
+  }
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/**
+ * The name of what belongs to a table: of a long name, its beginning and what keeps it apart from others that begin so.
+ *
+ * @param suffix - what is added to the table's name
+ */
+export function shortened(table: string, suffix: string): string {
+  const name = `${table}_${suffix}`;
+  const encoder = new TextEncoder();
+  if (encoder.encode(name).length <= MOST_BYTES) return name;
+  const ending = `_${sha256(table).slice(0, 8)}_${suffix}`;
+  let beginning = table;
+  while (encoder.encode(beginning + ending).length > MOST_BYTES)
+    beginning = Array.from(beginning).slice(0, -1).join("");
+  return beginning + ending;
+}
+
+/** Quotes a text as an SQL literal, whatever standard_conforming_strings says. */
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\")}'`;
+  return text.includes("\\") ? ` E${quoted}` : quoted;
 }

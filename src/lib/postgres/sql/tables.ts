@@ -1,5 +1,4 @@
-import { quoteIdentifier, shortened } from "./identifier.ts";
-import type { TableName } from "./table-name.ts";
+import { quoteIdentifier, shortened, type TableName } from "./table-name.ts";
 
 // The whole schema, once: `migrate` makes of it what is missing, `check` compares with it, and it is printed as plain SQL.
 

@@ -1,7 +1,6 @@
 import { CONCAT, CONTAINS, EQ, GT, LE, LT, NE, PLUS, regclass, TIMES, unlessEmpty } from "./catalog.ts";
-import { quoteLiteral } from "./identifier.ts";
+import { quoteLiteral, type TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
-import type { TableName } from "./table-name.ts";
 import {
   canNote,
   hasColumns,
