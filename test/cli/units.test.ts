@@ -2,14 +2,12 @@ import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { checkConnection } from "../../src/lib/cli/check/server.ts";
 import type { Connection } from "../../src/lib/cli/connection.ts";
-import { confirmed, type Terminal } from "../../src/lib/cli/confirm.ts";
-import { failureOf, UsageError } from "../../src/lib/cli/failures.ts";
+import { columns, confirmed, lasting, plain, type Terminal } from "../../src/lib/cli/terminal.ts";
+import { failureOf, redact, redactForeign, UsageError } from "../../src/lib/cli/failures.ts";
 import { judgeTable } from "../../src/lib/cli/check/table.ts";
 import { Progress } from "../../src/lib/cli/progress.ts";
-import { redact, redactForeign } from "../../src/lib/cli/redact.ts";
 import { folderOf } from "../../src/lib/postgres/open.ts";
 import type { IndexFigures, TableFigures } from "../../src/lib/cli/check/table-stats.ts";
-import { columns, lasting, plain } from "../../src/lib/cli/text.ts";
 import { StoreError, StoreUnavailableError } from "../../src/index.ts";
 
 const MIB = 1024 * 1024;

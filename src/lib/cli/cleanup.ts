@@ -5,7 +5,7 @@ import { outlivedRow } from "../postgres/sql/statements.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect, type Connection, LONG_TIME } from "./connection.ts";
 import { EXIT } from "./failures.ts";
-import { INTERRUPTED, interruptible } from "./interrupt.ts";
+import { INTERRUPTED, interruptible } from "./terminal.ts";
 import { Progress } from "./progress.ts";
 
 /** What `cleanup` takes besides. */

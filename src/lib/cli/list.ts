@@ -3,7 +3,7 @@ import type { OwnedEntry, OwnedPlace } from "../core/store.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";
-import { columns, instant, plain } from "./text.ts";
+import { columns, instant, plain } from "./terminal.ts";
 import { usersOf } from "./user-sessions.ts";
 
 const LATEST = 8.64e15;

@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import type { CommonOptions } from "./connection.ts";
-import { EXIT, type ExitCode, failureOf, isOurs, UsageError } from "./failures.ts";
+import { EXIT, type ExitCode, failureOf, isOurs, redact, redactForeign, UsageError } from "./failures.ts";
 import { programOf } from "./program.ts";
-import { redact, redactForeign } from "./redact.ts";
 
 /** Where the output goes. */
 export interface Output {

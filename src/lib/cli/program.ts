@@ -3,7 +3,7 @@ import type { Answer } from "./answer.ts";
 import { check } from "./check/check.ts";
 import { cleanup } from "./cleanup.ts";
 import { dashboardCommand } from "./dashboard.ts";
-import { demo } from "./demo/demo.ts";
+import { demo } from "./demo/serve.ts";
 import { importSessions } from "./import/import.ts";
 import { LAYOUTS } from "./connection.ts";
 import { SOURCES } from "./import/source.ts";

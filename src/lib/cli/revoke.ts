@@ -1,12 +1,10 @@
 import { EQ, leavesOf, regclass, ROWS } from "../postgres/sql/catalog.ts";
 import { counted, shortId } from "../core/format-number.ts";
 import type { Answer } from "./answer.ts";
-import { confirmed } from "./confirm.ts";
+import { confirmed, INTERRUPTED, interruptible, plain } from "./terminal.ts";
 import { type CommonOptions, connect, type Connection } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";
-import { INTERRUPTED, interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
-import { plain } from "./text.ts";
 import { findId, usersOf } from "./user-sessions.ts";
 
 /** What `revoke` takes besides. */

@@ -4,7 +4,7 @@ import { MOST_EXPIRED, type StoreStats } from "../core/stats.ts";
 import type { Answer } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { EXIT, UsageError } from "./failures.ts";
-import { instant, lasting } from "./text.ts";
+import { instant, lasting } from "./terminal.ts";
 
 /** Prints how the store is doing. */
 export async function stats(options: CommonOptions): Promise<Answer> {

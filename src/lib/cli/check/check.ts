@@ -4,7 +4,7 @@ import { checkDeep } from "./deep.ts";
 import { type CommonOptions, connect, type Connection } from "../connection.ts";
 import { EXIT, type ExitCode, InterruptedError } from "../failures.ts";
 import { type Finding, ok } from "./finding.ts";
-import { interruptible } from "../interrupt.ts";
+import { interruptible } from "../terminal.ts";
 import { judgeTable } from "./table.ts";
 import { diagnose, type Problem } from "../../postgres/sql/diagnosis.ts";
 import { hasColumns } from "../../postgres/sql/statements.ts";

@@ -5,7 +5,7 @@ import { millisecondsOf } from "../../postgres/sql/statements.ts";
 import type { Connection } from "../connection.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
 import { checkPooler, poolerUnknown } from "./pooler.ts";
-import { lasting } from "../text.ts";
+import { lasting } from "../terminal.ts";
 
 const OLDEST_MAJOR = 14;
 const ROUND_TRIPS = 3;

@@ -1,7 +1,7 @@
 import { bytes, count } from "../../core/format-number.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
 import type { IndexFigures, TableFigures } from "./table-stats.ts";
-import { lasting } from "../text.ts";
+import { lasting } from "../terminal.ts";
 
 const MEBIBYTE = 1024 * 1024;
 /** So much more than the rows need, and at least so much, is bloat. */

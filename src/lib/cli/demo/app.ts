@@ -1,14 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { CsrfError, StoreUnavailableError } from "../../core/errors.ts";
 import { csrfProtection } from "../../adapters/csrf.ts";
 import { nodeHandler, type NodeListener } from "../../adapters/node.ts";
+import { CsrfError, StoreUnavailableError } from "../../core/errors.ts";
+import type { Html } from "../../dashboard/pages/html.ts";
 import type { SessionManager } from "../../manager/session-manager.ts";
 import type { Session } from "../../session/session.ts";
 import { ACTIONS } from "./actions.ts";
 import type { DemoSession } from "./demo-session.ts";
-import type { Html } from "../../dashboard/pages/html.ts";
 import { endedPage, homePage, messagePage } from "./page.ts";
-import { pathOf, readForm } from "./request.ts";
 import { STYLE } from "./style.ts";
 
 /** Sessions are counted up to here: counting reads every row. */
@@ -117,4 +116,25 @@ function refuse(response: ServerResponse, status: number, message: string): void
 /** POST, redirect, GET: reloading the page sends no form again. */
 function redirect(response: ServerResponse, path: string): void {
   response.writeHead(303, { Location: path }).end();
+}
+
+/** Bytes: more than any of our forms needs. */
+const LARGEST_BODY = 10 * 1024;
+
+/** The path of a request, without the query. */
+export function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "/").split("?", 1)[0] ?? "/";
+}
+
+/** Reads a posted form; undefined when it is too large. */
+async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Leaving the loop early must not close the connection, which still has to carry the answer.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    chunks.push(chunk as Buffer);
+    size += (chunk as Buffer).length;
+    if (size > LARGEST_BODY) return undefined;
+  }
+  return new URLSearchParams(Buffer.concat(chunks).toString());
 }

@@ -8,7 +8,7 @@ import { type CommonOptions, connect, type Connection, type Database, LONG_TIME,
 import { EXIT, UsageError } from "../failures.ts";
 import { type ImportCounts, importRows } from "./rows.ts";
 import { type ImportSource, type SourceName, SOURCES } from "./source.ts";
-import { INTERRUPTED, interruptible } from "../interrupt.ts";
+import { INTERRUPTED, interruptible } from "../terminal.ts";
 import { Progress } from "../progress.ts";
 
 /** What `import` takes besides. */

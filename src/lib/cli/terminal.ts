@@ -1,0 +1,101 @@
+import { createInterface } from "node:readline/promises";
+import { InterruptedError, UsageError } from "./failures.ts";
+
+/** A text of somebody's, without what a terminal would obey. */
+export function plain(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
+    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+  });
+}
+
+/** Columns under each other; the first line is the head. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length);
+  }
+  return rows
+    .map((row) =>
+      row
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** A length of time, roughly. @param milliseconds - not negative */
+export function lasting(milliseconds: number): string {
+  const steps: [number, string][] = [
+    [86_400_000, "d"],
+    [3_600_000, "h"],
+    [60_000, "min"],
+    [1000, "s"],
+  ];
+  const [length, unit] = steps.find(([length]) => milliseconds >= length) ?? [1, "ms"];
+  return `${Math.round(milliseconds / length)} ${unit}`;
+}
+
+/** An instant to the second. */
+export function instant(date: Date): string {
+  return `${date.toISOString().slice(0, 19).replace("T", " ")}Z`;
+}
+
+/** Whom to ask. The question goes to standard error, so that --json leaves one document on standard output. */
+export interface Terminal {
+  input: NodeJS.ReadableStream & { isTTY?: boolean };
+  output: NodeJS.WritableStream & { isTTY?: boolean };
+}
+
+/**
+ * Asks on the terminal, unless `--yes` has said so.
+ *
+ * @returns whether to go on
+ * @throws UsageError when there is nobody to ask
+ */
+export async function confirmed(
+  question: string,
+  yes: boolean | undefined,
+  { input, output }: Terminal = { input: process.stdin, output: process.stderr },
+): Promise<boolean> {
+  if (yes === true) return true;
+  if (input.isTTY !== true || output.isTTY !== true) {
+    throw new UsageError("this ends sessions: say --yes where nobody can be asked");
+  }
+  const terminal = createInterface({ input, output });
+  try {
+    return /^y(?:es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
+  } catch (error) {
+    // Ctrl-C and Ctrl-D are a no, which leaves the question's line.
+    if ((error as Error).name !== "AbortError") throw error;
+    output.write("\n");
+    return false;
+  } finally {
+    terminal.close();
+  }
+}
+
+/** What an interrupted command says besides. */
+export const INTERRUPTED = "Interrupted: run it again to go on.";
+
+/**
+ * Does some work that stops in good order at the first Ctrl-C; the second ends the process.
+ *
+ * @returns whether it was stopped
+ */
+export async function interruptible(work: (signal: AbortSignal) => Promise<unknown>): Promise<boolean> {
+  const controller = new AbortController();
+  const stop = (): void => controller.abort(new InterruptedError());
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  try {
+    await work(controller.signal);
+    return false;
+  } catch (error) {
+    if (error instanceof InterruptedError) return true;
+    throw error;
+  } finally {
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+}
