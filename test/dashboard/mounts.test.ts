@@ -163,6 +163,18 @@ describe("dashboard, mounted", () => {
     expect(await place.alive(ada)).toEqual([true]);
   });
 
+  it("answers a form that is too large, though it does not read it to its end", async () => {
+    const sessions = dashboard(place.manager, { authorize: () => true });
+    await serving(
+      (request, response) => sessions(request, response),
+      async ({ url }) => {
+        const body = new URLSearchParams({ user: "x".repeat(20_000) });
+        const response = await fetch(`${url}/end`, { method: "POST", headers: { origin: url }, body });
+        expect([response.status, await response.text()]).toEqual([413, expect.stringContaining("could not be read")]);
+      },
+    );
+  });
+
   it("leaves what is not below its prefix to the next one, and asks nobody for it", async () => {
     const app = express().use(dashboard(place.manager, { authorize: () => expect.unreachable(), prefix: PREFIX }));
     app.use((_request, response) => void response.send("next"));

@@ -270,7 +270,7 @@ function answerIn(thrown: unknown): Response | undefined {
 }
 
 /** By its shape: a framework may bring a class of its own. */
-function isResponse(value: unknown): value is Response {
+export function isResponse(value: unknown): value is Response {
   const { status, headers } = (value ?? {}) as Partial<Response>;
   return typeof status === "number" && typeof headers?.getSetCookie === "function";
 }

@@ -2,18 +2,23 @@ import { cookieValues, setCookie } from "../http/cookie.ts";
 import { csrfTokenOf, isCsrfTokenOf } from "../http/csrf-token.ts";
 import { isOriginOf } from "../http/same-origin.ts";
 import { createToken, isToken } from "../core/token.ts";
-import type { Ask } from "./exchange.ts";
 import type { ResolvedDashboard } from "./options.ts";
 
-/** What shows that a form was ours. */
-export interface FormProof {
-  /** Goes into the form. */
+/** A request, and the framework's own, for which the manager has loaded the viewer's session. */
+export interface Visit {
+  request: Request;
+  original: object;
+}
+
+/** Token of a form. */
+export interface FormToken {
+  /** Value of the form's hidden field. */
   token: string;
-  /** Goes to the browser with it; undefined: the browser has it. */
+  /** Header that binds the token to this browser. Undefined: the browser has the cookie or a session. */
   setCookie: string | undefined;
 }
 
-/** The viewer's session, as far as it matters here. */
+/** The viewer's session, of whichever data. */
 interface ViewerSession {
   status?: unknown;
   id?: unknown;
@@ -23,54 +28,55 @@ interface ViewerSession {
 const COOKIE = "pgstore_dashboard";
 
 /**
- * Makes the token for a form: bound to the viewer's session if the manager knows it, otherwise to a cookie that only this
- * browser has. Neither needs anything that several processes would have to share.
+ * Makes the token of a form. It is bound to the viewer's session if the manager has loaded one, otherwise to a cookie that only
+ * this browser has. Processes need to share nothing for either.
  */
-export async function proveForm({ manager }: ResolvedDashboard, ask: Ask): Promise<FormProof> {
-  const session = await viewerSession(manager, ask.request);
-  const [known] = session === undefined ? cookiesOf(ask) : [session.token];
-  if (typeof known === "string") return { token: csrfTokenOf(known), setCookie: undefined };
-  const secret = createToken();
-  // Without a path it is for the folder that the dashboard is in, as the browser sees it.
+export async function createFormToken({ manager }: ResolvedDashboard, visit: Visit): Promise<FormToken> {
+  const [secret] = await secretsOf(manager, visit);
+  if (secret !== undefined) return { token: csrfTokenOf(secret), setCookie: undefined };
+  const created = createToken();
+  // Without a path the browser keeps it to the folder that the dashboard is in, whatever a proxy calls that.
   const attributes = { name: COOKIE, path: "", domain: undefined, partitioned: false } as const;
-  const cookie = setCookie({ ...attributes, httpOnly: true, sameSite: "strict" }, ask.isSecure, secret);
-  return { token: csrfTokenOf(secret), setCookie: cookie };
+  const isSecure = visit.request.url.startsWith("https:");
+  const cookie = setCookie({ ...attributes, httpOnly: true, sameSite: "strict" }, isSecure, created);
+  return { token: csrfTokenOf(created), setCookie: cookie };
 }
 
-/** Says whether a form comes from our own page in this browser. */
-export async function isOurForm({ manager }: ResolvedDashboard, ask: Ask, presented: unknown): Promise<boolean> {
-  const session = await viewerSession(manager, ask.request);
-  const secrets = session === undefined ? cookiesOf(ask) : [session.token];
-  return secrets.some((secret) => typeof secret === "string" && isCsrfTokenOf(secret, presented));
+/** Says whether a token was made for a form in this browser. */
+export async function isFormToken({ manager }: ResolvedDashboard, visit: Visit, presented: unknown): Promise<boolean> {
+  return (await secretsOf(manager, visit)).some((secret) => isCsrfTokenOf(secret, presented));
 }
 
-/** Browsers tell where a request comes from. What tells nothing is refused: nothing but a browser has to send these forms. */
-export function isSameOrigin(ask: Ask): boolean {
-  const site = ask.header("sec-fetch-site");
-  if (site !== undefined) return site === "same-origin";
-  const origin = ask.header("origin");
-  return origin !== undefined && isOriginOf(origin, ask.host);
+/** Says whether a page of this host sent a request. One that doesn't say where it comes from is refused: only browsers send forms. */
+export function isSameOrigin({ headers, url }: Request): boolean {
+  const site = headers.get("sec-fetch-site");
+  if (site !== null) return site === "same-origin";
+  const origin = headers.get("origin");
+  return origin !== null && isOriginOf(origin, headers.get("host") ?? new URL(url).host);
 }
 
-/** The id of the session of whoever looks at the dashboard. */
+/** Returns the id of the viewer's session. */
 export async function currentIdOf(
   { manager, currentSession }: ResolvedDashboard,
-  ask: Ask,
+  { original }: Visit,
 ): Promise<string | undefined> {
-  const id = currentSession ? await currentSession(ask.request) : (await viewerSession(manager, ask.request))?.id;
+  const id = currentSession ? await currentSession(original) : (await viewerSession(manager, original))?.id;
   return typeof id === "string" ? id : undefined;
 }
 
-/** The session that the manager's middleware has loaded, if it is stored; a lazy one is loaded now. */
-async function viewerSession(
-  manager: ResolvedDashboard["manager"],
-  request: object,
-): Promise<ViewerSession | undefined> {
-  if (!manager.has(request)) return undefined;
-  const session = (await manager.sessionOf(request)) as ViewerSession;
-  return session.status === "new" || session.status === "destroyed" ? undefined : session;
+/** Returns the secrets that a form of this viewer can be bound to. */
+async function secretsOf(manager: ResolvedDashboard["manager"], { request, original }: Visit): Promise<string[]> {
+  const session = await viewerSession(manager, original);
+  if (session === undefined) return cookieValues(request.headers.get("cookie") ?? undefined, COOKIE, isToken);
+  return typeof session.token === "string" ? [session.token] : [];
 }
 
-function cookiesOf(ask: Ask): string[] {
-  return cookieValues(ask.header("cookie"), COOKIE, isToken);
+/** Returns the session that the manager's middleware has loaded, if it is stored. A lazy one is loaded now. */
+async function viewerSession(
+  manager: ResolvedDashboard["manager"],
+  original: object,
+): Promise<ViewerSession | undefined> {
+  if (!manager.has(original)) return undefined;
+  const session = (await manager.sessionOf(original)) as ViewerSession;
+  return session.status === "new" || session.status === "destroyed" ? undefined : session;
 }

@@ -1,9 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Ask, isResponse } from "./exchange.ts";
-import { askOfFetch, toResponse } from "./fetch-host.ts";
-import { askOfNode, passToNode, sendToNode } from "./node-host.ts";
+import { pathsOf, serveNode } from "./node.ts";
 import { type DashboardManager, type DashboardOptions, type DashboardRequest, resolveDashboard } from "./options.ts";
-import { answer, notFound } from "./router.ts";
+import { locate, respond } from "./router.ts";
 
 /** The dashboard, to be mounted: a handler of web-standard requests, a listener for node:http and middleware in one. */
 export interface Dashboard {
@@ -23,19 +21,8 @@ export function dashboard<Req extends object = DashboardRequest>(
   manager: DashboardManager,
   options: DashboardOptions<Req>,
 ): Dashboard {
-  const site = resolveDashboard(manager, options);
-
-  async function serveFetch(request: Request): Promise<Response> {
-    const ask = askOfFetch(request, site.prefix);
-    const given = ask === undefined ? notFound() : await answer(site, ask);
-    return isResponse(given) ? given : toResponse(given, request.method);
-  }
-
-  async function serveNode(request: IncomingMessage, response: ServerResponse, ask: Ask | undefined): Promise<void> {
-    const given = ask === undefined ? notFound() : await answer(site, ask);
-    if (isResponse(given)) await passToNode(response, given);
-    else sendToNode(response, request.method ?? "GET", given);
-  }
+  const resolved = resolveDashboard(manager, options);
+  const { prefix } = resolved;
 
   function serve(request: Request): Promise<Response>;
   function serve(request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void;
@@ -44,18 +31,15 @@ export function dashboard<Req extends object = DashboardRequest>(
     response?: unknown,
     next?: unknown,
   ): Promise<Response> | undefined {
-    // Servers of web-standard requests pass other things besides.
-    if (!isNodeResponse(response)) return serveFetch(request as Request);
-    const incoming = request as IncomingMessage;
-    const ask = askOfNode(incoming, site.prefix);
-    if (ask === undefined && typeof next === "function") {
-      (next as () => void)();
-      return undefined;
+    // Servers of web-standard requests pass arguments of their own here.
+    if (!isNodeResponse(response)) {
+      const asked = request as Request;
+      return respond(resolved, { request: asked, original: asked }, locate(prefix, new URL(asked.url).pathname));
     }
-    serveNode(incoming, response, ask).catch((error: unknown) => {
-      console.error("pgstore: the dashboard failed:", error);
-      response.destroy();
-    });
+    const original = request as IncomingMessage;
+    const place = locate(prefix, ...pathsOf(original));
+    if (place === undefined && typeof next === "function") (next as () => void)();
+    else serveNode(original, response, (asked) => respond(resolved, { request: asked, original }, place));
     return undefined;
   }
   return serve;

@@ -1,161 +1,198 @@
-import { systemNow } from "../core/time.ts";
+import { isResponse } from "../adapters/fetch.ts";
 import { SchemaError, StoreOverloadedError, StoreUnavailableError } from "../core/errors.ts";
-import { pageAnswer, plainAnswer, redirectAnswer, styleAnswer } from "./answers.ts";
+import { systemNow } from "../core/time.ts";
+import { readBytes } from "../http/form.ts";
+import { createFormToken, currentIdOf, isFormToken, isSameOrigin, type Visit } from "./csrf.ts";
+import type { ResolvedDashboard } from "./options.ts";
 import { endingOf, endPage, performEnding } from "./pages/end-sessions.ts";
-import { type Answer, type Ask, isResponse } from "./exchange.ts";
-import { currentIdOf, isOurForm, isSameOrigin, proveForm } from "./csrf.ts";
 import { type Html, html } from "./pages/html.ts";
 import { type Frame, link, messagePage, pageOf, PAGES } from "./pages/layout.ts";
-import type { ResolvedDashboard } from "./options.ts";
 import { overview } from "./pages/overview.ts";
 import { userPage, usersPage } from "./pages/users.ts";
+import { pageResponse, plainResponse, redirectResponse, styleResponse } from "./responses.ts";
 
-/** What a page needs. */
-interface Visit {
-  ask: Ask;
-  site: ResolvedDashboard;
+/** Where a request leads. */
+export interface Place {
+  /** The path below the dashboard's own, percent-encoded as it came. It begins with a slash. */
+  path: string;
+  /** Last segment of a URL that names the dashboard without a slash at its end. Undefined: there is one. */
+  bare: string | undefined;
+}
+
+/** A request that is allowed to see a page, and what pages are made of. */
+interface PageVisit extends Visit {
+  dashboard: ResolvedDashboard;
+  query: URLSearchParams;
   /** Milliseconds since 1970, by the store's clock. */
   now: number;
 }
 
-const SHOWN = new Map<string, (visit: Visit) => Promise<Answer>>([
+const SHOWN = new Map<string, (visit: PageVisit) => Promise<Response>>([
   ["/", showOverview],
   ["/users", showUsers],
   ["/user", showUser],
   ["/end", askToEnd],
 ]);
 
-/** Answers a request, if it is allowed to see anything. Never throws; a Response is one that `authorize` gave. */
-export async function answer(site: ResolvedDashboard, ask: Ask): Promise<Answer | Response> {
+/** Bytes of a form: more than any of the dashboard's has. */
+const MAX_FORM_BYTES = 16 * 1024;
+
+/**
+ * Finds the place that a request leads to. Undefined: it is outside of the prefix.
+ *
+ * @param sent - the path as the client sent it
+ * @param rest - what a framework has left of it, where it took off the path of a mount
+ */
+export function locate(prefix: string, sent: string, rest = sent): Place | undefined {
+  const path = prefix === "" ? rest : below(sent, prefix);
+  if (path === undefined) return undefined;
+  return { path, bare: path === "/" ? sent.slice(sent.lastIndexOf("/") + 1) || undefined : undefined };
+}
+
+/** Answers a request. Never rejects. */
+export async function respond(dashboard: ResolvedDashboard, visit: Visit, place: Place | undefined): Promise<Response> {
+  let response: Response;
   try {
-    const allowed = await site.authorize(ask.request);
+    const allowed = place === undefined ? undefined : await dashboard.authorize(visit.original);
     if (isResponse(allowed)) return allowed;
+    if (place === undefined) response = plainResponse(404, "Not Found\n");
     // Nothing but true: a user object, or a promise that was forgotten, is no permission.
-    if (allowed !== true) return plainAnswer(403, "Forbidden\n");
-    return await route(site, ask);
+    else if (allowed !== true) response = plainResponse(403, "Forbidden\n");
+    else response = await route(dashboard, visit, place);
   } catch (error) {
     console.error("pgstore: the dashboard failed:", error);
-    return plainAnswer(500, "Internal Server Error\n");
+    response = plainResponse(500, "Internal Server Error\n");
   }
+  return visit.request.method === "HEAD" ? new Response(null, response) : response;
 }
 
-/** What is not below the prefix. */
-export function notFound(): Answer {
-  return plainAnswer(404, "Not Found\n");
-}
-
-async function route(site: ResolvedDashboard, ask: Ask): Promise<Answer> {
-  const { method, path } = ask;
+async function route(dashboard: ResolvedDashboard, visit: Visit, { path, bare }: Place): Promise<Response> {
+  const { request } = visit;
+  const { method } = request;
   const isRead = method === "GET" || method === "HEAD";
   const show = SHOWN.get(path);
   const isStyle = path === `/${PAGES.style}`;
   if (show === undefined && !isStyle) {
-    return pageAnswer(404, messagePage(site.title, "There is no such page", html`Nothing is at this address.`));
+    return refusal(dashboard, 404, "There is no such page", html`Nothing is at this address.`);
   }
   const takesPost = path === "/end";
   if (!isRead && !(takesPost && method === "POST")) {
-    return plainAnswer(405, "Method Not Allowed\n", { Allow: takesPost ? "GET, HEAD, POST" : "GET, HEAD" });
+    return plainResponse(405, "Method Not Allowed\n", { Allow: takesPost ? "GET, HEAD, POST" : "GET, HEAD" });
   }
-  if (isStyle) return styleAnswer(ask);
-  // Its links are relative to the folder. "./", or a colon in the name would make a scheme of it.
-  if (ask.bare !== undefined) {
-    const query = ask.query.toString();
-    return redirectAnswer(307, `./${ask.bare}/${query === "" ? "" : `?${query}`}`);
-  }
+  if (isStyle) return styleResponse(request);
+  const { searchParams: query } = new URL(request.url);
+  // Links are relative to the folder. "./", or a colon in the name would make a scheme of it.
+  if (bare !== undefined) return redirectResponse(307, `./${bare}/${query.size === 0 ? "" : `?${query.toString()}`}`);
   try {
-    const visit = { ask, site, now: (await site.manager.store.now?.()) ?? systemNow() };
-    return await (isRead && show !== undefined ? show(visit) : end(visit));
+    const now = (await dashboard.manager.store.now?.()) ?? systemNow();
+    const page = { ...visit, dashboard, query, now };
+    return await (isRead && show !== undefined ? show(page) : end(page));
   } catch (error) {
-    return answerFailure(site, error);
+    return failureResponse(dashboard, error);
   }
 }
 
-async function showOverview(visit: Visit): Promise<Answer> {
-  const { ask, site, now } = visit;
-  const main = await overview(site.manager.store, ask.query, now);
-  return page(visit, { heading: "Overview", place: "overview", main });
+/** Returns the part of a path below a prefix. Undefined: it is elsewhere. */
+function below(path: string, prefix: string): string | undefined {
+  if (path === prefix) return "/";
+  return path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : undefined;
 }
 
-async function showUsers(visit: Visit): Promise<Answer> {
-  const { ask, site, now } = visit;
-  const main = await usersPage(site.manager.store, ask.query, now);
-  return page(visit, { heading: "Users", place: "users", search: ask.query.get("q") ?? "", main });
+async function showOverview({ dashboard, query, now }: PageVisit): Promise<Response> {
+  const main = await overview(dashboard.manager.store, query, now);
+  return page(dashboard, { heading: "Overview", place: "overview", main });
 }
 
-async function showUser(visit: Visit): Promise<Answer> {
-  const { ask, site, now } = visit;
-  if (site.manager.store.users === undefined) return withoutUsers(site);
-  const main = await userPage(site.manager, ask.query, await currentIdOf(site, ask), now);
-  if (main === undefined) return nonsense(site);
-  return page(visit, { heading: `Sessions of ${ask.query.get("id")}`, place: "users", main });
+async function showUsers({ dashboard, query, now }: PageVisit): Promise<Response> {
+  const main = await usersPage(dashboard.manager.store, query, now);
+  return page(dashboard, { heading: "Users", place: "users", search: query.get("q") ?? "", main });
 }
 
-async function askToEnd(visit: Visit): Promise<Answer> {
-  const { ask, site, now } = visit;
-  const { manager } = site;
-  if (manager.store.users === undefined && !ask.query.has("everyone")) return withoutUsers(site);
-  const current = await currentIdOf(site, ask);
-  const ending = await endingOf(manager, ask.query, current);
-  if (ending === undefined) return nonsense(site);
+async function showUser(visit: PageVisit): Promise<Response> {
+  const { dashboard, query, now } = visit;
+  if (dashboard.manager.store.users === undefined) return withoutUsers(dashboard);
+  const main = await userPage(dashboard.manager, query, await currentIdOf(dashboard, visit), now);
+  if (main === undefined) return noSuchUser(dashboard);
+  return page(dashboard, { heading: `Sessions of ${query.get("id")}`, place: "users", main });
+}
+
+async function askToEnd(visit: PageVisit): Promise<Response> {
+  const { dashboard, query, now } = visit;
+  const { manager } = dashboard;
+  if (manager.store.users === undefined && !query.has("everyone")) return withoutUsers(dashboard);
+  const current = await currentIdOf(dashboard, visit);
+  const ending = await endingOf(manager, query, current);
+  if (ending === undefined) return noSuchUser(dashboard);
   if (ending.kind === "gone") return backToUser(ending.userId, 0);
-  const proof = await proveForm(site, ask);
-  const main = await endPage(manager, { ending, fields: ask.query, csrf: proof.token, current, now });
-  const headers = proof.setCookie === undefined ? undefined : { "Set-Cookie": proof.setCookie };
+  const { token, setCookie } = await createFormToken(dashboard, visit);
+  const main = await endPage(manager, { ending, fields: query, csrf: token, current, now });
   const place = ending.kind === "everyone" ? "overview" : "users";
-  return page(visit, { heading: "End sessions", place, main }, headers);
+  const headers = setCookie === undefined ? undefined : { "Set-Cookie": setCookie };
+  return page(dashboard, { heading: "End sessions", place, main }, headers);
 }
 
-async function end({ ask, site }: Visit): Promise<Answer> {
-  if (!isSameOrigin(ask)) return forged(site);
-  const form = await ask.form();
+async function end(visit: PageVisit): Promise<Response> {
+  const { dashboard, request } = visit;
+  const { manager } = dashboard;
+  if (!isSameOrigin(request)) return forged(dashboard);
+  const form = await readForm(request);
   if (form === undefined) {
-    return pageAnswer(413, messagePage(site.title, "That did not work", html`The form could not be read.`), {
-      Connection: "close",
-    });
+    const message = html`The form could not be read.`;
+    return refusal(dashboard, 413, "That did not work", message, { Connection: "close" });
   }
-  if (!(await isOurForm(site, ask, form.get("_csrf")))) return forged(site);
-  if (site.manager.store.users === undefined && !form.has("everyone")) return withoutUsers(site);
-  const ending = await endingOf(site.manager, form, undefined);
-  if (ending === undefined) return nonsense(site);
-  const { ended, goesOn } = await performEnding(site.manager, ending);
-  if (ending.kind === "everyone") {
-    return redirectAnswer(
-      303,
-      link(PAGES.overview, { ended: String(ended), ...(goesOn === true ? { more: "1" } : {}) }),
-    );
-  }
-  return backToUser(ending.userId, ended);
+  if (!(await isFormToken(dashboard, visit, form.get("_csrf")))) return forged(dashboard);
+  if (manager.store.users === undefined && !form.has("everyone")) return withoutUsers(dashboard);
+  const ending = await endingOf(manager, form, undefined);
+  if (ending === undefined) return noSuchUser(dashboard);
+  const { ended, goesOn } = await performEnding(manager, ending);
+  if (ending.kind !== "everyone") return backToUser(ending.userId, ended);
+  return redirectResponse(303, link(PAGES.overview, { ended: String(ended), more: goesOn === true ? "1" : undefined }));
 }
 
-function page({ site }: Visit, frame: Omit<Frame, "title">, headers?: Record<string, string>): Answer {
-  return pageAnswer(200, pageOf({ title: site.title, ...frame }), headers);
+/** Reads a form. Undefined: it is too large, the client has gone, or the body was read before. */
+async function readForm({ body, bodyUsed }: Request): Promise<URLSearchParams | undefined> {
+  if (bodyUsed) return undefined;
+  const bytes = await readBytes(body, MAX_FORM_BYTES).catch(() => undefined);
+  return bytes && new URLSearchParams(new TextDecoder().decode(bytes));
 }
 
-/** POST, redirect, GET: reloading the page sends no form again. */
-function backToUser(userId: string, ended: number): Answer {
-  return redirectAnswer(303, link(PAGES.user, { id: userId, ended: String(ended) }));
+function page({ title }: ResolvedDashboard, frame: Omit<Frame, "title">, headers?: Record<string, string>): Response {
+  return pageResponse(200, pageOf({ title, ...frame }), headers);
 }
 
-function nonsense(site: ResolvedDashboard): Answer {
-  return pageAnswer(404, messagePage(site.title, "There is no such user", html`Nobody can be called that.`));
+/** Makes the response to a POST: reloading the page that follows sends no form again. */
+function backToUser(userId: string, ended: number): Response {
+  return redirectResponse(303, link(PAGES.user, { id: userId, ended: String(ended) }));
 }
 
-function withoutUsers(site: ResolvedDashboard): Answer {
-  const message = html`This store keeps no sessions by user.`;
-  return pageAnswer(404, messagePage(site.title, "Users are not known", message));
+function refusal(
+  { title }: ResolvedDashboard,
+  status: number,
+  heading: string,
+  message: Html,
+  headers?: Record<string, string>,
+): Response {
+  return pageResponse(status, messagePage(title, heading, message), headers);
 }
 
-function forged(site: ResolvedDashboard): Answer {
+function noSuchUser(dashboard: ResolvedDashboard): Response {
+  return refusal(dashboard, 404, "There is no such user", html`Nobody can be called that.`);
+}
+
+function withoutUsers(dashboard: ResolvedDashboard): Response {
+  return refusal(dashboard, 404, "Users are not known", html`This store keeps no sessions by user.`);
+}
+
+function forged(dashboard: ResolvedDashboard): Response {
   const message = html`The form was not sent by this page, or it is an old one. Go back, reload, and try again.`;
-  return pageAnswer(403, messagePage(site.title, "Nothing was ended", message));
+  return refusal(dashboard, 403, "Nothing was ended", message);
 }
 
-/** What an operator can do something about is said. */
-function answerFailure({ title }: ResolvedDashboard, error: unknown): Answer {
-  const say = (heading: string, message: Html): Answer => pageAnswer(503, messagePage(title, heading, message));
-  if (error instanceof SchemaError) return say("The table is not ready", html`${error.message}`);
+/** Shows the failures that an operator can mend. */
+function failureResponse(dashboard: ResolvedDashboard, error: unknown): Response {
+  if (error instanceof SchemaError) return refusal(dashboard, 503, "The table is not ready", html`${error.message}`);
   if (error instanceof StoreUnavailableError || error instanceof StoreOverloadedError) {
-    return say("The database does not answer", html`Try again soon.`);
+    return refusal(dashboard, 503, "The database does not answer", html`Try again soon.`);
   }
   throw error;
 }

@@ -3,10 +3,10 @@ import type { AddressInfo } from "node:net";
 import { lowerAscii } from "../http/headers.ts";
 import { cookieValues, setCookie } from "../http/cookie.ts";
 import { createToken, isToken, sha256 } from "../core/token.ts";
-import { plainAnswer, redirectAnswer } from "./answers.ts";
 import { dashboard } from "./dashboard.ts";
-import { sendToNode } from "./node-host.ts";
+import { serveNode } from "./node.ts";
 import type { DashboardManager } from "./options.ts";
+import { plainResponse, redirectResponse } from "./responses.ts";
 
 /** What `serveDashboard` takes. */
 export interface ServeOptions {
@@ -52,36 +52,36 @@ export async function serveDashboard({
   let linkHash: string | undefined;
   let cookieHash: string | undefined;
   let cookieName = "";
-  const isLetIn = (request: http.IncomingMessage): boolean =>
-    cookieValues(request.headers.cookie, cookieName, isToken).some((value) => sha256(value) === cookieHash);
+  const authorize = ({ headers }: Request): boolean =>
+    cookieValues(headers.get("cookie") ?? undefined, cookieName, isToken).some((value) => sha256(value) === cookieHash);
   // Browsers send a cookie to every port of a host, but only below its path: no other server here knows this one.
   const folder = `/${createToken()}`;
-  const show = dashboard(manager, { prefix: folder, authorize: isLetIn, ...(title === undefined ? {} : { title }) });
+  const show = dashboard(manager, { prefix: folder, authorize, ...(title === undefined ? {} : { title }) });
 
   /** Exchanges the link's secret for a cookie. A look-ahead that sends HEAD does not use it up. */
-  const letIn = (request: http.IncomingMessage, response: http.ServerResponse): void => {
-    const once = new URLSearchParams(request.url?.slice(ENTRANCE.length + 1)).get("once") ?? "";
-    const method = request.method ?? "GET";
-    if (method !== "GET" || linkHash === undefined || sha256(once) !== linkHash) {
+  const letIn = (method: string, secret: string): Response => {
+    if (method !== "GET" || linkHash === undefined || sha256(secret) !== linkHash) {
       const used = "This link does not open the dashboard, or it has been used. Start it again for a new one.\n";
-      return sendToNode(response, method, plainAnswer(403, used));
+      return plainResponse(403, used);
     }
     linkHash = undefined;
-    const secret = createToken();
-    cookieHash = sha256(secret);
+    const token = createToken();
+    cookieHash = sha256(token);
     const attributes = { name: cookieName, path: `${folder}/`, domain: undefined, partitioned: false } as const;
-    const answer = redirectAnswer(303, `.${folder}/`);
-    answer.headers["Set-Cookie"] = setCookie({ ...attributes, httpOnly: true, sameSite: "strict" }, false, secret);
-    sendToNode(response, method, answer);
+    const cookie = setCookie({ ...attributes, httpOnly: true, sameSite: "strict" }, false, token);
+    return redirectResponse(303, `.${folder}/`, { "Set-Cookie": cookie });
   };
 
-  const server = http.createServer((request, response) => {
-    // A page of another site whose name leads to loopback must not reach us.
-    if (!isOurHost(request.headers.host, server)) {
-      sendToNode(response, request.method ?? "GET", plainAnswer(421, "Misdirected Request\n"));
-    } else if (request.url?.split("?", 1)[0] === ENTRANCE) letIn(request, response);
-    else show(request, response);
-  });
+  const answer = async (request: Request): Promise<Response> => {
+    // A page of another site whose name leads to loopback must not get in.
+    if (!isLoopback(request.headers.get("host") ?? "", portOf(server))) {
+      return plainResponse(421, "Misdirected Request\n");
+    }
+    const { pathname, searchParams } = new URL(request.url);
+    return pathname === ENTRANCE ? letIn(request.method, searchParams.get("once") ?? "") : show(request);
+  };
+
+  const server = http.createServer((request, response) => serveNode(request, response, answer));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {
@@ -102,11 +102,10 @@ function portOf(server: http.Server): number {
   return (server.address() as AddressInfo).port;
 }
 
-function isOurHost(host: string | undefined, server: http.Server): boolean {
-  const port = portOf(server);
-  // Of port 80 the browser says nothing.
+/** Says whether a Host header names this machine and the port. Browsers leave port 80 out. */
+function isLoopback(host: string, port: number): boolean {
   const ports = port === 80 ? ["", ":80"] : [`:${port}`];
-  return NAMES.some((name) => ports.some((suffix) => host !== undefined && lowerAscii(host) === name + suffix));
+  return NAMES.some((name) => ports.some((suffix) => lowerAscii(host) === name + suffix));
 }
 
 function close(server: http.Server): Promise<void> {

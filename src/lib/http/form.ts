@@ -17,7 +17,7 @@ export async function readForm(request: Request, maxBytes: number): Promise<Form
 }
 
 /** Reads a body; undefined when it is longer. */
-async function readBytes(
+export async function readBytes(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {

@@ -1,0 +1,52 @@
+import { trimBlanks } from "../http/headers.ts";
+import { sha256 } from "../core/token.ts";
+import type { Html } from "./pages/html.ts";
+import { STYLE } from "./style/style.ts";
+
+/** Headers of every response: no script, nothing from other hosts, no frame around it. */
+const HEADERS = {
+  "Content-Security-Policy":
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+  "Cache-Control": "no-store",
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  // Not no-referrer: browsers would send "Origin: null" with the dashboard's own forms.
+  "Referrer-Policy": "same-origin",
+  "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "DENY",
+  "X-Robots-Tag": "noindex, nofollow",
+};
+
+const STYLE_TAG = `"${sha256(STYLE)}"`;
+
+/** Makes a response of a page. */
+export function pageResponse(status: number, { markup }: Html, headers: Record<string, string> = {}): Response {
+  return textResponse(status, "text/html", markup, headers);
+}
+
+/** Makes a response of plain text, for clients that may see nothing else. */
+export function plainResponse(status: number, body: string, headers: Record<string, string> = {}): Response {
+  return textResponse(status, "text/plain", body, headers);
+}
+
+/** Makes a response that sends the browser elsewhere. */
+export function redirectResponse(status: 303 | 307, location: string, headers: Record<string, string> = {}): Response {
+  return new Response(null, { status, headers: { ...HEADERS, Location: location, ...headers } });
+}
+
+/** Makes the style sheet's response, a 304 where the browser has it. Shared caches may not keep it, as `authorize` guards it. */
+export function styleResponse({ headers: asked }: Request): Response {
+  const headers = { "Cache-Control": "private, no-cache", ETag: STYLE_TAG };
+  const known = asked.get("if-none-match")?.split(",") ?? [];
+  if (known.some((tag) => trimBlanks(tag).replace(/^W\//, "") === STYLE_TAG)) {
+    return new Response(null, { status: 304, headers: { ...HEADERS, ...headers } });
+  }
+  return textResponse(200, "text/css", STYLE, headers);
+}
+
+/** The length is said here as HEAD has it as well. */
+function textResponse(status: number, type: string, text: string, headers: Record<string, string>): Response {
+  const body = new TextEncoder().encode(text);
+  const own = { "Content-Type": `${type}; charset=utf-8`, "Content-Length": String(body.length) };
+  return new Response(body, { status, headers: { ...HEADERS, ...own, ...headers } });
+}
