@@ -48,7 +48,7 @@ export type {
 export type { PgClient, PostgresSql } from "./lib/postgres/drivers/driver.ts";
 export type { Codec, DecodedSession } from "./lib/core/codec.ts";
 export type { Value } from "./lib/core/value.ts";
-export type { Duration } from "./lib/core/duration.ts";
+export type { Duration } from "./lib/core/options.ts";
 export {
   AlreadyCommittedError,
   PgStoreError,

@@ -81,10 +81,10 @@ describe("encrypted", () => {
 
   const wrong: [keys: unknown, message: RegExp][] = [
     [undefined, /^keys: /],
-    [[], /^keys: must be an array of at least one key/],
+    [[], /^keys: expected an array of at least one key/],
     ["x".repeat(32), /^keys: /],
-    [[key(1).subarray(1)], /^keys\[0\]: must be 32 bytes/],
-    [[key(1), "secret of the test"], /^keys\[1\]: must be 32 bytes/],
+    [[key(1).subarray(1)], /^keys\[0\]: expected 32 bytes/],
+    [[key(1), "secret of the test"], /^keys\[1\]: expected 32 bytes/],
     [[{ id: "a", key: "secret of the test" }], /^keys\[0\]\.key: /],
     [[{ id: "", key: key(1) }], /^keys\[0\]\.id: /],
     [[{ id: "é", key: key(1) }], /^keys\[0\]\.id: /],

@@ -32,10 +32,10 @@ describe("dashboard", () => {
       () =>
         dashboard(of as DashboardManager, options as DashboardOptions);
     const authorize = (): boolean => true;
-    expect(make(undefined)).toThrow(/^authorize: is required/);
-    expect(make({})).toThrow(/^authorize: is required/);
-    expect(make({ authorize: true })).toThrow(/^authorize: is required/);
-    expect(make({ authorize }, {})).toThrow(/^manager: must be/);
+    expect(make(undefined)).toThrow(/^authorize: expected a function/);
+    expect(make({})).toThrow(/^authorize: expected a function/);
+    expect(make({ authorize: true })).toThrow(/^authorize: expected a function/);
+    expect(make({ authorize }, {})).toThrow(/^manager: expected /);
     expect(make({ authorize }, new SessionManager(place.store, { hashTokens: false }))).toThrow(/hashTokens: false/);
     for (const prefix of ["admin", "/admin?x", "/a b", "//", 7]) {
       expect(make({ authorize, prefix }), String(prefix)).toThrow(/^prefix: /);

@@ -396,7 +396,9 @@ describe("a store of find, save and delete alone", () => {
 
   it("must have the three", () => {
     for (const store of [undefined, null, {}, { find: () => {}, save: () => {} }]) {
-      expect(() => new SessionManager(store as never)).toThrow(/store: must have the functions find, save and delete/);
+      expect(() => new SessionManager(store as never)).toThrow(
+        /store: expected an object with the functions find, save and delete/,
+      );
     }
   });
 });

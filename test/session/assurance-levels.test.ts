@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { MemoryStore, type Session, SessionManager } from "../../src/index.ts";
-import { parseDuration } from "../../src/lib/core/duration.ts";
+import { parseDuration } from "../../src/lib/core/options.ts";
 
 type Loaded = Session<Record<string, unknown>>;
 

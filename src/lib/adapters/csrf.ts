@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { lowerAscii } from "../http/headers.ts";
 import { systemNow } from "../core/time.ts";
 import { csrfTokenOf, isCsrfTokenOf } from "../http/csrf-token.ts";
-import { type Duration, parseDuration } from "../core/duration.ts";
+import { type Duration, OptionReader } from "../core/options.ts";
 import { CsrfError } from "../core/errors.ts";
 import { createToken } from "../core/token.ts";
 import type { SessionRecord } from "../session/state.ts";
@@ -72,24 +72,14 @@ export class CsrfProtection {
   readonly #maxFormBytes: number;
 
   constructor(options: CsrfOptions) {
-    const { origins, sameSite, method = "token", header = "X-CSRF-Token", field = "_csrf", ...others } = options;
-    const { formLifetime = "1h", maxFormBytes = 1024 * 1024, ...rest } = others;
-    const [unknown] = Object.keys(rest);
-    if (unknown !== undefined) throw new TypeError(`${unknown}: there is no such option`);
-    this.#rule = new OriginRule({ origins, sameSite });
-    if (method !== "token" && method !== "origin") throw new TypeError('method: must be "token" or "origin"');
-    for (const [name, value] of Object.entries({ header, field })) {
-      if (typeof value !== "string" || value === "") throw new TypeError(`${name}: must be a non-empty string`);
-    }
-    if (!(Number.isInteger(maxFormBytes) && maxFormBytes >= 1)) {
-      throw new TypeError("maxFormBytes: must be a whole number from 1");
-    }
-    this.#needsToken = method === "token";
-    this.#header = lowerAscii(header);
-    this.#field = field;
-    this.#formLifetime = parseDuration("formLifetime", formLifetime);
-    if (this.#formLifetime === 0) throw new TypeError("formLifetime: must be more than 0");
-    this.#maxFormBytes = maxFormBytes;
+    const read = new OptionReader(options);
+    this.#rule = new OriginRule(read);
+    this.#needsToken = read.choice("method", ["token", "origin"], "token") === "token";
+    this.#header = lowerAscii(read.text("header", "X-CSRF-Token"));
+    this.#field = read.text("field", "_csrf");
+    this.#formLifetime = read.duration("formLifetime", "1h", { isPositive: true });
+    this.#maxFormBytes = read.whole("maxFormBytes", 1024 * 1024);
+    read.end();
   }
 
   /**

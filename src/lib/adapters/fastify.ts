@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync, FastifyRequest } from "fastify";
 import plugin from "fastify-plugin";
+import { wrong } from "../core/options.ts";
 import { SessionManager } from "../manager/session-manager.ts";
 import type { Session } from "../session/session.ts";
 import { withSession } from "./node.ts";
@@ -20,9 +21,10 @@ export interface FastifySessionOptions extends PropertyOptions {
 
 // Asynchronous, so that what it throws fails the registration.
 const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, options) => {
-  const { manager } = options;
-  if (!(manager instanceof SessionManager)) throw new TypeError("manager: must be a SessionManager");
-  const property = propertyName(options);
+  // Fastify hands over what it takes itself: prefix, logLevel, logSerializers.
+  const { manager, property: given } = options;
+  if (!(manager instanceof SessionManager)) throw wrong("manager", "a SessionManager", manager);
+  const property = propertyName({ property: given });
   const { get, set } = sessionProperty("request", property, (request) =>
     manager.sessionOf((request as FastifyRequest).raw),
   );

@@ -1,3 +1,5 @@
+import { OptionReader } from "../core/options.ts";
+
 /** What the adapters of frameworks take besides the manager. */
 export interface PropertyOptions {
   /** Where the framework's request (or context) holds the session: another name for each of several managers. Default `"session"`. */
@@ -6,8 +8,9 @@ export interface PropertyOptions {
 
 /** @throws TypeError that names the option */
 export function propertyName(options: PropertyOptions): string {
-  const { property = "session" } = options;
-  if (typeof property !== "string" || property === "") throw new TypeError("property: must be a non-empty string");
+  const read = new OptionReader(options);
+  const property = read.text("property", "session");
+  read.end();
   return property;
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { type Duration, parseDuration } from "../core/duration.ts";
+import { type Duration, OptionReader } from "../core/options.ts";
 import { CsrfError } from "../core/errors.ts";
 import { after, LONGEST_DELAY, repeat } from "../core/time.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -55,12 +55,11 @@ export async function fromUpgrade<Data = SessionData, Lazy extends boolean = fal
   request: IncomingMessage,
   options: UpgradeOptions = {},
 ): Promise<UpgradedSession<Data>> {
-  const { checkInterval = "10s", origins, sameSite, ...rest } = options;
-  const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) throw new TypeError(`${unknown}: there is no such option`);
-  const interval = parseDuration("checkInterval", checkInterval);
-  if (interval > LONGEST_DELAY) throw new TypeError(`checkInterval: must be at most ${LONGEST_DELAY} ms`);
-  if (!new OriginRule({ origins, sameSite }).allowsHandshake(request)) throw new CsrfError("origin");
+  const read = new OptionReader(options);
+  const interval = read.duration("checkInterval", "10s", { max: LONGEST_DELAY });
+  const rule = new OriginRule(read);
+  read.end();
+  if (!rule.allowsHandshake(request)) throw new CsrfError("origin");
 
   const ended = new AbortController();
   const stops = new Set<() => void>();

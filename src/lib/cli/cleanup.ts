@@ -1,5 +1,5 @@
 import { counted } from "../core/format-number.ts";
-import { parseDuration } from "../core/duration.ts";
+import { parseDuration } from "../core/options.ts";
 import { LE } from "../postgres/sql/catalog.ts";
 import { outlivedRow } from "../postgres/sql/statements.ts";
 import type { Answer } from "./answer.ts";

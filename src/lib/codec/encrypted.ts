@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import { wrong } from "../core/options.ts";
 
 /** Thirty-two random bytes, as they are or as base64, base64url or hex: `openssl rand -base64 32` makes some. */
 export type EncryptionKey = Uint8Array | string;
@@ -44,9 +45,9 @@ const CIPHER = "aes-256-gcm";
  */
 export function encrypted<S>(codec: AnyCodec<S>, keys: readonly (EncryptionKey | NamedEncryptionKey)[]): AnyCodec<S> {
   if (typeof codec?.encode !== "function" || typeof codec.decode !== "function") {
-    throw new TypeError("codec: must have the functions encode and decode");
+    throw wrong("codec", "an object with the functions encode and decode", codec);
   }
-  if (!Array.isArray(keys) || keys.length === 0) throw new TypeError("keys: must be an array of at least one key");
+  if (!Array.isArray(keys) || keys.length === 0) throw new TypeError("keys: expected an array of at least one key");
   const ring = (keys as readonly unknown[]).map(readKey);
   const [writing] = ring as [Key, ...Key[]];
   for (const [index, { head }] of ring.entries()) {
@@ -91,12 +92,12 @@ function readKey(given: unknown, index: number): Key {
   const secret = bytesOf(key);
   if (secret?.length !== KEY_BYTES) {
     throw new TypeError(
-      `keys[${index}]${isNamed ? ".key" : ""}: must be ${KEY_BYTES} bytes, or those as base64 or hex`,
+      `keys[${index}]${isNamed ? ".key" : ""}: expected ${KEY_BYTES} bytes, or those as base64 or hex`,
     );
   }
   const name = isNamed ? id : createHash("sha256").update(secret).digest("base64url").slice(0, 8);
   if (typeof name !== "string" || !/^[\x21-\x7e]{1,32}$/.test(name)) {
-    throw new TypeError(`keys[${index}].id: must be a string of 1 to 32 printable characters of ASCII`);
+    throw new TypeError(`keys[${index}].id: expected a string of 1 to 32 printable characters of ASCII`);
   }
   return { secret, head: Buffer.from([VERSION, name.length, ...Buffer.from(name)]) };
 }

@@ -1,3 +1,5 @@
+import { wrong } from "./options.ts";
+
 /** Bytes: an index of PostgreSQL takes no more than about 2,700 in a row. */
 const MAX_NAME_BYTES = 1024;
 
@@ -12,26 +14,24 @@ const SCOPED = /^%[\w-]+:/;
 export function assertNewUserId(operation: string, userId: unknown): asserts userId is string {
   assertUserId(operation, userId);
   if (SCOPED.test(userId)) {
-    throw new TypeError(`${operation}: userId can't begin with % and a scope, as "%admin:" does`);
+    throw wrong(`${operation}: userId`, "a user that does not begin with % and a scope", userId);
   }
 }
 
 /** @throws TypeError when no user can be called that */
 export function assertUserId(operation: string, userId: unknown): asserts userId is string {
   if (typeof userId !== "string" || userId === "") {
-    throw new TypeError(`${operation}: userId must be a non-empty string`);
+    throw wrong(`${operation}: userId`, "a non-empty string", userId);
   }
   if (!isName(userId)) {
-    throw new TypeError(`${operation}: userId must be valid UTF-8 without NUL, up to ${MAX_NAME_BYTES} bytes`);
+    throw wrong(`${operation}: userId`, `valid UTF-8 without NUL, up to ${MAX_NAME_BYTES} bytes`, userId);
   }
 }
 
 /** @throws TypeError when no tag can be called that */
 export function assertTag(option: string, tag: unknown): string {
   if (typeof tag !== "string" || tag === "" || SCOPED.test(tag) || !isName(tag)) {
-    throw new TypeError(
-      `${option}: expected a non-empty string of valid UTF-8 without NUL or a scope before it, up to ${MAX_NAME_BYTES} bytes`,
-    );
+    throw wrong(option, `1 to ${MAX_NAME_BYTES} bytes of valid UTF-8 without NUL and without a scope before it`, tag);
   }
   return tag;
 }

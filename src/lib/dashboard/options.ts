@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { known } from "../manager/check-option.ts";
+import { OptionReader, wrong } from "../core/options.ts";
 import type {
   DestroyAllOptions,
   DestroyByIdOptions,
@@ -61,30 +61,27 @@ export function resolveDashboard<Req>(
 ): ResolvedDashboard {
   const { listByUser, destroyByUser, destroyById } = (manager ?? {}) as Partial<DashboardManager>;
   if (![listByUser, destroyByUser, destroyById].every((method) => typeof method === "function")) {
-    throw new TypeError("manager: must be a SessionManager");
+    throw wrong("manager", "a SessionManager", manager);
   }
   if (!manager.options.hashTokens) {
     throw new TypeError("manager: with hashTokens: false its sessions' ids are tokens, which nobody may see");
   }
-  known("", options ?? {}, ["authorize", "prefix", "title", "currentSession"]);
-  const { authorize, prefix = "", title = "Sessions", currentSession } = (options ?? {}) as DashboardOptions<never>;
-  if (typeof authorize !== "function") {
-    throw new TypeError("authorize: is required, a function that says who may see the dashboard");
-  }
+  const read = new OptionReader(options ?? {});
+  const authorize = read.callback<ResolvedDashboard["authorize"]>("authorize");
+  if (authorize === undefined) throw read.wrong("authorize", "a function that says who may see the dashboard");
+  const prefix = read.value("prefix", "");
   if (typeof prefix !== "string" || !/^(?:\/[!"$-.0->@-~]+)*\/?$/.test(prefix)) {
-    throw new TypeError('prefix: must be a path such as "/admin/sessions"');
+    throw read.wrong("prefix", 'a path such as "/admin/sessions"');
   }
-  if (typeof title !== "string" || title === "") throw new TypeError("title: must be a non-empty string");
-  if (currentSession !== undefined && typeof currentSession !== "function") {
-    throw new TypeError("currentSession: must be a function");
-  }
-  return {
+  const resolved = {
     manager: ofTheTable(manager),
-    authorize: authorize as (request: object) => unknown,
+    authorize,
     prefix: prefix.replace(/\/$/, ""),
-    title,
-    currentSession: currentSession as ResolvedDashboard["currentSession"],
+    title: read.text("title", "Sessions"),
+    currentSession: read.callback<NonNullable<ResolvedDashboard["currentSession"]>>("currentSession"),
   };
+  read.end();
+  return resolved;
 }
 
 /** The pages show every user of the table, of whichever scope, by the names that they have there. */

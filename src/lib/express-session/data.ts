@@ -1,3 +1,5 @@
+import { wrong } from "../core/options.ts";
+
 /**
  * A session of express-session or @fastify/session as its store sees it: an object of which only the cookie's end counts.
  * Another program may have written one without a cookie.
@@ -12,7 +14,7 @@ export interface ExpressSessionData {
 
 /** @throws TypeError when it can't be written as JSON */
 export function sessionBytes(session: ExpressSessionData): Uint8Array {
-  if (!isObject(session)) throw new TypeError("session: must be an object");
+  if (!isObject(session)) throw wrong("session", "an object", session);
   return new TextEncoder().encode(JSON.stringify(session));
 }
 

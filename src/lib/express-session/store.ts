@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import { systemNow } from "../core/time.ts";
-import { type Duration, parseDuration } from "../core/duration.ts";
+import { type Duration, OptionReader } from "../core/options.ts";
 import { publish } from "../core/events.ts";
 import { sha256 } from "../core/token.ts";
 import { assertUserId } from "../core/user-id.ts";
@@ -88,27 +88,24 @@ export class ExpressSessionStore extends EventEmitter {
   /** @throws TypeError when an option is wrong; it names the option */
   constructor(options: ExpressSessionStoreOptions) {
     super();
-    const { store, pool, layout = "pgstore", ttl = "1 day", userOf, ...others } = options ?? {};
-    // One that is undefined counts as left out.
-    const rest: PgStoreOptions = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined));
-    if (layout !== "pgstore" && layout !== "connect-pg-simple") {
-      throw new TypeError('layout: must be "pgstore" or "connect-pg-simple"');
-    }
-    if (userOf !== undefined && typeof userOf !== "function") throw new TypeError("userOf: must be a function");
-    this.#userOf = userOf;
+    const read = new OptionReader(options ?? {});
+    const layout = read.choice("layout", ["pgstore", "connect-pg-simple"], "pgstore");
+    const { store, pool, layout: _layout, ttl: _ttl, userOf: _userOf, ...rest } = options ?? {};
+    this.#userOf = read.callback<(session: ExpressSessionData) => unknown>("userOf");
     this.#isHashed = layout === "pgstore";
-    this.#ttl = parseDuration("ttl", ttl);
-    if (this.#ttl === 0) throw new TypeError("ttl: must be more than 0");
+    this.#ttl = read.duration("ttl", "1 day", { isPositive: true });
     let kept: Store & StoreExtras;
     if (store !== undefined) {
-      if (pool !== undefined) throw new TypeError("pool: goes without store");
-      const [other = layout === "pgstore" ? undefined : "layout"] = Object.keys(rest);
-      if (other !== undefined) throw new TypeError(`${other}: goes with pool, not with store`);
+      if (pool !== undefined) throw new TypeError("pool: cannot be combined with store");
+      const others = Object.entries<unknown>(rest).filter(([, value]) => value !== undefined);
+      const [other = layout === "pgstore" ? undefined : "layout"] = others.map(([name]) => name);
+      if (other !== undefined) throw new TypeError(`${other}: cannot be combined with store, only with pool`);
       kept = store;
     } else {
-      if (pool === undefined) throw new TypeError("store, pool: one of the two is needed");
+      if (pool === undefined) throw new TypeError("store, pool: expected one of the two, got neither");
       const inside = layout === "pgstore" ? {} : { layout: connectPgSimpleLayout };
-      kept = this.#own = new PgStore(pool, layout === "pgstore" ? rest : { table: "session", ...rest }, inside);
+      const table = rest.table ?? (layout === "pgstore" ? undefined : "session");
+      kept = this.#own = new PgStore(pool, { ...rest, table }, inside);
     }
     this.#extras = kept;
     this.#store = withEndings(kept);

@@ -1,3 +1,5 @@
+import { type OptionReader, wrong } from "../core/options.ts";
+
 /**
  * Says whether an origin is that of a host. The scheme is not compared, as a proxy may have ended TLS, but it says which port goes
  * without saying.
@@ -35,16 +37,16 @@ export class OriginRule {
   readonly #sameSite: boolean;
 
   /** @throws TypeError when an option is wrong; it names the option */
-  constructor({ origins = [], sameSite = false }: OriginOptions) {
-    if (!Array.isArray(origins)) throw new TypeError("origins: must be an array");
+  constructor(read: OptionReader) {
+    const origins = read.value("origins", []);
+    if (!Array.isArray(origins)) throw read.wrong("origins", "an array");
     for (const origin of origins as readonly unknown[]) {
       if (typeof origin !== "string" || !URL.canParse(origin) || new URL(origin).origin !== origin) {
-        throw new TypeError(`origins: ${JSON.stringify(origin)} is no origin, such as "https://www.example.com"`);
+        throw wrong("origins", 'origins such as "https://www.example.com"', origin);
       }
     }
-    if (typeof sameSite !== "boolean") throw new TypeError("sameSite: must be a boolean");
-    this.#origins = new Set(origins);
-    this.#sameSite = sameSite;
+    this.#origins = new Set(origins as string[]);
+    this.#sameSite = read.bool("sameSite", false);
   }
 
   /** Says whether no other page than an own one can have sent a request. One that tells nothing comes from no browser, and passes. */

@@ -1,3 +1,4 @@
+import { wrong } from "../core/options.ts";
 import type { ConditionalStore, EndingStore, Store, StoredSession, TouchOptions } from "../core/store.ts";
 import { equalValues } from "../core/value.ts";
 
@@ -68,7 +69,7 @@ export type SessionKeeper = Pick<EndingStore, "find" | "end" | "upsert" | "updat
 export function withEndings(store: Store): SessionKeeper {
   const { find, save, delete: remove, end, upsert, update, setExpiry } = (store ?? {}) as Partial<EndingStore>;
   if (![find, save, remove].every((method) => typeof method === "function")) {
-    throw new TypeError("store: must have the functions find, save and delete");
+    throw wrong("store", "an object with the functions find, save and delete", store);
   }
   if ([end, upsert, update, setExpiry].every((method) => typeof method === "function")) return store as EndingStore;
   return {

@@ -1,7 +1,6 @@
 import { type CookieAttributes, type CookieScope, scopeOf, setCookie } from "../http/cookie.ts";
-import { shown } from "../core/duration.ts";
+import { OptionReader, wrong } from "../core/options.ts";
 import { createToken } from "../core/token.ts";
-import { bool, HTTP_TOKEN, known } from "./check-option.ts";
 
 /** How the cookie looks. */
 export interface CookieOptions {
@@ -49,91 +48,87 @@ export interface ResolvedCookie {
   previous: readonly CookieScope[];
 }
 
-const PREFIXES = ["", "__Host-", "__Secure-", "__Http-", "__Host-Http-"];
+const PREFIXES = ["__Host-", "__Secure-", "__Http-", "__Host-Http-", ""] as const;
+/** Browsers refuse a longer name and value together. */
+const MAX_COOKIE_BYTES = 4096;
 
-const DEFAULTS = {
-  name: "session",
-  path: "/",
-  secure: "auto",
-  httpOnly: true,
-  sameSite: "lax",
-  partitioned: false,
-  persist: false,
-} as const;
-
-const NAMES = [...Object.keys(DEFAULTS), "domain", "prefix", "previous"];
+/** @see RFC 9110, section 5.6.2 */
+export const HTTP_TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** @throws TypeError that names the option */
-export function resolveCookie(given: CookieOptions): ResolvedCookie {
-  known("cookie.", given, NAMES);
-  const options = { ...DEFAULTS, ...dropUndefined(given) };
-  const { prefix = "", sameSite } = options;
-  if (!PREFIXES.includes(prefix)) {
-    throw new TypeError(`cookie.prefix: must be one of ${PREFIXES.slice(1).join(", ")}`);
-  }
-  if (typeof options.name !== "string" || !HTTP_TOKEN.test(options.name)) {
-    throw new TypeError(`cookie.name: ${shown(options.name)} is not a cookie name`);
-  }
-  const name = prefix !== "" && options.name.startsWith(prefix) ? options.name : prefix + options.name;
-  const { path, domain } = resolveScope("cookie", options.path, options.domain);
-  if (![false, "lax", "strict", "none"].includes(sameSite)) {
-    throw new TypeError('cookie.sameSite: must be "lax", "strict", "none" or false');
-  }
-  const partitioned = bool("cookie.partitioned", options.partitioned);
-  const secure = resolveSecure(name, options.secure, sameSite === "none", partitioned);
+export function resolveCookie(given: unknown): ResolvedCookie {
+  const read = new OptionReader(given, "cookie.");
+  const prefix = read.choice("prefix", PREFIXES, "");
+  const baseName = read.value("name", "session");
+  if (typeof baseName !== "string" || !HTTP_TOKEN.test(baseName)) throw read.wrong("name", "a cookie name");
+  const name = prefix !== "" && baseName.startsWith(prefix) ? baseName : prefix + baseName;
+  const { path, domain } = resolveScope(read);
+  const sameSite = read.choice("sameSite", ["lax", "strict", "none", false], "lax");
+  const partitioned = read.bool("partitioned", false);
+  const secure = resolveSecure(
+    name,
+    read.choice("secure", [true, false, "auto"], "auto"),
+    sameSite === "none",
+    partitioned,
+  );
   const isHostOnly = /^__host-/i.test(name);
-  if (isHostOnly) {
-    if (domain !== undefined) throw new TypeError("cookie.domain: a cookie with the prefix __Host- has none");
-    if (path !== "/") throw new TypeError('cookie.path: a cookie with the prefix __Host- has the path "/"');
-  }
-  const httpOnly = bool("cookie.httpOnly", options.httpOnly);
+  if (isHostOnly && domain !== undefined) throw read.wrong("domain", "none beside the prefix __Host-");
+  if (isHostOnly && path !== "/") throw read.wrong("path", '"/" beside the prefix __Host-');
+  const httpOnly = read.bool("httpOnly", true);
   if (!httpOnly && /^__(?:host-)?http-/i.test(name)) {
-    throw new TypeError("cookie.httpOnly: a cookie with the prefix __Http- or __Host-Http- must be HttpOnly");
+    throw read.wrong("httpOnly", "true beside the prefix __Http- or __Host-Http-");
   }
   const cookie = { name, path, domain, httpOnly, sameSite, partitioned };
   try {
-    if (setCookie(cookie, true, createToken()).split(";", 1).join("").length > 4096) throw new TypeError("too long");
+    if (setCookie(cookie, true, createToken()).split(";", 1).join("").length > MAX_COOKIE_BYTES)
+      throw new TypeError("too long");
   } catch (cause) {
-    throw new TypeError("cookie.name: no browser would take this cookie", { cause });
+    throw new TypeError("cookie.name: expected a name that browsers take, which this one is not", { cause });
   }
-  const previous = resolvePrevious(options.previous, cookie);
+  const previous = resolvePrevious(read.value("previous", []), cookie);
   if (isHostOnly && previous.length > 0) {
-    throw new TypeError("cookie.previous: a cookie with the prefix __Host- has had no other domain or path");
+    throw read.wrong("previous", "none beside the prefix __Host-, which allows no other domain or path");
   }
-  return { cookie, secure, persist: bool("cookie.persist", options.persist), previous };
+  const persist = read.bool("persist", false);
+  read.end();
+  return { cookie, secure, persist, previous };
 }
 
-function resolveScope(option: string, path: unknown, domain: unknown): CookieScope {
+function resolveScope(read: OptionReader): CookieScope {
+  const path = read.value("path", "/");
+  const domain = read.value("domain");
   if (typeof path !== "string" || !/^(?:|\/[\u0020-\u003a\u003c-\u007e]*)$/.test(path) || path.length > 1024) {
-    throw new TypeError(
-      `${option}.path: must be "" or begin with "/", without ";" and control characters, up to 1024 characters`,
-    );
+    throw read.wrong("path", '"" or up to 1024 characters that begin with "/", without ";" and control characters');
   }
   if (domain === undefined) return { path, domain };
   if (typeof domain !== "string" || !/^\.?[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(domain)) {
-    throw new TypeError(`${option}.domain: must be a host name`);
+    throw read.wrong("domain", "a host name");
   }
   return { path, domain };
 }
 
 /** @throws TypeError when it isn't an array of scopes, or the cookie would remove itself */
-function resolvePrevious(given: unknown = [], cookie: CookieAttributes): CookieScope[] {
-  if (!Array.isArray(given)) throw new TypeError("cookie.previous: must be an array of { domain, path }");
-  return (given as readonly PreviousScope[]).map((one, index) => {
+function resolvePrevious(given: unknown, cookie: CookieAttributes): CookieScope[] {
+  if (!Array.isArray(given)) throw wrong("cookie.previous", "an array of { domain, path }", given);
+  return (given as unknown[]).map((one, index) => {
     const option = `cookie.previous[${index}]`;
-    known(`${option}.`, one, ["domain", "path"]);
-    const scope = resolveScope(option, one.path ?? "/", one.domain);
+    const read = new OptionReader(one, `${option}.`);
+    const scope = resolveScope(read);
+    read.end();
     if (scopeOf({ ...scope, partitioned: cookie.partitioned }) === scopeOf(cookie)) {
-      throw new TypeError(`${option}: this is the domain and path that the cookie has now`);
+      throw new TypeError(`${option}: expected an earlier domain and path, got those that the cookie has now`);
     }
     return scope;
   });
 }
 
 /** Some options make no sense without Secure: with "auto" they turn it on, with false they contradict. */
-function resolveSecure(name: string, secure: unknown, sameSiteNone: boolean, partitioned: boolean): boolean | "auto" {
-  if (secure !== "auto" && typeof secure !== "boolean")
-    throw new TypeError('cookie.secure: must be a boolean or "auto"');
+function resolveSecure(
+  name: string,
+  secure: boolean | "auto",
+  sameSiteNone: boolean,
+  partitioned: boolean,
+): boolean | "auto" {
   // Browsers compare prefixes case-insensitively: RFC 6265bis, section 5.7.
   const reasons = [
     /^__(?:host|secure|http)-/i.test(name) && "a cookie with the prefix __Host-, __Secure- or __Http-",
@@ -141,10 +136,6 @@ function resolveSecure(name: string, secure: unknown, sameSiteNone: boolean, par
     partitioned && "partitioned: true",
   ].filter((reason) => reason !== false);
   if (reasons.length === 0) return secure;
-  if (secure === false) throw new TypeError(`cookie.secure: ${reasons.join(" and ")} must be Secure`);
+  if (secure === false) throw wrong("cookie.secure", `true or "auto" beside ${reasons.join(" and ")}`, secure);
   return true;
-}
-
-function dropUndefined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 }

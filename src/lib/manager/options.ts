@@ -1,9 +1,8 @@
 import { lowerAscii } from "../http/headers.ts";
-import { type Duration, parseDuration } from "../core/duration.ts";
+import { type Duration, OptionReader, wrong } from "../core/options.ts";
 import { scsJson } from "../codec/scs-json.ts";
 import type { Codec } from "../core/codec.ts";
-import { bool, HTTP_TOKEN, known } from "./check-option.ts";
-import { type CookieOptions, type ResolvedCookie, resolveCookie } from "./cookie-options.ts";
+import { type CookieOptions, HTTP_TOKEN, type ResolvedCookie, resolveCookie } from "./cookie-options.ts";
 import type { EndEvent, LoginEvent } from "./hooks.ts";
 import type { PlanOptions } from "../session/plan.ts";
 
@@ -106,21 +105,6 @@ export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   onEnd: ((end: EndEvent) => unknown) | undefined;
 }
 
-const DEFAULTS = {
-  lifetime: "24h",
-  lazy: false,
-  trustProxy: false,
-  hashTokens: true,
-  codec: scsJson,
-  maxBytes: 1024 * 1024,
-  maxSessionsPerUser: 100,
-} as const;
-
-// prettier-ignore
-const OPTION_NAMES = [
-  "lifetime", "idleTimeout", "touchAfter", "cookie", "transport", "lazy", "trustProxy", "hashTokens", "scope", "codec", "maxBytes",
-  "maxSessionsPerUser", "recordIp", "recordUserAgent", "onError", "onLogin", "onEnd",
-];
 /** Headers that a token must not take the place of. */
 const TAKEN_HEADERS = ["set-cookie", "vary", "cache-control", "content-type", "content-length", "location"];
 
@@ -130,63 +114,58 @@ const TAKEN_HEADERS = ["set-cookie", "vary", "cache-control", "content-type", "c
  * @throws TypeError that names the option
  */
 export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedOptions {
-  known("", options, OPTION_NAMES);
-  const lifetime = parseDuration("lifetime", options.lifetime ?? DEFAULTS.lifetime);
-  if (lifetime === 0) throw new TypeError("lifetime: must be more than 0");
-  const idleTimeout = parseDuration("idleTimeout", options.idleTimeout ?? 0);
-  const touchAfter = parseDuration("touchAfter", options.touchAfter ?? idleTimeout / 20);
-  if (touchAfter > 0 && touchAfter >= idleTimeout) throw new TypeError("touchAfter: must be shorter than idleTimeout");
-  const codec: unknown = options.codec ?? DEFAULTS.codec;
-  if (!isCodec(codec)) throw new TypeError("codec: must have the functions encode and decode");
-  const maxBytes: unknown = options.maxBytes ?? DEFAULTS.maxBytes;
-  if (typeof maxBytes !== "number" || !(maxBytes >= 1)) throw new TypeError("maxBytes: must be a number from 1");
-  const { maxSessionsPerUser } = options;
-  const isLimit = Number.isInteger(maxSessionsPerUser) || maxSessionsPerUser === Number.POSITIVE_INFINITY;
-  if (maxSessionsPerUser !== undefined && !(isLimit && maxSessionsPerUser >= 1)) {
-    throw new TypeError("maxSessionsPerUser: must be a whole number from 1, or Infinity");
-  }
-  const { onError, onLogin, onEnd } = options;
-  for (const [name, hook] of Object.entries({ onError, onLogin, onEnd })) {
-    if (hook !== undefined && typeof hook !== "function") throw new TypeError(`${name}: must be a function`);
-  }
-  return {
-    lifetime,
+  const read = new OptionReader(options);
+  const idleTimeout = read.duration("idleTimeout", 0);
+  const touchAfter = read.duration("touchAfter", idleTimeout / 20);
+  if (touchAfter > 0 && touchAfter >= idleTimeout) throw read.wrong("touchAfter", "less than idleTimeout");
+  const codec = read.value("codec", scsJson);
+  if (!isCodec(codec)) throw read.wrong("codec", "an object with the functions encode and decode");
+  const maxBytes = read.value("maxBytes", 1024 * 1024);
+  if (typeof maxBytes !== "number" || !(maxBytes >= 1)) throw read.wrong("maxBytes", "a number from 1");
+  const maxSessionsPerUser = read.whole("maxSessionsPerUser", 100, true);
+  const resolved = {
+    lifetime: read.duration("lifetime", "24h", { isPositive: true }),
     idleTimeout,
     touchAfter,
-    tokenHeader: resolveTransport(options.transport),
-    lazy: bool("lazy", options.lazy ?? DEFAULTS.lazy),
-    trustProxy: bool("trustProxy", options.trustProxy ?? DEFAULTS.trustProxy),
-    hashTokens: bool("hashTokens", options.hashTokens ?? DEFAULTS.hashTokens),
-    scope: resolveScope(options.scope),
+    tokenHeader: resolveTransport(read),
+    lazy: read.bool("lazy", false),
+    trustProxy: read.bool("trustProxy", false),
+    hashTokens: read.bool("hashTokens", true),
+    scope: resolveScope(read),
     codec,
     maxBytes,
-    maxSessionsPerUser:
-      maxSessionsPerUser === Number.POSITIVE_INFINITY ? 0 : (maxSessionsPerUser ?? DEFAULTS.maxSessionsPerUser),
-    isLimitDefault: maxSessionsPerUser === undefined,
-    recordIp: bool("recordIp", options.recordIp ?? false),
-    recordUserAgent: bool("recordUserAgent", options.recordUserAgent ?? false),
-    onError: onError as ResolvedOptions["onError"],
-    onLogin,
-    onEnd,
-    ...resolveCookie(options.cookie === undefined ? {} : options.cookie),
+    maxSessionsPerUser: maxSessionsPerUser === Number.POSITIVE_INFINITY ? 0 : maxSessionsPerUser,
+    isLimitDefault: options.maxSessionsPerUser === undefined,
+    recordIp: read.bool("recordIp", false),
+    recordUserAgent: read.bool("recordUserAgent", false),
+    onError: read.callback<NonNullable<ResolvedOptions["onError"]>>("onError"),
+    onLogin: read.callback<NonNullable<ResolvedOptions["onLogin"]>>("onLogin"),
+    onEnd: read.callback<NonNullable<ResolvedOptions["onEnd"]>>("onEnd"),
+    ...resolveCookie(read.value("cookie", {})),
   };
+  read.end();
+  return resolved;
 }
 
-function resolveTransport(transport: unknown = "cookie"): string | undefined {
+function resolveTransport(read: OptionReader): string | undefined {
+  const transport = read.value("transport", "cookie");
   if (transport === "cookie") return undefined;
   const { header } = transport === "header" ? { header: "session-token" } : ((transport ?? {}) as { header?: unknown });
   if (typeof header !== "string" || !HTTP_TOKEN.test(header)) {
-    throw new TypeError('transport: must be "cookie", "header" or { header: the name of a response header }');
+    throw read.wrong("transport", '"cookie", "header" or { header: the name of a response header }');
   }
   const name = lowerAscii(header);
-  if (TAKEN_HEADERS.includes(name)) throw new TypeError(`transport.header: ${header} has a meaning of its own`);
+  if (TAKEN_HEADERS.includes(name)) {
+    throw wrong("transport.header", "a header without a meaning of its own", header);
+  }
   return name;
 }
 
-function resolveScope(scope: unknown): string | undefined {
+function resolveScope(read: OptionReader): string | undefined {
+  const scope = read.value("scope");
   if (scope === undefined) return undefined;
   if (typeof scope === "string" && /^[\w-]{1,64}$/.test(scope)) return scope;
-  throw new TypeError("scope: expected 1 to 64 letters, digits, _ and - of ASCII");
+  throw read.wrong("scope", "1 to 64 letters, digits, _ and - of ASCII");
 }
 
 function isCodec(value: unknown): value is Codec {

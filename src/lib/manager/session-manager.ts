@@ -1,4 +1,5 @@
 import { systemNow } from "../core/time.ts";
+import { OptionReader, wrong } from "../core/options.ts";
 import { assertUserId } from "../core/user-id.ts";
 import { AlreadyCommittedError, SessionMissingError } from "../core/errors.ts";
 import type { Store, StoreExtras } from "../core/store.ts";
@@ -48,7 +49,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   constructor(store: Store & StoreExtras, options?: SessionOptions<Lazy>) {
     const { find, save, delete: remove } = (store ?? {}) as Partial<Store>;
     if (![find, save, remove].every((method) => typeof method === "function")) {
-      throw new TypeError("store: must have the functions find, save and delete");
+      throw wrong("store", "an object with the functions find, save and delete", store);
     }
     this.options = resolveOptions(options);
     this.#nothing = new CommitResult({ kind: "nothing" }, false, this.options, () => true);
@@ -329,7 +330,9 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   async destroyById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
     // An undefined user, of an anonymous request say, must not mean anybody's.
     if ("userId" in options) assertUserId("destroyById", options.userId);
-    const { userId } = options;
+    const read = new OptionReader(options);
+    const userId = read.text("userId", undefined);
+    read.end();
     return this.#committer.end(id, "revoked", userId === undefined ? undefined : nameOf(userId, this.options.scope));
   }
 
@@ -341,11 +344,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @returns how many it has ended
    * @throws TypeError when the store can neither end all sessions nor list them
    */
-  destroyAll(options: DestroyAllOptions = {}): Promise<number> {
-    const { onProgress } = options;
-    if (onProgress !== undefined && typeof onProgress !== "function") {
-      return Promise.reject(new TypeError(`onProgress: expected a function, got ${typeof onProgress}`));
-    }
+  async destroyAll(options: DestroyAllOptions = {}): Promise<number> {
+    const read = new OptionReader(options);
+    const onProgress = read.callback<NonNullable<DestroyAllOptions["onProgress"]>>("onProgress");
+    read.end();
     return this.#committer.endAll((ended) => onProgress?.({ ended }));
   }
 

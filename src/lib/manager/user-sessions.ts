@@ -1,4 +1,4 @@
-import { shown } from "../core/duration.ts";
+import { OptionReader, wrong } from "../core/options.ts";
 import { assertTag, assertUserId } from "../core/user-id.ts";
 import { SchemaError } from "../core/errors.ts";
 import { codeOf, publish } from "../core/events.ts";
@@ -125,14 +125,15 @@ export class Users {
   }
 
   /** A page of a user's sessions, or all of them. */
-  async list(userId: string, { current, limit = DEFAULT_LIMIT, after }: ListOptions): Promise<UserSession[]> {
+  async list(userId: string, options: ListOptions): Promise<UserSession[]> {
     const users = this.#usersFor("listByUser", userId);
-    if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 1)) {
-      throw new TypeError(`limit: expected a whole number from 1, got ${shown(limit)}`);
-    }
-    const currentId = idsOf("current", current ?? [])[0];
+    const read = new OptionReader(options);
+    const limit = read.whole("limit", DEFAULT_LIMIT, true);
+    const [currentId] = idsOf("current", read.value("current", []));
+    const after = placeOf(read);
+    read.end();
     const found: UserSession[] = [];
-    let place: OwnedPlace | undefined = after && { created: after.created, token: after.id };
+    let place = after;
     for (;;) {
       const wanted = Math.min(PAGE, limit - found.length);
       const page = await users.list(userId, wanted, place);
@@ -143,9 +144,12 @@ export class Users {
   }
 
   /** Ends a user's sessions. Resolves to how many. */
-  async end(userId: string, { except = [] }: DestroyByUserOptions): Promise<number> {
+  async end(userId: string, options: DestroyByUserOptions): Promise<number> {
     const users = this.#usersFor("destroyByUser", userId);
-    return this.#telling(userId, (onEnded) => users.end(userId, idsOf("except", except), onEnded));
+    const read = new OptionReader(options);
+    const except = idsOf("except", read.value("except", []));
+    read.end();
+    return this.#telling(userId, (onEnded) => users.end(userId, except, onEnded));
   }
 
   /** Tells those who watch the sessions that end, as soon as it is known. Resolves to how many have ended. */
@@ -221,13 +225,22 @@ function ownerOf({ values, client }: SessionRecord): Owner | undefined {
   return { userId, ...client, ...(tags.length === 0 ? {} : { tags }) };
 }
 
-function idsOf(option: string, sessions: SessionRef | readonly SessionRef[]): string[] {
+/** The place of the last session of a page, from which the next one goes on. */
+function placeOf(read: OptionReader): OwnedPlace | undefined {
+  const after = read.value("after") as Partial<UserSession> | null | undefined;
+  if (after === undefined) return undefined;
+  const { created, id } = after ?? {};
+  if (!(created instanceof Date) || typeof id !== "string") throw read.wrong("after", "a session that was listed");
+  return { created, token: id };
+}
+
+function idsOf(option: string, sessions: unknown): string[] {
   const list = Array.isArray(sessions) ? (sessions as readonly SessionRef[]) : [sessions as SessionRef];
   return list.flatMap((session) => {
     const id: unknown = typeof session === "string" ? session : session?.id;
     if (id === undefined && session instanceof Session) return [];
-    if (typeof id !== "string") throw new TypeError(`${option}: must be sessions or their ids`);
-    if (id.includes("\0") || !id.isWellFormed()) throw new TypeError(`${option}: must be valid UTF-8 without NUL`);
+    if (typeof id !== "string") throw wrong(option, "sessions or their ids", id);
+    if (id.includes("\0") || !id.isWellFormed()) throw new TypeError(`${option}: expected valid UTF-8 without NUL`);
     return id;
   });
 }

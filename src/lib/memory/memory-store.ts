@@ -1,5 +1,5 @@
 import { repeat, systemNow } from "../core/time.ts";
-import { type Duration, parseDuration } from "../core/duration.ts";
+import { type Duration, OptionReader, wrong } from "../core/options.ts";
 import { assertKey } from "../core/token.ts";
 import { type MemoryRow, MemoryUsers } from "./memory-users.ts";
 import type {
@@ -36,11 +36,12 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** @throws TypeError when an option is wrong; it names the option */
   constructor(options: MemoryStoreOptions = {}) {
-    this.#now = options.now ?? systemNow;
-    if (typeof this.#now !== "function") throw new TypeError("now: must be a function");
-    this.#grace = parseDuration("endedGrace", options.endedGrace ?? "2m");
+    const read = new OptionReader(options);
+    this.#now = read.callback<() => number>("now") ?? systemNow;
+    this.#grace = read.duration("endedGrace", "2m");
+    const interval = read.duration("cleanupInterval", "5m");
+    read.end();
     this.users = new MemoryUsers(this.#rows, this);
-    const interval = parseDuration("cleanupInterval", options.cleanupInterval ?? "5m");
     this.#stop =
       interval === 0
         ? () => {}
@@ -237,13 +238,13 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   #put(token: string, data: Uint8Array, expiry: Date): void {
     assertKey(token);
-    if (!(data instanceof Uint8Array)) throw new TypeError("data: must be a Uint8Array");
+    if (!(data instanceof Uint8Array)) throw wrong("data", "a Uint8Array", data);
     const row = { data: Uint8Array.from(data), expiry: milliseconds(expiry), lastSeen: this.#now(), end: undefined };
     this.#rows.set(token, Object.assign(this.#rows.get(token) ?? {}, row));
   }
 }
 
 function milliseconds(expiry: unknown): number {
-  if (!(expiry instanceof Date) || Number.isNaN(expiry.getTime())) throw new TypeError("expiry: must be a valid Date");
+  if (!(expiry instanceof Date) || Number.isNaN(expiry.getTime())) throw wrong("expiry", "a valid Date", expiry);
   return expiry.getTime();
 }

@@ -1,5 +1,6 @@
 import { type MeterProvider, metrics, trace, type TracerProvider } from "@opentelemetry/api";
 import { listen } from "../core/events.ts";
+import { OptionReader } from "../core/options.ts";
 import { metricsOf } from "./metrics.ts";
 import { spansOf } from "./spans.ts";
 
@@ -18,8 +19,6 @@ export interface Instrumentation {
   [Symbol.dispose](): void;
 }
 
-const NAMES = ["meterProvider", "tracerProvider"];
-
 /**
  * Records what pgstore does in this process as OpenTelemetry metrics and spans, until it is stopped. Call it once, when
  * the providers are set up; a second call records everything once more. Neither a metric nor a span holds a token.
@@ -27,12 +26,12 @@ const NAMES = ["meterProvider", "tracerProvider"];
  * @throws TypeError when an option is wrong; it names the option
  */
 export function instrument(options: InstrumentOptions = {}): Instrumentation {
-  for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name)) throw new TypeError(`${name}: there is no such option`);
-  }
-  const { meterProvider = metrics, tracerProvider = trace } = options;
-  if (typeof meterProvider?.getMeter !== "function") throw new TypeError("meterProvider: must be a MeterProvider");
-  if (typeof tracerProvider?.getTracer !== "function") throw new TypeError("tracerProvider: must be a TracerProvider");
+  const read = new OptionReader(options);
+  const meterProvider = read.value("meterProvider", metrics) as MeterProvider | null;
+  const tracerProvider = read.value("tracerProvider", trace) as TracerProvider | null;
+  if (typeof meterProvider?.getMeter !== "function") throw read.wrong("meterProvider", "a MeterProvider");
+  if (typeof tracerProvider?.getTracer !== "function") throw read.wrong("tracerProvider", "a TracerProvider");
+  read.end();
   const stops = [
     listen(metricsOf(meterProvider.getMeter("pgstore"))),
     listen(spansOf(tracerProvider.getTracer("pgstore"))),

@@ -1,5 +1,5 @@
 import { monotonicNow, pause } from "../core/time.ts";
-import { shown } from "../core/duration.ts";
+import { shown } from "../core/options.ts";
 import { codeOf, isWatched, publish } from "../core/events.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import type { Statement, Statements } from "./sql/statements.ts";

@@ -1,4 +1,4 @@
-import { type Duration, parseDuration } from "../core/duration.ts";
+import { type Duration, OptionReader } from "../core/options.ts";
 import { failureLog } from "../core/log.ts";
 import { LONGEST_DELAY } from "../core/time.ts";
 import type { BatchLimits } from "./execution/batch.ts";
@@ -51,24 +51,20 @@ export interface ResolvedStoreOptions {
   onError: (error: unknown) => void;
 }
 
-const NAMES = ["cleanupInterval", "endedGrace", "table", "schema", "queryTimeout", "batch", "prepare", "onError"];
-
 /** @throws TypeError that names the option */
 export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptions {
-  for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name)) throw new TypeError(`${name}: there is no such option`);
-  }
-  const table = tableName(options.table ?? "sessions", options.schema);
-  const queryTimeout = parseDuration("queryTimeout", options.queryTimeout ?? "5s");
-  if (queryTimeout === 0 || queryTimeout > LONGEST_DELAY) {
-    throw new TypeError(`queryTimeout: must be more than 0, and at most ${LONGEST_DELAY} ms`);
-  }
-  const { prepare = true, onError = logError } = options;
-  if (typeof prepare !== "boolean") throw new TypeError("prepare: must be a boolean");
-  if (typeof onError !== "function") throw new TypeError("onError: must be a function");
-  const cleanupInterval = parseDuration("cleanupInterval", options.cleanupInterval ?? "5m");
-  const endedGrace = parseDuration("endedGrace", options.endedGrace ?? "2m");
-  return { cleanupInterval, endedGrace, table, queryTimeout, batch: batchLimits(options.batch), prepare, onError };
+  const read = new OptionReader(options);
+  const resolved = {
+    cleanupInterval: read.duration("cleanupInterval", "5m"),
+    endedGrace: read.duration("endedGrace", "2m"),
+    table: tableName(read.text("table", "sessions"), read.text("schema", undefined)),
+    queryTimeout: read.duration("queryTimeout", "5s", { isPositive: true, max: LONGEST_DELAY }),
+    batch: batchLimits(read.value("batch", {})),
+    prepare: read.bool("prepare", true),
+    onError: read.callback<(error: unknown) => void>("onError") ?? logError,
+  };
+  read.end();
+  return resolved;
 }
 
 const logError = failureLog("the cleanup of expired sessions failed");
@@ -99,17 +95,14 @@ export interface BatchOptions {
   waiting?: number | undefined;
 }
 
-const DEFAULTS: BatchLimits = { rows: 256, statements: 3, waiting: 20_000 };
-
 /** @throws TypeError that names the option */
-function batchLimits(options: BatchOptions = {}): BatchLimits {
-  if (typeof options !== "object" || options === null) throw new TypeError("batch: must be an object");
-  const limits = { ...DEFAULTS };
-  for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(DEFAULTS, name)) throw new TypeError(`batch.${name}: there is no such option`);
-    if (value === undefined) continue;
-    if (!Number.isSafeInteger(value) || value < 1) throw new TypeError(`batch.${name}: must be a whole number from 1`);
-    limits[name as keyof BatchLimits] = value;
-  }
+function batchLimits(given: unknown): BatchLimits {
+  const read = new OptionReader(given, "batch.");
+  const limits = {
+    rows: read.whole("rows", 256),
+    statements: read.whole("statements", 3),
+    waiting: read.whole("waiting", 20_000),
+  };
+  read.end();
   return limits;
 }

@@ -1,5 +1,5 @@
 import { atMost, LONGEST_DELAY, monotonicNow } from "../core/time.ts";
-import { parseDuration } from "../core/duration.ts";
+import { OptionReader } from "../core/options.ts";
 import { assertKey, digest, isKey } from "../core/token.ts";
 import type {
   ConditionalStore,
@@ -269,7 +269,9 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * Idempotent. A pool that was passed in stays open, it is the caller's; what `openStore` opened is closed.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    const timeout = parseDuration("timeout", options.timeout ?? LONGEST_DELAY);
+    const read = new OptionReader(options);
+    const timeout = read.duration("timeout", LONGEST_DELAY);
+    read.end();
     return atMost((this.#closing ??= this.#finish()), Math.min(timeout, LONGEST_DELAY));
   }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Duration } from "../core/duration.ts";
+import { type Duration, OptionReader } from "../core/options.ts";
 import { SessionMissingError } from "../core/errors.ts";
 import type { CookieOptions } from "../manager/cookie-options.ts";
 import { SessionManager } from "../manager/session-manager.ts";
@@ -62,11 +62,10 @@ export function manage(
   engine: Store & StoreExtras,
   options: ManageOptions = {},
 ): (listener: NodeListener) => NodeHandler {
-  const { cookieName, contextName, errorFunc, ...rest } = options;
-  if (contextName !== undefined && (typeof contextName !== "string" || contextName === "")) {
-    throw new TypeError("contextName: must be a non-empty string");
-  }
-  if (errorFunc !== undefined && typeof errorFunc !== "function") throw new TypeError("errorFunc: must be a function");
+  const { cookieName, contextName: _name, errorFunc: _func, ...rest } = options;
+  const read = new OptionReader(options);
+  const contextName = read.text("contextName", undefined);
+  const errorFunc = read.callback<NonNullable<ManageOptions["errorFunc"]>>("errorFunc");
   const sessionOptions: Record<string, unknown> = { ...rest };
   const cookie: Record<string, unknown> = cookieName === undefined ? {} : { name: cookieName };
   for (const name of COOKIE_OPTIONS) {

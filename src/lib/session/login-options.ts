@@ -1,4 +1,4 @@
-import { type Duration, parseDuration } from "../core/duration.ts";
+import { type Duration, OptionReader } from "../core/options.ts";
 import { assertTag } from "../core/user-id.ts";
 import type { Value } from "../core/value.ts";
 import { IDLE_TIMEOUT, LIFETIME, LOGGED_IN_AT, type Login, REMEMBER_ME, TAGS, USER_ID } from "./reserved.ts";
@@ -23,8 +23,6 @@ export interface LoginOptions {
   tags?: readonly string[] | undefined;
 }
 
-const NAMES = new Set(["remember", "lifetime", "idleTimeout", "keep", "tags"]);
-
 /** Tags of one session. */
 const MAX_TAGS = 100;
 
@@ -35,40 +33,41 @@ const MAX_TAGS = 100;
  * @throws TypeError that names the option
  */
 export function readLogin(userId: string, options: LoginOptions, now: number): Login {
-  if (typeof options !== "object" || options === null) throw new TypeError("login: the options must be an object");
-  for (const name of Object.keys(options)) {
-    if (!NAMES.has(name)) throw new TypeError(`login: ${name}: there is no such option`);
-  }
-  const { remember, idleTimeout, keep = true } = options;
+  const read = new OptionReader(options, "login: ");
+  const remember = read.value("remember");
   const values = new Map<string, Value>([
     [USER_ID, userId],
     [LOGGED_IN_AT, Math.floor(now)],
   ]);
   if (remember !== undefined) values.set(REMEMBER_ME, remember !== false);
-  const lifetime = options.lifetime ?? (typeof remember === "boolean" ? undefined : remember);
-  if (lifetime !== undefined) {
-    const name = lifetime === options.lifetime ? "login: lifetime" : "login: remember";
-    const milliseconds = parseDuration(name, lifetime);
-    if (milliseconds === 0) throw new TypeError(`${name}: expected more than 0`);
-    values.set(LIFETIME, milliseconds);
+  const isLength = remember !== undefined && typeof remember !== "boolean";
+  for (const [name, isGiven] of [
+    ["remember", isLength],
+    ["lifetime", read.value("lifetime") !== undefined],
+  ] as const) {
+    if (isGiven) values.set(LIFETIME, read.duration(name, 0, { isPositive: true }));
   }
-  if (idleTimeout !== undefined) values.set(IDLE_TIMEOUT, parseDuration("login: idleTimeout", idleTimeout));
-  const tags = readTags(options.tags);
+  if (read.value("idleTimeout") !== undefined) values.set(IDLE_TIMEOUT, read.duration("idleTimeout", 0));
+  const tags = readTags(read);
   if (tags.length > 0) values.set(TAGS, tags);
-  return { values, keeps: readKeep(keep), lifetime: values.get(LIFETIME) as number | undefined };
+  const keeps = readKeep(read);
+  read.end();
+  return { values, keeps, lifetime: values.get(LIFETIME) as number | undefined };
 }
 
-function readKeep(keep: unknown): (key: string) => boolean {
+function readKeep(read: OptionReader): (key: string) => boolean {
+  const keep = read.value("keep", true);
   if (typeof keep === "boolean") return () => keep;
   if (!Array.isArray(keep) || !keep.every((key) => typeof key === "string")) {
-    throw new TypeError("login: keep: expected a boolean or an array of keys");
+    throw read.wrong("keep", "a boolean or an array of keys");
   }
   const kept = new Set<string>(keep);
   return (key) => kept.has(key);
 }
 
-function readTags(tags: unknown = []): string[] {
-  if (!Array.isArray(tags)) throw new TypeError("login: tags: expected an array of strings");
+function readTags(read: OptionReader): string[] {
+  const tags = read.value("tags", []);
+  if (!Array.isArray(tags)) throw read.wrong("tags", "an array of strings");
   const distinct = [...new Set(tags as unknown[])];
   if (distinct.length > MAX_TAGS) {
     throw new TypeError(`login: tags: expected at most ${MAX_TAGS} tags, got ${distinct.length}`);

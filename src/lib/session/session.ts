@@ -1,4 +1,4 @@
-import { type Duration, parseDuration } from "../core/duration.ts";
+import { type Duration, OptionReader, parseDuration, wrong } from "../core/options.ts";
 import { FreshLoginRequiredError, LoginRequiredError } from "../core/errors.ts";
 import { createToken } from "../core/token.ts";
 import { assertNewUserId } from "../core/user-id.ts";
@@ -131,10 +131,9 @@ export class Session<Data = SessionData> {
    */
   async renewToken(options: { restart?: boolean } = {}): Promise<void> {
     // Code written before there were options may pass anything else, such as the user's id.
-    const { restart = false, ...rest } = Object(options) === options ? options : {};
-    const [unknown] = Object.keys(rest);
-    if (unknown !== undefined) throw new TypeError(`renewToken: ${unknown}: there is no such option`);
-    if (typeof restart !== "boolean") throw new TypeError("renewToken: restart: expected a boolean");
+    const read = new OptionReader(Object(options) === options ? options : {}, "renewToken: ");
+    const restart = read.bool("restart", false);
+    read.end();
     await this.#underNewToken("renewToken", [], { keepDeadline: !restart, revive: false });
   }
 
@@ -249,7 +248,7 @@ export class Session<Data = SessionData> {
    */
   rememberMe(remember: boolean): void {
     const record = this.#writable("rememberMe");
-    if (typeof remember !== "boolean") throw new TypeError("rememberMe: the argument must be a boolean");
+    if (typeof remember !== "boolean") throw wrong("rememberMe", "a boolean", remember);
     record.apply({ kind: "set", key: REMEMBER_ME, value: remember });
   }
 
@@ -291,7 +290,7 @@ export class Session<Data = SessionData> {
   setDeadline(deadline: Date): void {
     const record = this.#writable("setDeadline");
     if (!(deadline instanceof Date) || Number.isNaN(deadline.getTime())) {
-      throw new TypeError("setDeadline: the argument must be a valid Date");
+      throw wrong("setDeadline", "a valid Date", deadline);
     }
     record.apply({ kind: "deadline", deadline: new Date(deadline) });
   }

@@ -1,3 +1,4 @@
+import { wrong } from "../../core/options.ts";
 import { sha256 } from "../../core/token.ts";
 
 /** A table's name in the forms that SQL needs. */
@@ -35,7 +36,7 @@ export function tableName(table: string, schema: string | undefined): TableName 
 }
 
 /** PostgreSQL cuts longer names off without an error; two tables could become one. */
-const MOST_BYTES = 63;
+const MAX_NAME_BYTES = 63;
 
 /**
  * Quotes a table's or schema's name, whatever it holds. A dot is part of the name.
@@ -44,10 +45,10 @@ const MOST_BYTES = 63;
  * @throws TypeError that names the option
  */
 export function quoteIdentifier(option: string, name: unknown): string {
-  if (typeof name !== "string" || name === "") throw new TypeError(`${option}: must be a non-empty string`);
-  if (name.includes("\0") || !name.isWellFormed()) throw new TypeError(`${option}: must be valid UTF-8 without NUL`);
-  if (new TextEncoder().encode(name).length > MOST_BYTES) {
-    throw new TypeError(`${option}: must not be longer than ${MOST_BYTES} bytes`);
+  if (typeof name !== "string" || name === "") throw wrong(option, "a non-empty string", name);
+  if (name.includes("\0") || !name.isWellFormed()) throw wrong(option, "valid UTF-8 without NUL", name);
+  if (new TextEncoder().encode(name).length > MAX_NAME_BYTES) {
+    throw wrong(option, `at most ${MAX_NAME_BYTES} bytes`, name);
   }
   return `"${name.replaceAll('"', '""')}"`;
 }
@@ -60,10 +61,10 @@ export function quoteIdentifier(option: string, name: unknown): string {
 export function shortened(table: string, suffix: string): string {
   const name = `${table}_${suffix}`;
   const encoder = new TextEncoder();
-  if (encoder.encode(name).length <= MOST_BYTES) return name;
+  if (encoder.encode(name).length <= MAX_NAME_BYTES) return name;
   const ending = `_${sha256(table).slice(0, 8)}_${suffix}`;
   let beginning = table;
-  while (encoder.encode(beginning + ending).length > MOST_BYTES)
+  while (encoder.encode(beginning + ending).length > MAX_NAME_BYTES)
     beginning = Array.from(beginning).slice(0, -1).join("");
   return beginning + ending;
 }

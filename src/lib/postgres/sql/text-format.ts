@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { wrong } from "../../core/options.ts";
 
 /** The instants that both JavaScript's Date and PostgreSQL's timestamptz can hold, in milliseconds since 1970. */
 const EARLIEST = Date.UTC(-4712, 0, 1);
@@ -6,14 +7,13 @@ const LATEST = 8.64e15;
 
 /** @throws TypeError when it is no Uint8Array */
 export function bytesText(data: unknown): string {
-  if (!(data instanceof Uint8Array)) throw new TypeError("data: must be a Uint8Array");
+  if (!(data instanceof Uint8Array)) throw wrong("data", "a Uint8Array", data);
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");
 }
 
 /** @throws TypeError when it is no valid Date */
 export function instantText(instant: unknown, name = "expiry"): string {
-  if (!(instant instanceof Date) || Number.isNaN(instant.getTime()))
-    throw new TypeError(`${name}: must be a valid Date`);
+  if (!(instant instanceof Date) || Number.isNaN(instant.getTime())) throw wrong(name, "a valid Date", instant);
   return String(Math.max(instant.getTime(), EARLIEST));
 }
 

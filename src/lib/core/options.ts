@@ -1,0 +1,147 @@
+import ms from "ms";
+
+/** Milliseconds, or a text that the `ms` package reads: `"20m"`, `"24h"`, `"30 days"`. */
+export type Duration = number | string;
+
+/** A hundred years in milliseconds. Go's int64 of nanoseconds, in which SCS keeps deadlines, ends in 2262. */
+const MAX_DURATION_MS = 100 * 365.25 * 24 * 3600 * 1000;
+/** Characters of a wrong value that an error quotes. */
+const MAX_SHOWN_CHARACTERS = 80;
+
+/**
+ * Reads the options of a call, one by one, and refuses those that do not exist. An option that is undefined counts as absent.
+ *
+ * @example
+ * const read = new OptionReader(options);
+ * const ttl = read.duration("ttl", "1 day", { isPositive: true });
+ * read.end();
+ */
+export class OptionReader {
+  readonly #given: Record<string, unknown>;
+  readonly #prefix: string;
+  readonly #known = new Set<string>();
+
+  /**
+   * @param given - the caller's options
+   * @param prefix - text before each name in messages: `"cookie."`
+   * @throws TypeError when the options are not an object
+   */
+  constructor(given: unknown, prefix = "") {
+    if (typeof given !== "object" || given === null) {
+      throw wrong(prefix.replace(/[.: ]+$/, "") || "options", "an object", given);
+    }
+    this.#given = given as Record<string, unknown>;
+    this.#prefix = prefix;
+  }
+
+  /** Takes any value. */
+  value(name: string, fallback?: unknown): unknown {
+    this.#known.add(name);
+    const value = this.#given[name];
+    return value === undefined ? fallback : value;
+  }
+
+  bool(name: string, fallback: boolean): boolean {
+    const value = this.value(name, fallback);
+    if (typeof value !== "boolean") throw this.wrong(name, "a boolean");
+    return value;
+  }
+
+  /** @returns milliseconds */
+  duration(name: string, fallback: Duration, range?: DurationRange): number {
+    return parseDuration(this.#prefix + name, this.value(name, fallback), range);
+  }
+
+  /** Reads a whole number from 1. @param allowsInfinity - whether Infinity is one */
+  whole(name: string, fallback: number, allowsInfinity = false): number {
+    const value = this.value(name, fallback);
+    const isWhole = Number.isSafeInteger(value) || (allowsInfinity && value === Number.POSITIVE_INFINITY);
+    if (isWhole && (value as number) >= 1) return value as number;
+    throw this.wrong(name, `a whole number from 1${allowsInfinity ? ", or Infinity" : ""}`);
+  }
+
+  /** Reads a string that is not empty. */
+  text<Fallback extends string | undefined>(name: string, fallback: Fallback): string | Fallback {
+    const value = this.value(name);
+    if (value === undefined) return fallback;
+    if (typeof value !== "string" || value === "") throw this.wrong(name, "a non-empty string");
+    return value;
+  }
+
+  /** Reads one of a few values. */
+  choice<T extends string | boolean>(name: string, choices: readonly T[], fallback: T): T {
+    const value = this.value(name, fallback);
+    if (choices.includes(value as T)) return value as T;
+    const last = shown(choices.at(-1));
+    throw this.wrong(name, `${choices.slice(0, -1).map(shown).join(", ")} or ${last}`);
+  }
+
+  /** Reads a function, if there is one. */
+  callback<F extends (...parameters: never[]) => unknown>(name: string): F | undefined {
+    const value = this.value(name);
+    if (value !== undefined && typeof value !== "function") throw this.wrong(name, "a function");
+    return value as F | undefined;
+  }
+
+  /** Makes the error of an option that is wrong. */
+  wrong(name: string, expected: string): TypeError {
+    return wrong(this.#prefix + name, expected, this.#given[name]);
+  }
+
+  /** Refuses options that were not asked for. @throws TypeError that names the first */
+  end(): void {
+    const unknown = Object.keys(this.#given).find((name) => !this.#known.has(name));
+    if (unknown === undefined) return;
+    throw new TypeError(`${this.#prefix}${unknown}: there is no such option, expected ${[...this.#known].join(", ")}`);
+  }
+}
+
+/** Limits of a duration. */
+export interface DurationRange {
+  /** Whether 0 is refused. */
+  isPositive?: boolean;
+  /** Milliseconds. Default: a hundred years. */
+  max?: number;
+}
+
+/**
+ * Reads a duration.
+ *
+ * @param option - the option's name, for the message
+ * @returns milliseconds, not negative
+ * @throws TypeError that names the option
+ */
+export function parseDuration(
+  option: string,
+  value: unknown,
+  { isPositive = false, max = MAX_DURATION_MS }: DurationRange = {},
+): number {
+  let milliseconds: number | undefined;
+  if (typeof value === "number") milliseconds = value;
+  else if (typeof value === "string" && value.length > 0 && value.length <= 100)
+    milliseconds = ms(value as ms.StringValue);
+  if (milliseconds === undefined || Number.isNaN(milliseconds)) {
+    throw wrong(option, 'a duration such as 60000 or "20m"', value);
+  }
+  if (milliseconds < 0 || milliseconds > max || (isPositive && milliseconds === 0)) {
+    const upTo = max === MAX_DURATION_MS ? "100 years" : `${max} ms`;
+    throw wrong(option, `a duration of ${isPositive ? "more than" : "at least"} 0 and at most ${upTo}`, value);
+  }
+  return milliseconds;
+}
+
+/** Makes the error of an option or argument that is wrong. Not for secrets: it quotes the value. */
+export function wrong(option: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`${option}: expected ${expected}, got ${shown(value)}`);
+}
+
+/** Writes a value as an error shows it. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") {
+    return value.length > MAX_SHOWN_CHARACTERS ? `a string of ${value.length} characters` : JSON.stringify(value);
+  }
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "object" || value === null) return String(value);
+  return Array.isArray(value) ? "an array" : "an object";
+}
