@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { bytes, counted, rate } from "../../src/lib/core/format-number.ts";
-import { deviceOf } from "../../src/lib/dashboard/user-agent.ts";
+import { describeUserAgent } from "../../src/lib/dashboard/user-agent.ts";
 import { brief, fromNow, span } from "../../src/lib/dashboard/pages/format.ts";
 import { html } from "../../src/lib/dashboard/pages/html.ts";
 
-describe("deviceOf", () => {
+describe("describeUserAgent", () => {
   const webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
   it.each([
     ["Firefox 140 on Linux", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"],
@@ -32,7 +32,7 @@ describe("deviceOf", () => {
     ["Not recorded", ""],
     [`${"x".repeat(59)}…`, "x".repeat(512)],
   ])("says %s", (device, userAgent) => {
-    expect(deviceOf(userAgent)).toBe(device);
+    expect(describeUserAgent(userAgent)).toBe(device);
   });
 });
 

@@ -37,9 +37,9 @@ export function dashboard<Req extends object = DashboardRequest>(
       return respond(resolved, { request: asked, original: asked }, locate(prefix, new URL(asked.url).pathname));
     }
     const original = request as IncomingMessage;
-    const place = locate(prefix, ...pathsOf(original));
-    if (place === undefined && typeof next === "function") (next as () => void)();
-    else serveNode(original, response, (asked) => respond(resolved, { request: asked, original }, place));
+    const target = locate(prefix, ...pathsOf(original));
+    if (target === undefined && typeof next === "function") (next as () => void)();
+    else serveNode(original, response, (asked) => respond(resolved, { request: asked, original }, target));
     return undefined;
   }
   return serve;

@@ -4,7 +4,7 @@ import { systemNow } from "../core/time.ts";
 import { readBytes } from "../http/form.ts";
 import { createFormToken, currentIdOf, isFormToken, isSameOrigin, type Visit } from "./csrf.ts";
 import type { ResolvedDashboard } from "./options.ts";
-import { endingOf, endPage, performEnding } from "./pages/end-sessions.ts";
+import { revocationOf, confirmationPage, revoke } from "./pages/end-sessions.ts";
 import { type Html, html } from "./pages/html.ts";
 import { type Frame, link, messagePage, pageOf, PAGES } from "./pages/layout.ts";
 import { overview } from "./pages/overview.ts";
@@ -12,7 +12,7 @@ import { userPage, usersPage } from "./pages/users.ts";
 import { pageResponse, plainResponse, redirectResponse, styleResponse } from "./responses.ts";
 
 /** Where a request leads. */
-export interface Place {
+export interface Target {
   /** The path below the dashboard's own, percent-encoded as it came. It begins with a slash. */
   path: string;
   /** Last segment of a URL that names the dashboard without a slash at its end. Undefined: there is one. */
@@ -31,34 +31,38 @@ const SHOWN = new Map<string, (visit: PageVisit) => Promise<Response>>([
   ["/", showOverview],
   ["/users", showUsers],
   ["/user", showUser],
-  ["/end", askToEnd],
+  ["/end", askToRevoke],
 ]);
 
 /** Bytes of a form: more than any of the dashboard's has. */
 const MAX_FORM_BYTES = 16 * 1024;
 
 /**
- * Finds the place that a request leads to. Undefined: it is outside of the prefix.
+ * Finds the target that a request leads to. Undefined: it is outside of the prefix.
  *
  * @param sent - the path as the client sent it
  * @param rest - what a framework has left of it, where it took off the path of a mount
  */
-export function locate(prefix: string, sent: string, rest = sent): Place | undefined {
+export function locate(prefix: string, sent: string, rest = sent): Target | undefined {
   const path = prefix === "" ? rest : below(sent, prefix);
   if (path === undefined) return undefined;
   return { path, bare: path === "/" ? sent.slice(sent.lastIndexOf("/") + 1) || undefined : undefined };
 }
 
 /** Answers a request. Never rejects. */
-export async function respond(dashboard: ResolvedDashboard, visit: Visit, place: Place | undefined): Promise<Response> {
+export async function respond(
+  dashboard: ResolvedDashboard,
+  visit: Visit,
+  target: Target | undefined,
+): Promise<Response> {
   let response: Response;
   try {
-    const allowed = place === undefined ? undefined : await dashboard.authorize(visit.original);
+    const allowed = target === undefined ? undefined : await dashboard.authorize(visit.original);
     if (isResponse(allowed)) return allowed;
-    if (place === undefined) response = plainResponse(404, "Not Found\n");
+    if (target === undefined) response = plainResponse(404, "Not Found\n");
     // Nothing but true: a user object, or a promise that was forgotten, is no permission.
     else if (allowed !== true) response = plainResponse(403, "Forbidden\n");
-    else response = await route(dashboard, visit, place);
+    else response = await route(dashboard, visit, target);
   } catch (error) {
     console.error("pgstore: the dashboard failed:", error);
     response = plainResponse(500, "Internal Server Error\n");
@@ -66,7 +70,7 @@ export async function respond(dashboard: ResolvedDashboard, visit: Visit, place:
   return visit.request.method === "HEAD" ? new Response(null, response) : response;
 }
 
-async function route(dashboard: ResolvedDashboard, visit: Visit, { path, bare }: Place): Promise<Response> {
+async function route(dashboard: ResolvedDashboard, visit: Visit, { path, bare }: Target): Promise<Response> {
   const { request } = visit;
   const { method } = request;
   const isRead = method === "GET" || method === "HEAD";
@@ -100,12 +104,12 @@ function below(path: string, prefix: string): string | undefined {
 
 async function showOverview({ dashboard, query, now }: PageVisit): Promise<Response> {
   const main = await overview(dashboard.manager.store, query, now);
-  return page(dashboard, { heading: "Overview", place: "overview", main });
+  return page(dashboard, { heading: "Overview", section: "overview", main });
 }
 
 async function showUsers({ dashboard, query, now }: PageVisit): Promise<Response> {
   const main = await usersPage(dashboard.manager.store, query, now);
-  return page(dashboard, { heading: "Users", place: "users", search: query.get("q") ?? "", main });
+  return page(dashboard, { heading: "Users", section: "users", search: query.get("q") ?? "", main });
 }
 
 async function showUser(visit: PageVisit): Promise<Response> {
@@ -113,22 +117,22 @@ async function showUser(visit: PageVisit): Promise<Response> {
   if (dashboard.manager.store.users === undefined) return withoutUsers(dashboard);
   const main = await userPage(dashboard.manager, query, await currentIdOf(dashboard, visit), now);
   if (main === undefined) return noSuchUser(dashboard);
-  return page(dashboard, { heading: `Sessions of ${query.get("id")}`, place: "users", main });
+  return page(dashboard, { heading: `Sessions of ${query.get("id")}`, section: "users", main });
 }
 
-async function askToEnd(visit: PageVisit): Promise<Response> {
+async function askToRevoke(visit: PageVisit): Promise<Response> {
   const { dashboard, query, now } = visit;
   const { manager } = dashboard;
   if (manager.store.users === undefined && !query.has("everyone")) return withoutUsers(dashboard);
   const current = await currentIdOf(dashboard, visit);
-  const ending = await endingOf(manager, query, current);
-  if (ending === undefined) return noSuchUser(dashboard);
-  if (ending.kind === "gone") return backToUser(ending.userId, 0);
+  const revocation = await revocationOf(manager, query, current);
+  if (revocation === undefined) return noSuchUser(dashboard);
+  if (revocation.kind === "gone") return backToUser(revocation.userId, 0);
   const { token, setCookie } = await createFormToken(dashboard, visit);
-  const main = await endPage(manager, { ending, fields: query, csrf: token, current, now });
-  const place = ending.kind === "everyone" ? "overview" : "users";
+  const main = await confirmationPage(manager, { revocation, fields: query, csrf: token, current, now });
+  const section = revocation.kind === "everyone" ? "overview" : "users";
   const headers = setCookie === undefined ? undefined : { "Set-Cookie": setCookie };
-  return page(dashboard, { heading: "End sessions", place, main }, headers);
+  return page(dashboard, { heading: "End sessions", section, main }, headers);
 }
 
 async function end(visit: PageVisit): Promise<Response> {
@@ -142,10 +146,10 @@ async function end(visit: PageVisit): Promise<Response> {
   }
   if (!(await isFormToken(dashboard, visit, form.get("_csrf")))) return forged(dashboard);
   if (manager.store.users === undefined && !form.has("everyone")) return withoutUsers(dashboard);
-  const ending = await endingOf(manager, form, undefined);
-  if (ending === undefined) return noSuchUser(dashboard);
-  const { ended, goesOn } = await performEnding(manager, ending);
-  if (ending.kind !== "everyone") return backToUser(ending.userId, ended);
+  const revocation = await revocationOf(manager, form, undefined);
+  if (revocation === undefined) return noSuchUser(dashboard);
+  const { ended, goesOn } = await revoke(manager, revocation);
+  if (revocation.kind !== "everyone") return backToUser(revocation.userId, ended);
   return redirectResponse(303, link(PAGES.overview, { ended: String(ended), more: goesOn === true ? "1" : undefined }));
 }
 

@@ -13,11 +13,11 @@ export interface Place {
 }
 
 /** Sessions that are looked through at a time. */
-const PAGE = 100;
+const PAGE_SESSIONS = 100;
 
 /** Ids by their hashes, of the sessions that this process has shown last: so one can be followed that gets another id. */
 const shown = new Map<string, string>();
-const MAX_SHOWN = 10_000;
+const MAX_SHOWN_IDS = 10_000;
 
 /** Hashes what is shown of a session instead of its id. */
 export function hashOf({ id }: Pick<UserSession, "id">): string {
@@ -25,7 +25,7 @@ export function hashOf({ id }: Pick<UserSession, "id">): string {
   shown.delete(hash);
   shown.set(hash, id);
   const [oldest] = shown.keys();
-  if (shown.size > MAX_SHOWN && oldest !== undefined) shown.delete(oldest);
+  if (shown.size > MAX_SHOWN_IDS && oldest !== undefined) shown.delete(oldest);
   return hash;
 }
 
@@ -64,14 +64,14 @@ export async function findAt(
   const now = known === undefined ? undefined : await manager.store.follow?.(known);
   const isIt = ({ id }: UserSession): boolean => id === now || sha256(id) === place.hash;
   // A new token leaves a session's place as it is; a new login makes it one of the newest.
-  const newest = now === undefined ? [] : await manager.listByUser(userId, { limit: PAGE, current });
+  const newest = now === undefined ? [] : await manager.listByUser(userId, { limit: PAGE_SESSIONS, current });
   const renewed = newest.find(isIt);
   if (renewed !== undefined) return renewed;
   for (let after = beforeAllOf(place); ;) {
-    const page = await manager.listByUser(userId, { limit: PAGE, after, current });
+    const page = await manager.listByUser(userId, { limit: PAGE_SESSIONS, after, current });
     const found = page.find(isIt);
     const last = page.at(-1);
-    if (found !== undefined || last === undefined || page.length < PAGE) return found;
+    if (found !== undefined || last === undefined || page.length < PAGE_SESSIONS) return found;
     if (last.created.getTime() < place.created.getTime()) return undefined;
     after = last;
   }

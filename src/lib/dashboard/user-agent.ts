@@ -17,15 +17,15 @@ const SYSTEMS: [name: string, mark: RegExp][] = [
   ["Linux", /\bLinux\b/],
 ];
 
-const LONGEST = 60;
+const MAX_CHARACTERS = 60;
 
 /** What a User-Agent says in few words: "Firefox 128 on Linux". One that it doesn't know is shown as it is, shortened. */
-export function deviceOf(userAgent: string | undefined): string {
+export function describeUserAgent(userAgent: string | undefined): string {
   if (userAgent === undefined || userAgent === "") return "Not recorded";
   const system = SYSTEMS.find(([, mark]) => mark.test(userAgent))?.[0];
   for (const [name, version] of BROWSERS) {
     const number = version.exec(userAgent)?.[1];
     if (number !== undefined) return `${name} ${number}${system === undefined ? "" : ` on ${system}`}`;
   }
-  return userAgent.length > LONGEST ? `${userAgent.slice(0, LONGEST - 1)}…` : userAgent;
+  return userAgent.length > MAX_CHARACTERS ? `${userAgent.slice(0, MAX_CHARACTERS - 1)}…` : userAgent;
 }

@@ -31,7 +31,7 @@ export interface Chart {
 const SIZE = 100;
 
 /** Places: known points that are nearer to each other are joined. */
-const WIDEST_GAP = 3;
+const MAX_GAP_POINTS = 3;
 
 /** Lines over time. */
 export function lineChart(chart: Chart): Html {
@@ -153,7 +153,7 @@ function runsOf(values: readonly (number | undefined)[]): { value: number; index
   values.forEach((value, index) => {
     if (value === undefined) return;
     const run = runs.at(-1);
-    if (run === undefined || index - (run.at(-1)?.index ?? 0) > WIDEST_GAP) runs.push([{ value, index }]);
+    if (run === undefined || index - (run.at(-1)?.index ?? 0) > MAX_GAP_POINTS) runs.push([{ value, index }]);
     else run.push({ value, index });
   });
   return runs;

@@ -1,7 +1,7 @@
 import { count } from "../../core/format-number.ts";
 import { atMost } from "../../core/time.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
-import { deviceOf } from "../user-agent.ts";
+import { describeUserAgent } from "../user-agent.ts";
 import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
@@ -10,13 +10,13 @@ import { findAt, hashOf, placeIn } from "../session-place.ts";
 import { isUserId } from "./users.ts";
 
 /** Milliseconds that a page waits for the end of all sessions. */
-const MAX_WAIT = 20_000;
+const MAX_WAIT_MS = 20_000;
 
 /** Sessions of a user that are counted before they are ended. */
-const MOST_COUNTED = 100;
+const MAX_COUNTED_SESSIONS = 100;
 
 /** What is to be ended. */
-export type Ending =
+export type Revocation =
   | { kind: "one"; userId: string; session: UserSession }
   | { kind: "others"; userId: string; session: UserSession }
   | { kind: "all"; userId: string }
@@ -26,8 +26,8 @@ export type Ending =
 
 /** What the confirmation is asked for. */
 export interface Question {
-  ending: Exclude<Ending, { kind: "gone" }>;
-  /** Where the ending comes from; it goes into the form. */
+  revocation: Exclude<Revocation, { kind: "gone" }>;
+  /** Where the revocation comes from; it goes into the form. */
   fields: URLSearchParams;
   csrf: string;
   /** The session of whoever is asked. */
@@ -36,11 +36,11 @@ export interface Question {
 }
 
 /** Reads from a query or a form what is to be ended. Undefined: it makes no sense. @throws as `manager.listByUser` */
-export async function endingOf(
+export async function revocationOf(
   manager: DashboardManager,
   fields: URLSearchParams,
   current: string | undefined,
-): Promise<Ending | undefined> {
+): Promise<Revocation | undefined> {
   if (fields.get("everyone") === "1" && !fields.has("user")) return { kind: "everyone", userId: undefined };
   const userId = fields.get("user") ?? "";
   if (!isUserId(userId)) return undefined;
@@ -52,50 +52,55 @@ export async function endingOf(
   return { kind: fields.has("others") ? "others" : "one", userId, session };
 }
 
-/** The outcome of an ending. */
-export interface Ended {
+/** The outcome of a revocation. */
+export interface Outcome {
   ended: number;
   /** It takes longer than a page can wait, and goes on. */
   goesOn?: boolean;
 }
 
 /** Does it. */
-export async function performEnding(manager: DashboardManager, ending: Ending): Promise<Ended> {
-  if (ending.kind !== "everyone") return { ended: await endOfUser(manager, ending) };
+export async function revoke(manager: DashboardManager, revocation: Revocation): Promise<Outcome> {
+  if (revocation.kind !== "everyone") return { ended: await revokeOfUser(manager, revocation) };
   let ended = 0;
   let goesOn = true;
   const all = manager.destroyAll({ onProgress: (progress) => (ended = progress.ended) }).then(() => (goesOn = false));
   // A proxy would not wait for the page much longer.
   all.catch(() => {});
-  await atMost(all, MAX_WAIT);
+  await atMost(all, MAX_WAIT_MS);
   return { ended, goesOn };
 }
 
-async function endOfUser(manager: DashboardManager, ending: Exclude<Ending, { kind: "everyone" }>): Promise<number> {
-  switch (ending.kind) {
+async function revokeOfUser(
+  manager: DashboardManager,
+  revocation: Exclude<Revocation, { kind: "everyone" }>,
+): Promise<number> {
+  switch (revocation.kind) {
     case "one":
-      return (await manager.destroyById(ending.session.id, { userId: ending.userId })) ? 1 : 0;
+      return (await manager.destroyById(revocation.session.id, { userId: revocation.userId })) ? 1 : 0;
     case "others":
-      return manager.destroyByUser(ending.userId, { except: ending.session.id });
+      return manager.destroyByUser(revocation.userId, { except: revocation.session.id });
     case "all":
-      return manager.destroyByUser(ending.userId);
+      return manager.destroyByUser(revocation.userId);
     case "gone":
       return 0;
   }
 }
 
 /** The page that asks whether it is meant. @throws as `manager.listByUser` */
-export async function endPage(
+export async function confirmationPage(
   manager: DashboardManager,
-  { ending, fields, csrf, current, now }: Question,
+  { revocation, fields, csrf, current, now }: Question,
 ): Promise<Html> {
-  if (ending.kind === "everyone") return everyonePage(csrf);
-  const { kind, userId } = ending;
-  const kept = kind === "others" ? ending.session.id : undefined;
+  if (revocation.kind === "everyone") return everyonePage(csrf);
+  const { kind, userId } = revocation;
+  const kept = kind === "others" ? revocation.session.id : undefined;
   const listed =
-    kind === "one" ? [ending.session] : await manager.listByUser(userId, { limit: MOST_COUNTED + 2, current });
+    kind === "one"
+      ? [revocation.session]
+      : await manager.listByUser(userId, { limit: MAX_COUNTED_SESSIONS + 2, current });
   const ended = listed.filter(({ id }) => id !== kept);
-  const number = ended.length > MOST_COUNTED ? `more than ${MOST_COUNTED}` : count(ended.length);
+  const number = ended.length > MAX_COUNTED_SESSIONS ? `more than ${MAX_COUNTED_SESSIONS}` : count(ended.length);
   const user = html`<bdi>${userId}</bdi>`;
   const texts = {
     one: [html`End this session of ${user}?`, "End the session", undefined],
@@ -116,7 +121,7 @@ export async function endPage(
     <section class="card narrow">
       ${isOwn ? html`<p class="warning">You are using such a session yourself: you will be logged out.</p>` : undefined}
       ${hint === undefined ? undefined : html`<p>${hint}</p>`}
-      ${kind === "all" ? undefined : facts(ending.session, now)}
+      ${kind === "all" ? undefined : facts(revocation.session, now)}
       <form method="post" action="${PAGES.end}" class="actions">
         <input type="hidden" name="_csrf" value="${csrf}" />
         ${hidden}
@@ -142,7 +147,7 @@ function everyonePage(csrf: string): Html {
 function facts(session: UserSession, now: number): Html {
   const { ip, userAgent, created, lastSeen, expiry } = session;
   const rows: [name: string, value: Content][] = [
-    ["Device", html`${deviceOf(userAgent)} <span class="hint">${userAgent}</span>`],
+    ["Device", html`${describeUserAgent(userAgent)} <span class="hint">${userAgent}</span>`],
     ["IP address", ip ?? "Not recorded"],
     ["Logged in", html`${instant(created)} (${relative(created, now)})`],
     ["Last seen", relative(lastSeen, now)],

@@ -10,7 +10,7 @@ export interface Frame {
   /** The page's. */
   heading: string;
   /** Which entry of the menu it is. */
-  place?: "overview" | "users";
+  section?: "overview" | "users";
   /** What the search field holds. */
   search?: string;
   main: Html;
@@ -27,7 +27,7 @@ const ICON =
   "%3Crect width='16' height='16' rx='4' fill='%233559c7'/%3E%3Cpath d='M4 11V8M8 11V4M12 11V6' stroke='%23fff' stroke-width='2' stroke-linecap='round'/%3E%3C/svg%3E";
 
 /** The whole page. */
-export function pageOf({ title, heading, place, search = "", main }: Frame): Html {
+export function pageOf({ title, heading, section, search = "", main }: Frame): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -44,8 +44,8 @@ export function pageOf({ title, heading, place, search = "", main }: Frame): Htm
           <div class="bar">
             <p class="brand">${title}</p>
             <nav aria-label="Pages">
-              ${entry("Overview", PAGES.overview, place === "overview")}
-              ${entry("Users", PAGES.users, place === "users")}
+              ${entry("Overview", PAGES.overview, section === "overview")}
+              ${entry("Users", PAGES.users, section === "users")}
             </nav>
             <form role="search" method="get" action="${PAGES.users}">
               <label class="unseen" for="q">User, by how their id begins</label>

@@ -2,7 +2,7 @@ import { counted, shortId } from "../../core/format-number.ts";
 import { assertUserId } from "../../core/user-id.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
 import type { StoreExtras } from "../../core/store.ts";
-import { deviceOf } from "../user-agent.ts";
+import { describeUserAgent } from "../user-agent.ts";
 import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
@@ -10,7 +10,7 @@ import type { DashboardManager } from "../options.ts";
 import { beforeAllOf, fieldsOf, findAt, hashOf, placeIn } from "../session-place.ts";
 
 /** Entries of a page. */
-const PAGE = 50;
+const PAGE_ENTRIES = 50;
 
 /** The page of the users whose ids begin in a certain way. @throws as `operations.searchUsers` */
 export async function usersPage(
@@ -36,8 +36,8 @@ export async function usersPage(
   }
   const after = query.get("after") ?? undefined;
   const isPossible = (prefix === "" || isUserId(prefix)) && (after === undefined || isUserId(after));
-  const found = isPossible ? await operations.searchUsers(prefix, PAGE + 1, after) : [];
-  const shown = found.slice(0, PAGE);
+  const found = isPossible ? await operations.searchUsers(prefix, PAGE_ENTRIES + 1, after) : [];
+  const shown = found.slice(0, PAGE_ENTRIES);
   const rows = shown.map(
     ({ userId, sessions, lastLogin }) =>
       html`<tr role="row">
@@ -47,7 +47,7 @@ export async function usersPage(
       </tr>`,
   );
   const q = prefix === "" ? undefined : prefix;
-  const next = found.length > PAGE ? link(PAGES.users, { q, after: shown.at(-1)?.userId }) : undefined;
+  const next = found.length > PAGE_ENTRIES ? link(PAGES.users, { q, after: shown.at(-1)?.userId }) : undefined;
   return html`${heading}
   ${
     shown.length === 0
@@ -69,9 +69,9 @@ export async function userPage(
   const place = placeIn(query);
   // A session that has ended meanwhile was the last one shown: then all of its instant are shown again.
   const after = place && ((await findAt(manager, userId, place)) ?? beforeAllOf(place));
-  const found = await manager.listByUser(userId, { limit: PAGE + 1, after, current });
-  const shown = found.slice(0, PAGE);
-  const last = found.length > PAGE ? shown.at(-1) : undefined;
+  const found = await manager.listByUser(userId, { limit: PAGE_ENTRIES + 1, after, current });
+  const shown = found.slice(0, PAGE_ENTRIES);
+  const last = found.length > PAGE_ENTRIES ? shown.at(-1) : undefined;
   const first = link(PAGES.user, { id: userId });
   return html`<div class="heading">
       <h1>Sessions of <bdi>${userId}</bdi></h1>
@@ -103,7 +103,7 @@ export function isUserId(text: string): boolean {
 function sessionRow(userId: string, session: UserSession, now: number): Html {
   const { ip, userAgent, created, lastSeen, expiry, current } = session;
   const id = hashOf(session);
-  const device = deviceOf(userAgent);
+  const device = describeUserAgent(userAgent);
   const place = { user: userId, ...fieldsOf(session) };
   const what = `the session on ${device}, ${ip ?? "no address"}, ${shortId(id)}`;
   const mark = current ? html` <span class="mark">this one</span>` : undefined;
