@@ -62,6 +62,15 @@ describe("pgstore check", () => {
     expect(out).toMatch(/^"fresh" in PostgreSQL .*\nok {5}table +"fresh" is as it should be\n/);
   });
 
+  it("takes the fence for no row of a session", async () => {
+    await table("fenced");
+    await pool.query("INSERT INTO fenced (token, data, expiry) VALUES ('pgstore:fence', '', 'epoch')");
+    const { code, findings } = await check("fenced", "--deep");
+    expect(findings.filter(({ level }) => level !== "ok")).toEqual([]);
+    expect(code).toBe(0);
+    expect((await pgstore("cleanup", "--url", database.url, "--table", "fenced", "--dry-run")).out).toMatch(/^0 rows /);
+  });
+
   it("takes the seed's table for what it is, and says what migrate would add", async () => {
     const { code, found } = await check("sessions");
     expect(code).toBe(0);

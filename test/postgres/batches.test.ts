@@ -355,7 +355,12 @@ describe("a batch that waits for its statement to be sent", () => {
     const table = tableName("sessions", undefined);
     const executor = new Executor(driver, 20_000, false, table, "");
     const limits = { rows: 256, statements: 1, waiting: 100 };
-    const told = { onTime: () => {}, onColumns: () => {}, onWritten: () => {} };
+    const told = {
+      onTime: () => {},
+      onColumns: () => {},
+      onWritten: () => {},
+      onFence: async () => new Map<string, boolean>(),
+    };
     const batches = new Batches(executor, statementsFor(table, seedLayout, 1000), seedLayout, limits, 10_000, told);
     const controller = new AbortController();
     const create = (token: string, signal?: AbortSignal) =>

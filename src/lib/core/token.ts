@@ -34,16 +34,20 @@ export function digest(bytes: Uint8Array): string {
 /** A B-tree of PostgreSQL takes keys up to a third of a page; no token of ours is near that. */
 const MAX_KEY_LENGTH = 1024;
 
+/** The key of a row that is no session: see postgres/sql/fence.ts. No token and no id of ours has a colon. */
+export const FENCE_KEY = "pgstore:fence";
+
 /** Whether a store can keep a row under this key. Nothing is to be found under any other. */
 export function isKey(key: unknown): key is string {
-  return typeof key === "string" && key !== "" && key.length <= MAX_KEY_LENGTH && isText(key);
+  return typeof key === "string" && key !== "" && key.length <= MAX_KEY_LENGTH && key !== FENCE_KEY && isText(key);
 }
 
-/** @throws TypeError when PostgreSQL could not store the key as it is */
+/** @throws TypeError when PostgreSQL could not store the key as it is, or the key is reserved */
 export function assertKey(key: unknown): string {
   if (typeof key !== "string" || key === "" || key.length > MAX_KEY_LENGTH) {
     throw new TypeError(`token: must be a string of 1 to ${MAX_KEY_LENGTH} characters`);
   }
+  if (key === FENCE_KEY) throw new TypeError(`token: "${FENCE_KEY}" is reserved`);
   if (!isText(key)) throw new TypeError("token: must be valid UTF-8 without NUL");
   return key;
 }

@@ -39,6 +39,8 @@ interface Outcome {
   leads: boolean;
   /** When the first row expired that there was at its beginning, in milliseconds since 1970; empty: there was none. */
   oldest: string;
+  /** There is a fence, and it is this process's turn to see to it. */
+  isFenced: boolean;
 }
 
 /**
@@ -65,7 +67,7 @@ export class CleanupTurns {
   }
 
   /** Takes note of how a turn ended. */
-  end({ removed, leads, oldest }: Outcome): void {
+  end({ removed, leads, oldest }: Omit<Outcome, "isFenced">): void {
     if (removed > 0 || oldest === "") {
       // Without the lock it goes on until that is free.
       if (leads || !this.isHeldUp) this.#inVain = 0;
@@ -146,7 +148,9 @@ async function deletePages(
     const next = nextStart(from, textOf(page, "last"), gone);
     // Rows of -infinity that the database keeps: what comes after them can't be reached.
     if (Number(textOf(page, "found")) < wanted || wanted === 0 || (gone === 0 && next === from)) {
-      const outcome = { removed, leads: first?.["leads"] === "true", oldest: textOf(first, "oldest") };
+      const leads = first?.["leads"] === "true";
+      const isFenced = first?.["fence"] != null && (leads || always);
+      const outcome = { removed, leads, oldest: textOf(first, "oldest"), isFenced };
       turns?.end(outcome);
       return outcome;
     }

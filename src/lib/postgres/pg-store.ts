@@ -176,8 +176,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /** Notes that the holder of a revoked session has logged in anew under `newToken`. Resolves to whether it was a revoked one. */
-  supersede(token: string, newToken: string): Promise<boolean> {
-    return this.#endings.supersede(assertKey(token), assertKey(newToken));
+  async supersede(token: string, newToken: string): Promise<boolean> {
+    if (await this.#endings.supersede(assertKey(token), assertKey(newToken))) return true;
+    // Behind the fence its row is still to be ended.
+    if (this.#users === undefined || !(await this.#engine.behindFence([token])).get(token)) return false;
+    await this.terminate(token, "revoked");
+    return this.#endings.supersede(token, newToken);
   }
 
   /** Removes the row; does nothing when there is none. Resolves to whether there was one. */
@@ -253,7 +257,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /**
    * Removes the rows that have expired, a page at a time, the oldest first, and writes it down in the history. A live session
-   * that is extended meanwhile stays. Resolves to how many it has removed.
+   * that is extended meanwhile stays. Goes on with ends of a user's sessions whose process has died. Resolves to how many rows it has removed.
    */
   deleteExpired(options?: CleanupOptions): Promise<number> {
     return this.#cleanUp(options);
@@ -301,11 +305,13 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {
     const begun = monotonicNow();
-    const { removed, leads } = await deleteExpired(this.#engine.run, this.#engine.sql, options, turns);
-    if (!leads && removed === 0) return 0;
-    await this.#history?.noteCleanup(removed, begun).catch((error: unknown) => {
-      if (this.#closing === undefined) this.#onError(error);
-    });
+    const { removed, leads, isFenced } = await deleteExpired(this.#engine.run, this.#engine.sql, options, turns);
+    if (leads || removed > 0) {
+      await this.#history?.noteCleanup(removed, begun).catch((error: unknown) => {
+        if (this.#closing === undefined) this.#onError(error);
+      });
+    }
+    if (isFenced) await this.#users?.finishEnds(options?.signal);
     return removed;
   }
 

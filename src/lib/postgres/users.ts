@@ -1,5 +1,5 @@
 import { monotonicNow } from "../core/time.ts";
-import { PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
+import { type PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
 import { assertKey } from "../core/token.ts";
 import type {
   ConditionalStore,
@@ -18,15 +18,14 @@ import type { Layout } from "./sql/layout.ts";
 import type { Statement } from "./sql/statements.ts";
 import type { TableName } from "./sql/table-name.ts";
 import type { UserStatements } from "./sql/user-statements.ts";
-import { sqlstateOf } from "./drivers/errors.ts";
+import { isMissing } from "./drivers/errors.ts";
+import type { FencedEnd } from "./sql/fence.ts";
 import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 
 /** Each needs a login in the moment between the beginning of a statement and its lock. */
 const MOST_ENDS = 100;
-/** undefined_table, undefined_column, insufficient_privilege */
-const MISSING = /^(?:42P01|42703|42501)$/;
 /** Later than any session. */
 const LAST: OwnedPlace = { created: new Date(8.64e15), token: "" };
 
@@ -75,7 +74,7 @@ export class UserSessions implements UserStore {
     );
   }
 
-  renew(
+  async renew(
     token: string,
     newToken: string,
     previous: Uint8Array,
@@ -85,23 +84,30 @@ export class UserSessions implements UserStore {
     options?: OperationOptions,
   ): Promise<OwnedWrite> {
     const { encode } = this.#layout;
-    const row = [
-      assertKey(newToken),
-      encode(previous),
-      encode(data),
-      instantText(expiry),
-      ...columnsOf(owner),
-      owner.goesOn === true ? "1" : "",
-      othersOf(owner),
-    ];
-    if (owner.tags !== undefined) {
-      const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.writeAlone("renewTagged", [assertKey(token), ...tagged], options?.signal));
-    }
-    return this.#write(
-      () => this.#engine.writeAlone("renewFor", [assertKey(token), ...row], options?.signal),
-      () => this.#plain.renew(token, newToken, previous, data, expiry, options),
-    );
+    const write = async (goesOn: "" | "1" | "2"): Promise<OwnedWrite> => {
+      const row = [
+        assertKey(newToken),
+        encode(previous),
+        encode(data),
+        instantText(expiry),
+        ...columnsOf(owner),
+        goesOn,
+        othersOf(owner),
+      ];
+      if (owner.tags !== undefined) {
+        const tagged = [...row, arrayText(owner.tags)];
+        return this.explained(this.#engine.writeAlone("renewTagged", [assertKey(token), ...tagged], options?.signal));
+      }
+      return this.#write(
+        () => this.#engine.writeAlone("renewFor", [assertKey(token), ...row], options?.signal),
+        () => this.#plain.renew(token, newToken, previous, data, expiry, options),
+      );
+    };
+    if (owner.goesOn !== true) return write("");
+    const outcome = await write("1");
+    // A fence refuses it until it is known that the session is not behind it.
+    const isSpared = outcome === "refused" && (await this.#engine.behindFence([token])).get(token) === false;
+    return isSpared ? write("2") : outcome;
   }
 
   async list(userId: string, limit: number, after: OwnedPlace = LAST): Promise<OwnedEntry[]> {
@@ -137,8 +143,6 @@ export class UserSessions implements UserStore {
         const bound = rows[0]?.["bound"] ?? "";
         // From the newest one that there was, of which those are left that came between.
         await pages.after(String(Number(bound) + 1), "");
-        // What has changed its place meanwhile, or has none.
-        while ((await pages.next((sql) => sql.sweep, [bound]))[0].length > 0);
         return pages.ended;
       }
       if (rows[0]?.["crossed"] !== "true") return pages.ended;
@@ -154,6 +158,17 @@ export class UserSessions implements UserStore {
     const last = rows.at(-1);
     if (isFull && last?.["created"] != null) await pages.after(last["created"], textOf(last, "token"));
     return pages.ended;
+  }
+
+  /** Goes on with the ends for which there is a fence, as their processes may have died. */
+  async finishEnds(signal?: AbortSignal): Promise<void> {
+    const { userSql: sql } = this.#engine;
+    for (const row of await this.#run(sql.fencedEnds, [])) {
+      const entry = textOf(row, "entry");
+      const { user, except } = JSON.parse(entry) as FencedEnd;
+      await new Pages(this.#engine, this.#run, this.#endings, user, except, undefined).finish(entry, signal);
+    }
+    await this.#run(sql.dropFence, []);
   }
 
   readonly #run: Run = (statement, values) => this.explained(this.#engine.run(statement, values));
@@ -216,11 +231,6 @@ export class UserSessions implements UserStore {
   }
 }
 
-/** The columns or the tables are not there, or this role may not use them. */
-function isMissing(error: unknown): error is PgStoreError {
-  return error instanceof PgStoreError && MISSING.test(sqlstateOf(error.cause) ?? "");
-}
-
 function columnsOf({ userId, ip = "", userAgent = "" }: Owner): [string, string, string] {
   return [userId, ip, userAgent];
 }
@@ -237,7 +247,7 @@ class Pages {
   readonly #run: Run;
   readonly #endings: Endings;
   readonly #userId: string;
-  readonly #except: string;
+  readonly #except: readonly string[];
   readonly #onEnded: ((tokens: string[]) => void) | undefined;
   #size = FIRST_PAGE;
 
@@ -253,7 +263,7 @@ class Pages {
     this.#run = run;
     this.#endings = endings;
     this.#userId = userId;
-    this.#except = arrayText(except);
+    this.#except = except;
     this.#onEnded = onEnded;
   }
 
@@ -261,7 +271,8 @@ class Pages {
   async next(statement: (sql: UserStatements) => Statement, place: string[]): Promise<[rows: Row[], isFull: boolean]> {
     const size = this.#size;
     const begun = monotonicNow();
-    const rows = await this.#run(statement(this.#engine.userSql), [this.#userId, this.#except, String(size), ...place]);
+    const values = [this.#userId, arrayText(this.#except), String(size), ...place];
+    const rows = await this.#run(statement(this.#engine.userSql), values);
     const took = monotonicNow() - begun;
     if (took > SLOW) this.#size = Math.max(SMALLEST_PAGE, size >> 1);
     else if (took < SLOW / 2) this.#size = Math.min(LARGEST_PAGE, size * 2);
@@ -276,13 +287,30 @@ class Pages {
     return [found.length === 0 ? rows : found, found.length === size];
   }
 
-  /** Ends all that come after a place. */
+  /** Ends all that come after a place. By the fence they are over before the first page; it stays if this fails. */
   async after(created: string, token: string): Promise<void> {
-    for (let place = [created, token]; ;) {
+    const end: FencedEnd = { user: this.#userId, created, token, except: this.#except };
+    const entry = JSON.stringify(end);
+    await this.#run(this.#engine.userSql.raiseFence, [entry]);
+    await this.finish(entry);
+  }
+
+  /** Ends all for which an entry of the fence stands, and takes it out. */
+  async finish(entry: string, signal?: AbortSignal): Promise<void> {
+    const { created, token } = JSON.parse(entry) as FencedEnd;
+    for (let place: string[] | undefined = [created, token]; place !== undefined;) {
+      signal?.throwIfAborted();
       const [rows, isFull] = await this.next((sql) => sql.endPage, place);
       const last = rows.at(-1);
-      if (!isFull || last === undefined) return;
-      place = [last["created"] ?? "", textOf(last, "token")];
+      place = isFull && last !== undefined ? [last["created"] ?? "", textOf(last, "token")] : undefined;
     }
+    if (token === "") await this.#sweep(String(Number(created) - 1));
+    await this.#run(this.#engine.userSql.lowerFence, [entry]);
+    await this.#run(this.#engine.userSql.dropFence, []);
+  }
+
+  /** Ends what has changed its place meanwhile, or has none. */
+  async #sweep(bound: string): Promise<void> {
+    while ((await this.next((sql) => sql.sweep, [bound]))[0].length > 0);
   }
 }

@@ -1,7 +1,7 @@
 import { monotonicNow, systemNow } from "../../core/time.ts";
 import { count } from "../../core/format-number.ts";
 import { GT, LE, MINUS, TIMES } from "../../postgres/sql/catalog.ts";
-import { millisecondsOf } from "../../postgres/sql/statements.ts";
+import { isFence, millisecondsOf } from "../../postgres/sql/statements.ts";
 import type { Connection } from "../connection.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
 import { checkPooler, poolerUnknown } from "./pooler.ts";
@@ -54,8 +54,9 @@ export async function checkClock({ query }: Connection): Promise<Finding> {
 }
 
 /** Rows that have expired and wait for the cleanup. The table must have its index. */
-export async function checkBacklog({ query, table, layout: { expiry } }: Connection): Promise<Finding> {
-  const expired = `FROM ${table.quoted} WHERE ${expiry} ${LE} current_timestamp AND ${expiry} ${GT} '-infinity'`;
+export async function checkBacklog({ query, table, layout }: Connection): Promise<Finding> {
+  const { expiry } = layout;
+  const expired = `FROM ${table.quoted} s WHERE ${expiry} ${LE} current_timestamp AND ${expiry} ${GT} '-infinity' AND NOT ${isFence(layout, "s")}`;
   const [row] = await query(
     `SELECT (SELECT pg_catalog.count(*) FROM (SELECT ${expired} LIMIT ${MOST_COUNTED + 1}) e)::text AS count,
        (SELECT (extract(epoch from current_timestamp ${MINUS} ${expiry}::timestamptz) ${TIMES} 1000)::text

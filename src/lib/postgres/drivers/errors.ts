@@ -99,6 +99,14 @@ export function toStoreError(error: unknown, table: string, remedy: string): PgS
   }
 }
 
+/** undefined_table, undefined_column, insufficient_privilege */
+const MISSING = /^(?:42P01|42703|42501)$/;
+
+/** The columns or the tables are not there, or this role may not use them. */
+export function isMissing(error: unknown): error is PgStoreError {
+  return error instanceof PgStoreError && MISSING.test(sqlstateOf(error.cause) ?? "");
+}
+
 /**
  * Whether what the database refused can lie in one row of several: in its values (22), in constraints (23, 44), in its size
  * (54), or for a function or trigger of the application's (38, P0). Rights, syntax and the like lie in none.

@@ -2,11 +2,12 @@ import { StoreUnavailableError } from "../../core/errors.ts";
 import type { Found, OwnedWrite } from "../../core/store.ts";
 import { monotonicNow, RemoteClock } from "../../core/time.ts";
 import { lastDeparture, withTimeout } from "../drivers/deadline.ts";
-import { type Driver, loadUntil, type Row } from "../drivers/driver.ts";
+import { type Driver, loadUntil, type Row, textOf } from "../drivers/driver.ts";
+import { isMissing } from "../drivers/errors.ts";
 import type { ResolvedStoreOptions } from "../options.ts";
 import type { Layout } from "../sql/layout.ts";
 import { type Statement, type Statements, statementsFor } from "../sql/statements.ts";
-import { readInstant } from "../sql/text-format.ts";
+import { arrayText, readInstant } from "../sql/text-format.ts";
 import { type UserStatements, userStatements } from "../sql/user-statements.ts";
 import { Batches, type Input, type WriteKind } from "./dispatch.ts";
 import { Executor } from "./executor.ts";
@@ -41,6 +42,7 @@ export class Engine {
         if (kind === "create") this.#counts.created += rows;
         if (kind === "end") this.countEnded(rows);
       },
+      onFence: (tokens) => this.behindFence(tokens),
     });
     const { findOne, renew } = this.sql;
     const { create: createFor, renew: renewFor, createTagged, renewTagged } = this.userSql;
@@ -72,6 +74,26 @@ export class Engine {
   /** Runs a statement that may be repeated. */
   readonly run = async (statement: Statement, values: unknown[], timeout = this.#timeout): Promise<Row[]> => {
     this.#assertRunning();
+    return this.#ask(statement, values, timeout);
+  };
+
+  /**
+   * Tells of the live sessions of some tokens whether they are behind the fence. One that is not in the answer is not live any more, or the
+   * fence is gone.
+   */
+  async behindFence(tokens: readonly string[]): Promise<ReadonlyMap<string, boolean>> {
+    try {
+      // For operations that are under way, also when the store is about to close.
+      const rows = await this.#ask(this.userSql.behindFence, [arrayText(tokens)], this.#timeout);
+      return new Map(rows.map((row) => [textOf(row, "token"), row["behind"] === "true"]));
+    } catch (error) {
+      // Who may not see whose a session is knows of no fence.
+      if (isMissing(error)) return new Map(tokens.map((token) => [token, false]));
+      throw error;
+    }
+  }
+
+  async #ask(statement: Statement, values: unknown[], timeout: number): Promise<Row[]> {
     const load = loadUntil(values, lastDeparture(monotonicNow(), timeout));
     try {
       const answer = retrying(timeout, true, () => this.#executor.run(statement, load, timeout));
@@ -79,7 +101,7 @@ export class Engine {
     } catch (error) {
       throw this.#executor.explain(error);
     }
-  };
+  }
 
   /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
   now(): number | Promise<number> {

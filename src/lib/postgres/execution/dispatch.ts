@@ -1,5 +1,6 @@
 import { monotonicNow } from "../../core/time.ts";
 import { StoreUnavailableError } from "../../core/errors.ts";
+import { FENCE_KEY } from "../../core/token.ts";
 import type { Found } from "../../core/store.ts";
 import {
   Again,
@@ -68,6 +69,8 @@ interface Told {
   onColumns: (seen: boolean) => void;
   /** How many rows a statement has written. */
   onWritten: (kind: BatchKind, rows: number) => void;
+  /** A statement has seen the fence. Resolves to which of the rows that it has found are behind it, and which are not. */
+  onFence: (tokens: readonly string[]) => Promise<ReadonlyMap<string, boolean>>;
 }
 
 /** The operations of a store, each kind with a queue of its own. */
@@ -106,16 +109,21 @@ export class Batches {
       const outputs = await this.#run("find", items, left);
       const first = outputs.find(isRow);
       if (first !== undefined) told.onTime(readInstant(first["now"]).getTime());
+      const behind = await this.#behindFence(outputs);
       const rest = new Again(new Company());
-      return outputs.map((output) => (output === undefined || isRow(output) ? this.#foundIn(output, rest) : output));
+      return outputs.map((output) =>
+        output === undefined || isRow(output) ? this.#foundIn(output, rest, behind) : output,
+      );
     };
     this.#reads = new Batcher(limits, timeout, find, "find");
     const batcher = (kind: BatchKind): Batcher<Input, boolean> => {
       const run: RunBatch<Input, boolean> = async (items, left) => {
         const outputs = await this.#run(kind, items, left);
-        const written = outputs.map((output) =>
-          output === undefined || isRow(output) ? output !== undefined : output,
-        );
+        const behind = await this.#behindFence(outputs);
+        const written = outputs.map((output) => {
+          if (output === undefined) return false;
+          return isRow(output) ? behind?.get(textOf(output, "token")) !== true : output;
+        });
         told.onWritten(kind, written.filter((row) => row === true).length);
         return written;
       };
@@ -231,9 +239,10 @@ export class Batches {
     };
     const rows = new Map<string, Row>();
     for (const row of await this.#executor.run(this.#statements[statement], load)) {
-      rows.set(isLone ? (ordered[0]?.input[0] ?? "") : textOf(row, "token"), row);
+      rows.set(textOf(row, "token"), row);
       if (row["seen"] !== undefined) this.#told.onColumns(row["seen"] === "true");
     }
+    if (rows.delete(FENCE_KEY)) for (const row of rows.values()) row["fence"] = "true";
     return items.map(({ input }) =>
       sent === undefined || sent.has(input[0]) ? rows.get(input[0]) : new Failed(tooLate(this.#timeout)),
     );
@@ -270,12 +279,26 @@ export class Batches {
     });
   }
 
-  /** @param rest - the outcome of a row whose data was left out: it is read again, apart from other look-ups */
-  #foundIn(row: Output, rest: Again): BatchOutput<Found> {
+  /** Asks which sessions are behind the fence, where their statement has seen one; undefined: none is. */
+  async #behindFence(outputs: readonly (Output | Failed | Again)[]): Promise<ReadonlyMap<string, boolean> | undefined> {
+    if (!outputs.some(hasFence)) return undefined;
+    const tokens = new Set(outputs.filter(hasFence).map((row) => textOf(row, "token")));
+    return this.#told.onFence([...tokens]);
+  }
+
+  /**
+   * @param rest - the outcome of a row whose data was left out, or that has ended since: it is read again, apart from other look-ups
+   * @param behind - of the sessions whose statement has seen the fence
+   */
+  #foundIn(row: Output, rest: Again, behind?: ReadonlyMap<string, boolean>): BatchOutput<Found> {
     if (row === undefined) return undefined;
     if (isDeferred(row)) return rest;
     const text = row["data"];
     if (isEnded(row)) return reasonOf(this.#layout.decode(text));
+    if (hasFence(row)) {
+      const isBehind = behind?.get(textOf(row, "token"));
+      if (isBehind !== false) return isBehind === true ? "revoked" : rest;
+    }
     const expiry = readInstant(row["expiry"]);
     const length = text?.length ?? 0;
     if (length <= LARGE_BYTES) return { data: this.#layout.decode(text), expiry };
@@ -303,6 +326,11 @@ function isDeferred(row: Row): boolean {
 
 function isRow(output: Output | Failed | Again): output is Row {
   return output !== undefined && !(output instanceof Failed) && !(output instanceof Again);
+}
+
+/** The statement has seen the fence beside this session. */
+function hasFence(output: Output | Failed | Again): output is Row {
+  return isRow(output) && output["fence"] != null && !isEnded(output);
 }
 
 function isEnded(row: Output): boolean {

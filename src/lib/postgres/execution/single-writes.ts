@@ -87,7 +87,8 @@ export class SingleWrites {
           : [undefined];
         const outcome = outcomeOf(row);
         if (outcome === "done" || !inDoubt) return outcome;
-        const [found] = await this.#executor.run(this.#statements.findOne, loadUntil([input[token]], until));
+        const rows = await this.#executor.run(this.#statements.findOne, loadUntil([input[token]], until));
+        const found = rows.find((each) => each["token"] === input[token]);
         if (found !== undefined && holds(this.#layout, found, input[data] ?? "")) return "done";
         if (mayWrite) return outcome;
         throw new StoreUnavailableError("the connection was lost during a login, and its outcome is unknown");

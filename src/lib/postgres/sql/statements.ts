@@ -1,6 +1,6 @@
-import { sha256 } from "../../core/token.ts";
+import { FENCE_KEY, sha256 } from "../../core/token.ts";
 import { MAX_BATCH_BYTES } from "../execution/batch.ts";
-import { CONCAT, EQ, GE, GT, LE, LT, MINUS, OVER, regclass, TIMES } from "./catalog.ts";
+import { CONCAT, EQ, GE, GT, LE, LT, MINUS, OVER, PLUS, regclass, TIMES } from "./catalog.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
 
@@ -114,7 +114,15 @@ export const isFree = (table: string, token: string, value: string): string =>
   `NOT EXISTS (SELECT FROM ${table} taken WHERE taken.${token} ${EQ} ${value})`;
 
 /** SQL that says of a row `s` that has expired whether it may be removed. */
-export const outlivedRow = (layout: Layout, grace: number): string => `NOT ${rememberedRow(layout, grace)}`;
+export const outlivedRow = (layout: Layout, grace: number): string =>
+  `NOT ${rememberedRow(layout, grace)}${layout.users ? ` AND NOT ${isFence(layout, "s")}` : ""}`;
+
+/** SQL that says whether a row is the fence. @param alias - of the table */
+export const isFence = ({ token }: Layout, alias: string): string => `(${alias}.${token} ${EQ} '${FENCE_KEY}'::text)`;
+
+/** SQL of an instant, from a text of microseconds since 1970: exactly, as places are compared by them. */
+export const micros = (text: string): string =>
+  `(timestamptz 'epoch' ${PLUS} (${text}::float8 ${TIMES} interval '1 microsecond'))`;
 
 /** SQL that says whether the table has the columns about users, and not others of these names, which are the application's. */
 export const hasColumns = ({ quoted }: TableName): string =>
@@ -140,7 +148,13 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const { token, data, expiry, entombed, ended, typed, write } = layout;
   const joined = joinedBy(token);
   const live = liveRow(layout);
-  const known = `(s.${expiry} ${GT} current_timestamp OR ${rememberedRow(layout, grace)}) AND ${typed}`;
+  const isKnown = `s.${expiry} ${GT} current_timestamp OR ${rememberedRow(layout, grace)}`;
+  // A look-up finds the fence as well, if there is one: it looks for a second key, in the same index.
+  const known = `(${isKnown}${layout.users ? ` OR ${isFence(layout, "s")}` : ""}) AND ${typed}`;
+  const [alone, together] = layout.users
+    ? [`ANY (ARRAY[$1::text, '${FENCE_KEY}'])`, `pg_catalog.array_append($1::text[], '${FENCE_KEY}')`]
+    : ["$1::text", "$1::text[]"];
+  const fence = layout.users ? `(SELECT 'true' FROM ${table} f WHERE ${isFence(layout, "f")})` : "NULL";
   const isEnded = `(${ended})::text AS ended`;
   const removable = `s.${expiry} ${LE} current_timestamp AND s.${expiry} ${GE} ${instant("$1::text")} AND ${typed} AND ${outlivedRow(layout, grace)}`;
   // A cast, as the column may have no time zone: then it is the connection's, as in the comparison.
@@ -169,8 +183,8 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const asLoaded = `(v.digest ${EQ} '' OR ${layout.digest} ${EQ} pg_catalog.decode(v.digest, 'base64')) AND ${live}`;
   const touched = `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`;
   const writing = (kept: (text: string) => Statement, more: string, told: string): Renewing => ({
-    replace: kept(update("replace", replaced + more, unchanged, told)),
-    touch: kept(update("touch", touched + more, asLoaded, told)),
+    replace: kept(update("replace", replaced + more, unchanged, `, ${fence} AS fence${told}`)),
+    touch: kept(update("touch", touched + more, asLoaded, `, ${fence} AS fence${told}`)),
   });
   // In a subquery of its own, so that it is looked for once, not for each row.
   const asking = writing((text) => ({ text }), "", `, (SELECT ${canNote(name)})::text AS seen`);
@@ -185,11 +199,11 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   };
   // The time in a subquery, so that it is written out once, not for each row.
   const findIn = (data: string): string =>
-    `SELECT s.${token} AS token, ${data}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ${rowsOf("find")} WHERE ${joined} AND ${known}`;
+    `SELECT s.${token} AS token, ${data}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ROWS FROM (pg_catalog.unnest(${together})) AS v(token) WHERE ${joined} AND ${known}`;
   const texts = {
     find: findIn(foundInShare),
     findLarge: findIn(foundInBounds("")),
-    findOne: `SELECT ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} ${EQ} $1::text AND ${known}`,
+    findOne: `SELECT s.${token} AS token, ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} ${EQ} ${alone} AND ${known}`,
     save: `${insert("save")} ${overwrite} ${returning}, (${typed})::text AS typed`,
     create: `${insert("create")} DO NOTHING ${returning}, (${typed})::text AS typed`,
     upsert: `${insert("upsert")} ${overwrite} WHERE NOT (${entombed}) ${returning}, (${typed})::text AS typed`,
@@ -211,15 +225,17 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
       `FROM ${table} s WHERE s.${token} ${GT} $1::text AND ${live} ORDER BY s.${token} LIMIT $2::text::int) s ORDER BY s.${token}`,
     // One statement, so that the lock needs no transaction, nor a connection of its own: it is held for as long as this takes.
     // From where the last page ended: the index still holds what has been removed before it, until a vacuum. What somebody
-    // has locked stays for the next time. A row that has been extended meanwhile is none of these when it is locked.
+    // has locked stays for the next time. A row that has been extended meanwhile is none of these when it is locked. While there is
+    // a fence, what tells where sessions go on stays: the ends that it stands for spare some of them.
     cleanUp:
       `WITH lead AS MATERIALIZED (SELECT CASE WHEN $3::text ${EQ} '' THEN true ELSE pg_catalog.pg_try_advisory_xact_lock(` +
-      "pg_catalog.hashtext('pgstore'), pg_catalog.hashtext($3::text)) END AS leads), " +
+      `pg_catalog.hashtext('pgstore'), pg_catalog.hashtext($3::text)) END AS leads, ${fence} AS fence), ` +
       `page AS (SELECT s.${token} AS token, s.${expiry} AS expiry FROM ${table} s ` +
       `WHERE ((SELECT leads FROM lead) OR $4::text ${EQ} 'true') AND ${removable} ` +
+      `AND ((SELECT fence FROM lead) IS NULL OR ${layout.successor} IS NULL) ` +
       `ORDER BY s.${expiry} LIMIT $2::text::int FOR UPDATE OF s SKIP LOCKED), ` +
       `gone AS (DELETE FROM ${table} s USING page WHERE ${joinedBy(token, "page")} RETURNING 1) ` +
-      "SELECT (SELECT leads FROM lead)::text AS leads, (SELECT pg_catalog.count(*) FROM page)::text AS found, " +
+      "SELECT (SELECT leads FROM lead)::text AS leads, (SELECT fence FROM lead) AS fence, (SELECT pg_catalog.count(*) FROM page)::text AS found, " +
       "(SELECT pg_catalog.count(*) FROM gone)::text AS gone, " +
       `${millisecondsOf("(SELECT pg_catalog.max(page.expiry) FROM page)::timestamptz")} AS last, ` +
       `(SELECT ${expiryText} FROM ${table} s WHERE ${removable} ORDER BY s.${expiry} LIMIT 1) AS oldest`,

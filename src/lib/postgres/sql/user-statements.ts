@@ -1,4 +1,5 @@
 import { CONCAT, CONTAINS, EQ, GT, LE, LT, NE, PLUS, regclass, TIMES, unlessEmpty } from "./catalog.ts";
+import { type FenceStatements, fenceStatements } from "./fence.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
 import {
@@ -6,16 +7,18 @@ import {
   hasColumns,
   hasOwners,
   instant,
+  isFence,
   isFree,
   joinedBy,
   liveRow,
+  micros,
   millisecondsOf,
   prepared,
   type Statement,
 } from "./statements.ts";
 
 /** The statements about users, on the columns that `migrate` adds. */
-export interface UserStatements {
+export interface UserStatements extends FenceStatements {
   create: Statement;
   renew: Statement;
   /** The same with tags, in a column that the others do without. */
@@ -49,8 +52,8 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   const live = liveRow(layout);
   const entomb = (tombstone: string): string => `${data} = ${tombstone}, ${expiry} = current_timestamp`;
   /** @param mine - what this statement writes, `theirs` what it looks for, and `told` further columns */
-  const fence = (user: string, mine: string, theirs: string, told: string, also = "", when = ""): string =>
-    `fence AS (INSERT INTO ${users} AS f (user_id, ${mine}) SELECT ${user}, pg_catalog.clock_timestamp() ${when} ` +
+  const notice = (user: string, mine: string, theirs: string, told: string, also = "", when = ""): string =>
+    `notice AS (INSERT INTO ${users} AS f (user_id, ${mine}) SELECT ${user}, pg_catalog.clock_timestamp() ${when} ` +
     `ON CONFLICT (user_id) DO UPDATE SET ${mine} = greatest(pg_catalog.clock_timestamp(), f.${mine} ${PLUS} interval '1 microsecond') ` +
     `RETURNING COALESCE(f.${theirs}, '-infinity') ${GT} ` +
     `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id ${EQ} ${user}), '-infinity')${also} AS crossed, f.revoked AS revoked${told})`;
@@ -58,7 +61,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   // the clock itself came before the clock was set back: what it ended has ended, and the user may log in again.
   const login = (user: string, tags: string): string =>
     (tags && `quiet AS MATERIALIZED (${tags}), `) +
-    fence(
+    notice(
       user,
       "last_login",
       "revoked",
@@ -84,8 +87,6 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   /** Microseconds since 1970, exactly, as places are compared by them. */
   const microsOf = (at: string): string =>
     `pg_catalog.round((extract(epoch from ${at}) ${TIMES} 1000000::numeric), 0)::bigint::text`;
-  const micros = (text: string): string =>
-    `(timestamptz 'epoch' ${PLUS} (${text}::float8 ${TIMES} interval '1 microsecond'))`;
   // Logins are noted to the millisecond, rounded up.
   const bound = `, ${microsOf(`(f.revoked ${PLUS} interval '999 microseconds')`)} AS bound`;
   /**
@@ -110,36 +111,38 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
   const toMillisecond = (time: string): string =>
     `pg_catalog.date_trunc('milliseconds', ${time} ${PLUS} interval '999 microseconds')`;
-  const now = toMillisecond("greatest(current_timestamp, fence.revoked)");
+  const now = toMillisecond("greatest(current_timestamp, notice.revoked)");
   const told = (parameter: number): string => unlessEmpty(`$${parameter}::text`);
   /** What is known of the login stays with a session that goes on. */
   const kept = (column: string, otherwise: string): string =>
     `CASE WHEN $9::text ${NE} '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
   /** @param others - how many live sessions the user may have beside this one; "": nobody asks */
   const outcome = (tags: string, user: string, others: string): string =>
-    `SELECT fence.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done, CASE WHEN ${others}::text ${NE} '' ` +
+    `SELECT notice.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done, CASE WHEN ${others}::text ${NE} '' ` +
     `THEN NOT EXISTS (SELECT FROM ${quoted} s WHERE s.user_id ${EQ} ${user} AND ${live} ORDER BY s.created DESC, s.${token} DESC ` +
-    `OFFSET (${unlessEmpty(`${others}::text`)})::int) ELSE false END::text AS few FROM fence` +
+    `OFFSET (${unlessEmpty(`${others}::text`)})::int) ELSE false END::text AS few FROM notice` +
     (tags && " UNION ALL SELECT 'true', 'false', 'false' FROM quiet WHERE NOT quiet.free");
   /** @param tags - SQL of them; "": none */
   const create = (tags: string): string =>
     `WITH ${login("$4::text", tags && holding(tags, "true"))}, ` +
     `${insert(
       `$1::text, ${write("$2::text")}, ${instant("$3::text")}, $4::text, ${now}, ${now}, ${told(5)}, ${told(6)}`,
-      `fence WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
+      `notice WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
       tags,
     )} ${outcome(tags, "$4::text", "$7")}`;
   // As `renew` without a user: a new token that is taken must not end the old row. A session that goes on holds no lock: the end of
   // its tag finds its old row or its new one.
+  // It waits for a fence to be looked at first, which "1" says; a login is later than any.
   const renew = (tags: string): string =>
     `WITH ${login("$6::text", tags && holding(tags, `$9::text ${EQ} ''`))}, ` +
-    `ended AS (UPDATE ${quoted} s SET ${entomb(layout.replacedBy("$2::text"))} FROM fence WHERE NOT fence.crossed AND s.${token} ${EQ} $1::text ` +
+    `ended AS (UPDATE ${quoted} s SET ${entomb(layout.replacedBy("$2::text"))} FROM notice WHERE NOT notice.crossed AND s.${token} ${EQ} $1::text ` +
     `AND s.${data} ${EQ} ${write("$3::text")} AND ${live} AND ${isFree(quoted, token, "$2::text")} ` +
+    `AND NOT ($9::text ${EQ} '1' AND EXISTS (SELECT FROM ${quoted} f WHERE ${isFence(layout, "f")})) ` +
     `RETURNING s.created, s.ip, s.user_agent), ` +
     `${insert(
       `$2::text, ${write("$4::text")}, ${instant("$5::text")}, $6::text, ${now}, ${kept("created", now)}, ` +
         `${kept("ip", told(7))}, ${kept("user_agent", told(8))}`,
-      "ended, fence",
+      "ended, notice",
       tags,
     )} ${outcome(tags, "$6::text", "$10")}`;
   const texts = {
@@ -156,13 +159,14 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
       `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM ${quoted} s ` +
       `WHERE s.user_id ${EQ} $1::text AND ${live} AND (s.created, s.${token}) ${LT} (${instant("$2::text")}, $3::text) ` +
       `ORDER BY s.created DESC, s.${token} DESC LIMIT $4::text::int`,
-    end: `WITH RECURSIVE ${fence("$1::text", "revoked", "last_login", bound)}, ${page("fence", "true", "$3")}`,
+    end: `WITH RECURSIVE ${notice("$1::text", "revoked", "last_login", bound)}, ${page("notice", "true", "$3")}`,
     endPage: `WITH RECURSIVE ${page(undefined, `(s.created, s.${token}) ${LT} (${micros("$4::text")}, $5::text)`, "$3")}`,
     sweep: `WITH RECURSIVE ${page(undefined, `(s.created IS NULL OR s.created ${LE} ${micros("$4::text")})`, "$3")}`,
     trim: `WITH RECURSIVE ${page(undefined, "s.created IS NOT NULL", "$3", "OFFSET $4::text::int")}`,
     columns: `SELECT (${regclass(quoteLiteral(table.history))} IS NOT NULL)::text AS history, ${hasColumns(table)}::text AS users, ${hasOwners(table)}::text AS owners, ${canNote(table)}::text AS seen`,
   };
   return {
+    ...fenceStatements(table, layout),
     create: prepared(texts.create),
     renew: prepared(texts.renew),
     createTagged: prepared(texts.createTagged),
