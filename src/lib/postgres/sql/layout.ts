@@ -85,7 +85,8 @@ export const seedLayout: Layout = {
   replacedBy: (newToken) => `(${bytesOf(REPLACED_BY)} ${CONCAT} pg_catalog.convert_to(${newToken}, 'UTF8'::name))`,
   successor:
     `CASE WHEN s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds') AND ${beginsWith(REPLACED_BY)} ` +
-    `THEN pg_catalog.convert_from(pg_catalog.substring(s.data, ${REPLACED_BY.length + 1}), 'UTF8'::name) END`,
+    // A name is collated by bytes, and hands that on to what it is compared with: the index on the token would be of no use.
+    `THEN pg_catalog.convert_from(pg_catalog.substring(s.data, ${REPLACED_BY.length + 1}), 'UTF8'::name) COLLATE pg_catalog."default" END`,
   entombed: `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)})`,
   // Whoever keeps no bytes for a live session may. A tombstone's expiry can lie ahead of a statement's time by as long as
   // that has waited for the row.
