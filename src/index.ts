@@ -2,6 +2,7 @@ export { PgStore } from "./lib/postgres/pg-store.ts";
 export type { CloseOptions, PgStoreOptions } from "./lib/postgres/options.ts";
 export type { BatchOptions } from "./lib/postgres/options.ts";
 export type { CleanupOptions, CleanupProgress } from "./lib/postgres/cleanup.ts";
+export type { DiagnoseOptions, DiagnoseProgress, Finding, FindingSubject } from "./lib/postgres/check/finding.ts";
 export { openStore } from "./lib/postgres/open.ts";
 export { MemoryStore, type MemoryStoreOptions } from "./lib/memory/memory-store.ts";
 export { SessionManager } from "./lib/manager/session-manager.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { EXIT } from "../../src/lib/cli/failures.ts";
+import { EXIT } from "../../src/lib/cli/answer.ts";
 import { programOf } from "../../src/lib/cli/program.ts";
 import { pgstore } from "./run.ts";
 

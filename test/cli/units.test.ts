@@ -1,88 +1,13 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { checkConnection } from "../../src/lib/cli/check/server.ts";
-import type { Connection } from "../../src/lib/cli/connection.ts";
-import { columns, confirmed, lasting, plain, type Terminal } from "../../src/lib/cli/terminal.ts";
+import { columns, confirmed, plain, type Terminal } from "../../src/lib/cli/terminal.ts";
+import { durationText } from "../../src/lib/core/format-number.ts";
 import { failureOf, redact, redactForeign, UsageError } from "../../src/lib/cli/failures.ts";
-import { judgeTable } from "../../src/lib/cli/check/table.ts";
 import { Progress } from "../../src/lib/cli/progress.ts";
 import { folderOf } from "../../src/lib/postgres/open.ts";
-import type { IndexFigures, TableFigures } from "../../src/lib/cli/check/table-stats.ts";
 import { StoreError, StoreUnavailableError } from "../../src/index.ts";
 
-const MIB = 1024 * 1024;
 const HOUR = 3_600_000;
-
-/** A table of a million rows of 200 bytes, in good health. */
-const healthy: TableFigures = {
-  rows: 1_000_000,
-  bytes: 230 * MIB,
-  rowWidth: 200,
-  fillfactor: 100,
-  dead: 50_000,
-  threshold: 200_050,
-  isAutovacuumOn: true,
-  parts: 1,
-  sinceVacuum: HOUR,
-  age: 1_000_000,
-  freezeMaxAge: 200_000_000,
-  oldestTransaction: 0,
-  indexes: [],
-};
-const index: IndexFigures = {
-  name: "sessions_pkey",
-  bytes: 75 * MIB,
-  rows: 1_000_000,
-  width: 44,
-  columns: "token",
-};
-
-describe("judgeTable", () => {
-  /** What it finds wrong. */
-  const wrong = (figures: Partial<TableFigures>): string[] =>
-    judgeTable('"sessions"', { ...healthy, ...figures })
-      .filter(({ level }) => level !== "ok")
-      .map(({ name, level, remedy }) => `${level} ${name}: ${remedy}`);
-
-  it("finds nothing wrong with a table in good health, nor with one that was never analysed", () => {
-    expect(wrong({ indexes: [index] })).toEqual([]);
-    const young = { rows: -1, rowWidth: 0, dead: 0, sinceVacuum: undefined };
-    expect(wrong({ ...young, indexes: [{ ...index, rows: -1, width: 0 }] })).toEqual([]);
-    expect(wrong({ rows: 0, bytes: 8192, dead: 3 })).toEqual([]);
-  });
-
-  it.each<[string, Partial<TableFigures>, RegExp]>([
-    ["a bloated table", { bytes: 600 * MIB }, /^warn bloat: .*pg_repack/],
-    [
-      "a bloated index",
-      { indexes: [{ ...index, bytes: 400 * MIB }] },
-      /^warn indexes: REINDEX INDEX CONCURRENTLY sessions_pkey/,
-    ],
-    ["dead rows", { dead: 390_000 }, /^warn dead rows: VACUUM/],
-    [
-      "autovacuum that comes too late",
-      { dead: 150_000, threshold: 50_000 },
-      /^warn autovacuum: ALTER TABLE "sessions" SET/,
-    ],
-    ["autovacuum that is off", { isAutovacuumOn: false }, /^error autovacuum: .*RESET/],
-    ["a transaction that stays open", { oldestTransaction: 2 * HOUR }, /^warn autovacuum: end it/],
-    ["rows that nobody freezes", { age: 400_000_000 }, /^error autovacuum: VACUUM \(FREEZE\)/],
-  ])("notices %s", (_, figures, expected) => {
-    expect(wrong(figures)).toEqual([expect.stringMatching(expected)]);
-  });
-
-  it("leaves a little bloat alone, and a fillfactor that asks for room", () => {
-    expect(wrong({ rows: 1000, bytes: 5 * MIB, dead: 0 })).toEqual([]);
-    expect(wrong({ bytes: 460 * MIB, fillfactor: 50 })).toEqual([]);
-  });
-});
-
-describe("checkConnection", () => {
-  it("looks for no pooler before an embedded database", async () => {
-    const embedded = { isServer: false } as Connection;
-    expect(await checkConnection(embedded)).toMatchObject({ level: "ok", text: "none: the database is embedded" });
-  });
-});
 
 describe("folderOf", () => {
   it.each([
@@ -171,7 +96,7 @@ describe("text", () => {
   });
 
   it("writes times and columns", () => {
-    expect([0.4, 999, 1500, 90_000, 5 * HOUR, 72 * HOUR].map(lasting)).toEqual([
+    expect([0.4, 999, 1500, 90_000, 5 * HOUR, 72 * HOUR].map(durationText)).toEqual([
       "0 ms",
       "999 ms",
       "2 s",

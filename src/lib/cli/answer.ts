@@ -1,10 +1,24 @@
-import type { ExitCode } from "./failures.ts";
+/** Exit codes of the process. */
+export const EXIT = {
+  /** Done, and nothing is wrong. */
+  ok: 0,
+  /** A check has found something, or not all was done. */
+  problem: 1,
+  /** The command line is wrong, or a confirmation is missing. */
+  usage: 2,
+  /** The database can't be reached. */
+  unreachable: 3,
+  /** The table is missing, or not as it should be. */
+  schema: 4,
+} as const;
 
-/** What a command has to say at its end. */
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** The output of a command. */
 export interface Answer {
   /** For people. */
   text: string;
-  /** For programs: with --json the one document on standard output. */
+  /** For programs: with --json the only document on standard output. */
   json: unknown;
   exitCode: ExitCode;
 }

@@ -1,13 +1,11 @@
 import { existsSync } from "node:fs";
-import { monotonicNow } from "../core/time.ts";
 import { StoreUnavailableError } from "../core/errors.ts";
-import { loadUntil, type PgClient, type Row } from "../postgres/drivers/driver.ts";
-import { driverOf } from "../postgres/drivers/index.ts";
-import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open.ts";
+import type { PgClient, Query } from "../postgres/drivers/driver.ts";
+import { folderOf, openDatabase } from "../postgres/open.ts";
+import { openQuery, Operator } from "../postgres/operator.ts";
 import { connectPgSimpleLayout, type Layout, seedLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
 import { type TableName, tableName } from "../postgres/sql/table-name.ts";
-import { toStoreError } from "../postgres/drivers/errors.ts";
 import { UsageError } from "./failures.ts";
 
 /** What a table is like, by the package that has made it. */
@@ -27,11 +25,9 @@ export interface CommonOptions {
   debug?: boolean;
 }
 
-/** Milliseconds for making a connection, and for a statement that doesn't say another time. */
-const CONNECT_TIME = 5000;
-const STATEMENT_TIME = 30_000;
-/** For statements that read a whole table. */
-export const LONG_TIME = 24 * 3600 * 1000;
+const MAX_CONNECT_MS = 5000;
+/** For a statement that doesn't say another time. */
+const MAX_QUERY_MS = 30_000;
 
 /** A database that answers, without a table yet. */
 export interface Database {
@@ -40,14 +36,14 @@ export interface Database {
   readonly location: string;
   readonly isServer: boolean;
   readonly client: PgClient;
-  /** Runs a statement; each column of it must be text. @param timeout - milliseconds */
-  query(text: string, values?: string[], timeout?: number): Promise<Row[]>;
+  readonly query: Query;
   close(): Promise<void>;
 }
 
 /** A database with the store on it. */
 export interface Connection extends Database {
   readonly store: PgStore;
+  readonly operator: Operator;
   readonly table: TableName;
   readonly layout: Layout;
 }
@@ -88,7 +84,7 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
   // Its cleanup is that of the application's processes. No request waits for it: it may be patient.
   const times = {
     cleanupInterval: 0,
-    queryTimeout: STATEMENT_TIME,
+    queryTimeout: MAX_QUERY_MS,
     ...(endedGrace === undefined ? {} : { endedGrace }),
   };
   const store = new PgStore(database.client, { ...names, ...times }, { layout, hasOperations: true });
@@ -96,7 +92,8 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
     await store.close();
     await database.close();
   };
-  return { ...database, store, table: name, layout, close };
+  const operator = new Operator(database.query, name, layout);
+  return { ...database, store, operator, table: name, layout, close };
 }
 
 /**
@@ -113,21 +110,13 @@ export async function openUrl(
   if (folder !== undefined && !mayCreate && !existsSync(folder)) {
     throw new StoreUnavailableError(`there is no folder ${folder}`);
   }
-  const open: OpenDatabase = await openDatabase(url, { max: 4, connectionTimeoutMillis: CONNECT_TIME });
-  const driver = driverOf(open.client);
-  const query: Database["query"] = async (text, values = [], timeout = STATEMENT_TIME) => {
-    try {
-      return await driver.run({ text, load: loadUntil(values, monotonicNow() + timeout) }, timeout);
-    } catch (error) {
-      throw toStoreError(error, table, remedy);
-    }
-  };
+  const options = { max: 4, connectionTimeoutMillis: MAX_CONNECT_MS };
+  const { client, location, close } = await openDatabase(url, options);
   try {
-    await query("SELECT 1::text AS one");
+    const query = await openQuery(client, MAX_QUERY_MS, table, remedy);
+    return { url, location, isServer: folder === undefined, client, query, close };
   } catch (error) {
-    await open.close();
+    await close();
     throw error;
   }
-  const { client, location, close } = open;
-  return { url, location, isServer: folder === undefined, client, query, close };
 }

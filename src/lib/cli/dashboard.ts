@@ -1,8 +1,8 @@
 import { type ServedDashboard, serveDashboard } from "../dashboard/serve.ts";
 import { SessionManager } from "../manager/session-manager.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
-import { EXIT, UsageError } from "./failures.ts";
+import { UsageError } from "./failures.ts";
 
 /** What `dashboard` takes besides. */
 export interface DashboardCommandOptions extends CommonOptions {

@@ -1,21 +1,6 @@
 import { CommanderError } from "commander";
+import { type ExitCode, EXIT } from "./answer.ts";
 import { PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
-
-/** What the process ends with. */
-export const EXIT = {
-  /** Done, and nothing is wrong. */
-  ok: 0,
-  /** A check has found something, or not all was done. */
-  problem: 1,
-  /** The command line is wrong, or there is nobody to confirm it. */
-  usage: 2,
-  /** The database can't be reached. */
-  unreachable: 3,
-  /** The table is missing, or not as it should be. */
-  schema: 4,
-} as const;
-
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** The command line asks for what there is not. */
 export class UsageError extends Error {

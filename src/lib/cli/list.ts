@@ -1,8 +1,8 @@
 import { shortId } from "../core/format-number.ts";
 import type { OwnedEntry, OwnedPlace } from "../core/store.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
-import { EXIT, UsageError } from "./failures.ts";
+import { UsageError } from "./failures.ts";
 import { columns, instant, plain } from "./terminal.ts";
 import { usersOf } from "./user-sessions.ts";
 

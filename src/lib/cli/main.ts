@@ -1,7 +1,8 @@
+import { EXIT, type ExitCode } from "./answer.ts";
 import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import type { CommonOptions } from "./connection.ts";
-import { EXIT, type ExitCode, failureOf, isOurs, redact, redactForeign, UsageError } from "./failures.ts";
+import { failureOf, isOurs, redact, redactForeign, UsageError } from "./failures.ts";
 import { programOf } from "./program.ts";
 
 /** Where the output goes. */

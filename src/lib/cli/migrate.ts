@@ -1,8 +1,8 @@
 import { tableName } from "../postgres/sql/table-name.ts";
 import { schemaSql, stepsByHand } from "../postgres/sql/tables.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
-import { EXIT, UsageError } from "./failures.ts";
+import { UsageError } from "./failures.ts";
 
 /** Creates what is missing, or prints the SQL that would. */
 export async function migrate(options: CommonOptions & { print?: boolean }): Promise<Answer> {

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Answer } from "./answer.ts";
-import { check } from "./check/check.ts";
+import { check } from "./check.ts";
 import { cleanup } from "./cleanup.ts";
 import { dashboardCommand } from "./dashboard.ts";
 import { demo } from "./demo/serve.ts";

@@ -16,15 +16,15 @@ const LINE = 5000;
 export class Progress {
   readonly #stream: ProgressStream;
   readonly #label: string;
-  readonly #total: number | undefined;
+  #total: number | undefined;
   readonly #now: () => number;
   readonly #begun: number;
   #shownAt: number;
   #done = 0;
   #isDrawn = false;
 
-  /** @param total - undefined when nobody knows */
-  constructor(label: string, total: number | undefined, stream: ProgressStream = process.stderr, now = monotonicNow) {
+  /** @param total - undefined: unknown */
+  constructor(label: string, total?: number, stream: ProgressStream = process.stderr, now = monotonicNow) {
     this.#stream = stream;
     this.#label = label;
     this.#total = total;
@@ -33,9 +33,10 @@ export class Progress {
     this.#shownAt = this.#begun;
   }
 
-  /** @param done - of the total */
-  update(done: number): void {
+  /** Notes how much is done, and the total where it was not known before. */
+  update(done: number, total = this.#total): void {
     this.#done = done;
+    this.#total = total;
     const now = this.#now();
     if (now - this.#shownAt < (this.#stream.isTTY === true ? REDRAW : LINE)) return;
     this.#shownAt = now;

@@ -1,9 +1,8 @@
-import { EQ, leavesOf, regclass, ROWS } from "../postgres/sql/catalog.ts";
 import { counted, shortId } from "../core/format-number.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, EXIT } from "./answer.ts";
 import { confirmed, INTERRUPTED, interruptible, plain } from "./terminal.ts";
 import { type CommonOptions, connect, type Connection } from "./connection.ts";
-import { EXIT, UsageError } from "./failures.ts";
+import { UsageError } from "./failures.ts";
 import { Progress } from "./progress.ts";
 import { findId, usersOf } from "./user-sessions.ts";
 
@@ -42,11 +41,11 @@ export async function revoke(options: RevokeOptions, ask: Ask = confirmed): Prom
 }
 
 async function revokeAll(
-  { store, table, query, location }: Connection,
+  { store, operator, table, location }: Connection,
   { yes }: RevokeOptions,
   ask: Ask,
 ): Promise<Answer> {
-  const live = await estimate(query, table.quoted);
+  const live = await operator.estimateRows();
   const question = `End every live session in ${table.quoted}, about ${counted(live, "row")}, in ${location}?`;
   if (!(await ask(question, yes))) return declined();
   const progress = new Progress("revoke", live);
@@ -59,13 +58,6 @@ async function revokeAll(
     }),
   ).finally(() => progress.finish());
   return done(ended, interrupted);
-}
-
-/** PostgreSQL's own idea of the number of rows. */
-async function estimate(query: Connection["query"], table: string): Promise<number> {
-  const sql = `SELECT ${ROWS} AS rows FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ANY (ARRAY(${leavesOf(regclass("$1::text"))}))`;
-  const [row] = await query(sql, [table]);
-  return Math.max(0, Number(row?.["rows"] ?? 0));
 }
 
 async function revokeOne({ store }: Connection, id: string, { user, yes }: RevokeOptions, ask: Ask): Promise<Answer> {

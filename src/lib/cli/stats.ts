@@ -1,10 +1,10 @@
-import { bytes, count } from "../core/format-number.ts";
+import { bytes, count, durationText } from "../core/format-number.ts";
 import type { StoreExtras } from "../core/store.ts";
 import { MOST_EXPIRED, type StoreStats } from "../core/stats.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
-import { EXIT, UsageError } from "./failures.ts";
-import { instant, lasting } from "./terminal.ts";
+import { UsageError } from "./failures.ts";
+import { instant } from "./terminal.ts";
 
 /** Prints how the store is doing. */
 export async function stats(options: CommonOptions): Promise<Answer> {
@@ -36,7 +36,7 @@ function textOf(found: StoreStats, canHaveUsers: boolean): string {
     ["Users", number(found.users)],
     ["Expired, to be removed", count(found.expired) + (found.expired < MOST_EXPIRED ? "" : " or more")],
     ...found.expiring.map(({ within, count: many }): [string, string] => [
-      within === Number.POSITIVE_INFINITY ? "Ends later" : `Ends within ${lasting(within)}`,
+      within === Number.POSITIVE_INFINITY ? "Ends later" : `Ends within ${durationText(within)}`,
       about + count(many),
     ]),
     ["Table", bytes(found.tableBytes)],
@@ -45,7 +45,7 @@ function textOf(found: StoreStats, canHaveUsers: boolean): string {
       "Last cleanup",
       cleanup === undefined
         ? "none on record"
-        : `${instant(cleanup.at)}, ${count(cleanup.removed)} removed in ${lasting(cleanup.took)}`,
+        : `${instant(cleanup.at)}, ${count(cleanup.removed)} removed in ${durationText(cleanup.took)}`,
     ],
   ];
   const width = Math.max(...lines.map(([name]) => name.length));

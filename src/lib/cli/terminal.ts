@@ -24,18 +24,6 @@ export function columns(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-/** A length of time, roughly. @param milliseconds - not negative */
-export function lasting(milliseconds: number): string {
-  const steps: [number, string][] = [
-    [86_400_000, "d"],
-    [3_600_000, "h"],
-    [60_000, "min"],
-    [1000, "s"],
-  ];
-  const [length, unit] = steps.find(([length]) => milliseconds >= length) ?? [1, "ms"];
-  return `${Math.round(milliseconds / length)} ${unit}`;
-}
-
 /** An instant to the second. */
 export function instant(date: Date): string {
   return `${date.toISOString().slice(0, 19).replace("T", " ")}Z`;

@@ -32,3 +32,15 @@ export function bytes(value: number): string {
 export function shortId(id: string): string {
   return id.slice(0, SHOWN);
 }
+
+/** 90_000 -> "2 min". @param milliseconds - not negative */
+export function durationText(milliseconds: number): string {
+  const steps: [number, string][] = [
+    [86_400_000, "d"],
+    [3_600_000, "h"],
+    [60_000, "min"],
+    [1000, "s"],
+  ];
+  const [length, unit] = steps.find(([length]) => milliseconds >= length) ?? [1, "ms"];
+  return `${Math.round(milliseconds / length)} ${unit}`;
+}

@@ -4,15 +4,19 @@ import type { Layout } from "./sql/layout.ts";
 import type { Statement } from "./sql/statements.ts";
 import { readInstant } from "./sql/text-format.ts";
 
-/**
- * Rows of the first page. Later pages have as many rows as make up a certain length, in characters. Rows beyond the bound of
- * an answer come without their data, and are read again.
- */
-const FIRST_PAGE = 100;
-const LARGEST_PAGE = 1000;
-const PAGE_LENGTH = 1 << 20;
+export const FIRST_PAGE_ROWS = 100;
+const MAX_PAGE_ROWS = 1000;
+const PAGE_CHARACTERS = 1 << 20;
 
-/** Lists the live rows by token, a page at a time, in constant memory. */
+/** Says how many rows the next page should have, by what a page so far has held: `characters` of data in `rows` rows. */
+export function nextPageRows(rows: number, characters: number): number {
+  return Math.min(MAX_PAGE_ROWS, Math.max(1, Math.floor((PAGE_CHARACTERS * rows) / Math.max(1, characters))));
+}
+
+/**
+ * Lists the live rows by token, a page at a time, in constant memory. Rows beyond the bound of an answer come without their
+ * data, and are read again.
+ */
 export async function* listRows(
   run: (statement: Statement, values: unknown[]) => Promise<Row[]>,
   page: Statement,
@@ -20,7 +24,7 @@ export async function* listRows(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StoredEntry, void, undefined> {
   let last = "";
-  let size = FIRST_PAGE;
+  let size = FIRST_PAGE_ROWS;
   for (;;) {
     signal?.throwIfAborted();
     const rows = await run(page, [last, String(size)]);
@@ -33,6 +37,6 @@ export async function* listRows(
       yield { token: last, data: layout.decode(data), expiry: readInstant(expiry) };
     }
     if (rows.length < size && deferred < 0) return;
-    size = Math.min(LARGEST_PAGE, Math.max(1, Math.floor((PAGE_LENGTH * whole.length) / length)));
+    size = nextPageRows(whole.length, length);
   }
 }

@@ -1,6 +1,7 @@
 import { monotonicNow, pause } from "../core/time.ts";
 import { PgStoreError, SchemaError, StoreError } from "../core/errors.ts";
-import { diagnose, type Problem, type Query } from "./sql/diagnosis.ts";
+import { checkSchema, sentenceOf } from "./check/schema.ts";
+import type { Query } from "./drivers/driver.ts";
 import { type Layout, seedLayout } from "./sql/layout.ts";
 import { migrationSql } from "./sql/migration.ts";
 import { sqlstateOf } from "./drivers/errors.ts";
@@ -23,7 +24,7 @@ const IN_TRANSACTION = "2D000";
  */
 export async function migrate(query: Query, table: TableName): Promise<void> {
   for (const statement of migrationSql(table)) await run(query, statement);
-  const problems = await diagnose(query, table, seedLayout, "table");
+  const { problems } = await checkSchema(query, table, seedLayout, "table");
   if (problems.length > 0) throw new SchemaError(table.quoted, problems.map(sentenceOf).join("; "));
 }
 
@@ -49,9 +50,7 @@ async function run(query: Query, statement: string): Promise<void> {
 
 /** Lists what is wrong with the tables, each in a sentence that names it and says what to do. Changes nothing. */
 export async function check(query: Query, table: TableName, layout: Layout): Promise<string[]> {
-  const problems = await diagnose(query, table, layout);
+  const { problems } = await checkSchema(query, table, layout);
   // Schemas are not the tables' fault: PostgreSQL 14 has an open one in every new database. The command line warns of them.
   return problems.filter(({ subject }) => subject !== "schema").map(sentenceOf);
 }
-
-const sentenceOf = ({ text, remedy }: Problem): string => `${text}: ${remedy}`;

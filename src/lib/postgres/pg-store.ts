@@ -12,7 +12,9 @@ import type {
   TouchOptions,
   UserStore,
 } from "../core/store.ts";
-import type { PgClient, PostgresSql } from "./drivers/driver.ts";
+import { diagnose } from "./check/diagnose.ts";
+import type { DiagnoseOptions, Finding } from "./check/finding.ts";
+import type { PgClient, PostgresSql, Query } from "./drivers/driver.ts";
 import type { StoreOperations } from "../core/stats.ts";
 import type { Input } from "./execution/dispatch.ts";
 import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
@@ -31,7 +33,6 @@ import { type Layout, seedLayout } from "./sql/layout.ts";
 import { listRows } from "./listing.ts";
 import { operationStatements } from "./sql/stats.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
-import type { Query } from "./sql/diagnosis.ts";
 import { check, migrate } from "./migrate.ts";
 import { outlivedRow } from "./sql/statements.ts";
 import type { TableName } from "./sql/table-name.ts";
@@ -303,6 +304,19 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return check(this.#query, this.#table, this.#layout);
   }
 
+  /**
+   * Examines the tables, what they hold and the server: everything that `check` lists, and bloat, dead rows, autovacuum, expired
+   * rows and clocks. Changes nothing.
+   *
+   * @returns findings, those that are `"ok"` included
+   * @example
+   * const findings = await store.diagnose();
+   * const problems = findings.filter(({ severity }) => severity !== "ok");
+   */
+  diagnose(options?: DiagnoseOptions): Promise<Finding[]> {
+    return diagnose(this.#query, this.#table, this.#layout, options);
+  }
+
   async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {
     const begun = monotonicNow();
     const { removed, leads, isFenced } = await deleteExpired(this.#engine.run, this.#engine.sql, options, turns);
@@ -315,7 +329,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return removed;
   }
 
-  readonly #query: Query = (text, values, timeout) => this.#engine.run({ text }, values, timeout);
+  readonly #query: Query = (text, values = [], timeout) => this.#engine.run({ text }, values, timeout);
 
   #rowOf(token: string, data: Uint8Array, expiry: Date): Input {
     return [assertKey(token), this.#layout.encode(data), instantText(expiry)];

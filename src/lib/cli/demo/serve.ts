@@ -2,9 +2,9 @@ import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import { SessionManager } from "../../manager/session-manager.ts";
 import { openStore } from "../../postgres/open.ts";
 import type { PgStore } from "../../postgres/pg-store.ts";
-import type { Answer } from "../answer.ts";
+import { type Answer, EXIT } from "../answer.ts";
 import { type CommonOptions, findUrl } from "../connection.ts";
-import { EXIT, UsageError } from "../failures.ts";
+import { UsageError } from "../failures.ts";
 import { answerError, createApp } from "./app.ts";
 import type { DemoSession } from "./demo-session.ts";
 

@@ -1,17 +1,17 @@
 import { SchemaError } from "../../core/errors.ts";
 import { count } from "../../core/format-number.ts";
-import { EQ, regclass } from "../../postgres/sql/catalog.ts";
+import { sentenceOf } from "../../postgres/check/schema.ts";
+import { type ForeignRow, ForeignTable } from "../../postgres/foreign-table.ts";
 import { tableName } from "../../postgres/sql/table-name.ts";
-import { arrayText } from "../../postgres/sql/text-format.ts";
-import type { Answer } from "../answer.ts";
-import { type CommonOptions, connect, type Connection, type Database, LONG_TIME, openUrl } from "../connection.ts";
-import { EXIT, UsageError } from "../failures.ts";
-import { type ImportCounts, importRows } from "./rows.ts";
-import { type ImportSource, type SourceName, SOURCES } from "./source.ts";
-import { INTERRUPTED, interruptible } from "../terminal.ts";
+import { type Answer, EXIT } from "../answer.ts";
+import { shellRemedy } from "../check.ts";
+import { type CommonOptions, connect, type Connection, type Database, openUrl } from "../connection.ts";
+import { UsageError } from "../failures.ts";
 import { Progress } from "../progress.ts";
+import { INTERRUPTED, interruptible } from "../terminal.ts";
+import { type ImportSource, type SkipReason, type SourceName, SOURCES } from "./source.ts";
 
-/** What `import` takes besides. */
+/** Options of `import`. */
 export interface ImportOptions extends CommonOptions {
   from: SourceName;
   fromUrl?: string;
@@ -25,33 +25,75 @@ export async function importSessions(options: ImportOptions): Promise<Answer> {
   const { quoted } = tableName(options.fromTable ?? source.table, options.fromSchema);
   const to = await connect(options);
   try {
-    const problems = await to.store.check();
-    if (problems.length > 0)
-      throw new SchemaError(to.table.quoted, problems.join("; ").replaceAll("store.migrate()", "npx pgstore migrate"));
+    await assertUsable(to);
     const { fromUrl } = options;
-    const from: Database = fromUrl === undefined || fromUrl === to.url ? to : await openUrl(fromUrl, quoted);
+    const database: Database = fromUrl === undefined || fromUrl === to.url ? to : await openUrl(fromUrl, quoted);
     try {
-      if (from === to) await assertOther(to, quoted);
-      await assertColumns(from, quoted, source);
-      return await copy(from, quoted, source, to);
+      const from = new ForeignTable(database.query, quoted, source.layout);
+      if (database === to && (await from.isSameAs(to.table.quoted))) {
+        throw new UsageError("both tables are the same: name the other with --from-table, or pgstore's with --table");
+      }
+      if (!(await from.exists())) {
+        const text = `there is no table ${quoted} with the columns ${from.columns.join(", ")} to import from`;
+        throw new SchemaError(quoted, text);
+      }
+      return await copy(from, source, to);
     } finally {
-      if (from !== to) await from.close();
+      if (database !== to) await database.close();
     }
   } finally {
     await to.close();
   }
 }
 
-async function copy(from: Database, table: string, source: ImportSource, to: Connection): Promise<Answer> {
+/** @throws SchemaError when pgstore's table is not as it should be */
+async function assertUsable({ operator, table }: Connection): Promise<void> {
+  const problems = await operator.checkSchema();
+  if (problems.length > 0) throw new SchemaError(table.quoted, shellRemedy(problems.map(sentenceOf).join("; ")));
+}
+
+/** What became of the rows of the other table. Each is counted in `read`, and in one of the others. */
+interface ImportCounts {
+  read: number;
+  written: number;
+  /** In pgstore's table already: imported before, newer, or revoked there. They are left alone. */
+  present: number;
+  expired: number;
+  /** By the reason. */
+  skipped: Partial<Record<SkipReason, number>>;
+  /** Those written or present that were then found in pgstore's table. */
+  found: number;
+}
+
+/** Copies a page at a time. Rows in pgstore's table stay as they are, so an import can be interrupted and run again. */
+async function copy(from: ForeignTable, { convert }: ImportSource, { store, operator }: Connection): Promise<Answer> {
   const counts: ImportCounts = { read: 0, written: 0, present: 0, expired: 0, skipped: {}, found: 0 };
-  const progress = new Progress("import", await countRows(from, table));
-  const interrupted = await interruptible((signal) =>
-    importRows(from, table, source, to, counts, () => {
+  const progress = new Progress("import", await from.count());
+  const take = async ({ key, session }: ForeignRow): Promise<string | undefined> => {
+    if (session === undefined) {
+      counts.expired++;
+      return undefined;
+    }
+    const { data, expiry } = session;
+    const converted = convert(key, data, expiry);
+    if ("skipped" in converted) {
+      counts.skipped[converted.skipped] = (counts.skipped[converted.skipped] ?? 0) + 1;
+      return undefined;
+    }
+    if (await store.create(converted.id, data, expiry)) counts.written++;
+    else counts.present++;
+    return converted.id;
+  };
+  const interrupted = await interruptible(async (signal) => {
+    for await (const page of from.pages()) {
+      counts.read += page.length;
+      const ids = (await Promise.all(page.map(take))).filter((id) => id !== undefined);
+      counts.found += await operator.countPresent(ids);
       progress.update(counts.read);
       signal.throwIfAborted();
-    }),
-  ).finally(() => progress.finish());
-  return answerOf(counts, await countRows(from, table), interrupted);
+    }
+  }).finally(() => progress.finish());
+  return answerOf(counts, await from.count(), interrupted);
 }
 
 /** @param rows - of the other table, counted after all was read */
@@ -80,29 +122,4 @@ function answerOf(counts: ImportCounts, rows: number, interrupted: boolean): Ans
     json: { read, written, present, expired, skipped, reasons: counts.skipped, rows, found, verified, interrupted },
     exitCode: verified ? EXIT.ok : EXIT.problem,
   };
-}
-
-async function countRows({ query }: Database, table: string): Promise<number> {
-  const [row] = await query(`SELECT pg_catalog.count(*)::text AS count FROM ${table}`, [], LONG_TIME);
-  return Number(row?.["count"]);
-}
-
-/** @throws SchemaError when there is no such table of that package's */
-async function assertColumns({ query }: Database, table: string, { layout }: ImportSource): Promise<void> {
-  const names = [layout.token, layout.data, layout.expiry];
-  const [row] = await query(
-    `SELECT pg_catalog.count(*)::text AS count FROM pg_catalog.pg_attribute a
-     WHERE a.attrelid ${EQ} ${regclass("$1::text")} AND a.attname ${EQ} ANY ($2::text[]) AND NOT a.attisdropped`,
-    [table, arrayText(names)],
-  );
-  if (row?.["count"] === String(names.length)) return;
-  throw new SchemaError(table, `there is no table ${table} with the columns ${names.join(", ")} to import from`);
-}
-
-async function assertOther({ query, table }: Connection, other: string): Promise<void> {
-  const sql = `SELECT (${regclass("$1::text")} ${EQ} ${regclass("$2::text")})::text AS same`;
-  const [row] = await query(sql, [table.quoted, other]);
-  if (row?.["same"] === "true") {
-    throw new UsageError("both tables are the same: name the other with --from-table, or pgstore's with --table");
-  }
 }

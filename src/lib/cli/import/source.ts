@@ -8,7 +8,7 @@ export type SkipReason =
   "not a session of express-session" | "gob, of SCS v2" | "not JSON of SCS v0.1.1" | "not a token";
 
 /** What a row becomes in pgstore's table. */
-export type Converted = { key: string } | { skipped: SkipReason };
+export type Converted = { id: string } | { skipped: SkipReason };
 
 /** Whose sessions are taken over. */
 export interface ImportSource {
@@ -24,7 +24,7 @@ export const SOURCES = {
     table: "session",
     layout: connectPgSimpleLayout,
     convert: (sid, data, expiry) =>
-      parseSession(data, expiry) === undefined ? { skipped: "not a session of express-session" } : { key: sha256(sid) },
+      parseSession(data, expiry) === undefined ? { skipped: "not a session of express-session" } : { id: sha256(sid) },
   },
   // Its table holds tokens as they are; ours their hashes.
   scs: {
@@ -33,7 +33,7 @@ export const SOURCES = {
     convert: (token, data) => {
       if (!isToken(token)) return { skipped: "not a token" };
       const reason = unreadable(data);
-      return reason === undefined ? { key: idOf(token) } : { skipped: reason };
+      return reason === undefined ? { id: idOf(token) } : { skipped: reason };
     },
   },
 } satisfies Record<string, ImportSource>;

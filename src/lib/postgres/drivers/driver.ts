@@ -26,6 +26,9 @@ export interface PostgresSql {
 /** A row of a result: every column that we select is text or null. */
 export type Row = Record<string, string | null>;
 
+/** Runs a statement that may be repeated. `timeout`: milliseconds, if it may take longer than others. */
+export type Query = (text: string, values?: string[], timeout?: number) => Promise<Row[]>;
+
 /** What a column holds; nothing where it is null, or there is no such row. */
 export function textOf(row: Row | undefined, column: string): string {
   return row?.[column] ?? "";

@@ -1,19 +1,28 @@
 import type { Client } from "pg";
 import { error, type Finding, ok, warn } from "./finding.ts";
 
-/** Milliseconds in which a pooler that has a connection free gives it. */
-const PATIENCE = 1000;
-const NAME = "pgstore_check";
+/** A pooler that has a free connection hands it out sooner. */
+const MAX_WAIT_MS = 1000;
+const STATEMENT_NAME = "pgstore_check";
 
 /**
- * Finds out what stands between us and the server. Behind a pooler the number of the server's process is another than the
- * one that we were told when we connected. In transaction mode it changes from one transaction to the next, when another
- * client has taken the connection meanwhile: a second connection of ours does that.
+ * Checks for a pooler between this process and the server, and its mode.
+ *
+ * Behind a pooler the number of the server's process differs from the one that was told on connecting. In transaction mode
+ * it changes from one transaction to the next when another client has taken the connection meanwhile. A second connection
+ * does that here.
+ *
+ * @param url - of a server; undefined: the database is embedded
  */
-export async function checkPooler(url: string): Promise<Finding> {
+export async function checkPooler(url: string | undefined): Promise<Finding> {
+  if (url === undefined) return ok("pooler", "none: the database is embedded");
   const { default: pg } = await import("pg");
   const open = (): Client => {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: PATIENCE, query_timeout: PATIENCE });
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: MAX_WAIT_MS,
+      query_timeout: MAX_WAIT_MS,
+    });
     client.on("error", () => {});
     return client;
   };
@@ -25,14 +34,20 @@ export async function checkPooler(url: string): Promise<Finding> {
       return ok("pooler", "none: the connection leads straight to the server");
     const hasOther = await begin(other);
     return await modeOf(client, first, hasOther);
+  } catch {
+    return error(
+      "pooler",
+      "the server takes no further connection",
+      "raise max_connections, or lower the pools of the applications",
+    );
   } finally {
     await Promise.all([client, other].map((one) => one.end().catch(() => {})));
   }
 }
 
-/** @param first - the server's process before the other connection began its transaction */
+/** Tells the pooler's mode. @param first - the server's process before the other connection began its transaction */
 async function modeOf(client: Client, first: string, hasOther: boolean): Promise<Finding> {
-  // No second connection: the first one holds the only one, for as long as it lasts.
+  // No second connection: the first holds the pooler's only one for as long as it lasts.
   if (!hasOther) return ok("pooler", "there is one, in session mode");
   try {
     const second = await backendOf(client);
@@ -52,13 +67,13 @@ async function modeOf(client: Client, first: string, hasOther: boolean): Promise
 
 async function backendOf(client: Client): Promise<string> {
   const { rows } = await client.query<{ pid: string }>({
-    name: NAME,
+    name: STATEMENT_NAME,
     text: "SELECT pg_catalog.pg_backend_pid()::text AS pid",
   });
   return rows[0]?.pid ?? "";
 }
 
-/** Takes a connection of the pooler's, until this one ends. */
+/** Takes a connection of the pooler until this one ends. Resolves to whether it got one. */
 async function begin(client: Client): Promise<boolean> {
   try {
     await client.connect();
@@ -67,13 +82,4 @@ async function begin(client: Client): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** What a check says that could not find out. */
-export function poolerUnknown(): Finding {
-  return error(
-    "pooler",
-    "the server takes no further connection",
-    "raise max_connections, or lower the pools of the applications",
-  );
 }

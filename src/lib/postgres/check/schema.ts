@@ -1,0 +1,209 @@
+import { type Query, type Row, textOf } from "../drivers/driver.ts";
+import type { Layout } from "../sql/layout.ts";
+import { OPEN_SCHEMAS, SCHEMA_COLUMNS, SCHEMA_INDEXES } from "../sql/operator.ts";
+import type { TableName } from "../sql/table-name.ts";
+import { COMPANIONS, type Column, SESSION_COLUMNS, setupSql, USER_COLUMNS } from "../sql/tables.ts";
+import { arrayText } from "../sql/text-format.ts";
+import { error, type Finding, warn } from "./finding.ts";
+
+/** How a remedy names the migration. The command line puts its own command there. */
+export const MIGRATE = "store.migrate()";
+const RUN_MIGRATE = `run ${MIGRATE}`;
+
+/** The columns that are updated after the row was inserted. `last_seen` is optional. */
+const UPDATED: Record<string, readonly string[]> = {
+  users: ["last_login", "revoked"],
+  history: ["created", "ended", "removed", "cleaned", "took", "live", "users"],
+};
+
+/** The result of `checkSchema`. */
+export interface SchemaCheck {
+  problems: Finding[];
+  /** Whether the table has columns about users. */
+  hasUsers: boolean;
+}
+
+/**
+ * Compares the tables, their indexes and this role's privileges with what pgstore needs. Changes nothing.
+ *
+ * @param only - "table": checks only the columns, and takes no lock on a table
+ */
+export async function checkSchema(
+  query: Query,
+  table: TableName,
+  layout: Layout,
+  only?: "table",
+): Promise<SchemaCheck> {
+  const names = [table.quoted, ...COMPANIONS.map((companion) => table[companion.table])];
+  const rows = await query(SCHEMA_COLUMNS, [arrayText(names)]);
+  const [sessions = [], ...companions] = names.map((_, n) => rows.filter((row) => row["n"] === String(n + 1)));
+  const hasUsers = layout.users && named(sessions, "user_id") !== undefined;
+  const problems = layout.users
+    ? judgeTables(table, sessions, companions)
+    : judgeForeign(table.quoted, sessions, [layout.token, layout.data, layout.expiry]);
+  if (only === "table") return { problems, hasUsers };
+  if (sessions.length > 0) {
+    problems.push(
+      ...judgePrivileges(table.quoted, sessions, [layout.data, layout.expiry]),
+      ...COMPANIONS.flatMap((companion, n) =>
+        judgePrivileges(
+          table[companion.table],
+          layout.users ? (companions[n] ?? []) : [],
+          UPDATED[companion.table] ?? [],
+        ),
+      ),
+      ...judgeIndexes(table.quoted, await query(SCHEMA_INDEXES, [table.quoted])),
+    );
+  }
+  for (const { name } of await query(OPEN_SCHEMAS)) {
+    const text = `everybody may create tables and functions in schema ${name}, which is in the search path`;
+    problems.push(warn("schema", text, `REVOKE CREATE ON SCHEMA ${name} FROM PUBLIC`));
+  }
+  return { problems, hasUsers };
+}
+
+/** A problem in a sentence that ends with its remedy. */
+export const sentenceOf = ({ text, remedy }: Finding): string => `${text}: ${remedy}`;
+
+const named = (rows: Row[], name: string): Row | undefined => rows.find((row) => row["name"] === name);
+const wrong = (text: string, remedy: string): Finding => error("table", text, remedy);
+
+function judgeTables(table: TableName, sessions: Row[], companions: Row[][]): Finding[] {
+  const { quoted } = table;
+  if (sessions.length === 0) return [wrong(`table ${quoted} does not exist`, `${RUN_MIGRATE}, or ${setupSql(table)}`)];
+  // Adding ours to a table of somebody else's would ruin it.
+  if (["sid", "sess", "expire"].every((name) => named(sessions, name)) && !named(sessions, "token")) {
+    const remedy =
+      'leave it as it is, and say so by --layout connect-pg-simple, or by layout: "connect-pg-simple" of ExpressSessionStore';
+    return [wrong(`table ${quoted} is one of connect-pg-simple`, remedy)];
+  }
+  if (!SESSION_COLUMNS.some(({ name }) => named(sessions, name))) {
+    return [wrong(`table ${quoted} has no column token, data or expiry, so it is not one of pgstore`, "name another")];
+  }
+  const problems: Finding[] = [];
+  for (const column of SESSION_COLUMNS) {
+    const found = named(sessions, column.name);
+    if (found === undefined) {
+      const remedy = `ALTER TABLE ${quoted} ADD COLUMN ${column.name} ${column.type} NOT NULL`;
+      problems.push(wrong(`table ${quoted} has no column ${column.name}`, remedy));
+      continue;
+    }
+    problems.push(...judgeType(quoted, column, found));
+    if (found["required"] !== "true") {
+      const remedy = `ALTER TABLE ${quoted} ALTER COLUMN ${column.name} SET NOT NULL`;
+      problems.push(wrong(`column ${column.name} of table ${quoted} may be null`, remedy));
+    }
+  }
+  problems.push(...judgeKey(quoted, named(sessions, "token"), "token"));
+  problems.push(...judgeIndexed(quoted, named(sessions, "expiry"), "expiry", `CREATE INDEX ON ${quoted} (expiry)`));
+  problems.push(...judgeUsers(table, sessions, companions));
+  for (const { name, required, filled } of sessions) {
+    if (SESSION_COLUMNS.some((column) => column.name === name) || required !== "true" || filled === "true") continue;
+    const text = `column ${name} of table ${quoted} is NOT NULL without a default`;
+    problems.push(wrong(text, "give it one, pgstore can't fill it"));
+  }
+  return problems;
+}
+
+/** What `migrate` adds to SCS's table, which has none of it and does well without. */
+function judgeUsers(table: TableName, sessions: Row[], companions: Row[][]): Finding[] {
+  const { quoted } = table;
+  const problems: Finding[] = [];
+  const missing = USER_COLUMNS.filter(({ name }) => named(sessions, name) === undefined);
+  for (const column of USER_COLUMNS) problems.push(...judgeType(quoted, column, named(sessions, column.name)));
+  const [first] = missing;
+  const companion = companions.findIndex((columns) => columns.length > 0);
+  if (named(sessions, "user_id") !== undefined) {
+    for (const { name } of missing) {
+      problems.push(wrong(`table ${quoted} has a column user_id and no column ${name}`, RUN_MIGRATE));
+    }
+    for (const name of ["user_id", "tags"])
+      problems.push(...judgeIndexed(quoted, named(sessions, name), name, RUN_MIGRATE));
+  } else if (first !== undefined && companion >= 0) {
+    const other = table[COMPANIONS[companion]?.table ?? "users"];
+    problems.push(wrong(`table ${quoted} has no column ${first.name}, though there is a table ${other}`, RUN_MIGRATE));
+  }
+  for (const [n, { table: suffix, columns }] of COMPANIONS.entries()) {
+    const name = table[suffix];
+    const found = companions[n] ?? [];
+    if (found.length === 0) {
+      if (first === undefined) problems.push(wrong(`table ${name} does not exist`, RUN_MIGRATE));
+      continue;
+    }
+    for (const column of columns) {
+      const actual = named(found, column.name);
+      if (actual === undefined) problems.push(wrong(`table ${name} has no column ${column.name}`, RUN_MIGRATE));
+      problems.push(...judgeType(name, column, actual));
+    }
+    problems.push(...judgeKey(name, named(found, columns[0].name), columns[0].name));
+  }
+  return problems;
+}
+
+/** The table of another package. Nothing that would change it is advised, but for what it has itself. */
+function judgeForeign(quoted: string, columns: Row[], names: readonly [string, string, string]): Finding[] {
+  if (columns.length === 0) return [wrong(`table ${quoted} does not exist`, "name the one that the package has made")];
+  const missing = names.filter((name) => named(columns, name) === undefined);
+  if (missing.length > 0) return [wrong(`table ${quoted} has no column ${missing.join(", ")}`, "name another")];
+  const [key, , expiry] = names;
+  const slow = judgeIndexed(quoted, named(columns, expiry), expiry, `CREATE INDEX ON ${quoted} (${expiry})`);
+  return [
+    ...judgeKey(quoted, named(columns, key), key),
+    ...slow.map((problem) => ({ ...problem, subject: "indexes", severity: "warn" }) as const),
+  ];
+}
+
+function judgeType(table: string, { name, type }: Column, found: Row | undefined): Finding[] {
+  const actual = found?.["type"] ?? type;
+  if (actual === type) return [];
+  const remedy = `ALTER TABLE ${table} ALTER COLUMN ${name} TYPE ${type}`;
+  return [wrong(`column ${name} of table ${table} is ${actual}, not ${type}`, remedy)];
+}
+
+function judgeKey(table: string, found: Row | undefined, name: string): Finding[] {
+  if (found === undefined || found["unique"] === "true") return [];
+  return [wrong(`column ${name} of table ${table} is not unique`, `ALTER TABLE ${table} ADD PRIMARY KEY (${name})`)];
+}
+
+function judgeIndexed(table: string, found: Row | undefined, name: string, remedy: string): Finding[] {
+  if (found === undefined || found["indexed"] === "true") return [];
+  return [wrong(`column ${name} of table ${table} has no index`, remedy)];
+}
+
+function judgePrivileges(table: string, columns: Row[], updated: readonly string[]): Finding[] {
+  const ours = [...SESSION_COLUMNS, ...USER_COLUMNS, ...COMPANIONS.flatMap((companion) => companion.columns)];
+  const used = columns.filter(
+    ({ name }) => updated.includes(name ?? "") || ours.some((column) => column.name === name),
+  );
+  const lacking = ["SELECT", "INSERT", "UPDATE", "DELETE"].filter((privilege) =>
+    used.some(
+      (row) =>
+        row[privilege.toLowerCase()] === "false" && (privilege !== "UPDATE" || updated.includes(textOf(row, "name"))),
+    ),
+  );
+  if (lacking.length === 0) return [];
+  const [me, privileges] = [textOf(columns[0], "me"), lacking.join(", ")];
+  const text = `${me} lacks ${privileges} on table ${table}`;
+  return [error("privileges", text, `GRANT ${privileges} ON ${table} TO ${me}`)];
+}
+
+function judgeIndexes(table: string, indexes: Row[]): Finding[] {
+  const problems: Finding[] = [];
+  const valid = new Map<string, Row>();
+  // A unique one does the work of one that is not.
+  const rank = (index: Row): number => (index["unique"] === "true" ? 0 : 1);
+  for (const index of indexes.toSorted((a, b) => rank(a) - rank(b))) {
+    const { name, work } = index;
+    const same = valid.get(work ?? "");
+    if (index["valid"] !== "true") {
+      const text = `index ${name} of table ${table} is not valid: its making was interrupted, and it only costs`;
+      problems.push(error("indexes", text, `DROP INDEX CONCURRENTLY ${name}; then ${RUN_MIGRATE}`));
+    } else if (same === undefined) {
+      valid.set(work ?? "", index);
+    } else if (index["bound"] !== "true") {
+      const text = `index ${name} of table ${table} does what ${textOf(same, "name")} does, and costs each write its time`;
+      problems.push(warn("indexes", text, `DROP INDEX CONCURRENTLY ${name}`));
+    }
+  }
+  return problems;
+}

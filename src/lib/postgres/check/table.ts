@@ -1,0 +1,128 @@
+import { bytes, count, durationText } from "../../core/format-number.ts";
+import { error, type Finding, ok, warn } from "./finding.ts";
+import type { IndexStats, TableStats } from "./table-stats.ts";
+
+const MEBIBYTE = 1024 * 1024;
+/** Larger than its rows need by both of these is bloat. */
+const MIN_BLOAT_FACTOR = 2;
+const MIN_BLOAT_BYTES = 20 * MEBIBYTE;
+/** So many dead rows, and such a share of all, are too many. */
+const MIN_DEAD_ROWS = 10_000;
+const MIN_DEAD_SHARE = 0.2;
+/** With so many times the dead rows that start it, autovacuum doesn't keep up. */
+const MAX_THRESHOLD_FACTOR = 2;
+const MAX_TRANSACTION_MS = 3_600_000;
+/** With rows of so many times the age at which autovacuum must freeze them, something keeps it away. */
+const MAX_AGE_FACTOR = 1.5;
+/** Bytes of a row's header, of an index entry's, and of the pointer to either. */
+const ROW_HEADER_BYTES = 24;
+const INDEX_HEADER_BYTES = 8;
+const POINTER_BYTES = 4;
+/** How full the pages of an index are when keys come in any order. */
+const INDEX_FILL = 0.66;
+
+const aligned = (length: number): number => Math.ceil(length / 8) * 8;
+
+/**
+ * Judges a table by its statistics.
+ *
+ * @param table - quoted
+ * @param problems - of its indexes, which are known already
+ */
+export function judgeTable(table: string, stats: TableStats, problems: Finding[] = []): Finding[] {
+  return [
+    ...judgeIndexes(stats.indexes, problems),
+    judgeBloat(table, stats),
+    judgeDeadRows(table, stats),
+    ...judgeAutovacuum(table, stats),
+  ];
+}
+
+function judgeIndexes(indexes: IndexStats[], problems: Finding[]): Finding[] {
+  const bloated = indexes.flatMap(({ name, columns, rows, width, bytes: size }) => {
+    if (rows <= 0 || width <= 0) return [];
+    const needed = (rows * (aligned(INDEX_HEADER_BYTES + width) + POINTER_BYTES)) / INDEX_FILL;
+    if (!isBloated(size, needed)) return [];
+    const text = `index ${name} (${columns}) has ${bytes(size)} where about ${bytes(needed)} would do`;
+    return warn("indexes", text, `REINDEX INDEX CONCURRENTLY ${name}`, { bytes: size, neededBytes: needed, rows });
+  });
+  const findings = [...problems, ...bloated];
+  if (findings.length > 0) return findings;
+  const sum = indexes.reduce((total, index) => total + index.bytes, 0);
+  const figures = { indexes: indexes.length, bytes: sum };
+  return [ok("indexes", `${indexes.length} indexes, ${bytes(sum)} in all`, figures)];
+}
+
+function judgeBloat(table: string, { rows, rowWidth, fillfactor, bytes: size }: TableStats): Finding {
+  if (rows < 0 || rowWidth === 0) {
+    const text = `the table has ${bytes(size)}; how much of it is in use is known after ANALYZE ${table}`;
+    return ok("bloat", text, { bytes: size });
+  }
+  const needed = (rows * (aligned(ROW_HEADER_BYTES + rowWidth) + POINTER_BYTES)) / (fillfactor / 100);
+  const figures = { bytes: size, neededBytes: needed, rows };
+  if (!isBloated(size, needed)) {
+    return ok("bloat", `the table has ${bytes(size)} for about ${count(Math.round(rows))} rows`, figures);
+  }
+  return warn(
+    "bloat",
+    `the table has ${bytes(size)} where about ${bytes(needed)} would do`,
+    `new rows use the room; to give it back: pg_repack, or VACUUM FULL ${table}, which locks the table for its time`,
+    figures,
+  );
+}
+
+function isBloated(size: number, needed: number): boolean {
+  return size > MIN_BLOAT_FACTOR * needed && size - needed > MIN_BLOAT_BYTES;
+}
+
+function judgeDeadRows(table: string, { dead, rows }: TableStats): Finding {
+  const share = dead / Math.max(1, dead + Math.max(0, rows));
+  const percent = Math.round(share * 100);
+  const text = `${count(dead)} dead rows, ${percent} % of all`;
+  const figures = { deadRows: dead, deadPercent: percent };
+  if (dead < MIN_DEAD_ROWS || share < MIN_DEAD_SHARE) return ok("dead rows", text, figures);
+  return warn("dead rows", text, `VACUUM (ANALYZE) ${table}; if they stay, look for long transactions`, figures);
+}
+
+function judgeAutovacuum(table: string, stats: TableStats): Finding[] {
+  const { parts, dead, threshold, sinceVacuumMs, isAutovacuumOn, oldestTransactionMs, age, freezeMaxAge } = stats;
+  // Of a partitioned table only the partitions take such settings.
+  const each = parts > 1 ? `each of the ${parts} partitions of ${table}` : table;
+  const last = sinceVacuumMs === undefined ? "not vacuumed so far" : `vacuumed ${durationText(sinceVacuumMs)} ago`;
+  const figures = {
+    deadRows: dead,
+    thresholdRows: threshold,
+    ...(sinceVacuumMs === undefined ? {} : { sinceVacuumMs }),
+  };
+  const findings: Finding[] = [];
+  if (!isAutovacuumOn) {
+    const remedy = `ALTER TABLE ${each} RESET (autovacuum_enabled), and autovacuum = on, track_counts = on in postgresql.conf`;
+    findings.push(error("autovacuum", `autovacuum is off for the table, ${last}`, remedy, figures));
+  } else if (dead > MIN_DEAD_ROWS && dead > MAX_THRESHOLD_FACTOR * threshold) {
+    findings.push(
+      warn(
+        "autovacuum",
+        `autovacuum does not keep up: ${count(dead)} dead rows, and it should come at ${count(Math.round(threshold))}; ${last}`,
+        `ALTER TABLE ${each} SET (autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_scale_factor = 0.05)`,
+        figures,
+      ),
+    );
+  }
+  if (oldestTransactionMs > MAX_TRANSACTION_MS) {
+    findings.push(
+      warn(
+        "autovacuum",
+        `a transaction is open for ${durationText(oldestTransactionMs)}, and keeps dead rows from being removed`,
+        "end it; SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start, and set idle_in_transaction_session_timeout",
+        { oldestTransactionMs },
+      ),
+    );
+  }
+  if (age > MAX_AGE_FACTOR * freezeMaxAge) {
+    const text = `the oldest rows are ${count(age)} transactions old, and freezing is due at ${count(freezeMaxAge)}`;
+    const remedy = `VACUUM (FREEZE) ${table}, and find out what keeps autovacuum from it`;
+    findings.push(error("autovacuum", text, remedy, { age, freezeMaxAge }));
+  }
+  if (findings.length > 0) return findings;
+  return [ok("autovacuum", `on, ${last}; comes at ${count(Math.round(threshold))} dead rows`, figures)];
+}

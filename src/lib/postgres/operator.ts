@@ -1,0 +1,77 @@
+import { monotonicNow } from "../core/time.ts";
+import { checkSchema } from "./check/schema.ts";
+import type { Finding } from "./check/finding.ts";
+import { loadUntil, type PgClient, type Query } from "./drivers/driver.ts";
+import { toStoreError } from "./drivers/errors.ts";
+import { driverOf } from "./drivers/index.ts";
+import type { Layout } from "./sql/layout.ts";
+import { countPresent, countRemovable, ESTIMATE, PING } from "./sql/operator.ts";
+import type { TableName } from "./sql/table-name.ts";
+import { arrayText } from "./sql/text-format.ts";
+
+/** Statements that read a whole table. */
+export const MAX_SCAN_MS = 24 * 3600 * 1000;
+
+/**
+ * Makes a function that runs an operator's statements, one at a time and once.
+ *
+ * @param timeoutMs - for a statement that doesn't say another time
+ * @param table - for messages, quoted
+ * @param remedy - advice for an error about a missing table
+ * @throws StoreUnavailableError when the database doesn't answer
+ */
+export async function openQuery(client: PgClient, timeoutMs: number, table: string, remedy: string): Promise<Query> {
+  const driver = driverOf(client);
+  const query: Query = async (text, values = [], timeout = timeoutMs) => {
+    try {
+      return await driver.run({ text, load: loadUntil(values, monotonicNow() + timeout) }, timeout);
+    } catch (error) {
+      throw toStoreError(error, table, remedy);
+    }
+  };
+  await query(PING);
+  return query;
+}
+
+/** Counts and checks that the command line needs, and that no store offers. */
+export class Operator {
+  readonly #query: Query;
+  readonly #table: TableName;
+  readonly #layout: Layout;
+
+  constructor(query: Query, table: TableName, layout: Layout) {
+    this.#query = query;
+    this.#table = table;
+    this.#layout = layout;
+  }
+
+  /** What is wrong with the tables, as `store.check()` has it. */
+  async checkSchema(): Promise<Finding[]> {
+    const { problems } = await checkSchema(this.#query, this.#table, this.#layout);
+    return problems.filter(({ subject }) => subject !== "schema");
+  }
+
+  /** The number of rows by PostgreSQL's statistics; 0 where it has none. */
+  async estimateRows(): Promise<number> {
+    const [row] = await this.#query(ESTIMATE, [this.#table.quoted]);
+    return Math.max(0, Number(row?.["rows"] ?? 0));
+  }
+
+  /**
+   * Counts the rows that a cleanup would remove.
+   *
+   * @param graceMs - how long the rows of ended sessions stay
+   * @param limit - where to stop counting
+   */
+  async countRemovable(graceMs: number, limit?: number): Promise<number> {
+    const [row] = await this.#query(countRemovable(this.#table, this.#layout, graceMs, limit), [], MAX_SCAN_MS);
+    return Number(row?.["count"]);
+  }
+
+  /** Counts the rows with one of these ids, whatever their state. */
+  async countPresent(ids: readonly string[]): Promise<number> {
+    if (ids.length === 0) return 0;
+    const [row] = await this.#query(countPresent(this.#table), [arrayText(ids)]);
+    return Number(row?.["count"]);
+  }
+}
