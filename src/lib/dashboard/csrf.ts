@@ -4,17 +4,18 @@ import { isOriginOf } from "../http/same-origin.ts";
 import { createToken, isToken } from "../core/token.ts";
 import type { ResolvedDashboard } from "./options.ts";
 
-/** A request, and the framework's own, for which the manager has loaded the viewer's session. */
+/** A request in the forms in which it is needed. */
 export interface Visit {
   request: Request;
+  /** The framework's own request, which `authorize` and the manager know. */
   original: object;
 }
 
-/** Token of a form. */
+/** CSRF token of a form, with the cookie that it may need. */
 export interface FormToken {
   /** Value of the form's hidden field. */
   token: string;
-  /** Header that binds the token to this browser. Undefined: the browser has the cookie or a session. */
+  /** Set-Cookie header that binds the token to this browser. Undefined: the browser has the cookie or a session. */
   setCookie: string | undefined;
 }
 
@@ -28,26 +29,26 @@ interface ViewerSession {
 const COOKIE = "pgstore_dashboard";
 
 /**
- * Makes the token of a form. It is bound to the viewer's session if the manager has loaded one, otherwise to a cookie that only
- * this browser has. Processes need to share nothing for either.
+ * Creates the CSRF token of a form. It is bound to the viewer's session if the manager has loaded one, otherwise to a random cookie. Either
+ * way any process can check it.
  */
 export async function createFormToken({ manager }: ResolvedDashboard, visit: Visit): Promise<FormToken> {
   const [secret] = await secretsOf(manager, visit);
   if (secret !== undefined) return { token: csrfTokenOf(secret), setCookie: undefined };
   const created = createToken();
-  // Without a path the browser keeps it to the folder that the dashboard is in, whatever a proxy calls that.
+  // Without a path the cookie is for the dashboard's folder, also where a proxy has renamed that.
   const attributes = { name: COOKIE, path: "", domain: undefined, partitioned: false } as const;
   const isSecure = visit.request.url.startsWith("https:");
   const cookie = setCookie({ ...attributes, httpOnly: true, sameSite: "strict" }, isSecure, created);
   return { token: csrfTokenOf(created), setCookie: cookie };
 }
 
-/** Says whether a token was made for a form in this browser. */
+/** Says whether a CSRF token belongs to this browser. */
 export async function isFormToken({ manager }: ResolvedDashboard, visit: Visit, presented: unknown): Promise<boolean> {
   return (await secretsOf(manager, visit)).some((secret) => isCsrfTokenOf(secret, presented));
 }
 
-/** Says whether a page of this host sent a request. One that doesn't say where it comes from is refused: only browsers send forms. */
+/** Says whether a page of this host sent a request. False without Sec-Fetch-Site and Origin, as every browser sends one of them. */
 export function isSameOrigin({ headers, url }: Request): boolean {
   const site = headers.get("sec-fetch-site");
   if (site !== null) return site === "same-origin";
@@ -55,7 +56,7 @@ export function isSameOrigin({ headers, url }: Request): boolean {
   return origin !== null && isOriginOf(origin, headers.get("host") ?? new URL(url).host);
 }
 
-/** Returns the id of the viewer's session. */
+/** Returns the id of the viewer's own session. */
 export async function currentIdOf(
   { manager, currentSession }: ResolvedDashboard,
   { original }: Visit,
@@ -64,14 +65,14 @@ export async function currentIdOf(
   return typeof id === "string" ? id : undefined;
 }
 
-/** Returns the secrets that a form of this viewer can be bound to. */
+/** Returns the secrets to which a form of this viewer can be bound. */
 async function secretsOf(manager: ResolvedDashboard["manager"], { request, original }: Visit): Promise<string[]> {
   const session = await viewerSession(manager, original);
   if (session === undefined) return cookieValues(request.headers.get("cookie") ?? undefined, COOKIE, isToken);
   return typeof session.token === "string" ? [session.token] : [];
 }
 
-/** Returns the session that the manager's middleware has loaded, if it is stored. A lazy one is loaded now. */
+/** Returns the session that the manager's middleware has loaded, if it is stored. A lazy session is loaded now. */
 async function viewerSession(
   manager: ResolvedDashboard["manager"],
   original: object,

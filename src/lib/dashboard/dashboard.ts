@@ -3,15 +3,15 @@ import { pathsOf, serveNode } from "./node.ts";
 import { type DashboardManager, type DashboardOptions, type DashboardRequest, resolveDashboard } from "./options.ts";
 import { locate, respond } from "./router.ts";
 
-/** The dashboard, to be mounted: a handler of web-standard requests, a listener for node:http and middleware in one. */
+/** A mountable dashboard: a handler of web-standard requests, a listener for node:http and middleware in one. */
 export interface Dashboard {
   (request: Request): Promise<Response>;
   (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void;
 }
 
 /**
- * Makes the dashboard: how many sessions there are, what becomes of them, whose they are, and buttons to end them. It shows
- * neither tokens nor what a session holds.
+ * Creates a web page for operators, which counts sessions, finds them by user and revokes them. It never shows tokens or the data of
+ * a session.
  *
  * @throws TypeError when an option is wrong, `authorize` is missing, or the manager has `hashTokens: false`
  * @example
@@ -31,7 +31,7 @@ export function dashboard<Req extends object = DashboardRequest>(
     response?: unknown,
     next?: unknown,
   ): Promise<Response> | undefined {
-    // Servers of web-standard requests pass arguments of their own here.
+    // Bun.serve and Deno.serve pass arguments of their own here.
     if (!isNodeResponse(response)) {
       const asked = request as Request;
       return respond(resolved, { request: asked, original: asked }, locate(prefix, new URL(asked.url).pathname));

@@ -32,7 +32,7 @@ export function pathsOf(request: IncomingMessage): [sent: string, rest: string] 
   return [typeof originalUrl === "string" ? split(originalUrl)[0] : rest, rest];
 }
 
-/** Turns a request of node:http into a Request. Undefined: a Request can't have its method (TRACE) or one of its headers. */
+/** Turns a request of node:http into a Request. Undefined: a Request can't have this method, as TRACE, or one of the headers. */
 export function toRequest(request: IncomingMessage): Request | undefined {
   const { method = "GET", headers: given, secure } = request as FrameworkRequest;
   const isEncrypted = secure === true || (request.socket as { encrypted?: boolean } | null)?.encrypted === true;
@@ -55,7 +55,7 @@ export function toRequest(request: IncomingMessage): Request | undefined {
   }
 }
 
-/** Sends a Response. Cookies that the application has set before are kept. */
+/** Sends a Response. Cookies that the application set before are kept. */
 async function send(response: ServerResponse, answer: Response, isHead: boolean): Promise<void> {
   const bytes = new Uint8Array(await answer.arrayBuffer());
   response.statusCode = answer.status;
@@ -70,7 +70,7 @@ function split(url: string): [path: string, query: string] {
   return at === -1 ? [url, ""] : [url.slice(0, at) || "/", url.slice(at + 1)];
 }
 
-/** Returns a request's body: the fields that a parser of the framework has left, otherwise bytes that are read on demand. */
+/** Returns the fields that the framework has parsed, otherwise a stream that reads the bytes on demand. */
 function bodyOf(request: IncomingMessage): string | URLSearchParams | ReadableStream<Uint8Array> {
   const { body } = request as FrameworkRequest;
   if (body instanceof URLSearchParams || typeof body === "string") return body;
@@ -78,10 +78,10 @@ function bodyOf(request: IncomingMessage): string | URLSearchParams | ReadableSt
     const fields = Object.entries(body).filter((field): field is [string, string] => typeof field[1] === "string");
     return new URLSearchParams(fields);
   }
-  // Not Readable.toWeb: whoever stops reading would close the connection, which still has to carry the answer.
+  // Not Readable.toWeb: cancelling that closes the connection, which still has to carry the response.
   const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>;
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
-    if (request.readableEnded) throw new Error("the body was read before, and its fields are not in request.body");
+    if (request.readableEnded) throw new Error("the body was read before, and request.body holds no fields");
     const { done, value } = await chunks.next();
     if (done === true) controller.close();
     else controller.enqueue(value);

@@ -9,28 +9,28 @@ import type {
 } from "../manager/user-sessions.ts";
 import type { StoreExtras } from "../core/store.ts";
 
-/** A request as the server or the framework has it. */
+/** A request of the server or the framework. */
 export type DashboardRequest = Request | IncomingMessage;
 
 /** Options of `dashboard`. */
 export interface DashboardOptions<Req = DashboardRequest> {
   /**
-   * Says who may see the dashboard and end sessions. Only `true` lets a request pass; `false` is a 403; a Response, to a page
-   * for logging in, say, is the answer. It is asked for every request, with the framework's own request.
+   * Decides who may see the dashboard and revoke sessions. It is called for every request, with the framework's own request. Only
+   * `true` lets the request pass. A Response, such as a redirect to a login, is sent as it is. Anything else is a 403.
    */
   authorize: (request: Req) => boolean | Response | Promise<boolean | Response>;
-  /** The path that it is mounted at, `"/admin/sessions"`, where no framework takes it off the URL. Default: none. */
+  /** Path of the dashboard, `"/admin/sessions"`, where no framework takes it off the URL. Default: none. */
   prefix?: string | undefined;
-  /** What stands on top of each page. Default `"Sessions"`. */
+  /** Title on top of each page. Default `"Sessions"`. */
   title?: string | undefined;
   /**
-   * The id of the session of whoever looks at it: it is marked, and spared. Default: the one that the manager's middleware
+   * Returns the id of the viewer's own session, which the pages mark and spare. Default: the session that the manager's middleware
    * has loaded.
    */
   currentSession?: ((request: Req) => string | undefined | Promise<string | undefined>) | undefined;
 }
 
-/** What the dashboard takes of a SessionManager, of whichever data. */
+/** The part of a SessionManager that the dashboard uses, of whichever data. */
 export interface DashboardManager {
   readonly options: { readonly hashTokens: boolean; readonly scope?: string | undefined };
   readonly store: Pick<StoreExtras, "follow" | "now" | "operations" | "users">;
@@ -40,21 +40,21 @@ export interface DashboardManager {
   destroyByUser(userId: string, options?: DestroyByUserOptions): Promise<number>;
   destroyAll(options?: DestroyAllOptions): Promise<number>;
   destroyById(id: string, options?: DestroyByIdOptions): Promise<boolean>;
-  /** By the names that users have in the table. */
+  /** The same by the user ids of the table, which have the scope in front. */
   readonly tableUsers?: Pick<DashboardManager, "listByUser" | "destroyByUser" | "destroyById">;
 }
 
-/** The options, checked and with their defaults. */
+/** Options of `dashboard`, checked and with their defaults. */
 export interface ResolvedDashboard {
   manager: DashboardManager;
   authorize: (request: object) => unknown;
-  /** Without a slash at its end; empty: none. */
+  /** Has no slash at its end. Empty: no prefix. */
   prefix: string;
   title: string;
   currentSession: ((request: object) => unknown) | undefined;
 }
 
-/** @throws TypeError that names the option */
+/** Checks the options of `dashboard`. @throws TypeError that names the option */
 export function resolveDashboard<Req>(
   manager: DashboardManager,
   options: DashboardOptions<Req> | undefined,
@@ -64,7 +64,9 @@ export function resolveDashboard<Req>(
     throw wrong("manager", "a SessionManager", manager);
   }
   if (!manager.options.hashTokens) {
-    throw new TypeError("manager: with hashTokens: false its sessions' ids are tokens, which nobody may see");
+    throw new TypeError(
+      "manager: expected hashed tokens, got hashTokens: false: its ids are tokens. Pass a SessionManager without that option",
+    );
   }
   const read = new OptionReader(options ?? {});
   const authorize = read.callback<ResolvedDashboard["authorize"]>("authorize");
@@ -84,7 +86,7 @@ export function resolveDashboard<Req>(
   return resolved;
 }
 
-/** The pages show every user of the table, of whichever scope, by the names that they have there. */
+/** Makes a manager see the users of every scope, by their ids in the table. */
 function ofTheTable(manager: DashboardManager): DashboardManager {
   const { options, store, tableUsers } = manager;
   if (options.scope === undefined || tableUsers === undefined) return manager;

@@ -19,22 +19,22 @@ const HEADERS = {
 
 const STYLE_TAG = `"${sha256(STYLE)}"`;
 
-/** Makes a response of a page. */
+/** Creates a response with a page. */
 export function pageResponse(status: number, { markup }: Html, headers: Record<string, string> = {}): Response {
   return textResponse(status, "text/html", markup, headers);
 }
 
-/** Makes a response of plain text, for clients that may see nothing else. */
+/** Creates a response with plain text, for clients that may see nothing else. */
 export function plainResponse(status: number, body: string, headers: Record<string, string> = {}): Response {
   return textResponse(status, "text/plain", body, headers);
 }
 
-/** Makes a response that sends the browser elsewhere. */
+/** Creates a redirect. */
 export function redirectResponse(status: 303 | 307, location: string, headers: Record<string, string> = {}): Response {
   return new Response(null, { status, headers: { ...HEADERS, Location: location, ...headers } });
 }
 
-/** Makes the style sheet's response, a 304 where the browser has it. Shared caches may not keep it, as `authorize` guards it. */
+/** Creates the response with the style sheet, or a 304 if the browser has it. It is private, as `authorize` guards it too. */
 export function styleResponse({ headers: asked }: Request): Response {
   const headers = { "Cache-Control": "private, no-cache", ETag: STYLE_TAG };
   const known = asked.get("if-none-match")?.split(",") ?? [];
@@ -44,7 +44,7 @@ export function styleResponse({ headers: asked }: Request): Response {
   return textResponse(200, "text/css", STYLE, headers);
 }
 
-/** The length is said here as HEAD has it as well. */
+/** Sets Content-Length as well, because the response to a HEAD keeps the headers and loses the body. */
 function textResponse(status: number, type: string, text: string, headers: Record<string, string>): Response {
   const body = new TextEncoder().encode(text);
   const own = { "Content-Type": `${type}; charset=utf-8`, "Content-Length": String(body.length) };

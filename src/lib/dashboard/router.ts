@@ -4,26 +4,26 @@ import { systemNow } from "../core/time.ts";
 import { readBytes } from "../http/form.ts";
 import { createFormToken, currentIdOf, isFormToken, isSameOrigin, type Visit } from "./csrf.ts";
 import type { ResolvedDashboard } from "./options.ts";
-import { revocationOf, confirmationPage, revoke } from "./pages/end-sessions.ts";
+import { confirmationPage, revocationOf, revoke } from "./pages/end-sessions.ts";
 import { type Html, html } from "./pages/html.ts";
 import { type Frame, link, messagePage, pageOf, PAGES } from "./pages/layout.ts";
 import { overview } from "./pages/overview.ts";
 import { userPage, usersPage } from "./pages/users.ts";
 import { pageResponse, plainResponse, redirectResponse, styleResponse } from "./responses.ts";
 
-/** Where a request leads. */
+/** Target of a request within the dashboard. */
 export interface Target {
-  /** The path below the dashboard's own, percent-encoded as it came. It begins with a slash. */
+  /** Path below the prefix, percent-encoded as it came. It begins with a slash. */
   path: string;
-  /** Last segment of a URL that names the dashboard without a slash at its end. Undefined: there is one. */
+  /** Last segment of a URL that names the dashboard without a slash at its end. Undefined for other URLs. */
   bare: string | undefined;
 }
 
-/** A request that is allowed to see a page, and what pages are made of. */
+/** An authorized request, with the data that every page needs. */
 interface PageVisit extends Visit {
   dashboard: ResolvedDashboard;
   query: URLSearchParams;
-  /** Milliseconds since 1970, by the store's clock. */
+  /** Milliseconds since 1970 by the store's clock. */
   now: number;
 }
 
@@ -34,14 +34,14 @@ const SHOWN = new Map<string, (visit: PageVisit) => Promise<Response>>([
   ["/end", askToRevoke],
 ]);
 
-/** Bytes of a form: more than any of the dashboard's has. */
+/** More than any form of the dashboard has. */
 const MAX_FORM_BYTES = 16 * 1024;
 
 /**
- * Finds the target that a request leads to. Undefined: it is outside of the prefix.
+ * Finds the target of a request. Undefined: the request is outside of the prefix.
  *
- * @param sent - the path as the client sent it
- * @param rest - what a framework has left of it, where it took off the path of a mount
+ * @param sent - path as the client sent it
+ * @param rest - rest of the path after a framework took off the path of a mount
  */
 export function locate(prefix: string, sent: string, rest = sent): Target | undefined {
   const path = prefix === "" ? rest : below(sent, prefix);
@@ -49,7 +49,10 @@ export function locate(prefix: string, sent: string, rest = sent): Target | unde
   return { path, bare: path === "/" ? sent.slice(sent.lastIndexOf("/") + 1) || undefined : undefined };
 }
 
-/** Answers a request. Never rejects. */
+/**
+ * Answers a request: 404 outside of the prefix, 403 without authorization, otherwise a page. Never rejects. `authorize` is called before
+ * anything else is looked at, so that a response tells nothing to those who may not see the dashboard.
+ */
 export async function respond(
   dashboard: ResolvedDashboard,
   visit: Visit,
@@ -60,7 +63,7 @@ export async function respond(
     const allowed = target === undefined ? undefined : await dashboard.authorize(visit.original);
     if (isResponse(allowed)) return allowed;
     if (target === undefined) response = plainResponse(404, "Not Found\n");
-    // Nothing but true: a user object, or a promise that was forgotten, is no permission.
+    // Only true: a user object or a promise that was forgotten must not count as permission.
     else if (allowed !== true) response = plainResponse(403, "Forbidden\n");
     else response = await route(dashboard, visit, target);
   } catch (error) {
@@ -85,7 +88,7 @@ async function route(dashboard: ResolvedDashboard, visit: Visit, { path, bare }:
   }
   if (isStyle) return styleResponse(request);
   const { searchParams: query } = new URL(request.url);
-  // Links are relative to the folder. "./", or a colon in the name would make a scheme of it.
+  // Relative links need the slash. Without "./" a colon in the name would make it a scheme.
   if (bare !== undefined) return redirectResponse(307, `./${bare}/${query.size === 0 ? "" : `?${query.toString()}`}`);
   try {
     const now = (await dashboard.manager.store.now?.()) ?? systemNow();
@@ -96,7 +99,7 @@ async function route(dashboard: ResolvedDashboard, visit: Visit, { path, bare }:
   }
 }
 
-/** Returns the part of a path below a prefix. Undefined: it is elsewhere. */
+/** Returns the part of a path below a prefix. Undefined: the path is outside of it. */
 function below(path: string, prefix: string): string | undefined {
   if (path === prefix) return "/";
   return path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : undefined;
@@ -124,12 +127,12 @@ async function askToRevoke(visit: PageVisit): Promise<Response> {
   const { dashboard, query, now } = visit;
   const { manager } = dashboard;
   if (manager.store.users === undefined && !query.has("everyone")) return withoutUsers(dashboard);
-  const current = await currentIdOf(dashboard, visit);
-  const revocation = await revocationOf(manager, query, current);
+  const currentId = await currentIdOf(dashboard, visit);
+  const revocation = await revocationOf(manager, query, currentId);
   if (revocation === undefined) return noSuchUser(dashboard);
   if (revocation.kind === "gone") return backToUser(revocation.userId, 0);
   const { token, setCookie } = await createFormToken(dashboard, visit);
-  const main = await confirmationPage(manager, { revocation, fields: query, csrf: token, current, now });
+  const main = await confirmationPage(manager, { revocation, fields: query, csrfToken: token, currentId, now });
   const section = revocation.kind === "everyone" ? "overview" : "users";
   const headers = setCookie === undefined ? undefined : { "Set-Cookie": setCookie };
   return page(dashboard, { heading: "End sessions", section, main }, headers);
@@ -164,7 +167,7 @@ function page({ title }: ResolvedDashboard, frame: Omit<Frame, "title">, headers
   return pageResponse(200, pageOf({ title, ...frame }), headers);
 }
 
-/** Makes the response to a POST: reloading the page that follows sends no form again. */
+/** Redirects after a POST, so that reloading the page doesn't send the form again. */
 function backToUser(userId: string, ended: number): Response {
   return redirectResponse(303, link(PAGES.user, { id: userId, ended: String(ended) }));
 }
@@ -192,7 +195,7 @@ function forged(dashboard: ResolvedDashboard): Response {
   return refusal(dashboard, 403, "Nothing was ended", message);
 }
 
-/** Shows the failures that an operator can mend. */
+/** Makes a page of a failure that an operator can mend. Other failures are thrown on. */
 function failureResponse(dashboard: ResolvedDashboard, error: unknown): Response {
   if (error instanceof SchemaError) return refusal(dashboard, 503, "The table is not ready", html`${error.message}`);
   if (error instanceof StoreUnavailableError || error instanceof StoreOverloadedError) {

@@ -2,44 +2,46 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { lowerAscii } from "../http/headers.ts";
 import { cookieValues, setCookie } from "../http/cookie.ts";
+import { wrong } from "../core/options.ts";
 import { createToken, isToken, sha256 } from "../core/token.ts";
 import { dashboard } from "./dashboard.ts";
 import { serveNode } from "./node.ts";
 import type { DashboardManager } from "./options.ts";
 import { plainResponse, redirectResponse } from "./responses.ts";
 
-/** What `serveDashboard` takes. */
+/** Options of `serveDashboard`. */
 export interface ServeOptions {
   manager: DashboardManager;
-  /** An address of loopback. Default `"127.0.0.1"`. */
+  /** Loopback address to listen on. Default `"127.0.0.1"`. */
   host?: string;
-  /** 0: any that is free. Default 0. */
+  /** Port to listen on. 0: any free port. Default 0. */
   port?: number;
   title?: string;
 }
 
-/** A dashboard that is served. */
+/** A running dashboard. */
 export interface ServedDashboard {
-  /** The link that opens it, once: whoever comes first has it. It holds a secret. */
+  /** Link that opens the dashboard for the first browser that uses it. It holds a secret. */
   url: string;
-  /** The dashboard's own address, for whoever has been let in. */
+  /** Address of the dashboard, for the browser that has used the link. */
   address: string;
-  /** Stops it. Idempotent. */
+  /** Stops the server. Idempotent. */
   close(): Promise<void>;
 }
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
-/** Loopback, as a Host header has it. */
+/** Loopback names in a Host header. */
 const NAMES = ["127.0.0.1", "[::1]", "localhost"];
 
 const ENTRANCE = "/open";
 
 /**
- * Serves the dashboard on this machine only, to the one browser that opens its link. The link's secret is exchanged for a
- * cookie, once; both are in this process's memory only.
+ * Serves the dashboard on this machine only, to the first browser that opens its link. The secret in the link is exchanged for a
+ * cookie, once. Both are kept in memory only.
  *
- * @throws TypeError when the host isn't loopback, or the manager is none for the dashboard; what `listen` throws
+ * @throws TypeError when the host isn't loopback, or `dashboard` refuses the manager
+ * @throws Error of node:net when the server can't listen, with code EADDRINUSE when the port is taken
  */
 export async function serveDashboard({
   manager,
@@ -47,18 +49,18 @@ export async function serveDashboard({
   port = 0,
   title,
 }: ServeOptions): Promise<ServedDashboard> {
-  if (!LOOPBACK.has(host)) throw new TypeError("host: must be 127.0.0.1, ::1 or localhost");
-  // Hashes are compared, so how long that takes tells nothing of the secrets.
+  if (!LOOPBACK.has(host)) throw wrong("host", "127.0.0.1, ::1 or localhost", host);
+  // Only hashes are compared, so the time that takes reveals nothing about the secrets.
   let linkHash: string | undefined;
   let cookieHash: string | undefined;
   let cookieName = "";
   const authorize = ({ headers }: Request): boolean =>
     cookieValues(headers.get("cookie") ?? undefined, cookieName, isToken).some((value) => sha256(value) === cookieHash);
-  // Browsers send a cookie to every port of a host, but only below its path: no other server here knows this one.
+  // Browsers send a cookie to every port of a host, but only below its path, which no other server here knows.
   const folder = `/${createToken()}`;
   const show = dashboard(manager, { prefix: folder, authorize, ...(title === undefined ? {} : { title }) });
 
-  /** Exchanges the link's secret for a cookie. A look-ahead that sends HEAD does not use it up. */
+  /** Exchanges the link's secret for a cookie. A HEAD, as previews of links send, doesn't use it up. */
   const letIn = (method: string, secret: string): Response => {
     if (method !== "GET" || linkHash === undefined || sha256(secret) !== linkHash) {
       const used = "This link does not open the dashboard, or it has been used. Start it again for a new one.\n";
@@ -73,7 +75,7 @@ export async function serveDashboard({
   };
 
   const answer = async (request: Request): Promise<Response> => {
-    // A page of another site whose name leads to loopback must not get in.
+    // DNS rebinding: a page of another site may have a name that resolves to loopback.
     if (!isLoopback(request.headers.get("host") ?? "", portOf(server))) {
       return plainResponse(421, "Misdirected Request\n");
     }
@@ -90,7 +92,7 @@ export async function serveDashboard({
     });
   });
   const bound = portOf(server);
-  // Cookies don't know ports: two dashboards must not take each other's.
+  // Cookies ignore ports, so two dashboards need cookies of different names.
   cookieName = `pgstore_dashboard_${bound}`;
   const secret = createToken();
   linkHash = sha256(secret);
@@ -102,7 +104,7 @@ function portOf(server: http.Server): number {
   return (server.address() as AddressInfo).port;
 }
 
-/** Says whether a Host header names this machine and the port. Browsers leave port 80 out. */
+/** Says whether a Host header names loopback and the port. Browsers leave out port 80. */
 function isLoopback(host: string, port: number): boolean {
   const ports = port === 80 ? ["", ":80"] : [`:${port}`];
   return NAMES.some((name) => ports.some((suffix) => lowerAscii(host) === name + suffix));

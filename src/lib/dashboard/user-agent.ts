@@ -19,7 +19,7 @@ const SYSTEMS: [name: string, mark: RegExp][] = [
 
 const MAX_CHARACTERS = 60;
 
-/** What a User-Agent says in few words: "Firefox 128 on Linux". One that it doesn't know is shown as it is, shortened. */
+/** Describes a User-Agent header in a few words: "Firefox 128 on Linux". An unknown one is returned verbatim, cut to 60 characters. */
 export function describeUserAgent(userAgent: string | undefined): string {
   if (userAgent === undefined || userAgent === "") return "Not recorded";
   const system = SYSTEMS.find(([, mark]) => mark.test(userAgent))?.[0];

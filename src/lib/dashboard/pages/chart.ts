@@ -2,38 +2,38 @@ import { rate } from "../../core/format-number.ts";
 import { brief } from "./format.ts";
 import { type Html, html } from "./html.ts";
 
-/** One line of a plot. */
+/** A line of a chart. */
 export interface Line {
   name: string;
-  /** Which colour, 1 to 4. */
+  /** Number of the colour, 1 to 4. */
   colour: number;
-  /** Undefined where nothing is known: the line has a gap there. */
+  /** One value for each label. Undefined: unknown, and the line may have a gap there. */
   values: readonly (number | undefined)[];
 }
 
-/** What a chart shows. */
+/** A chart with its texts. */
 export interface Chart {
-  /** For the page's own references. */
+  /** Prefix of the element ids, unique in the page. */
   id: string;
   title: string;
-  /** What can be seen in it, in a sentence. */
+  /** Sentence that says for screen readers what the chart shows. */
   summary: string;
-  /** What its values are of: one for each. */
+  /** Names of the points, from left to right. */
   labels: readonly string[];
-  /** What the labels are: the head of their column. */
+  /** Name of the labels: the head of their column in the table. */
   axis: string;
-  /** Below it, from the left to the right. */
+  /** Texts below the plot, from left to right. */
   ticks: readonly string[];
   lines: readonly Line[];
 }
 
-/** The plot is as wide and as high as the page wants it; in here it is 100 by 100. */
+/** Width and height of a plot in its own units. The page stretches it. */
 const SIZE = 100;
 
-/** Places: known points that are nearer to each other are joined. */
+/** Known points at most this far apart are joined by a line. */
 const MAX_GAP_POINTS = 3;
 
-/** Lines over time. */
+/** Renders lines over time. */
 export function lineChart(chart: Chart): Html {
   const top = topOf(chart.lines);
   const shapes = chart.lines.map(({ colour, values }, index) => {
@@ -44,7 +44,7 @@ export function lineChart(chart: Chart): Html {
   return figure(chart, top, shapes);
 }
 
-/** Bars, one beside the other. */
+/** Renders the first line as bars. */
 export function barChart(chart: Chart): Html {
   const top = topOf(chart.lines);
   const [line] = chart.lines;
@@ -66,7 +66,7 @@ export function barChart(chart: Chart): Html {
 function figure(chart: Chart, top: number, shapes: readonly Html[], kind = "lines"): Html {
   const { id, title, summary, ticks, lines, labels } = chart;
   const width = SIZE / Math.max(labels.length, 1);
-  // A transparent column over each place, for the pointer to rest on.
+  // Transparent columns show the values of a point as a tooltip.
   const columns = labels.map((label, index) => {
     const told = lines.map(({ name, values }) => `${name}: ${valueText(values[index])}`);
     return html`<rect class="column" x="${round(index * width)}" y="0" width="${round(width)}" height="100">
@@ -101,7 +101,7 @@ function legend(lines: readonly Line[]): Html {
   </ul>`;
 }
 
-/** The same in words, for who can't see the plot, and for who wants to copy it. */
+/** Renders the values as a table, for screen readers and for copying. */
 function table({ id, axis, labels, lines }: Chart): Html {
   const rows = labels.map(
     (label, index) =>
@@ -132,7 +132,7 @@ function valueText(value: number | undefined): string {
   return value === undefined ? "not counted" : rate(value);
 }
 
-/** Lines through the middle of each place, and the areas below them. */
+/** Returns the SVG paths of a line through all points, and of the area below it. */
 function pathsOf(values: readonly (number | undefined)[], top: number): { line: string; area: string } {
   const width = SIZE / Math.max(values.length, 1);
   const runs = runsOf(values).map((run) =>
@@ -147,7 +147,7 @@ function pathsOf(values: readonly (number | undefined)[], top: number): { line: 
   return { line: texts.map(({ line }) => line).join(""), area: texts.map(({ area }) => area).join("") };
 }
 
-/** What is known, in stretches without a wide gap. */
+/** Groups the known values into runs without a wide gap. */
 function runsOf(values: readonly (number | undefined)[]): { value: number; index: number }[][] {
   const runs: { value: number; index: number }[][] = [];
   values.forEach((value, index) => {
@@ -159,7 +159,7 @@ function runsOf(values: readonly (number | undefined)[]): { value: number; index
   return runs;
 }
 
-/** The next round number above all values, which can be halved in few digits. */
+/** Returns the next round number above all values that has few digits when halved. */
 function topOf(lines: readonly Line[]): number {
   const most = Math.max(0, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0)));
   if (most === 0) return 2;

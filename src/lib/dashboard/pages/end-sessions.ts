@@ -9,37 +9,38 @@ import type { DashboardManager } from "../options.ts";
 import { findAt, hashOf, placeIn } from "../session-place.ts";
 import { isUserId } from "./users.ts";
 
-/** Milliseconds that a page waits for the end of all sessions. */
+/** Time that a page waits until all sessions are revoked. Some proxies wait no longer than 30 seconds. */
 const MAX_WAIT_MS = 20_000;
 
-/** Sessions of a user that are counted before they are ended. */
+/** Sessions of a user that are counted for the confirmation. */
 const MAX_COUNTED_SESSIONS = 100;
 
-/** What is to be ended. */
+/** A request to revoke sessions. */
 export type Revocation =
   | { kind: "one"; userId: string; session: UserSession }
   | { kind: "others"; userId: string; session: UserSession }
   | { kind: "all"; userId: string }
-  /** Every session of every user, and of nobody. */
+  /** Every session of every user, and every anonymous one. */
   | { kind: "everyone"; userId: undefined }
   | { kind: "gone"; userId: string };
 
-/** What the confirmation is asked for. */
+/** Data of the confirmation page. */
 export interface Question {
   revocation: Exclude<Revocation, { kind: "gone" }>;
-  /** Where the revocation comes from; it goes into the form. */
+  /** Query that the revocation was read from. The form repeats it. */
   fields: URLSearchParams;
-  csrf: string;
-  /** The session of whoever is asked. */
-  current: string | undefined;
+  csrfToken: string;
+  /** Id of the viewer's own session. */
+  currentId: string | undefined;
+  /** Milliseconds since 1970 by the store's clock. */
   now: number;
 }
 
-/** Reads from a query or a form what is to be ended. Undefined: it makes no sense. @throws as `manager.listByUser` */
+/** Reads a revocation from a query or a form. Undefined: there is no valid one. @throws PgStoreError when the store can't be asked */
 export async function revocationOf(
   manager: DashboardManager,
   fields: URLSearchParams,
-  current: string | undefined,
+  currentId: string | undefined,
 ): Promise<Revocation | undefined> {
   if (fields.get("everyone") === "1" && !fields.has("user")) return { kind: "everyone", userId: undefined };
   const userId = fields.get("user") ?? "";
@@ -47,58 +48,55 @@ export async function revocationOf(
   if (!fields.has("session")) return fields.has("others") ? undefined : { kind: "all", userId };
   const place = placeIn(fields);
   if (place === undefined) return undefined;
-  const session = await findAt(manager, userId, place, current);
+  const session = await findAt(manager, userId, place, currentId);
   if (session === undefined) return { kind: "gone", userId };
   return { kind: fields.has("others") ? "others" : "one", userId, session };
 }
 
-/** The outcome of a revocation. */
+/** Outcome of a revocation. */
 export interface Outcome {
   ended: number;
-  /** It takes longer than a page can wait, and goes on. */
+  /** Whether the page has stopped waiting while more sessions are revoked. */
   goesOn?: boolean;
 }
 
-/** Does it. */
+/** Revokes sessions. Revoking those of everybody goes on in the background after 20 seconds. */
 export async function revoke(manager: DashboardManager, revocation: Revocation): Promise<Outcome> {
-  if (revocation.kind !== "everyone") return { ended: await revokeOfUser(manager, revocation) };
-  let ended = 0;
-  let goesOn = true;
+  switch (revocation.kind) {
+    case "one":
+      return { ended: Number(await manager.destroyById(revocation.session.id, { userId: revocation.userId })) };
+    case "others":
+      return { ended: await manager.destroyByUser(revocation.userId, { except: revocation.session.id }) };
+    case "all":
+      return { ended: await manager.destroyByUser(revocation.userId) };
+    case "everyone":
+      return revokeEveryone(manager);
+    case "gone":
+      return { ended: 0 };
+  }
+}
+
+async function revokeEveryone(manager: DashboardManager): Promise<Outcome> {
+  let [ended, goesOn] = [0, true];
   const all = manager.destroyAll({ onProgress: (progress) => (ended = progress.ended) }).then(() => (goesOn = false));
-  // A proxy would not wait for the page much longer.
+  // A failure after the wait is not reported.
   all.catch(() => {});
   await atMost(all, MAX_WAIT_MS);
   return { ended, goesOn };
 }
 
-async function revokeOfUser(
-  manager: DashboardManager,
-  revocation: Exclude<Revocation, { kind: "everyone" }>,
-): Promise<number> {
-  switch (revocation.kind) {
-    case "one":
-      return (await manager.destroyById(revocation.session.id, { userId: revocation.userId })) ? 1 : 0;
-    case "others":
-      return manager.destroyByUser(revocation.userId, { except: revocation.session.id });
-    case "all":
-      return manager.destroyByUser(revocation.userId);
-    case "gone":
-      return 0;
-  }
-}
-
-/** The page that asks whether it is meant. @throws as `manager.listByUser` */
+/** Renders the page that asks for confirmation. @throws PgStoreError when the store can't be asked */
 export async function confirmationPage(
   manager: DashboardManager,
-  { revocation, fields, csrf, current, now }: Question,
+  { revocation, fields, csrfToken, currentId, now }: Question,
 ): Promise<Html> {
-  if (revocation.kind === "everyone") return everyonePage(csrf);
+  if (revocation.kind === "everyone") return everyonePage(csrfToken);
   const { kind, userId } = revocation;
   const kept = kind === "others" ? revocation.session.id : undefined;
   const listed =
     kind === "one"
       ? [revocation.session]
-      : await manager.listByUser(userId, { limit: MAX_COUNTED_SESSIONS + 2, current });
+      : await manager.listByUser(userId, { limit: MAX_COUNTED_SESSIONS + 2, current: currentId });
   const ended = listed.filter(({ id }) => id !== kept);
   const number = ended.length > MAX_COUNTED_SESSIONS ? `more than ${MAX_COUNTED_SESSIONS}` : count(ended.length);
   const user = html`<bdi>${userId}</bdi>`;
@@ -123,7 +121,7 @@ export async function confirmationPage(
       ${hint === undefined ? undefined : html`<p>${hint}</p>`}
       ${kind === "all" ? undefined : facts(revocation.session, now)}
       <form method="post" action="${PAGES.end}" class="actions">
-        <input type="hidden" name="_csrf" value="${csrf}" />
+        <input type="hidden" name="_csrf" value="${csrfToken}" />
         ${hidden}
         <button class="danger">${button}</button>
         <a class="button" href="${link(PAGES.user, { id: userId })}">Cancel</a>
@@ -131,12 +129,12 @@ export async function confirmationPage(
     </section>`;
 }
 
-function everyonePage(csrf: string): Html {
+function everyonePage(csrfToken: string): Html {
   return html`<h1>End all sessions of everybody?</h1>
     <section class="card narrow">
       <p class="warning">Everybody is logged out, you included.</p>
       <form method="post" action="${PAGES.end}" class="actions">
-        <input type="hidden" name="_csrf" value="${csrf}" />
+        <input type="hidden" name="_csrf" value="${csrfToken}" />
         <input type="hidden" name="everyone" value="1" />
         <button class="danger">End every session</button>
         <a class="button" href="${PAGES.overview}">Cancel</a>

@@ -15,12 +15,12 @@ const UNITS: [unit: string, milliseconds: number][] = [
 
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
-/** 12345 -> "12.3K" */
+/** Formats a number for an axis: 12345 as "12.3K". */
 export function brief(value: number): string {
   return value >= 10_000 ? compact.format(value) : rate(value);
 }
 
-/** Milliseconds, in the largest unit that they fill. */
+/** Formats milliseconds in the largest unit that they fill. */
 export function span(milliseconds: number): string {
   const rounded = Math.round(milliseconds);
   const found = UNITS.find(([, length]) => rounded >= length);
@@ -30,7 +30,7 @@ export function span(milliseconds: number): string {
   return `${rate(value)} ${unit}${value === 1 ? "" : "s"}`;
 }
 
-/** How long before or after now. */
+/** Formats the distance of an instant from now: "7 seconds ago", "in 1 day". */
 export function fromNow(date: Date, now: number): string {
   const passed = now - date.getTime();
   if (Math.abs(passed) < 5 * SECOND) return "now";
@@ -38,25 +38,25 @@ export function fromNow(date: Date, now: number): string {
   return passed > 0 ? `${length} ago` : `in ${length}`;
 }
 
-/** The instant, for people and machines. */
+/** Renders an instant in UTC, to the minute. */
 export function instant(date: Date): Html {
   const text = date.toISOString();
   return html`<time datetime="${text}">${text.slice(0, 10)} ${text.slice(11, 16)}</time>`;
 }
 
-/** How long before or after now, with the instant at hand. */
+/** Renders the distance of an instant from now, with the instant as a tooltip. */
 export function relative(date: Date, now: number): Html {
   const text = date.toISOString();
   const exact = `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
   return html`<time datetime="${text}" title="${exact}">${fromNow(date, now)}</time>`;
 }
 
-/** "13:05", in UTC. */
+/** Formats a time in UTC: "13:05". */
 export function clockTime(date: Date): string {
   return date.toISOString().slice(11, 16);
 }
 
-/** "Tue 24", in UTC. */
+/** Formats a day in UTC: "Tue 24". */
 export function weekday(date: Date): string {
   return `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][date.getUTCDay()]} ${date.getUTCDate()}`;
 }

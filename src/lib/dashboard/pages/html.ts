@@ -1,14 +1,14 @@
-/** Text that is markup already; everything else is escaped. */
+/** Markup that needs no escaping. Only `html` makes it. */
 export interface Html {
   readonly markup: string;
 }
 
-/** What a template may hold; undefined leaves nothing. */
+/** A value in a template. Undefined renders nothing. */
 export type Content = string | number | Html | readonly Content[] | undefined;
 
 const ESCAPED = new WeakSet<object>();
 
-/** A template that escapes what it is given: html`<p>${name}</p>` is safe whatever the name is. */
+/** Renders a template and escapes its values: html`<p>${name}</p>` is safe for any name. */
 export function html(literals: TemplateStringsArray, ...contents: Content[]): Html {
   const parts = literals.map((literal, index) => (index === 0 ? "" : render(contents[index - 1])) + literal);
   const made = { markup: parts.join("") };
@@ -20,8 +20,8 @@ function render(content: Content): string {
   if (content === undefined) return "";
   if (typeof content !== "object") return escape(String(content));
   if (isList(content)) return content.map(render).join("");
-  // An object of the same shape that comes from elsewhere is no markup of ours.
-  if (!ESCAPED.has(content)) throw new TypeError("html: only what html made goes in unescaped");
+  // An object of the same shape may come from outside, such as from JSON.
+  if (!ESCAPED.has(content)) throw new TypeError("html: expected text or a result of html, got another object");
   return content.markup;
 }
 

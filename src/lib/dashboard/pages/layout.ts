@@ -1,22 +1,22 @@
 import { type Html, html } from "./html.ts";
 
-/** Links are relative: all pages are in one folder, wherever that is mounted, behind a proxy that takes a prefix off as well. */
+/** Relative addresses of the pages. They work under any mount, and behind a proxy that takes off a prefix. */
 export const PAGES = { overview: "./", users: "users", user: "user", end: "end", style: "style.css" } as const;
 
-/** What every page has. */
+/** Contents of a page. */
 export interface Frame {
-  /** The dashboard's own. */
+  /** Title of the dashboard. */
   title: string;
-  /** The page's. */
+  /** Heading of this page, for the browser's title bar. */
   heading: string;
-  /** Which entry of the menu it is. */
+  /** Entry of the menu that is marked as current. */
   section?: "overview" | "users";
-  /** What the search field holds. */
+  /** Text in the search field. */
   search?: string;
   main: Html;
 }
 
-/** A link with a query. */
+/** Returns the address of a page with a query. Undefined fields are left out. */
 export function link(page: string, query: Record<string, string | undefined>): string {
   const given = Object.entries(query).filter((field): field is [string, string] => field[1] !== undefined);
   return given.length === 0 ? page : `${page}?${new URLSearchParams(given).toString()}`;
@@ -26,7 +26,7 @@ const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E" +
   "%3Crect width='16' height='16' rx='4' fill='%233559c7'/%3E%3Cpath d='M4 11V8M8 11V4M12 11V6' stroke='%23fff' stroke-width='2' stroke-linecap='round'/%3E%3C/svg%3E";
 
-/** The whole page. */
+/** Renders a whole page. */
 export function pageOf({ title, heading, section, search = "", main }: Frame): Html {
   return html`<!doctype html>
     <html lang="en">
@@ -70,7 +70,7 @@ export function pageOf({ title, heading, section, search = "", main }: Frame): H
     </html> `;
 }
 
-/** A page with one sentence, for what can't be shown. */
+/** Renders a page with one sentence, in place of a page that can't be shown. */
 export function messagePage(title: string, heading: string, message: Html): Html {
   const main = html`<h1>${heading}</h1>
     <section class="card">

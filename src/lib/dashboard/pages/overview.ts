@@ -7,7 +7,7 @@ import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import { endedMessage } from "./users.ts";
 
-/** How far back the plots go, and in how many points: a cleanup, by which history is written, comes every 5 minutes. */
+/** Spans of the plots, in milliseconds. A point is at least 5 minutes long, as each cleanup writes a row of the history. */
 const RANGES = {
   hour: { name: "Hour", length: 3_600_000, points: 12 },
   day: { name: "Day", length: 24 * 3_600_000, points: 48 },
@@ -18,7 +18,7 @@ type Range = keyof typeof RANGES;
 
 const TICKS = 4;
 
-/** The page of the figures and plots. @throws as `operations.stats` */
+/** Renders the page of figures and plots. @throws PgStoreError when the store can't be asked */
 export async function overview(
   { operations, users }: Pick<StoreExtras, "operations" | "users">,
   query: URLSearchParams,
@@ -134,8 +134,8 @@ function plots(history: readonly HistoryPoint[], range: Range): Html {
 }
 
 /**
- * What a process notes when it cleans up has happened since its last time: a point in which nobody noted anything takes part
- * in the next one's.
+ * Returns rates per minute. A process counts what happened since its last cleanup, so the counts of a point are spread over the
+ * points without a record before it.
  */
 function perMinute(history: readonly HistoryPoint[], key: "created" | "ended"): (number | undefined)[] {
   let minutes = 0;
@@ -148,7 +148,7 @@ function perMinute(history: readonly HistoryPoint[], key: "created" | "ended"): 
   });
 }
 
-/** Nobody has noted anything in it. */
+/** Says whether no process has written a record in a point. */
 function isUnknown({ live, created, ended }: HistoryPoint): boolean {
   return live === undefined && created + ended === 0;
 }
@@ -170,7 +170,7 @@ function expiryChart({ expiring, isEstimate }: StoreStats): Html {
   });
 }
 
-/** "from 3 to 40, now 12" */
+/** Summarizes values: "from 3 to 40, at last 12". */
 function extent(values: readonly (number | undefined)[]): string {
   const known = values.filter((value) => value !== undefined);
   if (known.length === 0) return "not counted";

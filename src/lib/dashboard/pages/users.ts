@@ -9,10 +9,10 @@ import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "../options.ts";
 import { beforeAllOf, fieldsOf, findAt, hashOf, placeIn } from "../session-place.ts";
 
-/** Entries of a page. */
+/** Rows of a page. */
 const PAGE_ENTRIES = 50;
 
-/** The page of the users whose ids begin in a certain way. @throws as `operations.searchUsers` */
+/** Renders the page of users whose ids begin with the query's text. @throws PgStoreError when the store can't be asked */
 export async function usersPage(
   { operations, users }: Pick<StoreExtras, "operations" | "users">,
   query: URLSearchParams,
@@ -57,25 +57,25 @@ export async function usersPage(
   ${pager(after === undefined ? undefined : link(PAGES.users, { q }), next)}`;
 }
 
-/** The page of a user's sessions. Undefined: nobody can be called that. @throws as `manager.listByUser` */
+/** Renders the page of a user's sessions. Undefined: the query has no valid user id. @throws PgStoreError when the store can't be asked */
 export async function userPage(
   manager: DashboardManager,
   query: URLSearchParams,
-  current: string | undefined,
+  currentId: string | undefined,
   now: number,
 ): Promise<Html | undefined> {
   const userId = query.get("id") ?? "";
   if (!isUserId(userId)) return undefined;
   const place = placeIn(query);
-  // A session that has ended meanwhile was the last one shown: then all of its instant are shown again.
+  // Where the last session of the page before has ended meanwhile, the page begins with all sessions of its instant.
   const after = place && ((await findAt(manager, userId, place)) ?? beforeAllOf(place));
-  const found = await manager.listByUser(userId, { limit: PAGE_ENTRIES + 1, after, current });
+  const found = await manager.listByUser(userId, { limit: PAGE_ENTRIES + 1, after, current: currentId });
   const shown = found.slice(0, PAGE_ENTRIES);
   const last = found.length > PAGE_ENTRIES ? shown.at(-1) : undefined;
   const first = link(PAGES.user, { id: userId });
   return html`<div class="heading">
       <h1>Sessions of <bdi>${userId}</bdi></h1>
-      ${shown.length === 0 ? undefined : endAll(userId, current, shown)}
+      ${shown.length === 0 ? undefined : endAll(userId, currentId, shown)}
     </div>
     ${endedMessage(query)}
     ${
@@ -90,7 +90,7 @@ export async function userPage(
     ${pager(after === undefined ? undefined : first, last && link(PAGES.user, { id: userId, ...fieldsOf(last) }))}`;
 }
 
-/** Says whether a user can be called that. */
+/** Says whether a text is a valid user id. */
 export function isUserId(text: string): boolean {
   try {
     assertUserId("id", text);
@@ -122,8 +122,8 @@ function sessionRow(userId: string, session: UserSession, now: number): Html {
   </tr>`;
 }
 
-function endAll(userId: string, current: string | undefined, shown: readonly UserSession[]): Html {
-  const own = shown.find(({ id }) => id === current);
+function endAll(userId: string, currentId: string | undefined, shown: readonly UserSession[]): Html {
+  const own = shown.find(({ id }) => id === currentId);
   return own === undefined
     ? html`<a class="button danger" href="${link(PAGES.end, { user: userId })}">End all sessions</a>`
     : html`<a class="button danger" href="${link(PAGES.end, { user: userId, ...fieldsOf(own), others: "1" })}"
@@ -131,8 +131,7 @@ function endAll(userId: string, current: string | undefined, shown: readonly Use
       >`;
 }
 
-/** What the form that sent the browser here has done. */
-/** Says what the form before has done. */
+/** Renders the number of sessions that the form before has revoked. */
 export function endedMessage(query: URLSearchParams): Html | undefined {
   const ended = query.get("ended");
   if (ended === null || !/^\d{1,9}$/.test(ended)) return undefined;
@@ -142,7 +141,7 @@ export function endedMessage(query: URLSearchParams): Html | undefined {
   return html`<p class="flash" role="status">${message}</p>`;
 }
 
-/** With the roles said again: as stacked rows on a phone a table would lose them. */
+/** Renders a table. Its roles are explicit, as the rows that a phone stacks would lose them. */
 function dataTable(caption: string, heads: readonly string[], rows: readonly Html[]): Html {
   return html`<table class="card data" role="table">
     <caption class="unseen">

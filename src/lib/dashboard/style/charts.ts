@@ -1,6 +1,6 @@
 const css = String.raw;
 
-/** The overview's figures and plots. */
+/** Figures and plots of the overview. */
 export const CHART_STYLE = css`
   .ranges {
     display: flex;

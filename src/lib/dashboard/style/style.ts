@@ -1,7 +1,7 @@
 import { CHART_STYLE } from "./charts.ts";
 import { TABLE_STYLE } from "./tables.ts";
 
-/** Tags style sheets, so that formatters know them. */
+/** Tags style sheets, so that formatters recognise them. */
 const css = String.raw;
 
 const BASE = css`

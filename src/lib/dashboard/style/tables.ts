@@ -1,6 +1,6 @@
 const css = String.raw;
 
-/** Tables, and what they become on a phone. */
+/** Tables, which a phone shows as stacked rows. */
 export const TABLE_STYLE = css`
   table {
     width: 100%;
