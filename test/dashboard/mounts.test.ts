@@ -1,3 +1,7 @@
+import { once } from "node:events";
+import http, { type IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
+import { urlToHttpOptions } from "node:url";
 import { getRequestListener } from "@hono/node-server";
 import connectApp from "connect";
 import express from "express";
@@ -182,6 +186,20 @@ describe("dashboard, mounted", () => {
       for (const path of ["/", "/admin", "/admin/sessionsx", "/ADMIN/sessions/"]) {
         expect(await (await get(path)).text(), path).toBe("next");
       }
+    });
+  });
+
+  it("compares the path as it was sent, as a guard before it does", async () => {
+    const app = express()
+      .use("/admin", (_request, response) => void response.sendStatus(401))
+      .use(dashboard(place.manager, { authorize: () => true, prefix: PREFIX }));
+    app.use((_request, response) => void response.send("next"));
+    await serving(app as NodeListener, async ({ url }) => {
+      const path = `/x/..${PREFIX}/`;
+      const [response] = (await once(http.get({ ...urlToHttpOptions(new URL(url)), path }), "response")) as [
+        IncomingMessage,
+      ];
+      expect([response.statusCode, await text(response)]).toEqual([200, "next"]);
     });
   });
 
