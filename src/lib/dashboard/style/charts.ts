@@ -69,23 +69,24 @@ export const CHART_STYLE = css`
     height: 0.75rem;
     margin-right: 0.4rem;
     border-radius: 0.25rem;
+    background: currentColor;
     vertical-align: -0.06rem;
   }
 
-  .swatch.c1 {
-    background: var(--c1);
+  .c1 {
+    color: var(--c1);
   }
 
-  .swatch.c2 {
-    background: var(--c2);
+  .c2 {
+    color: var(--c2);
   }
 
-  .swatch.c3 {
-    background: var(--c3);
+  .c3 {
+    color: var(--c3);
   }
 
-  .swatch.c4 {
-    background: var(--c4);
+  .c4 {
+    color: var(--c4);
   }
 
   .plot {
@@ -140,42 +141,19 @@ export const CHART_STYLE = css`
   }
 
   .line {
+    stroke: currentColor;
     stroke-linecap: round;
     stroke-linejoin: round;
     stroke-width: 2;
   }
 
+  .area,
+  .bar {
+    fill: currentColor;
+  }
+
   .area {
     opacity: 0.12;
-  }
-
-  .line.c1 {
-    stroke: var(--c1);
-  }
-
-  .line.c2 {
-    stroke: var(--c2);
-  }
-
-  .line.c3 {
-    stroke: var(--c3);
-  }
-
-  .line.c4 {
-    stroke: var(--c4);
-  }
-
-  .area.c1,
-  .bar.c1 {
-    fill: var(--c1);
-  }
-
-  .bar.c2 {
-    fill: var(--c2);
-  }
-
-  .area.c3 {
-    fill: var(--c3);
   }
 
   .column {
