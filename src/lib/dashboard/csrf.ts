@@ -4,7 +4,7 @@ import { isOriginOf } from "../http/same-origin.ts";
 import { createToken, isToken } from "../core/token.ts";
 import type { ResolvedDashboard } from "./options.ts";
 
-/** A request in the forms in which it is needed. */
+/** A request, as a web-standard Request and as the framework has it. */
 export interface Visit {
   request: Request;
   /** The framework's own request, which `authorize` and the manager know. */

@@ -37,7 +37,7 @@ export function toRequest(request: IncomingMessage): Request | undefined {
   const { method = "GET", headers: given, secure } = request as FrameworkRequest;
   const isEncrypted = secure === true || (request.socket as { encrypted?: boolean } | null)?.encrypted === true;
   const host = given.host ?? String(given[":authority"] ?? "");
-  // The setters never throw: a host that is no host is ignored, and a path "//evil.test" stays a path.
+  // The setters never throw: an invalid host is ignored, and a path "//evil.test" stays a path.
   const url = new URL(isEncrypted ? "https://localhost" : "http://localhost");
   url.host = host;
   url.pathname = pathsOf(request)[0];

@@ -52,7 +52,7 @@ export function beforeAllOf({ created }: Place): Pick<UserSession, "created" | "
  * Finds the session of a place, however many sessions began at the same instant. A session that this process has shown is found under
  * a new id as well.
  *
- * @throws PgStoreError when the store can't be asked
+ * @throws PgStoreError when the store fails
  */
 export async function findAt(
   manager: DashboardManager,

@@ -36,7 +36,7 @@ export interface Question {
   now: number;
 }
 
-/** Reads a revocation from a query or a form. Undefined: there is no valid one. @throws PgStoreError when the store can't be asked */
+/** Reads a revocation from a query or a form. Undefined: there is no valid one. @throws PgStoreError when the store fails */
 export async function revocationOf(
   manager: DashboardManager,
   fields: URLSearchParams,
@@ -85,7 +85,7 @@ async function revokeEveryone(manager: DashboardManager): Promise<Outcome> {
   return { ended, goesOn };
 }
 
-/** Renders the page that asks for confirmation. @throws PgStoreError when the store can't be asked */
+/** Renders the page that asks for confirmation. @throws PgStoreError when the store fails */
 export async function confirmationPage(
   manager: DashboardManager,
   { revocation, fields, csrfToken, currentId, now }: Question,

@@ -18,7 +18,7 @@ type Range = keyof typeof RANGES;
 
 const TICKS = 4;
 
-/** Renders the page of figures and plots. @throws PgStoreError when the store can't be asked */
+/** Renders the page of figures and plots. @throws PgStoreError when the store fails */
 export async function overview(
   { operations, users }: Pick<StoreExtras, "operations" | "users">,
   query: URLSearchParams,

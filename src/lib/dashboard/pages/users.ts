@@ -12,7 +12,7 @@ import { beforeAllOf, fieldsOf, findAt, hashOf, placeIn } from "../session-place
 /** Rows of a page. */
 const PAGE_ENTRIES = 50;
 
-/** Renders the page of users whose ids begin with the query's text. @throws PgStoreError when the store can't be asked */
+/** Renders the page of users whose ids begin with the query's text. @throws PgStoreError when the store fails */
 export async function usersPage(
   { operations, users }: Pick<StoreExtras, "operations" | "users">,
   query: URLSearchParams,
@@ -57,7 +57,7 @@ export async function usersPage(
   ${pager(after === undefined ? undefined : link(PAGES.users, { q }), next)}`;
 }
 
-/** Renders the page of a user's sessions. Undefined: the query has no valid user id. @throws PgStoreError when the store can't be asked */
+/** Renders the page of a user's sessions. Undefined: the query has no valid user id. @throws PgStoreError when the store fails */
 export async function userPage(
   manager: DashboardManager,
   query: URLSearchParams,
