@@ -5,9 +5,9 @@ import { csrfTokenOf, isCsrfTokenOf } from "../http/csrf-token.ts";
 import { type Duration, OptionReader } from "../core/options.ts";
 import { CsrfError } from "../core/errors.ts";
 import { createToken } from "../core/token.ts";
-import type { SessionRecord } from "../session/state.ts";
+import type { SessionState } from "../session/state.ts";
 import { CSRF } from "../session/reserved.ts";
-import { recordOf } from "../session/session.ts";
+import { stateOf } from "../session/session.ts";
 import { readForm } from "../http/form.ts";
 import { passError } from "./node-error.ts";
 import { headerOf, type OriginOptions, type OriginRequest, OriginRule } from "../http/same-origin.ts";
@@ -93,10 +93,10 @@ export class CsrfProtection {
    */
   token(session: AnySession): string {
     if (!this.#needsToken) return "";
-    const record = recordOf(session);
-    if (this.#mustKeep(record)) {
-      record.assertWritable("csrf.token", undefined);
-      record.apply({ kind: "set", key: CSRF, value: this.#formLifetime });
+    const state = stateOf(session);
+    if (this.#mustKeep(state)) {
+      state.assertWritable("csrf.token", undefined);
+      state.values.apply({ kind: "set", key: CSRF, value: this.#formLifetime });
     }
     // One that has ended can't send anything any more; its page still must be shown.
     return csrfTokenOf(session.token ?? createToken());
@@ -176,12 +176,12 @@ export class CsrfProtection {
   }
 
   /** A visitor's session must be there when the form comes: it is made, or lives on where half of its time is over. */
-  #mustKeep(record: SessionRecord): boolean {
-    const { phase, deadline, sealed } = record;
-    if (phase === "new") return !record.values.has(CSRF) && record.isSeen;
-    const isOpen = phase === "stored" && record.ending === undefined && sealed === undefined;
-    if (!isOpen || record.formLifetime === undefined || deadline === undefined) return false;
-    return deadline.getTime() - systemNow() < this.#formLifetime / 2 && record.isSeen;
+  #mustKeep(state: SessionState): boolean {
+    const { phase, sealedBy, values } = state;
+    if (phase === "new") return !values.all.has(CSRF) && state.facts.speculative !== true;
+    const isOpen = phase === "stored" && state.transition === undefined && sealedBy === undefined;
+    if (!isOpen || state.formLifetime === undefined || values.deadline === undefined) return false;
+    return values.deadline.getTime() - systemNow() < this.#formLifetime / 2 && state.facts.speculative !== true;
   }
 
   /**
@@ -194,8 +194,8 @@ export class CsrfProtection {
     const mayBeForm = !isSafe(request) && FORM.test(headers.get("content-type") ?? "");
     if (!mayBeForm || !this.#needsToken || headers.has(this.#header) || !this.#rule.allows(request)) return undefined;
     // Nobody has got the token of a session that begins with this request, nor of one that has ended.
-    const record = recordOf(session);
-    if (record.isOver || record.token === undefined) return WORTHLESS;
+    const state = stateOf(session);
+    if (state.isOver || state.token === undefined) return WORTHLESS;
     if (parse !== undefined && request.bodyUsed) return parse().catch(() => undefined);
     const form = await readForm(request, this.#maxFormBytes);
     if (form === "too large") throw new CsrfError("size");

@@ -4,7 +4,7 @@ import { type Duration, OptionReader } from "../core/options.ts";
 import { publish } from "../core/events.ts";
 import { sha256 } from "../core/token.ts";
 import { assertUserId } from "../core/user-id.ts";
-import { Lanes } from "../manager/keyed-queue.ts";
+import { KeyedQueue } from "../manager/keyed-queue.ts";
 import type { PgClient, PostgresSql } from "../postgres/drivers/driver.ts";
 import type { Store, StoredEntry, StoreExtras } from "../core/store.ts";
 import { connectPgSimpleLayout } from "../postgres/sql/layout.ts";
@@ -83,7 +83,7 @@ export class ExpressSessionStore extends EventEmitter {
   /** Until when the sessions are live that were read or stored last, in milliseconds since 1970. */
   readonly #seen = new Map<string, number>();
   /** Writes of one session follow each other: a `set` that is under way must not come after the `destroy` that follows it. */
-  readonly #lanes: Lanes<unknown>;
+  readonly #queue: KeyedQueue<unknown>;
 
   /** @throws TypeError when an option is wrong; it names the option */
   constructor(options: ExpressSessionStoreOptions) {
@@ -109,7 +109,7 @@ export class ExpressSessionStore extends EventEmitter {
     }
     this.#extras = kept;
     this.#store = withEndings(kept);
-    this.#lanes = new Lanes(kept.queryTimeout);
+    this.#queue = new KeyedQueue(kept.queryTimeout);
     this.#keyOf = layout === "pgstore" ? (sid) => sha256(assertSid(sid)) : assertSid;
   }
 
@@ -201,7 +201,7 @@ export class ExpressSessionStore extends EventEmitter {
       isDone = true;
       for await (const { key } of this.#ofUser("destroyByUser", userId)) {
         if (spared.has(this.#idOf(key))) continue;
-        if ((await this.#lanes.enter(key, () => this.#store.end(key))) !== true) continue;
+        if ((await this.#queue.enter(key, () => this.#store.end(key))) !== true) continue;
         ended++;
         isDone = false;
       }
@@ -285,14 +285,14 @@ export class ExpressSessionStore extends EventEmitter {
       if (done) this.#remember(key, until);
       return done;
     };
-    const isDone = await this.#lanes.enter(key, inTurn, () => whenClosed((session as HostSession).req?.res));
+    const isDone = await this.#queue.enter(key, inTurn, () => whenClosed((session as HostSession).req?.res));
     if (isDone !== true) publishGone(sid);
   }
 
   async #destroy(sid: string): Promise<void> {
     if (!isSid(sid)) return;
     const key = this.#keyOf(sid);
-    await this.#lanes.enter(key, () => this.#store.end(key));
+    await this.#queue.enter(key, () => this.#store.end(key));
   }
 
   async #all(): Promise<ExpressSessionData[]> {

@@ -1,6 +1,6 @@
 import { withNoStore } from "../http/headers.ts";
 import { clearCookie, replacesCookie, setCookie } from "../http/cookie.ts";
-import type { Delivery } from "../session/state.ts";
+import type { CookieUpdate } from "../session/state.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** How a commit is made. */
@@ -26,20 +26,20 @@ export class CommitResult {
 
   readonly #options: ResolvedOptions;
 
-  constructor(delivery: Delivery, varies: boolean, options: ResolvedOptions, tls: () => boolean) {
+  constructor(update: CookieUpdate, varies: boolean, options: ResolvedOptions, tls: boolean | (() => boolean)) {
     const { tokenHeader: header } = options;
     this.#options = options;
-    this.kind = delivery.kind;
-    if (varies || delivery.kind !== "nothing") this.vary = header === undefined ? "Cookie" : "Authorization";
-    if (delivery.kind === "nothing") return;
+    this.kind = update.kind;
+    if (varies || update.kind !== "nothing") this.vary = header === undefined ? "Cookie" : "Authorization";
+    if (update.kind === "nothing") return;
     if (header !== undefined) {
-      this.tokenHeader = { name: header, value: delivery.kind === "set" ? delivery.token : "" };
+      this.tokenHeader = { name: header, value: update.kind === "set" ? update.token : "" };
       return;
     }
-    const secure = options.secure === "auto" ? tls() : options.secure;
+    const secure = options.secure === "auto" ? isTls(tls) : options.secure;
     this.setCookie =
-      delivery.kind === "set"
-        ? setCookie(options.cookie, secure, delivery.token, delivery.life)
+      update.kind === "set"
+        ? setCookie(options.cookie, secure, update.token, update.life)
         : clearCookie(options.cookie, secure);
     this.clearing = options.previous.map((scope) => clearCookie({ ...options.cookie, ...scope }, secure));
   }
@@ -66,4 +66,8 @@ export class CommitResult {
     if (this.vary !== undefined) headers.set("Vary", this.vary);
     return headers;
   }
+}
+
+function isTls(tls: boolean | (() => boolean)): boolean {
+  return typeof tls === "function" ? tls() : tls;
 }

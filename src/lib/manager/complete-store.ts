@@ -2,6 +2,13 @@ import { wrong } from "../core/options.ts";
 import type { ConditionalStore, EndingStore, Store, StoredSession, TouchOptions } from "../core/store.ts";
 import { equalValues } from "../core/value.ts";
 
+/** @throws TypeError when it is no store */
+export function assertStore(store: Store): void {
+  const { find, save, delete: remove } = (store ?? {}) as Partial<Store>;
+  if ([find, save, remove].every((method) => typeof method === "function")) return;
+  throw wrong("store", "an object with the functions find, save and delete", store);
+}
+
 /** Says whether a store can make its writes conditional. */
 export function isConditional(store: Store): store is ConditionalStore {
   const { create, replace, renew, touch } = store as Partial<ConditionalStore>;
@@ -67,10 +74,8 @@ export type SessionKeeper = Pick<EndingStore, "find" | "end" | "upsert" | "updat
 
 /** Gives a store that only has find, save and delete the rest, with what that costs: a late write brings a session back. */
 export function withEndings(store: Store): SessionKeeper {
-  const { find, save, delete: remove, end, upsert, update, setExpiry } = (store ?? {}) as Partial<EndingStore>;
-  if (![find, save, remove].every((method) => typeof method === "function")) {
-    throw wrong("store", "an object with the functions find, save and delete", store);
-  }
+  assertStore(store);
+  const { end, upsert, update, setExpiry } = store as Partial<EndingStore>;
   if ([end, upsert, update, setExpiry].every((method) => typeof method === "function")) return store as EndingStore;
   return {
     find: (token) => store.find(token),

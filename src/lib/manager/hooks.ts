@@ -33,38 +33,38 @@ export function callHook<Event>(name: string, hook: ((event: Event) => unknown) 
 }
 
 /** Tells those of this process who hold on to a session, a WebSocket say, that it has ended here, and the hook `onEnd`. */
-export class Endings {
+export class EndListeners {
   readonly #listeners = new Map<string, Set<() => void>>();
   readonly #onEnd: ((event: EndEvent) => unknown) | undefined;
-  readonly #idOf: (key: string) => string;
+  readonly #publicId: (id: string) => string;
 
-  /** @param idOf - what a hook may know of a key */
-  constructor(onEnd: ((event: EndEvent) => unknown) | undefined, idOf: (key: string) => string) {
+  /** @param publicId - what a hook may know of an id, which is the token where `hashTokens` is off */
+  constructor(onEnd: ((event: EndEvent) => unknown) | undefined, publicId: (id: string) => string) {
     this.#onEnd = onEnd;
-    this.#idOf = idOf;
+    this.#publicId = publicId;
   }
 
-  /** The session of a key has ended for good. */
-  ended(key: string, why: EndEvent["why"], userId: string | undefined): void {
-    this.tell(key);
-    if (this.#onEnd !== undefined) callHook("onEnd", this.#onEnd, { userId, id: this.#idOf(key), why });
+  /** Tells that a session has ended for good. */
+  ended(id: string, why: EndEvent["why"], userId: string | undefined): void {
+    this.tell(id);
+    if (this.#onEnd !== undefined) callHook("onEnd", this.#onEnd, { userId, id: this.#publicId(id), why });
   }
 
-  /** Calls `listener` when the session of a key ends. Returns what stops that. */
-  watch(key: string, listener: () => void): () => void {
-    const listeners = this.#listeners.get(key) ?? new Set();
+  /** Calls `listener` when a session ends. Returns what stops that. */
+  watch(id: string, listener: () => void): () => void {
+    const listeners = this.#listeners.get(id) ?? new Set();
     listeners.add(listener);
-    this.#listeners.set(key, listeners);
+    this.#listeners.set(id, listeners);
     return () => {
       listeners.delete(listener);
-      if (listeners.size === 0 && this.#listeners.get(key) === listeners) this.#listeners.delete(key);
+      if (listeners.size === 0 && this.#listeners.get(id) === listeners) this.#listeners.delete(id);
     };
   }
 
   /** The session has ended, whatever its listeners make of that: what they throw is logged. */
-  tell(key: string): void {
+  tell(id: string): void {
     if (this.#listeners.size === 0) return;
-    for (const listener of this.#listeners.get(key) ?? []) {
+    for (const listener of this.#listeners.get(id) ?? []) {
       try {
         listener();
       } catch (error) {

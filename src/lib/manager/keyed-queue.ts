@@ -1,4 +1,4 @@
-import type { WhenGone } from "../session/asker.ts";
+import type { WhenGone } from "../session/request-facts.ts";
 import { StoreOverloadedError, StoreUnavailableError } from "../core/errors.ts";
 
 /** Milliseconds that work waits for its turn, where the store doesn't say how long its operations may take. */
@@ -25,7 +25,7 @@ interface Turn<T> {
  *
  * One browser can't make its own queue endless: its length and the time in it are bounded, and a client that has gone leaves it.
  */
-export class Lanes<T> {
+export class KeyedQueue<T> {
   readonly #timeout: number;
   /** What waits, by the key of what is at work. */
   readonly #waiting = new Map<string, Begin<T>[]>();

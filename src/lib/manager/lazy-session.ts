@@ -1,5 +1,5 @@
 import { refuseProperties } from "../session/idioms.ts";
-import { recordOf, type Session } from "../session/session.ts";
+import { stateOf, type Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
 
 /** A session that is loaded when it is first awaited: `const session = await manager.sessionOf(request)`. */
@@ -43,7 +43,7 @@ export class LazySession<Data = SessionData> implements PromiseLike<Session<Data
   async #begin(): Promise<Session<Data>> {
     const isSealed = this.#isSealed;
     const session = await this.#load();
-    if (isSealed) recordOf(session).seal();
+    if (isSealed) stateOf(session).seal("head");
     this.#loaded = session;
     return session;
   }

@@ -1,7 +1,7 @@
 import { isToken } from "../core/token.ts";
 import { cookieValues } from "../http/cookie.ts";
 import { bearerToken } from "../http/headers.ts";
-import type { WhenGone } from "../session/asker.ts";
+import type { WhenGone } from "../session/request-facts.ts";
 import type { LoginEvent } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
 

@@ -2,7 +2,9 @@ import { SessionDecodeError, SessionTooLargeError } from "../core/errors.ts";
 import { idOf } from "../core/token.ts";
 import type { DecodedSession } from "../core/codec.ts";
 import type { StoredSession } from "../core/store.ts";
-import type { SessionRecord, StoredRow } from "../session/state.ts";
+import type { Value } from "../core/value.ts";
+import type { SessionState } from "../session/state.ts";
+import type { StoredRow } from "../session/values.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { scopedToken } from "./scope.ts";
 
@@ -10,7 +12,7 @@ import { scopedToken } from "./scope.ts";
 const LARGE_BYTES = 1 << 15;
 
 /** Turns sessions into the bytes of a row and back. */
-export class Rows {
+export class RowCodec {
   readonly #options: ResolvedOptions;
   /** What large bytes hold whose values nobody can change. */
   readonly #decoded = new WeakMap<Uint8Array, DecodedSession>();
@@ -19,16 +21,16 @@ export class Rows {
     this.#options = options;
   }
 
-  /** The store's key for a token. */
-  keyOf(token: string): string {
+  /** The id of a token's session: the row's key. */
+  idOf(token: string): string {
     const { hashTokens, scope } = this.#options;
     const scoped = scopedToken(token, scope);
     return hashTokens ? idOf(scoped) : scoped;
   }
 
-  /** What errors and events call the session of a key: never its token. */
-  idOf(key = ""): string {
-    return this.#options.hashTokens ? key : idOf(key);
+  /** What errors and events may call a session: its id, or, where that is the token, a hash of it. */
+  publicId(id = ""): string {
+    return this.#options.hashTokens ? id : idOf(id);
   }
 
   /** Whether the bytes of a row, and so its deadline, can't be altered in the table. */
@@ -37,19 +39,19 @@ export class Rows {
   }
 
   /**
-   * Reads the bytes that are stored under `key`.
+   * Reads the bytes of a row.
    *
    * @throws SessionDecodeError
    */
-  decode(key: string, found: StoredSession): StoredRow {
+  decode(id: string, found: StoredSession): StoredRow {
     try {
       const { maxBytes } = this.#options;
       // Before it is parsed: what another program has written may be of any size.
-      if (found.data.length > maxBytes) throw new SessionTooLargeError(this.idOf(key), found.data.length, maxBytes);
-      const { values, deadline } = this.#decodeOnce(found.data, this.idOf(key));
-      return { data: found.data, values: new Map(values), deadline, expiry: found.expiry };
+      if (found.data.length > maxBytes) throw new SessionTooLargeError(this.publicId(id), found.data.length, maxBytes);
+      const { values, deadline } = this.#decodeOnce(found.data, this.publicId(id));
+      return { data: found.data, values, deadline, expiry: found.expiry };
     } catch (cause) {
-      throw new SessionDecodeError(this.idOf(key), { cause });
+      throw new SessionDecodeError(this.publicId(id), { cause });
     }
   }
 
@@ -65,26 +67,25 @@ export class Rows {
   }
 
   /**
-   * Makes the row that is to be stored under `key`.
+   * Makes the row that is to be stored.
    *
    * @throws SessionTooLargeError; TypeError, naming the key, when an object in the session was changed into something that can't be
    */
-  encode(record: SessionRecord, plan: { expiry: number; deadline: number }, key: string): StoredRow {
+  encode(state: SessionState, plan: { expiry: number; deadline: number }, id: string): StoredRow {
     const { codec, maxBytes } = this.#options;
-    const values = new Map(record.values);
+    const values = state.values.all as Map<string, Value>;
     // The Date that was loaded, where it still holds: the codec may know it more exactly than to the millisecond.
-    const loaded = record.deadline;
+    const loaded = state.values.deadline;
     const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
-    const unique = record.operations.some(({ kind }) => kind === "update");
+    const unique = state.values.changes.some(({ kind }) => kind === "update");
     let data: Uint8Array;
     try {
-      data = codec.encode({ values, deadline }, this.idOf(key), unique);
+      data = codec.encode({ values, deadline }, this.publicId(id), unique);
     } catch (error) {
-      record.assertStorable();
+      state.values.assertStorable();
       throw error;
     }
-    if (data.length > maxBytes) throw new SessionTooLargeError(this.idOf(key), data.length, maxBytes);
-    record.observe();
-    return { data, values, deadline, expiry: new Date(plan.expiry) };
+    if (data.length > maxBytes) throw new SessionTooLargeError(this.publicId(id), data.length, maxBytes);
+    return { data, values: state.values.snapshot(), deadline, expiry: new Date(plan.expiry) };
   }
 }

@@ -1,27 +1,29 @@
 import { systemNow } from "../core/time.ts";
-import { OptionReader, wrong } from "../core/options.ts";
+import { OptionReader } from "../core/options.ts";
 import { assertUserId } from "../core/user-id.ts";
 import { AlreadyCommittedError, SessionMissingError } from "../core/errors.ts";
-import type { Store, StoreExtras } from "../core/store.ts";
-import { SessionRecord } from "../session/state.ts";
+import type { Store, StoreExtras, UserStore } from "../core/store.ts";
+import { SessionState } from "../session/state.ts";
 import type { SessionHost } from "../session/host.ts";
-import { recordOf, Session } from "../session/session.ts";
+import { stateOf, Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { type Credentials, recordedClient, type RequestClient, tokensOf } from "./request.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
+import { assertStore } from "./complete-store.ts";
 import { Committer } from "./committer.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { Loader } from "./loader.ts";
-import { mergeRow } from "./merge.ts";
 import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
-import { Rows } from "./row-codec.ts";
-import { nameOf, warnOfSharing } from "./scope.ts";
-import type {
-  DestroyAllOptions,
-  DestroyByIdOptions,
-  DestroyByUserOptions,
-  ListOptions,
-  UserSession,
+import { RowCodec } from "./row-codec.ts";
+import { nameOf, scopedUsers, warnOfSharing } from "./scope.ts";
+import { StoreAccess } from "./store-access.ts";
+import {
+  type DestroyAllOptions,
+  type DestroyByIdOptions,
+  type DestroyByUserOptions,
+  type ListOptions,
+  Users,
+  type UserSession,
 } from "./user-sessions.ts";
 
 /**
@@ -34,40 +36,56 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   readonly options: Readonly<ResolvedOptions>;
   /** Where the sessions are. */
   readonly store: Store & StoreExtras;
-  readonly #rows: Rows;
+  /**
+   * Lists and ends sessions by the name that a user has in the table: for operators, who see the whole table, whatever this manager's
+   * `scope`. User 1 of the scope "admin" is called `%admin:1` there.
+   */
+  readonly tableUsers: Pick<SessionManager<Data, Lazy>, "listByUser" | "destroyByUser" | "destroyById">;
+  readonly #rows: RowCodec;
+  readonly #access: StoreAccess;
   readonly #committer: Committer;
+  /** Sessions by user, within this manager's scope. */
+  readonly #users: Users;
   readonly #loader: Loader;
   readonly #host: SessionHost;
   /** Where a request keeps its session. Not a WeakMap, which costs more than all else that a request does with us. */
   readonly #key = Symbol("pgstore session");
-  /** What is told the client of a request whose session was not looked at. */
+  /** For a request whose session was not looked at, and for one whose session could not be loaded. */
   readonly #nothing: CommitResult;
-  /** What is told the client of a request whose session could not be loaded. */
   readonly #varying: CommitResult;
 
   /** @throws TypeError when an option is wrong; it names the option */
   constructor(store: Store & StoreExtras, options?: SessionOptions<Lazy>) {
-    const { find, save, delete: remove } = (store ?? {}) as Partial<Store>;
-    if (![find, save, remove].every((method) => typeof method === "function")) {
-      throw wrong("store", "an object with the functions find, save and delete", store);
-    }
-    this.options = resolveOptions(options);
-    this.#nothing = new CommitResult({ kind: "nothing" }, false, this.options, () => true);
-    this.#varying = new CommitResult({ kind: "nothing" }, true, this.options, () => true);
+    assertStore(store);
+    const resolved = resolveOptions(options);
+    warnOfSharing(store, resolved);
+    this.options = resolved;
+    this.#nothing = new CommitResult({ kind: "nothing" }, false, resolved, true);
+    this.#varying = new CommitResult({ kind: "nothing" }, true, resolved, true);
     this.store = store;
-    warnOfSharing(store, this.options);
-    const rows = new Rows(this.options);
-    const committer = new Committer(store, rows, this.options);
+    const rows = new RowCodec(resolved);
+    const access = new StoreAccess(store, rows, resolved);
+    const usersOf = (users?: UserStore): Users => new Users(users, access.store, access.endListeners, resolved);
+    const users = usersOf(scopedUsers(store.users, resolved.scope));
+    const committer = new Committer(access, rows, users, resolved, store.queryTimeout);
     this.#rows = rows;
+    this.#access = access;
+    this.#users = users;
+    const tableUsers = usersOf(store.users);
+    this.tableUsers = {
+      listByUser: (name, options) => tableUsers.list(name, options),
+      destroyByUser: (name, options) => tableUsers.end(name, options),
+      destroyById: (id, options) => access.end(id, "revoked", options?.userId),
+    };
     this.#committer = committer;
-    this.#loader = new Loader(committer, rows);
+    this.#loader = new Loader(access, rows);
     this.#host = {
-      flush: (record) => committer.flush(record),
-      keyOf: (token) => rows.keyOf(token),
-      now: () => committer.now(),
-      estimatedNow: () => committer.estimatedNow(),
-      newDeadline: (lifetime = this.options.lifetime) => new Date(systemNow() + lifetime),
-      assertTags: () => committer.users.assertTags("login"),
+      flush: (state) => committer.flush(state),
+      idOf: (token) => rows.idOf(token),
+      now: () => access.now(),
+      estimatedNow: () => access.estimatedNow(),
+      newDeadline: (lifetime = resolved.lifetime) => new Date(systemNow() + lifetime),
+      assertTags: () => users.assertTags("login"),
     };
   }
 
@@ -84,7 +102,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   async load(token?: string | readonly string[] | null): Promise<Session<Data>> {
     const presented = typeof token === "string" ? [token] : (token ?? []);
-    return this.#session(await this.#loader.load(presented));
+    return this.#loader.load(presented, (state) => this.#session(state));
   }
 
   /**
@@ -94,14 +112,19 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @throws as `load`
    */
   loadFrom(credentials: Credentials, client?: () => RequestClient): Session<Data> | Promise<Session<Data>> {
+    return this.#loadFrom(credentials, client, (session) => session);
+  }
+
+  #loadFrom<T>(
+    credentials: Credentials,
+    client: (() => RequestClient) | undefined,
+    open: (session: Session<Data>) => T,
+  ): T | Promise<T> {
     const recorded = client && recordedClient(client, this.options);
-    const open = (record: SessionRecord): Session<Data> => {
-      record.client = recorded;
-      record.asker = client;
-      return this.#session(record);
-    };
-    const tokens = tokensOf(credentials, this.options);
-    return tokens.length === 0 ? open(new SessionRecord()) : this.#loader.load(tokens).then(open);
+    return this.#loader.load(tokensOf(credentials, this.options), (state) => {
+      state.noteRequest(client, recorded);
+      return open(this.#session(state));
+    });
   }
 
   /**
@@ -112,21 +135,21 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    *   AlreadyCommittedError when the session is new, and the head of its response, which could have told its token, has left
    */
   async commit(session: Session<Data>, context: CommitContext = {}): Promise<CommitResult> {
-    const record = recordOf(session);
-    if (context.seal === true) record.seal();
-    else if (record.sealed === "head" && record.phase === "new" && record.changed) {
+    const state = stateOf(session);
+    if (context.seal === true) state.seal("head");
+    else if (state.sealedBy === "head" && state.phase === "new" && state.hasChanged) {
       throw new AlreadyCommittedError("commit", "head");
     }
-    await this.#committer.flush(record);
-    return this.#result(record, context);
+    await this.#committer.flush(state);
+    return this.#result(state, context);
   }
 
-  /** Commits at once when the store has nothing to do; undefined when it has, and `commit` must be called. */
+  /** Commits at once when the store has nothing to do. Undefined: it has, call `commit`. */
   commitSettled(session: Session<Data>, context: CommitContext = {}): CommitResult | undefined {
-    const record = recordOf(session);
-    if (!this.#committer.isSettled(record)) return undefined;
-    if (context.seal === true) record.seal();
-    return this.#result(record, context);
+    const state = stateOf(session);
+    if (!this.#committer.isSettled(state)) return undefined;
+    if (context.seal === true) state.seal("head");
+    return this.#result(state, context);
   }
 
   /**
@@ -140,10 +163,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       this.#bind(request, new LazySession(async () => this.loadFrom(credentials, client)));
       return undefined;
     }
-    const session = this.loadFrom(credentials, client);
-    if (!(session instanceof Session)) return session.then((loaded) => this.#bind(request, loaded));
-    this.#bind(request, session);
-    return undefined;
+    const opening = this.#loadFrom(credentials, client, (session) => this.#bind(request, session));
+    return opening instanceof Promise ? opening : undefined;
   }
 
   /** Lets `sessionOf` know a request by a framework's object for it as well. Adapters call it. */
@@ -176,10 +197,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     const session = bound instanceof Session ? bound : bound.loaded;
     if (session === undefined) return (bound as LazySession<Data>).asked === undefined ? this.#nothing : this.#varying;
     try {
-      return this.#result(recordOf(session), context);
+      return this.#result(stateOf(session), context);
     } catch {
       // What can't be asked whether it is TLS counts as that.
-      return this.#result(recordOf(session), {});
+      return this.#result(stateOf(session), {});
     }
   }
 
@@ -210,20 +231,20 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     credentials: Credentials,
     listener: () => void,
   ): Promise<{ session: Session<Data>; unwatch: () => void }> {
-    let key: string | undefined;
+    let id: string | undefined;
     const ended = new Set<string>();
     const stops = tokensOf(credentials, this.options).map((token) => {
-      const watched = this.#rows.keyOf(token);
-      return this.#committer.endings.watch(watched, () => {
+      const watched = this.#rows.idOf(token);
+      return this.#access.endListeners.watch(watched, () => {
         ended.add(watched);
-        if (watched === key) listener();
+        if (watched === id) listener();
       });
     });
     const unwatch = (): void => stops.forEach((stop) => stop());
     try {
       const session = await this.loadFrom(credentials);
-      key = recordOf(session).key;
-      if (key !== undefined && ended.has(key)) listener();
+      ({ id } = stateOf(session));
+      if (id !== undefined && ended.has(id)) listener();
       return { session, unwatch };
     } catch (error) {
       unwatch();
@@ -233,14 +254,14 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
 
   /** Milliseconds until a stored session expires, by the store's clock, unless a request moves that; undefined when it is not stored. */
   async expiresIn(session: Session<Data>): Promise<number | undefined> {
-    const { row } = recordOf(session);
-    return row && row.expiry.getTime() - (await this.#committer.now());
+    const { row } = stateOf(session);
+    return row && row.expiry.getTime() - (await this.#access.now());
   }
 
   /** Calls `listener` when this process ends the session; one that others end is noticed by looking. Returns what stops it. */
   watch(session: Session<Data>, listener: () => void): () => void {
-    const { key } = recordOf(session);
-    return key === undefined ? () => {} : this.#committer.endings.watch(key, listener);
+    const { id } = stateOf(session);
+    return id === undefined ? () => {} : this.#access.endListeners.watch(id, listener);
   }
 
   /**
@@ -251,14 +272,16 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @throws as `commit`; AlreadyCommittedError after `save()`, `destroy()` and the response's head: both sessions stay as they are
    */
   async mergeSession(session: Session<Data>, token: string): Promise<void> {
-    recordOf(session).assertWritable("mergeSession", undefined);
-    const row = await this.#loader.peek(token, recordOf(session).key);
+    const state = stateOf(session);
+    state.assertWritable("mergeSession", undefined);
+    const row = await this.#loader.peek(token, state.id);
     if (row === undefined) return;
-    mergeRow(session, row);
+    state.assertWritable("mergeSession", undefined);
+    state.values.merge(row, session.deadline);
     // Ours is stored before the other one goes, so that a crash in between loses nothing.
-    await this.#committer.flush(recordOf(session));
+    await this.#committer.flush(state);
     // Where ours turned out to have ended, the other one still has what it had.
-    if (!recordOf(session).isOver) await this.#committer.end(this.#rows.keyOf(token), "destroyed");
+    if (!state.isOver) await this.#access.end(this.#rows.idOf(token), "destroyed");
   }
 
   /**
@@ -269,9 +292,9 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
     if (this.store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
-    for await (const { token: key, ...found } of this.store.all()) {
-      const row = await this.#loader.read(key, found);
-      if (row !== undefined) yield this.#session(new SessionRecord(row, key));
+    for await (const { token: id, ...found } of this.store.all()) {
+      const row = await this.#loader.read(id, found);
+      if (row !== undefined) yield this.#session(SessionState.load(row, id));
     }
   }
 
@@ -281,7 +304,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @throws SchemaError when the table lacks the columns that `migrate` adds
    */
   listByUser(userId: string, options: ListOptions = {}): Promise<UserSession[]> {
-    return this.#committer.users.list(userId, options);
+    return this.#users.list(userId, options);
   }
 
   /**
@@ -294,7 +317,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @throws SchemaError when the table lacks the columns that `migrate` adds
    */
   destroyByUser(userId: string, options: DestroyByUserOptions = {}): Promise<number> {
-    return this.#committer.users.end(userId, options);
+    return this.#users.end(userId, options);
   }
 
   /**
@@ -305,20 +328,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the store keeps no tags
    */
   destroyByTag(tag: string): Promise<number> {
-    return this.#committer.users.endByTag(tag, (token) => this.#committer.end(token, "revoked"));
-  }
-
-  /**
-   * Lists and ends sessions by the name that a user has in the table: for operators, who see the whole table, whatever this manager's
-   * `scope`. User 1 of the scope "admin" is called `%admin:1` there.
-   */
-  get tableUsers(): Pick<SessionManager<Data, Lazy>, "listByUser" | "destroyByUser" | "destroyById"> {
-    const committer = this.#committer;
-    return {
-      listByUser: (name, options) => committer.tableUsers.list(name, options ?? {}),
-      destroyByUser: (name, options) => committer.tableUsers.end(name, options ?? {}),
-      destroyById: (id, options) => committer.end(id, "revoked", options?.userId),
-    };
+    return this.#users.endByTag(tag, (id) => this.#access.end(id, "revoked"));
   }
 
   /**
@@ -333,7 +343,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     const read = new OptionReader(options);
     const userId = read.text("userId", undefined);
     read.end();
-    return this.#committer.end(id, "revoked", userId === undefined ? undefined : nameOf(userId, this.options.scope));
+    return this.#access.end(id, "revoked", userId === undefined ? undefined : nameOf(userId, this.options.scope));
   }
 
   /**
@@ -348,10 +358,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     const read = new OptionReader(options);
     const onProgress = read.callback<NonNullable<DestroyAllOptions["onProgress"]>>("onProgress");
     read.end();
-    return this.#committer.endAll((ended) => onProgress?.({ ended }));
+    return this.#access.endAll((ended) => onProgress?.({ ended }));
   }
 
-  /** JavaScript callers pass anything. */
+  /** @param request - anything, from JavaScript callers */
   #bound(request: object | null | undefined): Session<Data> | LazySession<Data> | undefined {
     return (request as Record<symbol, unknown> | null | undefined)?.[this.#key] as Session<Data> | undefined;
   }
@@ -373,15 +383,15 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     return this.#nothing;
   }
 
-  #session(record: SessionRecord): Session<Data> {
-    return new Session<Data>(record, this.#host);
+  #session(state: SessionState): Session<Data> {
+    return new Session<Data>(state, this.#host);
   }
 
-  #result(record: SessionRecord, context: CommitContext): CommitResult {
-    const varies = record.accessed || record.row !== undefined;
+  #result(state: SessionState, context: CommitContext): CommitResult {
+    const varies = state.isAccessed || state.row !== undefined;
     const { tls = true } = context;
-    const result = new CommitResult(record.delivery, varies, this.options, typeof tls === "function" ? tls : () => tls);
-    record.delivery = { kind: "nothing" };
+    const result = new CommitResult(state.cookieUpdate, varies, this.options, tls);
+    state.noteTold();
     return result;
   }
 }

@@ -4,10 +4,11 @@ import { SchemaError } from "../core/errors.ts";
 import { codeOf, publish } from "../core/events.ts";
 import { atMost } from "../core/time.ts";
 import type { ConditionalStore, OperationOptions, OwnedPlace, OwnedWrite, Owner, UserStore } from "../core/store.ts";
-import type { SessionRecord, StoredRow } from "../session/state.ts";
-import { tagsIn, USER_ID } from "../session/reserved.ts";
+import type { SessionState } from "../session/state.ts";
+import type { StoredRow } from "../session/values.ts";
+import { tagsIn, userIn } from "../session/reserved.ts";
 import { Session } from "../session/session.ts";
-import type { Endings } from "./hooks.ts";
+import type { EndListeners } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** What is known of one of a user's sessions, without what it holds. */
@@ -69,7 +70,7 @@ const MAX_TRIM_WAIT = 2000;
 export class Users {
   readonly #users: UserStore | undefined;
   readonly #plain: ConditionalStore;
-  readonly #endings: Endings;
+  readonly #endListeners: EndListeners;
   /** 0: any number. */
   readonly #most: number;
   readonly #isStrict: boolean;
@@ -78,12 +79,12 @@ export class Users {
   constructor(
     users: UserStore | undefined,
     plain: ConditionalStore,
-    endings: Endings,
+    endListeners: EndListeners,
     options: Pick<ResolvedOptions, "maxSessionsPerUser" | "isLimitDefault">,
   ) {
     this.#users = users;
     this.#plain = plain;
-    this.#endings = endings;
+    this.#endListeners = endListeners;
     this.#most = options.maxSessionsPerUser;
     this.#isStrict = !options.isLimitDefault;
   }
@@ -94,38 +95,38 @@ export class Users {
   }
 
   /** Creates the row of a session, for its user if it has one. */
-  async create(key: string, row: StoredRow, record: SessionRecord): Promise<OwnedWrite> {
-    const owner = ownerOf(record);
+  async create(id: string, row: StoredRow, state: SessionState): Promise<OwnedWrite> {
+    const owner = ownerOf(state);
     const users = this.#users;
     if (owner === undefined || users === undefined) {
-      return (await this.#plain.create(key, row.data, row.expiry)) ? "done" : "refused";
+      return (await this.#plain.create(id, row.data, row.expiry)) ? "done" : "refused";
     }
-    return this.#begun(users, owner, await users.create(key, row.data, row.expiry, this.#limited(owner)));
+    return this.#begun(users, owner, await users.create(id, row.data, row.expiry, this.#limited(owner)));
   }
 
-  /** Puts a row under another key, for its user if it has one. */
+  /** Moves a session to another id, for its user if it has one. */
   async renew(
-    [key, newKey]: readonly [string, string],
+    [id, newId]: readonly [string, string],
     previous: StoredRow,
     row: StoredRow,
-    record: SessionRecord,
+    state: SessionState,
     options?: OperationOptions,
   ): Promise<OwnedWrite> {
-    const owner = ownerOf(record);
+    const owner = ownerOf(state);
     const users = this.#users;
     if (owner === undefined || users === undefined) {
-      const done = await this.#plain.renew(key, newKey, previous.data, row.data, row.expiry, options);
+      const done = await this.#plain.renew(id, newId, previous.data, row.data, row.expiry, options);
       return done ? "done" : "refused";
     }
-    const goesOn = record.ending?.kind === "renew" && !record.ending.revive;
+    const goesOn = state.transition?.kind === "renew" && !state.transition.revive;
     const login = goesOn ? { ...owner, goesOn } : this.#limited(owner);
-    const outcome = await users.renew(key, newKey, previous.data, row.data, row.expiry, login, options);
+    const outcome = await users.renew(id, newId, previous.data, row.data, row.expiry, login, options);
     // Then there are no more than before.
     return goesOn ? outcome : this.#begun(users, owner, outcome);
   }
 
   /** A page of a user's sessions, or all of them. */
-  async list(userId: string, options: ListOptions): Promise<UserSession[]> {
+  async list(userId: string, options: ListOptions = {}): Promise<UserSession[]> {
     const users = this.#usersFor("listByUser", userId);
     const read = new OptionReader(options);
     const limit = read.whole("limit", DEFAULT_LIMIT, true);
@@ -144,7 +145,7 @@ export class Users {
   }
 
   /** Ends a user's sessions. Resolves to how many. */
-  async end(userId: string, options: DestroyByUserOptions): Promise<number> {
+  async end(userId: string, options: DestroyByUserOptions = {}): Promise<number> {
     const users = this.#usersFor("destroyByUser", userId);
     const read = new OptionReader(options);
     const except = idsOf("except", read.value("except", []));
@@ -155,12 +156,12 @@ export class Users {
   /** Tells those who watch the sessions that end, as soon as it is known. Resolves to how many have ended. */
   async #telling(
     userId: string | undefined,
-    end: (onEnded: (tokens: string[]) => void) => Promise<string[]>,
+    end: (onEnded: (ids: string[]) => void) => Promise<string[]>,
   ): Promise<number> {
     let told = 0;
-    const tell = (keys: readonly string[]): void => {
-      told += keys.length;
-      for (const key of keys) this.#endings.ended(key, "revoked", userId);
+    const tell = (ids: readonly string[]): void => {
+      told += ids.length;
+      for (const id of ids) this.#endListeners.ended(id, "revoked", userId);
     };
     const ended = await end(tell);
     if (told === 0) tell(ended);
@@ -168,14 +169,14 @@ export class Users {
   }
 
   /** Ends the sessions that have a tag, by `end`. Resolves to how many. */
-  async endByTag(tag: string, end: (token: string) => Promise<boolean>): Promise<number> {
+  async endByTag(tag: string, end: (id: string) => Promise<boolean>): Promise<number> {
     assertTag("tag", tag);
     this.assertTags("destroyByTag");
     let ended = 0;
     for (;;) {
       const page = (await this.#users?.listByTag?.(tag, PAGE)) ?? [];
       for (let first = 0; first < page.length; first += ENDED_AT_ONCE) {
-        const outcomes = await Promise.all(page.slice(first, first + ENDED_AT_ONCE).map(({ token }) => end(token)));
+        const outcomes = await Promise.all(page.slice(first, first + ENDED_AT_ONCE).map(({ token: id }) => end(id)));
         ended += outcomes.filter(Boolean).length;
       }
       // There may be more than a page, also sessions that have been renewed since it was read.
@@ -218,10 +219,10 @@ export class Users {
   }
 }
 
-function ownerOf({ values, client }: SessionRecord): Owner | undefined {
-  const userId = values.get(USER_ID);
-  if (typeof userId !== "string") return undefined;
-  const tags = tagsIn(values);
+function ownerOf({ values, client }: SessionState): Owner | undefined {
+  const userId = userIn(values.all);
+  if (userId === undefined) return undefined;
+  const tags = tagsIn(values.all);
   return { userId, ...client, ...(tags.length === 0 ? {} : { tags }) };
 }
 

@@ -1,11 +1,11 @@
-import type { SessionRecord } from "./state.ts";
+import type { SessionState } from "./state.ts";
 
 /** What a session asks of the manager that loaded it. */
 export interface SessionHost {
-  /** Brings the store up to date with the record. */
-  flush(record: SessionRecord): Promise<void>;
-  /** The store's key for a token. */
-  keyOf(token: string): string;
+  /** Brings the store up to date with the state. */
+  flush(state: SessionState): Promise<void>;
+  /** The id of a token's session. */
+  idOf(token: string): string;
   /** The store's time in milliseconds since 1970: known, or asked for. */
   now(): number | Promise<number>;
   /** The same at once, as far as the process can tell. */

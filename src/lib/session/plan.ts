@@ -1,4 +1,5 @@
-import type { SessionRecord } from "./state.ts";
+import { formLifetimeIn, IDLE_TIMEOUT, REMEMBER_ME } from "./reserved.ts";
+import type { SessionState } from "./state.ts";
 
 /** What must be done to the row of a session, and the instants to write. Milliseconds since 1970, in the store's time. */
 export type CommitPlan =
@@ -97,20 +98,22 @@ function touchAfterOf({ idleTimeout }: PlanState, options: PlanOptions): number 
 }
 
 /** What the plan depends on, of a session as it is now. */
-export function planStateOf(record: SessionRecord): PlanState {
-  const { phase, changed, ending, deadline, deadlineMoved, row } = record;
+export function planStateOf(state: SessionState): PlanState {
+  const { phase, transition, row, values } = state;
+  const { all } = values;
   return {
     phase,
-    changed,
-    empty: record.isEmpty,
-    presented: record.isPresented,
-    ending: ending?.kind,
-    formLifetime: record.formLifetime,
-    wasForm: record.wasForm,
-    keepDeadline: ending?.kind === "renew" && ending.keepDeadline,
-    deadline: deadline?.getTime(),
-    deadlineMoved,
+    changed: state.hasChanged,
+    // How long a session is to live is no reason for a row.
+    empty: all.size === Number(all.has(REMEMBER_ME)) + Number(all.has(IDLE_TIMEOUT)),
+    presented: state.isPresented,
+    ending: transition?.kind,
+    formLifetime: state.formLifetime,
+    wasForm: row !== undefined && formLifetimeIn(row.values) !== undefined,
+    keepDeadline: transition?.kind === "renew" && transition.keepDeadline,
+    deadline: values.deadline?.getTime(),
+    deadlineMoved: values.isDeadlineMoved,
     expiry: row?.expiry.getTime(),
-    ...record.ownTimes,
+    ...state.ownTimes,
   };
 }

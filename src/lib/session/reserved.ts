@@ -63,8 +63,21 @@ export function numberIn(values: ReadonlyMap<string, Value>, key: string): numbe
   return typeof value === "number" && value >= 0 ? value : undefined;
 }
 
+/** The user of a session. */
+export function userIn(values: ReadonlyMap<string, Value>): string | undefined {
+  const userId = values.get(USER_ID);
+  return typeof userId === "string" ? userId : undefined;
+}
+
 /** The tags of a session. */
 export function tagsIn(values: ReadonlyMap<string, Value>): string[] {
   const tags = values.get(TAGS);
   return Array.isArray(tags) ? tags.filter((tag) => typeof tag === "string") : [];
+}
+
+/** Milliseconds that a session lives while it holds nothing but an open form; undefined: it holds more. */
+export function formLifetimeIn(values: ReadonlyMap<string, Value>): number | undefined {
+  const lifetime = values.get(CSRF);
+  if (typeof lifetime !== "number" || values.has(USER_ID)) return undefined;
+  return [...values.keys()].every(isReserved) ? lifetime : undefined;
 }

@@ -6,12 +6,13 @@ import { assertValue, type Value } from "../core/value.ts";
 import type { SessionHost } from "./host.ts";
 import { refuseIdioms } from "./idioms.ts";
 import { type LoginOptions, readLogin } from "./login-options.ts";
-import type { Operation, Renewal, SessionRecord, SessionStatus } from "./state.ts";
+import type { Renewal, SessionState, SessionStatus } from "./state.ts";
 import { IDLE_TIMEOUT, isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, USER_ID } from "./reserved.ts";
+import type { Change } from "./values.ts";
 import type { SessionData, SessionKey, SessionValue } from "./session-data.ts";
 
-/** Gives the manager access to the record behind a session. */
-export let recordOf: (session: object) => SessionRecord;
+/** The state behind a session, for the manager. */
+export let stateOf: (session: object) => SessionState;
 
 /**
  * The session of one request: a map of values that outlives it.
@@ -28,23 +29,23 @@ export let recordOf: (session: object) => SessionRecord;
  */
 export class Session<Data = SessionData> {
   static {
-    recordOf = (session) => (session as Session<unknown>).#record;
+    stateOf = (session) => (session as Session<unknown>).#state;
     refuseIdioms(this.prototype);
   }
 
-  readonly #record: SessionRecord;
+  readonly #state: SessionState;
   readonly #host: SessionHost;
 
   /** For `SessionManager`; applications get their sessions from it. */
-  constructor(record: SessionRecord, host: SessionHost) {
-    this.#record = record;
+  constructor(state: SessionState, host: SessionHost) {
+    this.#state = state;
     this.#host = host;
   }
 
   /** Reads a value; undefined when the key is absent. */
   get<K extends SessionKey<Data>>(key: K): SessionValue<Data, K> | undefined {
-    const record = this.#accessed();
-    return (isReserved(key) ? undefined : record.read(key)) as SessionValue<Data, K> | undefined;
+    const state = this.#accessed();
+    return (isReserved(key) ? undefined : state.values.read(key)) as SessionValue<Data, K> | undefined;
   }
 
   /**
@@ -53,48 +54,48 @@ export class Session<Data = SessionData> {
    * @throws TypeError when a session can't hold the value; it names the key
    */
   set<K extends SessionKey<Data>>(key: K, value: SessionValue<Data, K>): this {
-    const record = this.#writable("set", key);
+    const state = this.#writable("set", key);
     assertValue(key, value);
-    record.apply({ kind: "set", key, value });
+    state.values.apply({ kind: "set", key, value });
     return this;
   }
 
   /** Says whether a key is present. */
   has(key: SessionKey<Data>): boolean {
-    return !isReserved(key) && this.#accessed().values.has(key);
+    return !isReserved(key) && this.#accessed().values.all.has(key);
   }
 
   /** Removes a key. Returns whether it was there. */
   delete(key: SessionKey<Data>): boolean {
-    const record = this.#writable("delete", key);
-    const present = record.values.has(key);
-    if (present) record.apply({ kind: "delete", key });
+    const state = this.#writable("delete", key);
+    const present = state.values.all.has(key);
+    if (present) state.values.apply({ kind: "delete", key });
     return present;
   }
 
   /** Reads a value once and removes it: flash messages. */
   pop<K extends SessionKey<Data>>(key: K): SessionValue<Data, K> | undefined {
-    const record = this.#writable("pop", key);
-    const value = record.values.get(key);
-    if (record.values.has(key)) record.apply({ kind: "delete", key });
+    const state = this.#writable("pop", key);
+    const value = state.values.all.get(key);
+    if (state.values.all.has(key)) state.values.apply({ kind: "delete", key });
     return value as SessionValue<Data, K> | undefined;
   }
 
   /** Removes every key. Token, user and lifetime stay. */
   clear(): void {
-    const record = this.#writable("clear");
-    if (this.size > 0) record.apply({ kind: "clear", reserved: false });
+    const state = this.#writable("clear");
+    if (this.size > 0) state.values.apply({ kind: "clear", reserved: false });
   }
 
   /** The keys, sorted. */
   keys(): SessionKey<Data>[] {
-    const keys = [...this.#accessed().values.keys()].filter((key) => !isReserved(key));
+    const keys = [...this.#accessed().values.all.keys()].filter((key) => !isReserved(key));
     return keys.toSorted() as SessionKey<Data>[];
   }
 
   /** The number of keys. */
   get size(): number {
-    return this.#accessed().size;
+    return this.#accessed().values.size;
   }
 
   /**
@@ -109,8 +110,8 @@ export class Session<Data = SessionData> {
     key: K,
     step: (current: SessionValue<Data, K> | undefined) => SessionValue<Data, K>,
   ): SessionValue<Data, K> {
-    const record = this.#writable("update", key);
-    record.apply({
+    const state = this.#writable("update", key);
+    state.values.apply({
       kind: "update",
       key,
       step: (current) => {
@@ -119,7 +120,7 @@ export class Session<Data = SessionData> {
         return next;
       },
     });
-    return record.read(key) as SessionValue<Data, K>;
+    return state.values.read(key) as SessionValue<Data, K>;
   }
 
   /**
@@ -139,7 +140,7 @@ export class Session<Data = SessionData> {
 
   /** Drops everything that the session holds, its user included, and goes on under a new token. The old one is dead at once. */
   async reset(): Promise<void> {
-    const changes: Operation[] = [{ kind: "clear", reserved: true }];
+    const changes: Change[] = [{ kind: "clear", reserved: true }];
     await this.#underNewToken("reset", changes, { keepDeadline: false, revive: true });
   }
 
@@ -148,15 +149,15 @@ export class Session<Data = SessionData> {
    * otherwise the response's commit tries again, and the answer is an error where that fails, too.
    */
   async destroy(): Promise<void> {
-    const record = this.#record;
-    while (record.ending?.kind !== "destroy") {
+    const state = this.#state;
+    while (state.transition?.kind !== "destroy") {
       this.#writable("destroy");
-      // A commit under way decides what there is to end; its failure is reported to whoever began it.
-      if (record.pending === undefined) record.ending = { kind: "destroy" };
-      else await record.pending.catch(() => {});
+      // A commit under way decides what there is to end. Its failure is reported to whoever began it.
+      if (state.pending === undefined) state.plan({ kind: "destroy" });
+      else await state.pending.catch(() => {});
     }
-    await this.#host.flush(record);
-    record.sealed ??= "destroy";
+    await this.#host.flush(state);
+    state.seal("destroy");
   }
 
   /**
@@ -177,7 +178,7 @@ export class Session<Data = SessionData> {
     if (options.tags !== undefined) this.#host.assertTags();
     const now = this.#host.now();
     const login = readLogin(userId, options, typeof now === "number" ? now : await now);
-    const changes: Operation[] = [{ kind: "login", login }];
+    const changes: Change[] = [{ kind: "login", login }];
     await this.#underNewToken("login", changes, { keepDeadline: false, revive: true });
   }
 
@@ -192,7 +193,7 @@ export class Session<Data = SessionData> {
     this.requireUser();
     const now = this.#host.now();
     const value = Math.floor(typeof now === "number" ? now : await now);
-    const changes: Operation[] = [{ kind: "set", key: LOGGED_IN_AT, value }];
+    const changes: Change[] = [{ kind: "set", key: LOGGED_IN_AT, value }];
     await this.#underNewToken("reauthenticate", changes, { keepDeadline: false, revive: false });
   }
 
@@ -232,12 +233,12 @@ export class Session<Data = SessionData> {
 
   /** Commits now, before streaming or a long computation. The cookie goes out with the response's head. */
   async save(): Promise<void> {
-    const record = this.#writable("save");
-    record.sealed = "save";
+    const state = this.#writable("save");
+    state.seal("save");
     try {
-      await this.#host.flush(record);
+      await this.#host.flush(state);
     } catch (error) {
-      if (record.sealed === "save") record.sealed = undefined;
+      state.unseal("save");
       throw error;
     }
   }
@@ -247,9 +248,9 @@ export class Session<Data = SessionData> {
    * remembered, the manager's idle timeout does not end it; `setIdleTimeout` gives it one of its own.
    */
   rememberMe(remember: boolean): void {
-    const record = this.#writable("rememberMe");
+    const state = this.#writable("rememberMe");
     if (typeof remember !== "boolean") throw wrong("rememberMe", "a boolean", remember);
-    record.apply({ kind: "set", key: REMEMBER_ME, value: remember });
+    state.values.apply({ kind: "set", key: REMEMBER_ME, value: remember });
   }
 
   /**
@@ -258,9 +259,9 @@ export class Session<Data = SessionData> {
    * @param idleTimeout - milliseconds or a text such as `"20m"`; 0: any, the session lives until its deadline
    */
   setIdleTimeout(idleTimeout: Duration): void {
-    const record = this.#writable("setIdleTimeout");
+    const state = this.#writable("setIdleTimeout");
     const value = parseDuration("setIdleTimeout", idleTimeout);
-    record.apply({ kind: "set", key: IDLE_TIMEOUT, value });
+    state.values.apply({ kind: "set", key: IDLE_TIMEOUT, value });
   }
 
   /**
@@ -268,49 +269,49 @@ export class Session<Data = SessionData> {
    * listed by `iterate()`: their token can't be known.
    */
   get token(): string | undefined {
-    const record = this.#accessed();
-    if (record.phase === "new") record.token ??= createToken();
-    return record.isOver ? undefined : record.token;
+    const state = this.#accessed();
+    if (state.isOver) return undefined;
+    return state.phase === "new" ? state.ensureToken() : state.token;
   }
 
   /** The key of the session's row: the token's SHA-256 in base64url, safe to show and to log (unless hashTokens is off). */
   get id(): string | undefined {
-    const { key } = this.#accessed();
+    const { phase, id } = this.#accessed();
     const { token } = this;
-    return this.#record.phase === "stored" ? key : token === undefined ? undefined : this.#host.keyOf(token);
+    return phase === "stored" ? id : token === undefined ? undefined : this.#host.idOf(token);
   }
 
   /** The instant at which the session ends, however active it is. For a new session an estimate until its first commit. */
   get deadline(): Date {
-    const record = this.#accessed();
-    return new Date(record.deadline ?? this.#host.newDeadline(record.ownTimes.lifetime));
+    const state = this.#accessed();
+    return new Date(state.values.deadline ?? this.#host.newDeadline(state.ownTimes.lifetime));
   }
 
   /** Sets the instant at which the session ends, however active it is, in the database's time. */
   setDeadline(deadline: Date): void {
-    const record = this.#writable("setDeadline");
+    const state = this.#writable("setDeadline");
     if (!(deadline instanceof Date) || Number.isNaN(deadline.getTime())) {
       throw wrong("setDeadline", "a valid Date", deadline);
     }
-    record.apply({ kind: "deadline", deadline: new Date(deadline) });
+    state.values.apply({ kind: "deadline", deadline: new Date(deadline) });
   }
 
   /** The user that `login` has bound; undefined for an anonymous session. */
   get userId(): string | undefined {
-    const userId: Value | undefined = this.#accessed().values.get(USER_ID);
+    const userId: Value | undefined = this.#accessed().values.all.get(USER_ID);
     return typeof userId === "string" ? userId : undefined;
   }
 
   /** When the user logged in, or last proved again who they are, by the store's clock; undefined while nobody is logged in. */
   get loggedInAt(): Date | undefined {
-    const { values } = this.#accessed();
-    const instant = numberIn(values, LOGGED_IN_AT);
+    const { all } = this.#accessed().values;
+    const instant = numberIn(all, LOGGED_IN_AT);
     return this.userId === undefined || instant === undefined ? undefined : new Date(instant);
   }
 
   /** The tags that `login` has given it. Owned by the caller. */
   get tags(): string[] {
-    return tagsIn(this.#accessed().values);
+    return tagsIn(this.#accessed().values.all);
   }
 
   /** Where the session stands. */
@@ -320,36 +321,36 @@ export class Session<Data = SessionData> {
 
   async #underNewToken(
     operation: string,
-    changes: readonly Operation[],
+    changes: readonly Change[],
     how: Pick<Renewal, "keepDeadline" | "revive">,
   ): Promise<void> {
-    const record = this.#writable(operation);
+    const state = this.#writable(operation);
     // A commit under way decides whether there is a row; its failure is reported to whoever began it.
-    while (record.pending !== undefined) {
-      await record.pending.catch(() => {});
+    while (state.pending !== undefined) {
+      await state.pending.catch(() => {});
       this.#writable(operation);
     }
     const token = createToken();
-    if (how.revive && record.isOver) record.restart(token, "replaced");
-    record.deliberate ||= how.revive;
-    for (const change of changes) record.apply(change);
-    if (record.phase === "stored") {
-      record.ending = { kind: "renew", token, changes, ...how };
-      await this.#host.flush(record);
+    if (how.revive && state.isOver) state.restart(token, "replaced");
+    if (how.revive) state.markDeliberate();
+    for (const change of changes) state.values.apply(change);
+    if (state.phase === "stored") {
+      state.plan({ kind: "renew", token, changes, ...how });
+      await this.#host.flush(state);
     } else {
       // Nobody has its token yet.
-      record.token = token;
+      state.changeToken(token);
     }
   }
 
-  #accessed(): SessionRecord {
-    this.#record.accessed = true;
-    return this.#record;
+  #accessed(): SessionState {
+    this.#state.noteAccess();
+    return this.#state;
   }
 
-  #writable(operation: string, key?: string): SessionRecord {
-    const record = this.#accessed();
-    record.assertWritable(operation, key);
-    return record;
+  #writable(operation: string, key?: string): SessionState {
+    const state = this.#accessed();
+    state.assertWritable(operation, key);
+    return state;
   }
 }

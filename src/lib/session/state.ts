@@ -1,21 +1,9 @@
 import { AlreadyCommittedError, type CommittedBy } from "../core/errors.ts";
-import { createToken } from "../core/token.ts";
-import { assertValue, cloneValue, tryCloneValue, type Value } from "../core/value.ts";
-import type { Asker } from "./asker.ts";
-import { HeldObjects } from "./held-objects.ts";
-import {
-  CSRF,
-  IDLE_TIMEOUT,
-  isReserved,
-  type Login,
-  type OwnTimes,
-  ownTimesOf,
-  REMEMBER_ME,
-  RESERVED,
-  REVOKED,
-  USER_ID,
-} from "./reserved.ts";
 import type { EndReason } from "../core/store.ts";
+import { createToken } from "../core/token.ts";
+import type { RecordedClient, RequestFacts } from "./request-facts.ts";
+import { formLifetimeIn, isReserved, type OwnTimes, ownTimesOf } from "./reserved.ts";
+import { type Change, SessionValues, type StoredRow } from "./values.ts";
 
 /**
  * "new": no row, nothing set. "unmodified": as loaded. "modified": a commit will write it. "destroyed": it has ended,
@@ -23,24 +11,10 @@ import type { EndReason } from "../core/store.ts";
  */
 export type SessionStatus = "new" | "unmodified" | "modified" | "destroyed";
 
-/** One change, so recorded that it can be made again on newer values. */
-export type Operation =
-  | { kind: "set"; key: string; value: Value }
-  | { kind: "delete"; key: string }
-  | { kind: "clear"; reserved: boolean }
-  | { kind: "login"; login: Login }
-  | { kind: "update"; key: string; step: (current: Value | undefined) => Value }
-  | { kind: "deadline"; deadline: Date };
+/** Whether a session has a row. The table is at `SessionState`. */
+export type Phase = "new" | "stored" | "stale" | "ended";
 
-/** A row as it was read, or as we have written it. */
-export interface StoredRow {
-  data: Uint8Array;
-  values: Map<string, Value>;
-  deadline: Date;
-  expiry: Date;
-}
-
-/** That the session goes on under another token. */
+/** A new token for the session, written by the next commit. */
 export interface Renewal {
   kind: "renew";
   token: string;
@@ -48,346 +22,373 @@ export interface Renewal {
   /** When it turns out that the session was ended elsewhere, this request begins a new one (a login), instead of being dropped. */
   revive: boolean;
   /** The changes that are part of it: when it fails, they are taken back with it. */
-  changes: readonly Operation[];
+  changes: readonly Change[];
 }
 
-/** How the session is to end at the next commit: under a new token, or for good. */
-export type Ending = Renewal | { kind: "destroy" };
+/** What the next commit does to the session beside writing its changes. */
+export type Transition = Renewal | { kind: "destroy" };
 
-/** A renewal whose store reported a failure, and which may have been carried out all the same: its answer was lost. */
+/** A renewal that the store has reported as failed, and which may have been carried out all the same: its answer was lost. */
 export interface Doubt {
   token: string;
-  key: string;
+  id: string;
   /** What its row holds, if it is there. */
   data: Uint8Array;
 }
 
 /** What the client must be told about its cookie when the response's head is written. */
-export type Delivery =
+export type CookieUpdate =
   { kind: "nothing" } | { kind: "clear" } | { kind: "set"; token: string; life?: { now: number; expiry: number } };
+
+const NOTHING: CookieUpdate = { kind: "nothing" };
 
 /**
  * One session in one request: what was loaded, what has been changed since, and what the client must be told.
  *
- * It knows nothing of stores, clocks or HTTP; the manager reads and advances it, `Session` is what applications see.
+ * | phase  | row | how a request gets there                                 | a commit                | then            |
+ * | ------ | --- | -------------------------------------------------------- | ----------------------- | --------------- |
+ * | new    | no  | no token, or one that leads nowhere                      | creates a row, if there is anything to keep | stored |
+ * | stored | yes | a live token, or a create                                | replaces, touches, renews or destroys it | stored or ended |
+ * | stale  | no  | the token of a session that was just replaced or destroyed | drops what was set      | ended           |
+ * | ended  | no  | `destroy`, or the session was ended elsewhere            | nothing                 | ended           |
+ *
+ * `login` and `reset` lead from stale and ended back to new (`restart`). The state knows nothing of stores, clocks or HTTP. The manager
+ * reads and advances it, `plan.ts` decides what a commit does, `Session` is what applications see.
  */
-export class SessionRecord {
+export class SessionState {
+  /** A session without a row. @param isPresented - whether the answer depends on a token that came, although it leads nowhere */
+  static empty(isPresented = false): SessionState {
+    const state = new SessionState(undefined, undefined, undefined);
+    state.#isAccessed = isPresented;
+    return state;
+  }
+
+  /** The session of a row. @param token - unknown where the session was listed, not presented */
+  static load(row: StoredRow, id: string, token?: string): SessionState {
+    return new SessionState(row, id, token);
+  }
+
+  /** A session that was ended a short while ago. One that was revoked is succeeded by a new one, others have late requests. */
+  static loadEnded(id: string, why: EndReason): SessionState {
+    const state = SessionState.empty(true);
+    if (why === "revoked") {
+      state.#predecessor = { id, why };
+    } else {
+      state.#phase = "stale";
+      state.#id = id;
+    }
+    return state;
+  }
+
   /**
-   * "new" has no row yet, "stored" has one, "ended" gets none any more. "stale" came with the token of a session that was
-   * replaced or destroyed a short while ago: it is empty as a new one, and gets no row either.
+   * A session in the place of several whose tokens the request presented, none of which counts: more than one is live, or there are too
+   * many to look up.
    */
-  phase: "new" | "stored" | "stale" | "ended";
-  /** The secret; unknown for sessions that were listed, not presented. */
-  token: string | undefined;
-  /** The store's key, once there is a row. */
-  key: string | undefined;
-  /** The session that the request came with, where it has ended and this one takes its place. */
-  predecessor: { key: string; why: EndReason } | undefined;
-  /** It was begun in that place on purpose, by `login` or `renew`, not by a mere write. */
-  deliberate = false;
-  row: StoredRow | undefined;
-  values: Map<string, Value>;
-  deadline: Date | undefined;
-  /** True when the deadline was set in this request and the row's expiry no longer bounds it. */
-  deadlineMoved = false;
-  operations: Operation[] = [];
-  ending: Ending | undefined;
-  doubt: Doubt | undefined;
-  /**
-   * Keys of sessions whose tokens the request presented, none of which counts: more than one is live, or there are too many to look
-   * up. A session that begins in their place ends them, and so does a log-out; otherwise the client could never get rid of them.
-   */
-  rivals: readonly string[] = [];
+  static contest(rivals: readonly string[]): SessionState {
+    const state = SessionState.empty(true);
+    state.#rivals = rivals;
+    return state;
+  }
+
+  readonly values: SessionValues;
+  #phase: Phase;
+  #token: string | undefined;
+  #id: string | undefined;
+  #row: StoredRow | undefined;
+  #predecessor: { id: string; why: EndReason } | undefined;
+  #isDeliberate = false;
+  #rivals: readonly string[] = [];
+  #transition: Transition | undefined;
+  #doubt: Doubt | undefined;
   /** The row is that of a renewal which counts as failed: the session must not stay under its token. */
   #mustMove = false;
-  delivery: Delivery = { kind: "nothing" };
-  /** Of the request, for a login. */
-  client: { ip?: string | undefined; userAgent?: string | undefined } | undefined;
-  /** Tells of the request. */
-  asker: (() => Asker) | undefined;
-  /** Set by the first read or write: the response depends on the session. */
-  accessed = false;
-  /** Later changes throw. */
-  sealed: CommittedBy | undefined;
+  #cookieUpdate: CookieUpdate = NOTHING;
+  #client: RecordedClient | undefined;
+  #facts: (() => RequestFacts) | undefined;
+  #isAccessed = false;
+  #sealedBy: CommittedBy | undefined;
+  /** The last of the commits under way. */
+  #pending: Promise<void> | undefined;
+
+  private constructor(row: StoredRow | undefined, id: string | undefined, token: string | undefined) {
+    this.#phase = row === undefined ? "new" : "stored";
+    this.#row = row;
+    this.#id = id;
+    this.#token = token;
+    this.values = new SessionValues(row);
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** The secret; unknown for sessions that were listed, not presented. */
+  get token(): string | undefined {
+    return this.#token;
+  }
+
+  /** The row's key, once there is a row. */
+  get id(): string | undefined {
+    return this.#id;
+  }
+
+  get row(): StoredRow | undefined {
+    return this.#row;
+  }
+
+  /** The session that the request came with, where it has ended and this one takes its place. */
+  get predecessor(): { id: string; why: EndReason } | undefined {
+    return this.#predecessor;
+  }
+
+  /** Whether it was begun in that place on purpose, by `login` or `reset`, not by a mere write. */
+  get isDeliberate(): boolean {
+    return this.#isDeliberate;
+  }
+
+  /** Ids of the sessions that the request presented beside one another. A session that begins in their place ends them, and so does a log-out. */
+  get rivals(): readonly string[] {
+    return this.#rivals;
+  }
+
+  get transition(): Transition | undefined {
+    return this.#transition;
+  }
+
+  get doubt(): Doubt | undefined {
+    return this.#doubt;
+  }
+
+  get cookieUpdate(): CookieUpdate {
+    return this.#cookieUpdate;
+  }
+
+  /** What a login keeps of where it came from. */
+  get client(): RecordedClient | undefined {
+    return this.#client;
+  }
+
+  /** What is known of the request; asked for when it counts. */
+  get facts(): RequestFacts {
+    return this.#facts?.() ?? {};
+  }
+
+  /** Whether the application has looked at the session: the response depends on it. */
+  get isAccessed(): boolean {
+    return this.#isAccessed;
+  }
+
+  get sealedBy(): CommittedBy | undefined {
+    return this.#sealedBy;
+  }
+
   /** The last of the commits under way, which the next one waits for. */
-  pending: Promise<void> | undefined;
-  /** What the application holds and may change in place. */
-  readonly #held = new HeldObjects();
-
-  constructor(row?: StoredRow, key?: string, token?: string) {
-    this.phase = row === undefined ? "new" : "stored";
-    this.row = row;
-    this.key = key;
-    this.token = token;
-    this.values = new Map(row?.values);
-    this.deadline = row?.deadline;
+  get pending(): Promise<void> | undefined {
+    return this.#pending;
   }
 
-  /** Reads a value; an object stays observed, so that changing it in place counts as setting it. */
-  read(key: string): Value | undefined {
-    const value = this.values.get(key);
-    this.#held.hold(key, value);
-    return value;
-  }
-
-  /** Where the session stands. */
   get status(): SessionStatus {
-    if (this.phase === "ended" || this.ending?.kind === "destroy") return "destroyed";
-    this.collect();
-    if (this.changed) return "modified";
-    return this.phase === "stored" ? "unmodified" : "new";
+    if (this.#phase === "ended" || this.#transition?.kind === "destroy") return "destroyed";
+    this.values.collect();
+    if (this.hasChanged) return "modified";
+    return this.#phase === "stored" ? "unmodified" : "new";
+  }
+
+  /** Whether anything would be lost if nothing were written. */
+  get hasChanged(): boolean {
+    return this.values.changes.length > 0;
+  }
+
+  /** How long it lives, where it has times of its own. */
+  get ownTimes(): OwnTimes {
+    return ownTimesOf(this.values.all);
+  }
+
+  /** Milliseconds that the session lives while it holds nothing but an open form; undefined: it holds more. */
+  get formLifetime(): number | undefined {
+    return formLifetimeIn(this.values.all);
+  }
+
+  /** Whether there is something that `destroy` has to end: the session, or what it goes on as since it was renewed elsewhere. */
+  get isPresented(): boolean {
+    return this.#id !== undefined || this.#predecessor !== undefined || this.#rivals.length > 0;
+  }
+
+  /** Whether there is no session any more: what is set is not stored. */
+  get isOver(): boolean {
+    return this.#phase === "ended" || this.#phase === "stale";
+  }
+
+  /** Notes where the request came from. @param facts - called when they count. @param client - what a login keeps of it */
+  noteRequest(facts: (() => RequestFacts) | undefined, client: RecordedClient | undefined): void {
+    this.#facts = facts;
+    this.#client = client;
+  }
+
+  noteAccess(): void {
+    this.#isAccessed = true;
   }
 
   /**
-   * Makes sure that a change would not be lost, and touches no key of ours.
+   * Makes sure that a change would not be lost, and touches no reserved key.
    *
    * @throws AlreadyCommittedError, or TypeError for a key that no application may use
    */
   assertWritable(operation: string, key: string | undefined): void {
-    if (this.sealed !== undefined) throw new AlreadyCommittedError(operation, this.sealed);
-    if (this.ending?.kind === "destroy") throw new AlreadyCommittedError(operation, "destroy");
+    if (this.#sealedBy !== undefined) throw new AlreadyCommittedError(operation, this.#sealedBy);
+    if (this.#transition?.kind === "destroy") throw new AlreadyCommittedError(operation, "destroy");
     if (key === undefined) return;
     if (typeof key !== "string") throw new TypeError(`${operation}: the key must be a string, not a ${typeof key}`);
     if (isReserved(key)) throw new TypeError(`${operation}: the key ${JSON.stringify(key)} is pgstore's own`);
   }
 
-  /** Makes a change and remembers it, after those that were made in place before it. */
-  apply(operation: Operation): void {
-    const key = "key" in operation ? operation.key : undefined;
-    this.collect(key);
-    if (operation.kind === "update") this.#freeze(operation.key);
-    this.#execute(operation);
-    this.operations.push(operation);
-    // What the application holds of before is not the session's any more.
-    if (key !== undefined) this.#held.release(key);
-    else if (operation.kind === "clear") this.#held.clear();
+  /** Makes later changes throw. The first seal counts, but for the response's head: behind that nothing can reach the client. */
+  seal(by: CommittedBy): void {
+    if (by === "head") this.#sealedBy = by;
+    else this.#sealedBy ??= by;
   }
 
-  /** Turns changes made in place, in objects that the application holds, into operations. */
-  collect(key?: string): void {
-    for (const { key: name, value, isStorable } of this.#held.takeChanged(key)) {
-      this.values.set(name, value);
-      const isNoted = this.operations.some((operation) => operation.kind === "set" && operation.value === value);
-      if (isStorable || !isNoted) this.operations.push({ kind: "set", key: name, value });
+  /** Takes back the seal of a `save` that failed. */
+  unseal(by: CommittedBy): void {
+    if (this.#sealedBy === by) this.#sealedBy = undefined;
+  }
+
+  /** The token of a session without a row, made when it is first asked for. */
+  ensureToken(): string {
+    return (this.#token ??= createToken());
+  }
+
+  /** Gives a session that has no row yet another token. */
+  changeToken(token: string): void {
+    this.#token = token;
+  }
+
+  /** Sets what the next commit does. */
+  plan(transition: Transition): void {
+    this.#transition = transition;
+  }
+
+  /** Notes that the session is meant to be a new one, by `login` or `reset`. */
+  markDeliberate(): void {
+    this.#isDeliberate = true;
+  }
+
+  /** Runs a commit after those that were begun before. */
+  async queue(commit: () => Promise<void>): Promise<void> {
+    const mine = this.#commitAfter(this.#pending, commit);
+    this.#pending = mine;
+    try {
+      await mine;
+    } finally {
+      if (this.#pending === mine) this.#pending = undefined;
     }
   }
 
-  /** @throws TypeError that names the key of a value that was changed in place into something that can't be stored */
-  assertStorable(): void {
-    for (const operation of this.operations) {
-      if (operation.kind === "set") assertValue(operation.key, operation.value);
+  async #commitAfter(before: Promise<void> | undefined, commit: () => Promise<void>): Promise<void> {
+    // Its failure was reported to whoever began it. What it could not write is written now.
+    if (before !== undefined) await before.catch(() => {});
+    try {
+      await commit();
+    } catch (error) {
+      // Before anybody hears of it, the commit that waits for this one included: what has failed is not made later.
+      this.#withdraw();
+      throw error;
     }
-  }
-
-  /**
-   * Remembers the objects that were set as they are now, when they are about to be written: they stay the caller's, and
-   * changed while the write is under way or later, they go into the next one.
-   */
-  observe(): void {
-    for (const operation of this.operations) if ("key" in operation) this.read(operation.key);
-  }
-
-  /** How many of the application's keys there are. */
-  get size(): number {
-    let size = this.values.size;
-    for (const key of RESERVED) if (this.values.has(key)) size--;
-    return size;
-  }
-
-  /** There is nothing to keep: how long a session is to live is no reason for a row. */
-  get isEmpty(): boolean {
-    return this.values.size === Number(this.values.has(REMEMBER_ME)) + Number(this.values.has(IDLE_TIMEOUT));
-  }
-
-  /** How long it lives, where it has times of its own. */
-  get ownTimes(): OwnTimes {
-    return ownTimesOf(this.values);
-  }
-
-  /** Milliseconds that the session lives as it holds nothing but an open form; undefined: it holds more. */
-  get formLifetime(): number | undefined {
-    return formLifetimeOf(this.values);
-  }
-
-  /** The row holds nothing but an open form. */
-  get wasForm(): boolean {
-    return this.row !== undefined && formLifetimeOf(this.row.values) !== undefined;
-  }
-
-  /** Somebody will see the answer to the request, as far as it tells. */
-  get isSeen(): boolean {
-    return this.asker?.().speculative !== true;
-  }
-
-  /** There is something that `destroy` has to end: the session, or what it goes on as since it was renewed elsewhere. */
-  get isPresented(): boolean {
-    return this.key !== undefined || this.predecessor !== undefined || this.rivals.length > 0;
-  }
-
-  /** There is no session any more: what is set is not stored. */
-  get isOver(): boolean {
-    return this.phase === "ended" || this.phase === "stale";
-  }
-
-  /** Says whether anything would be lost if nothing were written. */
-  get changed(): boolean {
-    return this.operations.length > 0;
   }
 
   /** Takes newer values from the store and makes this request's changes again on top of them. */
   rebase(row: StoredRow): void {
-    this.collect();
-    this.row = row;
-    this.values = new Map(row.values);
-    this.deadline = row.deadline;
-    this.deadlineMoved = false;
-    this.#replay();
+    this.values.collect();
+    this.#row = row;
+    this.values.rebase(row);
   }
 
-  /** Nothing that is set from now on can reach the client, whatever has sealed the session before. */
-  seal(): void {
-    this.sealed = "head";
-  }
-
-  /** Takes back a renewal that failed, with the changes that were part of it; those that were made beside it stay. */
-  withdraw(): void {
-    const { ending } = this;
-    if (ending?.kind !== "renew") return;
-    this.collect();
-    this.ending = this.#mustMove ? moving() : undefined;
-    this.operations = this.operations.filter((operation) => !ending.changes.includes(operation));
+  /** Takes back a renewal that failed, with the changes that were part of it. Those that were made beside it stay. */
+  #withdraw(): void {
+    const renewal = this.#transition;
+    if (renewal?.kind !== "renew") return;
+    this.values.collect();
+    this.#transition = this.#mustMove ? moveOn() : undefined;
     // Its own session had turned out to be over, and the one that was to begin in its place has not begun.
-    if (this.phase === "new") this.phase = "stale";
-    this.values = new Map(this.row?.values);
-    this.deadline = this.row?.deadline;
-    this.deadlineMoved = false;
-    this.#replay();
+    if (this.#phase === "new") this.#phase = "stale";
+    this.values.withdraw(renewal.changes, this.#row);
+  }
+
+  /** Notes that a renewal is on its way whose answer may be lost; undefined: it has been answered. */
+  suspect(doubt: Doubt | undefined): void {
+    this.#doubt = doubt;
   }
 
   /**
    * Goes on from the row of a renewal that was reported as failed and carried out all the same. Nobody has that row's token, and
    * nobody gets it: the session takes another one, with the values that it has here.
    */
-  adopt({ token, key, data }: Doubt): void {
-    if (this.row === undefined) return;
-    this.token = token;
-    this.key = key;
-    this.row = { ...this.row, data };
-    this.doubt = undefined;
+  adopt({ token, id, data }: Doubt): void {
+    if (this.#row === undefined) return;
+    this.#token = token;
+    this.#id = id;
+    this.#row = { ...this.#row, data };
+    this.#doubt = undefined;
     this.#mustMove = true;
-    this.ending ??= moving();
+    this.#transition ??= moveOn();
   }
 
-  /** Begins anew under another token, with this request's changes and nothing else. @param why - the session has ended */
+  /** Begins anew under another token, with this request's changes and nothing else. @param why - how the session before has ended */
   restart(token: string, why: EndReason): void {
-    if (this.key !== undefined) this.predecessor = { key: this.key, why };
-    this.deliberate = true;
-    this.phase = "new";
-    this.token = token;
-    this.key = undefined;
-    this.row = undefined;
-    this.values = new Map();
-    this.deadline = undefined;
-    this.deadlineMoved = false;
-    // What the application holds of the session that has ended is nothing of this one.
-    this.#held.clear();
-    this.#replay();
+    if (this.#id !== undefined) this.#predecessor = { id: this.#id, why };
+    this.#isDeliberate = true;
+    this.#phase = "new";
+    this.#token = token;
+    this.#id = undefined;
+    this.#row = undefined;
+    this.values.releaseAll();
+    this.values.rebase(undefined);
   }
 
-  /** Takes note that the first `count` operations are in the store now. */
-  settle(row: StoredRow, key: string, count: number): void {
-    this.phase = "stored";
-    this.row = row;
-    this.key = key;
-    this.ending = undefined;
+  /** Takes note that a touch has moved the row's expiry. */
+  touch(row: StoredRow): void {
+    this.#row = row;
+  }
+
+  /** Takes note that a row with the first `count` changes is in the store now, under this id and token. */
+  settle(row: StoredRow, id: string, token: string | undefined, count: number): void {
+    this.#token = token;
+    this.#phase = "stored";
+    this.#row = row;
+    this.#id = id;
+    this.#transition = undefined;
     this.#mustMove = false;
-    this.operations.splice(0, count);
-    this.deadlineMoved = this.operations.some(({ kind }) => kind === "deadline");
-    if (!this.deadlineMoved) this.deadline = row.deadline;
+    this.values.settle(row, count);
   }
 
-  /** Takes note that the session has ended, here or elsewhere: what it held and what was to be written is dropped. */
-  end(delivery: Delivery): void {
-    this.phase = "ended";
-    this.row = undefined;
-    this.values = new Map();
-    this.operations = [];
-    this.ending = undefined;
-    this.delivery = delivery;
-    this.#held.clear();
+  /** Takes the rivals, which are ended now. */
+  takeRivals(): readonly string[] {
+    const rivals = this.#rivals;
+    this.#rivals = [];
+    return rivals;
   }
 
-  /** A step may change what it is given; made again, it must begin from what was there. */
-  #copyOf(key: string): Value | undefined {
-    const value = this.values.get(key);
-    if (value === undefined) return undefined;
-    assertValue(key, value);
-    return cloneValue(value);
+  /** Takes note that the session has ended, here or elsewhere. What it held and what was to be written is dropped. */
+  end(update: "clear" | "nothing"): void {
+    this.#phase = "ended";
+    this.#row = undefined;
+    this.values.drop();
+    this.#transition = undefined;
+    this.#cookieUpdate = update === "nothing" ? NOTHING : { kind: update };
   }
 
-  /** An object that was set stays the caller's: made again, the step must begin from what it was when it was first made. */
-  #freeze(key: string): void {
-    for (const operation of this.operations) {
-      if (operation.kind === "set" && operation.key === key) {
-        operation.value = tryCloneValue(operation.value) ?? operation.value;
-      }
-    }
+  /** Notes what the client must be told of its token. */
+  tellToken(token: string, life: { now: number; expiry: number } | undefined): void {
+    this.#cookieUpdate = { kind: "set", token, ...(life === undefined ? {} : { life }) };
   }
 
-  #replay(): void {
-    for (const operation of this.operations) this.#execute(operation);
-    this.#held.putBack(this.values);
+  /** Notes that the client is told, which happens once. */
+  noteTold(): void {
+    this.#cookieUpdate = NOTHING;
   }
-
-  #execute(operation: Operation): void {
-    switch (operation.kind) {
-      case "set":
-        this.values.set(operation.key, operation.value);
-        break;
-      case "delete":
-        this.values.delete(operation.key);
-        break;
-      case "clear":
-        for (const key of this.values.keys()) {
-          if (operation.reserved || !isReserved(key)) this.values.delete(key);
-        }
-        break;
-      case "login":
-        this.#begin(operation.login);
-        break;
-      case "update":
-        this.values.set(operation.key, operation.step(this.#copyOf(operation.key)));
-        break;
-      case "deadline":
-        this.deadline = operation.deadline;
-        this.deadlineMoved = true;
-        break;
-    }
-  }
-
-  /** A login: nobody gets what another user's session held. */
-  #begin({ values, keeps, lifetime }: Login): void {
-    const before = this.values.get(USER_ID);
-    const isAnothers = before !== undefined && before !== values.get(USER_ID);
-    for (const key of this.values.keys()) {
-      if (key === REVOKED || (!isAnothers && (isReserved(key) ? key === REMEMBER_ME : keeps(key)))) continue;
-      this.values.delete(key);
-      this.#held.release(key);
-    }
-    for (const [key, value] of values) this.values.set(key, value);
-    if (lifetime === undefined) return;
-    this.deadline = this.row?.deadline;
-    this.deadlineMoved = false;
-  }
-}
-
-function formLifetimeOf(values: ReadonlyMap<string, Value>): number | undefined {
-  const lifetime = values.get(CSRF);
-  if (typeof lifetime !== "number" || values.has(USER_ID)) return undefined;
-  return [...values.keys()].every(isReserved) ? lifetime : undefined;
 }
 
 /** Under another token, and all else as it is. */
-function moving(): Renewal {
+function moveOn(): Renewal {
   return { kind: "renew", token: createToken(), keepDeadline: true, revive: false, changes: [] };
 }

@@ -6,7 +6,7 @@ import {
   StoreOverloadedError,
   StoreUnavailableError,
 } from "../../src/index.ts";
-import { Lanes } from "../../src/lib/manager/keyed-queue.ts";
+import { KeyedQueue } from "../../src/lib/manager/keyed-queue.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
 /** Work that is done when it is told to. */
@@ -21,16 +21,16 @@ function held<T>(): {
   return { work: (before) => (begun.push(before), promise), begun, done };
 }
 
-describe("Lanes", () => {
+describe("KeyedQueue", () => {
   it("does the work of a key in its order, one at a time, each with what the one before has left", async () => {
-    const lanes = new Lanes<number>();
+    const queue = new KeyedQueue<number>();
     const first = held<number>();
     const order: unknown[] = [];
-    const one = lanes.enter("key", first.work);
+    const one = queue.enter("key", first.work);
     const note = (n: number) => (before: number | undefined) => (order.push([n, before]), Promise.resolve(n));
-    const fails = lanes.enter("key", () => Promise.reject(new Error("expected by the test")));
-    const rest = [2, 3].map((n) => lanes.enter("key", note(n)));
-    expect([first.begun, await lanes.enter("other", note(9))]).toEqual([[undefined], 9]);
+    const fails = queue.enter("key", () => Promise.reject(new Error("expected by the test")));
+    const rest = [2, 3].map((n) => queue.enter("key", note(n)));
+    expect([first.begun, await queue.enter("other", note(9))]).toEqual([[undefined], 9]);
     first.done(1);
     await expect(fails).rejects.toThrow("expected by the test");
     expect([await one, ...(await Promise.all(rest))]).toEqual([1, 2, 3]);
@@ -39,36 +39,36 @@ describe("Lanes", () => {
       [2, undefined],
       [3, 2],
     ]);
-    expect(await lanes.enter("key", note(4))).toBe(4);
+    expect(await queue.enter("key", note(4))).toBe(4);
     expect(order.at(-1)).toEqual([4, undefined]);
   });
 
   it("lets nobody wait longer than the timeout, and never begins what was given up", async () => {
-    const lanes = new Lanes<number>(20);
+    const queue = new KeyedQueue<number>(20);
     const first = held<number>();
-    const one = lanes.enter("key", first.work);
+    const one = queue.enter("key", first.work);
     const late = Array.from({ length: 3 }, () => held<number>());
-    const outcomes = await Promise.allSettled(late.map(({ work }) => lanes.enter("key", work)));
+    const outcomes = await Promise.allSettled(late.map(({ work }) => queue.enter("key", work)));
     for (const outcome of outcomes)
       expect(outcome).toMatchObject({ reason: expect.any(StoreUnavailableError) as unknown });
     first.done(1);
     expect(await one).toBe(1);
     expect(late.flatMap(({ begun }) => begun)).toEqual([]);
-    expect(await lanes.enter("key", async () => 2)).toBe(2);
+    expect(await queue.enter("key", async () => 2)).toBe(2);
   });
 
   it("counts a wait against the time of what waited, and only of that", async () => {
-    const lanes = new Lanes<number>(40);
+    const queue = new KeyedQueue<number>(40);
     const first = held<number>();
     const signals: (AbortSignal | undefined)[] = [];
-    const one = lanes.enter("key", (before) => first.work(before));
-    const slow = lanes.enter("key", (_before, signal) => {
+    const one = queue.enter("key", (before) => first.work(before));
+    const slow = queue.enter("key", (_before, signal) => {
       signals.push(signal);
       return new Promise((_resolve, reject) => {
         signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
       });
     });
-    const quick = lanes.enter("other", async (_before, signal) => (signals.push(signal), 2));
+    const quick = queue.enter("other", async (_before, signal) => (signals.push(signal), 2));
     first.done(1);
     expect([await one, await quick]).toEqual([1, 2]);
     await expect(slow).rejects.toThrow(StoreUnavailableError);
@@ -76,8 +76,8 @@ describe("Lanes", () => {
     expect(signals).toEqual([undefined, expect.any(AbortSignal)]);
     // One that has ended in time hears no more.
     const again = held<number>();
-    const before = lanes.enter("key", again.work);
-    const after = lanes.enter("key", async (_before, signal) => (signals.push(signal), 3));
+    const before = queue.enter("key", again.work);
+    const after = queue.enter("key", async (_before, signal) => (signals.push(signal), 3));
     again.done(1);
     expect([await before, await after]).toEqual([1, 3]);
     await new Promise((resolve) => setTimeout(resolve, 60));
@@ -85,33 +85,33 @@ describe("Lanes", () => {
   });
 
   it("goes on past one whose client is known to have gone as soon as it is asked", async () => {
-    const lanes = new Lanes<number>();
+    const queue = new KeyedQueue<number>();
     const first = held<number>();
-    const one = lanes.enter("key", first.work);
+    const one = queue.enter("key", first.work);
     const left = held<number>();
     const gone = () => (listener: () => void) => (listener(), () => {});
-    await expect(lanes.enter("key", left.work, gone)).rejects.toThrow(StoreUnavailableError);
-    const next = lanes.enter("key", async (before) => (before ?? 0) + 1);
+    await expect(queue.enter("key", left.work, gone)).rejects.toThrow(StoreUnavailableError);
+    const next = queue.enter("key", async (before) => (before ?? 0) + 1);
     first.done(1);
     expect([await one, await next, left.begun]).toEqual([1, 2, []]);
   });
 
   it("takes 1,000 that wait, and those whose client goes make room", async () => {
-    const lanes = new Lanes<number>();
+    const queue = new KeyedQueue<number>();
     const first = held<number>();
-    const one = lanes.enter("key", first.work);
+    const one = queue.enter("key", first.work);
     const gone: (() => void)[] = [];
     let stopped = 0;
     const whenGone = () => (listener: () => void) => {
       gone.push(listener);
       return () => void stopped++;
     };
-    const waiting = Array.from({ length: 1000 }, (_, n) => lanes.enter("key", async () => n, whenGone));
+    const waiting = Array.from({ length: 1000 }, (_, n) => queue.enter("key", async () => n, whenGone));
     const outcomes = Promise.allSettled(waiting);
-    await expect(lanes.enter("key", async () => 0)).rejects.toThrow(StoreOverloadedError);
+    await expect(queue.enter("key", async () => 0)).rejects.toThrow(StoreOverloadedError);
     gone[500]?.();
-    const last = lanes.enter("key", async () => -1);
-    await expect(lanes.enter("key", async () => 0)).rejects.toThrow(StoreOverloadedError);
+    const last = queue.enter("key", async () => -1);
+    await expect(queue.enter("key", async () => 0)).rejects.toThrow(StoreOverloadedError);
     first.done(1);
     const settled = await outcomes;
     expect([await one, await last, stopped]).toEqual([1, -1, 1000]);

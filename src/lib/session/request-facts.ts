@@ -2,9 +2,12 @@
 export type WhenGone = (listener: () => void) => () => void;
 
 /** What is known of a request. */
-export interface Asker {
+export interface RequestFacts {
   ip?: string | undefined;
   userAgent?: string | undefined;
   speculative?: boolean | undefined;
   whenGone?: WhenGone | undefined;
 }
+
+/** What a login keeps of where it came from. */
+export type RecordedClient = Pick<RequestFacts, "ip" | "userAgent">;
