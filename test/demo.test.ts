@@ -254,7 +254,7 @@ describe("npm start", () => {
   }, 120_000);
 
   it.each([
-    ["a port that is none", { PORT: "4000x" }, "--port or PORT must be a number from 0 to 65535", 2],
+    ["a port that is none", { PORT: "4000x" }, "--port or PORT: expected a number from 0 to 65535, got 4000x", 2],
     [
       "a database that can't be reached",
       { DATABASE_URL: "postgres://127.0.0.1:1/none" },
@@ -281,7 +281,7 @@ describe("npm start", () => {
     const errors = collect(child.stderr);
     const [code] = (await once(child, "close")) as [number];
     expect(code).toBe(2);
-    expect(errors()).toMatch(/^pgstore: port \d+ is taken; .*\n$/);
+    expect(errors()).toMatch(/^pgstore: port \d+ is already in use\. .*\n$/);
     expect(existsSync(join(folder, "pgstore-data"))).toBe(false);
   }, 60_000);
 });

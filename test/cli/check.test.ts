@@ -129,7 +129,7 @@ describe("pgstore check", () => {
         remedy: `GRANT INSERT, UPDATE, DELETE ON "guarded" TO ${role}`,
       });
       expect(json["findings"]).toContainEqual(
-        expect.objectContaining({ name: "pooler", level: "error", text: "the server takes no further connection" }),
+        expect.objectContaining({ name: "pooler", level: "error", text: "the server accepts no further connection" }),
       );
     } finally {
       await pool.query(`DROP OWNED BY ${role}`);
@@ -155,7 +155,7 @@ describe("pgstore check", () => {
     expect(JSON.stringify([unsaid, bare, findings])).not.toMatch(/ADD COLUMN|pgstore migrate|"users"/);
     const { code, err } = await pgstore("migrate", "--url", database.url, "--table", "theirs");
     expect(code).toBe(4);
-    expect(err).toMatch(/is one of connect-pg-simple.*layout: "connect-pg-simple"/);
+    expect(err).toMatch(/belongs to connect-pg-simple.*layout: "connect-pg-simple"/);
     const columns = await pool.query("SELECT FROM pg_attribute WHERE attrelid = 'theirs'::regclass AND attnum > 0");
     expect(columns.rowCount).toBe(3);
   });
@@ -195,7 +195,7 @@ describe("pgstore check", () => {
     }
   });
 
-  it("warns of a schema of the search path in which everybody may create", async () => {
+  it("warns of a schema of the search path in which every role may create", async () => {
     await table("exposed");
     await pool.query("GRANT CREATE ON SCHEMA public TO PUBLIC");
     try {
@@ -222,10 +222,10 @@ describe("pgstore check", () => {
     const { code, findings } = await check("deep", "--deep");
     expect(code).toBe(1);
     expect(findings.filter(({ name }) => name === "rows").map(({ text }) => text)).toEqual([
-      "10,504 rows, 10,503 live, 1 of them of users; the largest has 4.88 kB",
+      "10,504 rows, 10,503 live, 1 logged in. The largest has 4.88 kB of data",
       "rows that never expire: 1",
-      "rows with -infinity for their expiry, which no application of ours writes: 1",
-      "live rows that hold nothing, which no application of ours writes: 1",
+      "rows whose expiry is -infinity, which pgstore never writes: 1",
+      "live rows without data, which pgstore never writes: 1",
     ]);
     expect(findings.find(({ name }) => name === "pgstattuple")?.level).toBe("ok");
   });
@@ -234,7 +234,7 @@ describe("pgstore check", () => {
     await pool.query("CREATE EXTENSION pgstattuple SCHEMA pg_catalog");
     await table("counted");
     const { found } = await check("counted", "--deep");
-    expect(found("pgstattuple")?.text).toMatch(/^0.0 % of the table are dead rows, 0.0 % free$/);
+    expect(found("pgstattuple")?.text).toMatch(/^0.0 % of the table is dead rows, 0.0 % is free$/);
     await pool.query(
       `CREATE TABLE parted (token text PRIMARY KEY, data bytea NOT NULL, expiry timestamptz NOT NULL) PARTITION BY HASH (token);
        CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0);
@@ -242,7 +242,7 @@ describe("pgstore check", () => {
        INSERT INTO parted VALUES ('a', '{}', current_timestamp + interval '1 hour')`,
     );
     const parted = await check("parted", "--deep");
-    expect(parted.found("pgstattuple")?.text).toMatch(/^0.0 % of the table are dead rows, 99.\d % free$/);
+    expect(parted.found("pgstattuple")?.text).toMatch(/^0.0 % of the table is dead rows, 99.\d % is free$/);
   });
 });
 

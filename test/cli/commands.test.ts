@@ -140,7 +140,7 @@ describe("pgstore stats", () => {
   it("says what is unknown on the seed's table", async () => {
     const { json } = await pgstoreJson("stats", "--url", database.url);
     expect(json).toMatchObject({ loggedIn: null, users: null });
-    expect((await pgstore("stats", "--url", database.url)).out).toContain("unknown: npx pgstore migrate");
+    expect((await pgstore("stats", "--url", database.url)).out).toContain("unknown: run npx pgstore migrate");
   });
 
   it("tells of the last cleanup", async () => {
@@ -209,7 +209,7 @@ describe("pgstore dashboard", () => {
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as AddressInfo;
     const { code, err } = await pgstore("dashboard", "--port", String(port), ...where);
-    expect([code, err]).toEqual([2, `pgstore: port ${port} is taken\n`]);
+    expect([code, err]).toEqual([2, `pgstore: port ${port} is already in use\n`]);
     taken.close();
   });
 });
@@ -229,13 +229,13 @@ describe("pgstore revoke", () => {
       "--yes",
       ...where,
     );
-    expect([code, json]).toEqual([0, { ended: 2, interrupted: false }]);
+    expect([code, json]).toEqual([0, { revoked: 2, interrupted: false }]);
     expect(await live("Grace")).toEqual([first]);
     const wrong = await pgstore("revoke", "--user", "Grace", "--except", "nonesuch", "--yes", ...where);
     expect([wrong.code, await live("Grace")]).toEqual([2, [first]]);
     expect(await pgstore("revoke", "--user", "Grace", "--yes", ...where)).toMatchObject({
       code: 0,
-      out: "1 session ended.\n",
+      out: "1 session revoked.\n",
     });
   });
 
@@ -280,7 +280,7 @@ describe("pgstore revoke", () => {
     const ids = await sessionsOf("Rosalind", 1);
     for (const option of ["--id", "--except"]) {
       const { code, err } = await pgstore("revoke", "--user", "Rosalind", option, "", "--yes", ...where);
-      expect([code, err]).toEqual([2, expect.stringContaining("must be an id")]);
+      expect([code, err]).toEqual([2, expect.stringContaining("expected an id")]);
     }
     expect(await live("Rosalind")).toEqual(ids);
   });
@@ -293,7 +293,7 @@ describe("pgstore revoke", () => {
     );
     const before = await store.count();
     const { code, json } = await pgstoreJson("revoke", "--all", "--yes", ...where);
-    expect([code, json]).toEqual([0, { ended: before, interrupted: false }]);
+    expect([code, json]).toEqual([0, { revoked: before, interrupted: false }]);
     expect(await store.count()).toBe(0);
     expect(await store.upsert("all 7", data, soon())).toBe(false);
     expect(await store.replace("all 8", data, data, soon())).toBe(false);
@@ -305,20 +305,20 @@ describe("pgstore revoke", () => {
     const common = { url: database.url, table: TABLE, schema: SCHEMA };
     const user = "Evil\u001B[31m";
     for (const [which, question] of [
-      [{ all: true }, /^End every live session in .*, about [\d,]+ rows?, in PostgreSQL .*\?$/],
-      [{ id }, new RegExp(`^End the session ${id.slice(0, 12)}\\?$`)],
-      [{ user }, /^End the live sessions of Evil\\u\{1b\}\[31m\?$/],
-      [{ user, except: other }, new RegExp(` but ${other.slice(0, 12)}\\?$`)],
+      [{ all: true }, /^Revoke every live session in .* \(about [\d,]+ rows?\) in PostgreSQL .*\?$/],
+      [{ id }, new RegExp(`^Revoke session ${id.slice(0, 12)}\\?$`)],
+      [{ user }, /^Revoke the live sessions of Evil\\u\{1b\}\[31m\?$/],
+      [{ user, except: other }, new RegExp(` except ${other.slice(0, 12)}\\?$`)],
     ] as const) {
       const asked: string[] = [];
       const no = (text: string): Promise<boolean> => Promise.resolve((asked.push(text), false));
       const answer = await revoke({ ...common, ...which }, no);
-      expect(answer).toEqual({ text: "Nothing is ended.", json: { ended: 0, interrupted: false }, exitCode: 1 });
+      expect(answer).toEqual({ text: "Nothing was revoked.", json: { revoked: 0, interrupted: false }, exitCode: 1 });
       expect(asked).toEqual([expect.stringMatching(question)]);
     }
     expect(await live(user)).toEqual([other, id]);
     const yes = (): Promise<boolean> => Promise.resolve(true);
-    expect(await revoke({ ...common, user, except: other }, yes)).toMatchObject({ json: { ended: 1 } });
+    expect(await revoke({ ...common, user, except: other }, yes)).toMatchObject({ json: { revoked: 1 } });
   });
 
   it("asks what exactly, and does nothing when nobody can be asked", async () => {
@@ -380,16 +380,16 @@ describe("--layout connect-pg-simple", () => {
     const run = (...args: string[]) => pgstoreJson(...args, "--layout", "connect-pg-simple", ...url);
     expect((await run("stats")).json).toMatchObject({ table: '"session"', live: 4, expired: 2, users: null });
     const theirs = ["--layout", "connect-pg-simple", ...url];
-    expect((await pgstore("stats", ...theirs)).out).toMatch(/^Users +unknown on such a table$/m);
+    expect((await pgstore("stats", ...theirs)).out).toMatch(/^Users +unknown on this table$/m);
     for (const command of ["stats", "cleanup", "cleanup --dry-run", "revoke --all --yes"]) {
       const { code: missing, err } = await pgstore(...command.split(" "), "--table", "nowhere", ...theirs);
       expect([missing, err], command).toEqual([4, expect.stringContaining("connect-pg-simple has made")]);
       expect(err).not.toContain("pgstore migrate");
     }
     expect(await run("check")).toMatchObject({ code: 0 });
-    expect((await run("revoke", "--id", "sid 3", "--yes")).json).toMatchObject({ ended: 1 });
+    expect((await run("revoke", "--id", "sid 3", "--yes")).json).toMatchObject({ revoked: 1 });
     expect((await run("cleanup")).json).toMatchObject({ removed: 2 });
-    expect((await run("revoke", "--all", "--yes")).json).toMatchObject({ ended: 3 });
+    expect((await run("revoke", "--all", "--yes")).json).toMatchObject({ revoked: 3 });
     expect((await run("stats")).json).toMatchObject({ live: 0 });
     for (const command of [["list", "--user", "ada"], ["migrate"], ["migrate", "--print"]]) {
       expect((await run(...command)).code, command.join(" ")).toBe(2);
@@ -400,7 +400,7 @@ describe("--layout connect-pg-simple", () => {
     expect(out).not.toMatch(/ADD COLUMN|ALTER TABLE|pgstore migrate/);
     await pool.query("CREATE TABLE theirs (id int)");
     const nowhere = await pgstore("check", "--table", "nowhere", ...theirs);
-    expect([nowhere.code, nowhere.out]).toEqual([4, expect.stringContaining("the one that the package has made")]);
+    expect([nowhere.code, nowhere.out]).toEqual([4, expect.stringContaining("the table that the package created")]);
     for (const layout of ["pgstore", "connect-pg-simple"]) {
       const { code: other, out: said } = await pgstore("check", "--table", "theirs", "--layout", layout, ...url);
       expect([other, said]).toEqual([4, expect.not.stringMatching(/ADD COLUMN|ALTER TABLE|pgstore migrate/)]);

@@ -71,7 +71,7 @@ describe("pgstore import --from connect-pg-simple", () => {
     const { code, out } = await pgstore(...simple, ...where);
     expect(code).toBe(0);
     expect(out).toMatch(
-      /^read +1,602\nwritten +0\nthere already +1,500\nexpired +101\nskipped +1\n {2}not a session.* 1\nThe counts agree/,
+      /^read +1,602\nwritten +0\nalready present +1,500\nexpired +101\nskipped +1\n {2}not a session.* 1\nThe counts agree/,
     );
   });
 

@@ -115,7 +115,7 @@ describe("npx pgstore", () => {
       expect(said).toEqual({
         code: 2,
         out: "",
-        err: "pgstore: this ends sessions: say --yes where nobody can be asked\n",
+        err: "pgstore: Refusing to revoke sessions without confirmation. Pass --yes to confirm.\n",
       });
     }
     const { out } = await program.run(["list", "--user", "ada", ...where]);
@@ -125,7 +125,7 @@ describe("npx pgstore", () => {
   it.each([
     // A row of the second page, however large that is, and which rows are left.
     ["cleanup", "removed", "- interval '1 hour'", "0600", "true"],
-    ["revoke --all --yes", "ended", "+ interval '1 hour'", "1100", "expiry > current_timestamp"],
+    ["revoke --all --yes", "revoked", "+ interval '1 hour'", "1100", "expiry > current_timestamp"],
   ])("%s stops in good order at Ctrl-C, and says how far it came", async (command, what, expiry, row, isLeft) => {
     const table = what;
     const pool = database.pool();

@@ -8,14 +8,14 @@ import { PgStore } from "../postgres/pg-store.ts";
 import { type TableName, tableName } from "../postgres/sql/table-name.ts";
 import { UsageError } from "./failures.ts";
 
-/** What a table is like, by the package that has made it. */
+/** Layouts of tables, by the package that created them. */
 export const LAYOUTS = { pgstore: seedLayout, "connect-pg-simple": connectPgSimpleLayout } satisfies Record<
   string,
   Layout
 >;
 export type LayoutName = keyof typeof LAYOUTS;
 
-/** The options that every command has. */
+/** Options of every command. */
 export interface CommonOptions {
   url?: string;
   table?: string;
@@ -26,13 +26,13 @@ export interface CommonOptions {
 }
 
 const MAX_CONNECT_MS = 5000;
-/** For a statement that doesn't say another time. */
+/** The default for a statement. */
 const MAX_QUERY_MS = 30_000;
 
-/** A database that answers, without a table yet. */
+/** An open database that has answered. */
 export interface Database {
   readonly url: string;
-  /** Fit for a log. */
+  /** For messages, without a password. */
   readonly location: string;
   readonly isServer: boolean;
   readonly client: PgClient;
@@ -40,7 +40,7 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** A database with the store on it. */
+/** An open database with a store on one of its tables. */
 export interface Connection extends Database {
   readonly store: PgStore;
   readonly operator: Operator;
@@ -48,32 +48,32 @@ export interface Connection extends Database {
   readonly layout: Layout;
 }
 
-/** Any of these names a server, as it does to psql. A password, or how to use TLS, names none. */
+/** Variables of psql that name a server. A password or a TLS mode alone does not. */
 const PG_VARIABLES = ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER"];
 
-/** Finds the URL that the options or the environment name. */
+/** Finds the database's URL in the options or the environment. */
 export function findUrl({ url }: CommonOptions): string | undefined {
   if (url !== undefined) return url;
   const { DATABASE_URL } = process.env;
-  // A URL without anything takes everything from those variables.
+  // An empty URL takes everything from these variables.
   return DATABASE_URL || (PG_VARIABLES.some((name) => process.env[name]) ? "postgres://" : undefined);
 }
 
-/** @throws UsageError when neither the options nor the environment name a database */
+/** As `findUrl`, but requires one. @throws UsageError when neither the options nor the environment name a database */
 function urlOf(options: CommonOptions): string {
   const url = findUrl(options);
   if (url) return url;
   throw new UsageError(
-    "which database? Give --url, or set DATABASE_URL (postgres://user@host:5432/database, or a folder) or PGHOST and its like",
+    "no database given. Pass --url, or set DATABASE_URL (postgres://user@host:5432/database, or a folder) or PGHOST",
   );
 }
 
 /**
- * Opens the database with pgstore's table; nothing in it is changed.
+ * Opens the database and a store on its table. Changes nothing in the database.
  *
- * @param mayCreate - a folder that is not there may be made
- * @param endedGrace - as of PgStore
- * @throws StoreUnavailableError when it doesn't answer
+ * @param mayCreate - whether to create a PGlite folder that does not exist
+ * @param endedGrace - the option of PgStore
+ * @throws StoreUnavailableError when the database doesn't answer
  */
 export async function connect(options: CommonOptions, mayCreate = false, endedGrace?: string): Promise<Connection> {
   const layout: Layout = LAYOUTS[options.layout ?? "pgstore"];
@@ -81,7 +81,7 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
   const names = schema === undefined ? { table } : { table, schema };
   const name = tableName(table, schema);
   const database = await openUrl(urlOf(options), name.quoted, mayCreate, layout.remedy(name));
-  // Its cleanup is that of the application's processes. No request waits for it: it may be patient.
+  // The application's processes clean up. No request waits here, so a query may take longer.
   const times = {
     cleanupInterval: 0,
     queryTimeout: MAX_QUERY_MS,
@@ -97,18 +97,22 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
 }
 
 /**
+ * Opens a database.
+ *
  * @param table - for messages, quoted
+ * @param mayCreate - whether to create a PGlite folder that does not exist
  * @param remedy - advice for an error about a missing table
+ * @throws StoreUnavailableError when the database doesn't answer
  */
 export async function openUrl(
   url: string,
   table: string,
   mayCreate = false,
-  remedy = "Name another.",
+  remedy = "Name another table.",
 ): Promise<Database> {
   const folder = folderOf(url);
   if (folder !== undefined && !mayCreate && !existsSync(folder)) {
-    throw new StoreUnavailableError(`there is no folder ${folder}`);
+    throw new StoreUnavailableError(`folder ${folder} does not exist`);
   }
   const options = { max: 4, connectionTimeoutMillis: MAX_CONNECT_MS };
   const { client, location, close } = await openDatabase(url, options);

@@ -4,12 +4,12 @@ import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 
-/** What `dashboard` takes besides. */
+/** Options of `dashboard`. */
 export interface DashboardCommandOptions extends CommonOptions {
   port?: number;
 }
 
-/** Serves the dashboard to whoever opens its link first, and goes on doing so after it has answered. */
+/** Serves the dashboard to the first browser that opens its link. Resolves when it listens, and goes on until SIGINT or SIGTERM. */
 export async function dashboardCommand(options: DashboardCommandOptions): Promise<Answer> {
   const { store, location, table, close } = await connect(options);
   let served: ServedDashboard;
@@ -18,7 +18,9 @@ export async function dashboardCommand(options: DashboardCommandOptions): Promis
     served = await serveDashboard({ manager, port: options.port ?? 0, title: `Sessions in ${table.quoted}` });
   } catch (error) {
     await close();
-    throw (error as { code?: unknown }).code === "EADDRINUSE" ? new UsageError(`port ${options.port} is taken`) : error;
+    throw (error as { code?: unknown }).code === "EADDRINUSE"
+      ? new UsageError(`port ${options.port} is already in use`)
+      : error;
   }
   const stop = (): void => {
     process.off("SIGINT", stop);
@@ -28,7 +30,7 @@ export async function dashboardCommand(options: DashboardCommandOptions): Promis
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   return {
-    text: `The dashboard of ${table.quoted} in ${location}, until Ctrl-C. This link opens it, once:\n${served.url}`,
+    text: `Dashboard of ${table.quoted} in ${location}. Stop it with Ctrl-C. This link works once:\n${served.url}`,
     json: { url: served.url, table: table.quoted, location },
     exitCode: EXIT.ok,
   };

@@ -2,12 +2,12 @@ import { CommanderError } from "commander";
 import { type ExitCode, EXIT } from "./answer.ts";
 import { PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
 
-/** The command line asks for what there is not. */
+/** A mistake in the command line. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** Somebody has pressed Ctrl-C. */
+/** The user pressed Ctrl-C. */
 export class InterruptedError extends Error {
   override readonly name = "InterruptedError";
 
@@ -16,30 +16,30 @@ export class InterruptedError extends Error {
   }
 }
 
-/** What is told of an error. */
+/** An error as the command line reports it. */
 interface Failure {
   exitCode: ExitCode;
-  /** As of PgStoreError, or USAGE, INTERRUPTED, FAILED. */
+  /** The code of a PgStoreError, or USAGE, INTERRUPTED or FAILED. */
   code: string;
   /** One line. */
   message: string;
 }
 
-/** @param foreign - takes secrets out of what is not said by us */
+/** Turns an error into a report. @param foreign - removes secrets from text that others wrote */
 export function failureOf(error: unknown, foreign: (text: string) => string = (text) => text): Failure {
   const message = withCause(error, foreign);
   if (error instanceof StoreUnavailableError) return { exitCode: EXIT.unreachable, code: error.code, message };
   if (error instanceof SchemaError) return { exitCode: EXIT.schema, code: error.code, message: textOf(error) };
   if (error instanceof PgStoreError) return { exitCode: EXIT.problem, code: error.code, message };
   if (error instanceof InterruptedError) return { exitCode: EXIT.problem, code: "INTERRUPTED", message };
-  // A TypeError is how pgstore says that an option is wrong.
+  // pgstore throws a TypeError for a wrong option.
   if (error instanceof CommanderError || error instanceof UsageError || error instanceof TypeError) {
     return { exitCode: EXIT.usage, code: "USAGE", message: textOf(error).replace(/^error: /, "") };
   }
   return { exitCode: EXIT.problem, code: "FAILED", message };
 }
 
-/** Says whether an error's text is ours. */
+/** Says whether pgstore wrote an error's text. */
 export function isOurs(error: unknown): boolean {
   return [PgStoreError, InterruptedError, CommanderError, UsageError, TypeError].some((kind) => error instanceof kind);
 }
@@ -50,45 +50,45 @@ function withCause(error: unknown, foreign: (text: string) => string): string {
   return cause === undefined ? text : `${text} (${foreign(textOf(cause))})`;
 }
 
-/** Of several addresses that failed, Node gives a code and no message; PGlite's file system gives only a name. */
+/** An error's text. When several addresses fail, Node gives only a code. PGlite's file system gives only a name. */
 function textOf(error: unknown): string {
   const { message, code, name } = error as { message?: string; code?: string; name?: string };
   return (message || code || name || String(error)).replaceAll(/\s+/g, " ").trim();
 }
 
-/** The password in a connection URL, up to the last @ that could end it; the scheme may be missing. */
+/** The password in a connection URL, up to the last @ that could end it. The scheme may be missing. */
 const IN_URL = /((?:\b[a-z][a-z\d+.-]*:\/\/|(?<![\w:/@.-])\/\/)[^\s:@/]*):\S*@/gi;
 const WITHOUT_SCHEME = /((?<![\w:/@.-])[\w.%+-]+):[^\s@/]\S*@(?=[\w[%.-])/gi;
-/** Of libpq's strings, of queries, and of the environment; quoted or not. */
+/** A password in a libpq string, a query or the environment, quoted or not. */
 const NAMED = /((?:password|passfile|PGPASSWORD|passwd|pwd)\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|"[^"]*"?|[^\s&'"]+)/gi;
 
 /**
- * Takes passwords out of an error's text, by where they stand.
+ * Removes passwords from a text, by their place in it.
  *
- * Our own texts hold none, and are printed as they are: of a password such as "sessions" each table's name would be hidden.
+ * Removing them by value as well would hide innocent words: with the password "sessions", the name of each table.
  */
 export function redact(text: string): string {
   return text.replaceAll(IN_URL, "$1:***@").replaceAll(WITHOUT_SCHEME, "$1:***@").replaceAll(NAMED, "$1***");
 }
 
 /**
- * Takes passwords out of what others say: also where one stands alone.
+ * Removes passwords from a text that others wrote, by their place and by value.
  *
- * @param urls - connection strings
- * @param password - one that is known by itself
+ * @param urls - connection strings, whose passwords are removed
+ * @param password - a further password
  */
 export function redactForeign(text: string, urls: readonly (string | undefined)[], password?: string): string {
   const secrets = [password ?? "", ...urls.flatMap((url) => (url === undefined ? [] : passwordsIn(url)))]
     .flatMap((secret) => [secret, decoded(secret)])
-    .filter((secret) => secret.length >= MIN_LENGTH);
-  // The longer first: one may be the beginning of another.
+    .filter((secret) => secret.length >= MIN_SECRET_CHARACTERS);
+  // The longest first, as one may be the beginning of another.
   let safe = redact(text);
   for (const secret of secrets.toSorted((a, b) => b.length - a.length)) safe = safe.replaceAll(secret, "***");
   return safe;
 }
 
-/** Shorter ones would stand in innocent words. */
-const MIN_LENGTH = 4;
+/** Shorter passwords occur in innocent words. */
+const MIN_SECRET_CHARACTERS = 4;
 
 function passwordsIn(url: string): string[] {
   const found = [

@@ -6,21 +6,22 @@ import { UsageError } from "./failures.ts";
 import { columns, instant, plain } from "./terminal.ts";
 import { usersOf } from "./user-sessions.ts";
 
-const LATEST = 8.64e15;
+/** The last instant that a Date can hold. */
+const MAX_DATE_MS = 8.64e15;
 
-/** Lists a user's live sessions, the newest first, a page of them. */
+/** Lists a page of a user's live sessions, the newest first. */
 export async function list(options: CommonOptions & { user: string; limit: number; after?: string }): Promise<Answer> {
   const { user, limit, after } = options;
   const place = after === undefined ? undefined : placeOf(after);
   const { store, close } = await connect(options);
   try {
-    // One more than is shown tells whether there are more.
+    // One more than is shown, to learn whether there is another page.
     const found = await usersOf(store, user).list(user, limit + 1, place);
     const shown = found.slice(0, limit);
     const last = shown.at(-1);
     const next = found.length > limit && last !== undefined ? cursorOf(last) : undefined;
-    const sessions = shown.map(({ token, ip = null, userAgent = null, ...rest }) => ({
-      id: shortId(token),
+    const sessions = shown.map(({ token: id, ip = null, userAgent = null, ...rest }) => ({
+      id: shortId(id),
       ...rest,
       ip,
       userAgent,
@@ -32,6 +33,7 @@ export async function list(options: CommonOptions & { user: string; limit: numbe
   }
 }
 
+/** A session as it is printed. */
 interface Shown extends Pick<OwnedEntry, "created" | "lastSeen" | "expiry"> {
   id: string;
   ip: string | null;
@@ -52,15 +54,15 @@ function textOf(sessions: Shown[], next: string | undefined): string {
   return next === undefined ? table : `${table}\nMore: --after ${next}`;
 }
 
-/** Of the id it needs no more than is shown: what comes after the whole of it comes after its beginning. */
-function cursorOf({ created, token }: OwnedEntry): string {
-  return `${created.getTime()}.${shortId(token)}`;
+/** Makes a cursor of the last session of a page. A shortened id is enough: what comes after the id comes after its beginning. */
+function cursorOf({ created, token: id }: OwnedEntry): string {
+  return `${created.getTime()}.${shortId(id)}`;
 }
 
 function placeOf(cursor: string): OwnedPlace {
-  const [, milliseconds, token] = /^(-?\d{1,16})\.(.+)$/.exec(cursor) ?? [];
-  if (token === undefined || Math.abs(Number(milliseconds)) > LATEST) {
-    throw new UsageError("--after: must be what the page before has given as next");
+  const [, milliseconds, id] = /^(-?\d{1,16})\.(.+)$/.exec(cursor) ?? [];
+  if (id === undefined || Math.abs(Number(milliseconds)) > MAX_DATE_MS) {
+    throw new UsageError("--after: expected the `next` of the page before");
   }
-  return { created: new Date(Number(milliseconds)), token };
+  return { created: new Date(Number(milliseconds)), token: id };
 }

@@ -5,7 +5,7 @@ import type { CommonOptions } from "./connection.ts";
 import { failureOf, isOurs, redact, redactForeign, UsageError } from "./failures.ts";
 import { programOf } from "./program.ts";
 
-/** Where the output goes. */
+/** Destinations of the output. */
 export interface Output {
   out(text: string): void;
   err(text: string): void;
@@ -54,13 +54,13 @@ export async function main(args: string[], output = standardOutput()): Promise<E
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-    // Without a command: its help was written already.
+    // Commander has printed the help already, as no command was given.
     if (error instanceof CommanderError && error.code === "commander.help") return EXIT.usage;
     return report(error, { json: args.includes("--json"), debug: args.includes("--debug") });
   }
 }
 
-/** Takes over what the file .env of the working directory says and the environment does not. */
+/** Adds the variables of the working directory's .env file to the environment. Those that are set already stay. */
 function readEnvironmentFile(): void {
   try {
     process.loadEnvFile();
@@ -71,7 +71,7 @@ function readEnvironmentFile(): void {
 }
 
 function standardOutput(): Output {
-  // Whoever reads it may have enough of it, as head does.
+  // A reader such as head may close the pipe early.
   process.stdout.on("error", (error: { code?: string }) =>
     process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.problem),
   );

@@ -4,11 +4,11 @@ import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 
-/** Creates what is missing, or prints the SQL that would. */
+/** Creates missing tables, columns and indexes, or prints the SQL for it. */
 export async function migrate(options: CommonOptions & { print?: boolean }): Promise<Answer> {
   if (options.layout === "connect-pg-simple") {
     throw new UsageError(
-      "--layout connect-pg-simple: that package's table stays as it is, so there is nothing to migrate",
+      "--layout connect-pg-simple: cannot be migrated, as pgstore leaves that package's table unchanged",
     );
   }
   const name = tableName(options.table ?? "sessions", options.schema);
@@ -19,18 +19,18 @@ export async function migrate(options: CommonOptions & { print?: boolean }): Pro
   } finally {
     await close();
   }
-  const text = `The table ${name.quoted} is as it should be, in ${location}.`;
+  const text = `Table ${name.quoted} in ${location} is up to date.`;
   return { text, json: { table: name.quoted, location, migrated: true }, exitCode: EXIT.ok };
 }
 
 function printed(statements: string[], byHand: string[]): Answer {
   const sql = statements.join(";\n\n");
   const text = [
-    "-- The whole schema. Each statement adds only what is missing, so it may run any number of times.",
+    "-- The whole schema. Each statement adds only what is missing, so it can run any number of times.",
     `${sql};`,
     "",
-    "-- A table of many millions of rows that is in use: run these before, so that no request waits while an index is made.",
-    "-- Run each by itself, outside of a transaction. Leave out an index that is there already.",
+    "-- If the table has many millions of rows and is in use, run these first, so that no request waits while an index is created.",
+    "-- Run each on its own, outside a transaction. Skip an index that already exists.",
     ...byHand.map((step) => `-- ${step};`),
   ];
   return { text: text.join("\n"), json: { sql, byHand }, exitCode: EXIT.ok };

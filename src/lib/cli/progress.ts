@@ -1,18 +1,18 @@
 import { monotonicNow } from "../core/time.ts";
 import { count } from "../core/format-number.ts";
 
-/** What of standard error is used. */
+/** The part of standard error that is used. */
 export interface ProgressStream {
   isTTY?: boolean;
   write(text: string): unknown;
 }
 
-const WIDTH = 30;
-/** Milliseconds between two drawings on a terminal, and between two lines elsewhere. */
-const REDRAW = 100;
-const LINE = 5000;
+const BAR_CHARACTERS = 30;
+/** Between two drawings on a terminal, and between two lines elsewhere. */
+const REDRAW_MS = 100;
+const LINE_MS = 5000;
 
-/** Shows how far some work has come: a bar that is drawn over on a terminal, a line now and then in a log. */
+/** Shows the progress of some work: a bar on a terminal, a line now and then in a log. */
 export class Progress {
   readonly #stream: ProgressStream;
   readonly #label: string;
@@ -33,17 +33,17 @@ export class Progress {
     this.#shownAt = this.#begun;
   }
 
-  /** Notes how much is done, and the total where it was not known before. */
+  /** Shows how much is done. @param total - if it was unknown before */
   update(done: number, total = this.#total): void {
     this.#done = done;
     this.#total = total;
     const now = this.#now();
-    if (now - this.#shownAt < (this.#stream.isTTY === true ? REDRAW : LINE)) return;
+    if (now - this.#shownAt < (this.#stream.isTTY === true ? REDRAW_MS : LINE_MS)) return;
     this.#shownAt = now;
     this.#show();
   }
 
-  /** Leaves the line as it is at the end. */
+  /** Ends the line. */
   finish(): void {
     if (this.#stream.isTTY === true) this.#show();
     if (this.#isDrawn) this.#stream.write("\n");
@@ -68,8 +68,8 @@ export class Progress {
 
   get #bar(): string {
     if (this.#total === undefined) return "";
-    const full = Math.round(this.#share * WIDTH);
-    return `[${"#".repeat(full)}${"-".repeat(WIDTH - full)}] ${Math.floor(this.#share * 100)}% `;
+    const full = Math.round(this.#share * BAR_CHARACTERS);
+    return `[${"#".repeat(full)}${"-".repeat(BAR_CHARACTERS - full)}] ${Math.floor(this.#share * 100)}% `;
   }
 
   get #sum(): string {

@@ -6,7 +6,7 @@ import { UsageError } from "./failures.ts";
 import { Progress } from "./progress.ts";
 import { findId, usersOf } from "./user-sessions.ts";
 
-/** What `revoke` takes besides. */
+/** Options of `revoke`. */
 export interface RevokeOptions extends CommonOptions {
   user?: string;
   id?: string;
@@ -18,17 +18,17 @@ export interface RevokeOptions extends CommonOptions {
 type Ask = typeof confirmed;
 
 /**
- * Ends sessions: their requests that are under way bring none of them back.
+ * Revokes sessions. Requests that are under way don't bring them back.
  *
- * @param ask - asks whether to go on
+ * @param ask - asks for confirmation
  */
 export async function revoke(options: RevokeOptions, ask: Ask = confirmed): Promise<Answer> {
   const { user, id, all, except } = options;
   if (all === true ? user !== undefined || id !== undefined : user === undefined && id === undefined) {
-    throw new UsageError("which sessions? Give --user, or --id, or --all");
+    throw new UsageError("no sessions given. Pass --user, --id, or --all alone");
   }
   if (except !== undefined && (user === undefined || id !== undefined)) {
-    throw new UsageError("--except goes with --user, and not with --id");
+    throw new UsageError("--except: needs --user, and cannot be combined with --id");
   }
   const connection = await connect(options);
   try {
@@ -46,29 +46,29 @@ async function revokeAll(
   ask: Ask,
 ): Promise<Answer> {
   const live = await operator.estimateRows();
-  const question = `End every live session in ${table.quoted}, about ${counted(live, "row")}, in ${location}?`;
+  const question = `Revoke every live session in ${table.quoted} (about ${counted(live, "row")}) in ${location}?`;
   if (!(await ask(question, yes))) return declined();
   const progress = new Progress("revoke", live);
-  let ended = 0;
+  let revoked = 0;
   const interrupted = await interruptible((signal) =>
-    store.terminateAll((tokens) => {
-      ended += tokens.length;
-      progress.update(ended);
+    store.terminateAll((ids) => {
+      revoked += ids.length;
+      progress.update(revoked);
       signal.throwIfAborted();
     }),
   ).finally(() => progress.finish());
-  return done(ended, interrupted);
+  return done(revoked, interrupted);
 }
 
 async function revokeOne({ store }: Connection, id: string, { user, yes }: RevokeOptions, ask: Ask): Promise<Answer> {
   const full = user === undefined ? id : ((await findId(usersOf(store, user), user, id)) ?? (await store.follow(id)));
-  if (full !== undefined && !(await ask(`End the session ${plain(shortId(full))}?`, yes))) return declined();
-  const isEnded = full !== undefined && (await store.terminate(full, "revoked", user)) !== undefined;
-  if (isEnded) return done(1);
-  const hint = user === undefined ? " A shortened id needs --user besides." : "";
+  if (full !== undefined && !(await ask(`Revoke session ${plain(shortId(full))}?`, yes))) return declined();
+  const isRevoked = full !== undefined && (await store.terminate(full, "revoked", user)) !== undefined;
+  if (isRevoked) return done(1);
+  const hint = user === undefined ? " A shortened id also needs --user." : "";
   return {
     text: `There is no such live session.${hint}`,
-    json: { ended: 0, interrupted: false },
+    json: { revoked: 0, interrupted: false },
     exitCode: EXIT.problem,
   };
 }
@@ -80,26 +80,26 @@ async function revokeUser(
   ask: Ask,
 ): Promise<Answer> {
   const users = usersOf(store, user);
-  let spared = except === undefined ? undefined : await findId(users, user, except);
-  if (except !== undefined && spared === undefined) {
-    // It may have got another token since it was listed.
-    const now = await store.follow(except);
-    spared = now && (await findId(users, user, now));
+  let kept = except === undefined ? undefined : await findId(users, user, except);
+  if (except !== undefined && kept === undefined) {
+    // Its token may have been renewed since it was listed.
+    const successor = await store.follow(except);
+    kept = successor && (await findId(users, user, successor));
   }
-  if (except !== undefined && spared === undefined) {
-    throw new UsageError("--except: this user has no such live session, so none is ended");
+  if (except !== undefined && kept === undefined) {
+    throw new UsageError("--except: this user has no such live session, so nothing was revoked");
   }
-  const but = spared === undefined ? "" : ` but ${plain(shortId(spared))}`;
-  if (!(await ask(`End the live sessions of ${plain(user)}${but}?`, yes))) return declined();
-  const ended = await users.end(user, spared === undefined ? [] : [spared]);
-  return done(ended.length);
+  const exception = kept === undefined ? "" : ` except ${plain(shortId(kept))}`;
+  if (!(await ask(`Revoke the live sessions of ${plain(user)}${exception}?`, yes))) return declined();
+  const revoked = await users.end(user, kept === undefined ? [] : [kept]);
+  return done(revoked.length);
 }
 
-function done(ended: number, interrupted = false): Answer {
-  const text = `${counted(ended, "session")} ended.${interrupted ? ` ${INTERRUPTED}` : ""}`;
-  return { text, json: { ended, interrupted }, exitCode: interrupted ? EXIT.problem : EXIT.ok };
+function done(revoked: number, interrupted = false): Answer {
+  const text = `${counted(revoked, "session")} revoked.${interrupted ? ` ${INTERRUPTED}` : ""}`;
+  return { text, json: { revoked, interrupted }, exitCode: interrupted ? EXIT.problem : EXIT.ok };
 }
 
 function declined(): Answer {
-  return { text: "Nothing is ended.", json: { ended: 0, interrupted: false }, exitCode: EXIT.problem };
+  return { text: "Nothing was revoked.", json: { revoked: 0, interrupted: false }, exitCode: EXIT.problem };
 }

@@ -6,12 +6,12 @@ import { type CommonOptions, connect } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 import { instant } from "./terminal.ts";
 
-/** Prints how the store is doing. */
+/** Prints the statistics of the store. */
 export async function stats(options: CommonOptions): Promise<Answer> {
   const { store, location, table, layout, close } = await connect(options);
   try {
     const { operations }: StoreExtras = store;
-    if (operations === undefined) throw new UsageError("this table keeps no statistics");
+    if (operations === undefined) throw new UsageError("this table has no statistics");
     const found = await operations.stats();
     return { text: textOf(found, layout.users), json: jsonOf(table.quoted, location, found), exitCode: EXIT.ok };
   } finally {
@@ -19,7 +19,7 @@ export async function stats(options: CommonOptions): Promise<Answer> {
   }
 }
 
-/** What is not known is null, and so is the end of the last stretch, which has none. */
+/** Unknown values are null, and so is the limit of the last range, which is open. */
 function jsonOf(table: string, location: string, found: StoreStats): unknown {
   const { loggedIn = null, users = null, cleanup = null } = found;
   return { table, location, ...found, loggedIn, users, cleanup };
@@ -27,7 +27,7 @@ function jsonOf(table: string, location: string, found: StoreStats): unknown {
 
 function textOf(found: StoreStats, canHaveUsers: boolean): string {
   const about = found.isEstimate ? "about " : "";
-  const unknown = canHaveUsers ? "unknown: npx pgstore migrate adds what this needs" : "unknown on such a table";
+  const unknown = canHaveUsers ? "unknown: run npx pgstore migrate to add what this needs" : "unknown on this table";
   const number = (value: number | undefined): string => (value === undefined ? unknown : about + count(value));
   const { cleanup } = found;
   const lines: [name: string, value: string][] = [

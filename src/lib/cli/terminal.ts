@@ -1,14 +1,14 @@
 import { createInterface } from "node:readline/promises";
 import { InterruptedError, UsageError } from "./failures.ts";
 
-/** A text of somebody's, without what a terminal would obey. */
+/** Escapes what a terminal would obey in a text that others wrote. */
 export function plain(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
     return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
   });
 }
 
-/** Columns under each other; the first line is the head. */
+/** Aligns columns. The first row is the header. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) {
@@ -24,22 +24,22 @@ export function columns(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-/** An instant to the second. */
+/** Writes an instant to the second. */
 export function instant(date: Date): string {
   return `${date.toISOString().slice(0, 19).replace("T", " ")}Z`;
 }
 
-/** Whom to ask. The question goes to standard error, so that --json leaves one document on standard output. */
+/** The terminal to ask on: by default standard error, so that --json prints one document on standard output. */
 export interface Terminal {
   input: NodeJS.ReadableStream & { isTTY?: boolean };
   output: NodeJS.WritableStream & { isTTY?: boolean };
 }
 
 /**
- * Asks on the terminal, unless `--yes` has said so.
+ * Asks for confirmation on the terminal, unless `--yes` was passed.
  *
  * @returns whether to go on
- * @throws UsageError when there is nobody to ask
+ * @throws UsageError when there is no terminal
  */
 export async function confirmed(
   question: string,
@@ -48,13 +48,13 @@ export async function confirmed(
 ): Promise<boolean> {
   if (yes === true) return true;
   if (input.isTTY !== true || output.isTTY !== true) {
-    throw new UsageError("this ends sessions: say --yes where nobody can be asked");
+    throw new UsageError("Refusing to revoke sessions without confirmation. Pass --yes to confirm.");
   }
   const terminal = createInterface({ input, output });
   try {
     return /^y(?:es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
   } catch (error) {
-    // Ctrl-C and Ctrl-D are a no, which leaves the question's line.
+    // Ctrl-C and Ctrl-D mean no, and leave the cursor on the question's line.
     if ((error as Error).name !== "AbortError") throw error;
     output.write("\n");
     return false;
@@ -63,11 +63,11 @@ export async function confirmed(
   }
 }
 
-/** What an interrupted command says besides. */
-export const INTERRUPTED = "Interrupted: run it again to go on.";
+/** Ends the text of an interrupted command. */
+export const INTERRUPTED = "Interrupted. Run it again to continue.";
 
 /**
- * Does some work that stops in good order at the first Ctrl-C; the second ends the process.
+ * Runs some work that the first Ctrl-C stops in good order. The second ends the process.
  *
  * @returns whether it was stopped
  */

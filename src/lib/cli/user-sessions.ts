@@ -4,37 +4,39 @@ import type { OwnedEntry, OwnedPlace, UserStore } from "../core/store.ts";
 import type { PgStore } from "../postgres/pg-store.ts";
 import { UsageError } from "./failures.ts";
 
-const PAGE = 1000;
+const PAGE_ROWS = 1000;
 
-/** @throws TypeError when no user can be called that */
+/** The part of a store that knows users. @throws TypeError when the user's id is malformed. UsageError when the table has no users. */
 export function usersOf(store: PgStore, userId: string): UserStore {
   assertUserId("--user", userId);
-  if (store.users === undefined) throw new UsageError("this table keeps no sessions by user: use --id or --all");
+  if (store.users === undefined) throw new UsageError("this table has no sessions by user. Use --id or --all");
   return store.users;
 }
 
 /**
- * The full id of one of a user's live sessions.
+ * Finds the full id of one of a user's live sessions.
  *
- * @param prefix - the id, or its beginning as the list shows it
- * @returns undefined when none begins so
- * @throws UsageError when several do, or when it is empty, as a script's variable may be
+ * @param prefix - the id, or its beginning as `list` shows it
+ * @returns undefined when no id begins so
+ * @throws UsageError when several ids do, or when the prefix is empty, as a script's unset variable is
  */
 export async function findId(users: UserStore, userId: string, prefix: string): Promise<string | undefined> {
-  if (prefix === "") throw new UsageError("--id, --except: must be an id, or its beginning");
+  if (prefix === "") throw new UsageError("--id, --except: expected an id or its beginning, got an empty string");
   const found = new Set<string>();
   let after: OwnedPlace | undefined;
   for (;;) {
-    const page: OwnedEntry[] = await users.list(userId, PAGE, after);
-    for (const { token } of page) {
-      if (token === prefix) return token;
-      if (token.startsWith(prefix)) found.add(token);
+    const page: OwnedEntry[] = await users.list(userId, PAGE_ROWS, after);
+    for (const { token: id } of page) {
+      if (id === prefix) return id;
+      if (id.startsWith(prefix)) found.add(id);
     }
-    if (page.length < PAGE) break;
+    if (page.length < PAGE_ROWS) break;
     after = page.at(-1);
   }
   if (found.size > 1) {
-    throw new UsageError(`${found.size} sessions of this user begin with ${shortId(prefix)}: say more of it`);
+    throw new UsageError(
+      `${found.size} sessions of this user begin with ${shortId(prefix)}. Pass more characters of the id.`,
+    );
   }
   return [...found][0];
 }

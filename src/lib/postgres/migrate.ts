@@ -7,20 +7,19 @@ import { migrationSql } from "./sql/migration.ts";
 import { sqlstateOf } from "./drivers/errors.ts";
 import type { TableName } from "./sql/table-name.ts";
 
-/** Milliseconds: an index on a large table takes its time. */
-const MIGRATION_TIME = 10 * 60_000;
-/** Milliseconds until we look again whether another process has made an index. */
-const PAUSE = 500;
-/** object_in_use */
-const BEING_MADE = "55006";
-/** invalid_transaction_termination */
-const IN_TRANSACTION = "2D000";
+/** An index on a large table takes long. */
+const MAX_STATEMENT_MS = 10 * 60_000;
+/** Between two looks at an index that another process creates. */
+const RETRY_PAUSE_MS = 500;
+
+const OBJECT_IN_USE = "55006";
+const INVALID_TRANSACTION_TERMINATION = "2D000";
 
 /**
- * Creates what is missing.
+ * Creates missing tables, columns and indexes.
  *
- * @throws SchemaError when there is a table of that name that is not ours; StoreError inside of a transaction that keeps its
- * snapshot
+ * @throws SchemaError when a table of that name is not pgstore's
+ * @throws StoreError inside a transaction that keeps its snapshot
  */
 export async function migrate(query: Query, table: TableName): Promise<void> {
   for (const statement of migrationSql(table)) await run(query, statement);
@@ -28,29 +27,30 @@ export async function migrate(query: Query, table: TableName): Promise<void> {
   if (problems.length > 0) throw new SchemaError(table.quoted, problems.map(sentenceOf).join("; "));
 }
 
+/** Runs a statement, again while another process creates the same index. */
 async function run(query: Query, statement: string): Promise<void> {
-  const end = monotonicNow() + MIGRATION_TIME;
+  const end = monotonicNow() + MAX_STATEMENT_MS;
   for (;;) {
     try {
-      await query(statement, [], MIGRATION_TIME);
+      await query(statement, [], MAX_STATEMENT_MS);
       return;
     } catch (error) {
       const cause = error instanceof PgStoreError ? error.cause : undefined;
       const sqlstate = sqlstateOf(cause);
-      if (sqlstate === IN_TRANSACTION) {
+      if (sqlstate === INVALID_TRANSACTION_TERMINATION) {
         const message =
           "migrate: expected READ COMMITTED, got a transaction of another isolation. Call it outside of one";
         throw new StoreError(message, { cause });
       }
-      if (sqlstate !== BEING_MADE || monotonicNow() + PAUSE > end) throw error;
+      if (sqlstate !== OBJECT_IN_USE || monotonicNow() + RETRY_PAUSE_MS > end) throw error;
     }
-    await pause(PAUSE);
+    await pause(RETRY_PAUSE_MS);
   }
 }
 
-/** Lists what is wrong with the tables, each in a sentence that names it and says what to do. Changes nothing. */
+/** Lists the problems of the tables, each in a sentence that ends with a remedy. Changes nothing. */
 export async function check(query: Query, table: TableName, layout: Layout): Promise<string[]> {
   const { problems } = await checkSchema(query, table, layout);
-  // Schemas are not the tables' fault: PostgreSQL 14 has an open one in every new database. The command line warns of them.
+  // Open schemas are no problem of the tables: PostgreSQL 14 has one in every new database. `diagnose` warns of them.
   return problems.filter(({ subject }) => subject !== "schema").map(sentenceOf);
 }

@@ -8,10 +8,10 @@ import { UsageError } from "../failures.ts";
 import { answerError, createApp } from "./app.ts";
 import type { DemoSession } from "./demo-session.ts";
 
-/** How long requests under way may take to finish when the server is told to stop, in milliseconds. */
-const GRACE = 5000;
+/** How long requests under way may take to finish when the server stops. */
+const MAX_SHUTDOWN_MS = 5000;
 
-/** Where the demo is, and where its sessions are. */
+/** The addresses of the demo and of its database. */
 export interface Served {
   url: string;
   location: string;
@@ -21,7 +21,7 @@ export interface Served {
  * Serves the demo until SIGINT or SIGTERM.
  *
  * @param open - opens the store, which is closed at the end
- * @param onError - gets what goes wrong then
+ * @param onError - receives errors of closing it
  */
 export async function serveDemo(
   port: number,
@@ -31,7 +31,7 @@ export async function serveDemo(
 ): Promise<Served> {
   let answer = answerStarting;
   const server = http.createServer((request, response) => void answer(request, response));
-  // Before the store: a port that is taken is said at once.
+  // Before the store is opened, so that a port in use is reported at once.
   await listen(server, port, host);
   try {
     const store = await open();
@@ -46,7 +46,7 @@ export async function serveDemo(
   }
 }
 
-/** For requests that come before the store is open. */
+/** Answers requests that come before the store is open. */
 function answerStarting(_request: IncomingMessage, response: ServerResponse): unknown {
   return response.writeHead(503, { "Retry-After": "1" }).end("Starting\n");
 }
@@ -55,7 +55,7 @@ function listen(server: http.Server, port: number, host: string): Promise<void> 
   return new Promise((resolve, reject) => {
     const refuse = (error: Error & { code?: string }): void => {
       const taken = new UsageError(
-        `port ${port} is taken; choose another with --port, or the environment variable PORT`,
+        `port ${port} is already in use. Choose another with --port or the environment variable PORT`,
       );
       reject(error.code === "EADDRINUSE" ? taken : error);
     };
@@ -75,11 +75,11 @@ function addressOf(server: http.Server): string {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** On SIGINT and SIGTERM: takes no more requests, finishes those under way, then lets go of everything. */
+/** Stops the server on SIGINT and SIGTERM: it finishes the requests under way, then releases everything. */
 function stopOnSignal(server: http.Server, release: () => Promise<void>): void {
   let active = 0;
   let stopping = false;
-  // Browsers keep spare connections open; once no request is under way, they need not be waited for.
+  // Browsers keep spare connections open. Once no request is under way, the server doesn't wait for them.
   const closeIfIdle = (): void => {
     if (stopping && active === 0) server.closeAllConnections();
   };
@@ -94,24 +94,26 @@ function stopOnSignal(server: http.Server, release: () => Promise<void>): void {
     if (stopping) return;
     stopping = true;
     server.close(() => void release());
-    setTimeout(() => server.closeAllConnections(), GRACE).unref();
+    setTimeout(() => server.closeAllConnections(), MAX_SHUTDOWN_MS).unref();
     closeIfIdle();
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
 }
 
-/** What `demo` takes besides. */
+/** Options of `demo`. */
 interface DemoOptions extends CommonOptions {
   port?: string;
   host?: string;
 }
 
-/** Serves the demo, and goes on doing so after it has answered. */
+/** Serves the demo. Resolves when it listens, and goes on until SIGINT or SIGTERM. */
 export async function demo(options: DemoOptions): Promise<Answer> {
   const port = Number(options.port ?? (process.env["PORT"] || 4000));
   if (!Number.isInteger(port) || port < 0 || port > 65535)
-    throw new UsageError("--port or PORT must be a number from 0 to 65535");
+    throw new UsageError(
+      `--port or PORT: expected a number from 0 to 65535, got ${options.port ?? process.env["PORT"]}`,
+    );
   const { table = "sessions", schema } = options;
   const names = schema === undefined ? { table } : { table, schema };
   const served = await serveDemo(

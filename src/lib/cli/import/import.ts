@@ -19,7 +19,7 @@ export interface ImportOptions extends CommonOptions {
   fromSchema?: string;
 }
 
-/** Takes over the live sessions of another package's table, which is only read. */
+/** Copies the live sessions from another package's table, which is only read. */
 export async function importSessions(options: ImportOptions): Promise<Answer> {
   const source: ImportSource = SOURCES[options.from];
   const { quoted } = tableName(options.fromTable ?? source.table, options.fromSchema);
@@ -31,7 +31,9 @@ export async function importSessions(options: ImportOptions): Promise<Answer> {
     try {
       const from = new ForeignTable(database.query, quoted, source.layout);
       if (database === to && (await from.isSameAs(to.table.quoted))) {
-        throw new UsageError("both tables are the same: name the other with --from-table, or pgstore's with --table");
+        throw new UsageError(
+          "both tables are the same. Name the other one with --from-table, or pgstore's with --table",
+        );
       }
       if (!(await from.exists())) {
         const text = `there is no table ${quoted} with the columns ${from.columns.join(", ")} to import from`;
@@ -46,7 +48,7 @@ export async function importSessions(options: ImportOptions): Promise<Answer> {
   }
 }
 
-/** @throws SchemaError when pgstore's table is not as it should be */
+/** @throws SchemaError when pgstore's table lacks something */
 async function assertUsable({ operator, table }: Connection): Promise<void> {
   const problems = await operator.checkSchema();
   if (problems.length > 0) throw new SchemaError(table.quoted, shellRemedy(problems.map(sentenceOf).join("; ")));
@@ -96,7 +98,7 @@ async function copy(from: ForeignTable, { convert }: ImportSource, { store, oper
   return answerOf(counts, await from.count(), interrupted);
 }
 
-/** @param rows - of the other table, counted after all was read */
+/** @param rows - of the other table, counted after the last page */
 function answerOf(counts: ImportCounts, rows: number, interrupted: boolean): Answer {
   const { read, written, present, expired, found } = counts;
   const reasons = Object.entries(counts.skipped);
@@ -106,17 +108,17 @@ function answerOf(counts: ImportCounts, rows: number, interrupted: boolean): Ans
   const lines: [string, number][] = [
     ["read", read],
     ["written", written],
-    ["there already", present],
+    ["already present", present],
     ["expired", expired],
     ["skipped", skipped],
     ...reasons.map(([reason, many]): [string, number] => [`  ${reason}`, many]),
   ];
   const verdict = verified
-    ? "The counts agree: every row of the other table is accounted for, and each session is in pgstore's."
+    ? "The counts agree: every row of the other table is accounted for, and each session is in pgstore's table."
     : interrupted
       ? INTERRUPTED
       : `The counts do not agree: the other table has ${count(rows)} rows now, and ${count(found)} of ` +
-        `${count(written + present)} sessions were found in pgstore's. Rows that came or went meanwhile do that; run it again.`;
+        `${count(written + present)} sessions were found in pgstore's table. Rows that were added or removed meanwhile cause this. Run it again.`;
   return {
     text: [...lines.map(([name, many]) => `${name.padEnd(34)} ${count(many)}`), verdict].join("\n"),
     json: { read, written, present, expired, skipped, reasons: counts.skipped, rows, found, verified, interrupted },

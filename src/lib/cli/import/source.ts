@@ -3,22 +3,22 @@ import { idOf, isToken, sha256 } from "../../core/token.ts";
 import { parseSession } from "../../express-session/data.ts";
 import { connectPgSimpleLayout, type Layout, seedLayout } from "../../postgres/sql/layout.ts";
 
-/** Why a row of another table can't be taken over. */
+/** The reason why a row is not imported. */
 export type SkipReason =
   "not a session of express-session" | "gob, of SCS v2" | "not JSON of SCS v0.1.1" | "not a token";
 
-/** What a row becomes in pgstore's table. */
+/** The id of a row in pgstore's table, or the reason why it is skipped. */
 export type Converted = { id: string } | { skipped: SkipReason };
 
-/** Whose sessions are taken over. */
+/** A package whose sessions can be imported. */
 export interface ImportSource {
   readonly table: string;
   readonly layout: Layout;
-  /** The bytes stay as they are. */
+  /** Converts the key of a row. Its data are copied unchanged. */
   convert(key: string, data: Uint8Array, expiry: Date): Converted;
 }
 
-/** By the name of the package that wrote the table. */
+/** Sources by the name of the package. */
 export const SOURCES = {
   "connect-pg-simple": {
     table: "session",
@@ -26,7 +26,7 @@ export const SOURCES = {
     convert: (sid, data, expiry) =>
       parseSession(data, expiry) === undefined ? { skipped: "not a session of express-session" } : { id: sha256(sid) },
   },
-  // Its table holds tokens as they are; ours their hashes.
+  // SCS stores tokens, pgstore their hashes.
   scs: {
     table: "sessions",
     layout: seedLayout,
@@ -45,7 +45,7 @@ function unreadable(data: Uint8Array): SkipReason | undefined {
     scsJson.decode(data);
     return undefined;
   } catch {
-    // No JSON text begins with such a byte; gob begins with the length of its first message.
+    // JSON begins with one of these bytes, gob with the length of its first message.
     const isJson = data[0] !== undefined && [0x7b, 0x20, 0x09, 0x0a, 0x0d].includes(data[0]);
     return data.length > 0 && !isJson ? "gob, of SCS v2" : "not JSON of SCS v0.1.1";
   }

@@ -45,8 +45,8 @@ export async function diagnose(
 function goodTable({ quoted }: TableName, layout: Layout, hasUsers: boolean): Finding[] {
   const table = ok("table", `${quoted} is as it should be`);
   if (!layout.users) return [table];
-  if (hasUsers) return [table, ok("users", "sessions can be listed and ended by their user")];
+  if (hasUsers) return [table, ok("users", "sessions can be listed and revoked by user")];
   // No problem: a table shared with a Go program may stay as it is.
-  const users = ok("users", "it has no columns about users, so sessions can't be listed or ended by their user");
+  const users = ok("users", "the table has no columns about users, so sessions can't be listed or revoked by user");
   return [table, { ...users, remedy: `${MIGRATE} adds them` }];
 }

@@ -30,15 +30,14 @@ export async function checkPooler(url: string | undefined): Promise<Finding> {
   try {
     await client.connect();
     const [told, first] = [(client as { processID?: number | null }).processID, await backendOf(client)];
-    if (told == null || String(told) === first)
-      return ok("pooler", "none: the connection leads straight to the server");
+    if (told == null || String(told) === first) return ok("pooler", "none: the connection goes straight to the server");
     const hasOther = await begin(other);
     return await modeOf(client, first, hasOther);
   } catch {
     return error(
       "pooler",
-      "the server takes no further connection",
-      "raise max_connections, or lower the pools of the applications",
+      "the server accepts no further connection",
+      "raise max_connections, or shrink the pools of the applications",
     );
   } finally {
     await Promise.all([client, other].map((one) => one.end().catch(() => {})));
@@ -48,19 +47,19 @@ export async function checkPooler(url: string | undefined): Promise<Finding> {
 /** Tells the pooler's mode. @param first - the server's process before the other connection began its transaction */
 async function modeOf(client: Client, first: string, hasOther: boolean): Promise<Finding> {
   // No second connection: the first holds the pooler's only one for as long as it lasts.
-  if (!hasOther) return ok("pooler", "there is one, in session mode");
+  if (!hasOther) return ok("pooler", "in session mode");
   try {
     const second = await backendOf(client);
-    if (second === first) return ok("pooler", "there is one, in session mode");
-    return ok("pooler", "there is one, in transaction mode; prepared statements work through it");
+    if (second === first) return ok("pooler", "in session mode");
+    return ok("pooler", "in transaction mode, and prepared statements work through it");
   } catch (failure) {
     const { code } = failure as { code?: unknown };
-    // Not in time, with no SQLSTATE: the other's transaction has the only connection.
-    if (code === undefined) return ok("pooler", "there is one, in transaction mode with a single connection");
+    // A timeout has no SQLSTATE: the other transaction holds the only connection.
+    if (code === undefined) return ok("pooler", "in transaction mode with a single connection");
     return warn(
       "pooler",
-      "there is one, in transaction mode, and prepared statements do not work through it: pgstore notices at the first failure and goes on without them",
-      "PgBouncer 1.21 or newer: max_prepared_statements = 200; with an older one: new PgStore(pool, { prepare: false })",
+      "in transaction mode, and prepared statements do not work through it. pgstore notices at the first failure and stops preparing",
+      "with PgBouncer 1.21 or newer set max_prepared_statements = 200, otherwise new PgStore(pool, { prepare: false })",
     );
   }
 }

@@ -37,23 +37,23 @@ export async function checkRows(
 
 function judgeCounts(table: string, counts: Counts, hasUsers: boolean): Finding[] {
   const { rows, live, endless, past, userless, empty, largest } = counts;
-  const of = hasUsers ? `, ${count(live - userless)} of them of users` : "";
+  const loggedIn = hasUsers ? `, ${count(live - userless)} logged in` : "";
   const users = hasUsers ? { loggedIn: live - userless } : {};
   const figures = { rows, live, ...users, largestBytes: largest };
   const findings = [
-    ok("rows", `${count(rows)} rows, ${count(live)} live${of}; the largest has ${bytes(largest)}`, figures),
+    ok(
+      "rows",
+      `${count(rows)} rows, ${count(live)} live${loggedIn}. The largest has ${bytes(largest)} of data`,
+      figures,
+    ),
   ];
   const odd = (many: number, what: string, condition: string): void => {
     if (many === 0) return;
     findings.push(warn("rows", `${what}: ${count(many)}`, `DELETE FROM ${table} WHERE ${condition}`, { rows: many }));
   };
   odd(endless, "rows that never expire", "expiry = 'infinity'");
-  odd(past, "rows with -infinity for their expiry, which no application of ours writes", "expiry = '-infinity'");
-  odd(
-    empty,
-    "live rows that hold nothing, which no application of ours writes",
-    "data = '' AND expiry > current_timestamp",
-  );
+  odd(past, "rows whose expiry is -infinity, which pgstore never writes", "expiry = '-infinity'");
+  odd(empty, "live rows without data, which pgstore never writes", "data = '' AND expiry > current_timestamp");
   return findings;
 }
 
@@ -61,13 +61,13 @@ function judgeCounts(table: string, counts: Counts, hasUsers: boolean): Finding[
 async function checkTuples(query: Query, table: string): Promise<Finding> {
   const [row] = await query(PGSTATTUPLE);
   const schema = row?.["schema"];
-  if (schema == null) return ok("pgstattuple", "not installed, so dead rows are as PostgreSQL estimates them");
+  if (schema == null) return ok("pgstattuple", "not installed, so the number of dead rows is PostgreSQL's estimate");
   try {
     const [found] = await query(tuplesBy(schema), [table], MAX_QUERY_MS);
     const [dead, free] = [textOf(found, "dead"), textOf(found, "free")];
     const figures = { deadPercent: Number(dead), freePercent: Number(free) };
-    return ok("pgstattuple", `${dead} % of the table are dead rows, ${free} % free`, figures);
+    return ok("pgstattuple", `${dead} % of the table is dead rows, ${free} % is free`, figures);
   } catch {
-    return warn("pgstattuple", "it is installed, but we may not use it", "GRANT pg_stat_scan_tables to this role");
+    return warn("pgstattuple", "installed, but this role may not use it", "GRANT pg_stat_scan_tables to this role");
   }
 }

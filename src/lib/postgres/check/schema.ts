@@ -56,7 +56,7 @@ export async function checkSchema(
     );
   }
   for (const { name } of await query(OPEN_SCHEMAS)) {
-    const text = `everybody may create tables and functions in schema ${name}, which is in the search path`;
+    const text = `every role may create tables and functions in schema ${name}, which is in the search path`;
     problems.push(warn("schema", text, `REVOKE CREATE ON SCHEMA ${name} FROM PUBLIC`));
   }
   return { problems, hasUsers };
@@ -71,14 +71,16 @@ const wrong = (text: string, remedy: string): Finding => error("table", text, re
 function judgeTables(table: TableName, sessions: Row[], companions: Row[][]): Finding[] {
   const { quoted } = table;
   if (sessions.length === 0) return [wrong(`table ${quoted} does not exist`, `${RUN_MIGRATE}, or ${setupSql(table)}`)];
-  // Adding ours to a table of somebody else's would ruin it.
+  // Adding pgstore's columns would ruin another package's table.
   if (["sid", "sess", "expire"].every((name) => named(sessions, name)) && !named(sessions, "token")) {
     const remedy =
-      'leave it as it is, and say so by --layout connect-pg-simple, or by layout: "connect-pg-simple" of ExpressSessionStore';
-    return [wrong(`table ${quoted} is one of connect-pg-simple`, remedy)];
+      'leave it unchanged, and pass --layout connect-pg-simple, or layout: "connect-pg-simple" to ExpressSessionStore';
+    return [wrong(`table ${quoted} belongs to connect-pg-simple`, remedy)];
   }
   if (!SESSION_COLUMNS.some(({ name }) => named(sessions, name))) {
-    return [wrong(`table ${quoted} has no column token, data or expiry, so it is not one of pgstore`, "name another")];
+    return [
+      wrong(`table ${quoted} has no column token, data or expiry, so pgstore did not create it`, "name another table"),
+    ];
   }
   const problems: Finding[] = [];
   for (const column of SESSION_COLUMNS) {
@@ -100,12 +102,12 @@ function judgeTables(table: TableName, sessions: Row[], companions: Row[][]): Fi
   for (const { name, required, filled } of sessions) {
     if (SESSION_COLUMNS.some((column) => column.name === name) || required !== "true" || filled === "true") continue;
     const text = `column ${name} of table ${quoted} is NOT NULL without a default`;
-    problems.push(wrong(text, "give it one, pgstore can't fill it"));
+    problems.push(wrong(text, "give it a default, as pgstore does not fill it"));
   }
   return problems;
 }
 
-/** What `migrate` adds to SCS's table, which has none of it and does well without. */
+/** Judges the columns, indexes and tables that `migrate` adds. An SCS table has none of them, and needs none. */
 function judgeUsers(table: TableName, sessions: Row[], companions: Row[][]): Finding[] {
   const { quoted } = table;
   const problems: Finding[] = [];
@@ -140,11 +142,11 @@ function judgeUsers(table: TableName, sessions: Row[], companions: Row[][]): Fin
   return problems;
 }
 
-/** The table of another package. Nothing that would change it is advised, but for what it has itself. */
+/** Judges another package's table. Advises no change but what that package makes itself. */
 function judgeForeign(quoted: string, columns: Row[], names: readonly [string, string, string]): Finding[] {
-  if (columns.length === 0) return [wrong(`table ${quoted} does not exist`, "name the one that the package has made")];
+  if (columns.length === 0) return [wrong(`table ${quoted} does not exist`, "name the table that the package created")];
   const missing = names.filter((name) => named(columns, name) === undefined);
-  if (missing.length > 0) return [wrong(`table ${quoted} has no column ${missing.join(", ")}`, "name another")];
+  if (missing.length > 0) return [wrong(`table ${quoted} has no column ${missing.join(", ")}`, "name another table")];
   const [key, , expiry] = names;
   const slow = judgeIndexed(quoted, named(columns, expiry), expiry, `CREATE INDEX ON ${quoted} (${expiry})`);
   return [
@@ -190,18 +192,18 @@ function judgePrivileges(table: string, columns: Row[], updated: readonly string
 function judgeIndexes(table: string, indexes: Row[]): Finding[] {
   const problems: Finding[] = [];
   const valid = new Map<string, Row>();
-  // A unique one does the work of one that is not.
+  // A unique index also does the work of one that isn't.
   const rank = (index: Row): number => (index["unique"] === "true" ? 0 : 1);
   for (const index of indexes.toSorted((a, b) => rank(a) - rank(b))) {
     const { name, work } = index;
     const same = valid.get(work ?? "");
     if (index["valid"] !== "true") {
-      const text = `index ${name} of table ${table} is not valid: its making was interrupted, and it only costs`;
+      const text = `index ${name} of table ${table} is not valid, because its creation was interrupted. It is never used and slows down writes`;
       problems.push(error("indexes", text, `DROP INDEX CONCURRENTLY ${name}; then ${RUN_MIGRATE}`));
     } else if (same === undefined) {
       valid.set(work ?? "", index);
     } else if (index["bound"] !== "true") {
-      const text = `index ${name} of table ${table} does what ${textOf(same, "name")} does, and costs each write its time`;
+      const text = `index ${name} of table ${table} duplicates ${textOf(same, "name")} and slows down writes`;
       problems.push(warn("indexes", text, `DROP INDEX CONCURRENTLY ${name}`));
     }
   }

@@ -25,13 +25,13 @@ export async function checkServer(query: Query): Promise<Finding[]> {
       : warn(
           "server",
           `PostgreSQL ${name} is older than ${MIN_MAJOR_VERSION}`,
-          "use one that is still looked after",
+          "upgrade to a supported version",
           figures,
         ),
   ];
   if (standby === "true") {
     findings.push(
-      error("server", "this is a standby, which can't be written to", "connect to the primary: target_session_attrs"),
+      error("server", "this is a standby, which is read-only", "connect to the primary: target_session_attrs"),
     );
   }
   return findings;
@@ -46,13 +46,13 @@ export async function checkClock(query: Query): Promise<Finding> {
     const took = monotonicNow() - begun;
     if (took / 2 < slack) [offset, slack] = [Number(row?.["now"]) - before - took / 2, took / 2];
   }
-  const text = `the database's clock is ${durationText(Math.abs(offset))} ${offset < 0 ? "behind" : "ahead of"} ours, give or take ${durationText(slack)}`;
+  const text = `the database's clock is ${durationText(Math.abs(offset))} ${offset < 0 ? "behind" : "ahead of"} this machine's, give or take ${durationText(slack)}`;
   const figures = { offsetMs: offset, uncertaintyMs: slack };
   if (Math.abs(offset) - slack <= MAX_CLOCK_OFFSET_MS) return ok("clock", text, figures);
   return warn(
     "clock",
     text,
-    "set both by NTP; sessions end by the database's clock in any case, but browsers and logs go by their own",
+    "synchronise both by NTP. Sessions expire by the database's clock, but cookies and logs use this machine's",
     figures,
   );
 }
@@ -69,7 +69,7 @@ export async function checkBacklog(query: Query, table: TableName, layout: Layou
   return warn(
     "expired",
     text,
-    "npx pgstore cleanup; and see that an application with cleanupInterval above 0 runs, or a timer that does this",
+    "run npx pgstore cleanup, and make sure that a timer or an application with cleanupInterval above 0 does so regularly",
     figures,
   );
 }

@@ -43,7 +43,7 @@ function judgeIndexes(indexes: IndexStats[], problems: Finding[]): Finding[] {
     if (rows <= 0 || width <= 0) return [];
     const needed = (rows * (aligned(INDEX_HEADER_BYTES + width) + POINTER_BYTES)) / INDEX_FILL;
     if (!isBloated(size, needed)) return [];
-    const text = `index ${name} (${columns}) has ${bytes(size)} where about ${bytes(needed)} would do`;
+    const text = `index ${name} (${columns}) has ${bytes(size)} but needs about ${bytes(needed)}`;
     return warn("indexes", text, `REINDEX INDEX CONCURRENTLY ${name}`, { bytes: size, neededBytes: needed, rows });
   });
   const findings = [...problems, ...bloated];
@@ -55,7 +55,7 @@ function judgeIndexes(indexes: IndexStats[], problems: Finding[]): Finding[] {
 
 function judgeBloat(table: string, { rows, rowWidth, fillfactor, bytes: size }: TableStats): Finding {
   if (rows < 0 || rowWidth === 0) {
-    const text = `the table has ${bytes(size)}; how much of it is in use is known after ANALYZE ${table}`;
+    const text = `the table has ${bytes(size)}. Run ANALYZE ${table} to learn how much of it is in use`;
     return ok("bloat", text, { bytes: size });
   }
   const needed = (rows * (aligned(ROW_HEADER_BYTES + rowWidth) + POINTER_BYTES)) / (fillfactor / 100);
@@ -65,8 +65,8 @@ function judgeBloat(table: string, { rows, rowWidth, fillfactor, bytes: size }: 
   }
   return warn(
     "bloat",
-    `the table has ${bytes(size)} where about ${bytes(needed)} would do`,
-    `new rows use the room; to give it back: pg_repack, or VACUUM FULL ${table}, which locks the table for its time`,
+    `the table has ${bytes(size)} but needs about ${bytes(needed)}`,
+    `new rows reuse the space. To return it to the disk, run pg_repack, or VACUUM FULL ${table}, which locks the table while it runs`,
     figures,
   );
 }
@@ -81,14 +81,14 @@ function judgeDeadRows(table: string, { dead, rows }: TableStats): Finding {
   const text = `${count(dead)} dead rows, ${percent} % of all`;
   const figures = { deadRows: dead, deadPercent: percent };
   if (dead < MIN_DEAD_ROWS || share < MIN_DEAD_SHARE) return ok("dead rows", text, figures);
-  return warn("dead rows", text, `VACUUM (ANALYZE) ${table}; if they stay, look for long transactions`, figures);
+  return warn("dead rows", text, `VACUUM (ANALYZE) ${table}. If they stay, look for long transactions`, figures);
 }
 
 function judgeAutovacuum(table: string, stats: TableStats): Finding[] {
   const { parts, dead, threshold, sinceVacuumMs, isAutovacuumOn, oldestTransactionMs, age, freezeMaxAge } = stats;
-  // Of a partitioned table only the partitions take such settings.
+  // Only the partitions of a partitioned table take such settings.
   const each = parts > 1 ? `each of the ${parts} partitions of ${table}` : table;
-  const last = sinceVacuumMs === undefined ? "not vacuumed so far" : `vacuumed ${durationText(sinceVacuumMs)} ago`;
+  const last = sinceVacuumMs === undefined ? "never vacuumed" : `last vacuumed ${durationText(sinceVacuumMs)} ago`;
   const figures = {
     deadRows: dead,
     thresholdRows: threshold,
@@ -97,12 +97,12 @@ function judgeAutovacuum(table: string, stats: TableStats): Finding[] {
   const findings: Finding[] = [];
   if (!isAutovacuumOn) {
     const remedy = `ALTER TABLE ${each} RESET (autovacuum_enabled), and autovacuum = on, track_counts = on in postgresql.conf`;
-    findings.push(error("autovacuum", `autovacuum is off for the table, ${last}`, remedy, figures));
+    findings.push(error("autovacuum", `autovacuum is off for the table (${last})`, remedy, figures));
   } else if (dead > MIN_DEAD_ROWS && dead > MAX_THRESHOLD_FACTOR * threshold) {
     findings.push(
       warn(
         "autovacuum",
-        `autovacuum does not keep up: ${count(dead)} dead rows, and it should come at ${count(Math.round(threshold))}; ${last}`,
+        `autovacuum does not keep up: ${count(dead)} dead rows, though it should start at ${count(Math.round(threshold))} (${last})`,
         `ALTER TABLE ${each} SET (autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_scale_factor = 0.05)`,
         figures,
       ),
@@ -112,17 +112,17 @@ function judgeAutovacuum(table: string, stats: TableStats): Finding[] {
     findings.push(
       warn(
         "autovacuum",
-        `a transaction is open for ${durationText(oldestTransactionMs)}, and keeps dead rows from being removed`,
-        "end it; SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start, and set idle_in_transaction_session_timeout",
+        `a transaction has been open for ${durationText(oldestTransactionMs)} and keeps dead rows from being removed`,
+        "end it (SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start), and set idle_in_transaction_session_timeout",
         { oldestTransactionMs },
       ),
     );
   }
   if (age > MAX_AGE_FACTOR * freezeMaxAge) {
     const text = `the oldest rows are ${count(age)} transactions old, and freezing is due at ${count(freezeMaxAge)}`;
-    const remedy = `VACUUM (FREEZE) ${table}, and find out what keeps autovacuum from it`;
+    const remedy = `VACUUM (FREEZE) ${table}, and find out what blocks autovacuum`;
     findings.push(error("autovacuum", text, remedy, { age, freezeMaxAge }));
   }
   if (findings.length > 0) return findings;
-  return [ok("autovacuum", `on, ${last}; comes at ${count(Math.round(threshold))} dead rows`, figures)];
+  return [ok("autovacuum", `on (${last}), starts at ${count(Math.round(threshold))} dead rows`, figures)];
 }
