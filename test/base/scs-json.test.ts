@@ -266,6 +266,22 @@ describe("scsJson", () => {
   });
 });
 
+describe("a unique encoding", () => {
+  it("differs from every other of an equal session, and decodes to the same", () => {
+    const session = { values: new Map<string, Value>([["n", 1]]), deadline: DAY };
+    const plain = Buffer.from(scsJson.encode(session)).toString();
+    // More than share the random part of their marks.
+    const texts = new Set<string>();
+    for (let n = 0; n < 70_000; n++) texts.add(Buffer.from(scsJson.encode(session, "", true)).toString());
+    expect(texts.size).toBe(70_000);
+    for (const text of texts) {
+      if (text.length !== plain.length + 24 || text.trimEnd() !== plain) expect(text).toBe(`${plain} and 24 blanks`);
+    }
+    const [first = ""] = texts;
+    expect(scsJson.decode(Buffer.from(first))).toEqual(session);
+  });
+});
+
 describe("deadline", () => {
   it.each([
     ["0", 0],

@@ -18,9 +18,14 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** What follows the data in bytes of ours and of Go. Anchored, and with one `.*`, it can't run away. */
 const TAIL = /^,"deadline":(-?(?:0|[1-9]\d{0,18}))(?:,"types":(\{.*\}))?\}[ \t\n\r]*$/s;
 
-/** What JSON has no regard for; a mark has two bits in each. */
+/** JSON has no regard for blanks. Each stands for two bits of a mark. */
 const BLANKS = [" ", "\t", "\n", "\r"];
-const MARK_BYTES = 4;
+const BYTES_AS_BLANKS = Array.from({ length: 256 }, (_, byte) =>
+  [0, 2, 4, 6].map((shift) => BLANKS[(byte >> shift) & 3]).join(""),
+);
+/** Bytes of the random part of a mark, and how many marks begin with the same. */
+const MARK_PREFIX_BYTES = 4;
+const MARKS_A_PREFIX = 1 << 16;
 
 /** The nanoseconds of the deadlines that were decoded: a Date holds milliseconds. */
 const nanoseconds = new WeakMap<Date, bigint>();
@@ -41,7 +46,7 @@ export const scsJson = {
    * @throws TypeError that names the key of a value that can't be stored
    */
   encode({ values, deadline }: Session, _id?: string, unique = false): Uint8Array {
-    const mark = unique ? randomBlanks() : "";
+    const mark = unique ? uniqueBlanks() : "";
     const hints = new Map<string, Hint>();
     const members = sorted(values).map(([key, value]) => {
       assertValue(key, value);
@@ -62,12 +67,20 @@ export const scsJson = {
   },
 };
 
-function randomBlanks(): string {
-  let blanks = "";
-  for (const byte of randomBytes(MARK_BYTES)) {
-    for (const shift of [0, 2, 4, 6]) blanks += BLANKS[(byte >> shift) & 3];
-  }
-  return blanks;
+/** Marks of this process: a random text, and a count. Each is in blanks. */
+let markPrefix = "";
+let marks = 0;
+
+/** Makes blanks that no other write has, in this process or another. Randomness for each would take longer than the rest. */
+function uniqueBlanks(): string {
+  if (marks % MARKS_A_PREFIX === 0) markPrefix = Array.from(randomBytes(MARK_PREFIX_BYTES), blanksOf).join("");
+  const count = marks++ % MARKS_A_PREFIX;
+  return markPrefix + blanksOf(count >> 8) + blanksOf(count & 0xff);
+}
+
+/** Four blanks for a byte. */
+function blanksOf(byte: number): string {
+  return BYTES_AS_BLANKS[byte] ?? "";
 }
 
 interface Members {
