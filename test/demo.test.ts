@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { MemoryStore, SessionManager, StoreUnavailableError } from "../src/index.ts";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { answerError, createApp } from "../src/lib/cli/demo/app.ts";
-import type { DemoSession } from "../src/lib/cli/demo/demo-session.ts";
+import type { DemoSession } from "../src/lib/cli/demo/actions.ts";
 import { html } from "../src/lib/dashboard/pages/html.ts";
 import { serve } from "./support/serve.ts";
 
@@ -191,7 +191,7 @@ describe("demo", () => {
       const init = { method: "POST", redirect: "manual", headers: { cookie: ada.cookie }, body } as const;
       const response = await fetch(`${url}/login`, init);
       expect(response.status).toBe(403);
-      expect(await response.text()).toContain("not sent by this page");
+      expect(await response.text()).toContain("did not come from this page");
     };
     await refused("");
     await refused(eve.csrfToken);
@@ -228,7 +228,7 @@ describe("demo", () => {
     const response = await fetch(url);
     expect(response.status).toBe(500);
     expect(response.headers.getSetCookie()).toEqual([]);
-    expect(await response.text()).toContain("That went wrong.");
+    expect(await response.text()).toContain("Something went wrong.");
   });
 });
 

@@ -78,16 +78,11 @@ function urlOf(options: CommonOptions): string {
 export async function connect(options: CommonOptions, mayCreate = false, endedGrace?: string): Promise<Connection> {
   const layout: Layout = LAYOUTS[options.layout ?? "pgstore"];
   const { table = layout.users ? "sessions" : "session", schema } = options;
-  const names = schema === undefined ? { table } : { table, schema };
   const name = tableName(table, schema);
   const database = await openUrl(urlOf(options), name.quoted, mayCreate, layout.remedy(name));
   // The application's processes clean up. No request waits here, so a query may take longer.
-  const times = {
-    cleanupInterval: 0,
-    queryTimeout: MAX_QUERY_MS,
-    ...(endedGrace === undefined ? {} : { endedGrace }),
-  };
-  const store = new PgStore(database.client, { ...names, ...times }, { layout, hasOperations: true });
+  const storeOptions = { table, schema, endedGrace, cleanupInterval: 0, queryTimeout: MAX_QUERY_MS };
+  const store = new PgStore(database.client, storeOptions, { layout, hasOperations: true });
   const close = async (): Promise<void> => {
     await store.close();
     await database.close();

@@ -1,10 +1,22 @@
 import type { Session } from "../../session/session.ts";
-import { type DemoSession, LIMITS } from "./demo-session.ts";
 
-/** Changes the session as a form demands. Resolves to the message for the next page. */
+/** The keys of the demo's sessions, and the types of their values. */
+export interface DemoSession {
+  notes: string[];
+  visits: number;
+  /** A message for the next page. */
+  flash: string;
+  /** The last argument of `rememberMe`. */
+  remembered: boolean;
+}
+
+/** Limits of the forms. Lengths are in characters. */
+export const LIMITS = { name: 40, note: 200, notes: 20 };
+
+/** Carries out a form. Returns the message for the next page. */
 type Action = (session: Session<DemoSession>, form: URLSearchParams) => string | Promise<string>;
 
-/** What the page's forms do, by the path that they are posted to. */
+/** Actions by the path that their form is posted to. */
 export const ACTIONS = new Map<string, Action>([
   ["/login", logIn],
   ["/logout", logOut],
@@ -16,7 +28,7 @@ export const ACTIONS = new Map<string, Action>([
 async function logIn(session: Session<DemoSession>, form: URLSearchParams): Promise<string> {
   const name = lineOf(form, "name");
   if (name === "" || name.length > LIMITS.name) return `A name has 1 to ${LIMITS.name} characters.`;
-  // A real application checks a password here. login renews the token: whoever knew or planted the old one stays outside.
+  // A real application checks a password here. login renews the token, so a token that was stolen or planted before is useless.
   await session.login(name);
   const remember = form.has("remember");
   session.rememberMe(remember);
@@ -25,7 +37,7 @@ async function logIn(session: Session<DemoSession>, form: URLSearchParams): Prom
 }
 
 async function logOut(session: Session<DemoSession>): Promise<string> {
-  // Not logout(): that ends the session, and leaves no place for the message. reset() goes on with an empty one.
+  // logout() would end the session, which then could not hold the message. reset() continues with an empty one.
   await session.reset();
   return "You are logged out.";
 }
@@ -39,7 +51,7 @@ function addNote(session: Session<DemoSession>, form: URLSearchParams): string {
   const note = lineOf(form, "note");
   if (note === "" || note.length > LIMITS.note) return `A note has 1 to ${LIMITS.note} characters.`;
   if ((session.get("notes") ?? []).length >= LIMITS.notes) return `There is room for ${LIMITS.notes} notes.`;
-  // update, not get and set: of two tabs that add a note at the same time, both keep theirs.
+  // With update, unlike get and set, two tabs can add a note at the same time.
   session.update("notes", (notes = []) => [...notes, note].slice(0, LIMITS.notes));
   return "Noted.";
 }
@@ -47,7 +59,7 @@ function addNote(session: Session<DemoSession>, form: URLSearchParams): string {
 function removeNote(session: Session<DemoSession>, form: URLSearchParams): string {
   const note = form.get("note") ?? "";
   if (!session.get("notes")?.includes(note)) return "That note is gone already.";
-  // By its text, not its place: another tab may have removed one before it meanwhile.
+  // By text, as another tab may have removed a note before it.
   session.update("notes", (notes = []) => {
     const index = notes.indexOf(note);
     return index === -1 ? notes : notes.toSpliced(index, 1);
@@ -55,7 +67,7 @@ function removeNote(session: Session<DemoSession>, form: URLSearchParams): strin
   return "Removed.";
 }
 
-/** A field's text as one line, without control characters. */
+/** Reads a field as one line without control characters. */
 function lineOf(form: URLSearchParams, field: string): string {
   return (form.get(field) ?? "").replaceAll(/[\s\p{Cc}]+/gu, " ").trim();
 }

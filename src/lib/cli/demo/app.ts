@@ -5,19 +5,19 @@ import { CsrfError, StoreUnavailableError } from "../../core/errors.ts";
 import type { Html } from "../../dashboard/pages/html.ts";
 import type { SessionManager } from "../../manager/session-manager.ts";
 import type { Session } from "../../session/session.ts";
-import { ACTIONS } from "./actions.ts";
-import type { DemoSession } from "./demo-session.ts";
+import { ACTIONS, type DemoSession } from "./actions.ts";
 import { endedPage, homePage, messagePage } from "./page.ts";
 import { STYLE } from "./style.ts";
 
-/** Sessions are counted up to here: counting reads every row. */
-const MOST_COUNTED = 1000;
+/** Counting stops here, as it reads every row. */
+const MAX_COUNTED_SESSIONS = 1000;
+const MAX_FORM_BYTES = 10 * 1024;
 
 const HEADERS = {
   "Content-Security-Policy":
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   "X-Content-Type-Options": "nosniff",
-  // Not no-referrer: browsers would send "Origin: null" with our own forms.
+  // With no-referrer browsers would send "Origin: null" with the demo's own forms.
   "Referrer-Policy": "same-origin",
 };
 
@@ -26,7 +26,7 @@ const csrf = csrfProtection();
 /**
  * Makes the demo's listener for `http.createServer`.
  *
- * @param store - where the manager keeps the sessions; only its location is shown
+ * @param store - the manager's store, whose location is shown
  */
 export function createApp(
   manager: SessionManager<DemoSession>,
@@ -38,13 +38,13 @@ export function createApp(
     const action = ACTIONS.get(path);
     if (request.method === "POST") {
       const form = await readForm(request);
-      if (form === undefined) return refuse(response, 413, "That is too much for this form.");
+      if (form === undefined) return refuse(response, 413, "The form is too large.");
       csrf.verify(session, request, form.get("_csrf"));
       if (action === undefined) await session.destroy();
       else session.set("flash", await action(session, form));
       redirect(response, action === undefined ? "/ended" : "/");
     } else if (path === "/ended") {
-      // Sets nothing: so it makes no row and sends no cookie.
+      // A session without values gets no row and no cookie.
       if (session.status === "new") send(response, 200, endedPage());
       else redirect(response, "/");
     } else {
@@ -57,7 +57,7 @@ export function createApp(
     const flash = session.pop("flash");
     const visits = session.update("visits", (before = 0) => before + 1);
     const csrfToken = csrf.token(session);
-    // The middleware does this by itself; here it comes first, so that this session is among those counted.
+    // nodeHandler would save at the end. Saved now, this session is among those counted.
     await session.save();
     const liveSessions = await countSessions(manager);
     send(
@@ -79,22 +79,23 @@ export function createApp(
   };
 }
 
-/** The manager's `onError`: for requests whose session could not be loaded or stored, and for our own mistakes. */
+/** The manager's `onError`: answers requests whose session could not be loaded or stored, or whose listener threw. */
 export function answerError(error: unknown, _request: IncomingMessage, response: ServerResponse): void {
   if (!(error instanceof CsrfError)) console.error("pgstore demo:", error);
   if (response.headersSent) return;
-  if (error instanceof CsrfError) refuse(response, 403, "This form was not sent by this page, or it is an old one.");
+  if (error instanceof CsrfError)
+    refuse(response, 403, "The form did not come from this page, or is outdated. Reload the page and try again.");
   else if (error instanceof StoreUnavailableError)
     refuse(response, 503, "The database does not answer. Try again soon.");
-  else refuse(response, 500, "That went wrong.");
+  else refuse(response, 500, "Something went wrong.");
 }
 
 async function countSessions(manager: SessionManager<DemoSession>): Promise<string> {
   let count = 0;
   const sessions = manager.iterate();
-  while (count < MOST_COUNTED && !(await sessions.next()).done) count += 1;
+  while (count < MAX_COUNTED_SESSIONS && !(await sessions.next()).done) count += 1;
   await sessions.return();
-  return count < MOST_COUNTED ? String(count) : `${MOST_COUNTED} or more`;
+  return count < MAX_COUNTED_SESSIONS ? String(count) : `${MAX_COUNTED_SESSIONS} or more`;
 }
 
 function send(response: ServerResponse, status: number, page: Html): void {
@@ -107,34 +108,31 @@ function sendStyle(response: ServerResponse): void {
   response.end(STYLE);
 }
 
-/** Answers without having read what the client still sends: the connection can't be used again. */
+/** Answers before the request was read to its end, so the connection can't be used again. */
 function refuse(response: ServerResponse, status: number, message: string): void {
   response.setHeader("Connection", "close");
   send(response, status, messagePage(message));
 }
 
-/** POST, redirect, GET: reloading the page sends no form again. */
+/** Redirects after a POST, so that reloading the page does not send the form again. */
 function redirect(response: ServerResponse, path: string): void {
   response.writeHead(303, { Location: path }).end();
 }
-
-/** Bytes: more than any of our forms needs. */
-const LARGEST_BODY = 10 * 1024;
 
 /** The path of a request, without the query. */
 export function pathOf(request: IncomingMessage): string {
   return (request.url ?? "/").split("?", 1)[0] ?? "/";
 }
 
-/** Reads a posted form; undefined when it is too large. */
+/** Reads a posted form. Resolves to undefined when it is too large. */
 async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
-  // Leaving the loop early must not close the connection, which still has to carry the answer.
+  // Leaving the loop must not close the connection, which still carries the answer.
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     chunks.push(chunk as Buffer);
     size += (chunk as Buffer).length;
-    if (size > LARGEST_BODY) return undefined;
+    if (size > MAX_FORM_BYTES) return undefined;
   }
   return new URLSearchParams(Buffer.concat(chunks).toString());
 }

@@ -1,9 +1,9 @@
 import type { SessionStatus } from "../../session/state.ts";
 import type { Session } from "../../session/session.ts";
-import { type DemoSession, LIMITS } from "./demo-session.ts";
+import { type DemoSession, LIMITS } from "./actions.ts";
 import { type Html, html } from "../../dashboard/pages/html.ts";
 
-/** What the home page shows. */
+/** The content of the home page. */
 export interface Home {
   session: Session<DemoSession>;
   /** Goes into each form. */

@@ -5,8 +5,8 @@ import type { PgStore } from "../../postgres/pg-store.ts";
 import { type Answer, EXIT } from "../answer.ts";
 import { type CommonOptions, findUrl } from "../connection.ts";
 import { UsageError } from "../failures.ts";
+import type { DemoSession } from "./actions.ts";
 import { answerError, createApp } from "./app.ts";
-import type { DemoSession } from "./demo-session.ts";
 
 /** How long requests under way may take to finish when the server stops. */
 const MAX_SHUTDOWN_MS = 5000;
@@ -114,12 +114,11 @@ export async function demo(options: DemoOptions): Promise<Answer> {
     throw new UsageError(
       `--port or PORT: expected a number from 0 to 65535, got ${options.port ?? process.env["PORT"]}`,
     );
-  const { table = "sessions", schema } = options;
-  const names = schema === undefined ? { table } : { table, schema };
+  const { table, schema } = options;
   const served = await serveDemo(
     port,
     options.host ?? "127.0.0.1",
-    () => openStore(findUrl(options), names),
+    () => openStore(findUrl(options), { table, schema }),
     (error) => {
       console.error("pgstore demo:", error);
       process.exitCode = EXIT.problem;
