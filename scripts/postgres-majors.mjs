@@ -17,7 +17,7 @@ const VERSIONS = {
   18: "18.4.0-beta.17",
 };
 
-const TESTS = ["test/contract/stores.test.ts", "test/postgres", "test/races", "test/support.test.ts"];
+const TESTS = ["test/contract/stores.test.ts", "test/postgres", "test/races", "test/support/support.test.ts"];
 
 /** The process that we wait for. */
 let current;

@@ -66,7 +66,7 @@ describe("pgstore migrate", () => {
     expect(out).toContain(json["sql"]);
   });
 
-  it("--print shows the SQL of docs/schema.md, which leaves migrate nothing to do", async () => {
+  it("--print shows the documented SQL, which leaves migrate nothing to do", async () => {
     const { json } = await pgstoreJson("migrate", "--print");
     const page = readFileSync(new URL("../../docs/schema.md", import.meta.url), "utf8");
     expect(page).toContain(`\`\`\`sql\n${String(json["sql"])};\n\`\`\``);

@@ -18,7 +18,7 @@ function optionsIn(text: string): string[] {
   return [...new Set(text.match(/--[a-z][a-z-]*/g) ?? [])];
 }
 
-describe("docs/cli.md", () => {
+describe("the documentation of the command line", () => {
   it("has each command, and no other", () => {
     const headings = [...page.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
     const names = program.commands.map((command) => command.name());

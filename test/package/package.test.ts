@@ -189,9 +189,7 @@ describe("examples", () => {
     expect(await run(process.execPath, [tsc, "-p", "."], packed.full)).toBe("");
   });
 
-  it("lead from connect-pg-simple to express-session.mjs and back, by the two lines of the page", async ({
-    onTestFinished,
-  }) => {
+  it("lead from connect-pg-simple to pgstore and back, by the two documented lines", async ({ onTestFinished }) => {
     expect(changedLines()).toHaveLength(2);
     const apart = await createDatabase({ template: false });
     onTestFinished(() => apart.drop());

@@ -113,7 +113,8 @@ async function visit(work: (request: object) => unknown, cookie?: string): Promi
   return cookieOf(response) ?? cookie ?? "";
 }
 
-describe("SCS v0.1.1, data_test.go", () => {
+/** Ported from data_test.go. */
+describe("the session data of SCS v0.1.1", () => {
   for (const [name, { put, get, pop, value, zero, other }] of Object.entries(kinds)) {
     it(`Test${name}: what is put is got in the next request, popped once, and absent then`, async () => {
       const cookie = await visit(put);

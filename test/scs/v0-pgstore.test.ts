@@ -17,7 +17,8 @@ const rows = async (): Promise<unknown[]> =>
   (await pool.query("SELECT token, convert_from(data, 'UTF8') AS data, expiry FROM sessions")).rows;
 const open = (): PgStore => new PgStore(pool, { cleanupInterval: 0 });
 
-describe("SCS v0.1.1, engine/pgstore/pgstore_test.go", () => {
+/** Ported from engine/pgstore/pgstore_test.go. */
+describe("the PostgreSQL engine of SCS v0.1.1", () => {
   it("TestNew: an engine on a pool", () => {
     expect(open()).toBeInstanceOf(PgStore);
   });

@@ -75,7 +75,8 @@ async function visit(path: string, cookie = "", options: ManageOptions = {}): Pr
 
 const tokenIn = (cookie: string): string => cookie.split("=")[1] ?? "";
 
-describe("SCS v0.1.1, session_test.go", () => {
+/** Ported from session_test.go. */
+describe("the sessions of SCS v0.1.1", () => {
   it("TestGenerateToken: a token is 43 characters of base64url", async () => {
     expect(tokenIn((await visit("/PutString")).next)).toMatch(/^[0-9a-zA-Z_-]{43}$/);
   });
@@ -117,7 +118,8 @@ describe("SCS v0.1.1, session_test.go", () => {
   });
 });
 
-describe("SCS v0.1.1, manager_test.go", () => {
+/** Ported from manager_test.go. */
+describe("the manager of SCS v0.1.1", () => {
   it("TestWriteResponse: the handler's status arrives", async () => {
     expect((await visit("/WriteHeader")).code).toBe(418);
   });
@@ -135,7 +137,8 @@ describe("SCS v0.1.1, manager_test.go", () => {
   });
 });
 
-describe("SCS v0.1.1, options_test.go", () => {
+/** Ported from options_test.go. */
+describe("the options of SCS v0.1.1", () => {
   it("TestCookieOptions: the defaults", async () => {
     const { cookie } = await visit("/PutString");
     expect(cookie).toMatch(/^session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax$/);

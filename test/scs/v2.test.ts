@@ -42,7 +42,8 @@ async function application(manager: SessionManager): Promise<Served> {
   );
 }
 
-describe("SCS v2, session_test.go", () => {
+/** Ported from session_test.go. */
+describe("the sessions of SCS v2", () => {
   it("TestEnable: the session goes on from request to request, under one token", async () => {
     const { manager } = setup();
     const app = await application(manager);
@@ -133,7 +134,8 @@ describe("SCS v2, session_test.go", () => {
   });
 });
 
-describe("SCS v2, data_test.go", () => {
+/** Ported from data_test.go. */
+describe("the session data of SCS v2", () => {
   it("TestSessionDataFromContext: no session where no middleware ran", () => {
     const { manager } = setup();
     for (const request of [{}, undefined, null, 5] as object[]) {

@@ -12,7 +12,7 @@ const levels = [...page.matchAll(/^\| (AAL\d) +\| ([^|]+)\| ([^|]+)\|/gm)].map((
   return { level, lifetime: lifetime ?? expect.unreachable(level), idleTimeout };
 });
 
-describe("the options for assurance levels in docs/security.md", () => {
+describe("the documented options for assurance levels", () => {
   it("are there for three levels", () => {
     expect(levels).toEqual([
       { level: "AAL1", lifetime: "30d", idleTimeout: undefined },

@@ -4,14 +4,14 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MemoryStore, SessionManager, StoreUnavailableError } from "../src/index.ts";
+import { MemoryStore, SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { answerError, createApp } from "../src/lib/cli/demo/app.ts";
-import type { DemoSession } from "../src/lib/cli/demo/actions.ts";
-import { html } from "../src/lib/dashboard/pages/html.ts";
-import { serve } from "./support/serve.ts";
+import { answerError, createApp } from "../../src/lib/cli/demo/app.ts";
+import type { DemoSession } from "../../src/lib/cli/demo/actions.ts";
+import { html } from "../../src/lib/dashboard/pages/html.ts";
+import { serve } from "../support/serve.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** A browser as far as the demo can tell: keeps the cookie, follows redirects. */
 class Browser {

@@ -3,16 +3,16 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { SpanKind } from "@opentelemetry/api";
 import { expect, it, onTestFinished } from "vitest";
-import { MemoryStore, SessionManager } from "../src/index.ts";
-import { EVENT_NAMES, type Events, publish } from "../src/lib/core/events.ts";
-import { createToken, idOf } from "../src/lib/core/token.ts";
-import { instrument } from "../src/otel.ts";
-import { telemetry } from "./support/telemetry.ts";
+import { MemoryStore, SessionManager } from "../../src/index.ts";
+import { EVENT_NAMES, type Events, publish } from "../../src/lib/core/events.ts";
+import { createToken, idOf } from "../../src/lib/core/token.ts";
+import { instrument } from "../../src/otel.ts";
+import { telemetry } from "../support/telemetry.ts";
 
 type Manager = SessionManager<Record<string, unknown>>;
 type SessionChannel = "conflict" | "gone" | "stale" | "duplicate" | "error";
 
-const page = readFileSync(fileURLToPath(new URL("../docs/observability.md", import.meta.url)), "utf8");
+const page = readFileSync(fileURLToPath(new URL("../../docs/observability.md", import.meta.url)), "utf8");
 
 /** The rows of the table that begins with a heading, by their first cell. */
 function table(heading: string): Map<string, string[]> {

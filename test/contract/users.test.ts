@@ -13,7 +13,7 @@ import {
   SessionManager,
   type UserStore,
 } from "../../src/index.ts";
-import { type OpenClient, queryOf } from "../contract/postgres-host.ts";
+import { type OpenClient, queryOf } from "./postgres-host.ts";
 import { clients } from "../support/clients.ts";
 import { SEED_TABLE } from "../support/global-setup.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";

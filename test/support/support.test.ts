@@ -1,14 +1,14 @@
-import { createToken, idOf } from "../src/lib/core/token.ts";
-import { tokensIn } from "./support/token-leaks.ts";
+import { createToken, idOf } from "../../src/lib/core/token.ts";
+import { tokensIn } from "./token-leaks.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { barrier, deferred, Gate } from "./support/barrier.ts";
-import { type CutProxy, startCutProxy } from "./support/cut-proxy.ts";
-import { createDatabase, type TestDatabase } from "./support/database.ts";
-import { binaryPackage } from "./support/postgres-binaries.ts";
-import { type PostgresServer, startPostgres } from "./support/postgres-server.ts";
+import { barrier, deferred, Gate } from "./barrier.ts";
+import { type CutProxy, startCutProxy } from "./cut-proxy.ts";
+import { createDatabase, type TestDatabase } from "./database.ts";
+import { binaryPackage } from "./postgres-binaries.ts";
+import { type PostgresServer, startPostgres } from "./postgres-server.ts";
 
 let database: TestDatabase;
 let db: pg.Pool;

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { ExpressSessionStore } from "../src/express-session.ts";
+import { ExpressSessionStore } from "../../src/express-session.ts";
 import {
   type CookieOptions,
   MemoryStore,
@@ -8,8 +8,8 @@ import {
   type PgStoreOptions,
   SessionManager,
   type SessionOptions,
-} from "../src/index.ts";
-import { manage } from "../src/session.ts";
+} from "../../src/index.ts";
+import { manage } from "../../src/session.ts";
 
 const db = { query: async () => ({ rows: [] }) };
 

@@ -6,12 +6,19 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { MemoryStore, openStore, PgStore, SchemaError, SessionManager, StoreUnavailableError } from "../src/index.ts";
-import { repeat } from "../src/lib/core/time.ts";
-import { createDatabase, type TestDatabase } from "./support/database.ts";
+import {
+  MemoryStore,
+  openStore,
+  PgStore,
+  SchemaError,
+  SessionManager,
+  StoreUnavailableError,
+} from "../../src/index.ts";
+import { repeat } from "../../src/lib/core/time.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 const run = promisify(execFile);
-const source = fileURLToPath(new URL("../src/index.ts", import.meta.url));
+const source = fileURLToPath(new URL("../../src/index.ts", import.meta.url));
 
 let database: TestDatabase;
 let folder: string;
@@ -31,7 +38,7 @@ async function script(code: string, args: string[] = []): Promise<string> {
   const { stdout } = await run(
     process.execPath,
     [...args, "--import", "tsx", "--input-type=module", "-e", text, database.url],
-    { timeout: 20_000, cwd: fileURLToPath(new URL("..", import.meta.url)) },
+    { timeout: 20_000, cwd: fileURLToPath(new URL("../..", import.meta.url)) },
   );
   return stdout.trim();
 }
