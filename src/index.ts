@@ -1,3 +1,24 @@
+/*
+ * Layout of the source. An import only falls, from a room to one of a lower floor; test/architecture.test.ts holds that.
+ *
+ *   src/*.ts             one entry for each key of `exports`, which only re-exports
+ *   src/lib/
+ *     core/              the vocabulary: Store, Codec, Value, errors, events, options, token, time
+ *     codec/             a session as bytes: SCS's JSON, encrypted
+ *     http/              header text in and out: cookies, caching, CSRF tokens, same origin
+ *     session/           one session in one request: Session, its state and values, the plan of a commit
+ *     manager/           from a request's token to a response's cookie: load, commit, sessions by user
+ *     memory/            the store in memory: the reference of the contract
+ *     postgres/          PgStore: drivers/ (one file a client), sql/ (every SQL text), execution/ (queued, shared, sent, repeated)
+ *     otel/              metrics and spans
+ *     adapters/          one file a framework; held/ keeps a Node response back until its session is stored
+ *     scs/               SCS's functions
+ *     express-session/   the store for express-session and @fastify/session
+ *     dashboard/         the page to mount
+ *     cli/               npx pgstore
+ *
+ * A good first read: session/plan.ts, then manager/loader.ts and manager/committer.ts, then postgres/execution/batcher.ts.
+ */
 export { PgStore } from "./lib/postgres/pg-store.ts";
 export type { CloseOptions, PgStoreOptions } from "./lib/postgres/options.ts";
 export type { BatchOptions } from "./lib/postgres/options.ts";

@@ -6,7 +6,7 @@ import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie } from "./request.ts";
-import { type OpenHeaders, tell, tellsNothing } from "./response-headers.ts";
+import { type OpenHeaders, applyCommit, hasNothingToTell } from "./response-headers.ts";
 
 /**
  * Wraps a handler of web-standard requests: for Bun.serve, Deno.serve, route handlers of Next.js, hooks of SvelteKit, React
@@ -110,13 +110,13 @@ export async function closeRequest<Data, Lazy extends boolean>(
   note(request, result);
   const told = toldOf(request).filter((one) => !tells(response.headers, one));
   if (told.length === 0) {
-    if (tellsNothing(result) || addInPlace(response, (headers) => tell(headers, result))) return response;
+    if (hasNothingToTell(result) || addInPlace(response, (headers) => applyCommit(headers, result))) return response;
     // As Response.error() is, which can tell nothing.
     if (response.status < 200) return response;
   }
   const change = (headers: OpenHeaders): void => {
-    if (result.kind === "nothing") tell(headers, result);
-    for (const one of told) tell(headers, one);
+    if (result.kind === "nothing") applyCommit(headers, result);
+    for (const one of told) applyCommit(headers, one);
   };
   // The runtime recognises an upgrade by the object.
   if (response.status === 101) {
@@ -140,7 +140,7 @@ export function tellCommitted<Data, Lazy extends boolean>(
   headers: Headers,
 ): void {
   note(request, manager.committed(request, contextOf(manager, request)));
-  for (const result of toldOf(request)) tell(openHeaders(headers), result);
+  for (const result of toldOf(request)) applyCommit(openHeaders(headers), result);
   varyBy(manager, headers);
 }
 

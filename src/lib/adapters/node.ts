@@ -12,7 +12,7 @@ import { discardEntityHeaders } from "./held/head.ts";
 import { INTERNAL, setStatus } from "./node-error.ts";
 import { canCarry, type HeldResponse, holdResponse } from "./node-response.ts";
 import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie, whenClosed } from "./request.ts";
-import { tell, tellsNothing } from "./response-headers.ts";
+import { applyCommit, hasNothingToTell } from "./response-headers.ts";
 
 /** A handler as `node:http` has it; it may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -155,9 +155,11 @@ class RequestGate<Data, Lazy extends boolean> implements ResponseGate {
   }
 
   #change(result: CommitResult): HeadChange {
-    if (tellsNothing(result)) return undefined;
-    warnOfCookie(this.#manager.options, result, () => this.#isSecure(), this.#request.headers["x-forwarded-proto"]);
-    return (headers) => tell(headers, result);
+    if (hasNothingToTell(result)) return undefined;
+    if (result.kind === "set") {
+      warnOfCookie(this.#manager.options, result, () => this.#isSecure(), this.#request.headers["x-forwarded-proto"]);
+    }
+    return (headers) => applyCommit(headers, result);
   }
 
   #isSecure(): boolean {

@@ -29,12 +29,12 @@ export function isEntityHeader(name: string): boolean {
 }
 
 /** Says whether a commit leaves a response as it is. */
-export function tellsNothing({ kind, vary }: CommitResult): boolean {
+export function hasNothingToTell({ kind, vary }: CommitResult): boolean {
   return kind === "nothing" && vary === undefined;
 }
 
 /** Adds what the client must be told. One Set-Cookie of our name at most is live. */
-export function tell(headers: OpenHeaders, result: CommitResult): void {
+export function applyCommit(headers: OpenHeaders, result: CommitResult): void {
   const { kind, setCookie, tokenHeader, vary } = result;
   if (vary !== undefined) headers.set("Vary", withVary(headers.get("Vary") ?? undefined, vary));
   if (kind === "nothing") return;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { type Duration, OptionReader } from "../core/options.ts";
 import { CsrfError } from "../core/errors.ts";
-import { after, LONGEST_DELAY, repeat } from "../core/time.ts";
+import { after, MAX_DELAY_MS, repeat } from "../core/time.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionStatus } from "../session/state.ts";
@@ -56,7 +56,7 @@ export async function fromUpgrade<Data = SessionData, Lazy extends boolean = fal
   options: UpgradeOptions = {},
 ): Promise<UpgradedSession<Data>> {
   const read = new OptionReader(options);
-  const interval = read.duration("checkInterval", "10s", { max: LONGEST_DELAY });
+  const interval = read.duration("checkInterval", "10s", { max: MAX_DELAY_MS });
   const rule = new OriginRule(read);
   read.end();
   if (!rule.allowsHandshake(request)) throw new CsrfError("origin");

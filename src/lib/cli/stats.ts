@@ -1,6 +1,6 @@
 import { bytes, count, durationText } from "../core/format-number.ts";
 import type { StoreExtras } from "../core/store.ts";
-import { MOST_EXPIRED, type StoreStats } from "../core/stats.ts";
+import { MAX_EXPIRED, type StoreStats } from "../core/stats.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { UsageError } from "./failures.ts";
@@ -34,7 +34,7 @@ function textOf(found: StoreStats, canHaveUsers: boolean): string {
     ["Live sessions", number(found.live)],
     ["Of users", number(found.loggedIn)],
     ["Users", number(found.users)],
-    ["Expired, to be removed", count(found.expired) + (found.expired < MOST_EXPIRED ? "" : " or more")],
+    ["Expired, to be removed", count(found.expired) + (found.expired < MAX_EXPIRED ? "" : " or more")],
     ...found.expiring.map(({ within, count: many }): [string, string] => [
       within === Number.POSITIVE_INFINITY ? "Ends later" : `Ends within ${durationText(within)}`,
       about + count(many),

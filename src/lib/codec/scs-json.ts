@@ -62,7 +62,7 @@ export const scsJson = {
   decode(bytes: Uint8Array): Session {
     const text = utf8.decode(bytes);
     const { data, deadline, types } = readQuickly(text) ?? readExactly(text);
-    applyHints(data, types);
+    if (types !== undefined) applyHints(data, types);
     return { values: new Map(Object.entries(data)), deadline: dateOf(deadline) };
   },
 };

@@ -1,5 +1,5 @@
 /** Up to how many rows of the backlog are counted. */
-export const MOST_EXPIRED = 10_000;
+export const MAX_EXPIRED = 10_000;
 
 /** How a store is doing. */
 export interface StoreStats {

@@ -39,7 +39,7 @@ export class RemoteClock {
 }
 
 /** The longest delay that a JavaScript timer takes, in milliseconds; a longer one would fire at once. */
-export const LONGEST_DELAY = 2 ** 31 - 1;
+export const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** Resolves after so many milliseconds. */
 export function pause(milliseconds: number): Promise<void> {
@@ -69,7 +69,7 @@ export async function atMost(work: Promise<unknown>, milliseconds: number): Prom
 export function after(milliseconds: number, action: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const wait = (left: number): void => {
-    const delay = Math.min(left, LONGEST_DELAY);
+    const delay = Math.min(left, MAX_DELAY_MS);
     timer = setTimeout(() => (left > delay ? wait(left - delay) : action()), delay);
     timer.unref?.();
   };

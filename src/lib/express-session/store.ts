@@ -55,7 +55,7 @@ const CLEARED_AT_ONCE = 1000;
 /** Sessions that are remembered as live, some 100 bytes each. */
 const MAX_SEEN = 50_000;
 /** Bytes of a session's id. */
-const LONGEST_SID = 1024;
+const MAX_SID_BYTES = 1024;
 
 /**
  * A store for express-session 1.x and @fastify/session.
@@ -381,11 +381,11 @@ function answer<T>(promise: Promise<T>, callback: Callback<T> | undefined): Prom
 
 /** Whether there can be a session of this id. */
 function isSid(sid: unknown): sid is string {
-  return typeof sid === "string" && sid !== "" && sid.isWellFormed() && Buffer.byteLength(sid) <= LONGEST_SID;
+  return typeof sid === "string" && sid !== "" && sid.isWellFormed() && Buffer.byteLength(sid) <= MAX_SID_BYTES;
 }
 
 function assertSid(sid: unknown): string {
-  if (!isSid(sid)) throw new TypeError(`sid: must be a well-formed string of 1 to ${LONGEST_SID} bytes`);
+  if (!isSid(sid)) throw new TypeError(`sid: must be a well-formed string of 1 to ${MAX_SID_BYTES} bytes`);
   return sid;
 }
 

@@ -52,7 +52,7 @@ export interface CookieAttributes extends CookieScope {
 }
 
 /** Browsers cap a cookie's life at 400 days. @see RFC 6265bis, section 5.5 */
-const LONGEST_MAX_AGE = 400 * 24 * 3600;
+const MAX_AGE_SECONDS = 400 * 24 * 3600;
 
 /**
  * Writes the Set-Cookie that hands a token to the client.
@@ -73,7 +73,7 @@ export function setCookie(
 }
 
 function lifeOf({ now, expiry }: { now: number; expiry: number }): { maxAge: number; expires: Date } {
-  const maxAge = Math.min(Math.max(Math.ceil((expiry - now) / 1000), 1), LONGEST_MAX_AGE);
+  const maxAge = Math.min(Math.max(Math.ceil((expiry - now) / 1000), 1), MAX_AGE_SECONDS);
   const end = Math.min(expiry, now + maxAge * 1000);
   return { maxAge, expires: new Date(Math.ceil(end / 1000) * 1000) };
 }

@@ -1,21 +1,20 @@
 import { LoginRefusedError, SessionConflictError } from "../core/errors.ts";
-import { isWatched, publish } from "../core/events.ts";
+import { codeOf, type CommitEvent, isWatched, publish } from "../core/events.ts";
 import type { EndReason, OperationOptions } from "../core/store.ts";
-import { pause } from "../core/time.ts";
+import { monotonicNow, pause } from "../core/time.ts";
 import { createToken } from "../core/token.ts";
 import { equalValues, type Value } from "../core/value.ts";
 import { type CommitPlan, planCommit, planStateOf } from "../session/plan.ts";
 import { REMEMBER_ME, REVOKED, userIn } from "../session/reserved.ts";
 import type { SessionState } from "../session/state.ts";
 import type { StoredRow } from "../session/values.ts";
-import { type CommitWatch, watchCommit } from "./commit-watch.ts";
 import { callHook } from "./hooks.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { cleanClient } from "./request.ts";
 import type { RowCodec } from "./row-codec.ts";
 import type { StoreAccess } from "./store-access.ts";
-import type { Users } from "./user-sessions.ts";
+import type { UserSessions } from "./user-sessions.ts";
 
 /** Plenty: commits of one session queue within a process, so only processes race. */
 const MAX_ATTEMPTS = 100;
@@ -29,11 +28,11 @@ type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "again";
 export class Committer {
   readonly #access: StoreAccess;
   readonly #rows: RowCodec;
-  readonly #users: Users;
+  readonly #users: UserSessions;
   readonly #options: ResolvedOptions;
   readonly #queue: KeyedQueue<StoredRow | undefined>;
 
-  constructor(access: StoreAccess, rows: RowCodec, users: Users, options: ResolvedOptions, timeout?: number) {
+  constructor(access: StoreAccess, rows: RowCodec, users: UserSessions, options: ResolvedOptions, timeout?: number) {
     this.#access = access;
     this.#rows = rows;
     this.#users = users;
@@ -272,4 +271,41 @@ export class Committer {
   #isPersistent(values: ReadonlyMap<string, Value>): boolean {
     return (values.get(REMEMBER_ME) ?? this.#options.persist) === true;
   }
+}
+
+/** What is noted of a commit while it is under way. */
+interface CommitWatch {
+  plan: CommitPlan["kind"];
+  attempts: number;
+}
+
+/**
+ * Carries out a commit, and tells the observers what it came to, unless there was nothing to do.
+ *
+ * @param commit - notes each attempt
+ * @param publicId - what events may call a session
+ */
+async function watchCommit(
+  state: SessionState,
+  commit: (watch: CommitWatch) => Promise<void>,
+  publicId: (id: string) => string,
+): Promise<void> {
+  const watch: CommitWatch = { plan: "nothing", attempts: 0 };
+  const begun = monotonicNow();
+  const tell = (outcome: CommitEvent["outcome"], code?: string): void => {
+    const { attempts } = watch;
+    const id = state.id === undefined ? undefined : publicId(state.id);
+    const plan = watch.plan === "nothing" ? undefined : watch.plan;
+    const duration = monotonicNow() - begun;
+    publish("commit", { id, duration, plan, outcome, attempts, ...(code === undefined ? {} : { code }) });
+  };
+  try {
+    await commit(watch);
+  } catch (error) {
+    tell("failed", codeOf(error));
+    throw error;
+  }
+  if (watch.plan === "nothing") return;
+  // Whoever destroys a session wants it ended; all others want it to go on.
+  tell(state.isOver && watch.plan !== "destroy" ? "gone" : "stored");
 }

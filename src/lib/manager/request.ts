@@ -16,8 +16,8 @@ export interface RequestClient {
 }
 
 /** Characters: what is longer tells no more of a browser. */
-const LONGEST_USER_AGENT = 512;
-const LONGEST_IP = 64;
+const MAX_USER_AGENT_CHARACTERS = 512;
+const MAX_IP_CHARACTERS = 64;
 
 /** What is kept of where a request came from; undefined: nothing. */
 export function recordedClient(
@@ -32,8 +32,8 @@ export function recordedClient(
 /** Where a request came from, fit to be stored and shown. */
 export function cleanClient({ ip, userAgent }: RequestClient): Pick<LoginEvent, "ip" | "userAgent"> {
   return {
-    ip: clean(ip?.replace(/^::ffff:(?=\d+\.)/i, ""), LONGEST_IP),
-    userAgent: clean(userAgent, LONGEST_USER_AGENT),
+    ip: clean(ip?.replace(/^::ffff:(?=\d+\.)/i, ""), MAX_IP_CHARACTERS),
+    userAgent: clean(userAgent, MAX_USER_AGENT_CHARACTERS),
   };
 }
 

@@ -6,7 +6,7 @@ import type { Value } from "../core/value.ts";
 import type { SessionState } from "../session/state.ts";
 import type { StoredRow } from "../session/values.ts";
 import type { ResolvedOptions } from "./options.ts";
-import { scopedToken } from "./scope.ts";
+import { tokenPrefix } from "./scope.ts";
 
 /** Bytes from which on a session is decoded once for all who have loaded it at the same time. */
 const LARGE_BYTES = 1 << 15;
@@ -14,18 +14,20 @@ const LARGE_BYTES = 1 << 15;
 /** Turns sessions into the bytes of a row and back. */
 export class RowCodec {
   readonly #options: ResolvedOptions;
+  /** What stands before a token where its id is made. */
+  readonly #prefix: string;
   /** What large bytes hold whose values nobody can change. */
   readonly #decoded = new WeakMap<Uint8Array, DecodedSession>();
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
+    this.#prefix = tokenPrefix(options.scope);
   }
 
   /** The id of a token's session: the row's key. */
   idOf(token: string): string {
-    const { hashTokens, scope } = this.#options;
-    const scoped = scopedToken(token, scope);
-    return hashTokens ? idOf(scoped) : scoped;
+    const scoped = this.#prefix + token;
+    return this.#options.hashTokens ? idOf(scoped) : scoped;
   }
 
   /** What errors and events may call a session: its id, or, where that is the token, a hash of it. */

@@ -9,9 +9,9 @@ import type { ResolvedOptions } from "./options.ts";
  * Why: docs/decisions/026-scopes.md
  */
 
-/** The text that a session's id is made of. No token has a dot. */
-export function scopedToken(token: string, scope: string | undefined): string {
-  return scope === undefined ? token : `${scope}.${token}`;
+/** The text that stands before a token where its session's id is made. No token has a dot. */
+export function tokenPrefix(scope: string | undefined): string {
+  return scope === undefined ? "" : `${scope}.`;
 }
 
 /** The name of a user, or of a tag, in the table. */

@@ -22,7 +22,7 @@ import {
   type DestroyByIdOptions,
   type DestroyByUserOptions,
   type ListOptions,
-  Users,
+  UserSessions,
   type UserSession,
 } from "./user-sessions.ts";
 
@@ -45,7 +45,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   readonly #access: StoreAccess;
   readonly #committer: Committer;
   /** Sessions by user, within this manager's scope. */
-  readonly #users: Users;
+  readonly #users: UserSessions;
   readonly #loader: Loader;
   readonly #host: SessionHost;
   /** Where a request keeps its session. Not a WeakMap, which costs more than all else that a request does with us. */
@@ -65,7 +65,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.store = store;
     const rows = new RowCodec(resolved);
     const access = new StoreAccess(store, rows, resolved);
-    const usersOf = (users?: UserStore): Users => new Users(users, access.store, access.endListeners, resolved);
+    const usersOf = (users?: UserStore): UserSessions =>
+      new UserSessions(users, access.store, access.endListeners, resolved);
     const users = usersOf(scopedUsers(store.users, resolved.scope));
     const committer = new Committer(access, rows, users, resolved, store.queryTimeout);
     this.#rows = rows;

@@ -67,7 +67,7 @@ const DEFAULT_LIMIT = 100;
 const MAX_TRIM_WAIT = 2000;
 
 /** Sessions by their user, and the writes that begin one for a user. */
-export class Users {
+export class UserSessions {
   readonly #users: UserStore | undefined;
   readonly #plain: ConditionalStore;
   readonly #endListeners: EndListeners;

@@ -1,6 +1,6 @@
 import { type Duration, OptionReader } from "../core/options.ts";
 import { failureLog } from "../core/log.ts";
-import { LONGEST_DELAY } from "../core/time.ts";
+import { MAX_DELAY_MS } from "../core/time.ts";
 import type { BatchLimits } from "./execution/batch.ts";
 import type { Layout } from "./sql/layout.ts";
 import { type TableName, tableName } from "./sql/table-name.ts";
@@ -58,7 +58,7 @@ export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptio
     cleanupInterval: read.duration("cleanupInterval", "5m"),
     endedGrace: read.duration("endedGrace", "2m"),
     table: tableName(read.text("table", "sessions"), read.text("schema", undefined)),
-    queryTimeout: read.duration("queryTimeout", "5s", { isPositive: true, max: LONGEST_DELAY }),
+    queryTimeout: read.duration("queryTimeout", "5s", { isPositive: true, max: MAX_DELAY_MS }),
     batch: batchLimits(read.value("batch", {})),
     prepare: read.bool("prepare", true),
     onError: read.callback<(error: unknown) => void>("onError") ?? logError,

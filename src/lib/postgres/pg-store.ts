@@ -1,4 +1,4 @@
-import { atMost, LONGEST_DELAY, monotonicNow } from "../core/time.ts";
+import { atMost, MAX_DELAY_MS, monotonicNow } from "../core/time.ts";
 import { OptionReader } from "../core/options.ts";
 import { assertKey, digest, isKey } from "../core/token.ts";
 import type {
@@ -275,9 +275,9 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    */
   close(options: CloseOptions = {}): Promise<void> {
     const read = new OptionReader(options);
-    const timeout = read.duration("timeout", LONGEST_DELAY);
+    const timeout = read.duration("timeout", MAX_DELAY_MS);
     read.end();
-    return atMost((this.#closing ??= this.#finish()), Math.min(timeout, LONGEST_DELAY));
+    return atMost((this.#closing ??= this.#finish()), Math.min(timeout, MAX_DELAY_MS));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -145,3 +145,46 @@ function patternOf(name: string): RegExp {
   pattern.lastIndex = 0;
   return pattern;
 }
+
+/** One piece of output that waits, as Node keeps it. */
+export interface Piece {
+  data: string | Uint8Array;
+  encoding: unknown;
+  callback: unknown;
+}
+
+/** The lower half of Node's response: private by its names, and the same on each supported line of Node. */
+export type Http1Response = ServerResponse & {
+  _header: string | null;
+  _headerSent: boolean;
+  _last: boolean;
+  _closed: boolean;
+  outputData: Piece[];
+  outputSize: number;
+  _onPendingData(bytes: number): void;
+  _writeRaw(data: string | Uint8Array, encoding?: unknown, callback?: unknown, size?: number): boolean;
+  _flush(): void;
+  _finish(): void;
+  _flushOutput(socket: unknown): unknown;
+};
+
+/** The piece that has the head: the first bytes, or one that Node has queued before them. */
+export function findHead(first: Piece, { outputData, _header }: Http1Response): Piece | undefined {
+  if (outputData.length === 0) return first;
+  return outputData.find(({ data }) => data === _header) ?? first;
+}
+
+let now = 0;
+let isCounting = false;
+
+/** Tells turns of the event loop apart. */
+export function currentTurn(): number {
+  if (!isCounting) {
+    isCounting = true;
+    setImmediate(() => {
+      isCounting = false;
+      now++;
+    });
+  }
+  return now;
+}

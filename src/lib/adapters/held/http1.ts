@@ -1,20 +1,9 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { HeadText } from "./head.ts";
+import { HeadText, currentTurn, findHead, type Http1Response, type Piece } from "./head.ts";
 import { guard, unguard } from "./socket.ts";
 import { type GateFailure, isCaptured, type ResponseGate, ResponseGates } from "./gates.ts";
-import {
-  currentTurn,
-  discard,
-  findHead,
-  finishWith,
-  ghostOf,
-  type Http1Response,
-  type Piece,
-  startOver,
-  StreamDestroyedError,
-  swallow,
-} from "./restart.ts";
+import { discard, finishWith, ghostOf, startOver, StreamDestroyedError, swallow } from "./restart.ts";
 
 const HELD = Symbol("pgstore held response");
 

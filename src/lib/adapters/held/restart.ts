@@ -1,29 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { isEntityHeader } from "../response-headers.ts";
-import { HeadText } from "./head.ts";
-
-/** One piece of output that waits, as Node keeps it. */
-export interface Piece {
-  data: string | Uint8Array;
-  encoding: unknown;
-  callback: unknown;
-}
-
-/** The lower half of Node's response: private by its names, and the same on each supported line of Node. */
-export type Http1Response = ServerResponse & {
-  _header: string | null;
-  _headerSent: boolean;
-  _last: boolean;
-  _closed: boolean;
-  outputData: Piece[];
-  outputSize: number;
-  _onPendingData(bytes: number): void;
-  _writeRaw(data: string | Uint8Array, encoding?: unknown, callback?: unknown, size?: number): boolean;
-  _flush(): void;
-  _finish(): void;
-  _flushOutput(socket: unknown): unknown;
-};
+import { HeadText, type Http1Response } from "./head.ts";
 
 /** The fields in which the server describes the connection. */
 const CONNECTION = [
@@ -93,27 +71,6 @@ export function finishWith(answer: ServerResponse, response: Http1Response, emit
     Object.assign(answer, { destroyed: true, _closed: true });
     answer.emit("close");
   });
-}
-
-/** The piece that has the head: the first bytes, or one that Node has queued before them. */
-export function findHead(first: Piece, { outputData, _header }: Http1Response): Piece | undefined {
-  if (outputData.length === 0) return first;
-  return outputData.find(({ data }) => data === _header) ?? first;
-}
-
-let now = 0;
-let isCounting = false;
-
-/** Tells turns of the event loop apart. */
-export function currentTurn(): number {
-  if (!isCounting) {
-    isCounting = true;
-    setImmediate(() => {
-      isCounting = false;
-      now++;
-    });
-  }
-  return now;
 }
 
 /** Takes the arguments of a write that is not sent, and calls its callback. */

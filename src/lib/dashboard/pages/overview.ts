@@ -1,5 +1,5 @@
 import { bytes, count, counted, rate } from "../../core/format-number.ts";
-import { type HistoryPoint, MOST_EXPIRED, type StoreStats } from "../../core/stats.ts";
+import { type HistoryPoint, MAX_EXPIRED, type StoreStats } from "../../core/stats.ts";
 import type { StoreExtras } from "../../core/store.ts";
 import { barChart, lineChart } from "./chart.ts";
 import { clockTime, instant, relative, span, weekday } from "./format.ts";
@@ -72,7 +72,7 @@ function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Ran
         : `with ${about}${counted(stats.loggedIn, "session")}`,
     )}
     ${figure("Created per minute", average("created"), window)} ${figure("Ended per minute", average("ended"), window)}
-    ${figure("Expired backlog", stats.expired >= MOST_EXPIRED ? `${count(MOST_EXPIRED)} or more` : count(stats.expired), "rows that wait for the cleanup")}
+    ${figure("Expired backlog", stats.expired >= MAX_EXPIRED ? `${count(MAX_EXPIRED)} or more` : count(stats.expired), "rows that wait for the cleanup")}
     ${figure(
       "Size",
       bytes(stats.tableBytes + stats.indexBytes),

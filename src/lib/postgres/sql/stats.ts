@@ -1,4 +1,4 @@
-import { MOST_EXPIRED } from "../../core/stats.ts";
+import { MAX_EXPIRED } from "../../core/stats.ts";
 import {
   EQ,
   GE,
@@ -54,7 +54,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
       `ORDER BY p.inherited DESC LIMIT 1) AS different FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ANY (ARRAY(${leaves}))`,
     backlog:
       `SELECT pg_catalog.count(*)::text AS count FROM (SELECT FROM ${quoted} s WHERE s.${expiry} ${LE} current_timestamp AND ${outlived} ` +
-      `LIMIT ${MOST_EXPIRED}) AS few`,
+      `LIMIT ${MAX_EXPIRED}) AS few`,
     lastCleanup:
       `SELECT ${millisecondsOf("h.cleaned")} AS at, h.removed::text AS removed, h.took::text AS took FROM ${history} h ` +
       "WHERE h.cleaned IS NOT NULL ORDER BY h.at DESC LIMIT 1",
