@@ -11,6 +11,7 @@ interface Finding {
   level: string;
   text: string;
   remedy?: string;
+  figures?: Record<string, number>;
 }
 
 let database: TestDatabase;
@@ -110,7 +111,7 @@ describe("pgstore check", () => {
     expect(code).toBe(1);
     expect(found("indexes")).toMatchObject({ level: "error", remedy: expect.stringContaining("DROP INDEX") as string });
     expect(found("autovacuum")).toMatchObject({ level: "error", text: expect.stringContaining("off") as string });
-    expect(found("expired")).toMatchObject({ level: "warn", text: "1 row has expired, 2 d ago" });
+    expect(found("expired")).toMatchObject({ level: "warn", text: "1 row has expired, 2 d ago", figures: { rows: 1 } });
   });
 
   it("notices a role that may not write, and one that gets no second connection", async () => {

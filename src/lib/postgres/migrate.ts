@@ -2,7 +2,7 @@ import { monotonicNow, pause } from "../core/time.ts";
 import { PgStoreError, SchemaError, StoreError } from "../core/errors.ts";
 import { checkSchema, sentenceOf } from "./check/schema.ts";
 import type { Query } from "./drivers/driver.ts";
-import { type Layout, seedLayout } from "./sql/layout.ts";
+import { seedLayout } from "./sql/layout.ts";
 import { migrationSql } from "./sql/migration.ts";
 import { sqlstateOf } from "./drivers/errors.ts";
 import type { TableName } from "./sql/table-name.ts";
@@ -46,11 +46,4 @@ async function run(query: Query, statement: string): Promise<void> {
     }
     await pause(RETRY_PAUSE_MS);
   }
-}
-
-/** Lists the problems of the tables, each in a sentence that ends with a remedy. Changes nothing. */
-export async function check(query: Query, table: TableName, layout: Layout): Promise<string[]> {
-  const { problems } = await checkSchema(query, table, layout);
-  // Open schemas are no problem of the tables: PostgreSQL 14 has one in every new database. `diagnose` warns of them.
-  return problems.filter(({ subject }) => subject !== "schema").map(sentenceOf);
 }

@@ -1,5 +1,5 @@
 import { monotonicNow } from "../core/time.ts";
-import { checkSchema } from "./check/schema.ts";
+import { findProblems } from "./check/schema.ts";
 import type { Finding } from "./check/finding.ts";
 import { loadUntil, type PgClient, type Query } from "./drivers/driver.ts";
 import { toStoreError } from "./drivers/errors.ts";
@@ -45,10 +45,9 @@ export class Operator {
     this.#layout = layout;
   }
 
-  /** What is wrong with the tables, as `store.check()` has it. */
-  async checkSchema(): Promise<Finding[]> {
-    const { problems } = await checkSchema(this.#query, this.#table, this.#layout);
-    return problems.filter(({ subject }) => subject !== "schema");
+  /** Finds the problems that `store.check()` lists. */
+  findProblems(): Promise<Finding[]> {
+    return findProblems(this.#query, this.#table, this.#layout);
   }
 
   /** The number of rows by PostgreSQL's statistics; 0 where it has none. */

@@ -13,6 +13,7 @@ import type {
   UserStore,
 } from "../core/store.ts";
 import { diagnose } from "./check/diagnose.ts";
+import { findProblems, sentenceOf } from "./check/schema.ts";
 import type { DiagnoseOptions, Finding } from "./check/finding.ts";
 import type { PgClient, PostgresSql, Query } from "./drivers/driver.ts";
 import type { StoreOperations } from "../core/stats.ts";
@@ -33,7 +34,7 @@ import { type Layout, seedLayout } from "./sql/layout.ts";
 import { listRows } from "./listing.ts";
 import { operationStatements } from "./sql/stats.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
-import { check, migrate } from "./migrate.ts";
+import { migrate } from "./migrate.ts";
 import { outlivedRow } from "./sql/statements.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { UserSessions } from "./users.ts";
@@ -297,18 +298,23 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Lists what is wrong with the tables and their indexes, and what this role lacks of rights, each in a sentence that says what
-   * to do. Changes nothing. Empty: all is well.
+   * Lists the problems of the tables, their indexes and this role's privileges, each in a sentence that ends with a remedy. Changes
+   * nothing.
+   *
+   * @returns an empty list when nothing is wrong
+   * @example
+   * for (const problem of await store.check()) console.warn(problem);
    */
-  check(): Promise<string[]> {
-    return check(this.#query, this.#table, this.#layout);
+  async check(): Promise<string[]> {
+    return (await findProblems(this.#query, this.#table, this.#layout)).map(sentenceOf);
   }
 
   /**
-   * Examines the tables, what they hold and the server: everything that `check` lists, and bloat, dead rows, autovacuum, expired
-   * rows and clocks. Changes nothing.
+   * Examines the tables, the rows in them and the server. Finds all that `check` lists, and bloat, dead rows, trouble with autovacuum,
+   * expired rows that no cleanup removes, and clocks that differ. Changes nothing.
    *
-   * @returns findings, those that are `"ok"` included
+   * @returns findings, including those with the severity `"ok"`
+   * @throws TypeError when an option is wrong
    * @example
    * const findings = await store.diagnose();
    * const problems = findings.filter(({ severity }) => severity !== "ok");

@@ -50,7 +50,7 @@ export async function importSessions(options: ImportOptions): Promise<Answer> {
 
 /** @throws SchemaError when pgstore's table lacks something */
 async function assertUsable({ operator, table }: Connection): Promise<void> {
-  const problems = await operator.checkSchema();
+  const problems = await operator.findProblems();
   if (problems.length > 0) throw new SchemaError(table.quoted, shellRemedy(problems.map(sentenceOf).join("; ")));
 }
 

@@ -62,7 +62,14 @@ export async function checkSchema(
   return { problems, hasUsers };
 }
 
-/** A problem in a sentence that ends with its remedy. */
+/** Finds the problems of the tables, their indexes and this role's privileges, as `store.check()` lists them. */
+export async function findProblems(query: Query, table: TableName, layout: Layout): Promise<Finding[]> {
+  const { problems } = await checkSchema(query, table, layout);
+  // Open schemas are no problem of the tables: PostgreSQL 14 has one in every new database. `diagnose` warns of them.
+  return problems.filter(({ subject }) => subject !== "schema");
+}
+
+/** Writes a problem as a sentence that ends with its remedy. */
 export const sentenceOf = ({ text, remedy }: Finding): string => `${text}: ${remedy}`;
 
 const named = (rows: Row[], name: string): Row | undefined => rows.find((row) => row["name"] === name);
