@@ -229,7 +229,7 @@ describe("pgstore revoke", () => {
       "--yes",
       ...where,
     );
-    expect([code, json]).toEqual([0, { revoked: 2, interrupted: false }]);
+    expect([code, json]).toEqual([0, { ended: 2, interrupted: false }]);
     expect(await live("Grace")).toEqual([first]);
     const wrong = await pgstore("revoke", "--user", "Grace", "--except", "nonesuch", "--yes", ...where);
     expect([wrong.code, await live("Grace")]).toEqual([2, [first]]);
@@ -293,7 +293,7 @@ describe("pgstore revoke", () => {
     );
     const before = await store.count();
     const { code, json } = await pgstoreJson("revoke", "--all", "--yes", ...where);
-    expect([code, json]).toEqual([0, { revoked: before, interrupted: false }]);
+    expect([code, json]).toEqual([0, { ended: before, interrupted: false }]);
     expect(await store.count()).toBe(0);
     expect(await store.upsert("all 7", data, soon())).toBe(false);
     expect(await store.replace("all 8", data, data, soon())).toBe(false);
@@ -313,12 +313,12 @@ describe("pgstore revoke", () => {
       const asked: string[] = [];
       const no = (text: string): Promise<boolean> => Promise.resolve((asked.push(text), false));
       const answer = await revoke({ ...common, ...which }, no);
-      expect(answer).toEqual({ text: "Nothing was revoked.", json: { revoked: 0, interrupted: false }, exitCode: 1 });
+      expect(answer).toEqual({ text: "Nothing was revoked.", json: { ended: 0, interrupted: false }, exitCode: 1 });
       expect(asked).toEqual([expect.stringMatching(question)]);
     }
     expect(await live(user)).toEqual([other, id]);
     const yes = (): Promise<boolean> => Promise.resolve(true);
-    expect(await revoke({ ...common, user, except: other }, yes)).toMatchObject({ json: { revoked: 1 } });
+    expect(await revoke({ ...common, user, except: other }, yes)).toMatchObject({ json: { ended: 1 } });
   });
 
   it("asks what exactly, and does nothing when nobody can be asked", async () => {
@@ -387,9 +387,9 @@ describe("--layout connect-pg-simple", () => {
       expect(err).not.toContain("pgstore migrate");
     }
     expect(await run("check")).toMatchObject({ code: 0 });
-    expect((await run("revoke", "--id", "sid 3", "--yes")).json).toMatchObject({ revoked: 1 });
+    expect((await run("revoke", "--id", "sid 3", "--yes")).json).toMatchObject({ ended: 1 });
     expect((await run("cleanup")).json).toMatchObject({ removed: 2 });
-    expect((await run("revoke", "--all", "--yes")).json).toMatchObject({ revoked: 3 });
+    expect((await run("revoke", "--all", "--yes")).json).toMatchObject({ ended: 3 });
     expect((await run("stats")).json).toMatchObject({ live: 0 });
     for (const command of [["list", "--user", "ada"], ["migrate"], ["migrate", "--print"]]) {
       expect((await run(...command)).code, command.join(" ")).toBe(2);

@@ -37,6 +37,6 @@ export function connect<Data = SessionData, Lazy extends boolean = false>(
       Object.defineProperty(request, property, descriptor);
       next();
     };
-    withSession(manager, request, response, handle, (error) => passError(error, response, next));
+    withSession(manager, request, response, { handle, fail: (error) => passError(error, response, next) });
   };
 }

@@ -36,11 +36,17 @@ const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, opti
     };
     // Fastify shows an error's message to the client; ours are for operators.
     const fail = (cause: unknown): void => next(new Error("Internal Server Error", { cause }));
-    withSession(manager, request.raw, reply.raw, handle, fail, {
-      isSecure: () => request.protocol === "https",
-      ip: () => request.ip,
-      log: (error) => request.log.error(error),
-    });
+    withSession(
+      manager,
+      request.raw,
+      reply.raw,
+      { handle, fail },
+      {
+        isSecure: () => request.protocol === "https",
+        ip: () => request.ip,
+        log: (error) => request.log.error(error),
+      },
+    );
   });
 };
 

@@ -27,7 +27,8 @@ export function session<Data = SessionData, Lazy extends boolean = false>(
   return async (context, next) => {
     const { req, res } = context;
     const held = await new Promise<HeldResponse | undefined>((resolve, reject) => {
-      withSession(manager, req, res, resolve, reject, { isSecure: () => context.secure, ip: () => context.ip });
+      const frame = { isSecure: () => context.secure, ip: () => context.ip };
+      withSession(manager, req, res, { handle: resolve, fail: reject }, frame);
     });
     manager.alias(context, req);
     Object.defineProperty(context, property, descriptor);

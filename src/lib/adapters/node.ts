@@ -7,6 +7,7 @@ import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionData } from "../session/session-data.ts";
 import type { RequestClient } from "../manager/request.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
+import type { WhenGone } from "../session/request-facts.ts";
 import type { HeadChange, ResponseGate } from "./held/gates.ts";
 import { discardEntityHeaders } from "./held/head.ts";
 import { INTERNAL, setStatus } from "./node-error.ts";
@@ -35,35 +36,72 @@ export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
   listener: NodeListener,
 ): NodeHandler {
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
-    const fail = (error: unknown): void => answerError(manager.options.onError, error, request, response);
-    const handle = (held?: HeldResponse): void => {
-      const failed = (error: unknown): void => {
-        if (response.headersSent && held !== undefined) {
-          const answer = held.restart();
-          if (answer !== response) {
-            answerError(manager.options.onError, error, request, answer);
-            return;
-          }
-          // A head without its body: cut it off, rather than let it pass for whole.
-          if (!response.finished) response.destroy();
-        }
-        fail(error);
-      };
-      try {
-        const outcome = listener(request, response);
-        if (isThenable(outcome)) outcome.then(() => held?.settle(), failed);
-        else held?.settle();
-      } catch (error) {
-        failed(error);
-      }
-    };
-    withSession(manager, request, response, handle, fail);
+    withSession(manager, request, response, new ListenerCall(manager.options.onError, listener, request, response));
   };
   // The compatibility API of HTTP/2 has all that is used here.
   return handler as NodeHandler;
 }
 
-/** What a framework knows better than `node:http`. */
+/** Continues a request once its session is loaded, or once that has failed. */
+export interface Continuation {
+  handle(held?: HeldResponse): void;
+  /** Answers a request whose session could not be loaded, and takes what `handle` throws after a load. */
+  fail(error: unknown): void;
+}
+
+/** One call of a handler of `node:http`. */
+class ListenerCall implements Continuation {
+  readonly #onError: ErrorHook | undefined;
+  readonly #listener: NodeListener;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+
+  constructor(
+    onError: ErrorHook | undefined,
+    listener: NodeListener,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ) {
+    this.#onError = onError;
+    this.#listener = listener;
+    this.#request = request;
+    this.#response = response;
+  }
+
+  handle(held?: HeldResponse): void {
+    try {
+      const outcome = this.#listener(this.#request, this.#response);
+      if (!isThenable(outcome)) held?.settle();
+      else
+        outcome.then(
+          () => held?.settle(),
+          (error: unknown) => this.#failed(error, held),
+        );
+    } catch (error) {
+      this.#failed(error, held);
+    }
+  }
+
+  fail(error: unknown): void {
+    answerError(this.#onError, error, this.#request, this.#response);
+  }
+
+  #failed(error: unknown, held: HeldResponse | undefined): void {
+    const response = this.#response;
+    if (response.headersSent && held !== undefined) {
+      const answer = held.restart();
+      if (answer !== response) {
+        answerError(this.#onError, error, this.#request, answer);
+        return;
+      }
+      // A head without its body: cut it off, rather than let it pass for whole.
+      if (!response.finished) response.destroy();
+    }
+    this.fail(error);
+  }
+}
+
+/** Facts that a framework knows better than `node:http`. */
 interface RequestFrame {
   /** Whether the request came over TLS. */
   isSecure?: () => boolean;
@@ -78,94 +116,124 @@ interface RequestFrame {
  *
  * What passes for a response may carry no session: the `{}` of an upgrade, that of a WebSocket server. The session can be
  * read then, and changes throw.
- *
- * @param fail - is told that the session could not be loaded, and what `handle` throws
  */
 export function withSession<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
   request: IncomingMessage,
   response: ServerResponse,
-  handle: (held?: HeldResponse) => void,
-  fail: (error: unknown) => void,
-  frame: RequestFrame = {},
+  continuation: Continuation,
+  frame: RequestFrame = NO_FRAME,
 ): void {
   // Wrapped twice with one manager: the outer one does the work.
-  if (manager.has(request)) {
-    handle();
-    return;
-  }
-  const gate = new RequestGate(manager, request, frame);
-  const start = (): Promise<void> | undefined => {
-    if (canCarry(response) && !response.headersSent) {
-      handle(holdResponse(response, request, gate));
-      return undefined;
-    }
-    // Nothing can be told the client: what there is to do is done before the handler, and changes throw.
-    const closing = manager.close(request, gate.context);
-    if (closing instanceof Promise) return closing.then(() => handle());
-    handle();
-    return undefined;
-  };
-  const client = (): RequestClient => ({
-    ip: addressOf(request, frame.ip, manager.options.trustProxy),
-    userAgent: request.headers["user-agent"],
-    speculative: isSpeculative(request.method, (name) => request.headers[name]),
-    whenGone: whenClosed(response),
-  });
-  const opening = manager.open(request, request.headers, client);
-  const started =
-    opening === undefined
-      ? start()
-      : opening.then(start, (error: unknown) => {
-          // Whoever answers, and whatever becomes of the headers until then: the answer depends on the session.
-          if (canCarry(response) && !response.headersSent) holdResponse(response, request, new VaryGate(manager));
-          throw error;
-        });
-  // What the next middleware throws is reported like what it throws at once.
-  started?.catch(fail);
+  if (manager.has(request)) continuation.handle();
+  else new NodeRequest(manager, request, response, continuation, frame).begin();
 }
 
-/** One request's session, as its response waits for it. */
-class RequestGate<Data, Lazy extends boolean> implements ResponseGate {
+const NO_FRAME: RequestFrame = {};
+
+/** One request from its session's load to its commit: the gate of its response, and what is known of it. */
+class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitContext, RequestClient {
+  readonly seal = true;
   readonly #manager: SessionManager<Data, Lazy>;
   readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #continuation: Continuation;
   readonly #frame: RequestFrame;
 
-  constructor(manager: SessionManager<Data, Lazy>, request: IncomingMessage, frame: RequestFrame) {
+  constructor(
+    manager: SessionManager<Data, Lazy>,
+    request: IncomingMessage,
+    response: ServerResponse,
+    continuation: Continuation,
+    frame: RequestFrame,
+  ) {
     this.#manager = manager;
     this.#request = request;
+    this.#response = response;
+    this.#continuation = continuation;
     this.#frame = frame;
   }
 
-  get context(): CommitContext {
-    return { tls: () => this.#isSecure(), seal: true };
+  begin(): void {
+    const opening = this.#manager.open(this.#request, this.#request.headers, this);
+    if (opening === undefined) this.#start();
+    else
+      opening.then(
+        () => this.#startLater(),
+        (error: unknown) => this.#failToLoad(error),
+      );
+  }
+
+  #start(): void {
+    const response = this.#response;
+    if (canCarry(response) && !response.headersSent) {
+      this.#continuation.handle(holdResponse(response, this.#request, this));
+      return;
+    }
+    // Nothing can be told the client: what there is to do is done before the handler, and changes throw.
+    const closing = this.#manager.close(this.#request, this);
+    if (!(closing instanceof Promise)) this.#continuation.handle();
+    else closing.then(() => this.#continuation.handle()).catch((error: unknown) => this.#continuation.fail(error));
+  }
+
+  /** What the next middleware throws is reported like what it throws at once. */
+  #startLater(): void {
+    try {
+      this.#start();
+    } catch (error) {
+      this.#continuation.fail(error);
+    }
+  }
+
+  #failToLoad(error: unknown): void {
+    const response = this.#response;
+    // Whoever answers, and whatever becomes of the headers until then: the answer depends on the session.
+    if (canCarry(response) && !response.headersSent) holdResponse(response, this.#request, new VaryGate(this.#manager));
+    this.#continuation.fail(error);
+  }
+
+  get ip(): string | undefined {
+    return addressOf(this.#request, this.#frame.ip, this.#manager.options.trustProxy);
+  }
+
+  get userAgent(): string | undefined {
+    return this.#request.headers["user-agent"];
+  }
+
+  get speculative(): boolean {
+    return isSpeculative(this.#request.method, (name) => this.#request.headers[name]);
+  }
+
+  get whenGone(): WhenGone | undefined {
+    return whenClosed(this.#response);
   }
 
   commit(): HeadChange | Promise<HeadChange> {
-    const result = this.#manager.close(this.#request, this.context);
+    const result = this.#manager.close(this.#request, this);
     return result instanceof Promise ? result.then((later) => this.#change(later)) : this.#change(result);
   }
 
   committed(): HeadChange {
-    return this.#change(this.#manager.committed(this.#request, this.context));
+    return this.#change(this.#manager.committed(this.#request, this));
   }
 
   fail(error: unknown, response: ServerResponse): void {
     answerError(this.#manager.options.onError ?? this.#frame.log, error, this.#request, response);
   }
 
+  /** Whether the request came over TLS. */
+  tls(): boolean {
+    const { isSecure } = this.#frame;
+    if (isSecure === undefined ? isEncrypted(this.#request) : isSecure()) return true;
+    return this.#manager.options.trustProxy && isForwardedSecure(this.#request.headers["x-forwarded-proto"]);
+  }
+
   #change(result: CommitResult): HeadChange {
     if (hasNothingToTell(result)) return undefined;
     if (result.kind === "set") {
-      warnOfCookie(this.#manager.options, result, () => this.#isSecure(), this.#request.headers["x-forwarded-proto"]);
+      warnOfCookie(this.#manager.options, result, () => this.tls(), this.#request.headers["x-forwarded-proto"]);
     }
     return (headers) => applyCommit(headers, result);
-  }
-
-  #isSecure(): boolean {
-    const { isSecure = () => isEncrypted(this.#request) } = this.#frame;
-    if (isSecure()) return true;
-    return this.#manager.options.trustProxy && isForwardedSecure(this.#request.headers["x-forwarded-proto"]);
   }
 }
 
@@ -212,15 +280,17 @@ function addressOf(
   return (trustProxy ? forwardedFor(request.headers["x-forwarded-for"]) : undefined) ?? connection;
 }
 
+type ErrorHook = (error: unknown, request: unknown, response: unknown) => unknown;
+
 /** Milliseconds that an `onError` that takes the response has to begin an answer, after it has returned. */
-const MAX_ANSWER_DELAY = 1000;
+const MAX_ANSWER_DELAY_MS = 1000;
 
 /**
  * Lets `onError` answer, and answers with a plain 500 (of a RefusedError with its status) what it left open. One that takes the response, its third
  * parameter, may begin its answer a little later. Never throws.
  */
 function answerError(
-  onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined = logError,
+  onError: ErrorHook | undefined = logError,
   error: unknown,
   request: IncomingMessage,
   response: ServerResponse,
@@ -240,7 +310,7 @@ function answerError(
   };
   const settle = (): void => {
     if (response.headersSent) return;
-    if (onError.length >= 3) setTimeout(close, MAX_ANSWER_DELAY).unref();
+    if (onError.length >= 3) setTimeout(close, MAX_ANSWER_DELAY_MS).unref();
     else close();
   };
   let outcome: unknown;

@@ -68,7 +68,7 @@ async function revokeOne({ store }: Connection, id: string, { user, yes }: Revok
   const hint = user === undefined ? " A shortened id also needs --user." : "";
   return {
     text: `There is no such live session.${hint}`,
-    json: { revoked: 0, interrupted: false },
+    json: { ended: 0, interrupted: false },
     exitCode: EXIT.problem,
   };
 }
@@ -97,9 +97,9 @@ async function revokeUser(
 
 function done(revoked: number, interrupted = false): Answer {
   const text = `${counted(revoked, "session")} revoked.${interrupted ? ` ${INTERRUPTED}` : ""}`;
-  return { text, json: { revoked, interrupted }, exitCode: interrupted ? EXIT.problem : EXIT.ok };
+  return { text, json: { ended: revoked, interrupted }, exitCode: interrupted ? EXIT.problem : EXIT.ok };
 }
 
 function declined(): Answer {
-  return { text: "Nothing was revoked.", json: { revoked: 0, interrupted: false }, exitCode: EXIT.problem };
+  return { text: "Nothing was revoked.", json: { ended: 0, interrupted: false }, exitCode: EXIT.problem };
 }

@@ -63,6 +63,7 @@ export function withNoStore(cacheControl: string | undefined): string {
 
 /** Adds the name of a request header to a Vary header unless it, or `*`, is there. */
 export function withVary(vary: string | undefined, name: string): string {
+  if (vary === undefined) return name;
   const fields = directivesOf(vary);
   if (fields.some((field) => field === "*" || lowerAscii(field) === lowerAscii(name))) return fields.join(", ");
   return [...fields, name].join(", ");

@@ -26,7 +26,7 @@ export class CommitResult {
 
   readonly #options: ResolvedOptions;
 
-  constructor(update: CookieUpdate, varies: boolean, options: ResolvedOptions, tls: boolean | (() => boolean)) {
+  constructor(update: CookieUpdate, varies: boolean, options: ResolvedOptions, context: CommitContext) {
     const { tokenHeader: header } = options;
     this.#options = options;
     this.kind = update.kind;
@@ -36,7 +36,7 @@ export class CommitResult {
       this.tokenHeader = { name: header, value: update.kind === "set" ? update.token : "" };
       return;
     }
-    const secure = options.secure === "auto" ? isTls(tls) : options.secure;
+    const secure = options.secure === "auto" ? isTls(context) : options.secure;
     this.setCookie =
       update.kind === "set"
         ? setCookie(options.cookie, secure, update.token, update.life)
@@ -68,6 +68,6 @@ export class CommitResult {
   }
 }
 
-function isTls(tls: boolean | (() => boolean)): boolean {
-  return typeof tls === "function" ? tls() : tls;
+function isTls(context: CommitContext): boolean {
+  return typeof context.tls === "function" ? context.tls() : (context.tls ?? true);
 }

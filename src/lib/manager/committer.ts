@@ -4,7 +4,7 @@ import type { EndReason, OperationOptions } from "../core/store.ts";
 import { monotonicNow, pause } from "../core/time.ts";
 import { createToken } from "../core/token.ts";
 import { equalValues, type Value } from "../core/value.ts";
-import { type CommitPlan, planCommit, planStateOf } from "../session/plan.ts";
+import { type CommitPlan, isUntouched, planCommit, planStateOf } from "../session/plan.ts";
 import { REMEMBER_ME, REVOKED, userIn } from "../session/reserved.ts";
 import type { SessionState } from "../session/state.ts";
 import type { StoredRow } from "../session/values.ts";
@@ -52,8 +52,8 @@ export class Committer {
   isSettled(state: SessionState): boolean {
     if (state.pending !== undefined || state.doubt !== undefined) return false;
     state.values.collect();
-    const timeless = state.phase !== "stored" || (state.ownTimes.idleTimeout ?? this.#options.idleTimeout) === 0;
-    const now = timeless ? 0 : this.#access.now();
+    if (isUntouched(state, this.#options)) return true;
+    const now = this.#access.now();
     if (typeof now === "number") return planCommit(planStateOf(state), this.#options, now).kind === "nothing";
     // The store must be asked for its time: the flush will, and will report when it fails.
     now.catch(() => {});

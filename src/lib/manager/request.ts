@@ -15,17 +15,20 @@ export interface RequestClient {
   whenGone?: WhenGone | undefined;
 }
 
+/** Facts about a request, or a function that finds them. They are asked for only when a login or a wait needs them. */
+export type ClientSource = RequestClient | (() => RequestClient);
+
 /** Characters: what is longer tells no more of a browser. */
 const MAX_USER_AGENT_CHARACTERS = 512;
 const MAX_IP_CHARACTERS = 64;
 
 /** What is kept of where a request came from; undefined: nothing. */
 export function recordedClient(
-  client: () => RequestClient,
+  client: ClientSource,
   { recordIp, recordUserAgent }: ResolvedOptions,
 ): RequestClient | undefined {
   if (!recordIp && !recordUserAgent) return undefined;
-  const { ip, userAgent } = cleanClient(client());
+  const { ip, userAgent } = cleanClient(typeof client === "function" ? client() : client);
   return { ip: recordIp ? ip : undefined, userAgent: recordUserAgent ? userAgent : undefined };
 }
 

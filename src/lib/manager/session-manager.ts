@@ -7,7 +7,7 @@ import { SessionState } from "../session/state.ts";
 import type { SessionHost } from "../session/host.ts";
 import { stateOf, Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { type Credentials, recordedClient, type RequestClient, tokensOf } from "./request.ts";
+import { type ClientSource, type Credentials, recordedClient, tokensOf } from "./request.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { assertStore } from "./complete-store.ts";
 import { Committer } from "./committer.ts";
@@ -60,8 +60,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     const resolved = resolveOptions(options);
     warnOfSharing(store, resolved);
     this.options = resolved;
-    this.#nothing = new CommitResult({ kind: "nothing" }, false, resolved, true);
-    this.#varying = new CommitResult({ kind: "nothing" }, true, resolved, true);
+    this.#nothing = new CommitResult({ kind: "nothing" }, false, resolved, {});
+    this.#varying = new CommitResult({ kind: "nothing" }, true, resolved, {});
     this.store = store;
     const rows = new RowCodec(resolved);
     const access = new StoreAccess(store, rows, resolved);
@@ -112,13 +112,13 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @param client - tells where the request came from; called only when a login is to record it
    * @throws as `load`
    */
-  loadFrom(credentials: Credentials, client?: () => RequestClient): Session<Data> | Promise<Session<Data>> {
+  loadFrom(credentials: Credentials, client?: ClientSource): Session<Data> | Promise<Session<Data>> {
     return this.#loadFrom(credentials, client, (session) => session);
   }
 
   #loadFrom<T>(
     credentials: Credentials,
-    client: (() => RequestClient) | undefined,
+    client: ClientSource | undefined,
     open: (session: Session<Data>) => T,
   ): T | Promise<T> {
     const recorded = client && recordedClient(client, this.options);
@@ -159,7 +159,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    *
    * @throws as `load`
    */
-  open(request: object, credentials: Credentials, client?: () => RequestClient): Promise<void> | undefined {
+  open(request: object, credentials: Credentials, client?: ClientSource): Promise<void> | undefined {
     if (this.options.lazy) {
       this.#bind(request, new LazySession(async () => this.loadFrom(credentials, client)));
       return undefined;
@@ -390,8 +390,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
 
   #result(state: SessionState, context: CommitContext): CommitResult {
     const varies = state.isAccessed || state.row !== undefined;
-    const { tls = true } = context;
-    const result = new CommitResult(state.cookieUpdate, varies, this.options, tls);
+    const result = new CommitResult(state.cookieUpdate, varies, this.options, context);
     state.noteTold();
     return result;
   }

@@ -97,6 +97,12 @@ function touchAfterOf({ idleTimeout }: PlanState, options: PlanOptions): number 
   return options.idleTimeout === 0 ? idleTimeout / 20 : (options.touchAfter / options.idleTimeout) * idleTimeout;
 }
 
+/** Whether a commit has nothing to do, whatever the time: the plan of most requests, without making it. */
+export function isUntouched(state: SessionState, options: PlanOptions): boolean {
+  if (state.hasChanged || state.transition !== undefined) return false;
+  return state.phase !== "stored" || (state.ownTimes.idleTimeout ?? options.idleTimeout) === 0;
+}
+
 /** What the plan depends on, of a session as it is now. */
 export function planStateOf(state: SessionState): PlanState {
   const { phase, transition, row, values } = state;

@@ -104,7 +104,7 @@ export class SessionState {
   #mustMove = false;
   #cookieUpdate: CookieUpdate = NOTHING;
   #client: RecordedClient | undefined;
-  #facts: (() => RequestFacts) | undefined;
+  #facts: RequestFacts | (() => RequestFacts) | undefined;
   #isAccessed = false;
   #sealedBy: CommittedBy | undefined;
   /** The last of the commits under way. */
@@ -170,7 +170,7 @@ export class SessionState {
 
   /** What is known of the request; asked for when it counts. */
   get facts(): RequestFacts {
-    return this.#facts?.() ?? {};
+    return (typeof this.#facts === "function" ? this.#facts() : this.#facts) ?? {};
   }
 
   /** Whether the application has looked at the session: the response depends on it. */
@@ -220,7 +220,7 @@ export class SessionState {
   }
 
   /** Notes where the request came from. @param facts - called when they count. @param client - what a login keeps of it */
-  noteRequest(facts: (() => RequestFacts) | undefined, client: RecordedClient | undefined): void {
+  noteRequest(facts: RequestFacts | (() => RequestFacts) | undefined, client: RecordedClient | undefined): void {
     this.#facts = facts;
     this.#client = client;
   }
