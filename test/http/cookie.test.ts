@@ -1,15 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  forbidsStoring,
-  isTargetedCacheHeader,
-  lowerAscii,
-  trimBlanks,
-  withNoStore,
-  withVary,
-} from "../../src/lib/http/headers.ts";
 import { clearCookie, type CookieAttributes, cookieValues, setCookie } from "../../src/lib/http/cookie.ts";
-import { createToken, idOf, isToken } from "../../src/lib/core/token.ts";
+import { createToken, isToken } from "../../src/lib/core/token.ts";
 
 const all = (): boolean => true;
 const attributes: CookieAttributes = {
@@ -115,45 +107,6 @@ describe("cookieValues", () => {
   });
 });
 
-const anyText = fc.string({
-  unit: fc.oneof(
-    fc.constantFrom(
-      " ",
-      "\t",
-      "\u00a0",
-      "\u2003",
-      "\u3000",
-      "\ufeff",
-      "\n",
-      "\u000b",
-      "\u212a",
-      "\u017f",
-      "\u0130",
-      "K",
-      "k",
-    ),
-    fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)),
-  ),
-  maxLength: 12,
-});
-
-describe("trimBlanks", () => {
-  it("removes spaces and tabs from both ends, and no other character, whatever the text", () => {
-    fc.assert(fc.property(anyText, (text) => trimBlanks(text) === text.replaceAll(/^[ \t]+|[ \t]+$/g, "")));
-  });
-});
-
-describe("lowerAscii", () => {
-  it("lowers A to Z and no other character, whatever the text", () => {
-    fc.assert(
-      fc.property(anyText, (text) => {
-        const expected = Array.from(text, (one) => (one >= "A" && one <= "Z" ? one.toLowerCase() : one)).join("");
-        return lowerAscii(text) === expected;
-      }),
-    );
-  });
-});
-
 describe("setCookie", () => {
   it("writes what RFC 6265bis lets a server write, with both attributes of one instant", () => {
     const flag = fc.boolean();
@@ -210,80 +163,5 @@ describe("clearCookie", () => {
     expect(clearCookie({ ...attributes, domain: "example.org", partitioned: true, sameSite: "none" }, true)).toBe(
       "session=; Max-Age=0; Domain=example.org; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; HttpOnly; Secure; Partitioned; SameSite=None",
     );
-  });
-});
-
-describe("createToken", () => {
-  it("makes 43 characters of base64url, never twice, evenly spread", () => {
-    const count = 20_000;
-    const tokens = Array.from({ length: count }, () => createToken());
-    expect(new Set(tokens).size).toBe(count);
-    expect(tokens.every(isToken)).toBe(true);
-    // The last character holds 4 bits, the others 6: 64 values, count / 64 of each, within 6 standard deviations.
-    for (let position = 0; position < 42; position++) {
-      const seen = new Map<string, number>();
-      for (const token of tokens) seen.set(token.charAt(position), (seen.get(token.charAt(position)) ?? 0) + 1);
-      expect(seen.size).toBe(64);
-      for (const n of seen.values()) expect(Math.abs(n - count / 64)).toBeLessThan(6 * Math.sqrt(count / 64));
-    }
-  });
-
-  it("throws when the random source does: there is no other", () => {
-    const failing = (): Buffer => {
-      throw new Error("no entropy");
-    };
-    expect(() => createToken(failing)).toThrow("no entropy");
-  });
-});
-
-describe("idOf", () => {
-  it("is the SHA-256 of the token's characters, as SCS v2 stores it", () => {
-    expect(idOf("")).toBe("47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
-    expect(isToken(idOf(createToken()))).toBe(true);
-  });
-});
-
-describe("withNoStore", () => {
-  it("adds no-store and drops what speaks for storing", () => {
-    expect(withNoStore(undefined)).toBe("private, no-store");
-    expect(withNoStore("")).toBe("private, no-store");
-    expect(withNoStore("public, max-age=60, s-maxage = 5, immutable, stale-while-revalidate=1")).toBe(
-      "private, no-store",
-    );
-    expect(withNoStore("private, no-cache, must-revalidate")).toBe("no-cache, must-revalidate, private, no-store");
-    expect(withNoStore("NO-STORE, private")).toBe("private, no-store");
-    expect(withNoStore("must-understand, no-store")).toBe("private, no-store");
-  });
-});
-
-describe("isTargetedCacheHeader", () => {
-  it("knows those of any vendor", () => {
-    const names = [
-      "CDN-Cache-Control",
-      "cloudflare-cdn-cache-control",
-      "X-LiteSpeed-Cache-Control",
-      "Surrogate-Control",
-    ];
-    for (const name of [...names, "Edge-Control", "X-Accel-Expires"])
-      expect(isTargetedCacheHeader(name), name).toBe(true);
-    for (const name of ["Cache-Control", "Surrogate-Key", "X-Accel-Buffering"])
-      expect(isTargetedCacheHeader(name), name).toBe(false);
-  });
-});
-
-describe("forbidsStoring", () => {
-  it("wants no-store, or 0 seconds, and nothing to the contrary", () => {
-    for (const value of ["no-store", "private, NO-STORE", " 0 "]) expect(forbidsStoring(value), value).toBe(true);
-    for (const value of ["", "600", "max-age=600", "no-store, max-age=600", "no-store, cache-maxage=1d", "private"])
-      expect(forbidsStoring(value), value).toBe(false);
-  });
-});
-
-describe("withVary", () => {
-  it("adds Cookie once", () => {
-    expect(withVary(undefined, "Cookie")).toBe("Cookie");
-    expect(withVary("Accept , COOKIE", "Cookie")).toBe("Accept, COOKIE");
-    expect(withVary("Accept", "Cookie")).toBe("Accept, Cookie");
-    expect(withVary("*", "Cookie")).toBe("*");
   });
 });
