@@ -17,8 +17,8 @@ function npm(args, cwd) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Passes on our arguments, and the exit code. */
-export function startIn(folder, program = join("src", "main.ts")) {
+/** Passes on the arguments, and the exit code. */
+export function startIn(folder) {
   // npm writes this file at the end of an install.
   const installed = changedAt(join(folder, "node_modules", ".package-lock.json"));
   if (installed < changedAt(join(folder, "package-lock.json"))) npm(["ci", "--no-audit", "--no-fund"], folder);
@@ -26,6 +26,6 @@ export function startIn(folder, program = join("src", "main.ts")) {
 
   // Ctrl-C reaches the other process as well: it tidies up, we wait for it.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
-  const main = ["--import", "tsx", program, ...process.argv.slice(2)];
+  const main = ["--import", "tsx", join("src", "main.ts"), ...process.argv.slice(2)];
   spawn(process.execPath, main, { cwd: folder, stdio: "inherit" }).on("exit", (code) => process.exit(code ?? 1));
 }

@@ -1,33 +1,52 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseOptions, SCENARIO_NAMES, UsageError } from "../src/options.ts";
+import { parseCommand, SCENARIO_NAMES, UsageError } from "../src/options.ts";
 import { median, medianInterval, percentile, ratios, spread } from "../src/stats.ts";
 import { judge, type Target, verdictTable } from "../src/targets.ts";
 import { markdownTable, numberText, plainTable, spreadText } from "../src/text.ts";
 
-describe("parseOptions", () => {
-  it("measures everything by default and writes nothing", () => {
-    assert.deepEqual(parseOptions([]), { extent: "default", only: SCENARIO_NAMES, write: false, help: false });
+describe("parseCommand", () => {
+  it("measures every scenario by default and writes nothing", () => {
+    const everything = { name: "scenarios", extent: "default", scenarios: SCENARIO_NAMES, write: false };
+    assert.deepEqual(parseCommand([]), everything);
+    assert.deepEqual(parseCommand(["--quick"]), { ...everything, extent: "quick" });
+    assert.deepEqual(parseCommand(["--full", "--write"]), { ...everything, extent: "full", write: true });
   });
 
   it("takes scenarios in the order in which they run", () => {
-    assert.deepEqual(parseOptions(["--quick", "--only", "touch, store"]).only, ["store", "touch"]);
-    assert.equal(parseOptions(["--full"]).extent, "full");
+    const command = { name: "scenarios", extent: "quick", scenarios: ["store", "touch"], write: false };
+    assert.deepEqual(parseCommand(["touch", "store", "--quick"]), command);
+  });
+
+  it("takes a measurement that runs alone, and how much of it", () => {
+    assert.deepEqual(parseCommand(["races"]), { name: "races" });
+    assert.deepEqual(parseCommand(["channels"]), { name: "channels" });
+    assert.deepEqual(parseCommand(["millions"]), { name: "millions", count: 5_000_000 });
+    assert.deepEqual(parseCommand(["timing", "1000"]), { name: "timing", count: 1000 });
+    assert.deepEqual(parseCommand(["races", "--help"]), { name: "help" });
   });
 
   it("refuses what it does not know", () => {
     for (const args of [
       ["--fast"],
       ["extra"],
-      ["--only", "stor"],
-      ["--only="],
+      ["stor"],
+      [""],
+      ["1000"],
       ["--quick", "--full"],
       ["--write=1"],
-      ["--write", "--only", "http"],
+      ["--write", "http"],
+      ["store", "races"],
+      ["races", "store"],
+      ["races", "10"],
+      ["races", "--quick"],
+      ["timing", "99"],
+      ["millions", "1e6x"],
+      ["timing", "1000", "1000"],
     ]) {
-      assert.throws(() => parseOptions(args), UsageError, args.join(" "));
+      assert.throws(() => parseCommand(args), UsageError, args.join(" "));
     }
-    assert.throws(() => parseOptions(["--only", "stor"]), /no scenario "stor"; there are store, http/);
+    assert.throws(() => parseCommand(["stor"]), /no "stor"; there are store, http.*races/);
   });
 });
 

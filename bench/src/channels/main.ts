@@ -1,5 +1,5 @@
 /**
- * `npm run channels` here: what the channels cost a find while nobody listens, against the same build without them, side by
+ * `npm run bench channels`: what the channels cost a find while nobody listens, against the same build without them, side by
  * side in one process. A second build without them, against the first one, shows what the machine makes up. Ends with 1
  * when the cost is above the target.
  */
@@ -10,7 +10,7 @@ import { Undo } from "../env/undo.ts";
 import { fillSql } from "../rows.ts";
 import { median, percentile, ratios } from "../stats.ts";
 import { plainTable } from "../text.ts";
-import { PgStore } from "../ours.ts";
+import { PgStore } from "../pgstore.ts";
 import type { ChannelsAnswer, ChannelsQuestion } from "./process.ts";
 import { built, silentCopy } from "./silent.ts";
 
@@ -44,59 +44,61 @@ interface Cost {
   elapsed: number[];
 }
 
-const undo = new Undo();
-try {
-  const cores = divideCores();
-  pin(process.pid, cores?.others);
-  const postgres = await openPostgres(undo);
-  const url = await createDatabase(postgres, undo);
-  const pool = createPool(url, undo);
-  await new PgStore(pool, { cleanupInterval: 0 }).migrate();
-  await pool.query(fillSql("sessions", 0, ROWS));
-  await settle(pool);
-  const silent = [await silentCopy(undo), await silentCopy(undo)] as const;
+export async function run(): Promise<void> {
+  const undo = new Undo();
+  try {
+    const cores = divideCores();
+    pin(process.pid, cores?.others);
+    const postgres = await openPostgres(undo);
+    const url = await createDatabase(postgres, undo);
+    const pool = createPool(url, undo);
+    await new PgStore(pool, { cleanupInterval: 0 }).migrate();
+    await pool.query(fillSql("sessions", 0, ROWS));
+    await settle(pool);
+    const silent = [await silentCopy(undo), await silentCopy(undo)] as const;
 
-  const rows: string[][] = [];
-  let isMissed = false;
-  for (const { name, isTarget, ...one } of CASES) {
-    const { channels, control } = await measure(one);
-    rows.push([name, describe(channels.processor), describe(control.processor), describe(channels.elapsed)]);
-    if (isTarget && median(channels.processor) > TARGET) isMissed = true;
-  }
-  const title =
-    `A find with channels / without, ${PROCESSES * ROUNDS} rounds in ${PROCESSES} processes: ` +
-    "median (95 % confidence of it) [quartiles]";
-  const columns = ["", "processor time", "control: without / without", "elapsed time"];
-  console.log(plainTable({ title, columns, rows }));
-  console.log("Without a database its answers, recorded, come at once: what is left is pgstore's own work.");
-  console.log(`Target: at most ${TARGET} of the processor time while nobody listens: ${isMissed ? "missed" : "met"}`);
-  if (isMissed) process.exitCode = 1;
-
-  async function measure(one: Case): Promise<{ channels: Cost; control: Cost }> {
-    const channels: Cost = { processor: [], elapsed: [] };
-    const control: Cost = { processor: [], elapsed: [] };
-    const builds = [built, ...silent];
-    const [first, second] = silent;
-    for (let n = 0; n < PROCESSES; n++) {
-      const undoProcess = new Undo();
-      undo.add(() => undoProcess.run());
-      const child = new Child("channels/process.ts", undoProcess);
-      pin(child.pid, cores?.measured);
-      // Each build is loaded first in as many processes as the others.
-      const order = [...builds.slice(n % builds.length), ...builds.slice(0, n % builds.length)];
-      const question: ChannelsQuestion = { ...one, url, builds: order, rows: ROWS, rounds: ROUNDS };
-      const answer = await child.ask<ChannelsAnswer>(question);
-      await undoProcess.run();
-      for (const what of ["processor", "elapsed"] as const) {
-        const of = (build: string): number[] => answer[build]?.[what] ?? [];
-        channels[what].push(...ratios(of(built), of(first)));
-        control[what].push(...ratios(of(second), of(first)));
-      }
+    const rows: string[][] = [];
+    let isMissed = false;
+    for (const { name, isTarget, ...one } of CASES) {
+      const { channels, control } = await measure(one);
+      rows.push([name, describe(channels.processor), describe(control.processor), describe(channels.elapsed)]);
+      if (isTarget && median(channels.processor) > TARGET) isMissed = true;
     }
-    return { channels, control };
+    const title =
+      `A find with channels / without, ${PROCESSES * ROUNDS} rounds in ${PROCESSES} processes: ` +
+      "median (95 % confidence of it) [quartiles]";
+    const columns = ["", "processor time", "control: without / without", "elapsed time"];
+    console.log(plainTable({ title, columns, rows }));
+    console.log("Without a database its answers, recorded, come at once: what is left is pgstore's own work.");
+    console.log(`Target: at most ${TARGET} of the processor time while nobody listens: ${isMissed ? "missed" : "met"}`);
+    if (isMissed) process.exitCode = 1;
+
+    async function measure(one: Case): Promise<{ channels: Cost; control: Cost }> {
+      const channels: Cost = { processor: [], elapsed: [] };
+      const control: Cost = { processor: [], elapsed: [] };
+      const builds = [built, ...silent];
+      const [first, second] = silent;
+      for (let n = 0; n < PROCESSES; n++) {
+        const undoProcess = new Undo();
+        undo.add(() => undoProcess.run());
+        const child = new Child("channels/process.ts", undoProcess);
+        pin(child.pid, cores?.measured);
+        // Each build is loaded first in as many processes as the others.
+        const order = [...builds.slice(n % builds.length), ...builds.slice(0, n % builds.length)];
+        const question: ChannelsQuestion = { ...one, url, builds: order, rows: ROWS, rounds: ROUNDS };
+        const answer = await child.ask<ChannelsAnswer>(question);
+        await undoProcess.run();
+        for (const what of ["processor", "elapsed"] as const) {
+          const of = (build: string): number[] => answer[build]?.[what] ?? [];
+          channels[what].push(...ratios(of(built), of(first)));
+          control[what].push(...ratios(of(second), of(first)));
+        }
+      }
+      return { channels, control };
+    }
+  } finally {
+    await undo.run();
   }
-} finally {
-  await undo.run();
 }
 
 function describe(values: readonly number[]): string {

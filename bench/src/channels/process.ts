@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import pg from "pg";
 import { answerQuestions } from "../env/child.ts";
-import type * as ours from "../ours.ts";
+import type * as library from "../pgstore.ts";
 import { keyOf, textOf } from "../rows.ts";
 import { RecordedClient } from "./recorded.ts";
 
@@ -65,7 +65,7 @@ async function measure(question: ChannelsQuestion): Promise<ChannelsAnswer> {
 }
 
 async function openBuild(build: string, pool: pg.Pool, { asksDatabase, rows }: ChannelsQuestion): Promise<Find> {
-  const { PgStore } = (await import(pathToFileURL(join(build, "index.js")).href)) as typeof ours;
+  const { PgStore } = (await import(pathToFileURL(join(build, "index.js")).href)) as typeof library;
   const client = new RecordedClient(pool);
   const store = new PgStore(asksDatabase ? pool : client, { cleanupInterval: 0 });
   const find: Find = async (n) => {

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import type { PgClient } from "../ours.ts";
+import type { PgClient } from "../pgstore.ts";
 
 /** Passes finds on, one at a time, and from `replay` on gives the database's answers itself, at once. */
 export class RecordedClient implements PgClient {

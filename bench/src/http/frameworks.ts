@@ -6,7 +6,7 @@ import express from "express";
 import fastify from "fastify";
 import { Hono } from "hono";
 import Koa from "koa";
-import { connect, PgStore, type Session, SessionManager } from "../ours.ts";
+import { connect, PgStore, type Session, SessionManager } from "../pgstore.ts";
 import fastifySession from "../../../dist/fastify.js";
 import honoSession from "../../../dist/hono.js";
 import koaSession from "../../../dist/koa.js";

@@ -1,5 +1,5 @@
 import http from "node:http";
-import { nodeHandler, PgStore, SessionManager, type SessionOptions } from "../ours.ts";
+import { nodeHandler, PgStore, SessionManager, type SessionOptions } from "../pgstore.ts";
 import type { App } from "./app.ts";
 import { clientOf, listen, nameOf, ROUTES, sendText } from "./wire.ts";
 

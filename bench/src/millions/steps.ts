@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type pg from "pg";
 import { dashboard } from "../../../dist/dashboard.js";
-import { PgStore, SessionManager } from "../ours.ts";
+import { PgStore, SessionManager } from "../pgstore.ts";
 import { BUSY } from "./table.ts";
 
 /** Something an operator or a user does, and what it must answer to be right. */

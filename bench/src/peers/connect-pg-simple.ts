@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import connectPgSimple from "connect-pg-simple";
 import session from "express-session";
 import type pg from "pg";
-import { ExpressSessionStore } from "../ours.ts";
+import { ExpressSessionStore } from "../pgstore.ts";
 import { COOKIE, jsonTextOf } from "../rows.ts";
 import type { Peer } from "./peer.ts";
 

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { PgStore } from "../ours.ts";
+import { PgStore } from "../pgstore.ts";
 import { textOf } from "../rows.ts";
 import { type Peer, tomorrow } from "./peer.ts";
 

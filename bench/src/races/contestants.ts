@@ -7,7 +7,7 @@ import type session from "express-session";
 import fastify from "fastify";
 import pg from "pg";
 import { middleware } from "../http/express-session.ts";
-import { nodeHandler, PgStore, SessionManager } from "../ours.ts";
+import { nodeHandler, PgStore, SessionManager } from "../pgstore.ts";
 import { createSessionTable, openDropIn, openPgSession } from "../peers/connect-pg-simple.ts";
 import { act, Gate, type RaceApp, type RaceSession } from "./races.ts";
 

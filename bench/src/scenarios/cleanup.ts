@@ -1,6 +1,6 @@
 import { type SeenStatement, watchStatements } from "../env/statements.ts";
 import { createDatabase, createPool, settle } from "../env/postgres.ts";
-import { PgStore } from "../ours.ts";
+import { PgStore } from "../pgstore.ts";
 import { fillSql, keyOf, textOf } from "../rows.ts";
 import { percentile, ratios, spread } from "../stats.ts";
 import { numberText, spreadText } from "../text.ts";

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { createDatabase, createPool, settle } from "../env/postgres.ts";
-import { PgStore } from "../ours.ts";
+import { PgStore } from "../pgstore.ts";
 import { pgstorePeer } from "../peers/pgstore.ts";
 import { fillSql, keyOf } from "../rows.ts";
 import { median, ratios, spread } from "../stats.ts";

@@ -6,7 +6,7 @@ import { type AppEntry, APPS } from "../http/apps.ts";
 import type { GeneratorAnswer, GeneratorQuestion } from "../http/generator.ts";
 import type { ServerQuestion } from "../http/server.ts";
 import type { Operation } from "../http/wire.ts";
-import { PgStore } from "../ours.ts";
+import { PgStore } from "../pgstore.ts";
 import { createSessionTable } from "../peers/connect-pg-simple.ts";
 import { connectRedisPeer } from "../peers/connect-redis.ts";
 import { fillSessSql, fillSql, keyOf } from "../rows.ts";

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { answerQuestions } from "../env/child.ts";
-import { PgStore, type Session, SessionManager } from "../ours.ts";
+import { PgStore, type Session, SessionManager } from "../pgstore.ts";
 
 export interface MemoryQuestion {
   url: string;

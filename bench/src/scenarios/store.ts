@@ -1,7 +1,7 @@
 import type pg from "pg";
 import { createDatabase, createPool, settle } from "../env/postgres.ts";
 import { openRedisClient } from "../env/redis.ts";
-import { PgStore } from "../ours.ts";
+import { PgStore } from "../pgstore.ts";
 import {
   createSessionTable,
   DROP_IN,

@@ -1,6 +1,6 @@
 import { createDatabase, createPool } from "../env/postgres.ts";
 import { watchStatements } from "../env/statements.ts";
-import { type ConditionalStore, type Duration, PgStore, SessionManager, type StoreExtras } from "../ours.ts";
+import { type ConditionalStore, type Duration, PgStore, SessionManager, type StoreExtras } from "../pgstore.ts";
 import { numberText } from "../text.ts";
 import { type Bench, type ScenarioResult, WrongResultError } from "./scenario.ts";
 

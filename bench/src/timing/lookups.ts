@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import pg from "pg";
 import type { Undo } from "../env/undo.ts";
-import { PgStore, SessionManager } from "../ours.ts";
+import { PgStore, SessionManager } from "../pgstore.ts";
 import { median, medianInterval, percentile } from "../stats.ts";
 import { numberText, type ResultTable } from "../text.ts";
 
