@@ -1,7 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { RefusedError } from "../core/errors.ts";
-import { failureLog } from "../core/log.ts";
 import { withVary } from "../http/headers.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionData } from "../session/session-data.ts";
@@ -9,8 +7,7 @@ import type { RequestClient } from "../manager/request.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { WhenGone } from "../session/request-facts.ts";
 import type { HeadChange, ResponseGate } from "./held/gates.ts";
-import { discardEntityHeaders } from "./held/head.ts";
-import { INTERNAL, setStatus } from "./node-error.ts";
+import { answerError, type ErrorHook, isThenable } from "./node-error.ts";
 import { canCarry, type HeldResponse, holdResponse } from "./node-response.ts";
 import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie, whenClosed } from "./request.ts";
 import { applyCommit, hasNothingToTell } from "./response-headers.ts";
@@ -126,7 +123,7 @@ export function withSession<Data, Lazy extends boolean>(
 ): void {
   // Wrapped twice with one manager: the outer one does the work.
   if (manager.has(request)) continuation.handle();
-  else new NodeRequest(manager, request, response, continuation, frame).begin();
+  else new NodeRequest(manager, request, response, continuation, frame).load();
 }
 
 const NO_FRAME: RequestFrame = {};
@@ -154,7 +151,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     this.#frame = frame;
   }
 
-  begin(): void {
+  load(): void {
     const opening = this.#manager.open(this.#request, this.#request.headers, this);
     if (opening === undefined) this.#start();
     else
@@ -278,66 +275,4 @@ function addressOf(
   const told: unknown = frameworks?.() ?? (request as { ip?: unknown }).ip;
   if (typeof told === "string" && told !== connection) return told;
   return (trustProxy ? forwardedFor(request.headers["x-forwarded-for"]) : undefined) ?? connection;
-}
-
-type ErrorHook = (error: unknown, request: unknown, response: unknown) => unknown;
-
-/** Milliseconds that an `onError` that takes the response has to begin an answer, after it has returned. */
-const MAX_ANSWER_DELAY_MS = 1000;
-
-/**
- * Lets `onError` answer, and answers with a plain 500 (of a RefusedError with its status) what it left open. One that takes the response, its third
- * parameter, may begin its answer a little later. Never throws.
- */
-function answerError(
-  onError: ErrorHook | undefined = logError,
-  error: unknown,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  const { status, title } = error instanceof RefusedError ? error : INTERNAL;
-  // A stream of the handler's may go on writing, or onError answer a second time: that must not end the process.
-  response.on("error", () => {});
-  if (!response.headersSent) {
-    discardEntityHeaders(response);
-    setStatus(response, status);
-  }
-  const close = (): void => {
-    // Also when the client has gone: with its end the session is committed.
-    if (response.headersSent) return;
-    response.setHeader("Content-Type", "text/plain; charset=utf-8");
-    response.end(`${title}\n`);
-  };
-  const settle = (): void => {
-    if (response.headersSent) return;
-    if (onError.length >= 3) setTimeout(close, MAX_ANSWER_DELAY_MS).unref();
-    else close();
-  };
-  let outcome: unknown;
-  try {
-    outcome = onError(error, request, response);
-  } catch (second) {
-    logError(second);
-    close();
-    return;
-  }
-  if (!isThenable(outcome)) settle();
-  else {
-    outcome.then(settle, (second: unknown) => {
-      logError(second);
-      close();
-    });
-  }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
-}
-
-const logFailure = failureLog("the request failed");
-
-function logError(error: unknown): void {
-  // That one was refused, nothing has failed.
-  if (error instanceof RefusedError) return;
-  logFailure(error);
 }
