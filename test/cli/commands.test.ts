@@ -216,7 +216,7 @@ describe("pgstore dashboard", () => {
 
 describe("pgstore revoke", () => {
   const live = async (userId: string): Promise<string[]> =>
-    ((await store.users?.list(userId, 100)) ?? []).map(({ token }) => token);
+    ((await store.users?.list(userId, 100)) ?? []).map(({ id: token }) => token);
 
   it("ends the sessions of a user but one, told by its beginning", async () => {
     const [first = ""] = await sessionsOf("Grace", 3);

@@ -87,13 +87,13 @@ describe("listByUser", () => {
   it("asks a store for pages, and gives as many as it is asked for", async () => {
     const all = Array.from({ length: 2500 }, (_, n) => {
       const at = new Date(2500 - n);
-      return { token: `row ${n}`, created: at, lastSeen: at, expiry: at, ip: undefined, userAgent: undefined };
+      return { id: `row ${n}`, created: at, lastSeen: at, expiry: at, ip: undefined, userAgent: undefined };
     });
     const asked: number[] = [];
     const users = Object.assign(Object.create(null) as UserStore, {
       list: async (_userId: string, limit: number, after?: OwnedPlace) => {
         asked.push(limit);
-        const first = all.findIndex(({ token }) => token === after?.token) + 1;
+        const first = all.findIndex(({ id }) => id === after?.id) + 1;
         return all.slice(first, first + limit);
       },
     });

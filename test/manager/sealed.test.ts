@@ -216,7 +216,7 @@ describe("SessionManager.listByUser", () => {
   it("keeps to a limit of more than a page", async () => {
     const store = new GatedStore();
     const all = Array.from({ length: 2500 }, (_, n) => ({
-      token: String(n),
+      id: String(n),
       created: new Date(n),
       lastSeen: new Date(n),
       expiry: new Date(n),
@@ -224,10 +224,10 @@ describe("SessionManager.listByUser", () => {
       userAgent: undefined,
     }));
     store.users.list = async (_userId, limit, after) => {
-      const begin = after === undefined ? 0 : Number(after.token) + 1;
+      const begin = after === undefined ? 0 : Number(after.id) + 1;
       return all.slice(begin, begin + limit);
     };
     const listed = await new SessionManager(store).listByUser("ada", { limit: 1500 });
-    expect(listed.map(({ id }) => id)).toEqual(all.slice(0, 1500).map(({ token }) => token));
+    expect(listed.map(({ id }) => id)).toEqual(all.slice(0, 1500).map(({ id }) => id));
   });
 });

@@ -51,7 +51,7 @@ describe("SessionManager.load", () => {
     const { store, manager } = setup();
     const token = await stored(manager);
     const keys: string[] = [];
-    for await (const entry of store.all()) keys.push(entry.token);
+    for await (const entry of store.all()) keys.push(entry.id);
     expect(keys).toEqual([idOf(token)]);
     const plain = new SessionManager(store, { hashTokens: false });
     const second = await stored(plain);

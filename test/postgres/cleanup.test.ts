@@ -374,7 +374,7 @@ describe("PgStore.all", () => {
     const store = open({ query });
     const seen: Record<string, number> = {};
     const tokens: string[] = [];
-    for await (const { token, data } of store.all()) {
+    for await (const { id: token, data } of store.all()) {
       tokens.push(token);
       seen[`${token[0]} ${data.length}`] = (seen[`${token[0]} ${data.length}`] ?? 0) + 1;
     }
@@ -393,7 +393,7 @@ describe("PgStore.all", () => {
     const store = open(client);
     let last = "";
     let seen = 0;
-    for await (const { token } of store.all()) {
+    for await (const { id: token } of store.all()) {
       seen++;
       last = token;
     }
@@ -407,7 +407,7 @@ describe("PgStore.all", () => {
     await fill(500);
     const client = gatedClient(pool);
     const store = open(client);
-    for await (const { token } of store.all()) if (token !== "") break;
+    for await (const { id: token } of store.all()) if (token !== "") break;
     expect(client.sent).toHaveLength(1);
     const controller = new AbortController();
     const reading = (async () => {

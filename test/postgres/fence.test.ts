@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type PgClient, PgStore, type PgStoreOptions, SessionManager, StoreUnavailableError } from "../../src/index.ts";
-import { FENCE_KEY } from "../../src/lib/core/token.ts";
+import { FENCE_ID } from "../../src/lib/core/token.ts";
 import type { Found } from "../../src/lib/core/store.ts";
 import { Gate } from "../support/barrier.ts";
 import { seeded } from "../support/random.ts";
@@ -53,7 +53,7 @@ async function live(user: string): Promise<number> {
 }
 
 const isUp = async (): Promise<boolean> =>
-  (await watcher.query("SELECT FROM sessions WHERE token = $1", [FENCE_KEY])).rowCount === 1;
+  (await watcher.query("SELECT FROM sessions WHERE token = $1", [FENCE_ID])).rowCount === 1;
 
 /** What becomes of look-ups of many sessions, each answer once. */
 const answers = async (store: PgStore, ids: readonly string[]): Promise<unknown[]> => {
@@ -251,7 +251,7 @@ describe("the end of very many sessions whose process dies", () => {
     expect(await store.users?.renew("b", "c", data, data, later(), owner)).toBe("done");
     await watcher.query(
       "UPDATE sessions SET expiry = expiry - interval '1 hour' WHERE token <> $1 AND expiry < now()",
-      [FENCE_KEY],
+      [FENCE_ID],
     );
     await store.deleteExpired();
     expect([await live("alice"), await isUp()]).toEqual([1, false]);
@@ -318,36 +318,36 @@ describe("the row of the fence", () => {
     await expect(open({}, dying()).users?.end("alice", [])).rejects.toThrow();
     expect(await isUp()).toBe(true);
     const store = open();
-    expect(await store.find(FENCE_KEY)).toBe(undefined);
-    expect([await store.delete(FENCE_KEY), await store.end(FENCE_KEY), await store.follow(FENCE_KEY)]).toEqual([
+    expect(await store.find(FENCE_ID)).toBe(undefined);
+    expect([await store.delete(FENCE_ID), await store.end(FENCE_ID), await store.follow(FENCE_ID)]).toEqual([
       false,
       false,
       undefined,
     ]);
-    expect(await store.terminate(FENCE_KEY, "revoked")).toBe(undefined);
+    expect(await store.terminate(FENCE_ID, "revoked")).toBe(undefined);
     expect(await isUp()).toBe(true);
     const writes = [
-      () => store.save(FENCE_KEY, data, later()),
-      () => store.create(FENCE_KEY, data, later()),
-      () => store.upsert(FENCE_KEY, data, later()),
-      () => store.touch(FENCE_KEY, later()),
-      () => store.renew("a", FENCE_KEY, data, data, later()),
+      () => store.save(FENCE_ID, data, later()),
+      () => store.create(FENCE_ID, data, later()),
+      () => store.upsert(FENCE_ID, data, later()),
+      () => store.touch(FENCE_ID, later()),
+      () => store.renew("a", FENCE_ID, data, data, later()),
     ];
     for (const write of writes)
-      await expect((async () => write())()).rejects.toThrow(/^token: "pgstore:fence" is reserved/);
+      await expect((async () => write())()).rejects.toThrow(/^id: "pgstore:fence" is reserved/);
     for (const hashTokens of [true, false]) {
       const manager = new SessionManager(store, { hashTokens });
-      expect((await manager.load(FENCE_KEY)).status).toBe("new");
-      expect(await manager.destroyById(FENCE_KEY)).toBe(false);
+      expect((await manager.load(FENCE_ID)).status).toBe("new");
+      expect(await manager.destroyById(FENCE_ID)).toBe(false);
     }
     const listed: string[] = [];
-    for await (const { token } of store.all()) listed.push(token);
+    for await (const { id: token } of store.all()) listed.push(token);
     expect(listed).toHaveLength(MANY - 1000);
-    expect(listed).not.toContain(FENCE_KEY);
+    expect(listed).not.toContain(FENCE_ID);
     expect(await store.count()).toBe(MANY - 1000);
     expect((await store.operations?.stats())?.expired).toBe(0);
     expect(await store.check()).toEqual([]);
-    await watcher.query("DELETE FROM sessions WHERE token <> $1", [FENCE_KEY]);
+    await watcher.query("DELETE FROM sessions WHERE token <> $1", [FENCE_ID]);
     expect(await store.deleteExpired()).toBe(0);
     expect(await isUp()).toBe(false);
   });

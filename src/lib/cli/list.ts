@@ -20,7 +20,7 @@ export async function list(options: CommonOptions & { user: string; limit: numbe
     const shown = found.slice(0, limit);
     const last = shown.at(-1);
     const next = found.length > limit && last !== undefined ? cursorOf(last) : undefined;
-    const sessions = shown.map(({ token: id, ip = null, userAgent = null, ...rest }) => ({
+    const sessions = shown.map(({ id, ip = null, userAgent = null, ...rest }) => ({
       id: shortId(id),
       ...rest,
       ip,
@@ -55,7 +55,7 @@ function textOf(sessions: Shown[], next: string | undefined): string {
 }
 
 /** Makes a cursor of the last session of a page. A shortened id is enough: what comes after the id comes after its beginning. */
-function cursorOf({ created, token: id }: OwnedEntry): string {
+function cursorOf({ created, id }: OwnedEntry): string {
   return `${created.getTime()}.${shortId(id)}`;
 }
 
@@ -64,5 +64,5 @@ function placeOf(cursor: string): OwnedPlace {
   if (id === undefined || Math.abs(Number(milliseconds)) > MAX_DATE_MS) {
     throw new UsageError("--after: expected the `next` of the page before");
   }
-  return { created: new Date(Number(milliseconds)), token: id };
+  return { created: new Date(Number(milliseconds)), id };
 }

@@ -26,7 +26,7 @@ export async function findId(users: UserStore, userId: string, prefix: string): 
   let after: OwnedPlace | undefined;
   for (;;) {
     const page: OwnedEntry[] = await users.list(userId, PAGE_ROWS, after);
-    for (const { token: id } of page) {
+    for (const { id } of page) {
       if (id === prefix) return id;
       if (id.startsWith(prefix)) found.add(id);
     }

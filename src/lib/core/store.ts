@@ -8,57 +8,57 @@ export interface StoredSession {
 }
 
 /**
- * Why a session ended. "replaced": it goes on under another token, or its holder has logged in anew. "destroyed": its holder
+ * Why a session ended. "replaced": it goes on under another id, or its holder has logged in anew. "destroyed": its holder
  * ended it. "revoked": it was ended from outside.
  */
 export type EndReason = "replaced" | "destroyed" | "revoked";
 
-/** What is known of a token: its live row; for a short while, why its session ended; or nothing. */
+/** What is known of an id: its live row; for a short while, why its session ended; or nothing. */
 export type Found = StoredSession | EndReason | undefined;
 
 /** A live row with its key. */
 export interface StoredEntry extends StoredSession {
-  token: string;
+  id: string;
 }
 
 /**
  * Where sessions are kept: all that a custom store must have. SCS: `Engine`, later `Store`.
  *
- * `token` is the key of a row: with hashed tokens (the default) the session's id, never the secret in the cookie.
+ * `id` is the key of a row: the SHA-256 of the token in the cookie, or with `hashTokens: false` the token itself.
  * Absence is a value; an error means that the store failed. With these three methods alone, the last of two parallel
  * commits wins, and a commit that overlaps a `delete` can write the session back.
  */
 export interface Store {
   /** Resolves to the row, or to undefined when there is none or when it has expired by the store's clock. */
-  find(token: string): Promise<StoredSession | undefined>;
+  find(id: string): Promise<StoredSession | undefined>;
   /** Inserts the row or overwrites it: the last write wins. */
-  save(token: string, data: Uint8Array, expiry: Date): Promise<void>;
+  save(id: string, data: Uint8Array, expiry: Date): Promise<void>;
   /** Removes the row; does nothing when there is none. A store that can tell resolves to whether there was one. */
-  delete(token: string): Promise<unknown>;
+  delete(id: string): Promise<unknown>;
 }
 
 /** A store whose writes are conditional: nothing is lost under parallel requests, nothing ended comes back. */
 export interface ConditionalStore extends Store {
-  /** Inserts a row. Resolves to false, and changes nothing, when the token is taken, even by an expired row. */
-  create(token: string, data: Uint8Array, expiry: Date): Promise<boolean>;
+  /** Inserts a row. Resolves to false, and changes nothing, when the id is taken, even by an expired row. */
+  create(id: string, data: Uint8Array, expiry: Date): Promise<boolean>;
   /**
    * Overwrites a live row whose bytes are `previous`. Resolves to false, and changes nothing, when they are others, or
    * when the row is gone or expired.
    */
   replace(
-    token: string,
+    id: string,
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
     options?: OperationOptions,
   ): Promise<boolean>;
   /**
-   * Ends the live row whose bytes are `previous` and inserts `newToken` in one step. Resolves to false, and changes
-   * nothing, under the conditions of `replace`, or when `newToken` is taken.
+   * Ends the live row whose bytes are `previous` and inserts `newId` in one step. Resolves to false, and changes
+   * nothing, under the conditions of `replace`, or when `newId` is taken.
    */
   renew(
-    token: string,
-    newToken: string,
+    id: string,
+    newId: string,
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
@@ -71,7 +71,7 @@ export interface ConditionalStore extends Store {
    * @param options - unchanged: only a row that holds these bytes, otherwise false. A session's deadline is among them, so a
    *   touch never moves the expiry past a deadline that was set meanwhile
    */
-  touch(token: string, expiry: Date, options?: TouchOptions & OperationOptions): Promise<boolean>;
+  touch(id: string, expiry: Date, options?: TouchOptions & OperationOptions): Promise<boolean>;
 }
 
 /** What `touch` takes besides. */
@@ -86,13 +86,13 @@ export interface TouchOptions {
  */
 export interface EndingStore extends Store {
   /** Ends the session of a row: it is absent from now on, and `upsert` refuses it for a while. Resolves to whether there was one. */
-  end(token: string): Promise<boolean>;
+  end(id: string): Promise<boolean>;
   /** Inserts the row or overwrites it. Resolves to false, and changes nothing, when its session was ended. */
-  upsert(token: string, data: Uint8Array, expiry: Date): Promise<boolean>;
+  upsert(id: string, data: Uint8Array, expiry: Date): Promise<boolean>;
   /** Overwrites a live row, whatever it holds. Resolves to false when it is gone or expired, which it then stays. */
-  update(token: string, data: Uint8Array, expiry: Date): Promise<boolean>;
+  update(id: string, data: Uint8Array, expiry: Date): Promise<boolean>;
   /** Sets the expiry of a live row, forward or back. Resolves to false when it is gone or expired, which it then stays. */
-  setExpiry(token: string, expiry: Date): Promise<boolean>;
+  setExpiry(id: string, expiry: Date): Promise<boolean>;
 }
 
 /** What a store may have besides. */
@@ -109,22 +109,22 @@ export interface StoreExtras {
    * As `find`, but tells why a session was ended a short while ago. A request that still carries the token of one that was
    * replaced or destroyed must not begin another: its cookie could wipe out the one of whoever has logged in meanwhile.
    */
-  lookUp?(token: string, options?: OperationOptions): Promise<Found>;
+  lookUp?(id: string, options?: OperationOptions): Promise<Found>;
   /**
-   * Ends a session, also when it goes on under another token by now. Without it the manager calls `end`, which misses that.
+   * Ends a session, also when it goes on under another id by now. Without it the manager calls `end`, which misses that.
    *
    * @param userId - ends it only if it is this user's
-   * @returns the token under which it was live; undefined when none was
+   * @returns the id under which it was live; undefined when none was
    */
-  terminate?(token: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined>;
-  /** Ends every session, page by page. @param onEnded - called with the tokens of each page; what it throws stops it */
-  terminateAll?(onEnded: (tokens: string[]) => void): Promise<void>;
-  /** Resolves to the token under which a session is live by now; undefined when it is not. */
-  follow?(token: string): Promise<string | undefined>;
-  /** Notes that the holder of a revoked session has logged in anew under `newToken`: late requests count as those of a replaced one. */
-  supersede?(token: string, newToken: string): Promise<unknown>;
+  terminate?(id: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined>;
+  /** Ends every session, page by page. @param onEnded - called with the ids of each page; what it throws stops it */
+  terminateAll?(onEnded: (ids: string[]) => void): Promise<void>;
+  /** Resolves to the id under which a session is live by now; undefined when it is not. */
+  follow?(id: string): Promise<string | undefined>;
+  /** Notes that the holder of a revoked session has logged in anew under `newId`: late requests count as those of a replaced one. */
+  supersede?(id: string, newId: string): Promise<unknown>;
   /** As of `EndingStore`. Without it the manager deletes. */
-  end?(token: string): Promise<boolean>;
+  end?(id: string): Promise<boolean>;
   /** Lists the live rows, in no particular order. */
   all?(): AsyncIterable<StoredEntry>;
   /** Removes what has expired. */
@@ -150,7 +150,7 @@ export interface Owner {
   userAgent?: string | undefined;
   /** By which the session can be found; none: undefined. */
   tags?: readonly string[] | undefined;
-  /** It is no login: the user's session goes on under another token, and what is known of its login stays. */
+  /** It is no login: the user's session goes on under another id, and what is known of its login stays. */
   goesOn?: boolean;
   /** The most sessions that the user may have. With it a write may resolve to "few". */
   most?: number;
@@ -158,7 +158,7 @@ export interface Owner {
 
 /** What a store tells of a user's live session: nothing that it holds. */
 export interface OwnedEntry {
-  token: string;
+  id: string;
   created: Date;
   lastSeen: Date;
   expiry: Date;
@@ -168,14 +168,14 @@ export interface OwnedEntry {
 
 /** What a store tells of a session that was found by a tag. */
 export interface TaggedEntry {
-  token: string;
+  id: string;
   userId: string;
 }
 
 /** Where a page of a user's sessions begins: after this one. */
 export interface OwnedPlace {
   created: Date;
-  token: string;
+  id: string;
 }
 
 /**
@@ -188,11 +188,11 @@ export type OwnedWrite = "done" | "few" | "refused" | "revoked";
 /** What a store needs to find and end sessions by their user. */
 export interface UserStore {
   /** As `create`, for a user. */
-  create(token: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite>;
+  create(id: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite>;
   /** As `renew`, for a user. */
   renew(
-    token: string,
-    newToken: string,
+    id: string,
+    newId: string,
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
@@ -203,13 +203,13 @@ export interface UserStore {
   list(userId: string, limit: number, after?: OwnedPlace): Promise<OwnedEntry[]>;
   /**
    * Ends the live sessions of a user but some, and with them those that a login is writing at that moment. A session is spared
-   * by the token that it has, or had before it was renewed. Resolves to the tokens of those that it ended.
+   * by the id that it has, or had before it was renewed. Resolves to the ids of those that it ended.
    *
-   * @param onEnded - may be called with these tokens while it goes on; then with all of them
+   * @param onEnded - may be called with these ids while it goes on; then with all of them
    */
-  end(userId: string, except: readonly string[], onEnded?: (tokens: string[]) => void): Promise<string[]>;
-  /** Ends the oldest live sessions of a user until `most` are left. Resolves to the tokens of those that it ended. @param onEnded - as of `end` */
-  trim(userId: string, most: number, onEnded?: (tokens: string[]) => void): Promise<string[]>;
+  end(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Promise<string[]>;
+  /** Ends the oldest live sessions of a user until `most` are left. Resolves to the ids of those that it ended. @param onEnded - as of `end` */
+  trim(userId: string, most: number, onEnded?: (ids: string[]) => void): Promise<string[]>;
   /**
    * Lists live sessions that have a tag, to be ended. A login with the tag that was being written when this was called is
    * among them, or its write resolves to "revoked". Without this method a login can't have tags.

@@ -31,27 +31,26 @@ export function digest(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("base64");
 }
 
-/** A B-tree of PostgreSQL takes keys up to a third of a page; no token of ours is near that. */
-const MAX_KEY_LENGTH = 1024;
+/** A B-tree of PostgreSQL takes keys up to a third of a page; no id of ours is near that. */
+const MAX_ID_CHARACTERS = 1024;
 
-/** The key of a row that is no session: see postgres/sql/fence.ts. No token and no id of ours has a colon. */
-export const FENCE_KEY = "pgstore:fence";
+/** The id of a row that is no session: see postgres/sql/fence.ts. No token and no id of ours has a colon. */
+export const FENCE_ID = "pgstore:fence";
 
-/** Whether a store can keep a row under this key. Nothing is to be found under any other. */
-export function isKey(key: unknown): key is string {
-  return typeof key === "string" && key !== "" && key.length <= MAX_KEY_LENGTH && key !== FENCE_KEY && isText(key);
+/** Says whether a store can keep a row under this id. Nothing is to be found under any other. */
+export function isId(id: unknown): id is string {
+  return isKeyText(id) && id !== FENCE_ID;
 }
 
-/** @throws TypeError when PostgreSQL could not store the key as it is, or the key is reserved */
-export function assertKey(key: unknown): string {
-  if (typeof key !== "string" || key === "" || key.length > MAX_KEY_LENGTH) {
-    throw new TypeError(`token: must be a string of 1 to ${MAX_KEY_LENGTH} characters`);
-  }
-  if (key === FENCE_KEY) throw new TypeError(`token: "${FENCE_KEY}" is reserved`);
-  if (!isText(key)) throw new TypeError("token: must be valid UTF-8 without NUL");
-  return key;
+/** @throws TypeError when PostgreSQL could not store the id as it is, or the id is reserved; it never quotes the id, which may be a token */
+export function assertId(id: unknown): string {
+  if (id === FENCE_ID) throw new TypeError(`id: "${FENCE_ID}" is reserved`);
+  if (isKeyText(id)) return id;
+  throw new TypeError(`id: expected 1 to ${MAX_ID_CHARACTERS} characters of valid UTF-8 without NUL`);
 }
 
-function isText(key: string): boolean {
-  return !key.includes("\0") && key.isWellFormed();
+function isKeyText(id: unknown): id is string {
+  return (
+    typeof id === "string" && id !== "" && id.length <= MAX_ID_CHARACTERS && !id.includes("\0") && id.isWellFormed()
+  );
 }

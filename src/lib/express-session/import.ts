@@ -48,9 +48,9 @@ export async function importConnectPgSimple(
   let page: StoredEntry[] = [];
   const write = async (): Promise<void> => {
     const outcomes = await Promise.all(
-      page.map(async ({ token, data, expiry }) => {
+      page.map(async ({ id: sid, data, expiry }) => {
         if (parseSession(data, expiry) === undefined) return "unreadable";
-        return (await to.create(sha256(token), data, expiry)) ? "imported" : "present";
+        return (await to.create(sha256(sid), data, expiry)) ? "imported" : "present";
       }),
     );
     for (const outcome of outcomes) result[outcome]++;

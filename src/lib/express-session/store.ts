@@ -314,8 +314,8 @@ export class ExpressSessionStore extends EventEmitter {
       await Promise.all(keys.map((key) => this.#store.end(key)));
       keys = [];
     };
-    for await (const { token } of this.#rows()) {
-      if (keys.push(token) === CLEARED_AT_ONCE) await end();
+    for await (const { id } of this.#rows()) {
+      if (keys.push(id) === CLEARED_AT_ONCE) await end();
     }
     await end();
   }
@@ -324,7 +324,7 @@ export class ExpressSessionStore extends EventEmitter {
     assertUserId(operation, userId);
     const userOf = this.#userOf;
     if (userOf === undefined) throw new TypeError(`userOf: is needed for ${operation}, to say whose a session is`);
-    for await (const { token: key, data, expiry } of this.#rows()) {
+    for await (const { id: key, data, expiry } of this.#rows()) {
       const session = parseSession(data, expiry);
       const user: unknown = session && userOf(session);
       if ((typeof user === "string" || typeof user === "number") && String(user) === userId) yield { key, expiry };

@@ -26,45 +26,39 @@ export class LastWriteWins implements ConditionalStore {
     this.#store = store;
   }
 
-  find(token: string): Promise<StoredSession | undefined> {
-    return this.#store.find(token);
+  find(id: string): Promise<StoredSession | undefined> {
+    return this.#store.find(id);
   }
 
-  save(token: string, data: Uint8Array, expiry: Date): Promise<void> {
-    return this.#store.save(token, data, expiry);
+  save(id: string, data: Uint8Array, expiry: Date): Promise<void> {
+    return this.#store.save(id, data, expiry);
   }
 
-  delete(token: string): Promise<unknown> {
-    return this.#store.delete(token);
+  delete(id: string): Promise<unknown> {
+    return this.#store.delete(id);
   }
 
-  async create(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
-    await this.#store.save(token, data, expiry);
+  async create(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+    await this.#store.save(id, data, expiry);
     return true;
   }
 
-  async replace(token: string, _previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
-    await this.#store.save(token, data, expiry);
+  async replace(id: string, _previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
+    await this.#store.save(id, data, expiry);
     return true;
   }
 
   /** Ends the old row first, as the seed does: a crash in between loses the session rather than leaving the old token good. */
-  async renew(
-    token: string,
-    newToken: string,
-    _previous: Uint8Array,
-    data: Uint8Array,
-    expiry: Date,
-  ): Promise<boolean> {
-    await this.#store.delete(token);
-    await this.#store.save(newToken, data, expiry);
+  async renew(id: string, newId: string, _previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
+    await this.#store.delete(id);
+    await this.#store.save(newId, data, expiry);
     return true;
   }
 
-  async touch(token: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
-    const found = await this.#store.find(token);
+  async touch(id: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
+    const found = await this.#store.find(id);
     if (found === undefined || (unchanged !== undefined && !equalValues(found.data, unchanged))) return false;
-    if (expiry > found.expiry) await this.#store.save(token, found.data, expiry);
+    if (expiry > found.expiry) await this.#store.save(id, found.data, expiry);
     return true;
   }
 }
@@ -78,20 +72,20 @@ export function withEndings(store: Store): SessionKeeper {
   const { end, upsert, update, setExpiry } = store as Partial<EndingStore>;
   if ([end, upsert, update, setExpiry].every((method) => typeof method === "function")) return store as EndingStore;
   return {
-    find: (token) => store.find(token),
-    end: async (token) => (await store.delete(token)) !== false,
-    upsert: async (token, data, expiry) => {
-      await store.save(token, data, expiry);
+    find: (id) => store.find(id),
+    end: async (id) => (await store.delete(id)) !== false,
+    upsert: async (id, data, expiry) => {
+      await store.save(id, data, expiry);
       return true;
     },
-    update: async (token, data, expiry) => {
-      const found = await store.find(token);
-      if (found !== undefined) await store.save(token, data, expiry);
+    update: async (id, data, expiry) => {
+      const found = await store.find(id);
+      if (found !== undefined) await store.save(id, data, expiry);
       return found !== undefined;
     },
-    setExpiry: async (token, expiry) => {
-      const found = await store.find(token);
-      if (found !== undefined) await store.save(token, found.data, expiry);
+    setExpiry: async (id, expiry) => {
+      const found = await store.find(id);
+      if (found !== undefined) await store.save(id, found.data, expiry);
       return found !== undefined;
     },
   };

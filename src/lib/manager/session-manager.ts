@@ -293,7 +293,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
     if (this.store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
-    for await (const { token: id, ...found } of this.store.all()) {
+    for await (const { id, ...found } of this.store.all()) {
       const row = await this.#loader.read(id, found);
       if (row !== undefined) yield this.#session(SessionState.load(row, id));
     }

@@ -76,7 +76,7 @@ export class StoreAccess {
       return count;
     }
     if (extras.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
-    for await (const { token: id } of extras.all()) if (await this.end(id, "revoked")) note([id]);
+    for await (const { id } of extras.all()) if (await this.end(id, "revoked")) note([id]);
     return count;
   }
 

@@ -138,7 +138,7 @@ export class UserSessions {
     for (;;) {
       const wanted = Math.min(PAGE, limit - found.length);
       const page = await users.list(userId, wanted, place);
-      for (const { token: id, ...entry } of page) found.push({ id, ...entry, current: id === currentId });
+      for (const { id, ...entry } of page) found.push({ id, ...entry, current: id === currentId });
       place = page.at(-1);
       if (page.length < wanted || found.length >= limit) return found;
     }
@@ -176,7 +176,7 @@ export class UserSessions {
     for (;;) {
       const page = (await this.#users?.listByTag?.(tag, PAGE)) ?? [];
       for (let first = 0; first < page.length; first += ENDED_AT_ONCE) {
-        const outcomes = await Promise.all(page.slice(first, first + ENDED_AT_ONCE).map(({ token: id }) => end(id)));
+        const outcomes = await Promise.all(page.slice(first, first + ENDED_AT_ONCE).map(({ id }) => end(id)));
         ended += outcomes.filter(Boolean).length;
       }
       // There may be more than a page, also sessions that have been renewed since it was read.
@@ -232,7 +232,7 @@ function placeOf(read: OptionReader): OwnedPlace | undefined {
   if (after === undefined) return undefined;
   const { created, id } = after ?? {};
   if (!(created instanceof Date) || typeof id !== "string") throw read.wrong("after", "a session that was listed");
-  return { created, token: id };
+  return { created, id };
 }
 
 function idsOf(option: string, sessions: unknown): string[] {

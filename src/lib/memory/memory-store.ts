@@ -1,6 +1,6 @@
 import { repeat, systemNow } from "../core/time.ts";
 import { type Duration, OptionReader, wrong } from "../core/options.ts";
-import { assertKey } from "../core/token.ts";
+import { assertId } from "../core/token.ts";
 import { type MemoryRow, MemoryUsers } from "./memory-users.ts";
 import type {
   ConditionalStore,
@@ -50,118 +50,118 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
           });
   }
 
-  /** Resolves to the live session of a token; undefined when there is none or when it has expired. */
-  async find(token: string): Promise<StoredSession | undefined> {
-    const row = this.#live(token);
+  /** Resolves to the live session of an id; undefined when there is none or when it has expired. */
+  async find(id: string): Promise<StoredSession | undefined> {
+    const row = this.#live(id);
     return row && { data: row.data.slice(), expiry: new Date(row.expiry) };
   }
 
   /** As `find`, but resolves to the reason when the session was ended a short while ago. */
-  async lookUp(token: string): Promise<Found> {
-    const row = this.#rows.get(token);
+  async lookUp(id: string): Promise<Found> {
+    const row = this.#rows.get(id);
     const isRemembered = row !== undefined && this.#hasEnded(row) && row.expiry > this.#now() - this.#grace;
-    return isRemembered ? (row.end?.why ?? "destroyed") : this.find(token);
+    return isRemembered ? (row.end?.why ?? "destroyed") : this.find(id);
   }
 
   /** Inserts or overwrites: the last write wins. */
-  async save(token: string, data: Uint8Array, expiry: Date): Promise<void> {
-    this.#put(token, data, expiry);
+  async save(id: string, data: Uint8Array, expiry: Date): Promise<void> {
+    this.#put(id, data, expiry);
   }
 
   /** Inserts or overwrites, unless the session was ended. Resolves to whether it did. */
-  async upsert(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
-    const row = this.#rows.get(assertKey(token));
+  async upsert(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+    const row = this.#rows.get(assertId(id));
     if (row !== undefined && this.#hasEnded(row)) return false;
-    this.#put(token, data, expiry);
+    this.#put(id, data, expiry);
     return true;
   }
 
   /** Overwrites a live session, whatever it holds. Resolves to whether there was one. */
-  async update(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (this.#live(assertKey(token)) === undefined) return false;
-    this.#put(token, data, expiry);
+  async update(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+    if (this.#live(assertId(id)) === undefined) return false;
+    this.#put(id, data, expiry);
     return true;
   }
 
   /** Ends a session: its row stays for a while, empty and expired. Resolves to whether there was one to end. */
-  async end(token: string): Promise<boolean> {
-    const row = this.#rows.get(token);
+  async end(id: string): Promise<boolean> {
+    const row = this.#rows.get(id);
     if (row === undefined || this.#hasEnded(row)) return false;
     this.#entomb(row, "destroyed");
     return true;
   }
 
-  /** Ends a session, also when it goes on under another token by now. Resolves to the token under which it was live. */
-  async terminate(token: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
-    if (why === "destroyed" && userId === undefined && (await this.end(token))) return token;
-    const last = this.#lastOf(token);
+  /** Ends a session, also when it goes on under another id by now. Resolves to the id under which it was live. */
+  async terminate(id: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
+    if (why === "destroyed" && userId === undefined && (await this.end(id))) return id;
+    const last = this.#lastOf(id);
     const row = this.#live(last);
     if (row === undefined || (userId !== undefined && row.owner?.userId !== userId)) return undefined;
     this.#entomb(row, why);
     return last;
   }
 
-  /** Ends every session. @param onEnded - called with the tokens of each page */
-  async terminateAll(onEnded: (tokens: string[]) => void): Promise<void> {
-    const live = Array.from(this.#rows).filter(([token]) => this.#live(token) !== undefined);
+  /** Ends every session. @param onEnded - called with the ids of each page */
+  async terminateAll(onEnded: (ids: string[]) => void): Promise<void> {
+    const live = Array.from(this.#rows).filter(([id]) => this.#live(id) !== undefined);
     for (const [, row] of live) this.#entomb(row, "revoked");
-    if (live.length > 0) onEnded(live.map(([token]) => token));
+    if (live.length > 0) onEnded(live.map(([id]) => id));
   }
 
-  /** Resolves to the token under which a session is live by now; undefined when it is not. */
-  async follow(token: string): Promise<string | undefined> {
-    const last = this.#lastOf(token);
+  /** Resolves to the id under which a session is live by now; undefined when it is not. */
+  async follow(id: string): Promise<string | undefined> {
+    const last = this.#lastOf(id);
     return this.#live(last) && last;
   }
 
-  /** Notes that the holder of a revoked session has logged in anew under `newToken`. Resolves to whether it was one. */
-  async supersede(token: string, newToken: string): Promise<boolean> {
-    const row = this.#rows.get(token);
+  /** Notes that the holder of a revoked session has logged in anew under `newId`. Resolves to whether it was one. */
+  async supersede(id: string, newId: string): Promise<boolean> {
+    const row = this.#rows.get(id);
     if (row === undefined || !this.#hasEnded(row) || row.end?.why !== "revoked") return false;
-    row.end = { why: "replaced", successor: newToken };
+    row.end = { why: "replaced", successor: newId };
     return true;
   }
 
   /** Sets a live session's expiry, forward or back. Resolves to whether it is live. */
-  async setExpiry(token: string, expiry: Date): Promise<boolean> {
-    const row = this.#live(assertKey(token));
+  async setExpiry(id: string, expiry: Date): Promise<boolean> {
+    const row = this.#live(assertId(id));
     if (row === undefined) return false;
     row.expiry = milliseconds(expiry);
     return true;
   }
 
   /** Removes a session. Resolves to whether there was one. */
-  async delete(token: string): Promise<boolean> {
-    return this.#rows.delete(token);
+  async delete(id: string): Promise<boolean> {
+    return this.#rows.delete(id);
   }
 
-  /** Inserts. Resolves to false, and changes nothing, when the token is taken. */
-  async create(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (this.#rows.has(assertKey(token))) return false;
-    this.#put(token, data, expiry);
+  /** Inserts. Resolves to false, and changes nothing, when the id is taken. */
+  async create(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+    if (this.#rows.has(assertId(id))) return false;
+    this.#put(id, data, expiry);
     return true;
   }
 
   /** Overwrites a live session whose bytes are `previous`. Resolves to whether it did. */
-  async replace(token: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (!this.#holds(assertKey(token), previous)) return false;
-    this.#put(token, data, expiry);
+  async replace(id: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
+    if (!this.#holds(assertId(id), previous)) return false;
+    this.#put(id, data, expiry);
     return true;
   }
 
-  /** Ends a live session whose bytes are `previous` and inserts `newToken`. Resolves to whether it did. */
-  async renew(token: string, newToken: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (!this.#holds(assertKey(token), previous) || this.#rows.has(assertKey(newToken))) return false;
-    this.#put(newToken, data, expiry);
-    const row = this.#rows.get(token);
-    if (row !== undefined) this.#entomb(row, "replaced", newToken);
+  /** Ends a live session whose bytes are `previous` and inserts `newId`. Resolves to whether it did. */
+  async renew(id: string, newId: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
+    if (!this.#holds(assertId(id), previous) || this.#rows.has(assertId(newId))) return false;
+    this.#put(newId, data, expiry);
+    const row = this.#rows.get(id);
+    if (row !== undefined) this.#entomb(row, "replaced", newId);
     return true;
   }
 
   /** Moves a live session's expiry forward, never back. Resolves to whether it is live. */
-  async touch(token: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
-    const row = this.#live(assertKey(token));
-    if (row === undefined || (unchanged !== undefined && !this.#holds(token, unchanged))) return false;
+  async touch(id: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
+    const row = this.#live(assertId(id));
+    if (row === undefined || (unchanged !== undefined && !this.#holds(id, unchanged))) return false;
     row.expiry = Math.max(row.expiry, milliseconds(expiry));
     row.lastSeen = this.#now();
     return true;
@@ -174,23 +174,23 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Lists the live sessions. */
   async *all(): AsyncGenerator<StoredEntry, void, undefined> {
-    for (const token of Array.from(this.#rows.keys())) {
-      const found = await this.find(token);
-      if (found !== undefined) yield { token, ...found };
+    for (const id of Array.from(this.#rows.keys())) {
+      const found = await this.find(id);
+      if (found !== undefined) yield { id, ...found };
     }
   }
 
   /** Counts the live sessions. */
   async count(): Promise<number> {
-    return Array.from(this.#rows.keys()).filter((token) => this.#live(token) !== undefined).length;
+    return Array.from(this.#rows.keys()).filter((id) => this.#live(id) !== undefined).length;
   }
 
   /** Removes what has expired. Resolves to how many. */
   async deleteExpired(): Promise<number> {
     const before = this.#rows.size;
     const now = this.#now();
-    for (const [token, { data, expiry }] of this.#rows) {
-      if (expiry <= (data.length === 0 ? now - this.#grace : now)) this.#rows.delete(token);
+    for (const [id, { data, expiry }] of this.#rows) {
+      if (expiry <= (data.length === 0 ? now - this.#grace : now)) this.#rows.delete(id);
     }
     return before - this.#rows.size;
   }
@@ -210,9 +210,9 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /** Where renewals have led. */
-  #lastOf(token: string): string {
-    let last = token;
-    for (let next: string | undefined = token; next !== undefined; next = this.#rows.get(next)?.end?.successor)
+  #lastOf(id: string): string {
+    let last = id;
+    for (let next: string | undefined = id; next !== undefined; next = this.#rows.get(next)?.end?.successor)
       last = next;
     return last;
   }
@@ -226,21 +226,21 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return row.data.length === 0 && row.expiry <= this.#now();
   }
 
-  #live(token: string): MemoryRow | undefined {
-    const row = this.#rows.get(token);
+  #live(id: string): MemoryRow | undefined {
+    const row = this.#rows.get(id);
     return row !== undefined && row.expiry > this.#now() ? row : undefined;
   }
 
-  #holds(token: string, previous: Uint8Array): boolean {
-    const row = this.#live(token);
+  #holds(id: string, previous: Uint8Array): boolean {
+    const row = this.#live(id);
     return row?.data.length === previous.length && row.data.every((byte, index) => byte === previous[index]);
   }
 
-  #put(token: string, data: Uint8Array, expiry: Date): void {
-    assertKey(token);
+  #put(id: string, data: Uint8Array, expiry: Date): void {
+    assertId(id);
     if (!(data instanceof Uint8Array)) throw wrong("data", "a Uint8Array", data);
     const row = { data: Uint8Array.from(data), expiry: milliseconds(expiry), lastSeen: this.#now(), end: undefined };
-    this.#rows.set(token, Object.assign(this.#rows.get(token) ?? {}, row));
+    this.#rows.set(id, Object.assign(this.#rows.get(id) ?? {}, row));
   }
 }
 

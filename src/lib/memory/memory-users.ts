@@ -17,14 +17,14 @@ export interface MemoryRow {
   lastSeen: number;
   created?: number;
   owner?: Owner;
-  /** Of a tombstone: why the session ended, and under which token it goes on. */
+  /** Of a tombstone: why the session ended, and under which id it goes on. */
   end?: { why: EndReason; successor?: string } | undefined;
 }
 
 /** What it takes of the store. */
 interface Rows extends Pick<ConditionalStore, "create" | "renew"> {
-  follow(token: string): Promise<string | undefined>;
-  terminate(token: string, why: "revoked"): Promise<string | undefined>;
+  follow(id: string): Promise<string | undefined>;
+  terminate(id: string, why: "revoked"): Promise<string | undefined>;
   now(): number;
 }
 
@@ -38,27 +38,22 @@ export class MemoryUsers implements UserStore {
     this.#store = store;
   }
 
-  async create(token: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
-    return this.#own(token, owner, () => this.#store.create(token, data, expiry));
+  async create(id: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
+    return this.#own(id, owner, () => this.#store.create(id, data, expiry));
   }
 
   async renew(
-    token: string,
-    newToken: string,
+    id: string,
+    newId: string,
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
     owner: Owner,
   ): Promise<OwnedWrite> {
-    const before = owner.goesOn === true ? this.#rows.get(token) : undefined;
+    const before = owner.goesOn === true ? this.#rows.get(id) : undefined;
     const { ip, userAgent } = before?.owner ?? owner;
     const known = { userId: owner.userId, ip, userAgent, tags: owner.tags };
-    return this.#own(
-      newToken,
-      known,
-      () => this.#store.renew(token, newToken, previous, data, expiry),
-      before?.created,
-    );
+    return this.#own(newId, known, () => this.#store.renew(id, newId, previous, data, expiry), before?.created);
   }
 
   async list(userId: string, limit: number, after?: OwnedPlace): Promise<OwnedEntry[]> {
@@ -70,16 +65,16 @@ export class MemoryUsers implements UserStore {
   async listByTag(tag: string, limit: number): Promise<TaggedEntry[]> {
     const now = this.#store.now();
     const found: TaggedEntry[] = [];
-    for (const [token, { owner, expiry }] of this.#rows) {
+    for (const [id, { owner, expiry }] of this.#rows) {
       if (found.length === limit) break;
-      if (owner?.tags?.includes(tag) === true && expiry > now) found.push({ token, userId: owner.userId });
+      if (owner?.tags?.includes(tag) === true && expiry > now) found.push({ id, userId: owner.userId });
     }
     return found;
   }
 
   async end(userId: string, except: readonly string[]): Promise<string[]> {
-    const spared = await Promise.all(except.map((token) => this.#store.follow(token)));
-    return this.#end(this.#of(userId).filter(({ token }) => !spared.includes(token)));
+    const spared = await Promise.all(except.map((id) => this.#store.follow(id)));
+    return this.#end(this.#of(userId).filter(({ id }) => !spared.includes(id)));
   }
 
   async trim(userId: string, most: number): Promise<string[]> {
@@ -87,19 +82,19 @@ export class MemoryUsers implements UserStore {
   }
 
   /** The row is its user's from the moment on that it is there: the store writes before it returns, unless it is held up. */
-  async #own(token: string, owner: Owner, write: () => Promise<boolean>, created?: number): Promise<OwnedWrite> {
+  async #own(id: string, owner: Owner, write: () => Promise<boolean>, created?: number): Promise<OwnedWrite> {
     const own = (): void => {
-      const row = this.#rows.get(token);
+      const row = this.#rows.get(id);
       if (row === undefined) return;
       row.created = created ?? this.#timeOf(row.lastSeen, owner.userId);
       row.lastSeen = Math.max(row.lastSeen, row.created);
       row.owner = { ...owner };
     };
-    const isTaken = this.#rows.has(token);
+    const isTaken = this.#rows.has(id);
     const written = write();
     if (!isTaken) own();
     if (!(await written)) return "refused";
-    if (this.#rows.get(token)?.owner === undefined) own();
+    if (this.#rows.get(id)?.owner === undefined) own();
     return "done";
   }
 
@@ -110,16 +105,16 @@ export class MemoryUsers implements UserStore {
   }
 
   async #end(entries: OwnedEntry[]): Promise<string[]> {
-    for (const { token } of entries) await this.#store.terminate(token, "revoked");
-    return entries.map(({ token }) => token);
+    for (const { id } of entries) await this.#store.terminate(id, "revoked");
+    return entries.map(({ id }) => id);
   }
 
   #of(userId: string): OwnedEntry[] {
     const now = this.#store.now();
     const live = [...this.#rows].filter(([, { owner, expiry }]) => owner?.userId === userId && expiry > now);
     return live
-      .map(([token, { owner, created = 0, lastSeen, expiry }]) => ({
-        token,
+      .map(([id, { owner, created = 0, lastSeen, expiry }]) => ({
+        id,
         created: new Date(created),
         lastSeen: new Date(lastSeen),
         expiry: new Date(expiry),
@@ -132,5 +127,5 @@ export class MemoryUsers implements UserStore {
 
 function newestFirst(one: OwnedPlace, other: OwnedPlace): number {
   const byTime = other.created.getTime() - one.created.getTime();
-  return byTime || Number(one.token < other.token) - Number(one.token > other.token);
+  return byTime || Number(one.id < other.id) - Number(one.id > other.id);
 }

@@ -25,7 +25,7 @@ export interface EndingStatements {
   terminate: Statement;
   /** Ends the session only if it is a certain user's. */
   terminateOwned: Statement;
-  /** Finds the tokens under which the sessions of some tokens are live, after all renewals. */
+  /** Finds the ids under which the sessions of some ids are live, after all renewals. */
   follow: Statement;
   supersede: Statement;
   /** Ends a page of all sessions, and tells which it has found but not ended. */
@@ -48,7 +48,7 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
       `WHERE s.${token} ${EQ} chain.token AND chain.live ${EQ} 'true' AND ${mine} RETURNING s.${token} AS token) ` +
       `SELECT chain.token AS token, EXISTS (SELECT FROM gone)::text AS ended FROM chain WHERE chain.live ${EQ} 'true'`,
   });
-  // What was renewed since this began may go on under a token that lies before the page.
+  // What was renewed since this began may go on under an id that lies before the page.
   const renewed = `(${successor} IS NOT NULL AND s.${expiry} ${GE} ${instant("$3::text")})`;
   return {
     terminatePage: {
@@ -76,28 +76,28 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
 }
 
 /**
- * Resolves to the tokens of the sessions that a page has ended. A session that it has found and not ended has ended meanwhile, or was
- * renewed: then it is ended under its new token. One statement follows the renewals of the whole page.
+ * Resolves to the ids of the sessions that a page has ended. A session that it has found and not ended has ended meanwhile, or was
+ * renewed: then it is ended under its new id. One statement follows the renewals of the whole page.
  *
  * @param rows - of what was found, with `ended` "false", and of what was ended of it, with "true"
  */
 export async function endedOf(
   rows: readonly Row[],
-  { follow, terminate }: { follow: Endings["followAll"]; terminate: (token: string) => Promise<string | undefined> },
+  { follow, terminate }: { follow: Endings["followAll"]; terminate: (id: string) => Promise<string | undefined> },
 ): Promise<string[]> {
   const ended = new Set(rows.flatMap((row) => (row["ended"] === "true" ? (row["token"] ?? []) : [])));
   const left = rows.flatMap(({ token }) => (token == null || ended.has(token) ? [] : token));
-  for (const token of await follow(left)) {
-    const last = await terminate(token);
+  for (const id of await follow(left)) {
+    const last = await terminate(id);
     if (last !== undefined) ended.add(last);
   }
   return [...ended];
 }
 
 /**
- * Ends sessions that may have been renewed since their token was read.
+ * Ends sessions that may have been renewed since their id was read.
  *
- * A renewal leaves a tombstone that names the new token. One statement follows these names from the token that it is given to
+ * A renewal leaves a tombstone that names the new id. One statement follows these names from the id that it is given to
  * the last one, and ends that. When a renewal was faster, the row is a tombstone by the time its lock is free, and the
  * statement ends nothing: it is made again from there. Why: docs/decisions/010 and 027.
  */
@@ -110,9 +110,9 @@ export class Endings {
     this.#sql = sql;
   }
 
-  /** Resolves to the token under which the session was live; undefined when it was not, or not this user's. */
-  async terminate(token: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
-    let from = token;
+  /** Resolves to the id under which the session was live; undefined when it was not, or not this user's. */
+  async terminate(id: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
+    let from = id;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const [last] =
         userId === undefined
@@ -126,23 +126,23 @@ export class Endings {
   }
 
   /**
-   * Ends all sessions by token, page by page; also those that get another token meanwhile, and may get one that lies before
+   * Ends all sessions by id, page by page; also those that get another id meanwhile, and may get one that lies before
    * the page.
    *
    * @param since - when that began, in milliseconds of the database's time
    */
-  async terminateAll(since: number, onEnded: (tokens: string[]) => void): Promise<void> {
+  async terminateAll(since: number, onEnded: (ids: string[]) => void): Promise<void> {
     let size = FIRST_PAGE;
     for (let last = ""; ;) {
       const begun = monotonicNow();
       const rows = await this.#run(this.#sql.terminatePage, [last, String(size), String(since - CLOCK_ERROR)]);
       const took = monotonicNow() - begun;
       const found = rows.filter(({ ended }) => ended === "false");
-      const tokens = await endedOf(rows, {
+      const ids = await endedOf(rows, {
         follow: this.followAll,
-        terminate: (token) => this.terminate(token, "revoked"),
+        terminate: (id) => this.terminate(id, "revoked"),
       });
-      if (tokens.length > 0) onEnded(tokens);
+      if (ids.length > 0) onEnded(ids);
       if (found.length < size) return;
       last = found.at(-1)?.["token"] ?? "";
       if (took > SLOW) size = Math.max(SMALLEST_PAGE, size >> 1);
@@ -150,19 +150,19 @@ export class Endings {
     }
   }
 
-  /** Resolves to the token under which the session is live by now; undefined when it is not. */
-  async follow(token: string): Promise<string | undefined> {
-    return (await this.followAll([token]))[0];
+  /** Resolves to the id under which the session is live by now; undefined when it is not. */
+  async follow(id: string): Promise<string | undefined> {
+    return (await this.followAll([id]))[0];
   }
 
-  /** Resolves to the tokens under which the sessions of these tokens are live by now. */
-  readonly followAll = async (tokens: readonly string[]): Promise<string[]> => {
-    if (tokens.length === 0) return [];
-    return (await this.#run(this.#sql.follow, [arrayText(tokens)])).map((row) => textOf(row, "token"));
+  /** Resolves to the ids under which the sessions of these ids are live by now. */
+  readonly followAll = async (ids: readonly string[]): Promise<string[]> => {
+    if (ids.length === 0) return [];
+    return (await this.#run(this.#sql.follow, [arrayText(ids)])).map((row) => textOf(row, "token"));
   };
 
   /** Turns the tombstone of a revoked session into that of a replaced one. Resolves to whether there was one. */
-  async supersede(token: string, newToken: string): Promise<boolean> {
-    return (await this.#run(this.#sql.supersede, [token, newToken])).length > 0;
+  async supersede(id: string, newId: string): Promise<boolean> {
+    return (await this.#run(this.#sql.supersede, [id, newId])).length > 0;
   }
 }

@@ -14,7 +14,7 @@ export function nextPageRows(rows: number, characters: number): number {
 }
 
 /**
- * Lists the live rows by token, a page at a time, in constant memory. Rows beyond the bound of an answer come without their
+ * Lists the live rows by id, a page at a time, in constant memory. Rows beyond the bound of an answer come without their
  * data, and are read again.
  */
 export async function* listRows(
@@ -34,7 +34,7 @@ export async function* listRows(
     for (const { token, data, expiry } of whole) {
       last = token ?? "";
       length += data?.length ?? 0;
-      yield { token: last, data: layout.decode(data), expiry: readInstant(expiry) };
+      yield { id: last, data: layout.decode(data), expiry: readInstant(expiry) };
     }
     if (rows.length < size && deferred < 0) return;
     size = nextPageRows(whole.length, length);

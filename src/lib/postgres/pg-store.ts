@@ -1,6 +1,6 @@
 import { atMost, MAX_DELAY_MS, monotonicNow } from "../core/time.ts";
 import { OptionReader } from "../core/options.ts";
-import { assertKey, digest, isKey } from "../core/token.ts";
+import { assertId, digest, isId } from "../core/token.ts";
 import type {
   ConditionalStore,
   EndingStore,
@@ -103,57 +103,57 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#cleanup = new PeriodicCleanup(cleanupInterval, clean, onError);
   }
 
-  /** Resolves to the live row of a token; undefined when there is none or when it has expired by the database's clock. */
-  async find(token: string, options?: OperationOptions): Promise<StoredSession | undefined> {
-    const found = await this.lookUp(token, options);
+  /** Resolves to the live row of an id; undefined when there is none or when it has expired by the database's clock. */
+  async find(id: string, options?: OperationOptions): Promise<StoredSession | undefined> {
+    const found = await this.lookUp(id, options);
     return typeof found === "string" ? undefined : found;
   }
 
   /** As `find`, but resolves to the reason when the session was ended, and not longer ago than `endedGrace`. */
-  lookUp(token: string, options?: OperationOptions): Promise<Found> {
-    if (!isKey(token)) return Promise.resolve(undefined);
+  lookUp(id: string, options?: OperationOptions): Promise<Found> {
+    if (!isId(id)) return Promise.resolve(undefined);
     // Not async, as each of its promises counts here.
     try {
-      return this.#engine.find(token, options?.signal);
+      return this.#engine.find(id, options?.signal);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   /** Inserts the row or overwrites it: the last write wins. The seed's Save. */
-  async save(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<void> {
-    await this.#engine.write("save", this.#rowOf(token, data, expiry), options?.signal);
+  async save(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<void> {
+    await this.#engine.write("save", this.#rowOf(id, data, expiry), options?.signal);
   }
 
   /** Inserts the row or overwrites it, unless its session was ended. Resolves to whether it did. */
-  async upsert(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("upsert", this.#rowOf(token, data, expiry), options?.signal);
+  async upsert(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
+    return this.#engine.write("upsert", this.#rowOf(id, data, expiry), options?.signal);
   }
 
   /** Overwrites a live row, whatever it holds. Resolves to whether there was one. */
-  async update(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("update", this.#rowOf(token, data, expiry), options?.signal);
+  async update(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
+    return this.#engine.write("update", this.#rowOf(id, data, expiry), options?.signal);
   }
 
   /**
    * Ends a session: its row stays for a while, empty and expired, so that no late write brings it back. Resolves to
    * whether there was one to end.
    */
-  async end(token: string, options?: OperationOptions): Promise<boolean> {
-    return isKey(token) && this.#engine.write("end", [token], options?.signal);
+  async end(id: string, options?: OperationOptions): Promise<boolean> {
+    return isId(id) && this.#engine.write("end", [id], options?.signal);
   }
 
   /**
-   * Ends a session, also when it goes on under another token by now.
+   * Ends a session, also when it goes on under another id by now.
    *
    * @param userId - ends it only if it is this user's
-   * @returns the token under which it was live; undefined when none was
+   * @returns the id under which it was live; undefined when none was
    */
-  async terminate(token: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
-    if (!isKey(token)) return undefined;
+  async terminate(id: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
+    if (!isId(id)) return undefined;
     // With others, and by the primary key alone: seldom has it been renewed meanwhile.
-    if (why === "destroyed" && userId === undefined && (await this.end(token))) return token;
-    const ending = this.#endings.terminate(token, why, userId);
+    if (why === "destroyed" && userId === undefined && (await this.end(id))) return id;
+    const ending = this.#endings.terminate(id, why, userId);
     const ended = await (userId === undefined || this.#users === undefined ? ending : this.#users.explained(ending));
     if (ended !== undefined) this.#engine.countEnded(1);
     return ended;
@@ -163,79 +163,74 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * Ends every session, page by page, each in a statement and under a time of its own. When it has resolved, every session that
    * was live when it was called is over.
    *
-   * @param onEnded - called with the tokens of each page; what it throws stops it
+   * @param onEnded - called with the ids of each page; what it throws stops it
    */
-  async terminateAll(onEnded: (tokens: string[]) => void): Promise<void> {
-    await this.#endings.terminateAll(await this.now(), (tokens) => {
-      this.#engine.countEnded(tokens.length);
-      onEnded(tokens);
+  async terminateAll(onEnded: (ids: string[]) => void): Promise<void> {
+    await this.#endings.terminateAll(await this.now(), (ids) => {
+      this.#engine.countEnded(ids.length);
+      onEnded(ids);
     });
   }
 
-  /** Resolves to the token under which a session is live by now; undefined when it is not. */
-  async follow(token: string): Promise<string | undefined> {
-    return isKey(token) ? this.#endings.follow(token) : undefined;
+  /** Resolves to the id under which a session is live by now; undefined when it is not. */
+  async follow(id: string): Promise<string | undefined> {
+    return isId(id) ? this.#endings.follow(id) : undefined;
   }
 
-  /** Notes that the holder of a revoked session has logged in anew under `newToken`. Resolves to whether it was a revoked one. */
-  async supersede(token: string, newToken: string): Promise<boolean> {
-    if (await this.#endings.supersede(assertKey(token), assertKey(newToken))) return true;
+  /** Notes that the holder of a revoked session has logged in anew under `newId`. Resolves to whether it was a revoked one. */
+  async supersede(id: string, newId: string): Promise<boolean> {
+    if (await this.#endings.supersede(assertId(id), assertId(newId))) return true;
     // Behind the fence its row is still to be ended.
-    if (this.#users === undefined || !(await this.#engine.behindFence([token])).get(token)) return false;
-    await this.terminate(token, "revoked");
-    return this.#endings.supersede(token, newToken);
+    if (this.#users === undefined || !(await this.#engine.behindFence([id])).get(id)) return false;
+    await this.terminate(id, "revoked");
+    return this.#endings.supersede(id, newId);
   }
 
   /** Removes the row; does nothing when there is none. Resolves to whether there was one. */
-  async delete(token: string, options?: OperationOptions): Promise<boolean> {
-    return isKey(token) && this.#engine.write("delete", [token], options?.signal);
+  async delete(id: string, options?: OperationOptions): Promise<boolean> {
+    return isId(id) && this.#engine.write("delete", [id], options?.signal);
   }
 
-  /** Inserts a row. Resolves to false, and changes nothing, when the token is taken, even by an expired row. */
-  async create(token: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("create", this.#rowOf(token, data, expiry), options?.signal);
+  /** Inserts a row. Resolves to false, and changes nothing, when the id is taken, even by an expired row. */
+  async create(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
+    return this.#engine.write("create", this.#rowOf(id, data, expiry), options?.signal);
   }
 
   /** Overwrites a live row whose bytes are `previous`. Resolves to false when they are others, or it is gone or expired. */
   async replace(
-    token: string,
+    id: string,
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [this.#layout.encode(previous), this.#layout.encode(data), instantText(expiry)];
-    return this.#engine.write("replace", [assertKey(token), ...columns], options?.signal);
+    return this.#engine.write("replace", [assertId(id), ...columns], options?.signal);
   }
 
-  /** Ends a live row whose bytes are `previous` and inserts `newToken`, in one statement. False as in `replace`: nothing happened. */
+  /** Ends a live row whose bytes are `previous` and inserts `newId`, in one statement. False as in `replace`: nothing happened. */
   async renew(
-    token: string,
-    newToken: string,
+    id: string,
+    newId: string,
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
     options?: OperationOptions,
   ): Promise<boolean> {
-    const columns = [
-      assertKey(newToken),
-      this.#layout.encode(previous),
-      this.#layout.encode(data),
-      instantText(expiry),
-    ];
-    return (await this.#engine.writeAlone("renew", [assertKey(token), ...columns], options?.signal)) === "done";
+    const columns = [assertId(newId), this.#layout.encode(previous), this.#layout.encode(data), instantText(expiry)];
+    return (await this.#engine.writeAlone("renew", [assertId(id), ...columns], options?.signal)) === "done";
   }
 
   /** Moves a live row's expiry forward, never back. Resolves to whether the row is live, and holds the bytes `unchanged` if they are given. */
-  async touch(token: string, expiry: Date, options: TouchOptions & OperationOptions = {}): Promise<boolean> {
+  async touch(id: string, expiry: Date, options: TouchOptions & OperationOptions = {}): Promise<boolean> {
     const { unchanged, signal } = options;
     const columns = [instantText(expiry), unchanged === undefined ? "" : digest(unchanged)];
-    return this.#engine.write("touch", [assertKey(token), ...columns], signal);
+    return this.#engine.write("touch", [assertId(id), ...columns], signal);
   }
 
   /** Sets a live row's expiry, forward or back. Resolves to whether the row is live. */
-  async setExpiry(token: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("setExpiry", [assertKey(token), instantText(expiry)], options?.signal);
+  async setExpiry(id: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
+    return this.#engine.write("setExpiry", [assertId(id), instantText(expiry)], options?.signal);
   }
 
   /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
@@ -244,7 +239,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Lists the live rows by token, a page at a time, in constant memory: rows that come or go meanwhile may be missed.
+   * Lists the live rows by id, a page at a time, in constant memory: rows that come or go meanwhile may be missed.
    * Leaving the loop ends it.
    */
   all(options: OperationOptions = {}): AsyncGenerator<StoredEntry, void, undefined> {
@@ -337,8 +332,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   readonly #query: Query = (text, values = [], timeout) => this.#engine.run({ text }, values, timeout);
 
-  #rowOf(token: string, data: Uint8Array, expiry: Date): Input {
-    return [assertKey(token), this.#layout.encode(data), instantText(expiry)];
+  #rowOf(id: string, data: Uint8Array, expiry: Date): Input {
+    return [assertId(id), this.#layout.encode(data), instantText(expiry)];
   }
 
   async #finish(): Promise<void> {

@@ -1,6 +1,6 @@
 import { monotonicNow } from "../core/time.ts";
 import { type PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
-import { assertKey } from "../core/token.ts";
+import { assertId } from "../core/token.ts";
 import type {
   ConditionalStore,
   OperationOptions,
@@ -27,7 +27,7 @@ type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 /** Each needs a login in the moment between the beginning of a statement and its lock. */
 const MOST_ENDS = 100;
 /** Later than any session. */
-const LAST: OwnedPlace = { created: new Date(8.64e15), token: "" };
+const LAST: OwnedPlace = { created: new Date(8.64e15), id: "" };
 
 /**
  * Sessions by user, on the columns that `migrate` adds. On a table without a column for the user a login is stored as ever, but
@@ -62,21 +62,21 @@ export class UserSessions implements UserStore {
     this.#plain = plain;
   }
 
-  create(token: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
+  create(id: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
     const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner), othersOf(owner)];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.writeAlone("createTagged", [assertKey(token), ...tagged]));
+      return this.explained(this.#engine.writeAlone("createTagged", [assertId(id), ...tagged]));
     }
     return this.#write(
-      () => this.#engine.writeAlone("createFor", [assertKey(token), ...row]),
-      () => this.#plain.create(token, data, expiry),
+      () => this.#engine.writeAlone("createFor", [assertId(id), ...row]),
+      () => this.#plain.create(id, data, expiry),
     );
   }
 
   async renew(
-    token: string,
-    newToken: string,
+    id: string,
+    newId: string,
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
@@ -86,7 +86,7 @@ export class UserSessions implements UserStore {
     const { encode } = this.#layout;
     const write = async (goesOn: "" | "1" | "2"): Promise<OwnedWrite> => {
       const row = [
-        assertKey(newToken),
+        assertId(newId),
         encode(previous),
         encode(data),
         instantText(expiry),
@@ -96,26 +96,26 @@ export class UserSessions implements UserStore {
       ];
       if (owner.tags !== undefined) {
         const tagged = [...row, arrayText(owner.tags)];
-        return this.explained(this.#engine.writeAlone("renewTagged", [assertKey(token), ...tagged], options?.signal));
+        return this.explained(this.#engine.writeAlone("renewTagged", [assertId(id), ...tagged], options?.signal));
       }
       return this.#write(
-        () => this.#engine.writeAlone("renewFor", [assertKey(token), ...row], options?.signal),
-        () => this.#plain.renew(token, newToken, previous, data, expiry, options),
+        () => this.#engine.writeAlone("renewFor", [assertId(id), ...row], options?.signal),
+        () => this.#plain.renew(id, newId, previous, data, expiry, options),
       );
     };
     if (owner.goesOn !== true) return write("");
     const outcome = await write("1");
     // A fence refuses it until it is known that the session is not behind it.
-    const isSpared = outcome === "refused" && (await this.#engine.behindFence([token])).get(token) === false;
+    const isSpared = outcome === "refused" && (await this.#engine.behindFence([id])).get(id) === false;
     return isSpared ? write("2") : outcome;
   }
 
   async list(userId: string, limit: number, after: OwnedPlace = LAST): Promise<OwnedEntry[]> {
     const { run, userSql: sql } = this.#engine;
-    const values = [userId, instantText(after.created, "after"), after.token, String(limit)];
+    const values = [userId, instantText(after.created, "after"), after.id, String(limit)];
     const rows = await this.explained(run(sql.list, values));
     return rows.map((row) => ({
-      token: textOf(row, "token"),
+      id: textOf(row, "token"),
       created: readInstant(row["created"]),
       lastSeen: readInstant(row["last_seen"]),
       expiry: readInstant(row["expiry"]),
@@ -128,14 +128,14 @@ export class UserSessions implements UserStore {
     const { run, userSql: sql } = this.#engine;
     await run(sql.quiet, [tag]);
     const rows = await this.explained(run(sql.listByTag, [tag, String(limit)]));
-    return rows.map((row) => ({ token: textOf(row, "token"), userId: textOf(row, "user_id") }));
+    return rows.map((row) => ({ id: textOf(row, "token"), userId: textOf(row, "user_id") }));
   }
 
   /**
    * Notes first that the user's sessions are ended, so that logins which are under way are refused, and ends the newest of
    * them in the same statement. When there are more, it goes on page by page, each in a statement and under a time of its own.
    */
-  async end(userId: string, except: readonly string[], onEnded?: (tokens: string[]) => void): Promise<string[]> {
+  async end(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Promise<string[]> {
     const pages = new Pages(this.#engine, this.#run, this.#endings, userId, except, onEnded);
     for (let attempt = 1; attempt <= MOST_ENDS; attempt++) {
       const [rows, isFull] = await pages.next((sql) => sql.end, []);
@@ -150,7 +150,7 @@ export class UserSessions implements UserStore {
     throw new StoreUnavailableError(`somebody logged in during each of ${MOST_ENDS} attempts to end a user's sessions`);
   }
 
-  async trim(userId: string, most: number, onEnded?: (tokens: string[]) => void): Promise<string[]> {
+  async trim(userId: string, most: number, onEnded?: (ids: string[]) => void): Promise<string[]> {
     // The login that this follows has found that there are no columns to ask.
     if (this.#isPlain) throw new SchemaError(this.#table.quoted, this.#remedy);
     const pages = new Pages(this.#engine, this.#run, this.#endings, userId, [], onEnded);
@@ -248,7 +248,7 @@ class Pages {
   readonly #endings: Endings;
   readonly #userId: string;
   readonly #except: readonly string[];
-  readonly #onEnded: ((tokens: string[]) => void) | undefined;
+  readonly #onEnded: ((ids: string[]) => void) | undefined;
   #size = FIRST_PAGE;
 
   constructor(
@@ -257,7 +257,7 @@ class Pages {
     endings: Endings,
     userId: string,
     except: readonly string[],
-    onEnded: ((tokens: string[]) => void) | undefined,
+    onEnded: ((ids: string[]) => void) | undefined,
   ) {
     this.#engine = engine;
     this.#run = run;
@@ -277,19 +277,19 @@ class Pages {
     if (took > SLOW) this.#size = Math.max(SMALLEST_PAGE, size >> 1);
     else if (took < SLOW / 2) this.#size = Math.min(LARGEST_PAGE, size * 2);
     const found = rows.filter(({ token, ended }) => token != null && ended === "false");
-    const tokens = await endedOf(rows, {
+    const ids = await endedOf(rows, {
       follow: this.#endings.followAll,
-      terminate: (token) => this.#endings.terminate(token, "revoked", this.#userId),
+      terminate: (id) => this.#endings.terminate(id, "revoked", this.#userId),
     });
-    this.#engine.countEnded(tokens.length);
-    for (const token of tokens) this.ended.push(token);
-    if (tokens.length > 0) this.#onEnded?.(tokens);
+    this.#engine.countEnded(ids.length);
+    for (const id of ids) this.ended.push(id);
+    if (ids.length > 0) this.#onEnded?.(ids);
     return [found.length === 0 ? rows : found, found.length === size];
   }
 
   /** Ends all that come after a place. By the fence they are over before the first page; it stays if this fails. */
-  async after(created: string, token: string): Promise<void> {
-    const end: FencedEnd = { user: this.#userId, created, token, except: this.#except };
+  async after(created: string, id: string): Promise<void> {
+    const end: FencedEnd = { user: this.#userId, created, token: id, except: this.#except };
     const entry = JSON.stringify(end);
     await this.#run(this.#engine.userSql.raiseFence, [entry]);
     await this.finish(entry);

@@ -42,7 +42,7 @@ export class Engine {
         if (kind === "create") this.#counts.created += rows;
         if (kind === "end") this.countEnded(rows);
       },
-      onFence: (tokens) => this.behindFence(tokens),
+      onFence: (ids) => this.behindFence(ids),
     });
     const { findOne, renew } = this.sql;
     const { create: createFor, renew: renewFor, createTagged, renewTagged } = this.userSql;
@@ -51,9 +51,9 @@ export class Engine {
   }
 
   /** Reads a row, with others. */
-  find(token: string, signal?: AbortSignal): Promise<Found> {
+  find(id: string, signal?: AbortSignal): Promise<Found> {
     this.#assertRunning();
-    return this.#batches.find(token, signal);
+    return this.#batches.find(id, signal);
   }
 
   /** Writes a row, with others. Resolves to whether it was written. */
@@ -78,17 +78,17 @@ export class Engine {
   };
 
   /**
-   * Tells of the live sessions of some tokens whether they are behind the fence. One that is not in the answer is not live any more, or the
+   * Tells of the live sessions of some ids whether they are behind the fence. One that is not in the answer is not live any more, or the
    * fence is gone.
    */
-  async behindFence(tokens: readonly string[]): Promise<ReadonlyMap<string, boolean>> {
+  async behindFence(ids: readonly string[]): Promise<ReadonlyMap<string, boolean>> {
     try {
       // For operations that are under way, also when the store is about to close.
-      const rows = await this.#ask(this.userSql.behindFence, [arrayText(tokens)], this.#timeout);
+      const rows = await this.#ask(this.userSql.behindFence, [arrayText(ids)], this.#timeout);
       return new Map(rows.map((row) => [textOf(row, "token"), row["behind"] === "true"]));
     } catch (error) {
       // Who may not see whose a session is knows of no fence.
-      if (isMissing(error)) return new Map(tokens.map((token) => [token, false]));
+      if (isMissing(error)) return new Map(ids.map((id) => [id, false]));
       throw error;
     }
   }

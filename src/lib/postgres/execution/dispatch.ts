@@ -1,6 +1,6 @@
 import { monotonicNow } from "../../core/time.ts";
 import { StoreUnavailableError } from "../../core/errors.ts";
-import { FENCE_KEY } from "../../core/token.ts";
+import { FENCE_ID } from "../../core/token.ts";
 import type { Found } from "../../core/store.ts";
 import {
   Again,
@@ -23,10 +23,10 @@ import { type BatchKind, COLUMNS, type Statements } from "../sql/statements.ts";
 import { mayLieInRow, sqlstateOf } from "../drivers/errors.ts";
 import { arrayText, readInstant } from "../sql/text-format.ts";
 
-/** A row of a batch: the columns of its kind as text, the token first. */
-export type Input = readonly [token: string, ...columns: string[]];
+/** A row of a batch: the columns of its kind as text, the id first. */
+export type Input = readonly [id: string, ...columns: string[]];
 
-/** What a row came to: the row that the statement returned for its token, if it did. */
+/** What a row came to: the row that the statement returned for its id, if it did. */
 type Output = Row | undefined;
 
 /** Length of a row's data, as text, from which each of those who look for it at once gets theirs in turn. */
@@ -35,7 +35,7 @@ const LARGE_BYTES = 1 << 16;
 const PROBES = 6;
 /** SQLSTATEs: untranslatable_character, invalid_text_representation. */
 const VALUE_REFUSED = /^22P0[25]$/;
-/** Tokens that are remembered, as their rows were refused. */
+/** Ids that are remembered, as their rows were refused. */
 const MOST_OFFENDERS = 1000;
 
 /**
@@ -70,7 +70,7 @@ interface Told {
   /** How many rows a statement has written. */
   onWritten: (kind: BatchKind, rows: number) => void;
   /** A statement has seen the fence. Resolves to which of the rows that it has found are behind it, and which are not. */
-  onFence: (tokens: readonly string[]) => Promise<ReadonlyMap<string, boolean>>;
+  onFence: (ids: readonly string[]) => Promise<ReadonlyMap<string, boolean>>;
 }
 
 /** The operations of a store, each kind with a queue of its own. */
@@ -80,7 +80,7 @@ export class Batches {
   readonly #layout: Layout;
   readonly #told: Told;
   readonly #timeout: number;
-  /** Tokens whose rows the database has refused: theirs go alone, so that they hold up nobody a second time. */
+  /** Ids whose rows the database has refused: theirs go alone, so that they hold up nobody a second time. */
   readonly #offenders = new Set<string>();
   /** The bytes of large rows, for all who look for the same one at once. */
   readonly #shared = new WeakMap<Row, Uint8Array>();
@@ -142,13 +142,13 @@ export class Batches {
     };
   }
 
-  /** Reads a row, with others. Those of one token may share a statement. */
-  find(token: string, signal?: AbortSignal): Promise<Found> {
-    return this.#reads.submit(undefined, [token], token.length, signal);
+  /** Reads a row, with others. Those of one id may share a statement. */
+  find(id: string, signal?: AbortSignal): Promise<Found> {
+    return this.#reads.submit(undefined, [id], id.length, signal);
   }
 
   /**
-   * Writes a row, with others. Those of one token follow one another.
+   * Writes a row, with others. Those of one id follow one another.
    *
    * @param input - the columns of its kind
    * @returns whether the row was written
@@ -222,7 +222,7 @@ export class Batches {
       : kind === "find" && (isRest || items[0]?.company !== undefined)
         ? "findLarge"
         : kind;
-    /** The tokens of those that were in time; undefined: all were. */
+    /** The ids of those that were in time; undefined: all were. */
     let sent = new Set<string>() as Set<string> | undefined;
     const load = (): Load | undefined => {
       const now = monotonicNow();
@@ -232,8 +232,8 @@ export class Batches {
       const until = inTime.reduce((earliest, item) => Math.min(earliest, item.until), Number.POSITIVE_INFINITY);
       if (kind === "find") {
         // The same session may be looked for by many at once.
-        const tokens = [...new Set(inTime.map(({ input }) => input[0]))];
-        return { values: isLone ? tokens : [arrayText(tokens)], until };
+        const ids = [...new Set(inTime.map(({ input }) => input[0]))];
+        return { values: isLone ? ids : [arrayText(ids)], until };
       }
       return { values: COLUMNS[kind].map((_, n) => arrayText(inTime.map(({ input }) => input[n] ?? ""))), until };
     };
@@ -242,7 +242,7 @@ export class Batches {
       rows.set(textOf(row, "token"), row);
       if (row["seen"] !== undefined) this.#told.onColumns(row["seen"] === "true");
     }
-    if (rows.delete(FENCE_KEY)) for (const row of rows.values()) row["fence"] = "true";
+    if (rows.delete(FENCE_ID)) for (const row of rows.values()) row["fence"] = "true";
     return items.map(({ input }) =>
       sent === undefined || sent.has(input[0]) ? rows.get(input[0]) : new Failed(tooLate(this.#timeout)),
     );
@@ -282,8 +282,8 @@ export class Batches {
   /** Asks which sessions are behind the fence, where their statement has seen one; undefined: none is. */
   async #behindFence(outputs: readonly (Output | Failed | Again)[]): Promise<ReadonlyMap<string, boolean> | undefined> {
     if (!outputs.some(hasFence)) return undefined;
-    const tokens = new Set(outputs.filter(hasFence).map((row) => textOf(row, "token")));
-    return this.#told.onFence([...tokens]);
+    const ids = new Set(outputs.filter(hasFence).map((row) => textOf(row, "token")));
+    return this.#told.onFence([...ids]);
   }
 
   /**

@@ -10,13 +10,13 @@ import { retrying } from "./retry.ts";
 import type { Statement } from "../sql/statements.ts";
 import { sqlstateOf } from "../drivers/errors.ts";
 
-/** Where in the parameters stand the token and the data that the row is to have. */
+/** Where in the parameters stand the id and the data that the row is to have. */
 const WRITTEN = {
-  renew: { token: 1, data: 3 },
-  createFor: { token: 0, data: 1 },
-  renewFor: { token: 1, data: 3 },
-  createTagged: { token: 0, data: 1 },
-  renewTagged: { token: 1, data: 3 },
+  renew: { id: 1, data: 3 },
+  createFor: { id: 0, data: 1 },
+  renewFor: { id: 1, data: 3 },
+  createTagged: { id: 0, data: 1 },
+  renewTagged: { id: 1, data: 3 },
 } as const;
 
 export type SingleWrite = keyof typeof WRITTEN;
@@ -78,7 +78,7 @@ export class SingleWrites {
    * again then: it would be a later one than the end of the user's sessions that may have refused it.
    */
   async #run(kind: SingleWrite, { input, until }: Item<Input>, time: number): Promise<OwnedWrite | Failed> {
-    const { token, data } = WRITTEN[kind];
+    const { id, data } = WRITTEN[kind];
     try {
       return await retrying(time, true, async (inDoubt) => {
         const mayWrite = !inDoubt || kind === "renew";
@@ -87,8 +87,8 @@ export class SingleWrites {
           : [undefined];
         const outcome = outcomeOf(row);
         if (outcome === "done" || !inDoubt) return outcome;
-        const rows = await this.#executor.run(this.#statements.findOne, loadUntil([input[token]], until));
-        const found = rows.find((each) => each["token"] === input[token]);
+        const rows = await this.#executor.run(this.#statements.findOne, loadUntil([input[id]], until));
+        const found = rows.find((each) => each["token"] === input[id]);
         if (found !== undefined && holds(this.#layout, found, input[data] ?? "")) return "done";
         if (mayWrite) return outcome;
         throw new StoreUnavailableError("the connection was lost during a login, and its outcome is unknown");
@@ -106,7 +106,7 @@ function outcomeOf(row: Row | undefined): OwnedWrite {
   return row["few"] === "true" ? "few" : "done";
 }
 
-/** The new token exists already: nothing happened. */
+/** The new id exists already: nothing happened. */
 function unlessTaken(error: unknown): Row[] {
   if (sqlstateOf(error) === UNIQUE_VIOLATION) return [];
   throw error;

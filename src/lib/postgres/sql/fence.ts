@@ -1,4 +1,4 @@
-import { FENCE_KEY } from "../../core/token.ts";
+import { FENCE_ID } from "../../core/token.ts";
 import { CONCAT, EQ, LT } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
 import { isFence, joinedBy, liveRow, micros, type Statement } from "./statements.ts";
@@ -44,7 +44,7 @@ export function fenceStatements({ quoted: table }: TableName, layout: Layout): F
   const tokens = "ROWS FROM (pg_catalog.unnest($1::text[])) AS v(token)";
   const texts = {
     raiseFence:
-      `INSERT INTO ${table} AS f (${token}, ${data}, ${expiry}) VALUES ('${FENCE_KEY}', ${written("ARRAY[$1::text]")}, 'epoch') ` +
+      `INSERT INTO ${table} AS f (${token}, ${data}, ${expiry}) VALUES ('${FENCE_ID}', ${written("ARRAY[$1::text]")}, 'epoch') ` +
       `ON CONFLICT (${token}) DO UPDATE SET ${data} = ${written(`pg_catalog.array_append(${others}, $1::text)`)}`,
     lowerFence: `UPDATE ${table} f SET ${data} = ${written(others)} WHERE ${isFence(layout, "f")}`,
     dropFence: `DELETE FROM ${table} f WHERE ${isFence(layout, "f")} AND pg_catalog.octet_length(f.${data}) ${EQ} 0`,

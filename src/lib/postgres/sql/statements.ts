@@ -1,4 +1,4 @@
-import { FENCE_KEY, sha256 } from "../../core/token.ts";
+import { FENCE_ID, sha256 } from "../../core/token.ts";
 import { MAX_BATCH_BYTES } from "../execution/batch.ts";
 import { CONCAT, EQ, GE, GT, LE, LT, MINUS, OVER, PLUS, regclass, TIMES } from "./catalog.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
@@ -118,7 +118,7 @@ export const outlivedRow = (layout: Layout, grace: number): string =>
   `NOT ${rememberedRow(layout, grace)}${layout.users ? ` AND NOT ${isFence(layout, "s")}` : ""}`;
 
 /** SQL that says whether a row is the fence. @param alias - of the table */
-export const isFence = ({ token }: Layout, alias: string): string => `(${alias}.${token} ${EQ} '${FENCE_KEY}'::text)`;
+export const isFence = ({ token }: Layout, alias: string): string => `(${alias}.${token} ${EQ} '${FENCE_ID}'::text)`;
 
 /** SQL of an instant, from a text of microseconds since 1970: exactly, as places are compared by them. */
 export const micros = (text: string): string =>
@@ -152,7 +152,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   // A look-up finds the fence as well, if there is one: it looks for a second key, in the same index.
   const known = `(${isKnown}${layout.users ? ` OR ${isFence(layout, "s")}` : ""}) AND ${typed}`;
   const [alone, together] = layout.users
-    ? [`ANY (ARRAY[$1::text, '${FENCE_KEY}'])`, `pg_catalog.array_append($1::text[], '${FENCE_KEY}')`]
+    ? [`ANY (ARRAY[$1::text, '${FENCE_ID}'])`, `pg_catalog.array_append($1::text[], '${FENCE_ID}')`]
     : ["$1::text", "$1::text[]"];
   const fence = layout.users ? `(SELECT 'true' FROM ${table} f WHERE ${isFence(layout, "f")})` : "NULL";
   const isEnded = `(${ended})::text AS ended`;
