@@ -102,7 +102,8 @@ export class Committer {
     if (state.doubt !== undefined) await this.#resolveDoubt(state);
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       state.values.collect();
-      const now = await this.#access.now();
+      let now = this.#access.now();
+      if (typeof now !== "number") now = await now;
       const plan = planCommit(planStateOf(state), this.#options, now);
       if (watch !== undefined) Object.assign(watch, { plan: plan.kind, attempts: attempt });
       const outcome = await this.#perform(plan, state, now, options);

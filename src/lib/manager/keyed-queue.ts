@@ -44,7 +44,7 @@ export class KeyedQueue<T> {
    * @throws StoreOverloadedError when 1,000 wait already; StoreUnavailableError when its turn does not come in time, or nobody waits
    *   for it any more. The work is not begun then
    */
-  async enter(
+  enter(
     key: string,
     work: (before: T | undefined, signal?: AbortSignal) => Promise<T>,
     whenGone?: () => WhenGone | undefined,
@@ -54,8 +54,16 @@ export class KeyedQueue<T> {
       this.#waiting.set(key, []);
       return this.#do(key, work, undefined);
     }
-    if (queue.length >= MAX_WAITING) throw new StoreOverloadedError(queue.length);
-    const { before, signal, done } = await this.#turn(queue, whenGone?.());
+    if (queue.length >= MAX_WAITING) return Promise.reject(new StoreOverloadedError(queue.length));
+    return this.#doInTurn(key, work, this.#turn(queue, whenGone?.()));
+  }
+
+  async #doInTurn(
+    key: string,
+    work: (before: T | undefined, signal?: AbortSignal) => Promise<T>,
+    turn: Promise<Turn<T>>,
+  ): Promise<T> {
+    const { before, signal, done } = await turn;
     try {
       return await this.#do(key, (last) => work(last, signal), before);
     } finally {

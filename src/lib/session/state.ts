@@ -107,8 +107,9 @@ export class SessionState {
   #facts: RequestFacts | (() => RequestFacts) | undefined;
   #isAccessed = false;
   #sealedBy: CommittedBy | undefined;
-  /** The last of the commits under way. */
+  /** The last of the commits under way, and how many there have been. */
   #pending: Promise<void> | undefined;
+  #commits = 0;
 
   private constructor(row: StoredRow | undefined, id: string | undefined, token: string | undefined) {
     this.#phase = row === undefined ? "new" : "stored";
@@ -273,18 +274,12 @@ export class SessionState {
     this.#isDeliberate = true;
   }
 
-  /** Runs a commit after those that were begun before. */
-  async queue(commit: () => Promise<void>): Promise<void> {
-    const mine = this.#commitAfter(this.#pending, commit);
-    this.#pending = mine;
-    try {
-      await mine;
-    } finally {
-      if (this.#pending === mine) this.#pending = undefined;
-    }
+  /** Runs a commit after those that were begun before. @param commit - fails by rejecting, not at once */
+  queue(commit: () => Promise<void>): Promise<void> {
+    return (this.#pending = this.#commitAfter(this.#pending, commit, ++this.#commits));
   }
 
-  async #commitAfter(before: Promise<void> | undefined, commit: () => Promise<void>): Promise<void> {
+  async #commitAfter(before: Promise<void> | undefined, commit: () => Promise<void>, number: number): Promise<void> {
     // Its failure was reported to whoever began it. What it could not write is written now.
     if (before !== undefined) await before.catch(() => {});
     try {
@@ -293,6 +288,8 @@ export class SessionState {
       // Before anybody hears of it, the commit that waits for this one included: what has failed is not made later.
       this.#withdraw();
       throw error;
+    } finally {
+      if (number === this.#commits) this.#pending = undefined;
     }
   }
 
