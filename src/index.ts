@@ -1,23 +1,23 @@
 /*
- * Layout of the source. An import only falls, from a room to one of a lower floor; test/architecture.test.ts holds that.
+ * Layout of the source. A folder imports only from folders of lower layers. test/architecture.test.ts checks that.
  *
- *   src/*.ts             one entry for each key of `exports`, which only re-exports
+ *   src/*.ts             one entry for each key of `exports`, with re-exports only
  *   src/lib/
  *     core/              the vocabulary: Store, Codec, Value, errors, events, options, token, time
  *     codec/             a session as bytes: SCS's JSON, encrypted
  *     http/              header text in and out: cookies, caching, CSRF tokens, same origin
  *     session/           one session in one request: Session, its state and values, the plan of a commit
- *     manager/           from a request's token to a response's cookie: load, commit, sessions by user
+ *     manager/           from a request's token to a response's cookie: load, commit, sessions of a user
  *     memory/            the store in memory: the reference of the contract
- *     postgres/          PgStore: drivers/ (one file a client), sql/ (every SQL text), execution/ (queued, shared, sent, repeated)
+ *     postgres/          PgStore: drivers/ (one file per client), sql/ (every statement), execution/ (queueing, batching, sending, retrying)
  *     otel/              metrics and spans
- *     adapters/          one file a framework; held/ keeps a Node response back until its session is stored
+ *     adapters/          one file per framework; held/ holds a Node response until its session is stored
  *     scs/               SCS's functions
  *     express-session/   the store for express-session and @fastify/session
- *     dashboard/         the page to mount
+ *     dashboard/         the web page for operators
  *     cli/               npx pgstore
  *
- * A good first read: session/plan.ts, then manager/loader.ts and manager/committer.ts, then postgres/execution/batcher.ts.
+ * Read first: session/plan.ts, then manager/loader.ts and manager/committer.ts, then postgres/execution/batcher.ts.
  */
 export { PgStore } from "./lib/postgres/pg-store.ts";
 export type { CloseOptions, PgStoreOptions } from "./lib/postgres/options.ts";
@@ -55,7 +55,7 @@ export type {
 export { Session } from "./lib/session/session.ts";
 export type { LoginOptions } from "./lib/session/login-options.ts";
 export type { SessionStatus } from "./lib/session/state.ts";
-// A star, not a name: only so can an application augment the interface through "pgstore".
+// Applications can augment SessionData through "pgstore" only if it is re-exported with a star.
 export * from "./lib/session/session-data.ts";
 export type {
   ConditionalStore,

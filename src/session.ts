@@ -1,2 +1,2 @@
-// The former name of pgstore/scs.
+// Alias of pgstore/scs, kept because it is the former name.
 export * from "./scs.ts";

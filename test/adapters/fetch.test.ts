@@ -163,7 +163,7 @@ describe("fetchHandler", () => {
     const { manager } = setup({ onError: (error: unknown) => void seen.push(error) });
     const response = await fetchHandler(manager, () => "text" as never)(new Request(url));
     expect(response.status).toBe(500);
-    expect(seen).toEqual([new TypeError("fetchHandler: the handler must return a Response")]);
+    expect(seen).toEqual([new TypeError("fetchHandler: expected the handler to return a Response")]);
   });
 
   it("cancels the body of a response that can't be sent", async () => {

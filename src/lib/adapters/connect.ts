@@ -11,20 +11,26 @@ declare global {
   // oxlint-disable-next-line typescript/no-namespace -- Express's types are made to be augmented so
   namespace Express {
     interface Request {
-      /** Of `connect(manager)`. With `lazy: true`, or another type of data, `manager.sessionOf(request)` knows better. */
+      /** The session, set by `connect(manager)`. `manager.sessionOf(request)` has the exact type with `lazy: true` or your own data type. */
       session: Session;
     }
   }
 }
 
-/** A request that has passed `connect`. */
+/** The property that `connect` adds to a request. */
 export type WithSession<Data = SessionData, Lazy extends boolean = false> = { session: SessionFor<Data, Lazy> };
 
 /**
- * Makes middleware for Express, Connect and Polka: `request.session` (and `manager.sessionOf(request)`) is the session,
- * committed before the first byte of the response. An error while loading goes to `next`.
+ * Creates middleware for Express, Connect and Polka that sets `request.session` and commits it before the first byte of the response.
  *
- * With `cookie.secure: "auto"` it follows Express's "trust proxy", elsewhere the manager's `trustProxy`.
+ * `cookie.secure: "auto"` takes Express's `trust proxy` into account, and the manager's `trustProxy` everywhere.
+ *
+ * @param options - `property`: where the request holds the session; several managers need different properties
+ * @returns middleware that passes an error of loading the session to `next`
+ * @throws TypeError when an option is wrong; it names the option
+ * @example
+ * app.use(connect(manager));
+ * app.get("/", (request, response) => response.send(request.session.get("message")));
  */
 export function connect<Data = SessionData, Lazy extends boolean = false>(
   manager: SessionManager<Data, Lazy>,

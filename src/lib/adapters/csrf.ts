@@ -15,31 +15,31 @@ import { headerOf, type OriginOptions, type OriginRequest, OriginRule } from "..
 /** Options of `csrfProtection`. */
 export interface CsrfOptions extends OriginOptions {
   /**
-   * How own forms are told from others. `"token"`: by a token that is bound to the session, and by what browsers tell of where a request
-   * comes from. `"origin"`: by the latter alone, which needs no hidden field, no session and no row. Default `"token"`.
+   * How a forged request is recognised. `"token"` checks a token that is bound to the session as well as the request's origin
+   * (Sec-Fetch-Site, Origin). `"origin"` checks the origin only, and needs no hidden field, session or row. Default `"token"`.
    */
   method?: "token" | "origin" | undefined;
-  /** The request header that scripts put the token into. Default `"X-CSRF-Token"`. */
+  /** The request header in which scripts send the token. Default `"X-CSRF-Token"`. */
   header?: string | undefined;
-  /** The field that forms have it in. Default `"_csrf"`. */
+  /** The form field that holds the token. Default `"_csrf"`. */
   field?: string | undefined;
-  /** How long the session of a visitor lives that holds nothing but an open form, from the last time that the page was shown. Default `"1h"`. */
+  /** Lifetime of a visitor's session that holds only a form's token, counted from the last time that the page was shown. Default `"1h"`. */
   formLifetime?: Duration | undefined;
-  /** Bytes of a form that `csrf.fetch` and `csrf.hono` read to find the token; a longer one is answered with 413. Default 1 MiB. */
+  /** Most bytes of a form that `csrf.fetch` and `csrf.hono` read to find the token. A longer form is answered with 413. Default 1 MiB. */
   maxFormBytes?: number | undefined;
 }
 
-/** The parts of a request that are looked at: of a Request, a node:http request, or a framework's. */
+/** The parts of a request that are checked. A web-standard Request, a node:http request and every framework's request have them. */
 export interface CsrfRequest extends OriginRequest {
   method?: string | undefined;
 }
 
-/** A manager, of whichever data; lazy ones too. */
+/** A SessionManager with any data type, lazy or not. */
 interface Manager {
   sessionOf(request: object): unknown;
 }
 
-/** A session, of whichever data. */
+/** A session with any data type. */
 type AnySession = object & { token: string | undefined };
 
 type Body = { body?: unknown };
@@ -48,10 +48,10 @@ const FORM = /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\b/i;
 const SAFE_METHODS = new Set(["get", "head", "options", "trace"]);
 
 /**
- * Protects what changes something from being asked for by other sites' pages. By default by a token that is bound to the session: put
- * `token(session)` into each form and `verify` before what it does. With `method: "origin"` by what browsers tell of where a request comes from.
+ * Creates protection against cross-site request forgery (CSRF), by a token that is bound to the session or by the request's origin alone.
  *
- * A token dies with the session's own: by `login`, `renewToken`, `renew` and `destroy`.
+ * By default each form needs `token(session)` in a hidden field, and `verify` checks it. A form's token is void as soon as the session
+ * has a new token of its own (`login`, `renewToken`, `reset`) or is destroyed.
  *
  * @throws TypeError when an option is wrong; it names the option
  * @see OWASP ASVS 5.0.0, 3.5.1 to 3.5.3
@@ -63,6 +63,7 @@ export function csrfProtection(options: CsrfOptions = {}): CsrfProtection {
   return new CsrfProtection(options);
 }
 
+/** Protection against cross-site request forgery, as middleware for each framework and as `token` and `verify`. */
 export class CsrfProtection {
   readonly #rule: OriginRule;
   readonly #needsToken: boolean;
@@ -71,6 +72,11 @@ export class CsrfProtection {
   readonly #formLifetime: number;
   readonly #maxFormBytes: number;
 
+  /**
+   * Creates the protection that `csrfProtection` returns.
+   *
+   * @throws TypeError when an option is wrong; it names the option
+   */
   constructor(options: CsrfOptions) {
     const read = new OptionReader(options);
     this.#rule = new OriginRule(read);
@@ -83,13 +89,14 @@ export class CsrfProtection {
   }
 
   /**
-   * Makes the token for this session's forms, another text each time; with `method: "origin"` an empty one, as forms need none.
+   * Returns a token for a form of this session, or `""` with `method: "origin"`.
    *
-   * A visitor's session is stored from now on, for `formLifetime` as long as it holds nothing else, as its cookie must come back with the form.
-   * It is not stored where nobody sees the page: a HEAD, or a browser that fetches in advance. The form of a page that was fetched in
-   * advance is refused at the first try.
+   * A visitor's new session is stored from then on, for `formLifetime` until it holds something else, because its cookie must come back with
+   * the form. It is not stored for HEAD and for requests by which browsers prefetch a page, so the first submission of a prefetched form
+   * is refused.
    *
-   * @throws AlreadyCommittedError when the session is new and the response's head has left
+   * @returns a different text at each call, all of them valid for the session's present token
+   * @throws AlreadyCommittedError when the session is new and the response's head was sent
    */
   token(session: AnySession): string {
     if (!this.#needsToken) return "";
@@ -98,16 +105,15 @@ export class CsrfProtection {
       state.assertWritable("csrf.token", undefined);
       state.values.apply({ kind: "set", key: CSRF, value: this.#formLifetime });
     }
-    // One that has ended can't send anything any more; its page still must be shown.
+    // The page of a session that has ended must still render. Its form is never accepted.
     return csrfTokenOf(session.token ?? createToken());
   }
 
   /**
-   * Lets a request pass that changes nothing by its method, or that one of our own pages has sent, with this session's token unless the
-   * method is "origin".
+   * Refuses a request that another site may have forged. GET, HEAD, OPTIONS and TRACE always pass.
    *
-   * @param token - what the form's field held; the header is looked at by itself
-   * @throws CsrfError, which adapters answer with 403; TypeError when the request has no method
+   * @param token - the value of the form's field; `verify` reads the header itself
+   * @throws CsrfError, which adapters answer with 403, when the origin or the token is wrong; TypeError when the request has no method
    */
   verify(session: AnySession, request: CsrfRequest, token?: unknown): void {
     if (isSafe(request)) return;
@@ -118,22 +124,22 @@ export class CsrfProtection {
     if (session.token === undefined || !isCsrfTokenOf(session.token, presented)) throw new CsrfError("token");
   }
 
-  /** Middleware for Express, Connect and Polka, after the session's and after the body's parser. */
+  /** Returns middleware for Express, Connect and Polka. Mount it after the session's middleware and the body parser. */
   connect(manager: Manager): (request: object, response: object, next: (error?: unknown) => void) => void {
     return (request, response, next) => {
-      // What next() itself throws would otherwise be nobody's.
+      // The catch also covers next(), whose error would otherwise be an unhandled rejection.
       this.#check(manager, request, request as CsrfRequest, (request as Body).body)
         .then(() => next())
         .catch((error: unknown) => passError(error, response as ServerResponse, next));
     };
   }
 
-  /** A hook for Fastify: `app.addHook("preHandler", csrf.fastify(manager))`. */
+  /** Returns a hook for Fastify: `app.addHook("preHandler", csrf.fastify(manager))`. */
   fastify(manager: Manager): (request: object) => Promise<void> {
     return (request) => this.#check(manager, request, request as CsrfRequest, (request as Body).body);
   }
 
-  /** Middleware for Koa, after the session's and after the body's parser. */
+  /** Returns middleware for Koa. Mount it after the session's middleware and the body parser. */
   koa(manager: Manager): (context: object, next: () => Promise<unknown>) => Promise<unknown> {
     return async (context, next) => {
       const { request, req } = context as { request: Body; req: CsrfRequest };
@@ -153,7 +159,7 @@ export class CsrfProtection {
     };
   }
 
-  /** Wraps what `fetchHandler` wraps: `fetchHandler(manager, csrf.fetch((request, session) => …))`, which can read the form again. */
+  /** Wraps a handler of `fetchHandler`: `fetchHandler(manager, csrf.fetch((request, session) => …))`. The handler can still read the form. */
   fetch<Session extends object, Rest extends unknown[]>(
     handler: (request: Request, session: Session, ...rest: Rest) => Response | Promise<Response>,
   ): (request: Request, session: Session, ...rest: Rest) => Promise<Response> {
@@ -169,13 +175,13 @@ export class CsrfProtection {
     this.verify(await this.#sessionFor(manager, bound), request, field);
   }
 
-  /** A lazy session is not loaded for what needs none. */
+  /** Returns the request's session. A lazy session is loaded only if the token must be checked. */
   async #sessionFor(manager: Manager, bound: object): Promise<AnySession> {
     const session = manager.sessionOf(bound);
     return (this.#needsToken ? await session : session) as AnySession;
   }
 
-  /** A visitor's session must be there when the form comes: it is made, or lives on where half of its time is over. */
+  /** Says whether a visitor's session must be stored, or its lifetime extended because half of it is over. */
   #mustKeep(state: SessionState): boolean {
     const { phase, sealedBy, values } = state;
     if (phase === "new") return !values.all.has(CSRF) && state.facts.speculative !== true;
@@ -185,15 +191,15 @@ export class CsrfProtection {
   }
 
   /**
-   * What a form has in the token's field. A body is read only where a form may have the token, and where it could still be of use.
+   * Reads the token's field of a form. It skips the body when the header has the token or no token could be right.
    *
-   * @param parse - gives the field of a form that somebody has read before
+   * @param parse - returns the field of a form that was read before
    */
   async #fieldOf(request: Request, session: AnySession, parse?: () => Promise<unknown>): Promise<unknown> {
     const { headers } = request;
     const mayBeForm = !isSafe(request) && FORM.test(headers.get("content-type") ?? "");
     if (!mayBeForm || !this.#needsToken || headers.has(this.#header) || !this.#rule.allows(request)) return undefined;
-    // Nobody has got the token of a session that begins with this request, nor of one that has ended.
+    // No client has a token for a session that begins with this request, and none is valid for a session that has ended.
     const state = stateOf(session);
     if (state.isOver || state.token === undefined) return WORTHLESS;
     if (parse !== undefined && request.bodyUsed) return parse().catch(() => undefined);
@@ -203,15 +209,19 @@ export class CsrfProtection {
   }
 }
 
-/** Stands for a field that was not read, as no value of it could be right. */
+/** Stands for a field that was not read because no value of it could be right. */
 const WORTHLESS = "unread";
 
-/** What of Hono's context is used. */
+/** The part of Hono's context that is used. */
 interface HonoContext {
   req: { raw: Request; parseBody(): Promise<Record<string, unknown>> };
 }
 
-/** @throws TypeError when the request has no method: nothing tells whether it changes something */
+/**
+ * Says whether a request's method changes nothing.
+ *
+ * @throws TypeError when the request has no method
+ */
 function isSafe({ method }: CsrfRequest): boolean {
   if (typeof method !== "string" || method === "") {
     throw new TypeError(`request.method: expected a string, got ${typeof method}: pass the framework's request`);

@@ -8,20 +8,20 @@ import { propertyName, type PropertyOptions, sessionProperty } from "./property.
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Of `pgstore/fastify`. With `lazy: true`, or another type of data, `manager.sessionOf(request)` knows better. */
+    /** The session, set by `pgstore/fastify`. `manager.sessionOf(request)` has the exact type with `lazy: true` or your own data type. */
     session: Session;
   }
 }
 
-/** Options of the plugin. */
+/** Options of the Fastify plugin. */
 export interface FastifySessionOptions extends PropertyOptions {
-  /** A SessionManager, of whichever data. */
+  /** A SessionManager with any data type. */
   manager: { sessionOf(request: object): unknown };
 }
 
-// Asynchronous, so that what it throws fails the registration.
+// It is async so that an error fails the registration.
 const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, options) => {
-  // Fastify hands over what it takes itself: prefix, logLevel, logSerializers.
+  // Fastify passes its own options along (prefix, logLevel, logSerializers), so unknown ones are not refused.
   const { manager, property: given } = options;
   if (!(manager instanceof SessionManager)) throw wrong("manager", "a SessionManager", manager);
   const property = propertyName({ property: given });
@@ -34,7 +34,7 @@ const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, opti
       manager.alias(request, request.raw);
       next();
     };
-    // Fastify shows an error's message to the client; ours are for operators.
+    // Fastify shows an error's message to the client, and pgstore's messages are for operators.
     const fail = (cause: unknown): void => next(new Error("Internal Server Error", { cause }));
     withSession(
       manager,
@@ -51,9 +51,14 @@ const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, opti
 };
 
 /**
- * The plugin for Fastify: `app.register(session, { manager })`. `request.session` (and `manager.sessionOf(request)`) is the
- * session from the first `onRequest` hook on. It is committed when the head is about to leave, after every `onSend` hook,
- * streams and hijacked replies included.
+ * Fastify plugin that sets `request.session` in an `onRequest` hook and commits it before the head of the response is sent.
+ *
+ * The commit comes after every `onSend` hook, and covers streams and hijacked replies.
+ *
+ * @throws TypeError, as a rejection of `register`, when an option is wrong; it names the option
+ * @example
+ * await app.register(session, { manager });
+ * app.get("/", async (request) => ({ message: request.session.get("message") }));
  */
 export const session: FastifyPluginAsync<FastifySessionOptions> = plugin(register, {
   name: "pgstore",

@@ -9,20 +9,23 @@ import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie } from "./
 import { type OpenHeaders, applyCommit, hasNothingToTell } from "./response-headers.ts";
 
 /**
- * Wraps a handler of web-standard requests: for Bun.serve, Deno.serve, route handlers of Next.js, hooks of SvelteKit, React
- * Router. Its session is the second argument (and `manager.sessionOf(request)`); what else the server passes follows. It is
- * committed before the response is returned; the body may go on streaming.
+ * Wraps a handler of web-standard requests so that each has a session, which is committed before the response is returned.
  *
- * What the handler throws becomes a 500, or the Response that `onError(error, request)` returns; a thrown Response is the
- * answer, and so is what `redirect()` and `notFound()` of Next.js throw. The session is committed then too. The promise never
- * rejects, and what was stored is told the client whatever fails.
+ * Works with Bun.serve, Deno.serve, Next.js route handlers, SvelteKit hooks and React Router. The body may go on streaming after the commit.
+ * A thrown Response is the answer, as are `redirect()` and `notFound()` of Next.js. Any other error is answered with a 500, or with the
+ * Response that `onError(error, request)` returns. The session is committed in all these cases.
+ *
+ * @param handler - gets the request, its session, and the server's further arguments
+ * @returns a handler whose promise never rejects, and whose answer carries the cookie of what was stored even if something failed later
+ * @example
+ * Bun.serve({ fetch: fetchHandler(manager, (request, session) => new Response(session.get("message"))) });
  */
 export function fetchHandler<Data = SessionData, Lazy extends boolean = false, Rest extends unknown[] = []>(
   manager: SessionManager<Data, Lazy>,
   handler: (request: Request, session: SessionFor<Data, Lazy>, ...rest: Rest) => Response | Promise<Response>,
 ): (request: Request, ...rest: Rest) => Promise<Response> {
   return async (request, ...rest) => {
-    // Wrapped twice with one manager: the outer one does the work.
+    // The same manager has wrapped the request further out, and does the work there.
     const isInner = manager.has(request);
     if (!isInner) {
       try {
@@ -34,7 +37,7 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
     let response: Response;
     try {
       response = await handler(request, manager.sessionOf(request), ...rest);
-      if (!isResponse(response)) throw new TypeError("fetchHandler: the handler must return a Response");
+      if (!isResponse(response)) throw new TypeError("fetchHandler: expected the handler to return a Response");
     } catch (thrown) {
       response = answerIn(thrown) ?? (await answerError(manager, thrown, request));
     }
@@ -48,7 +51,12 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
   };
 }
 
-/** Loads the session of a web-standard request. `server`: what the runtime passes besides. @throws as `manager.load` */
+/**
+ * Loads the session of a web-standard request.
+ *
+ * @param server - the runtime's second argument, which may know the client's address
+ * @throws StoreUnavailableError, StoreOverloadedError, StoreError or SchemaError when the store fails
+ */
 export async function openRequest<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
   request: Request,
@@ -70,8 +78,7 @@ export async function openRequest<Data, Lazy extends boolean>(
 }
 
 /**
- * Finds the connection's address in what runtimes pass beside the request: Deno.serve, Bun.serve, @hono/node-server, AWS Lambda by Hono.
- * Some put it under `server`.
+ * Finds the client's address in the runtime's second argument. It knows Deno.serve, Bun.serve, @hono/node-server and Hono on AWS Lambda.
  */
 function addressIn(request: Request, passed: unknown): string | undefined {
   const outer = (passed ?? {}) as { server?: unknown };
@@ -91,13 +98,14 @@ function addressIn(request: Request, passed: unknown): string | undefined {
   return typeof address === "string" ? address : undefined;
 }
 
-/** Where a request keeps what its client must be told, whichever manager has committed it, until an answer has it. */
-const TOLD = Symbol("pgstore told");
+/** The commit results of a request, from every manager, which its answer must carry. */
+const RESULTS = Symbol("pgstore commit results");
 
 /**
- * Commits the session of a request. Returns the response with what the client must be told.
+ * Commits the session of a request and returns the response with its cookie.
  *
- * @throws as `manager.commit`, TypeError or RangeError for a response that nobody can send; `tellCommitted` tells then
+ * @throws PgStoreError when the commit fails; TypeError or RangeError when the response can't be sent. `tellCommitted` then adds the cookie
+ *   of what was stored to another answer.
  */
 export async function closeRequest<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
@@ -108,22 +116,22 @@ export async function closeRequest<Data, Lazy extends boolean>(
   const result = await manager.close(request, context);
   warnOfCookie(manager.options, result, context.tls, request.headers.get("x-forwarded-proto"));
   note(request, result);
-  const told = toldOf(request).filter((one) => !tells(response.headers, one));
-  if (told.length === 0) {
+  const missing = resultsOf(request).filter((one) => !carries(response.headers, one));
+  if (missing.length === 0) {
     if (hasNothingToTell(result) || addInPlace(response, (headers) => applyCommit(headers, result))) return response;
-    // As Response.error() is, which can tell nothing.
+    // Response.error() has status 0 and can't be copied.
     if (response.status < 200) return response;
   }
   const change = (headers: OpenHeaders): void => {
     if (result.kind === "nothing") applyCommit(headers, result);
-    for (const one of told) applyCommit(headers, one);
+    for (const one of missing) applyCommit(headers, one);
   };
-  // The runtime recognises an upgrade by the object.
+  // The runtime recognises an upgrade by the response's identity.
   if (response.status === 101) {
     addInPlace(response, change);
     return response;
   }
-  // With a cookie a response of its own: that of the application may be immutable, or one that it gives to all.
+  // A cookie needs a new response: the application's may be immutable, or shared among requests.
   const { status, statusText } = response;
   const headers = new Headers(response.headers);
   change(openHeaders(headers));
@@ -131,8 +139,7 @@ export async function closeRequest<Data, Lazy extends boolean>(
 }
 
 /**
- * Adds to the headers of the answer that takes the place of a failed one what has been committed all the same: by this manager
- * before it failed, by others in this request. Never throws.
+ * Adds the cookies of what was stored to the answer that replaces a failed one, for this manager and the others of the request. Never throws.
  */
 export function tellCommitted<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
@@ -140,11 +147,11 @@ export function tellCommitted<Data, Lazy extends boolean>(
   headers: Headers,
 ): void {
   note(request, manager.committed(request, contextOf(manager, request)));
-  for (const result of toldOf(request)) applyCommit(openHeaders(headers), result);
+  for (const result of resultsOf(request)) applyCommit(openHeaders(headers), result);
   varyBy(manager, headers);
 }
 
-/** The answer depends on the session, also where that could be neither loaded nor stored. */
+/** Adds Vary to an answer. An answer without a session, because loading or storing it failed, depends on the session too. */
 export function varyBy<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, headers: Headers): void {
   const name = manager.options.tokenHeader === undefined ? "Cookie" : "Authorization";
   headers.set("Vary", withVary(headers.get("Vary") ?? undefined, name));
@@ -160,24 +167,28 @@ function contextOf<Data, Lazy extends boolean>(
   return { tls, seal: true };
 }
 
-function toldOf(request: Request): CommitResult[] {
-  return (request as { [TOLD]?: CommitResult[] })[TOLD] ?? [];
+function resultsOf(request: Request): CommitResult[] {
+  return (request as { [RESULTS]?: CommitResult[] })[RESULTS] ?? [];
 }
 
 function note(request: Request, result: CommitResult): void {
   if (result.kind === "nothing") return;
-  const told = toldOf(request);
-  told.push(result);
-  (request as { [TOLD]?: CommitResult[] })[TOLD] = told;
+  const results = resultsOf(request);
+  results.push(result);
+  (request as { [RESULTS]?: CommitResult[] })[RESULTS] = results;
 }
 
-/** Says whether a response tells already what its client must be told. */
-function tells(headers: Headers, { setCookie, tokenHeader }: CommitResult): boolean {
+/** Says whether a response has the cookie or token header of a commit already. */
+function carries(headers: Headers, { setCookie, tokenHeader }: CommitResult): boolean {
   if (setCookie !== undefined) return headers.getSetCookie().includes(setCookie);
   return tokenHeader !== undefined && headers.get(tokenHeader.name) === tokenHeader.value;
 }
 
-/** Vary is no secret, and a body that is passed on as a stream costs a server its Content-Length. False: they are immutable. */
+/**
+ * Changes the headers of the response itself. A copy would turn the body into a stream, which has no Content-Length.
+ *
+ * @returns false when the headers are immutable
+ */
 function addInPlace({ headers }: Response, change: (headers: OpenHeaders) => void): boolean {
   try {
     change(openHeaders(headers));
@@ -201,16 +212,16 @@ function openHeaders(headers: Headers): OpenHeaders {
   };
 }
 
-/** Nobody reads its body. */
+/** Cancels the body of a response that is not sent. */
 function discard(response: Response): void {
   try {
     response.body?.cancel().catch(() => {});
   } catch {
-    // It is no body of the platform's.
+    // The body is not a ReadableStream of the platform.
   }
 }
 
-/** The answer in place of one whose session could not be stored, or that nobody can send. Never throws. */
+/** Creates the answer that replaces one whose session could not be stored or that can't be sent. Never throws. */
 async function answerFailed<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
   error: unknown,
@@ -220,7 +231,7 @@ async function answerFailed<Data, Lazy extends boolean>(
   return copyWith(answer, (headers) => tellCommitted(manager, request, headers));
 }
 
-/** Lets `onError` answer; otherwise a plain 500. Never throws. */
+/** Returns the answer of `onError`, or a plain 500. Never throws. */
 async function answerError<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
   error: unknown,
@@ -240,7 +251,7 @@ function withVaryOf<Data, Lazy extends boolean>(manager: SessionManager<Data, La
   return copyWith(response, (headers) => varyBy(manager, headers));
 }
 
-/** A copy of an answer with other headers; where it can't be sent, a plain one. */
+/** Copies an answer with changed headers. An answer that can't be copied is replaced with a plain 500. */
 function copyWith(response: Response, change: (headers: Headers) => void): Response {
   try {
     const { status, statusText } = response;
@@ -259,7 +270,7 @@ function plainError(): Response {
   return new Response("Internal Server Error\n", { status: 500 });
 }
 
-/** What is thrown may be an answer. */
+/** Returns the answer that a thrown value stands for, if any. */
 function answerIn(thrown: unknown): Response | undefined {
   try {
     if (isResponse(thrown)) return thrown;
@@ -269,7 +280,7 @@ function answerIn(thrown: unknown): Response | undefined {
   }
 }
 
-/** By its shape: a framework may bring a class of its own. */
+/** Recognises a Response by its shape, because a framework may have a class of its own. */
 export function isResponse(value: unknown): value is Response {
   const { status, headers } = (value ?? {}) as Partial<Response>;
   return typeof status === "number" && typeof headers?.getSetCookie === "function";
@@ -278,14 +289,13 @@ export function isResponse(value: unknown): value is Response {
 const logError = failureLog("the request failed");
 
 /**
- * What Next.js makes of the errors that its `redirect()`, `notFound()` and the like throw in a route handler; undefined for
- * others. Left to Next.js they would be answered without the session's cookie. Their digest is all that tells them apart:
- * `NEXT_REDIRECT;replace;/url;307;` and `NEXT_HTTP_ERROR_FALLBACK;404`.
+ * Converts the errors that Next.js's `redirect()`, `notFound()` and the like throw in a route handler. Next.js itself would answer them
+ * without the session's cookie. It marks them by a digest: `NEXT_REDIRECT;replace;/url;307;` or `NEXT_HTTP_ERROR_FALLBACK;404`.
  */
 function nextAnswer(thrown: unknown): Response | undefined {
   const { digest } = (thrown ?? {}) as { digest?: unknown };
   if (typeof digest !== "string") return undefined;
-  // A URL may have semicolons and, unencoded as it is, line breaks of its own.
+  // The URL is not encoded: it may contain semicolons and line breaks.
   const redirect = /^NEXT_REDIRECT;(?:push|replace);(.+);(30[378]);$/s.exec(digest);
   if (redirect !== null) {
     return new Response(null, {
@@ -297,10 +307,10 @@ function nextAnswer(thrown: unknown): Response | undefined {
   return fallback === null ? undefined : new Response(null, { status: Number(fallback[1]) });
 }
 
-/** Encodes a URL for a header, as a browser does for a request: a host in Punycode, all else beyond ASCII as percents of UTF-8. */
+/** Encodes a URL for a header as browsers do: a host in Punycode, other characters beyond ASCII as percent-encoded UTF-8. */
 function encodeLocation(location: string): string {
   if (/^[\x21-\x7e]*$/.test(location)) return location;
-  // Of the scheme of the page, or of one of its own.
+  // "//host/path" has no scheme, and takes that of the page.
   const isRelativeToScheme = location.startsWith("//");
   const absolute = isRelativeToScheme ? `https:${location}` : location;
   if (URL.canParse(absolute)) {

@@ -7,10 +7,15 @@ import { propertyName } from "./property.ts";
 import { isEntityHeader } from "./response-headers.ts";
 
 /**
- * Makes middleware for Hono: `c.var.session` (and `manager.sessionOf(c)`) is the session, committed before the response
- * leaves. What fails in loading or committing it goes to `app.onError`, whose answer tells the client what was stored before.
+ * Creates middleware for Hono that sets `c.var.session` and commits it before the response is sent.
  *
- * @param options - property: the variable's name, another one for each of several managers
+ * When the session can't be loaded or committed, `app.onError` answers. Its answer still carries the cookie of what was stored before.
+ *
+ * @param options - `property`: the variable's name; several managers need different names
+ * @throws TypeError when an option is wrong; it names the option
+ * @example
+ * app.use(session(manager));
+ * app.get("/", (c) => c.text(String(c.var.session.get("message"))));
  */
 export function session<Data = SessionData, Lazy extends boolean = false, Property extends string = "session">(
   manager: SessionManager<Data, Lazy>,
@@ -36,7 +41,7 @@ export function session<Data = SessionData, Lazy extends boolean = false, Proper
     try {
       replace(context, await closeRequest(manager, request, answer));
     } catch (error) {
-      // Hono adds these to the answer of app.onError. What the application has said of its own answer must not stand there.
+      // Hono adds these headers to the answer of app.onError, so headers about the discarded body must go.
       const headers = new Headers();
       for (const [name, value] of answer.headers) if (!isEntityHeader(name)) headers.append(name, value);
       tellCommitted(manager, request, headers);
@@ -46,13 +51,13 @@ export function session<Data = SessionData, Lazy extends boolean = false, Proper
   };
 }
 
-/** Empties it first: Hono would merge the headers of the old response into the new one. */
+/** Replaces the response. Without the reset, Hono would merge the old headers into the new response. */
 function replace(context: Pick<Context, "res">, response: Response): void {
   context.res = undefined as never;
   context.res = response;
 }
 
-/** Hono answers nothing else. */
+/** Wraps a thrown value that is no Error, because Hono answers only Errors. */
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error("the session could not be loaded or stored", { cause: error });
 }

@@ -5,7 +5,7 @@ import { withSession } from "./node.ts";
 import type { HeldResponse } from "./node-response.ts";
 import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
 
-/** What of Koa's context is used. */
+/** The part of Koa's context that is used. */
 interface KoaContext {
   req: IncomingMessage;
   res: ServerResponse;
@@ -15,8 +15,16 @@ interface KoaContext {
 }
 
 /**
- * Makes middleware for Koa: `ctx.session` (and `manager.sessionOf(ctx)`) is the session, committed before the first byte
- * of the response. An error while loading is thrown to Koa.
+ * Creates middleware for Koa that sets `ctx.session` and commits it before the first byte of the response.
+ *
+ * @param options - `property`: where the context holds the session; several managers need different properties
+ * @returns middleware that rejects, so that Koa answers, when the session can't be loaded
+ * @throws TypeError when an option is wrong; it names the option
+ * @example
+ * app.use(session(manager));
+ * app.use((ctx) => {
+ *   ctx.body = manager.sessionOf(ctx).get("message");
+ * });
  */
 export function session<Data = SessionData, Lazy extends boolean = false>(
   manager: SessionManager<Data, Lazy>,

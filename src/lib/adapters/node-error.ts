@@ -3,18 +3,20 @@ import { failureLog } from "../core/log.ts";
 import { discardEntityHeaders } from "./held/head.ts";
 import { RefusedError } from "../core/errors.ts";
 
-/** What is answered to other errors. */
+/** Answer to an error that has no status of its own. */
 export const INTERNAL = { status: 500, title: "Internal Server Error" };
 
-/** Sets a status, and drops the text that the application has given another one. HTTP/2 has no such text, and warns. */
+/** Sets a status and drops the application's status message. HTTP/2 has no status message, and warns when one is set. */
 export function setStatus(response: ServerResponse, status: number): void {
   response.statusCode = status;
   if (Object.hasOwn(response, "statusMessage")) response.statusMessage = "";
 }
 
 /**
- * Hands an error to a framework's `next`. Where its handler throws in turn, the request gets a plain answer: the error would
- * be nobody's and end the process. Polka's own handler does so, as it takes an error's `code` for a status.
+ * Passes an error to a framework's `next`, and sends a plain answer if the framework's error handler throws.
+ *
+ * Without that answer the second error would end the process. Polka's own handler throws when an error has a `code`, which it uses
+ * as the status.
  */
 export function passError(error: unknown, response: ServerResponse, next: (error: unknown) => void): void {
   try {
@@ -33,12 +35,12 @@ export function passError(error: unknown, response: ServerResponse, next: (error
 
 export type ErrorHook = (error: unknown, request: unknown, response: unknown) => unknown;
 
-/** Milliseconds that an `onError` that takes the response has to begin an answer, after it has returned. */
+/** Time, after `onError` has returned, in which it may begin an answer if it takes the response. */
 const MAX_ANSWER_DELAY_MS = 1000;
 
 /**
- * Lets `onError` answer, and answers with a plain 500 (of a RefusedError with its status) what it left open. One that takes the response, its third
- * parameter, may begin its answer a little later. Never throws.
+ * Calls `onError`, and answers with a plain 500 (or the status of a RefusedError) if it did not answer. An `onError` that takes the response,
+ * its third parameter, may begin its answer up to a second later. Never throws.
  */
 export function answerError(
   onError: ErrorHook | undefined = logError,
@@ -47,14 +49,14 @@ export function answerError(
   response: ServerResponse,
 ): void {
   const { status, title } = error instanceof RefusedError ? error : INTERNAL;
-  // A stream of the handler's may go on writing, or onError answer a second time: that must not end the process.
+  // A stream of the handler may go on writing, or onError may answer twice. Neither may end the process.
   response.on("error", () => {});
   if (!response.headersSent) {
     discardEntityHeaders(response);
     setStatus(response, status);
   }
   const close = (): void => {
-    // Also when the client has gone: with its end the session is committed.
+    // The end also commits the session when the client has disconnected.
     if (response.headersSent) return;
     response.setHeader("Content-Type", "text/plain; charset=utf-8");
     response.end(`${title}\n`);
@@ -88,7 +90,7 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 const logFailure = failureLog("the request failed");
 
 function logError(error: unknown): void {
-  // That one was refused, nothing has failed.
+  // A refused request is no failure.
   if (error instanceof RefusedError) return;
   logFailure(error);
 }

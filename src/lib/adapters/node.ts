@@ -12,21 +12,28 @@ import { canCarry, type HeldResponse, holdResponse } from "./node-response.ts";
 import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie, whenClosed } from "./request.ts";
 import { applyCommit, hasNothingToTell } from "./response-headers.ts";
 
-/** A handler as `node:http` has it; it may be asynchronous. */
+/** A request listener of `node:http`, which may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
 
-/** A listener that `node:http`, `node:https` and `node:http2` take. */
+/** A request listener for `node:http`, `node:https` and `node:http2`. */
 export interface NodeHandler {
   (request: IncomingMessage, response: ServerResponse): void;
   (request: Http2ServerRequest, response: Http2ServerResponse): void;
 }
 
 /**
- * Wraps a handler of `node:http`: its requests have a session (`manager.sessionOf(request)`), which is committed before
- * the first byte of the response.
+ * Wraps a listener of `node:http` so that each request has a session, which is committed before the first byte of the response.
  *
- * What the handler throws, or rejects with, becomes a 500 through the manager's `onError`; the session is committed then
- * too.
+ * An error that the listener throws or rejects with goes to the manager's `onError`, whose default answers with a plain 500. The session is
+ * committed in that case as well.
+ *
+ * @param listener - reads the session by `manager.sessionOf(request)`
+ * @returns a listener for `http.createServer`
+ * @example
+ * http.createServer(nodeHandler(manager, (request, response) => {
+ *   const session = manager.sessionOf(request);
+ *   response.end(session.get("message"));
+ * }));
  */
 export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
   manager: SessionManager<Data, Lazy>,
@@ -35,18 +42,18 @@ export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
     withSession(manager, request, response, new ListenerCall(manager.options.onError, listener, request, response));
   };
-  // The compatibility API of HTTP/2 has all that is used here.
+  // HTTP/2's compatibility API has every member that is used here.
   return handler as NodeHandler;
 }
 
-/** Continues a request once its session is loaded, or once that has failed. */
+/** Continues a request after its session was loaded or could not be loaded. */
 export interface Continuation {
   handle(held?: HeldResponse): void;
-  /** Answers a request whose session could not be loaded, and takes what `handle` throws after a load. */
+  /** Answers a request whose session could not be loaded. Also called with an error that `handle` throws after a load. */
   fail(error: unknown): void;
 }
 
-/** One call of a handler of `node:http`. */
+/** One call of a listener of `node:http`. */
 class ListenerCall implements Continuation {
   readonly #onError: ErrorHook | undefined;
   readonly #listener: NodeListener;
@@ -91,28 +98,27 @@ class ListenerCall implements Continuation {
         answerError(this.#onError, error, this.#request, answer);
         return;
       }
-      // A head without its body: cut it off, rather than let it pass for whole.
+      // Part of the answer was sent. Cut the connection, so that the client doesn't take it for complete.
       if (!response.finished) response.destroy();
     }
     this.fail(error);
   }
 }
 
-/** Facts that a framework knows better than `node:http`. */
+/** Facts about a request that a framework knows better than `node:http`. */
 interface RequestFrame {
-  /** Whether the request came over TLS. */
+  /** Says whether the request came over TLS. */
   isSecure?: () => boolean;
   ip?: () => string;
-  /** Logs an error that no `onError` of the manager takes. */
+  /** Logs an error when the manager has no `onError`. */
   log?: (error: unknown) => void;
 }
 
 /**
- * Loads the session of a request, for `manager.sessionOf`, and holds the response back until it is committed: the sequence
- * that all adapters for Node share. When nothing has to be loaded, `handle` is called at once.
+ * Loads the session of a request and holds the response until it is committed. All adapters for Node use it.
  *
- * What passes for a response may carry no session: the `{}` of an upgrade, that of a WebSocket server. The session can be
- * read then, and changes throw.
+ * `handle` is called synchronously when nothing must be loaded. A response that can't carry a cookie, such as the `{}` of an upgrade, makes
+ * the session read-only: changes throw.
  */
 export function withSession<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
@@ -121,14 +127,14 @@ export function withSession<Data, Lazy extends boolean>(
   continuation: Continuation,
   frame: RequestFrame = NO_FRAME,
 ): void {
-  // Wrapped twice with one manager: the outer one does the work.
+  // The same manager has wrapped the request further out, and does the work there.
   if (manager.has(request)) continuation.handle();
   else new NodeRequest(manager, request, response, continuation, frame).load();
 }
 
 const NO_FRAME: RequestFrame = {};
 
-/** One request from its session's load to its commit: the gate of its response, and what is known of it. */
+/** One request from its session's load to its commit. It is the gate of its response and the context of its commit, and describes its client. */
 class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitContext, RequestClient {
   readonly seal = true;
   readonly #manager: SessionManager<Data, Lazy>;
@@ -167,13 +173,13 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
       this.#continuation.handle(holdResponse(response, this.#request, this));
       return;
     }
-    // Nothing can be told the client: what there is to do is done before the handler, and changes throw.
+    // No cookie can be sent. Commit before the handler runs, so that changes throw.
     const closing = this.#manager.close(this.#request, this);
     if (!(closing instanceof Promise)) this.#continuation.handle();
     else closing.then(() => this.#continuation.handle()).catch((error: unknown) => this.#continuation.fail(error));
   }
 
-  /** What the next middleware throws is reported like what it throws at once. */
+  /** Starts after a load. An error that the next middleware throws is then reported like a failed load. */
   #startLater(): void {
     try {
       this.#start();
@@ -184,7 +190,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
 
   #failToLoad(error: unknown): void {
     const response = this.#response;
-    // Whoever answers, and whatever becomes of the headers until then: the answer depends on the session.
+    // The error's answer depends on the session as well, whoever sends it and whatever clears the headers meanwhile.
     if (canCarry(response) && !response.headersSent) holdResponse(response, this.#request, new VaryGate(this.#manager));
     this.#continuation.fail(error);
   }
@@ -218,7 +224,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     answerError(this.#manager.options.onError ?? this.#frame.log, error, this.#request, response);
   }
 
-  /** Whether the request came over TLS. */
+  /** Says whether the request came over TLS. */
   tls(): boolean {
     const { isSecure } = this.#frame;
     if (isSecure === undefined ? isEncrypted(this.#request) : isSecure()) return true;
@@ -234,7 +240,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 }
 
-/** A session that could not be loaded: there is nothing to commit. */
+/** Adds Vary to the answer of a request whose session could not be loaded. It commits nothing. */
 class VaryGate implements ResponseGate {
   readonly #vary: "Cookie" | "Authorization";
 
@@ -253,19 +259,19 @@ class VaryGate implements ResponseGate {
   fail(): void {}
 }
 
-/** Express tells by its setting "trust proxy". */
+/** Says whether the request came over TLS. Express's `request.secure` follows its setting "trust proxy". */
 function isEncrypted(request: IncomingMessage): boolean {
   const { secure } = request as { secure?: unknown };
   if (secure === true) return true;
   try {
     return (request.socket as { encrypted?: boolean } | null)?.encrypted === true;
   } catch {
-    // Of a connection of HTTP/2 that has gone nothing can be asked. Nor does anybody get the answer.
+    // The socket of a closed HTTP/2 connection throws. No client gets this answer.
     return false;
   }
 }
 
-/** Where a framework trusts a proxy, it says another address than the connection's: Express by the request itself. */
+/** Returns the client's address. A framework that trusts a proxy knows it: Express has it as `request.ip`. */
 function addressOf(
   request: IncomingMessage,
   frameworks: (() => string) | undefined,

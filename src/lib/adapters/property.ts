@@ -1,12 +1,16 @@
 import { OptionReader } from "../core/options.ts";
 
-/** What the adapters of frameworks take besides the manager. */
+/** Options of the adapters for Express, Fastify, Koa and Hono. */
 export interface PropertyOptions {
-  /** Where the framework's request (or context) holds the session: another name for each of several managers. Default `"session"`. */
+  /** Name of the request's or context's property that holds the session. Several managers need different names. Default `"session"`. */
   property?: string | undefined;
 }
 
-/** @throws TypeError that names the option */
+/**
+ * Reads the option `property`.
+ *
+ * @throws TypeError when an option is wrong; it names the option
+ */
 export function propertyName(options: PropertyOptions): string {
   const read = new OptionReader(options);
   const property = read.text("property", "session");
@@ -15,11 +19,11 @@ export function propertyName(options: PropertyOptions): string {
 }
 
 /**
- * Makes the property through which a framework's users reach their session. To log out by an assignment to it, as express-session
- * and cookie-session have it, would only hide the session from the request: it throws.
+ * Creates the descriptor of the property that holds a request's session. An assignment throws: with express-session and cookie-session
+ * `request.session = null` logs out, but here it would only hide the session.
  *
- * @param object - what the framework calls the object: `request`, `ctx`
- * @param read - gets the object
+ * @param object - the framework's name for the object, for the error: `request`, `ctx`
+ * @param read - returns the session of the object
  */
 export function sessionProperty(
   object: string,
@@ -31,10 +35,10 @@ export function sessionProperty(
       return read(this);
     },
     set(this: object, value: unknown): void {
-      // As code that saves it and puts it back.
+      // Some code saves the property and puts it back.
       if (value !== undefined && value !== null && value === read(this)) return;
       throw new TypeError(
-        `${object}.${property} = … neither ends the session nor replaces it: call await ${object}.${property}.destroy() to end it`,
+        `${object}.${property}: cannot be assigned. To end the session, call await ${object}.${property}.destroy()`,
       );
     },
     enumerable: true,

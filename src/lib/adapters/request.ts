@@ -6,32 +6,32 @@ import type { WhenGone } from "../session/request-facts.ts";
 
 type Header = string | string[] | null | undefined;
 
-/** Finds the address from which the trusted proxy was asked. */
+/** Returns the client's address as the trusted proxy has recorded it. */
 export function forwardedFor(header: Header): string | undefined {
   return lastOf(header) || undefined;
 }
 
-/** Says whether the trusted proxy was asked over TLS. */
+/** Says whether the client's connection to the trusted proxy used TLS. */
 export function isForwardedSecure(forwardedProto: Header): boolean {
   return lowerAscii(lastOf(forwardedProto)) === "https";
 }
 
-/** Reads what the last proxy, the trusted one, has added: anybody can have written what stands before it. */
+/** Returns the last value, which the trusted proxy has added. A client can forge the values before it. */
 function lastOf(header: Header): string {
   return trimBlanks([header ?? ""].flat().join(",").split(",").at(-1) ?? "");
 }
 
 const UNTRUSTED =
-  "A request came with X-Forwarded-Proto: https, and its session's cookie went out without Secure: trustProxy is off. Set trustProxy: true behind a " +
-  "proxy that sets this header, or cookie.secure: true";
+  "A session cookie was sent without Secure although the request came with X-Forwarded-Proto: https, because trustProxy is off. Set trustProxy: true " +
+  "behind a proxy that sets this header, or cookie.secure: true";
 const PLAIN =
-  "A session's cookie with Secure went out over plain HTTP, where browsers drop it, and each request begins another session. Serve it over TLS, or set " +
-  'cookie.secure: "auto" without a prefix; behind a proxy that ends TLS, let it set X-Forwarded-Proto';
+  "A session cookie with Secure was sent over plain HTTP. Browsers drop it, so each request begins another session. Serve the application over TLS, or set " +
+  'cookie.secure: "auto" without a prefix. A proxy that ends TLS must set X-Forwarded-Proto';
 
 /**
- * Warns, once for a manager, of a cookie that lacks Secure behind a proxy that ends TLS, or that no browser will keep.
+ * Warns once per manager when a cookie lacks Secure behind a proxy that ends TLS, or has Secure over plain HTTP, where browsers drop it.
  *
- * @param isSecure - whether the request counts as one over TLS
+ * @param isSecure - says whether the request counts as one over TLS
  */
 export function warnOfCookie(
   options: ResolvedOptions,
@@ -45,11 +45,11 @@ export function warnOfCookie(
   if (options.secure === true && !isForwarded) warn("PGSTORE_SECURE_COOKIE", PLAIN, options);
 }
 
-/** Headers by which browsers say that they fetch in advance: Chromium, older ones and Safari, old Firefox. */
+/** Headers by which browsers mark a prefetch: Chromium, older versions and Safari, old Firefox. */
 const HEADERS = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
 /**
- * Says whether nobody may ever see the answer to a request: a HEAD, or one that a browser makes in advance.
+ * Says whether a request's answer may never be seen, because it is a HEAD or a browser's prefetch.
  *
  * @see https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Purpose
  */
@@ -62,15 +62,14 @@ export function isSpeculative(
   );
 }
 
-/** What of a response tells when it is closed. */
+/** The part of a response that reports its end. */
 interface Closing {
   once(event: "close", listener: () => void): unknown;
   off(event: "close", listener: () => void): unknown;
 }
 
 /**
- * Notices that a client has gone: its response is closed before it was sent. Undefined for what passes for a response and tells
- * nothing, as the `{}` of an upgrade.
+ * Returns a function that watches for the client's disconnection. Undefined for an object without events, such as the `{}` of an upgrade.
  */
 export function whenClosed(response: unknown): WhenGone | undefined {
   const { once } = (response ?? {}) as Partial<Closing>;

@@ -2,38 +2,38 @@ import { forbidsStoring, isTargetedCacheHeader, lowerAscii, withNoStore, withVar
 import { systemNow } from "../core/time.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
 
-/** The headers of a response that has not left, of whichever kind. */
+/** The headers of a response that was not sent yet, whichever class it has. */
 export interface OpenHeaders {
-  /** The value; several joined by commas. */
+  /** Returns the value. Several values are joined by commas. */
   get(name: string): string | null | undefined;
   set(name: string, value: string): void;
   delete(name: string): void;
-  /** The names of those that are there, in whichever case. */
+  /** Returns the names of all headers, in any case. */
   names(): Iterable<string>;
-  /** Each Set-Cookie. */
+  /** Returns each Set-Cookie header. */
   getSetCookie(): string[];
   setSetCookie(values: string[]): void;
 }
 
 /**
- * Headers that speak of a body: what it is (`Content-*`, `ETag`), how it is sent, how long it may be kept, by whom (`Cache-Control`
- * and its targeted kin), what a proxy is to send in its place (`X-Accel-Redirect`), and what its reader is to do (`Location`,
- * `Refresh`, `Set-Cookie`, `Clear-Site-Data`). Policies stay.
+ * Headers that belong to one particular answer: they describe its body (`Content-*`, `ETag`), its transfer, its caching, the file that a
+ * proxy sends instead (`X-Accel-Redirect`), and what the client does with it (`Location`, `Refresh`, `Set-Cookie`, `Clear-Site-Data`).
+ * Security policies are not among them.
  */
 const ENTITY_HEADER =
   /^(?:content-(?!security-policy).+|etag|last-modified|cache-control|expires|age|location|refresh|set-cookie|clear-site-data|accept-ranges|transfer-encoding|trailer|digest|repr-digest|(?:x-)?sourcemap|x-accel-(?!buffering).+|x-sendfile|x-lighttpd-send-file|x-litespeed-location)$/i;
 
-/** Says whether a header must not stay on the answer that takes the place of a failed one. */
+/** Says whether a header must be removed when another answer replaces a failed one. */
 export function isEntityHeader(name: string): boolean {
   return ENTITY_HEADER.test(name) || isTargetedCacheHeader(name);
 }
 
-/** Says whether a commit leaves a response as it is. */
+/** Says whether a commit changes no header of the response. */
 export function hasNothingToTell({ kind, vary }: CommitResult): boolean {
   return kind === "nothing" && vary === undefined;
 }
 
-/** Adds what the client must be told. One Set-Cookie of our name at most is live. */
+/** Applies a commit's cookie, token header, Vary and caching rules to a response. At most one Set-Cookie of the session's name is live. */
 export function applyCommit(headers: OpenHeaders, result: CommitResult): void {
   const { kind, setCookie, tokenHeader, vary } = result;
   if (vary !== undefined) headers.set("Vary", withVary(headers.get("Vary") ?? undefined, vary));
@@ -41,13 +41,13 @@ export function applyCommit(headers: OpenHeaders, result: CommitResult): void {
   forbidStoring(headers);
   if (tokenHeader !== undefined) headers.set(tokenHeader.name, tokenHeader.value);
   if (setCookie === undefined) return;
-  const ours = new Set([...result.clearing, setCookie]);
-  const others = headers.getSetCookie().filter((header) => !result.replaces(header) && !ours.has(header));
-  // Ours is the last: a jar that takes two scopes for one keeps it.
-  headers.setSetCookie([...others, ...ours]);
+  const own = new Set([...result.clearing, setCookie]);
+  const others = headers.getSetCookie().filter((header) => !result.replaces(header) && !own.has(header));
+  // The session's cookie comes last, so that a cookie jar that confuses two scopes keeps it.
+  headers.setSetCookie([...others, ...own]);
 }
 
-/** Beside a token no cache may store anything. Pragma stays: no cache takes it for a permission. */
+/** Forbids every cache to store a response with a token. Pragma stays, because it never permits storing. */
 function forbidStoring(headers: OpenHeaders): void {
   headers.set("Cache-Control", withNoStore(headers.get("Cache-Control") ?? undefined));
   for (const name of Array.from(headers.names())) {
@@ -57,6 +57,6 @@ function forbidStoring(headers: OpenHeaders): void {
 
 function mayAllowStoring(name: string, value: () => string): boolean {
   if (isTargetedCacheHeader(name)) return !forbidsStoring(value());
-  // For old caches that know no Cache-Control. A time that has passed, or that is none, forbids.
+  // Old caches that ignore Cache-Control obey Expires. A past or invalid date forbids storing.
   return lowerAscii(name) === "expires" && Date.parse(value()) > systemNow();
 }

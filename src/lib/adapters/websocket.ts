@@ -11,39 +11,40 @@ import { type OriginOptions, OriginRule } from "../http/same-origin.ts";
 /** Options of `fromUpgrade`. */
 export interface UpgradeOptions extends OriginOptions {
   /**
-   * How often it is looked whether another process has ended the session; what this process ends is noticed at once. A look shares its
-   * query with others. 0: only when the session is to expire. Default `"10s"`.
+   * Interval of the checks for sessions that another process has ended. Ends in this process are noticed at once. Checks of many
+   * sockets share their queries. 0: checks only when the session is due to expire. Default `"10s"`.
    */
   checkInterval?: Duration | undefined;
 }
 
-/** The session of a WebSocket, for as long as that is open. */
+/** The session of an open WebSocket. */
 export interface UpgradedSession<Data = SessionData> {
-  /** As it was at the handshake, or at the last `reload()`. To store changes call `manager.commit(session)`. */
+  /** The session as of the handshake or the last `reload()`. To store changes, call `manager.commit(session)`. */
   readonly session: Session<Data>;
   /**
-   * Aborts when the session has ended: destroyed, renewed under another token, or expired. It also aborts when the session was to expire and the
-   * database can't be asked whether a request has moved that. Close the socket then.
+   * Aborts when the session was destroyed, revoked, given a new token, or has expired. Close the socket then. It also aborts at the last known
+   * expiry if the database can't be reached to ask for a later one.
    */
   readonly signal: AbortSignal;
-  /** Reads the session again, and resolves to it. When it has ended, it is empty, and `signal` aborts. */
+  /** Reads the session again and resolves to it. A session that has ended is empty, and `signal` aborts. */
   reload(): Promise<Session<Data>>;
-  /** Stops looking. Call it when the socket closes. Idempotent. */
+  /** Stops the checks. Call it when the socket closes. Idempotent. */
   close(): void;
 }
 
 /**
- * Loads the session of a WebSocket's handshake: of the request that Node's "upgrade" event, or the package `ws`, gives.
+ * Loads the session of a WebSocket handshake from the request of Node's "upgrade" event or of the package `ws`.
  *
- * Browsers send cookies with handshakes from your other hosts, whatever SameSite says, and let pages read what comes back. So a handshake from a page
- * of another host is refused, unless `origins` or `sameSite` allow it. One without an Origin comes from no browser, and passes.
+ * Browsers send cookies with handshakes from your other hosts, even with SameSite, and let the page read the messages. So a handshake from a
+ * page of another host is refused unless `origins` or `sameSite` allow it. A handshake without an Origin does not come from a browser, and passes.
  *
- * A token that leads nowhere, or none, gives a session that is new and empty, whose signal doesn't abort: turn such a
- * client away by `session.userId`. Messages are no activity for `idleTimeout`; requests are.
+ * Without a live session the result is a new, empty session whose signal never aborts, so check `session.userId`. Messages don't
+ * extend `idleTimeout`. Requests do.
  *
- * @param options - origins, sameSite: as of `csrfProtection`
- * @throws CsrfError when another host's page asks; StoreUnavailableError, StoreError or SchemaError when the store fails; TypeError when an
- *   option is wrong
+ * @param options - `origins`, `sameSite`: hosts whose pages may connect; `checkInterval`: how often to look for an end
+ * @returns the session; the caller closes it with the socket
+ * @throws CsrfError when the page of another host connects; StoreUnavailableError, StoreError or SchemaError when the store fails; TypeError
+ *   when an option is wrong
  * @example
  * server.on("upgrade", async (req, socket) => {
  *   const live = await fromUpgrade(manager, req).catch(() => undefined);
@@ -85,7 +86,7 @@ export async function fromUpgrade<Data = SessionData, Lazy extends boolean = fal
     else end();
     return found;
   };
-  /** Sees to it that the session doesn't outlive what is known of its expiry, whether or not the database can be asked then. */
+  /** Schedules a check at the known expiry. If the database can't be reached then, the session counts as ended. */
   const arm = async (found: Session<Data>): Promise<void> => {
     const left = await manager.expiresIn(found);
     disarm();
