@@ -1,19 +1,24 @@
 import type { Attributes } from "@opentelemetry/api";
 import type { BatchEvent, CleanupEvent, CommitEvent, LoadEvent, StoreErrorEvent } from "../core/events.ts";
 
-/** Attributes of few values, fit for metrics; named by OpenTelemetry's conventions where they have a name. */
+// Every attribute here has few values, so that it is fit for metrics. Names follow OpenTelemetry's conventions where they have one.
+
+/** Returns the attributes of a load. */
 export function attributesOfLoad({ outcome, code }: LoadEvent): Attributes {
   return { "pgstore.outcome": outcome, ...errorType(code) };
 }
 
+/** Returns the attributes of a commit. */
 export function attributesOfCommit({ plan, outcome, code }: CommitEvent): Attributes {
   return { ...(plan === undefined ? {} : { "pgstore.plan": plan }), "pgstore.outcome": outcome, ...errorType(code) };
 }
 
+/** Returns the attributes of a store operation or a batch of them. */
 export function attributesOfOperation({ operation, code }: BatchEvent | StoreErrorEvent): Attributes {
   return { "db.system.name": "postgresql", "db.operation.name": operation, ...errorType(code) };
 }
 
+/** Returns the attributes of a cleanup. */
 export function attributesOfCleanup({ code }: CleanupEvent): Attributes {
   return errorType(code);
 }

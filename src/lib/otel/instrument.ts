@@ -6,24 +6,28 @@ import { spansOf } from "./spans.ts";
 
 /** Options of `instrument`. */
 export interface InstrumentOptions {
-  /** Where metrics go. Default: the global one, as it is at the call. */
+  /** Provider that receives the metrics. Default: the global one at the time of the call. */
   meterProvider?: MeterProvider | undefined;
-  /** Where spans go. Default: the global one. */
+  /** Provider that receives the spans. Default: the global one. */
   tracerProvider?: TracerProvider | undefined;
 }
 
-/** What `instrument` has begun. */
+/** A running instrumentation, which `using` can hold. */
 export interface Instrumentation {
-  /** Ends it. Idempotent. */
+  /** Stops the recording. Idempotent. */
   stop(): void;
   [Symbol.dispose](): void;
 }
 
 /**
- * Records what pgstore does in this process as OpenTelemetry metrics and spans, until it is stopped. Call it once, when
- * the providers are set up; a second call records everything once more. Neither a metric nor a span holds a token.
+ * Records pgstore's events in this process as OpenTelemetry metrics and spans, until it is stopped.
+ *
+ * Call it once, after the providers are set up. A second call records everything twice. No metric and no span holds a token.
  *
  * @throws TypeError when an option is wrong; it names the option
+ * @example
+ * const instrumentation = instrument();
+ * process.once("SIGTERM", () => instrumentation.stop());
  */
 export function instrument(options: InstrumentOptions = {}): Instrumentation {
   const read = new OptionReader(options);

@@ -3,9 +3,9 @@ import { systemNow } from "../core/time.ts";
 import type { Listeners } from "../core/events.ts";
 import { attributesOfCleanup, attributesOfCommit, attributesOfLoad, attributesOfOperation } from "./attributes.ts";
 
-/** Makes what turns events into spans: each is a child of the span that is active where the event is published. */
+/** Returns listeners that turn events into spans. Each span is a child of the span that is active where the event is published. */
 export function spansOf(tracer: Tracer): Listeners {
-  /** An event comes at the end, so the span is made as a whole. */
+  /** Records a whole span, because an event is published only at its end. */
   const span = (name: string, event: { duration: number; code?: string }, attributes: Attributes, kind?: SpanKind) => {
     const end = systemNow();
     const startTime = end - event.duration;
@@ -20,7 +20,7 @@ export function spansOf(tracer: Tracer): Listeners {
       span("pgstore.commit", event, { ...attributesOfCommit(event), ...id, "pgstore.commit.attempts": event.attempts });
     },
     batch: (event) => {
-      // By OpenTelemetry's conventions one operation is no batch.
+      // OpenTelemetry's conventions don't count a single operation as a batch.
       const size = event.size > 1 ? { "db.operation.batch.size": event.size } : {};
       const attributes = { ...attributesOfOperation(event), ...size, "pgstore.batch.wait": event.wait / 1000 };
       span(`pgstore.${event.operation}`, event, attributes, SpanKind.CLIENT);

@@ -9,54 +9,57 @@ import type { Session } from "../session/session.ts";
 import { type NodeHandler, nodeHandler, type NodeListener } from "../adapters/node.ts";
 import { sessionProperty } from "../adapters/property.ts";
 
-/** The seed's sessions hold any key. */
+/** A session of SCS, which holds any key. */
 export type AnySession = Session<Record<string, unknown>>;
 
-/** The seed's options, in its spelling, and what its second major version added. */
+/** Options of `manage`: those of SCS v0.1.1 and v2, in camelCase. */
 export interface ManageOptions {
-  /** Absolute length of a session. Default `"24h"`. */
+  /** Absolute lifetime of a session, regardless of activity. Default `"24h"`. */
   lifetime?: Duration | undefined;
   /** Allowed inactivity. Default: none. */
   idleTimeout?: Duration | undefined;
-  /** Default: the host that set the cookie. */
+  /** Domain of the cookie. Default: only the host that set it. */
   domain?: string | undefined;
-  /** Default true. */
+  /** Whether scripts can't read the cookie. Default true. */
   httpOnly?: boolean | undefined;
-  /** Default `"/"`. */
+  /** Path of the cookie. Default `"/"`. */
   path?: string | undefined;
   /** Whether the cookie outlives the browser's session. Default false. */
   persist?: boolean | undefined;
-  /** Default `"auto"`: over TLS. */
+  /** Whether the cookie is sent over TLS only. Default `"auto"`: when the request came over TLS. */
   secure?: boolean | "auto" | undefined;
-  /** Default `"lax"`. */
+  /** SameSite attribute of the cookie. Default `"lax"`. */
   sameSite?: CookieOptions["sameSite"] | undefined;
-  /** Default false. */
+  /** Whether the cookie is partitioned by top-level site. Default false. */
   partitioned?: boolean | undefined;
-  /** The cookie's name; SCS: CookieName. Default `"session"`; the seed's own is `"scs.session.token"`. */
+  /** Name of the cookie; SCS: CookieName. Default `"session"`. The default of SCS v0.1.1 is `"scs.session.token"`. */
   cookieName?: string | undefined;
   /**
-   * The property of the request that holds the session, for those who want it there; SCS: ContextName. The functions of
-   * this module find the session without it. Default: none.
+   * Name of the request's property that holds the session; SCS: ContextName. The functions of this module work without it.
+   * Default: none.
    */
   contextName?: string | undefined;
-  /** SCS v2: HashTokenInStore. Default true; false shares the table with SCS v0.1.1. */
+  /** Whether the table holds hashes of tokens; SCS v2: HashTokenInStore. Default true. False shares the table with SCS v0.1.1. */
   hashTokens?: boolean | undefined;
-  /** SCS v2: Codec. Default `scsJson`. */
+  /** Converts a session to bytes and back; SCS v2: Codec. Default `scsJson`. */
   codec?: Codec | undefined;
-  /** Answers a request whose session could not be loaded or written; SCS: ErrorFunc. Default: logs, and a plain 500. */
+  /** Answers a request whose session could not be loaded or stored; SCS: ErrorFunc. Default: logs the error and answers with a plain 500. */
   errorFunc?: ((request: IncomingMessage, response: ServerResponse, error: unknown) => unknown) | undefined;
 }
 
 const COOKIE_OPTIONS = ["domain", "httpOnly", "path", "persist", "secure", "sameSite", "partitioned"] as const;
 
-/** Request to session, whichever manager loaded it: the functions of the seed take the request alone. */
+/** The session of each request, whichever manager loaded it, because the functions of SCS take only the request. */
 const sessions = new WeakMap<object, AnySession>();
 
 /**
- * Makes the seed's middleware: `manage(engine)(handler)` is a handler for `node:http` whose requests have a session.
+ * Creates the middleware of SCS: `manage(engine)(handler)` is a handler for `node:http` whose requests have a session.
  *
- * @param engine - any store
+ * @param engine - any store; the caller keeps it and closes it
  * @throws TypeError when an option is wrong; it names the option
+ * @example
+ * const sessionManager = manage(new PgStore(pool));
+ * http.createServer(sessionManager((req, res) => res.end(getString(req, "message"))));
  */
 export function manage(
   engine: Store & StoreExtras,
@@ -92,7 +95,7 @@ export function manage(
 }
 
 /**
- * The session of a request, as the rest of pgstore has it.
+ * Returns the `Session` of a request. Like every function of this module it needs a handler that `manage` has wrapped.
  *
  * @throws SessionMissingError when `manage` has not wrapped the handler
  */
@@ -102,42 +105,50 @@ export function sessionOf(request: object): AnySession {
   return session;
 }
 
-/** Makes a new token and keeps the data; the old token is dead at once, the lifetime begins anew. Before every login. */
+/**
+ * Gives the session a new token and keeps its data. The old token is dead at once, and the lifetime begins anew. Call it before every login.
+ *
+ * @throws PgStoreError, as a rejection, when the store fails; the session then keeps its old token
+ */
 export function regenerateToken(request: object): Promise<void> {
   return sessionOf(request).renewToken({ restart: true });
 }
 
-/** Makes a new token and drops the data. */
+/**
+ * Gives the session a new token and drops its data.
+ *
+ * @throws PgStoreError, as a rejection, when the store fails; the session then keeps its old token
+ */
 export function renew(request: object): Promise<void> {
   return sessionOf(request).reset();
 }
 
-/** Ends the session and clears the cookie. Later operations on it throw AlreadyCommittedError. */
+/** Destroys the session and clears the cookie. Later changes throw AlreadyCommittedError. */
 export function destroy(request: object): Promise<void> {
   return sessionOf(request).destroy();
 }
 
-/** Commits now, before streaming. Later changes throw AlreadyCommittedError. */
+/** Commits the session now, before a streamed response for example. Later changes throw AlreadyCommittedError. */
 export function save(request: object): Promise<void> {
   return sessionOf(request).save();
 }
 
-/** The keys, sorted. */
+/** Returns the keys of the session, sorted. */
 export function keys(request: object): string[] {
   return sessionOf(request).keys();
 }
 
-/** Says whether a key is present. */
+/** Says whether the session has a key. */
 export function exists(request: object, key: string): boolean {
   return sessionOf(request).has(key);
 }
 
-/** Removes a key; does nothing when it is absent. */
+/** Removes a key. Does nothing when it is absent. */
 export function remove(request: object, key: string): void {
   sessionOf(request).delete(key);
 }
 
-/** Removes every key; token and lifetime stay. */
+/** Removes every key. The session keeps its token and its lifetime. */
 export function clear(request: object): void {
   sessionOf(request).clear();
 }

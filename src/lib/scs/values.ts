@@ -2,11 +2,11 @@ import { TypeAssertionError } from "../core/errors.ts";
 import { decodeBase64, parseRfc3339 } from "../codec/go-json.ts";
 import { sessionOf } from "./manage.ts";
 
-/** How the seed reads one type: what it makes of a stored value, and what stands for an absent one. */
+/** One of SCS's value types: how it reads a stored value, and its zero value for an absent key. */
 interface Kind<T> {
-  /** For the error's message: "not …". */
+  /** Completes the error message "not …". */
   name: string;
-  /** Undefined: the value is not of this type. */
+  /** Returns undefined when the value has another type. */
   read: (value: unknown) => T | undefined;
   zero: () => T;
 }
@@ -76,7 +76,7 @@ function get<T>(kind: Kind<T>, request: object, key: string): T {
 function pop<T>(kind: Kind<T>, request: object, key: string): T {
   const session = sessionOf(request);
   const present = session.has(key);
-  // Of an absent key as well: SCS says ErrAlreadyWritten then too.
+  // An absent key is popped as well, because SCS returns ErrAlreadyWritten for it too.
   const value = session.pop(key);
   return present ? assert(kind, key, value) : kind.zero();
 }
@@ -87,7 +87,11 @@ function assert<T>(kind: Kind<T>, key: string, value: unknown): T {
   return read;
 }
 
-/** Refuses what the reader of the same type would refuse. */
+/**
+ * Sets a value.
+ *
+ * @throws TypeError when `get` of the same type would refuse the value
+ */
 function put<T>(kind: Kind<T>, request: object, key: string, value: T): void {
   if (kind.read(value) === undefined) {
     throw new TypeError(`session key ${JSON.stringify(key)}: the value is not ${kind.name}`);
@@ -95,72 +99,160 @@ function put<T>(kind: Kind<T>, request: object, key: string, value: T): void {
   sessionOf(request).set(key, value);
 }
 
-/** Reads a string; `""` when the key is absent. @throws TypeAssertionError when the value is no string */
+/**
+ * Returns a string, or `""` when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a string
+ */
 export const getString = (request: object, key: string): string => get(STRING, request, key);
-/** Sets a string. */
+/**
+ * Sets a string.
+ *
+ * @throws TypeError when the value is not a string
+ */
 export const putString = (request: object, key: string, value: string): void => put(STRING, request, key, value);
-/** Reads a string once and removes it; `""` when the key is absent. @throws TypeAssertionError when it was no string */
+/**
+ * Returns a string and removes it, or returns `""` when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a string
+ */
 export const popString = (request: object, key: string): string => pop(STRING, request, key);
 
-/** Reads a boolean; false when the key is absent. @throws TypeAssertionError when the value is no boolean */
+/**
+ * Returns a boolean, or false when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a boolean
+ */
 export const getBool = (request: object, key: string): boolean => get(BOOL, request, key);
-/** Sets a boolean. */
+/**
+ * Sets a boolean.
+ *
+ * @throws TypeError when the value is not a boolean
+ */
 export const putBool = (request: object, key: string, value: boolean): void => put(BOOL, request, key, value);
-/** Reads a boolean once and removes it; false when the key is absent. @throws TypeAssertionError when it was no boolean */
+/**
+ * Returns a boolean and removes it, or returns false when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a boolean
+ */
 export const popBool = (request: object, key: string): boolean => pop(BOOL, request, key);
 
 /**
- * Reads an integer; 0 when the key is absent.
+ * Returns an integer, or 0 when the key is absent.
  *
- * @throws TypeAssertionError when the value is no integer, or one beyond 2^53, which a number can't hold: use getInt64
+ * @throws TypeAssertionError when the value is not an integer, or is beyond 2^53, which a number can't hold: use `getInt64`
  */
 export const getInt = (request: object, key: string): number => get(INT, request, key);
-/** Sets an integer. */
+/**
+ * Sets an integer.
+ *
+ * @throws TypeError when the value is not an integer up to 2^53
+ */
 export const putInt = (request: object, key: string, value: number): void => put(INT, request, key, value);
-/** Reads an integer once and removes it; 0 when the key is absent. @throws TypeAssertionError as getInt */
+/**
+ * Returns an integer and removes it, or returns 0 when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not an integer, or is beyond 2^53, which a number can't hold: use `popInt64`
+ */
 export const popInt = (request: object, key: string): number => pop(INT, request, key);
 
-/** Reads a 64-bit integer; 0n when the key is absent. @throws TypeAssertionError when the value is none */
+/**
+ * Returns a 64-bit integer, or 0n when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a 64-bit integer
+ */
 export const getInt64 = (request: object, key: string): bigint => get(INT64, request, key);
-/** Sets a 64-bit integer. A number stays one for readers of TypeScript. */
+/**
+ * Sets a 64-bit integer. A number is stored as a number, not as a bigint.
+ *
+ * @throws TypeError when the value is not a 64-bit integer
+ */
 export const putInt64 = (request: object, key: string, value: bigint | number): void =>
   put<bigint | number>(INT64, request, key, value);
-/** Reads a 64-bit integer once and removes it; 0n when the key is absent. @throws TypeAssertionError when it was none */
+/**
+ * Returns a 64-bit integer and removes it, or returns 0n when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a 64-bit integer
+ */
 export const popInt64 = (request: object, key: string): bigint => pop(INT64, request, key);
 
-/** Reads a number; 0 when the key is absent. @throws TypeAssertionError when the value is no number */
+/**
+ * Returns a number, or 0 when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a number
+ */
 export const getFloat = (request: object, key: string): number => get(FLOAT, request, key);
-/** Sets a number. */
+/**
+ * Sets a number.
+ *
+ * @throws TypeError when the value is not a number
+ */
 export const putFloat = (request: object, key: string, value: number): void => put(FLOAT, request, key, value);
-/** Reads a number once and removes it; 0 when the key is absent. @throws TypeAssertionError when it was no number */
+/**
+ * Returns a number and removes it, or returns 0 when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a number
+ */
 export const popFloat = (request: object, key: string): number => pop(FLOAT, request, key);
 
-/** Reads a time, to the millisecond; Go's zero time (0001-01-01) when the key is absent. @throws TypeAssertionError when the value is none */
+/**
+ * Returns a time, precise to the millisecond, or Go's zero time (0001-01-01) when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a time
+ */
 export const getTime = (request: object, key: string): Date => get(TIME, request, key);
-/** Sets a time. */
+/**
+ * Sets a time.
+ *
+ * @throws TypeError when the value is not a time
+ */
 export const putTime = (request: object, key: string, value: Date): void => put(TIME, request, key, value);
-/** Reads a time once and removes it; Go's zero time when the key is absent. @throws TypeAssertionError when it was none */
+/**
+ * Returns a time and removes it, or returns Go's zero time (0001-01-01) when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a time
+ */
 export const popTime = (request: object, key: string): Date => pop(TIME, request, key);
 
-/** Reads bytes; none when the key is absent. @throws TypeAssertionError when the value is not bytes */
+/**
+ * Returns bytes, or an empty array when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not bytes
+ */
 export const getBytes = (request: object, key: string): Uint8Array => get(BYTES, request, key);
-/** Sets bytes. */
+/**
+ * Sets bytes.
+ *
+ * @throws TypeError when the value is not bytes
+ */
 export const putBytes = (request: object, key: string, value: Uint8Array): void => put(BYTES, request, key, value);
-/** Reads bytes once and removes them; none when the key is absent. @throws TypeAssertionError when the value was not bytes */
+/**
+ * Returns bytes and removes them, or returns an empty array when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not bytes
+ */
 export const popBytes = (request: object, key: string): Uint8Array => pop(BYTES, request, key);
 
 /**
- * Reads a plain object or array; undefined when the key is absent.
+ * Returns a plain object or array, or undefined when the key is absent.
  *
- * An object that a Go program put is in Go's own encoding (gob) and can't be read here; its bytes come with getBytes.
+ * An object that a Go program has stored is in Go's own encoding (gob) and can't be decoded here. `getBytes` returns its bytes.
  *
- * @throws TypeAssertionError when the value is neither
+ * @throws TypeAssertionError when the value is not a plain object or array
  */
 export const getObject = <T extends object>(request: object, key: string): T | undefined =>
   get(objectKind<T>(), request, key);
-/** Sets a plain object or array. */
+/**
+ * Sets a plain object or array.
+ *
+ * @throws TypeError when the value is not a plain object or array
+ */
 export const putObject = (request: object, key: string, value: object): void => put(objectKind(), request, key, value);
-/** Reads a plain object or array once and removes it; undefined when the key is absent. @throws TypeAssertionError when it was neither */
+/**
+ * Returns a plain object or array and removes it, or returns undefined when the key is absent.
+ *
+ * @throws TypeAssertionError when the value is not a plain object or array
+ */
 export const popObject = <T extends object>(request: object, key: string): T | undefined =>
   pop(objectKind<T>(), request, key);
 
