@@ -1,12 +1,12 @@
 import type { ServerResponse } from "node:http";
 import { checkHead, discardEntityHeaders, foldHeaders, type HeadArguments, openHeaders } from "./head.ts";
-import { type GateFailure, install, type Pretence, type ResponseGate, ResponseGates } from "./gates.ts";
+import { type GateFailure, overrideState, type StateOverride, type ResponseGate, ResponseGates } from "./gates.ts";
 
 const HELD = Symbol("pgstore deferred response");
 
 type DeferredResponse = ServerResponse & { [HELD]?: DeferredHold };
 
-/** The calls that are kept. */
+/** The calls that a deferred response keeps and replays. */
 interface Calls {
   writeHead(...args: unknown[]): ServerResponse;
   flushHeaders(): void;
@@ -15,13 +15,14 @@ interface Calls {
 }
 
 /**
- * Holds back a response whose bytes can't be got at, by its calls: that of Bun and Deno, of Fastify's `inject`, and whatever
- * libraries pass for a response.
+ * Holds a response by its calls until its sessions are committed. For responses without Node's `_writeRaw`: those of Bun and Deno, of
+ * Fastify's `inject`, and of libraries.
  *
- * writeHead sends nothing yet; the first of write, end and flushHeaders begins the commit. When that takes time, calls are
- * kept, in order and with their callbacks, and made again when it is done; meanwhile `write` returns false, so that
- * streams pause, and "drain" follows. When the commit fails, what was kept is discarded, and so is what the application
- * still writes: the error is answered on an object of its own that passes for the response.
+ * `writeHead` sends nothing. The first `write`, `end` or `flushHeaders` begins the commit. If the commit takes time, calls are kept with their
+ * callbacks and replayed in order after it. Meanwhile `write` returns false, so that streams pause until "drain". If the commit fails,
+ * the kept calls are discarded, as is everything that the application still writes. The error is answered on a proxy of the response.
+ *
+ * Why: docs/decisions/028-held-responses.md
  */
 export class DeferredHold {
   readonly #response: ServerResponse;
@@ -31,10 +32,10 @@ export class DeferredHold {
   #head: HeadArguments | undefined;
   #kept: { call: () => void; args: unknown[] }[] = [];
   #drainOwed = false;
-  /** Who may write: 0 the application, each failure lets another one. */
+  /** Number of the writer whose calls count. 0 is the application. Each failure raises it. */
   #writer = 0;
   #isPassing = false;
-  readonly #pretence: Pretence = { active: false, ended: false };
+  readonly #override: StateOverride = { active: false, ended: false };
   #installed = false;
 
   private constructor(response: DeferredResponse, gate: ResponseGate) {
@@ -46,7 +47,7 @@ export class DeferredHold {
     Object.assign(response, this.#callsOf(0));
   }
 
-  /** Holds a response, or adds a gate to one that is held already. */
+  /** Holds a response, or adds a gate to a response that is held already. */
   static hold(response: ServerResponse, gate: ResponseGate): DeferredHold {
     const { [HELD]: held } = response as DeferredResponse;
     if (held === undefined) return new DeferredHold(response, gate);
@@ -54,16 +55,16 @@ export class DeferredHold {
     return held;
   }
 
-  /** The response on which an error can be answered: a head that was written but has not left is forgotten. */
+  /** Returns the response on which an error can be answered. A head that was written but not sent is discarded. */
   restart(): ServerResponse {
     if (this.#state === "open" && this.#head !== undefined) {
       this.#head = undefined;
-      this.#pretend(false);
+      this.#setOverride(false);
     }
     return this.#response;
   }
 
-  /** Commits without an answer when the handler is done and its client goes before the first byte. */
+  /** Commits without an answer when the client disconnects after the handler has finished and before the first byte. */
   settle(): void {
     if (this.#state !== "open" || this.#response.writableEnded) return;
     if (this.#response.destroyed) this.#begin();
@@ -72,9 +73,9 @@ export class DeferredHold {
 
   #callsOf(writer: number): Calls {
     const response = this.#response;
-    // A response may make one of its calls by another.
+    // A response may implement one of these calls by another, which must pass.
     const isOver = (): boolean => writer !== this.#writer && !this.#isPassing;
-    /** Begins the commit with the first bytes. False when somebody else has the word, by then too. */
+    /** Begins the commit at the first bytes. False when another writer has taken over, which a failed commit may have caused. */
     const mayWrite = (): boolean => {
       if (!isOver() && this.#state === "open") this.#begin();
       return !isOver();
@@ -106,7 +107,7 @@ export class DeferredHold {
     const response = this.#response;
     if (this.#state === "released") return this.#pass("writeHead", next);
     if (this.#head !== undefined || this.#state === "held") {
-      // Older middleware asks by calling; Node itself throws when the head is really another one.
+      // Older middleware repeats writeHead with the same status. Node throws for any other head.
       if (next.length === 1 && next[0] === response.statusCode) return response;
       throw Object.assign(new Error("Cannot write headers after they are sent to the client"), {
         code: "ERR_HTTP_HEADERS_SENT",
@@ -115,7 +116,7 @@ export class DeferredHold {
     checkHead(next);
     this.#head = next;
     response.statusCode = next[0];
-    this.#pretend(true);
+    this.#setOverride(true);
     return response;
   }
 
@@ -137,7 +138,7 @@ export class DeferredHold {
       this.#pass("end", args);
       return;
     }
-    this.#pretence.ended = true;
+    this.#override.ended = true;
     this.#kept.push({ call: () => this.#pass("end", args), args });
   }
 
@@ -154,7 +155,7 @@ export class DeferredHold {
       return;
     }
     this.#state = "held";
-    this.#pretend(true);
+    this.#setOverride(true);
     commit.then(
       () => this.#release(),
       (failure: GateFailure) => this.#fail(failure),
@@ -164,7 +165,7 @@ export class DeferredHold {
   #passHead(): void {
     const response = this.#response;
     this.#state = "released";
-    this.#pretend(false);
+    this.#setOverride(false);
     if (!this.#gates.isSilent && !response.headersSent) {
       if (this.#head !== undefined) foldHeaders(response, this.#head);
       this.#gates.change(openHeaders(response));
@@ -178,7 +179,7 @@ export class DeferredHold {
       this.#passHead();
       for (let kept = this.#kept.shift(); kept !== undefined; kept = this.#kept.shift()) kept.call();
     } catch (error) {
-      // What would have been thrown at the application, had the call not been kept.
+      // Without the hold, the application's own call would have thrown this error.
       if (response.headersSent) response.destroy();
       this.#fail(this.#gates.refused(error));
       return;
@@ -187,27 +188,27 @@ export class DeferredHold {
   }
 
   #settleDrain(): void {
-    const isOwed = this.#drainOwed && !this.#pretence.ended;
+    const isOwed = this.#drainOwed && !this.#override.ended;
     this.#drainOwed = false;
     if (isOwed && !this.#response.destroyed) this.#response.emit("drain");
   }
 
   #fail({ gate, cause }: GateFailure): void {
     const response = this.#response;
-    this.#pretend(false);
+    this.#setOverride(false);
     if (this.#head !== undefined && !response.headersSent) foldHeaders(response, this.#head);
     this.#head = undefined;
     this.#state = "open";
     this.#writer++;
     discardEntityHeaders(response);
-    // Nobody waits for ever for what will not be sent.
+    // Discarded writes still call back, so that no stream waits for ever.
     for (const { args } of this.#kept.splice(0)) callBack(args);
     this.#settleDrain();
-    this.#pretence.ended = false;
+    this.#override.ended = false;
     gate.fail(cause, this.#answerOf(this.#writer));
   }
 
-  /** The response, for those who answer the error. */
+  /** Returns a proxy of the response on which the error is answered. */
   #answerOf(writer: number): ServerResponse {
     const calls = this.#callsOf(writer);
     return new Proxy(this.#response, {
@@ -220,15 +221,15 @@ export class DeferredHold {
     });
   }
 
-  #pretend(active: boolean): void {
-    this.#pretence.active = active;
+  #setOverride(active: boolean): void {
+    this.#override.active = active;
     if (!active || this.#installed) return;
     this.#installed = true;
-    install(this.#response, this.#pretence);
+    overrideState(this.#response, this.#override);
   }
 }
 
-/** Tells a callback that is nobody's any more. */
+/** Calls the callback of a discarded call. */
 function callBack(args: unknown[]): true {
   const callback = args.at(-1);
   if (typeof callback === "function") queueMicrotask(callback as () => void);

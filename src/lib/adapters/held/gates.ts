@@ -1,20 +1,20 @@
 import type { ServerResponse } from "node:http";
 import type { OpenHeaders } from "../response-headers.ts";
 
-/** A commit's change to the head of a response. Undefined when it adds nothing. */
+/** A commit's change to the head of a response. Undefined when it changes nothing. */
 export type HeadChange = ((headers: OpenHeaders) => void) | undefined;
 
 /** The commit of one session, which a response waits for before its head leaves. */
 export interface ResponseGate {
-  /** Commits, once, when the head is about to leave. At once or, when the store must be asked, later. */
+  /** Commits the session just before the head is sent. Called once. Returns a promise only if the store must be asked. */
   commit(): HeadChange | Promise<HeadChange>;
-  /** The change of the head by what was stored before the commit failed, such as a login's cookie. Never throws. */
+  /** Returns the change for what was stored before the commit failed, such as a login's cookie. Never throws. */
   committed(): HeadChange;
   /** Answers the request in place of the application, whose answer is discarded. Never throws. */
   fail(error: unknown, response: ServerResponse): void;
 }
 
-/** Thrown in place of the reason for which a commit failed. */
+/** Wraps the error of a failed commit together with its gate. */
 export class GateFailure extends Error {
   readonly gate: ResponseGate;
 
@@ -25,12 +25,13 @@ export class GateFailure extends Error {
 }
 
 /**
- * The sessions that one response waits for, and what they add to its head. With two managers around one handler the inner
- * one commits first, as it is the first to see the answer.
+ * The sessions that one response waits for, and their changes to its head. With two managers around one handler, the inner one commits
+ * first, because it sees the answer first.
  */
 export class ResponseGates {
-  /** The next one, and those further out; most responses have one gate. */
+  /** The next gate to commit. Most responses have only one. */
   #next: ResponseGate | undefined;
+  /** The gates further out, the outermost first. */
   #others: ResponseGate[] | undefined;
   #last: ResponseGate;
   #change: HeadChange;
@@ -40,26 +41,27 @@ export class ResponseGates {
     this.#last = gate;
   }
 
-  /** Waits for another session, further inside. */
+  /** Adds the gate of a manager further inside. */
   add(gate: ResponseGate): void {
     if (this.#next !== undefined) (this.#others ??= []).push(this.#next);
     this.#next = gate;
   }
 
-  /** Says whether the head goes out as the application made it. */
+  /** Says whether the commits so far leave the head unchanged. */
   get isSilent(): boolean {
     return this.#change === undefined;
   }
 
-  /** Makes the changes of every commit so far. */
+  /** Applies the changes of every commit so far. */
   change(headers: OpenHeaders): void {
     this.#change?.(headers);
   }
 
   /**
-   * Commits the sessions that wait. Undefined when all of that was done at once.
+   * Commits the sessions that wait, the innermost first.
    *
-   * @throws GateFailure, or rejects with it; the gates further out still wait then, for the answer that is given instead
+   * @returns undefined when every commit was synchronous
+   * @throws GateFailure, or rejects with it, when a commit fails. The gates further out then still wait, and commit with the error's answer.
    */
   commit(): Promise<void> | undefined {
     for (let gate = this.#next; gate !== undefined; gate = this.#next) {
@@ -88,7 +90,7 @@ export class ResponseGates {
     return undefined;
   }
 
-  /** The failure of an answer that was refused after the commits, for the outermost session to answer. */
+  /** Returns the failure of a response that Node refused after the commits. The outermost gate answers it. */
   refused(cause: unknown): GateFailure {
     return new GateFailure(this.#last, cause);
   }
@@ -110,34 +112,34 @@ export class ResponseGates {
   }
 }
 
-/** What a response says of itself while calls to it are kept: to the application its head has been sent. */
-export interface Pretence {
+/** The state that a response reports while its calls are kept: its head counts as sent. */
+export interface StateOverride {
   active: boolean;
-  /** `end` was among the calls. */
+  /** Whether `end` was called. */
   ended: boolean;
 }
 
-const PRETENCE = Symbol("pgstore pretence");
+const STATE_OVERRIDE = Symbol("pgstore override");
 
-type Response = ServerResponse & { [PRETENCE]?: Pretence };
+type Response = ServerResponse & { [STATE_OVERRIDE]?: StateOverride };
 
 /**
- * Says whether a response goes to a program in this process and to no network: an adapter for functions in the cloud, say.
- * Such a program takes the output when the response says that it has ended.
+ * Says whether a response is captured by a program in this process, such as an adapter for cloud functions, instead of sent to a network.
+ * Such a program takes the output as soon as `writableEnded` is true.
  */
 export function isCaptured({ socket }: ServerResponse): boolean {
   return socket != null && (socket as { server?: unknown }).server === undefined;
 }
 
-/** Lets a pretence have its say in `headersSent`, `finished` and `writableEnded`, whenever it is active. */
-export function install(response: ServerResponse, pretence: Pretence): void {
-  (response as Response)[PRETENCE] = pretence;
+/** Overrides `headersSent`, `finished` and `writableEnded` while the override is active. */
+export function overrideState(response: ServerResponse, override: StateOverride): void {
+  (response as Response)[STATE_OVERRIDE] = override;
   // Node has a plain property here, HTTP/2 an accessor.
   let finished = Object.getOwnPropertyDescriptor(response, "finished")?.value as boolean | undefined;
   Object.defineProperties(response, PROPERTIES);
   Object.defineProperty(response, "finished", {
     configurable: true,
-    get: () => (pretence.active ? pretence.ended : (finished ?? truly(response, "finished"))),
+    get: () => (override.active ? override.ended : (finished ?? classValue(response, "finished"))),
     set: (value: boolean) => {
       finished = value;
     },
@@ -149,20 +151,20 @@ const PROPERTIES: PropertyDescriptorMap & ThisType<Response> = {
     configurable: true,
     enumerable: true,
     get() {
-      return this[PRETENCE]?.active === true || truly(this, "headersSent");
+      return this[STATE_OVERRIDE]?.active === true || classValue(this, "headersSent");
     },
   },
   writableEnded: {
     configurable: true,
     enumerable: true,
     get() {
-      const { active = false, ended = false } = this[PRETENCE] ?? {};
-      return active ? ended && !isCaptured(this) : truly(this, "writableEnded");
+      const { active = false, ended = false } = this[STATE_OVERRIDE] ?? {};
+      return active ? ended && !isCaptured(this) : classValue(this, "writableEnded");
     },
   },
 };
 
-/** What the class of the response says. */
-function truly(response: Response, name: "headersSent" | "writableEnded" | "finished"): boolean {
+/** Reads the property from the response's class. */
+function classValue(response: Response, name: "headersSent" | "writableEnded" | "finished"): boolean {
   return Reflect.get(Object.getPrototypeOf(response) as object, name, response) as boolean;
 }

@@ -4,18 +4,22 @@ import { isEntityHeader, type OpenHeaders } from "../response-headers.ts";
 /** The arguments of `writeHead`. */
 export type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
 
-/** The headers among the arguments of writeHead, flat: name, value, name, value. */
+/** Returns the headers among the arguments of writeHead as a flat list: name, value, name, value. */
 function headersOf(head: HeadArguments): unknown[] {
   const headers = typeof head[1] === "string" ? head[2] : (head[2] ?? head[1]);
   if (typeof headers !== "object" || headers === null) return [];
   if (!Array.isArray(headers)) return Object.entries(headers).flat(1);
-  // Node takes pairs as well; in a flat list a value may itself be a list.
+  // Node also accepts a list of pairs. In a flat list, a value may itself be a list.
   return Array.isArray(headers[0]) ? headers.flat(1) : headers;
 }
 
-/** Throws what Node would throw on sending this head; makes the status a number. */
+/**
+ * Checks a head as Node does when it sends it, and converts the status to a number.
+ *
+ * @throws RangeError when the status is invalid; TypeError when a header is
+ */
 export function checkHead(head: HeadArguments): void {
-  // As Node does: "200" will do.
+  // Node accepts "200" as well.
   const status = (head[0] |= 0);
   if (status < 100 || status > 999) {
     throw Object.assign(new RangeError(`Invalid status code: ${status}`), { code: "ERR_HTTP_INVALID_STATUS_CODE" });
@@ -28,7 +32,7 @@ export function checkHead(head: HeadArguments): void {
   }
 }
 
-/** Moves the headers of a writeHead call into the response, as Node would, so that ours can join them. Changes `head`. */
+/** Moves the headers of a writeHead call into the response, as Node would, so that the session's can be added. Changes `head`. */
 export function foldHeaders(response: ServerResponse, head: HeadArguments): void {
   const headers = headersOf(head);
   head.splice(1, 2, ...(typeof head[1] === "string" ? [head[1]] : []));
@@ -41,13 +45,13 @@ export function foldHeaders(response: ServerResponse, head: HeadArguments): void
   }
 }
 
-/** Headers that speak of a body that is not sent, or let another answer be cached or followed, go; policies stay. */
+/** Removes the headers that belong to an answer that is not sent. Security policies stay. */
 export function discardEntityHeaders(response: ServerResponse): void {
   if (response.headersSent) return;
   for (const name of response.getHeaderNames()) if (isEntityHeader(name)) response.removeHeader(name);
 }
 
-/** The headers of a response that has none fixed yet. */
+/** Returns the headers of a response whose head is not fixed yet. */
 export function openHeaders(response: ServerResponse): OpenHeaders {
   return {
     get: (name) => {
@@ -65,23 +69,27 @@ export function openHeaders(response: ServerResponse): OpenHeaders {
 const PATTERNS = new Map<string, RegExp>();
 
 /**
- * The head of an HTTP/1 response as Node has written it down, before it leaves: a text that ends with an empty line.
+ * The head of an HTTP/1 response that Node has serialized but not sent: a text that ends with an empty line.
  *
- * Node takes no more headers by then, and what `writeHead` was given is nowhere but in the text. What is changed here is
- * changed for `getHeader` as well, as programs that run Express without a network read it there.
+ * Node accepts no more headers by then, and the headers of `writeHead` are only in the text. Changes are made for `getHeader` as well,
+ * because programs that run Express without a network read the headers there.
  */
 export class HeadText implements OpenHeaders {
-  /** With the changes. */
+  /** The head with all changes. */
   text: string;
   readonly #response: ServerResponse;
 
-  /** @param response - takes headers at the time: its own head is out of the way */
+  /**
+   * Creates an editor of a serialized head.
+   *
+   * @param response - must accept headers, so its `_header` must be null meanwhile
+   */
   constructor(text: string, response: ServerResponse) {
     this.text = text;
     this.#response = response;
   }
 
-  /** Name and value of each line. */
+  /** Returns the name and value of each line. */
   static entries(text: string): [name: string, value: string][] {
     return text
       .slice(0, -4)
@@ -133,27 +141,27 @@ export class HeadText implements OpenHeaders {
   }
 }
 
-/** Finds the lines of a header, each with the line break before it. */
+/** Returns the pattern of a header's lines, each with the line break before it. */
 function patternOf(name: string): RegExp {
   let pattern = PATTERNS.get(name);
   if (pattern === undefined) {
-    // Of what may stand in a name, these have a meaning here.
+    // Of the characters that a header's name may contain, these are special in a pattern.
     pattern = new RegExp(`\\r\\n${name.replaceAll(/[.*+^$|]/g, "\\$&")}: ([^\\r]*)`, "gi");
     PATTERNS.set(name, pattern);
   }
-  // A global one remembers where it was.
+  // A global pattern keeps its position.
   pattern.lastIndex = 0;
   return pattern;
 }
 
-/** One piece of output that waits, as Node keeps it. */
+/** One piece of queued output, in the form in which Node queues it. */
 export interface Piece {
   data: string | Uint8Array;
   encoding: unknown;
   callback: unknown;
 }
 
-/** The lower half of Node's response: private by its names, and the same on each supported line of Node. */
+/** The undocumented members of Node's response that are used here. They are the same in every supported version of Node. */
 export type Http1Response = ServerResponse & {
   _header: string | null;
   _headerSent: boolean;
@@ -168,7 +176,7 @@ export type Http1Response = ServerResponse & {
   _flushOutput(socket: unknown): unknown;
 };
 
-/** The piece that has the head: the first bytes, or one that Node has queued before them. */
+/** Returns the piece that begins with the head: the first bytes, or a piece that Node has queued before them. */
 export function findHead(first: Piece, { outputData, _header }: Http1Response): Piece | undefined {
   if (outputData.length === 0) return first;
   return outputData.find(({ data }) => data === _header) ?? first;
@@ -177,7 +185,7 @@ export function findHead(first: Piece, { outputData, _header }: Http1Response): 
 let now = 0;
 let isCounting = false;
 
-/** Tells turns of the event loop apart. */
+/** Returns the number of the present turn of the event loop. */
 export function currentTurn(): number {
   if (!isCounting) {
     isCounting = true;

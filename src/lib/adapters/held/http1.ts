@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { HeadText, currentTurn, findHead, type Http1Response, type Piece } from "./head.ts";
 import { guard, unguard } from "./socket.ts";
 import { type GateFailure, isCaptured, type ResponseGate, ResponseGates } from "./gates.ts";
-import { discard, finishWith, ghostOf, startOver, StreamDestroyedError, swallow } from "./restart.ts";
+import { discard, finishWith, standInFor, startOver, StreamDestroyedError, discardQueue } from "./restart.ts";
 
 const HELD = Symbol("pgstore held response");
 
@@ -12,23 +12,24 @@ type HeldResponse = Http1Response & { [HELD]?: Http1Hold };
 const node = ServerResponse.prototype as Http1Response;
 
 /**
- * Holds an HTTP/1 response back until its sessions are committed: its bytes, not its calls.
+ * Holds the bytes of an HTTP/1 response until its sessions are committed.
  *
- * Every call of the application goes to Node's own response, through whatever wraps it, and Node answers it: it builds and
- * freezes the head, checks, throws, counts and corks as ever. Only where the bytes would go to the socket, in `_writeRaw`,
- * they are kept instead, in the queue in which Node keeps a pipelined response that waits for its turn. The first bytes
- * begin the commit. When it is done, the text of the head gets what the sessions add, and Node flushes the queue with the
- * callbacks, "drain" and "finish" that belong to it.
+ * The application's calls reach Node's own response, through every wrapper. Node builds and freezes the head, checks, throws, counts
+ * bytes and corks as usual. The hold overrides one method below that: `_writeRaw`, by which a response sends bytes to its socket.
  *
- * When a commit fails, the queue is emptied, and the application's response swallows what still comes. Another response
- * answers the error on the same socket. When that one has finished, so has the application's.
+ * 1. The first bytes begin the commit. If it takes time, all bytes go into `outputData`, the queue in which Node keeps a pipelined response
+ *    until its turn comes.
+ * 2. After the commit, the session's headers are written into the text of the head, and Node flushes the queue. Node itself then calls
+ *    the callbacks and emits "drain" and "finish".
+ * 3. If a commit fails, the queue is emptied, and everything that the application still writes is discarded. A second response on the
+ *    same socket answers the error. When it has finished, the application's response emits "finish".
  *
- * | state    | its bytes        | begins when                                                                 |
- * | -------- | ---------------- | --------------------------------------------------------------------------- |
- * | open     | none have come   |                                                                             |
- * | held     | are kept         | the first bytes come, and the commits take time                             |
- * | released | go to the socket | the commits are done                                                        |
- * | dead     | are swallowed    | a commit fails, or the application does when its head is fixed but not sent |
+ * | state    | bytes            | entered when                                                                            |
+ * | -------- | ---------------- | --------------------------------------------------------------------------------------- |
+ * | open     | none yet         | the hold begins                                                                         |
+ * | held     | are queued       | the first bytes come and a commit takes time                                            |
+ * | released | go to the socket | every commit is done                                                                    |
+ * | dead     | are discarded    | a commit fails, or the application fails after its head was fixed and before it is sent |
  *
  * Why: docs/decisions/028-held-responses.md
  */
@@ -39,19 +40,19 @@ export class Http1Hold {
   #state: "open" | "held" | "released" | "dead" = "open";
   /** The piece that begins with the head. */
   #first: Piece | undefined;
-  /** Calls that were to close the connection while bytes were kept that go out before. */
+  /** Deferred calls that close the connection. They run after the queued bytes were sent. */
   #closing: (() => void)[] | undefined;
-  /** The response that answers in place of a dead one, until it has finished. */
+  /** The second response, which answers in place of a dead one, until it has finished. */
   #answer: ServerResponse | undefined;
   #emit: ServerResponse["emit"] = node.emit;
   #count: ((bytes: number) => void) | undefined;
-  /** The turn in which the last piece came. */
+  /** The turn of the event loop in which the last piece came. */
   #turn = 0;
-  /** The error of a second answer, to be emitted after the first one has gone out. */
+  /** The error of a second answer, to be emitted after the first answer was sent. */
   #late: unknown[] | undefined;
-  /** The number of pieces that Node would have sent. */
+  /** Number of queued pieces that Node would have sent by now. */
   #uncorked = 0;
-  /** The number of pieces that came before the end of the socket. Node never sends the others. */
+  /** Number of queued pieces that came before the end of the socket. Node never sends later ones. */
   #beforeEnd = Infinity;
 
   private constructor(response: ServerResponse, request: IncomingMessage, gates: ResponseGates) {
@@ -63,7 +64,7 @@ export class Http1Hold {
     held._writeRaw = takeRaw;
   }
 
-  /** Holds a response, or adds a gate to one that is held already. */
+  /** Holds a response, or adds a gate to a response that is held already. */
   static hold(response: ServerResponse, request: IncomingMessage, gate: ResponseGate): Http1Hold {
     const { [HELD]: held } = response as HeldResponse;
     if (held === undefined) return Http1Hold.#hold(response, request, new ResponseGates(gate));
@@ -75,17 +76,17 @@ export class Http1Hold {
     return new Http1Hold(response, request, gates);
   }
 
-  /** The response on which an error can be answered: another one, when the head is fixed but has not left. */
+  /** Returns the response on which an error can be answered: a second one if the head is fixed but not sent. */
   restart(): ServerResponse {
-    return this.#state === "open" && this.#response.headersSent ? this.#abandon() : this.#response;
+    return this.#state === "open" && this.#response.headersSent ? this.#replaceResponse() : this.#response;
   }
 
-  /** Takes the bytes that Node's response would hand to the socket. */
+  /** Takes the bytes that Node's response would send to the socket. */
   take(data: string | Uint8Array, encoding: unknown, callback: unknown, size?: number): boolean {
     const response = this.#response;
     const piece: Piece = { data, encoding, callback };
     if (this.#state === "open") {
-      // Early hints and the like come before the head, and wait for nothing. An end without a head: the client has gone.
+      // Early hints and other bytes before the head are not held. An empty end of a destroyed response means that the client has gone.
       if (!response._headerSent && !(response.destroyed && data.length === 0))
         return node._writeRaw.call(response, data, encoding, callback, size);
       this.#first = response._headerSent ? findHead(piece, response) : undefined;
@@ -96,31 +97,31 @@ export class Http1Hold {
     return discard(typeof encoding === "function" ? encoding : callback);
   }
 
-  /** Commits without an answer when the handler is done and its client goes before the first byte. */
+  /** Commits without an answer when the client disconnects after the handler has finished and before the first byte. */
   settle(): void {
     if (this.#state !== "open" || this.#response.finished) return;
     if (this.#response.destroyed) this.#begin();
     else this.#response.once("close", () => this.settle());
   }
 
-  /** Node calls it when the response's turn in the pipeline has come. */
+  /** Called by Node when the response's turn in the pipeline has come. */
   flush(): void {
     const { socket } = this.#response;
     if (this.#state === "held") this.#guard();
-    else if (this.#answer !== undefined && socket !== null) this.#passOn(socket, this.#answer);
+    else if (this.#answer !== undefined && socket !== null) this.#handSocketTo(socket, this.#answer);
   }
 
-  /** Puts a call off that closes the connection: what was written before it still reaches the client, as it does in Node. */
+  /** Defers a call that closes the connection, so that the bytes written before it still reach the client, as they do in Node. */
   close(name: "destroy" | "end", args: unknown[]): void {
     const { socket, finished } = this.#response;
     if (socket === null) return;
     const close = (): void => void (socket[name] as (...args: unknown[]) => unknown)(...args);
     const [error] = args as [{ syscall?: unknown } | undefined];
-    // Nothing would reach the client when the network has failed, nor what Node gathers in this turn.
+    // In Node no byte would reach the client after a network error, and bytes gathered in this turn would be lost.
     if (error?.syscall !== undefined || (name === "destroy" && socket.writableCorked > 0 && !finished)) {
       this.#unguard();
-      // As Node tells those who wait for a socket: after this turn, and before the request learns it.
-      process.nextTick(() => this.#giveUp());
+      // Node calls the callbacks of pending writes at this point, after this turn and before the request emits "close".
+      process.nextTick(() => this.#failPending());
       close();
     } else {
       if (name === "end") this.#beforeEnd = Math.min(this.#beforeEnd, this.#response.outputData.length);
@@ -128,31 +129,31 @@ export class Http1Hold {
     }
   }
 
-  /** Whether "writableEnded" may be said to a program that takes the output then. */
+  /** Says whether `writableEnded` may be true for a program that takes the output then. */
   get isSettled(): boolean {
     return this.#state === "released" || (this.#state === "dead" && this.#answer === undefined);
   }
 
-  /** Emits an event of a response that is held or dead, unless Node's own would be silent. */
+  /** Emits an event of a held or dead response, unless Node would not emit it. */
   emit(event: string, args: unknown[]): boolean {
     const response = this.#response;
-    // A dead response finishes when the answer in its place does.
+    // A dead response finishes when the second response does.
     if (event === "finish" && this.#answer !== undefined) return false;
-    // The client has gone: what waits for its bytes learns it before, as it does of Node.
+    // The client has gone. As in Node, the callbacks of pending writes are called before "close".
     if (event === "close") {
-      this.#giveUp();
-      this.#tellLate();
+      this.#failPending();
+      this.#emitLate();
     }
     const { code } = (args[0] ?? {}) as { code?: unknown };
     if (event !== "error" || code !== "ERR_STREAM_WRITE_AFTER_END") return this.#emit.call(response, event, ...args);
     if (response.listenerCount("error") === 0 || this.#state !== "held") return false;
-    // Node is silent once its response is closed: after the turn of the end when it has the connection, or else never.
+    // Node emits no error on a closed response. With a socket, a response closes after the turn of its end. Without one it never does.
     if (response.socket === null) return this.#emit.call(response, event, ...args);
     if (this.#turn === currentTurn()) this.#late = args;
     return false;
   }
 
-  #tellLate(): void {
+  #emitLate(): void {
     const late = this.#late;
     const response = this.#response;
     this.#late = undefined;
@@ -183,11 +184,11 @@ export class Http1Hold {
     );
   }
 
-  /** Does what Node does with the bytes of a response whose turn has not come. */
+  /** Queues a piece, as Node does for a response whose turn in the pipeline has not come. */
   #keep(piece: Piece): boolean {
     const response = this.#response;
     const { socket } = response;
-    // The destruction of its socket may have been put off. Without a socket Node keeps what comes.
+    // A destroyed response drops what is written, even while its socket's destruction is deferred. Without a socket Node queues it.
     if (socket !== null && (response.destroyed || socket.destroyed)) return false;
     if (typeof piece.encoding === "function") Object.assign(piece, { encoding: null, callback: piece.encoding });
     response.outputData.push(piece);
@@ -197,7 +198,7 @@ export class Http1Hold {
     return response.outputSize < response.writableHighWaterMark;
   }
 
-  /** Puts what the sessions add into the head; from then on everything is Node's. */
+  /** Adds the sessions' headers to the head and gives the response back to Node. */
   #release(): void {
     const response = this.#response;
     const first = this.#first;
@@ -207,7 +208,7 @@ export class Http1Hold {
     if (first === undefined || this.#gates.isSilent) return;
     const before = response._header ?? "";
     const head = new HeadText(before, response);
-    // Node takes no headers for as long as there is a head.
+    // Node refuses headers while `_header` is set.
     response._header = null;
     try {
       this.#gates.change(head);
@@ -229,30 +230,30 @@ export class Http1Hold {
     response._flush = node._flush;
     if (response.emit === emitHeld) response.emit = this.#emit;
     try {
-      if (socket?.destroyed === true) this.#giveUp();
-      // What is destroyed and has not ended has no "drain" either, and without a socket nothing finishes it.
+      if (socket?.destroyed === true) this.#failPending();
+      // A response that was destroyed before its end emits no "drain", and never finishes without a socket.
       else if (response.destroyed && !response.finished) {
         if (socket !== null) response._flushOutput(socket);
       } else if (socket?.writable === true && socket.writableCorked > 0) this.#flushCorked(socket);
       else response._flush();
       this.#countAgain();
-      process.nextTick(() => this.#tellLate());
+      process.nextTick(() => this.#emitLate());
       for (const close of this.#closing ?? []) close();
     } catch (error) {
-      // A listener of the application has thrown: that is no failure of the commit.
+      // The error of an application's listener is no failure of the commit.
       process.nextTick(() => {
         throw error;
       });
     }
   }
 
-  /** Notes how much Node would have sent by now: it keeps what is written while the socket is corked. */
+  /** Notes how many pieces Node would have sent by now. It sends none while the socket is corked. */
   noteCork(): void {
     const { socket, outputData } = this.#response;
     if (socket?.writableCorked === 0) this.#uncorked = outputData.length;
   }
 
-  /** Sends what Node would have sent before somebody corked the socket, and leaves the rest in there. */
+  /** Sends the pieces that Node would have sent before the socket was corked, and writes the others into the corked socket. */
   #flushCorked(socket: Socket): void {
     const response = this.#response;
     const corks = socket.writableCorked;
@@ -260,7 +261,7 @@ export class Http1Hold {
     const size = sizeOf(rest);
     response.outputSize -= size;
     for (let cork = 0; cork < corks; cork++) socket.uncork();
-    // There is no "drain" before the rest has gone.
+    // With a rest, `_flush` would emit "drain" too early.
     if (rest.length === 0) response._flush();
     else response._flushOutput(socket);
     for (let cork = 0; cork < corks; cork++) socket.cork();
@@ -269,10 +270,10 @@ export class Http1Hold {
     response._flushOutput(socket);
   }
 
-  /** Tells the callbacks of what waits that the client has gone. */
-  #giveUp(): void {
+  /** Calls the callbacks of queued pieces with an error because the client has gone. */
+  #failPending(): void {
     const response = this.#response;
-    // One whose turn had not come is told nothing by Node either.
+    // Without a socket, in a pipeline, Node doesn't call them either.
     if (this.#state === "dead" || response.socket === null) return;
     const pieces = response.outputData.splice(0, this.#beforeEnd);
     const error = response.errored ?? response.socket?.errored ?? new StreamDestroyedError();
@@ -284,8 +285,8 @@ export class Http1Hold {
   }
 
   /**
-   * Node counts what waits in a connection's responses, and says "drain" to the one whose turn it is when that changes. Ours has
-   * its turn and waits all the same, so it is counted only if its turn comes later.
+   * Stops counting this response's bytes as pending. Node counts the pending bytes of a connection's responses, and emits "drain" on the one
+   * whose turn it is when the number changes. A held response may have its turn, so it must not be counted.
    */
   #stopCounting(): void {
     const response = this.#response;
@@ -299,23 +300,23 @@ export class Http1Hold {
     if (this.#count === undefined) return;
     response._onPendingData = this.#count;
     this.#count = undefined;
-    // With a connection everything has gone, or never will: to say so would be a "drain".
+    // With a socket nothing is pending any more, and the report would cause a "drain".
     if (response.outputSize > 0 && response.socket === null) response._onPendingData(response.outputSize);
   }
 
   #fail({ gate, cause }: GateFailure): void {
-    const answer = this.#abandon();
+    const answer = this.#replaceResponse();
     gate.fail(cause, answer);
   }
 
-  /** Lets another response answer, which is held for the sessions that still wait. */
-  #abandon(): ServerResponse {
+  /** Makes the response dead and creates the second response, which is held for the sessions that still wait. */
+  #replaceResponse(): ServerResponse {
     const response = this.#response;
     const { socket } = response;
     this.#unguard();
     if (this.#state === "open") this.#takeOver();
     this.#state = "dead";
-    swallow(response);
+    discardQueue(response);
     const answer = startOver(response, this.#request);
     Http1Hold.#hold(answer, this.#request, this.#gates);
     this.#answer = answer;
@@ -325,20 +326,20 @@ export class Http1Hold {
       for (const close of this.#closing ?? []) close();
     });
     if (socket !== null && (socket as { _httpMessage?: unknown })._httpMessage === response) {
-      this.#passOn(socket, answer);
+      this.#handSocketTo(socket, answer);
     }
     return answer;
   }
 
-  #passOn(socket: Socket, answer: ServerResponse): void {
+  #handSocketTo(socket: Socket, answer: ServerResponse): void {
     const response = this.#response;
     response.detachSocket(socket);
     while (socket.writableCorked > 0) socket.uncork();
     answer.assignSocket(socket);
-    Object.assign(response, { socket: ghostOf(socket) });
+    Object.assign(response, { socket: standInFor(socket) });
   }
 
-  /** Answers for the response's events and its `writableEnded` while it is held. */
+  /** Overrides the response's events and its `writableEnded` while it is held. */
   #takeOver(): void {
     const response = this.#response;
     response._flush = flushHeld;
@@ -361,7 +362,7 @@ function sizeOf(pieces: readonly Piece[]): number {
   return pieces.reduce((sum, { data }) => sum + data.length, 0);
 }
 
-// One function for all responses: others would cost each of them a closure, and make its shape its own.
+// Functions shared by all responses. A closure for each response would cost memory and give each object its own shape.
 
 function takeRaw(this: HeldResponse, data: string | Uint8Array, ...rest: [unknown, unknown, number?]): boolean {
   return (this[HELD] as Http1Hold).take(data, ...rest);

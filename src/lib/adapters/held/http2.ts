@@ -9,22 +9,22 @@ import { isEntityHeader } from "../response-headers.ts";
 
 const HELD = Symbol("pgstore held stream");
 
-/** Node's request to end a stream. */
+/** The request by which Node ends a stream. */
 interface Shutdown {
   oncomplete(status: number): void;
 }
 
-/** Node's own object below a stream. */
+/** Node's native object below a stream. */
 interface Handle {
   respond(head: PackedHead, options: number): number;
-  /** 1: done at once. */
+  /** Returns 1 when it was done synchronously. */
   shutdown(request: Shutdown): number;
   [HELD]?: Http2Hold | undefined;
 }
 
 type Sink = (error?: Error | null) => void;
 
-/** The lower half of a stream: private by its names, and the same on each supported line of Node. */
+/** The undocumented members of a stream that are used here. They are the same in every supported version of Node. */
 type HeldStream = Omit<ServerHttp2Stream, "_write" | "_writev" | "_final" | "destroy"> & {
   _write(chunk: unknown, encoding: unknown, done: Sink): void;
   _writev(chunks: unknown, done: Sink): void;
@@ -34,13 +34,23 @@ type HeldStream = Omit<ServerHttp2Stream, "_write" | "_writev" | "_final" | "des
 };
 
 /**
- * Holds a response of HTTP/2 back until its sessions are committed: its frames, not its calls.
+ * Holds the frames of an HTTP/2 response until its sessions are committed.
  *
- * As with HTTP/1, Node's own response answers every call, and only what would go to nghttp2 waits: the head in the handle's
- * `respond`, the body in the stream's `_write`, of which the stream has one under way at a time. So `stream.respond()`
- * is held as well as the compatibility API. In HTTP/2 `writeHead` sends the head, and begins the commit.
+ * The application's calls reach Node's own response and stream. The hold overrides the methods below them, which pass data to nghttp2:
+ * `respond` and `shutdown` of the handle for the head, `_write`, `_writev` and `_final` of the stream for the body. So
+ * `stream.respond()` is held as well as the compatibility API.
  *
- * When a commit fails, what was written is discarded, and the stream begins anew with another response for the error.
+ * 1. `respond` begins the commit, so `writeHead` does, because it sends the head in HTTP/2. If the commit takes time, the head is kept, as is
+ *    the one write that a stream has under way. `close()` and `destroy()` of the stream are deferred.
+ * 2. After the commit, the session's headers are added to the head, and the kept calls are made.
+ * 3. If a commit fails, everything written is discarded, and the stream begins anew with a second response, which answers the error.
+ *
+ * | state    | frames        | entered when                                 |
+ * | -------- | ------------- | -------------------------------------------- |
+ * | open     | none yet      | the hold begins                              |
+ * | held     | are kept      | Node calls `respond` and a commit takes time |
+ * | released | go to nghttp2 | every commit is done                         |
+ * | dead     | are discarded | a commit fails                               |
  *
  * Why: docs/decisions/028-held-responses.md
  */
@@ -52,14 +62,14 @@ export class Http2Hold {
   #state: "open" | "held" | "released" | "dead" = "open";
   readonly #flags: unknown;
   #head: [PackedHead, number] | undefined;
-  /** The end of an answer without a body, for which Node asks before it sends the head. */
+  /** The end of an answer without a body, which Node requests before it sends the head. */
   #end: Shutdown | undefined;
-  /** The write that waits. */
+  /** Sends the kept write. */
   #pending: (() => void) | undefined;
-  /** Ends the write that waits, without sending it. */
+  /** Finishes the kept write without sending it. */
   #discard: Sink | undefined;
   #methods: Pick<HeldStream, "_write" | "_writev" | "_final" | "close" | "destroy"> | undefined;
-  /** The application's calls that were to close or destroy the stream while frames were kept that go out before. */
+  /** Deferred calls that close or destroy the stream. They run after the kept frames were sent. */
   #closing: (() => void)[] = [];
 
   private constructor(response: Http2ServerResponse, handle: Handle, gates: ResponseGates) {
@@ -74,9 +84,9 @@ export class Http2Hold {
     Object.assign(this.#stream, HEAD_FIRST);
   }
 
-  /** Holds a response, or adds a gate to one that is held already. Undefined where the stream has no lower half that is known. */
+  /** Holds a response, or adds a gate to a response that is held already. Undefined if the stream's native handle is not known. */
   static hold(response: ServerResponse, gate: ResponseGate): Http2Hold | undefined {
-    // Other runtimes have a node:http2 of their own, with or without it.
+    // Other runtimes may lack this class in their node:http2.
     const { Http2ServerResponse: Compatible } = http2 as Partial<typeof http2>;
     if (Compatible === undefined || !(response instanceof Compatible)) return undefined;
     const handle = handleOf(response);
@@ -86,12 +96,12 @@ export class Http2Hold {
     return handle[HELD];
   }
 
-  /** A head that is fixed is on its way. */
+  /** Returns the response itself: in HTTP/2 a fixed head is already being sent, so no second response is possible. */
   restart(): ServerResponse {
     return this.#response as unknown as ServerResponse;
   }
 
-  /** Commits without an answer when the handler is done and its client goes before the first byte. */
+  /** Commits without an answer when the client disconnects after the handler has finished and before the first byte. */
   settle(): void {
     if (this.#state !== "open") return;
     if (!this.#stream.destroyed) {
@@ -107,7 +117,7 @@ export class Http2Hold {
     }
   }
 
-  /** Takes the head that would go to nghttp2. */
+  /** Takes the head that Node would pass to nghttp2. */
   take(head: PackedHead, options: number): number {
     if (this.#state !== "open") return this.#send(head, options);
     let commit: Promise<void> | undefined;
@@ -131,7 +141,7 @@ export class Http2Hold {
     return 0;
   }
 
-  /** Keeps the end back until the head is sent. */
+  /** Keeps the end of the stream until the head is sent. */
   shutDown(request: Shutdown): number {
     this.#end = request;
     return 0;
@@ -143,7 +153,7 @@ export class Http2Hold {
     Object.assign(handle, { respond, shutdown });
     const headers = this.#gates.isSilent ? undefined : new PackedHeaders(fields);
     if (headers !== undefined) this.#gates.change(headers);
-    // In the order in which Node does it.
+    // Node ends the stream before it sends the head.
     const isDone = this.#end !== undefined && handle.shutdown(this.#end) === 1;
     const outcome = handle.respond(headers?.packed ?? [fields, count], options);
     if (isDone) this.#end?.oncomplete(0);
@@ -156,7 +166,7 @@ export class Http2Hold {
     const { _write, _writev } = Object.getPrototypeOf(stream) as HeldStream;
     this.#state = "held";
     this.#methods = { _write, _writev, _final, close, destroy };
-    // The stream goes on saying that it is open: Node asks that, too, when the client leaves.
+    // The stream must go on reporting that it is open, because Node asks that as well when the client leaves.
     stream.close = (...args) => {
       if (this.#isGone) close.apply(stream, args);
       else this.#closing.push(() => close.apply(stream, args));
@@ -172,11 +182,11 @@ export class Http2Hold {
     };
     stream._write = (chunk, encoding, done) => wait(() => _write.call(stream, chunk, encoding, done), done);
     stream._writev = (chunks, done) => wait(() => _writev.call(stream, chunks, done), done);
-    // A file that is sent has no end of ours.
+    // A stream that sends a file has no _final.
     if (_final !== null) stream._final = (done) => wait(() => _final.call(stream, done), done);
   }
 
-  /** From here on the stream is Node's again. */
+  /** Gives the stream back to Node. */
   #restore(): void {
     Object.assign(this.#stream, this.#methods);
   }
@@ -186,13 +196,13 @@ export class Http2Hold {
     this.#state = "released";
     this.#restore();
     if (!this.#isGone && this.#head !== undefined) {
-      if (this.#send(...this.#head) < 0) stream.destroy(new Error("the response was refused by nghttp2"));
+      if (this.#send(...this.#head) < 0) stream.destroy(new Error("nghttp2 refused the response"));
       else this.#pending?.();
     }
     for (const close of this.#closing) close();
   }
 
-  /** The client has reset the stream, or the connection is closed: nghttp2 takes nothing more. */
+  /** Says whether nghttp2 accepts nothing more because the client has reset the stream or the connection is closed. */
   get #isGone(): boolean {
     const { destroyed, closed, session } = this.#stream;
     return destroyed || closed || session === undefined || session.destroyed;
@@ -208,28 +218,28 @@ export class Http2Hold {
       return;
     }
     if (this.#methods?._final === null) {
-      // The file's bytes are with nghttp2 already, and no other answer can come before them.
+      // nghttp2 has the file's bytes already, and no other answer can come before them.
       this.#restore();
       gate.fail(cause, this.restart());
       stream.close(2);
       for (const close of this.#closing) close();
       return;
     }
-    const swallow = (_chunk: unknown, _encoding: unknown, done: Sink): void => done();
+    const discardWrite = (_chunk: unknown, _encoding: unknown, done: Sink): void => done();
     Object.assign(stream, {
-      _write: swallow,
+      _write: discardWrite,
       _writev: (_: unknown, done: Sink) => done(),
       _final: (done: Sink) => done(),
     });
     this.#discard?.();
-    // What was buffered runs through by then.
+    // Everything buffered was discarded by then.
     setImmediate(() => {
       this.#restore();
       gate.fail(cause, this.#isGone ? this.restart() : this.#startOver());
     });
   }
 
-  /** Gives the stream back its beginning, and makes the response that answers in place of the application's. */
+  /** Resets the stream to its initial state and creates the second response, which answers in place of the application's. */
   #startOver(): ServerResponse {
     const response = this.#response;
     const stream = this.#stream;
@@ -238,12 +248,12 @@ export class Http2Hold {
     const options = { decodeStrings: false, autoDestroy: false, highWaterMark };
     stream._writableState = new WritableState(options, stream, true);
     setPrivate(stream, { flags: this.#flags, shutdownWritableCalled: false });
-    // The trailers are the answer's now.
+    // From now on only the second response may send trailers.
     stream.removeAllListeners("wantTrailers");
     const before = new Map(EVENTS.map((event) => [event, stream.listeners(event)]));
     const Response = http2.Http2ServerResponse as unknown as new (stream: unknown) => Http2ServerResponse;
     const answer = new Response(withoutApplication(stream));
-    // Each response listens to its stream by the same functions.
+    // Both responses would listen to the stream by the same functions, so each function is registered once.
     for (const [event, listeners] of before) {
       const added = stream.listeners(event).at(-1) as () => void;
       if (listeners.includes(added)) stream.removeListener(event, added);
@@ -257,7 +267,7 @@ export class Http2Hold {
     for (const [name, value] of Object.entries(response.getHeaders())) {
       if (value !== undefined && !isEntityHeader(name) && name[0] !== ":") answer.setHeader(name, value);
     }
-    // To the application its client has gone.
+    // For the application the client has gone.
     setPrivate(response, { closed: true, destroyed: true });
     answer.on("error", () => {});
     answer.once("finish", () => {
@@ -281,31 +291,31 @@ function respondHeld(this: Handle, head: PackedHead, options: number): number {
   return (this[HELD] as Http2Hold).take(head, options);
 }
 
-/** Methods of a stream that send the head before the first bytes, as Node would in the middle of their write. */
+/** Methods of a stream that send the head before the first bytes. Node would send it in the middle of their write. */
 const HEAD_FIRST = { _write: afterHead("_write"), _writev: afterHead("_writev") };
 
 function afterHead(name: "_write" | "_writev"): (this: HeldStream, ...args: unknown[]) => void {
   return function write(...args) {
     const { [name]: own } = Object.getPrototypeOf(this) as HeldStream;
     if (!this.headersSent) this.respond();
-    // The response may be held since.
+    // The response may be held by now.
     if (this[name] === write) Object.assign(this, { [name]: own });
     Reflect.apply(this[name], this, args);
   };
 }
 
-/** Returns the stream for the answer of an error. What the application writes to the stream itself is discarded from now on. */
+/** Returns a proxy of the stream for the error's answer. Everything that the application writes to the stream itself is discarded from then on. */
 function withoutApplication(stream: HeldStream): HeldStream {
-  const swallowing = { write: discard, end: (...args: unknown[]) => discard(...args) && stream };
-  Object.assign(stream, swallowing);
+  const discarding = { write: discard, end: (...args: unknown[]) => discard(...args) && stream };
+  Object.assign(stream, discarding);
   let depth = 0;
-  /** Node's own methods call one another: an answer without a body is ended by `respond`. */
+  /** Removes the discarding methods during a call, because Node's methods call one another: `respond` ends an answer without a body. */
   const asAnswer = (call: () => unknown): unknown => {
-    if (depth++ === 0) for (const name of Object.keys(swallowing)) Reflect.deleteProperty(stream, name);
+    if (depth++ === 0) for (const name of Object.keys(discarding)) Reflect.deleteProperty(stream, name);
     try {
       return call();
     } finally {
-      if (--depth === 0) Object.assign(stream, swallowing);
+      if (--depth === 0) Object.assign(stream, discarding);
     }
   };
   return new Proxy(stream, {
@@ -328,7 +338,7 @@ function handleOf({ stream }: Http2ServerResponse): Handle | undefined {
   return typeof handle?.respond === "function" ? handle : undefined;
 }
 
-/** What a stream, or a response, keeps of itself. */
+/** Returns the private state of a stream or a response. */
 function privateState(owner: object): Record<string, unknown> | undefined {
   const symbol = Object.getOwnPropertySymbols(owner).find(({ description }) => description === "state");
   return symbol && (owner as Record<symbol, Record<string, unknown> | undefined>)[symbol];

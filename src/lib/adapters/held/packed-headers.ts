@@ -1,10 +1,10 @@
 import { lowerAscii } from "../../http/headers.ts";
 import type { OpenHeaders } from "../response-headers.ts";
 
-/** A head as Node hands it to nghttp2: `name \0 value \0 flags` for each field, flags being one character, and their number. */
+/** A head as Node passes it to nghttp2: `name \0 value \0 flags` for each field, with one character of flags, and the number of fields. */
 export type PackedHead = [fields: string, count: number];
 
-/** The head of an HTTP/2 response as nghttp2 takes it. */
+/** The head of an HTTP/2 response in nghttp2's form. */
 export class PackedHeaders implements OpenHeaders {
   #fields: [name: string, value: string, flags: string][] = [];
 

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { isEntityHeader } from "../response-headers.ts";
 import { HeadText, type Http1Response } from "./head.ts";
 
-/** The fields in which the server describes the connection. */
+/** The fields of a response that describe its connection. */
 const CONNECTION = [
   "shouldKeepAlive",
   "useChunkedEncodingByDefault",
@@ -16,13 +16,14 @@ const CONNECTION = [
   "_onPendingData",
 ] as const;
 
-/** The fields of the framing, which the new head has of its own. */
+/** Headers that Node adds to the new head itself. */
 const FRAMING = /^(?:date|connection|keep-alive)$/i;
 
 /**
- * Makes a response that answers in place of another one, whose head is fixed but has not left. It has the policies among
- * the headers of that one, and what the framework has put on it; wrappers stay behind, as they have begun to encode a body
- * that is not sent.
+ * Creates a second response, which answers in place of one whose head is fixed but not sent.
+ *
+ * It takes over the first response's security policies and the properties that the framework has set. It does not take over wrappers, because
+ * they have begun to encode a body that is not sent.
  */
 export function startOver(response: Http1Response, request: IncomingMessage): Http1Response {
   const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => Http1Response;
@@ -38,7 +39,7 @@ export function startOver(response: Http1Response, request: IncomingMessage): Ht
   for (const [name, value] of headers) {
     if (!isEntityHeader(name) && !FRAMING.test(name)) answer.appendHeader(name, value as string);
   }
-  // A second answer of whoever answers the error ends no process.
+  // An error handler that answers twice must not end the process.
   answer.on("error", () => {});
   answer.once("close", () => {
     if (response._closed) return;
@@ -48,11 +49,11 @@ export function startOver(response: Http1Response, request: IncomingMessage): Ht
   return answer;
 }
 
-/** Finishes a response whose answer another one has given, and gives it back its socket: Node goes on by its "finish". */
+/** Finishes the first response after the second one has answered. It gets its socket back, because Node serves the next request on its "finish". */
 export function finishWith(answer: ServerResponse, response: Http1Response, emit: ServerResponse["emit"]): void {
   const { socket, statusCode, statusMessage } = answer;
   const { _last, _header } = answer as Http1Response;
-  // What observers of the application's response see is what the client got.
+  // Loggers that observe the application's response see the answer that the client got.
   Object.assign(response, { statusCode, statusMessage, _last, _header: null });
   for (const name of response.getHeaderNames()) response.removeHeader(name);
   for (const [name, value] of Object.entries(answer.getHeaders())) {
@@ -64,7 +65,7 @@ export function finishWith(answer: ServerResponse, response: Http1Response, emit
     response.assignSocket(socket);
   }
   emit.call(response, "finish");
-  // Node's own listener stands no second one, which comes when the application ends its response only now.
+  // Node's own listener fails on a second "finish", which comes if the application ends its response only now.
   response.removeAllListeners("finish");
   process.nextTick(() => {
     if ((answer as Http1Response)._closed) return;
@@ -73,7 +74,7 @@ export function finishWith(answer: ServerResponse, response: Http1Response, emit
   });
 }
 
-/** Takes the arguments of a write that is not sent, and calls its callback. */
+/** Discards a write and calls its callback. */
 export function discard(...args: unknown[]): true {
   const callback = args.at(-1);
   if (typeof callback === "function") process.nextTick(callback);
@@ -91,10 +92,10 @@ const VOID = {
   write: discard,
 };
 
-/** Makes the stand-in for a dead response's socket: it tells who the client is, and carries nothing. */
-export function ghostOf(socket: Socket): Socket {
+/** Creates the stand-in for a dead response's socket: it has the client's address and discards every write. */
+export function standInFor(socket: Socket): Socket {
   const destroy = (error?: Error): Socket => socket.destroy(error);
-  // An end uncorks it by this.
+  // `end` of the response uncorks the socket by this.
   const _writableState = Object.create((socket as { _writableState?: object })._writableState ?? null, {
     corked: { value: 0, writable: true },
   }) as unknown;
@@ -102,18 +103,19 @@ export function ghostOf(socket: Socket): Socket {
   return Object.create(socket, Object.getOwnPropertyDescriptors(own)) as Socket;
 }
 
-/** Empties a dead response's queue: with the callbacks and "drain", so that nobody waits for what will not be sent. */
-export function swallow(response: Http1Response): void {
+/** Empties a dead response's queue. It calls the callbacks and emits "drain", so that no writer waits for ever. */
+export function discardQueue(response: Http1Response): void {
   const { socket } = response;
   Object.assign(response, { socket: VOID });
   (ServerResponse.prototype as Http1Response)._flush.call(response);
   Object.assign(response, { socket });
 }
 
-/** The error that Node gives the callback of a write whose client has gone. */
+/** The error that Node passes to the callback of a write when the client has gone. */
 export class StreamDestroyedError extends Error {
   readonly code = "ERR_STREAM_DESTROYED";
 
+  /** Creates the error with Node's own message. */
   constructor() {
     super("Cannot call write after a stream was destroyed");
   }

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 const KEEPER = Symbol("pgstore keeper of a socket");
 const UNGUARDED = Symbol("pgstore calls of a socket");
 
-/** What is asked when a guarded socket is to be closed, and told when it is uncorked. */
+/** Decides on the calls that close a guarded socket, and learns when it is uncorked. */
 export interface SocketKeeper {
   close(name: "destroy" | "end", args: unknown[]): void;
   noteCork(): void;
@@ -11,21 +11,21 @@ export interface SocketKeeper {
 
 type HeldSocket = Socket & {
   [KEEPER]?: SocketKeeper | undefined;
-  /** The calls that ours stand in front of, which may be the application's own. */
+  /** The overridden methods, which the application may itself have overridden. */
   [UNGUARDED]?: Pick<Socket, "destroy" | "end" | "uncork">;
 };
 
-/** Lets a keeper decide on the socket's calls, until `unguard`. */
+/** Lets a keeper decide on the calls that close the socket, until `unguard`. */
 export function guard(socket: HeldSocket, keeper: SocketKeeper): void {
   socket[KEEPER] = keeper;
   if (socket[UNGUARDED] !== undefined) return;
-  // They stay in place for as long as the socket lives: others may have wrapped them, or be wrapped by them.
+  // The overrides stay for the socket's life, because other code may have wrapped them by the time they could be removed.
   const { destroy, end, uncork } = socket;
   socket[UNGUARDED] = { destroy, end, uncork };
   Object.assign(socket, { destroy: destroyHeld, end: endHeld, uncork: uncorkHeld });
 }
 
-/** Gives a socket that this keeper guards its calls back. */
+/** Ends this keeper's guard of a socket. */
 export function unguard(socket: HeldSocket | null, keeper: SocketKeeper): void {
   if (socket?.[KEEPER] === keeper) socket[KEEPER] = undefined;
 }
