@@ -33,6 +33,7 @@ export function passError(error: unknown, response: ServerResponse, next: (error
   }
 }
 
+/** The manager's `onError`. It answers the request, or leaves that to pgstore. */
 export type ErrorHook = (error: unknown, request: unknown, response: unknown) => unknown;
 
 /** Time, after `onError` has returned, in which it may begin an answer if it takes the response. */
@@ -83,6 +84,7 @@ export function answerError(
   }
 }
 
+/** Says whether a value is a promise or promise-like. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
