@@ -9,10 +9,11 @@ import createFastify, { type FastifyReply } from "fastify";
 import { Hono } from "hono";
 import Koa from "koa";
 import polka from "polka";
+import { session as expressSession } from "../../src/express.ts";
 import { session as fastifySession } from "../../src/fastify.ts";
 import { session as honoSession } from "../../src/hono.ts";
 import { session as koaSession } from "../../src/koa.ts";
-import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
+import { nodeHandler, type NodeListener } from "../../src/node.ts";
 import { type AdapterHost, type Answer, type App, chunksOf, respond } from "./adapter-contract.ts";
 import { fetchApp, toResponse } from "./fetch-app.ts";
 
@@ -53,7 +54,7 @@ interface Uses {
 /** Middleware for each manager, then the routes. */
 function connected(target: Uses, app: App): void {
   for (const [index, manager] of app.managers.entries()) {
-    target.use(connect(manager, { property: PROPERTIES[index] ?? "" }));
+    target.use(expressSession(manager, { property: PROPERTIES[index] ?? "" }));
   }
   target.use((request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
     respond(app, pathOf(request), request, found(request)).then((answer) => write(response, answer), next);
