@@ -10,11 +10,11 @@ import {
   StoreOverloadedError,
   StoreUnavailableError,
 } from "../../src/index.ts";
-import { Batches } from "../../src/lib/postgres/execution/dispatch.ts";
+import { Dispatcher } from "../../src/lib/postgres/execution/dispatch.ts";
 import type { Driver, Row } from "../../src/lib/postgres/drivers/driver.ts";
 import { Executor } from "../../src/lib/postgres/execution/executor.ts";
 import { seedLayout } from "../../src/lib/postgres/sql/layout.ts";
-import { statementsFor } from "../../src/lib/postgres/sql/statements.ts";
+import { operationsFor } from "../../src/lib/postgres/sql/operations.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
 import { Gate } from "../support/barrier.ts";
 import { type Codec, scsJson } from "../../src/codecs.ts";
@@ -357,21 +357,23 @@ describe("a batch that waits for its statement to be sent", () => {
     const limits = { rows: 256, statements: 1, waiting: 100 };
     const told = {
       onTime: () => {},
+      columns: () => "asking" as const,
       onColumns: () => {},
       onWritten: () => {},
       onFence: async () => new Map<string, boolean>(),
     };
-    const batches = new Batches(executor, statementsFor(table, seedLayout, 1000), seedLayout, limits, 10_000, told);
+    const operations = operationsFor(table, seedLayout, 1000);
+    const dispatcher = new Dispatcher(executor, operations, seedLayout, limits, 10_000, told);
     const controller = new AbortController();
     const create = (token: string, signal?: AbortSignal) =>
-      batches.write("create", [token, "", String(Date.now() + 60_000)], signal);
+      dispatcher.write("create", [token, "", String(Date.now() + 60_000)], signal);
     const first = create("first");
     const older = create("older");
     vi.advanceTimersByTime(5000);
     const younger = create("younger");
     const aborted = create("aborted", controller.signal);
     gates[0]?.open();
-    expect(await first).toBe(true);
+    expect(await first).toBe("done");
     // The three are on their way.
     await new Promise(setImmediate);
     vi.advanceTimersByTime(5000);
@@ -379,7 +381,7 @@ describe("a batch that waits for its statement to be sent", () => {
     await expect(aborted).rejects.toThrow(/abort/);
     gates[1]?.open();
     await expect(older).rejects.toThrow(StoreUnavailableError);
-    expect(await younger).toBe(true);
+    expect(await younger).toBe("done");
     expect(sent).toEqual(['{"first"}', '{"younger"}']);
   });
 });

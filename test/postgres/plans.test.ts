@@ -3,22 +3,19 @@ import type pg from "pg";
 import { PgStore } from "../../src/index.ts";
 import { endingStatements } from "../../src/lib/postgres/end-sessions.ts";
 import { seedLayout } from "../../src/lib/postgres/sql/layout.ts";
-import { type Statement, statementsFor } from "../../src/lib/postgres/sql/statements.ts";
+import { operationsFor } from "../../src/lib/postgres/sql/operations.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
 import { userStatements } from "../../src/lib/postgres/sql/user-statements.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { statementsIn } from "../support/statements.ts";
 
 const table = tableName("sessions", undefined);
-const { find, findLarge, findOne, replace, touch, upsert, update, setExpiry, end, renew, ...rest } = statementsFor(
-  table,
-  seedLayout,
-  120_000,
-);
-const statements = [
-  { find, findLarge, findOne, replace, touch, upsert, update, setExpiry, end, renew, delete: rest.delete },
-  userStatements(table, seedLayout),
-  endingStatements(table, seedLayout),
-].flatMap((group) => Object.entries<Statement>({ ...group }));
+const { save: _save, create: _create, ...operations } = operationsFor(table, seedLayout, 120_000);
+const statements = statementsIn({
+  ...operations,
+  users: userStatements(table, seedLayout),
+  endings: endingStatements(table, seedLayout),
+});
 
 let database: TestDatabase;
 let client: pg.PoolClient;

@@ -308,7 +308,7 @@ describe("a login whose connection is lost", () => {
     try {
       await client.query("BEGIN");
       await client.query("SELECT FROM sessions_users WHERE user_id = 'alice' FOR UPDATE");
-      const failing = expect(login(session)).rejects.toThrow(/^the connection was lost during a login/);
+      const failing = expect(login(session)).rejects.toThrow(/^the connection was lost during a write/);
       const waits = "wait_event_type = 'Lock' AND datname = current_database()";
       await expect
         .poll(

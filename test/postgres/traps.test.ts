@@ -5,11 +5,14 @@ import { PgStore, SessionManager } from "../../src/index.ts";
 import { connectPgSimpleLayout, seedLayout } from "../../src/lib/postgres/sql/layout.ts";
 import { operationStatements } from "../../src/lib/postgres/sql/stats.ts";
 import { endingStatements } from "../../src/lib/postgres/end-sessions.ts";
-import { outlivedRow, type Statement, statementsFor } from "../../src/lib/postgres/sql/statements.ts";
+import { outlivedRow, type Statement } from "../../src/lib/postgres/sql/fragments.ts";
+import { operationsFor } from "../../src/lib/postgres/sql/operations.ts";
+import { statementsFor } from "../../src/lib/postgres/sql/statements.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
 import { userStatements } from "../../src/lib/postgres/sql/user-statements.ts";
 import { pgstore } from "../cli/run.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { statementsIn } from "../support/statements.ts";
 import { layTraps } from "../support/traps.ts";
 
 /** Roles belong to the whole server, on which other runs may be. */
@@ -77,26 +80,32 @@ function trapped(path: string): string {
 }
 
 function statements(table = tableName("sessions", undefined)): Statement[] {
-  const { writes, ...seed } = statementsFor(table, seedLayout, GRACE);
   const { counted, ...operations } = operationStatements(table, seedLayout, outlivedRow(seedLayout, GRACE));
-  return [
-    seed,
-    writes.plain,
-    writes.seen,
-    writes.asking,
+  return statementsIn([
+    operationsFor(table, seedLayout, GRACE),
+    statementsFor(table, seedLayout, GRACE),
     userStatements(table, seedLayout),
     endingStatements(table, seedLayout),
     operations,
-    { whole: counted(undefined, true), sample: counted(50, true) },
-  ].flatMap((group) => Object.values(group) as Statement[]);
+    counted(undefined, true),
+    counted(50, true),
+  ]).map(([, statement]) => statement);
 }
 
-/** Its layout knows no conditional writes: JSON has no equality. */
+/** Its layout knows no users, and no conditional writes: JSON has no equality. */
 function dropInStatements(): Statement[] {
-  const { writes, renew, ...rest } = statementsFor(tableName("session", undefined), connectPgSimpleLayout, GRACE);
-  const { replace, ...others } = rest;
-  expect([renew, replace, writes.plain.replace]).not.toContain(undefined);
-  return Object.values(others);
+  const table = tableName("session", undefined);
+  const { find, save, create, touch, upsert, update, setExpiry, end, ...others } = operationsFor(
+    table,
+    connectPgSimpleLayout,
+    GRACE,
+  );
+  return statementsIn([
+    { find, save, create, touch, upsert, update, setExpiry, end, delete: others.delete },
+    statementsFor(table, connectPgSimpleLayout, GRACE),
+  ])
+    .filter(([name]) => !name.includes("seen"))
+    .map(([, statement]) => statement);
 }
 
 // PostgreSQL looks in pg_catalog first, unless the path names it.

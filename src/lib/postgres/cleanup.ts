@@ -2,7 +2,8 @@ import { monotonicNow, pause } from "../core/time.ts";
 import { shown } from "../core/options.ts";
 import { codeOf, isWatched, publish } from "../core/events.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
-import type { Statement, Statements } from "./sql/statements.ts";
+import type { Statement } from "./sql/fragments.ts";
+import type { Statements } from "./sql/statements.ts";
 
 /** What `deleteExpired` takes. */
 export interface CleanupOptions {

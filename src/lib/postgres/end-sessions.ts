@@ -3,7 +3,7 @@ import { StoreUnavailableError } from "../core/errors.ts";
 import { CONCAT, EQ, GE, GT } from "./sql/catalog.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import type { Layout } from "./sql/layout.ts";
-import { instant, joinedBy, liveRow, type Statement } from "./sql/statements.ts";
+import { instant, joinedBy, liveRow, type Statement } from "./sql/fragments.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { arrayText } from "./sql/text-format.ts";
 

@@ -1,7 +1,7 @@
 import type { StoredEntry } from "../core/store.ts";
 import type { Row } from "./drivers/driver.ts";
 import type { Layout } from "./sql/layout.ts";
-import type { Statement } from "./sql/statements.ts";
+import type { Statement } from "./sql/fragments.ts";
 import { readInstant } from "./sql/text-format.ts";
 
 export const FIRST_PAGE_ROWS = 100;

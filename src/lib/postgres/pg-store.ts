@@ -35,7 +35,8 @@ import { listRows } from "./listing.ts";
 import { operationStatements } from "./sql/stats.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
 import { migrate } from "./migrate.ts";
-import { outlivedRow } from "./sql/statements.ts";
+import { outlivedRow } from "./sql/fragments.ts";
+import type { WriteKind } from "./sql/operations.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { UserSessions } from "./users.ts";
 import { instantText } from "./sql/text-format.ts";
@@ -127,12 +128,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Inserts the row or overwrites it, unless its session was ended. Resolves to whether it did. */
   async upsert(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("upsert", this.#rowOf(id, data, expiry), options?.signal);
+    return this.#write("upsert", this.#rowOf(id, data, expiry), options?.signal);
   }
 
   /** Overwrites a live row, whatever it holds. Resolves to whether there was one. */
   async update(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("update", this.#rowOf(id, data, expiry), options?.signal);
+    return this.#write("update", this.#rowOf(id, data, expiry), options?.signal);
   }
 
   /**
@@ -140,7 +141,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * whether there was one to end.
    */
   async end(id: string, options?: OperationOptions): Promise<boolean> {
-    return isId(id) && this.#engine.write("end", [id], options?.signal);
+    return isId(id) && this.#write("end", [id], options?.signal);
   }
 
   /**
@@ -188,12 +189,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Removes the row; does nothing when there is none. Resolves to whether there was one. */
   async delete(id: string, options?: OperationOptions): Promise<boolean> {
-    return isId(id) && this.#engine.write("delete", [id], options?.signal);
+    return isId(id) && this.#write("delete", [id], options?.signal);
   }
 
   /** Inserts a row. Resolves to false, and changes nothing, when the id is taken, even by an expired row. */
   async create(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("create", this.#rowOf(id, data, expiry), options?.signal);
+    return this.#write("create", this.#rowOf(id, data, expiry), options?.signal);
   }
 
   /** Overwrites a live row whose bytes are `previous`. Resolves to false when they are others, or it is gone or expired. */
@@ -205,7 +206,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [this.#layout.encode(previous), this.#layout.encode(data), instantText(expiry)];
-    return this.#engine.write("replace", [assertId(id), ...columns], options?.signal);
+    return this.#write("replace", [assertId(id), ...columns], options?.signal);
   }
 
   /** Ends a live row whose bytes are `previous` and inserts `newId`, in one statement. False as in `replace`: nothing happened. */
@@ -218,19 +219,19 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [assertId(newId), this.#layout.encode(previous), this.#layout.encode(data), instantText(expiry)];
-    return (await this.#engine.writeAlone("renew", [assertId(id), ...columns], options?.signal)) === "done";
+    return this.#write("renew", [assertId(id), ...columns], options?.signal);
   }
 
   /** Moves a live row's expiry forward, never back. Resolves to whether the row is live, and holds the bytes `unchanged` if they are given. */
   async touch(id: string, expiry: Date, options: TouchOptions & OperationOptions = {}): Promise<boolean> {
     const { unchanged, signal } = options;
     const columns = [instantText(expiry), unchanged === undefined ? "" : digest(unchanged)];
-    return this.#engine.write("touch", [assertId(id), ...columns], signal);
+    return this.#write("touch", [assertId(id), ...columns], signal);
   }
 
   /** Sets a live row's expiry, forward or back. Resolves to whether the row is live. */
   async setExpiry(id: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#engine.write("setExpiry", [assertId(id), instantText(expiry)], options?.signal);
+    return this.#write("setExpiry", [assertId(id), instantText(expiry)], options?.signal);
   }
 
   /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
@@ -331,6 +332,10 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   readonly #query: Query = (text, values = [], timeout) => this.#engine.run({ text }, values, timeout);
+
+  async #write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
+    return (await this.#engine.write(kind, input, signal)) === "done";
+  }
 
   #rowOf(id: string, data: Uint8Array, expiry: Date): Input {
     return [assertId(id), this.#layout.encode(data), instantText(expiry)];

@@ -15,7 +15,7 @@ import { type Row, textOf } from "./drivers/driver.ts";
 import { endedOf, type Endings, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./end-sessions.ts";
 import type { Engine } from "./execution/database.ts";
 import type { Layout } from "./sql/layout.ts";
-import type { Statement } from "./sql/statements.ts";
+import type { Statement } from "./sql/fragments.ts";
 import type { TableName } from "./sql/table-name.ts";
 import type { UserStatements } from "./sql/user-statements.ts";
 import { isMissing } from "./drivers/errors.ts";
@@ -66,10 +66,10 @@ export class UserSessions implements UserStore {
     const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner), othersOf(owner)];
     if (owner.tags !== undefined) {
       const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.writeAlone("createTagged", [assertId(id), ...tagged]));
+      return this.explained(this.#engine.write("createTagged", [assertId(id), ...tagged]));
     }
     return this.#write(
-      () => this.#engine.writeAlone("createFor", [assertId(id), ...row]),
+      () => this.#engine.write("createFor", [assertId(id), ...row]),
       () => this.#plain.create(id, data, expiry),
     );
   }
@@ -96,10 +96,10 @@ export class UserSessions implements UserStore {
       ];
       if (owner.tags !== undefined) {
         const tagged = [...row, arrayText(owner.tags)];
-        return this.explained(this.#engine.writeAlone("renewTagged", [assertId(id), ...tagged], options?.signal));
+        return this.explained(this.#engine.write("renewTagged", [assertId(id), ...tagged], options?.signal));
       }
       return this.#write(
-        () => this.#engine.writeAlone("renewFor", [assertId(id), ...row], options?.signal),
+        () => this.#engine.write("renewFor", [assertId(id), ...row], options?.signal),
         () => this.#plain.renew(id, newId, previous, data, expiry, options),
       );
     };

@@ -6,13 +6,15 @@ import { type Driver, loadUntil, type Row, textOf } from "../drivers/driver.ts";
 import { isMissing } from "../drivers/errors.ts";
 import type { ResolvedStoreOptions } from "../options.ts";
 import type { Layout } from "../sql/layout.ts";
-import { type Statement, type Statements, statementsFor } from "../sql/statements.ts";
+import type { KnownColumns } from "../sql/operation.ts";
+import { operationsFor, type WriteKind } from "../sql/operations.ts";
+import type { Statement } from "../sql/fragments.ts";
+import { type Statements, statementsFor } from "../sql/statements.ts";
 import { arrayText, readInstant } from "../sql/text-format.ts";
 import { type UserStatements, userStatements } from "../sql/user-statements.ts";
-import { Batches, type Input, type WriteKind } from "./dispatch.ts";
+import { Dispatcher, type Input } from "./dispatch.ts";
 import { Executor } from "./executor.ts";
 import { retrying } from "./retry.ts";
-import { type SingleWrite, SingleWrites } from "./single-writes.ts";
 
 /** What carries out a store's operations, until it is stopped. */
 export class Engine {
@@ -20,13 +22,13 @@ export class Engine {
   readonly userSql: UserStatements;
   readonly #timeout: number;
   readonly #executor: Executor;
-  readonly #batches: Batches;
-  readonly #single: SingleWrites;
+  readonly #dispatcher: Dispatcher;
   readonly #clock = new DatabaseClock(async () => {
     const [row] = await this.run(this.sql.now, []);
     return readInstant(row?.["now"]).getTime();
   });
   #isStopped = false;
+  #columns: KnownColumns = "asking";
   #counts = { created: 0, ended: 0 };
 
   constructor(driver: Driver, layout: Layout, options: ResolvedStoreOptions) {
@@ -35,40 +37,34 @@ export class Engine {
     this.userSql = userStatements(table, layout);
     this.#timeout = queryTimeout;
     this.#executor = new Executor(driver, queryTimeout, prepare, table, layout.remedy(table));
-    this.#batches = new Batches(this.#executor, this.sql, layout, batch, queryTimeout, {
-      onTime: (now) => this.#clock.observe(now),
-      onColumns: (seen) => this.keepSeen(seen),
-      onWritten: (kind, rows) => {
-        if (kind === "create") this.#counts.created += rows;
-        if (kind === "end") this.countEnded(rows);
+    this.#dispatcher = new Dispatcher(
+      this.#executor,
+      operationsFor(table, layout, endedGrace),
+      layout,
+      batch,
+      queryTimeout,
+      {
+        onTime: (now) => this.#clock.observe(now),
+        columns: () => this.#columns,
+        onColumns: (seen) => this.keepSeen(seen),
+        onWritten: ({ counts }, rows) => {
+          if (counts !== undefined) this.#counts[counts] += rows;
+        },
+        onFence: (ids) => this.behindFence(ids),
       },
-      onFence: (ids) => this.behindFence(ids),
-    });
-    const { findOne, renew } = this.sql;
-    const { create: createFor, renew: renewFor, createTagged, renewTagged } = this.userSql;
-    const single = { findOne, renew, createFor, renewFor, createTagged, renewTagged };
-    this.#single = new SingleWrites(this.#executor, single, layout, batch, queryTimeout);
+    );
   }
 
   /** Reads a row, with others. */
   find(id: string, signal?: AbortSignal): Promise<Found> {
     this.#assertRunning();
-    return this.#batches.find(id, signal);
+    return this.#dispatcher.find(id, signal);
   }
 
-  /** Writes a row, with others. Resolves to whether it was written. */
-  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
+  /** Writes a row, with others where its operation is shared. */
+  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<OwnedWrite> {
     this.#assertRunning();
-    return this.#batches.write(kind, input, signal);
-  }
-
-  /** Writes rows by a statement of their own. */
-  writeAlone(kind: SingleWrite, input: Input, signal?: AbortSignal): Promise<OwnedWrite> {
-    this.#assertRunning();
-    return this.#single.write(kind, input, signal).then((outcome) => {
-      if (kind.startsWith("create") && (outcome === "done" || outcome === "few")) this.#counts.created++;
-      return outcome;
-    });
+    return this.#dispatcher.write(kind, input, signal);
   }
 
   /** Runs a statement that may be repeated. */
@@ -118,12 +114,12 @@ export class Engine {
 
   /** Takes note of whether the table has the columns about users: then they are kept up to date from now on. */
   keepSeen(hasColumns: boolean): void {
-    Object.assign(this.sql, hasColumns ? this.sql.writes.seen : this.sql.writes.plain);
+    this.#columns = hasColumns ? "seen" : "plain";
   }
 
   /** Somebody may have added the columns: the next write finds out. */
   lookAgain(): void {
-    if (this.sql.touch === this.sql.writes.plain.touch) Object.assign(this.sql, this.sql.writes.asking);
+    if (this.#columns === "plain") this.#columns = "asking";
   }
 
   /** How many sessions this process has created and ended since the last time that this was asked. */
@@ -140,7 +136,7 @@ export class Engine {
 
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
-    await Promise.all([this.#batches.idle(), this.#single.idle()]);
+    await this.#dispatcher.idle();
     await this.#executor.idle();
   }
 

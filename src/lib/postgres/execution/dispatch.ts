@@ -1,7 +1,7 @@
 import { monotonicNow } from "../../core/time.ts";
 import { StoreUnavailableError } from "../../core/errors.ts";
 import { FENCE_ID } from "../../core/token.ts";
-import type { Found } from "../../core/store.ts";
+import type { Found, OwnedWrite } from "../../core/store.ts";
 import {
   Again,
   type BatchLimits,
@@ -15,15 +15,17 @@ import {
 } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import { tooLate } from "../drivers/deadline.ts";
-import { type Load, type Row, textOf } from "../drivers/driver.ts";
+import { type Load, loadUntil, type Row, textOf } from "../drivers/driver.ts";
 import type { Executor } from "./executor.ts";
+import type { Statement } from "../sql/fragments.ts";
 import { holds, type Layout, reasonOf } from "../sql/layout.ts";
+import type { KnownColumns, Operation } from "../sql/operation.ts";
+import type { Operations, WriteKind } from "../sql/operations.ts";
 import { retrying } from "./retry.ts";
-import { type BatchKind, COLUMNS, type Statements } from "../sql/statements.ts";
 import { mayLieInRow, sqlstateOf } from "../drivers/errors.ts";
 import { arrayText, readInstant } from "../sql/text-format.ts";
 
-/** A row of a batch: the columns of its kind as text, the id first. */
+/** A row of an operation: its columns as text, the id first. */
 export type Input = readonly [id: string, ...columns: string[]];
 
 /** What a row came to: the row that the statement returned for its id, if it did. */
@@ -38,45 +40,28 @@ const VALUE_REFUSED = /^22P0[25]$/;
 /** Ids that are remembered, as their rows were refused. */
 const MOST_OFFENDERS = 1000;
 
-/**
- * What becomes of an operation whose answer was lost with the connection.
- * - `repeat`: done twice is as good as done once
- * - `repeat and look`: it can't be done twice, as it needs the bytes from before; whether it was, the table tells
- * - `look`: done again it could bring back what others have removed since; the table tells whether it was done
- * - `fail`: done again it could undo what others have written since
- */
-const WHEN_LOST: Record<BatchKind, "repeat" | "repeat and look" | "look" | "fail"> = {
-  find: "repeat",
-  touch: "repeat",
-  delete: "repeat",
-  end: "repeat",
-  setExpiry: "repeat",
-  // The last write wins, be it by a moment later; what was ended meanwhile is safe from it.
-  upsert: "repeat",
-  update: "repeat",
-  replace: "repeat and look",
-  create: "look",
-  save: "fail",
-};
+/** Statements under way at once of an operation whose rows have one to themselves: as many as a pool has connections by default. */
+const AT_ONCE = 10;
+const UNIQUE_VIOLATION = "23505";
 
-export type WriteKind = Exclude<BatchKind, "find">;
-
-/** Is told what statements say besides. */
+/** What the operations of a store tell the rest of it, and ask it. */
 interface Told {
   /** @param now - the database's time, in milliseconds since 1970 */
   onTime: (now: number) => void;
+  /** What is known of the columns about users. */
+  columns: () => KnownColumns;
   /** Whether the table has the columns about users. */
   onColumns: (seen: boolean) => void;
   /** How many rows a statement has written. */
-  onWritten: (kind: BatchKind, rows: number) => void;
+  onWritten: (operation: Operation, rows: number) => void;
   /** A statement has seen the fence. Resolves to which of the rows that it has found are behind it, and which are not. */
   onFence: (ids: readonly string[]) => Promise<ReadonlyMap<string, boolean>>;
 }
 
 /** The operations of a store, each kind with a queue of its own. */
-export class Batches {
+export class Dispatcher {
   readonly #executor: Executor;
-  readonly #statements: Statements;
+  readonly #operations: Operations;
   readonly #layout: Layout;
   readonly #told: Told;
   readonly #timeout: number;
@@ -87,59 +72,32 @@ export class Batches {
   /** Whether the column is of a type that refuses what the layout says. */
   #refusesThose = false;
   readonly #reads: Batcher<Input, Found>;
-  readonly #writes: Record<WriteKind, Batcher<Input, boolean>>;
+  readonly #writes: ReadonlyMap<WriteKind, Batcher<Input, OwnedWrite>>;
 
-  /**
-   * @param timeout - milliseconds for an operation
-   */
+  /** @param timeout - milliseconds for an operation */
   constructor(
     executor: Executor,
-    statements: Statements,
+    operations: Operations,
     layout: Layout,
     limits: BatchLimits,
     timeout: number,
     told: Told,
   ) {
     this.#executor = executor;
-    this.#statements = statements;
+    this.#operations = operations;
     this.#layout = layout;
     this.#told = told;
     this.#timeout = timeout;
-    const find: RunBatch<Input, Found> = async (items, left) => {
-      const outputs = await this.#run("find", items, left);
-      const first = outputs.find(isRow);
-      if (first !== undefined) told.onTime(readInstant(first["now"]).getTime());
-      const behind = await this.#behindFence(outputs);
-      const rest = new Again(new Company());
-      return outputs.map((output) =>
-        output === undefined || isRow(output) ? this.#foundIn(output, rest, behind) : output,
-      );
+    const { find, ...writes } = operations;
+    this.#reads = new Batcher(limits, timeout, (items, left) => this.#find(find, items, left), "find");
+    const batcher = (kind: string, operation: Operation): Batcher<Input, OwnedWrite> => {
+      const bounds = operation.isShared ? limits : { ...limits, rows: 1, statements: AT_ONCE };
+      const run: RunBatch<Input, OwnedWrite> = (items, left) => this.#write(operation, items, left);
+      return new Batcher(bounds, timeout, run, operation.event ?? kind);
     };
-    this.#reads = new Batcher(limits, timeout, find, "find");
-    const batcher = (kind: BatchKind): Batcher<Input, boolean> => {
-      const run: RunBatch<Input, boolean> = async (items, left) => {
-        const outputs = await this.#run(kind, items, left);
-        const behind = await this.#behindFence(outputs);
-        const written = outputs.map((output) => {
-          if (output === undefined) return false;
-          return isRow(output) ? behind?.get(textOf(output, "token")) !== true : output;
-        });
-        told.onWritten(kind, written.filter((row) => row === true).length);
-        return written;
-      };
-      return new Batcher(limits, timeout, run, kind);
-    };
-    this.#writes = {
-      save: batcher("save"),
-      create: batcher("create"),
-      replace: batcher("replace"),
-      touch: batcher("touch"),
-      upsert: batcher("upsert"),
-      update: batcher("update"),
-      setExpiry: batcher("setExpiry"),
-      end: batcher("end"),
-      delete: batcher("delete"),
-    };
+    this.#writes = new Map(
+      (Object.keys(writes) as WriteKind[]).map((kind) => [kind, batcher(kind, writes[kind])] as const),
+    );
   }
 
   /** Reads a row, with others. Those of one id may share a statement. */
@@ -148,38 +106,59 @@ export class Batches {
   }
 
   /**
-   * Writes a row, with others. Those of one id follow one another.
+   * Writes a row, with others where its operation is shared. Those of one id follow one another.
    *
-   * @param input - the columns of its kind
-   * @returns whether the row was written
+   * @param input - the columns of its operation
    */
-  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
+  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<OwnedWrite> {
     let weight = 0;
     for (const text of input) weight += text.length;
-    const refusable = this.#refusableIn(kind, input);
+    const refusable = this.#refusableIn(this.#operations[kind], input);
     if (refusable !== undefined && this.#refusesThose) return Promise.reject(new TypeError(refusable));
     const isSuspect = refusable !== undefined || this.#offenders.has(input[0]);
-    return this.#writes[kind].submit(input[0], input, weight, signal, isSuspect ? new Company() : undefined);
+    const batcher = this.#writes.get(kind) as Batcher<Input, OwnedWrite>;
+    return batcher.submit(input[0], input, weight, signal, isSuspect ? new Company() : undefined);
   }
 
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
-    await Promise.all([this.#reads, ...Object.values(this.#writes)].map((batcher) => batcher.idle()));
+    await Promise.all([this.#reads, ...this.#writes.values()].map((batcher) => batcher.idle()));
+  }
+
+  async #find(find: Operation, items: readonly Item<Input>[], left: number): Promise<BatchOutput<Found>[]> {
+    const outputs = await this.#run(find, items, left);
+    const first = outputs.find(isRow);
+    if (first !== undefined) this.#told.onTime(readInstant(first["now"]).getTime());
+    const behind = await this.#behindFence(outputs);
+    const rest = new Again(new Company());
+    return outputs.map((output) =>
+      output === undefined || isRow(output) ? this.#foundIn(output, rest, behind) : output,
+    );
+  }
+
+  async #write(operation: Operation, items: readonly Item<Input>[], left: number): Promise<BatchOutput<OwnedWrite>[]> {
+    const outputs = await this.#run(operation, items, left);
+    const behind = await this.#behindFence(outputs);
+    const outcomes = outputs.map((output) =>
+      output === undefined || isRow(output) ? outcomeOf(output, behind) : output,
+    );
+    this.#told.onWritten(operation, outcomes.filter((outcome) => outcome === "done" || outcome === "few").length);
+    return outcomes;
   }
 
   /** Carries out a batch. When rows of it may be refused, they go on in smaller companies, until such a one stands alone. */
-  async #run(kind: BatchKind, items: readonly Item<Input>[], time: number): Promise<(Output | Failed | Again)[]> {
+  async #run(operation: Operation, items: readonly Item<Input>[], time: number): Promise<(Output | Failed | Again)[]> {
     const refusal = items[0]?.company?.refusal;
     if (refusal !== undefined && !refusal.wasAccepted && refusal.refusedAlone >= PROBES) {
       return items.map(() => new Failed(refusal.error));
     }
-    const whenLost = WHEN_LOST[kind];
+    const { whenLost } = operation;
     let inDoubt = refusal?.inDoubt === true;
     try {
       const outputs = await retrying(time, whenLost !== "fail", async (lost) => {
         inDoubt ||= lost;
-        const first = inDoubt && whenLost === "look" ? items.map(() => undefined) : await this.#once(kind, items);
-        return inDoubt && whenLost !== "repeat" ? this.#look(kind, items, first) : first;
+        const first = inDoubt && whenLost === "look" ? items.map(() => undefined) : await this.#once(operation, items);
+        return inDoubt && whenLost !== "repeat" ? this.#look(operation, items, first) : first;
       });
       if (refusal !== undefined) refusal.wasAccepted = true;
       if (items.length === 1) this.#offenders.delete(items[0]?.input[0] ?? "");
@@ -188,7 +167,7 @@ export class Batches {
       const error = this.#executor.explain(thrown);
       if (!mayLieInRow(thrown)) return items.map(() => new Failed(error));
       if (items.length > 1) return inCompanies(items.length, refusal ?? new Refusal(error, inDoubt));
-      const refusable = items[0] && this.#refusableIn(kind, items[0].input);
+      const refusable = items[0] && this.#refusableIn(operation, items[0].input);
       if (refusable !== undefined && VALUE_REFUSED.test(sqlstateOf(thrown) ?? "")) {
         this.#refusesThose = true;
         return [new Failed(new TypeError(refusable, { cause: error }))];
@@ -199,10 +178,10 @@ export class Batches {
     }
   }
 
-  #refusableIn(kind: BatchKind, input: Input): string | undefined {
+  #refusableIn({ columns }: Operation, input: Input): string | undefined {
     const { refusable } = this.#layout;
     if (refusable === undefined) return undefined;
-    const data = (COLUMNS[kind] as readonly string[]).indexOf("data");
+    const data = columns.indexOf("data");
     return data < 0 ? undefined : refusable(input[data] ?? "");
   }
 
@@ -213,15 +192,16 @@ export class Batches {
   }
 
   /** Sends what of a batch is not too old when it can be sent. */
-  async #once(kind: BatchKind, items: readonly Item<Input>[], isRest = false): Promise<(Output | Failed)[]> {
+  async #once(operation: Operation, items: readonly Item<Input>[], isRest = false): Promise<(Output | Failed)[]> {
+    const [only] = items;
+    if (!operation.isShared && only !== undefined) return [await this.#alone(operation, only)];
+    const isFind = operation === this.#operations.find;
     // Rows of a write are locked in their order.
-    const ordered = kind === "find" ? items : items.toSorted((a, b) => (a.input[0] < b.input[0] ? -1 : 1));
-    const isLone = kind === "find" && items.length === 1;
-    const statement = isLone
-      ? "findOne"
-      : kind === "find" && (isRest || items[0]?.company !== undefined)
-        ? "findLarge"
-        : kind;
+    const ordered = isFind ? items : items.toSorted((a, b) => (a.input[0] < b.input[0] ? -1 : 1));
+    const isLone = isFind && items.length === 1;
+    const statement = isFind
+      ? this.#findBy(isLone, isRest || only?.company !== undefined)
+      : this.#statementOf(operation);
     /** The ids of those that were in time; undefined: all were. */
     let sent = new Set<string>() as Set<string> | undefined;
     const load = (): Load | undefined => {
@@ -230,15 +210,15 @@ export class Batches {
       if (inTime.length === 0) return undefined;
       sent = inTime.length === ordered.length ? undefined : new Set(inTime.map(({ input }) => input[0]));
       const until = inTime.reduce((earliest, item) => Math.min(earliest, item.until), Number.POSITIVE_INFINITY);
-      if (kind === "find") {
+      if (isFind) {
         // The same session may be looked for by many at once.
         const ids = [...new Set(inTime.map(({ input }) => input[0]))];
         return { values: isLone ? ids : [arrayText(ids)], until };
       }
-      return { values: COLUMNS[kind].map((_, n) => arrayText(inTime.map(({ input }) => input[n] ?? ""))), until };
+      return { values: operation.columns.map((_, n) => arrayText(inTime.map(({ input }) => input[n] ?? ""))), until };
     };
     const rows = new Map<string, Row>();
-    for (const row of await this.#executor.run(this.#statements[statement], load)) {
+    for (const row of await this.#executor.run(statement, load)) {
       rows.set(textOf(row, "token"), row);
       if (row["seen"] !== undefined) this.#told.onColumns(row["seen"] === "true");
     }
@@ -248,31 +228,49 @@ export class Batches {
     );
   }
 
+  /** Sends a row that has a statement to itself. */
+  async #alone(operation: Operation, { input, until }: Item<Input>): Promise<Output> {
+    const rows = await this.#executor.run(operation.statement, loadUntil([...input], until)).catch(unlessTaken);
+    return rows[0];
+  }
+
+  #findBy(isLone: boolean, isRest: boolean): Statement {
+    const { single, large, statement } = this.#operations.find;
+    if (isLone) return single;
+    return isRest ? large : statement;
+  }
+
+  #statementOf({ statement, byColumns }: Operation): Statement {
+    return byColumns?.[this.#told.columns()] ?? statement;
+  }
+
   /**
    * Finds out what a first attempt, whose answer was lost, has come to where a second one left the row as it is. The table
    * tells: it holds our bytes, or others', or the row has ended since.
    */
   async #look(
-    kind: BatchKind,
+    { columns, whenLost }: Operation,
     items: readonly Item<Input>[],
     outputs: readonly (Output | Failed)[],
   ): Promise<(Output | Failed)[]> {
-    let open = items.filter((_, index) => outputs[index] === undefined);
+    const id = Math.max(columns.indexOf("new_token"), 0);
+    const data = columns.indexOf("data");
+    const sought = items.map((item): Item<Input> => ({ ...item, input: [item.input[id] ?? ""] }));
+    let open = sought.filter((_, index) => outputs[index] === undefined);
     const found = new Map<string, Output | Failed>();
     while (open.length > 0) {
-      const answers = await this.#once("find", open, true);
+      const answers = await this.#once(this.#operations.find, open, true);
       for (const [index, { input }] of open.entries()) found.set(input[0], answers[index]);
       open = open.filter((_, index) => isRow(answers[index]) && isDeferred(answers[index]));
     }
-    const written = (COLUMNS[kind] as readonly string[]).indexOf("data");
     return items.map(({ input }, index) => {
       if (outputs[index] !== undefined) return outputs[index];
-      const answer = found.get(input[0]);
+      const answer = found.get(input[id] ?? "");
       if (answer instanceof Failed) return answer;
       const row = isEnded(answer) ? undefined : answer;
-      if (row !== undefined && holds(this.#layout, row, input[written] ?? "")) return row;
+      if (row !== undefined && holds(this.#layout, row, input[data] ?? "")) return row;
       // It had a row to find, which is gone, whether by way of our bytes or not.
-      if (WHEN_LOST[kind] === "repeat and look" && row === undefined) return undefined;
+      if (whenLost === "repeat and look" && row === undefined) return undefined;
       return new Failed(
         new StoreUnavailableError("the connection was lost during a write, and its outcome is unknown"),
       );
@@ -335,4 +333,17 @@ function hasFence(output: Output | Failed | Again): output is Row {
 
 function isEnded(row: Output): boolean {
   return row?.["ended"] === "true";
+}
+
+/** @param behind - of the sessions whose statement has seen the fence */
+function outcomeOf(row: Output, behind?: ReadonlyMap<string, boolean>): OwnedWrite {
+  if (row?.["crossed"] === "true") return "revoked";
+  if (row === undefined || row["done"] === "false" || behind?.get(textOf(row, "token")) === true) return "refused";
+  return row["few"] === "true" ? "few" : "done";
+}
+
+/** The new id is taken: nothing happened. */
+function unlessTaken(error: unknown): Row[] {
+  if (sqlstateOf(error) === UNIQUE_VIOLATION) return [];
+  throw error;
 }

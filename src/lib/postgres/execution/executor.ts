@@ -1,6 +1,6 @@
 import { withTimeout } from "../drivers/deadline.ts";
 import type { Driver, Errand, Row } from "../drivers/driver.ts";
-import type { Statement } from "../sql/statements.ts";
+import type { Statement } from "../sql/fragments.ts";
 import { failureOf, sqlstateOf, toStoreError } from "../drivers/errors.ts";
 import type { TableName } from "../sql/table-name.ts";
 

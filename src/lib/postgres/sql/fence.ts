@@ -1,7 +1,7 @@
 import { FENCE_ID } from "../../core/token.ts";
 import { CONCAT, EQ, LT } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
-import { isFence, joinedBy, liveRow, micros, type Statement } from "./statements.ts";
+import { isFence, joinedBy, liveRow, micros, type Statement } from "./fragments.ts";
 import type { TableName } from "./table-name.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { EQ, GT, LE, leavesOf, MINUS, NE, OVER, PLUS, regclass, ROWS, TIMES } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
-import { isFence, millisecondsOf, outlivedRow } from "./statements.ts";
+import { isFence, millisecondsOf, outlivedRow } from "./fragments.ts";
 import type { TableName } from "./table-name.ts";
 
 // The SQL of `store.diagnose()` and of the command line. Operators run it seldom, so nothing is kept prepared. As everywhere,

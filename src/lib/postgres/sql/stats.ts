@@ -18,7 +18,7 @@ import {
 } from "./catalog.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
-import { instant, liveRow, millisecondsOf, type Statement } from "./statements.ts";
+import { instant, liveRow, millisecondsOf, type Statement } from "./fragments.ts";
 
 /** The statements for operators. They run seldom, so none is kept prepared. */
 export interface OperationStatements {

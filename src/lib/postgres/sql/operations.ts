@@ -1,0 +1,171 @@
+import { FENCE_ID } from "../../core/token.ts";
+import { MAX_BATCH_BYTES } from "../execution/batch.ts";
+import { EQ, GT, LE, OVER } from "./catalog.ts";
+import {
+  canNote,
+  entomb,
+  expiryText,
+  fenceIn,
+  foundInBounds,
+  instant,
+  isFence,
+  isFree,
+  joinedBy,
+  liveRow,
+  millisecondsOf,
+  prepared,
+  rememberedRow,
+  type Statement,
+} from "./fragments.ts";
+import type { Layout } from "./layout.ts";
+import { type LoginKind, loginOperations } from "./logins.ts";
+import { type Find, type Operation, rowsOf, shared, type SharedOperation } from "./operation.ts";
+import type { TableName } from "./table-name.ts";
+
+/** The operations that write. */
+export type WriteKind =
+  "save" | "create" | "replace" | "touch" | "upsert" | "update" | "setExpiry" | "end" | "delete" | "renew" | LoginKind;
+
+/** The operations of a store, each with all that there is to know of it. */
+export type Operations = { find: Find } & Record<WriteKind, Operation>;
+
+/**
+ * The operations of the request path, for one table.
+ *
+ * Each is a single statement keyed by id, so it needs no transaction and no connection of its own (PgBouncer's
+ * transaction mode), and works on Citus. Parameters and results are text, whatever parsers the client has: ids as they
+ * are, bytes as base64, instants as milliseconds since 1970. Time is the database's: `current_timestamp`.
+ *
+ * A shared statement takes an array for each column. The rows of a write come sorted by id and are joined in that
+ * order, so that two of them don't deadlock.
+ *
+ * @param grace - milliseconds for which an ended session is remembered
+ */
+export function operationsFor(name: TableName, layout: Layout, grace: number): Operations {
+  const table = name.quoted;
+  const { token, data, expiry, entombed, ended, typed, write } = layout;
+  const joined = joinedBy(token);
+  const live = liveRow(layout);
+  const returning = `RETURNING s.${token} AS token`;
+
+  // A look-up finds the fence as well, if there is one: it looks for a second key, in the same index.
+  const isKnown = `s.${expiry} ${GT} current_timestamp OR ${rememberedRow(layout, grace)}`;
+  const known = `(${isKnown}${layout.users ? ` OR ${isFence(layout, "s")}` : ""}) AND ${typed}`;
+  const [alone, together] = layout.users
+    ? [`ANY (ARRAY[$1::text, '${FENCE_ID}'])`, `pg_catalog.array_append($1::text[], '${FENCE_ID}')`]
+    : ["$1::text", "$1::text[]"];
+  const isEnded = `(${ended})::text AS ended`;
+  const now = millisecondsOf("current_timestamp");
+  const found = `${layout.read(`s.${data}`)} AS data, ${expiryText(layout)} AS expiry`;
+  const share = `(${MAX_BATCH_BYTES} ${OVER} pg_catalog.cardinality($1::text[]))`;
+  const foundInShare = `CASE WHEN ${layout.size(`s.${data}`)} ${LE} ${share} THEN ${layout.read(`s.${data}`)} END AS data, ${expiryText(layout)} AS expiry`;
+  // The time in a subquery, so that it is written out once, not for each row.
+  const findIn = (columns: string): Statement =>
+    prepared(
+      `SELECT s.${token} AS token, ${columns}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ROWS FROM (pg_catalog.unnest(${together})) AS v(token) WHERE ${joined} AND ${known}`,
+    );
+
+  const insert = (rows: string): string =>
+    `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
+    `SELECT v.token, ${write("v.data")}, ${instant("v.expiry")} FROM ${rows} ON CONFLICT (${token})`;
+  const overwrite = `DO UPDATE SET ${data} = EXCLUDED.${data}, ${expiry} = EXCLUDED.${expiry}`;
+  const inserted = `${returning}, (${typed})::text AS typed`;
+  const update = (changes: string, rows: string, condition: string, told = ""): string =>
+    `UPDATE ${table} s SET ${changes} FROM ${rows} WHERE ${joined} AND ${condition} ${returning}${told}`;
+  const replaced = `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`;
+  const fence = `, ${fenceIn(table, layout)} AS fence`;
+
+  /** An update that also notes when the session was seen, where there is a column for that. */
+  const noting = (columns: readonly string[], changes: string, condition: string): SharedOperation => {
+    const rows = rowsOf(columns);
+    const plain = prepared(update(changes, rows, condition, fence));
+    // In a subquery of its own, so that it is looked for once, not for each row.
+    const asking = { text: update(changes, rows, condition, `${fence}, (SELECT ${canNote(name)})::text AS seen`) };
+    const seen = prepared(update(`${changes}, last_seen = current_timestamp`, rows, condition, fence));
+    return {
+      columns,
+      isShared: true,
+      statement: plain,
+      byColumns: { plain, asking: layout.users ? asking : plain, seen: { ...seen, instead: asking } },
+    };
+  };
+
+  return {
+    find: {
+      columns: ["token"],
+      isShared: true,
+      // Leaves out the data of a row that is longer than its share of one answer.
+      statement: findIn(foundInShare),
+      large: findIn(foundInBounds(layout)),
+      single: prepared(
+        `SELECT s.${token} AS token, ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} ${EQ} ${alone} AND ${known}`,
+      ),
+      whenLost: "repeat",
+    },
+    save: {
+      ...shared(["token", "data", "expiry"], (rows) => `${insert(rows)} ${overwrite} ${inserted}`),
+      whenLost: "fail",
+    },
+    create: {
+      ...shared(["token", "data", "expiry"], (rows) => `${insert(rows)} DO NOTHING ${inserted}`),
+      whenLost: "look",
+      counts: "created",
+    },
+    replace: {
+      ...noting(
+        ["token", "previous", "data", "expiry"],
+        replaced,
+        `s.${data} ${EQ} ${write("v.previous")} AND ${live}`,
+      ),
+      whenLost: "repeat and look",
+    },
+    touch: {
+      // A digest, so that the bytes needn't be sent; none: whatever the row holds.
+      ...noting(
+        ["token", "expiry", "digest"],
+        `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`,
+        `(v.digest ${EQ} '' OR ${layout.digest} ${EQ} pg_catalog.decode(v.digest, 'base64')) AND ${live}`,
+      ),
+      whenLost: "repeat",
+    },
+    // The last write wins, be it by a moment later; what was ended meanwhile is safe from it.
+    upsert: {
+      ...shared(
+        ["token", "data", "expiry"],
+        (rows) => `${insert(rows)} ${overwrite} WHERE NOT (${entombed}) ${inserted}`,
+      ),
+      whenLost: "repeat",
+    },
+    update: {
+      ...shared(["token", "data", "expiry"], (rows) => update(replaced, rows, live)),
+      whenLost: "repeat",
+    },
+    setExpiry: {
+      ...shared(["token", "expiry"], (rows) => update(`${expiry} = ${instant("v.expiry")}`, rows, live)),
+      whenLost: "repeat",
+    },
+    end: {
+      ...shared(["token"], (rows) => update(entomb(layout, layout.destroyed), rows, `NOT ${ended} AND ${typed}`)),
+      whenLost: "repeat",
+      counts: "ended",
+    },
+    delete: {
+      ...shared(["token"], (rows) => `DELETE FROM ${table} s USING ${rows} WHERE ${joined} ${returning}`),
+      whenLost: "repeat",
+    },
+    // A new id that is taken must not end the old row. Looked for first, as an error would abort the transaction that the
+    // application may have begun on its client; one that is taken in the same moment fails on the primary key (23505).
+    renew: {
+      columns: ["token", "new_token", "previous", "data", "expiry"],
+      isShared: false,
+      statement: prepared(
+        `WITH ended AS (UPDATE ${table} s SET ${entomb(layout, layout.replacedBy("$2::text"))} ` +
+          `WHERE s.${token} ${EQ} $1::text AND s.${data} ${EQ} ${write("$3::text")} AND ${live} AND ${isFree(table, token, "$2::text")} RETURNING 1) ` +
+          `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
+          `SELECT $2::text, ${write("$4::text")}, ${instant("$5::text")} FROM ended ${returning}`,
+      ),
+      whenLost: "repeat and look",
+    },
+    ...loginOperations(name, layout),
+  };
+}
