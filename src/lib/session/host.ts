@@ -1,17 +1,17 @@
 import type { SessionState } from "./state.ts";
 
-/** What a session asks of the manager that loaded it. */
+/** Services that a session gets from the manager that loaded it. */
 export interface SessionHost {
-  /** Brings the store up to date with the state. */
+  /** Writes the state's changes to the store. */
   flush(state: SessionState): Promise<void>;
-  /** The id of a token's session. */
+  /** Returns the id of a token's session. */
   idOf(token: string): string;
-  /** The store's time in milliseconds since 1970: known, or asked for. */
+  /** Returns the store's time in milliseconds since 1970, or a promise of it when the store has to be asked. */
   now(): number | Promise<number>;
-  /** The same at once, as far as the process can tell. */
+  /** Returns the store's time at once, in milliseconds since 1970, estimated by the process's clock if need be. */
   estimatedNow(): number;
-  /** The deadline of a session that would begin now, as far as the process's clock can tell. @param lifetime - milliseconds, if it has one of its own */
+  /** Estimates the deadline of a session that begins now. @param lifetime - the session's own, in milliseconds; undefined: the manager's */
   newDeadline(lifetime: number | undefined): Date;
-  /** Makes sure that the store can find sessions by tags. @throws TypeError */
+  /** Checks that the store can find sessions by tags. @throws TypeError when it can't */
   assertTags(): void;
 }

@@ -1,14 +1,14 @@
-/**
- * Sessions of express-session, cookie-session and koa-session are plain objects with callbacks; ours are not. What such code does
- * to one of ours must not be lost in silence: it throws a TypeError that names what to call instead.
+/*
+ * Sessions of express-session, cookie-session and koa-session are plain objects with callbacks. Code written for them would silently do
+ * nothing on a `Session`, so it throws a TypeError that names the call to make instead.
  *
- * A Proxy behind the prototype sees a property that is set on a session and that no class declares. Methods and accessors are
- * found before it, so it costs them nothing.
+ * A Proxy behind the prototype sees assignments to properties that the class does not declare. Methods and accessors are found before it,
+ * so it costs them nothing.
  */
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 
-/** Of members that ours have: what an assignment to them was meant to do. */
+/** The call to make instead of assigning to a member of `Session`. */
 const ASSIGNED: Record<string, string> = {
   userId: "await session.login(userId)",
   token: "await session.renewToken()",
@@ -17,7 +17,7 @@ const ASSIGNED: Record<string, string> = {
   tags: "await session.login(userId, { tags })",
 };
 
-/** Methods of theirs. */
+/** The call to make instead of a method of those packages. */
 const METHODS: Record<string, string> = {
   regenerate:
     "await session.login(userId) where a user logs in, await session.renewToken() elsewhere; a library that calls it, as Passport " +
@@ -26,12 +26,12 @@ const METHODS: Record<string, string> = {
   touch: "session.setDeadline(date); the manager's option idleTimeout counts every request by itself",
   resetMaxAge: "session.setDeadline(date); the manager's option idleTimeout counts every request by itself",
   manuallyCommit: "await session.save()",
-  renew: "await session.reset(), as it is called now",
+  renew: "await session.reset()",
 };
 
-/** Properties of theirs. */
+/** The replacement of a property of those packages. */
 const PROPERTIES: Record<string, string> = {
-  cookie: "session.rememberMe(true) and session.setDeadline(date); the rest are the manager's options",
+  cookie: "session.rememberMe(true), session.setDeadline(date) and the manager's option cookie",
   maxAge: "session.rememberMe(true) and session.setDeadline(date)",
   isNew: 'session.status === "new"',
   isChanged: 'session.status === "modified"',
@@ -39,22 +39,22 @@ const PROPERTIES: Record<string, string> = {
   populated: "session.size > 0",
 };
 
-/** Methods of ours that were given a callback there. */
+/** Methods that take a callback in those packages and return a promise here. */
 const PROMISING = new Set(["save", "destroy", "logout", "reset", "renewToken", "login", "reauthenticate"]);
-/** A callback of these may be told of the error: who overlooks it has lost nothing. A log-out or login may not be overlooked. */
+/** Methods whose callback gets the error. Others throw it, because a failed login or log-out must not be overlooked. */
 const TELLING = new Set(["save", "regenerate", "reload"]);
 
 /**
- * Lets an assignment to a property that the class doesn't declare throw.
+ * Makes assignments to undeclared properties throw.
  *
- * @param instead - what to call instead, with the property's name as a JavaScript text
+ * @param instead - returns the call to make instead, for a property's name as a JavaScript literal
  */
 export function refuseProperties(prototype: object, instead: (key: string) => string): void {
   const refusing = new Proxy(
     {},
     {
       set(target, key, value, receiver) {
-        // Symbols are tools': they know what they do.
+        // Tools such as debuggers use symbols.
         if (typeof key === "symbol" || receiver === prototype) return Reflect.set(target, key, value, receiver);
         throw new TypeError(`session.${key} = … stores nothing: call ${instead(JSON.stringify(key))}`);
       },
@@ -63,7 +63,7 @@ export function refuseProperties(prototype: object, instead: (key: string) => st
   Object.setPrototypeOf(prototype, refusing);
 }
 
-/** Lets the idioms of those packages throw. */
+/** Makes the idioms of those packages throw. */
 export function refuseIdioms(prototype: object): void {
   for (const [name, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
     if (name === "constructor") continue;
@@ -80,7 +80,7 @@ export function refuseIdioms(prototype: object): void {
     };
     define(prototype, name, refuse, instead);
   }
-  // Promises ask each session for it: they need not go as far as the Proxy.
+  // Promises look it up on each session. Found here, it needs no look-up in the Proxy.
   // oxlint-disable-next-line unicorn/no-thenable -- it is undefined, as without it
   Object.defineProperty(prototype, "then", { value: undefined });
   refuseProperties(prototype, (key) => `session.set(${key}, …)`);
@@ -100,7 +100,7 @@ function withoutCallback(name: string, method: AnyFunction): AnyFunction {
   };
 }
 
-/** At once, as a promise's rejection would be nobody's; a callback that takes an error may stand where nobody catches one. */
+/** Throws at once, as callback code does not handle rejections. A callback that takes an error gets it where `TELLING` allows. */
 function fail(name: string, reason: string, args: unknown[]): void {
   const error = new TypeError(`session.${name}: ${reason}`);
   const callback = args.find(isFunction);

@@ -6,31 +6,31 @@ import { IDLE_TIMEOUT, LIFETIME, LOGGED_IN_AT, type Login, REMEMBER_ME, TAGS, US
 /** Options of `session.login`. Durations are milliseconds or a text such as `"20m"`. */
 export interface LoginOptions {
   /**
-   * Whether the cookie outlives the browser, as of `rememberMe`; a duration is the session's lifetime as well. A remembered
-   * session has no idle timeout but its own. Default: as it is.
+   * Whether the cookie outlives the browser's session, as `rememberMe` sets it. A duration also sets the session's lifetime. A remembered
+   * session ignores the manager's `idleTimeout`. Default: unchanged.
    */
   remember?: boolean | Duration | undefined;
-  /** The session's absolute lifetime. Default: `remember`, if that is a duration, or the manager's `lifetime`. */
+  /** The session's absolute lifetime, regardless of activity. Default: `remember` if it is a duration, otherwise the manager's `lifetime`. */
   lifetime?: Duration | undefined;
-  /** The session's allowed inactivity, 0: any. Default: the manager's `idleTimeout`, unless the session is remembered. */
+  /** The session's allowed inactivity; 0 turns the timeout off. Default: the manager's `idleTimeout`, unless the session is remembered. */
   idleTimeout?: Duration | undefined;
   /**
-   * What stays of the values that were set before the login: all of them (true, the default), none (false), or those of some
-   * keys. When another user was logged in, nothing stays whatever this says.
+   * The values from before the login that stay: all (true, the default), none (false), or those of the listed keys. Another user's
+   * values never stay.
    */
   keep?: boolean | readonly string[] | undefined;
-  /** Names by which `manager.destroyByTag` ends the session: the identity provider's session id, say. */
+  /** Tags by which `manager.destroyByTag` ends the session, such as the identity provider's session id. At most 100. */
   tags?: readonly string[] | undefined;
 }
 
-/** Tags of one session. */
+/** Maximum number of tags of one session. */
 const MAX_TAGS = 100;
 
 /**
- * Reads what a login takes.
+ * Checks the options of a login.
  *
  * @param now - milliseconds since 1970
- * @throws TypeError that names the option
+ * @throws TypeError, naming the option, when one is wrong
  */
 export function readLogin(userId: string, options: LoginOptions, now: number): Login {
   const read = new OptionReader(options, "login: ");

@@ -1,7 +1,24 @@
 import { formLifetimeIn, IDLE_TIMEOUT, REMEMBER_ME } from "./reserved.ts";
 import type { SessionState } from "./state.ts";
 
-/** What must be done to the row of a session, and the instants to write. Milliseconds since 1970, in the store's time. */
+/*
+ * The policy of a commit: what happens to the session's row. One pure function decides it, from the state, the options and the time.
+ *
+ * - destroy: the request presented a session and the application ended it. Without one there is nothing to end.
+ * - drop: the session ended shortly before the request. Its changes are lost and the client is told nothing.
+ * - create: a new session has a value to keep. A visitor who stores nothing gets no row.
+ * - renew: the row moves to a new token. The lifetime begins anew, unless the deadline is to be kept or was set.
+ * - replace: the values or the deadline have changed.
+ * - touch: nothing has changed, and the expiry is behind by `touchAfter` or more. Without an idle timeout there are no touches.
+ * - nothing: none of these applies.
+ *
+ * The expiry is the deadline, or the end of the idle timeout if that is sooner. Activity never moves it past the deadline. A session that
+ * only backs an open form lives as long as the form. The first value stored in it begins a lifetime of normal length.
+ *
+ * Why: docs/decisions/002-time-is-the-databases.md, docs/decisions/003-set-cookie-only-when-needed.md
+ */
+
+/** The write that a commit makes, with its instants in milliseconds since 1970, in the store's time. */
 export type CommitPlan =
   | { kind: "nothing" }
   | { kind: "touch"; expiry: number }
@@ -9,37 +26,37 @@ export type CommitPlan =
   | { kind: "replace"; expiry: number; deadline: number }
   | { kind: "renew"; expiry: number; deadline: number }
   | { kind: "destroy" }
-  /** The changes are not stored, nor is the client told of anything. */
+  /** The changes are lost, and the client is told nothing. */
   | { kind: "drop" };
 
-/** What the plan depends on, of one session. */
+/** The facts about a session that the plan depends on. */
 export interface PlanState {
   phase: "new" | "stored" | "stale" | "ended";
-  /** Changes wait to be written. */
+  /** The request has changed the session. */
   changed: boolean;
   /** There is no value to keep. */
   empty: boolean;
   ending: "renew" | "destroy" | undefined;
-  /** The request came with the token of a session, live or not, or with several of which none counts. */
+  /** The request presented a session, live or ended, or several of which none counts. */
   presented: boolean;
-  /** Milliseconds that the session may live as it holds nothing but an open form. */
+  /** Milliseconds that the session may live as it only backs an open form. Undefined: it holds more. */
   formLifetime: number | undefined;
-  /** Its row holds nothing but an open form: what is stored now gives it a lifetime of its own. */
+  /** The row only backs an open form. */
   wasForm: boolean;
-  /** Renewing leaves the deadline as it is. */
+  /** A renewal keeps the deadline. */
   keepDeadline: boolean;
-  /** The deadline that was loaded, or set in this request (`deadlineMoved`). */
+  /** The deadline from the row, or the one set in this request (`deadlineMoved`). */
   deadline: number | undefined;
   deadlineMoved: boolean;
   /** The row's expiry. */
   expiry: number | undefined;
-  /** What the session has in the place of the manager's options. Milliseconds; undefined: those count. */
+  /** The session's own lifetime in milliseconds. Undefined: the manager's. */
   lifetime: number | undefined;
-  /** 0: none. */
+  /** The session's own idle timeout in milliseconds, 0: none. Undefined: the manager's. */
   idleTimeout: number | undefined;
 }
 
-/** What the plan depends on, of the manager's options. Milliseconds. */
+/** The manager's options that the plan depends on, in milliseconds. */
 export interface PlanOptions {
   lifetime: number;
   /** 0: none. */
@@ -50,7 +67,7 @@ export interface PlanOptions {
 const NOTHING: CommitPlan = { kind: "nothing" };
 
 /**
- * Decides what a commit does: the whole life of a session in one pure function.
+ * Decides what a commit does to the session's row.
  *
  * @param now - milliseconds since 1970, in the store's time
  */
@@ -58,7 +75,6 @@ export function planCommit(state: PlanState, options: PlanOptions, now: number):
   const { phase, ending, changed } = state;
   const idleTimeout = state.idleTimeout ?? options.idleTimeout;
   const lifetime = state.lifetime ?? options.lifetime;
-  /** An expiry and its deadline. */
   const until = (deadline: number): { expiry: number; deadline: number } => ({
     expiry: idleTimeout > 0 ? Math.min(now + idleTimeout, deadline) : deadline,
     deadline,
@@ -68,7 +84,6 @@ export function planCommit(state: PlanState, options: PlanOptions, now: number):
   if (phase === "ended") return NOTHING;
   if (phase === "stale") return changed && ending === undefined ? { kind: "drop" } : NOTHING;
   if (phase === "new") {
-    // No row for a visitor who stores nothing.
     if (!changed || state.empty) return NOTHING;
     return { kind: "create", ...until(state.deadline ?? begun) };
   }
@@ -80,37 +95,36 @@ export function planCommit(state: PlanState, options: PlanOptions, now: number):
   if (changed && state.wasForm && !state.deadlineMoved) return { kind: "replace", ...until(begun) };
   if (changed) return { kind: "replace", expiry: kept.expiry, deadline: state.deadline ?? kept.expiry };
   if (idleTimeout === 0 || state.expiry === undefined) return NOTHING;
-  // The row's expiry tells when it was last moved; it moves again when it has fallen behind by touchAfter.
   const behind = kept.expiry - state.expiry;
   return behind > 0 && behind >= touchAfterOf(state, options) ? { kind: "touch", expiry: kept.expiry } : NOTHING;
 }
 
-/** Activity never moves the expiry past this: the deadline, or the row's own expiry where somebody else set that later. */
+/** Returns the latest possible expiry: the deadline, or the row's expiry if another program has set that later. */
 function ceiling(state: PlanState): number {
   const deadline = state.deadline ?? 0;
   return state.deadlineMoved ? deadline : Math.max(deadline, state.expiry ?? deadline);
 }
 
-/** Of a session with an idle timeout of its own, the same part of that. */
+/** Scales the manager's `touchAfter` to a session's own idle timeout. */
 function touchAfterOf({ idleTimeout }: PlanState, options: PlanOptions): number {
   if (idleTimeout === undefined) return options.touchAfter;
   return options.idleTimeout === 0 ? idleTimeout / 20 : (options.touchAfter / options.idleTimeout) * idleTimeout;
 }
 
-/** Whether a commit has nothing to do, whatever the time: the plan of most requests, without making it. */
+/** Tells whether a commit has nothing to do at any time, without making a plan. True for most requests. */
 export function isUntouched(state: SessionState, options: PlanOptions): boolean {
   if (state.hasChanged || state.transition !== undefined) return false;
   return state.phase !== "stored" || (state.ownTimes.idleTimeout ?? options.idleTimeout) === 0;
 }
 
-/** What the plan depends on, of a session as it is now. */
+/** Collects the facts that the plan depends on. */
 export function planStateOf(state: SessionState): PlanState {
   const { phase, transition, row, values } = state;
   const { all } = values;
   return {
     phase,
     changed: state.hasChanged,
-    // How long a session is to live is no reason for a row.
+    // Settings of the lifetime alone are no reason for a row.
     empty: all.size === Number(all.has(REMEMBER_ME)) + Number(all.has(IDLE_TIMEOUT)),
     presented: state.isPresented,
     ending: transition?.kind,

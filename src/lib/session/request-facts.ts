@@ -1,7 +1,7 @@
-/** Calls a listener when the request's client goes. Returns what stops that. */
+/** Calls a listener when the request's client disconnects. Returns a function that removes the listener. */
 export type WhenGone = (listener: () => void) => () => void;
 
-/** What is known of a request. */
+/** Facts about a request that the session may need. */
 export interface RequestFacts {
   ip?: string | undefined;
   userAgent?: string | undefined;
@@ -9,5 +9,5 @@ export interface RequestFacts {
   whenGone?: WhenGone | undefined;
 }
 
-/** What a login keeps of where it came from. */
+/** The part of the client's address and browser that a login stores. */
 export type RecordedClient = Pick<RequestFacts, "ip" | "userAgent">;

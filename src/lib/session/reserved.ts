@@ -1,18 +1,22 @@
 import type { Value } from "../core/value.ts";
 
-/** Keys of ours among the values; SCS v2 writes the first too. Applications can't read or write them, and Go passes them on. */
+/*
+ * Keys among a session's values that pgstore reserves. Applications can't read or write them. SCS in Go keeps them, as it keeps any key.
+ */
+
+/** Whether the cookie is persistent. SCS v2 writes the same key. */
 export const REMEMBER_ME = "__rememberMe";
 export const USER_ID = "__userId";
-/** A form of this session is under way, so it must be there when that comes: for how many milliseconds, as long as it holds nothing else. */
+/** Milliseconds that a session lives while it only backs an open form with a CSRF token. */
 export const CSRF = "__csrf";
-/** The key of the revoked session in whose place this one has begun. */
+/** The id of the revoked session that this one has replaced. */
 export const REVOKED = "__revoked";
-/** When the user last proved who they are, in milliseconds since 1970, by the store's clock. */
+/** The time of the last login or reauthentication, in milliseconds since 1970, by the store's clock. */
 export const LOGGED_IN_AT = "__loggedInAt";
-/** Milliseconds: the session's own lifetime and idle timeout (0: none), where they differ from the manager's. */
+/** The session's own lifetime and idle timeout in milliseconds (idle timeout 0: none), which override the manager's. */
 export const LIFETIME = "__lifetime";
 export const IDLE_TIMEOUT = "__idleTimeout";
-/** By which `destroyByTag` finds it: a list of strings. */
+/** The tags by which `destroyByTag` finds the session: an array of strings. */
 export const TAGS = "__tags";
 
 export const RESERVED: readonly string[] = [
@@ -26,29 +30,29 @@ export const RESERVED: readonly string[] = [
   TAGS,
 ];
 
-/** Says whether a key belongs to pgstore. */
+/** Tells whether pgstore reserves a key. */
 export function isReserved(key: string): boolean {
   return key.startsWith("__") && RESERVED.includes(key);
 }
 
-/** What a login makes of a session. */
+/** The effect of a login on a session. */
 export interface Login {
-  /** Ours, the user's id among them. */
+  /** Values of reserved keys, the user's id among them. */
   values: ReadonlyMap<string, Value>;
-  /** Says which of the application's keys stay. None of them does when the session was another user's. */
+  /** Tells which of the application's keys stay. When the session was another user's, none stays. */
   keeps: (key: string) => boolean;
-  /** Milliseconds; undefined: the manager's. */
+  /** Milliseconds. Undefined: the manager's. */
   lifetime: number | undefined;
 }
 
-/** How long a session lives, where it has times of its own. Milliseconds; undefined: as the manager's options say. */
+/** The session's own times in milliseconds. Undefined: the manager's options apply. */
 export interface OwnTimes {
   lifetime: number | undefined;
   /** 0: none. */
   idleTimeout: number | undefined;
 }
 
-/** A session that is to be remembered outlives the manager's idle timeout; one of its own counts. */
+/** Reads the session's own times. A remembered session has no idle timeout unless it has its own. */
 export function ownTimesOf(values: ReadonlyMap<string, Value>): OwnTimes {
   const idleTimeout = numberIn(values, IDLE_TIMEOUT);
   return {
@@ -57,25 +61,25 @@ export function ownTimesOf(values: ReadonlyMap<string, Value>): OwnTimes {
   };
 }
 
-/** What a row holds under a key of ours anybody who may write the table can have written. */
+/** Reads a non-negative number. Anyone with write access to the table can have stored another value there. */
 export function numberIn(values: ReadonlyMap<string, Value>, key: string): number | undefined {
   const value = values.get(key);
   return typeof value === "number" && value >= 0 ? value : undefined;
 }
 
-/** The user of a session. */
+/** Reads the id of the session's user. */
 export function userIn(values: ReadonlyMap<string, Value>): string | undefined {
   const userId = values.get(USER_ID);
   return typeof userId === "string" ? userId : undefined;
 }
 
-/** The tags of a session. */
+/** Reads the session's tags. */
 export function tagsIn(values: ReadonlyMap<string, Value>): string[] {
   const tags = values.get(TAGS);
   return Array.isArray(tags) ? tags.filter((tag) => typeof tag === "string") : [];
 }
 
-/** Milliseconds that a session lives while it holds nothing but an open form; undefined: it holds more. */
+/** Returns the milliseconds that a session lives while it only backs an open form. Undefined: it holds more than that. */
 export function formLifetimeIn(values: ReadonlyMap<string, Value>): number | undefined {
   const lifetime = values.get(CSRF);
   if (typeof lifetime !== "number" || values.has(USER_ID)) return undefined;

@@ -11,21 +11,21 @@ import { IDLE_TIMEOUT, isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, 
 import type { Change } from "./values.ts";
 import type { SessionData, SessionKey, SessionValue } from "./session-data.ts";
 
-/** The state behind a session, for the manager. */
+/** Returns the state behind a session. For the manager. */
 export let stateOf: (session: object) => SessionState;
 
 /**
- * The session of one request: a map of values that outlives it.
+ * The session of one request: a map of values that persists between a client's requests.
  *
- * Values are strings, booleans, numbers, bigints, Dates, Uint8Arrays, null, and plain arrays and objects of these. What
- * `get` returns is the stored object itself: changing it in place counts as setting it. Changes are kept in memory until
- * the commit, which the middleware makes before the first byte of the response.
+ * Values are strings, booleans, numbers, bigints, Dates, Uint8Arrays, null, and plain arrays and objects of these. `get` returns the
+ * stored object itself, so changing it in place counts as setting it. Changes stay in memory until the commit, which the middleware makes
+ * before the first byte of the response.
  *
- * Every method that changes the session throws `AlreadyCommittedError` after `save()`, `destroy()` and the response's
- * head. When the session was ended elsewhere meanwhile, its changes are dropped and `status` is "destroyed".
+ * Every method that changes the session throws `AlreadyCommittedError` after `save()`, after `destroy()`, and once the response's head
+ * has left. When the session has ended elsewhere, its changes are dropped and `status` is "destroyed".
  *
- * A `login`, `reauthenticate`, `renewToken` or `reset` that rejects has not happened, and does not happen later: the session goes on as it was
- * before, with what was set beside it. A `destroy` that rejects is tried again by the response's commit.
+ * A `login`, `reauthenticate`, `renewToken` or `reset` that rejects has no effect, then or later. Other changes of the request are kept.
+ * When `destroy` rejects, the response's commit tries again.
  */
 export class Session<Data = SessionData> {
   static {
@@ -36,22 +36,29 @@ export class Session<Data = SessionData> {
   readonly #state: SessionState;
   readonly #host: SessionHost;
 
-  /** For `SessionManager`; applications get their sessions from it. */
+  /** Wraps a state. Applications get their sessions from `SessionManager`. */
   constructor(state: SessionState, host: SessionHost) {
     this.#state = state;
     this.#host = host;
   }
 
-  /** Reads a value; undefined when the key is absent. */
+  /**
+   * Reads a value. Returns undefined when the key is absent.
+   *
+   * @example
+   * const cart = session.get("cart") ?? [];
+   */
   get<K extends SessionKey<Data>>(key: K): SessionValue<Data, K> | undefined {
     const state = this.#accessed();
     return (isReserved(key) ? undefined : state.values.read(key)) as SessionValue<Data, K> | undefined;
   }
 
   /**
-   * Sets a value. Two requests that set different keys at the same time both keep theirs.
+   * Sets a value. When parallel requests set different keys, all of them are stored; for the same key the last commit wins.
    *
-   * @throws TypeError when a session can't hold the value; it names the key
+   * @throws TypeError, naming the key, when a session can't hold the value; AlreadyCommittedError when the session is already committed
+   * @example
+   * session.set("cart", [{ sku: "A-1", count: 2 }]);
    */
   set<K extends SessionKey<Data>>(key: K, value: SessionValue<Data, K>): this {
     const state = this.#writable("set", key);
@@ -60,12 +67,12 @@ export class Session<Data = SessionData> {
     return this;
   }
 
-  /** Says whether a key is present. */
+  /** Tells whether a key is present. */
   has(key: SessionKey<Data>): boolean {
     return !isReserved(key) && this.#accessed().values.all.has(key);
   }
 
-  /** Removes a key. Returns whether it was there. */
+  /** Removes a key. Returns whether it was present. @throws AlreadyCommittedError when the session is already committed */
   delete(key: SessionKey<Data>): boolean {
     const state = this.#writable("delete", key);
     const present = state.values.all.has(key);
@@ -73,7 +80,13 @@ export class Session<Data = SessionData> {
     return present;
   }
 
-  /** Reads a value once and removes it: flash messages. */
+  /**
+   * Reads a value and removes its key, as for a flash message.
+   *
+   * @throws AlreadyCommittedError when the session is already committed
+   * @example
+   * const notice = session.pop("notice"); // shown once
+   */
   pop<K extends SessionKey<Data>>(key: K): SessionValue<Data, K> | undefined {
     const state = this.#writable("pop", key);
     const value = state.values.all.get(key);
@@ -81,13 +94,13 @@ export class Session<Data = SessionData> {
     return value as SessionValue<Data, K> | undefined;
   }
 
-  /** Removes every key. Token, user and lifetime stay. */
+  /** Removes every key. Token, user and deadline stay. @throws AlreadyCommittedError when the session is already committed */
   clear(): void {
     const state = this.#writable("clear");
     if (this.size > 0) state.values.apply({ kind: "clear", reserved: false });
   }
 
-  /** The keys, sorted. */
+  /** Lists the keys, sorted. The array is the caller's. */
   keys(): SessionKey<Data>[] {
     const keys = [...this.#accessed().values.all.keys()].filter((key) => !isReserved(key));
     return keys.toSorted() as SessionKey<Data>[];
@@ -99,12 +112,15 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * Computes a value from the present one. When another request has changed the session meanwhile, `step` runs again
-   * on the value that is there by then: a counter that 100 parallel requests raise by one ends at 100.
+   * Computes a value from the current one. When another request has changed the session first, the commit calls `step` again with the
+   * newer value: a counter that 100 parallel requests raise by one ends at 100.
    *
-   * @param step - gets the present value (undefined when absent) and returns the new one; without side effects, as it
-   *   may run several times, and not asynchronous
-   * @returns the new value, as far as it is known now
+   * @param step - gets the current value (undefined when absent) and returns the new one. It may run several times, so it must be
+   *   synchronous and free of side effects
+   * @returns the new value, computed from the one that this request knows
+   * @throws TypeError, naming the key, when a session can't hold the new value; AlreadyCommittedError when the session is already committed
+   * @example
+   * session.update("visits", (visits = 0) => visits + 1);
    */
   update<K extends SessionKey<Data>>(
     key: K,
@@ -124,35 +140,46 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * Gives the session a new token and ends the old one in the same step, at once. The data and the deadline stay. Call it
-   * whenever the rights of the user change (`login` does); an attacker who planted or saw the old token is left with nothing.
+   * Gives the session a new token and ends the old one at once, in the same statement. The data and the deadline stay. Call it whenever
+   * the user's privileges change (`login` does), so that a planted or stolen token becomes useless.
    *
-   * @param options - restart: the lifetime begins anew
+   * @param options - `restart: true` begins the lifetime anew
+   * @throws StoreUnavailableError or StoreError when the store fails; AlreadyCommittedError when the session is already committed
    * @see OWASP ASVS 5.0.0, 7.2.4 and 7.3.2
+   * @example
+   * await session.renewToken(); // after a change of roles
    */
   async renewToken(options: { restart?: boolean } = {}): Promise<void> {
-    // Code written before there were options may pass anything else, such as the user's id.
+    // Code written before the options existed may pass another value, such as the user's id.
     const read = new OptionReader(Object(options) === options ? options : {}, "renewToken: ");
     const restart = read.bool("restart", false);
     read.end();
     await this.#underNewToken("renewToken", [], { keepDeadline: !restart, revive: false });
   }
 
-  /** Drops everything that the session holds, its user included, and goes on under a new token. The old one is dead at once. */
+  /**
+   * Ends the session at once and continues with an empty one under a new token, without a user.
+   *
+   * @throws StoreUnavailableError or StoreError when the store fails; AlreadyCommittedError when the session is already committed
+   */
   async reset(): Promise<void> {
     const changes: Change[] = [{ kind: "clear", reserved: true }];
     await this.#underNewToken("reset", changes, { keepDeadline: false, revive: true });
   }
 
   /**
-   * Ends the session: its row is removed at once, and the response clears the cookie. When it rejects, it may be called again;
-   * otherwise the response's commit tries again, and the answer is an error where that fails, too.
+   * Ends the session at once. The response clears the cookie.
+   *
+   * @throws StoreUnavailableError or StoreError when the store fails: call it again, or leave it to the response's commit, whose failure
+   *   answers the request with an error; AlreadyCommittedError when the session is already committed
+   * @example
+   * await session.destroy();
    */
   async destroy(): Promise<void> {
     const state = this.#state;
     while (state.transition?.kind !== "destroy") {
       this.#writable("destroy");
-      // A commit under way decides what there is to end. Its failure is reported to whoever began it.
+      // A commit under way decides which session to end. Its failure is reported to its own caller.
       if (state.pending === undefined) state.plan({ kind: "destroy" });
       else await state.pending.catch(() => {});
     }
@@ -161,19 +188,21 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * Binds the session to a user, under a new token; the old one is dead at once, and the lifetime begins anew. What a visitor's
-   * session held stays, or what `keep` says of it; nothing stays of what another user's held. Does so too when the session was
-   * ended elsewhere meanwhile: then a new one begins, without what the ended one held.
+   * Binds the session to a user under a new token, ends the old token at once and begins the lifetime anew. A visitor's values stay,
+   * unless `keep` says otherwise. Another user's values are dropped. When the session has ended elsewhere, the login begins a new one
+   * without the values of the ended session.
    *
-   * @param userId - the application's own identifier of the user, a string that is not empty, up to 1024 bytes
-   * @throws TypeError when the user's id or an option is wrong; SchemaError for `tags` on a table without their column
+   * @param userId - the application's identifier of the user: 1 to 1024 bytes of UTF-8
+   * @throws TypeError when the user's id or an option is wrong, or for `tags` when the store keeps none; SchemaError for `tags` on a table
+   *   without their column; LoginRefusedError when the user's sessions were revoked during the login; StoreUnavailableError or StoreError
+   *   when the store fails; AlreadyCommittedError when the session is already committed
    * @example
    * await session.login(user.id, { remember: form.has("remember") && "30d", keep: ["basket"] });
    */
   async login(userId: string, options: LoginOptions = {}): Promise<void> {
     this.#writable("login");
     assertNewUserId("login", userId);
-    // Before anything is asked of the store: a login that makes no sense fails at once.
+    // A wrong option fails before any query.
     readLogin(userId, options, 0);
     if (options.tags !== undefined) this.#host.assertTags();
     const now = this.#host.now();
@@ -183,10 +212,10 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * Takes note that the user has just proved again who they are: under a new token, `loggedInAt` is now, and the lifetime begins
-   * anew.
+   * Records that the user has just proved their identity again: sets `loggedInAt` to now, under a new token, and begins the lifetime anew.
    *
-   * @throws LoginRequiredError when nobody is logged in
+   * @throws LoginRequiredError when no user is logged in; StoreUnavailableError or StoreError when the store fails; AlreadyCommittedError
+   *   when the session is already committed
    */
   async reauthenticate(): Promise<void> {
     this.#writable("reauthenticate");
@@ -198,9 +227,11 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * The user who is logged in.
+   * Returns the id of the user who is logged in.
    *
-   * @throws LoginRequiredError, which adapters answer with 401, when nobody is
+   * @throws LoginRequiredError, which adapters answer with 401, when no user is logged in
+   * @example
+   * const userId = session.requireUser();
    */
   requireUser(): string {
     const { userId } = this;
@@ -209,12 +240,13 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * The user who has logged in, or proved again who they are, not longer ago than that.
+   * Returns the id of a user whose last `login` or `reauthenticate` is at most `age` ago.
    *
    * @param age - milliseconds or a text such as `"15m"`
-   * @throws LoginRequiredError (401) when nobody is logged in; FreshLoginRequiredError (403) when the login is older, or when it is
-   *   not known how old it is
+   * @throws LoginRequiredError (401) when no user is logged in; FreshLoginRequiredError (403) when the login is older or of unknown age
    * @see OWASP ASVS 5.0.0, 7.5.1 and 7.5.3
+   * @example
+   * const userId = session.requireFresh("15m"); // before a change of the password
    */
   requireFresh(age: Duration): string {
     const milliseconds = parseDuration("requireFresh: age", age);
@@ -226,12 +258,16 @@ export class Session<Data = SessionData> {
     return userId;
   }
 
-  /** Ends the session. To go on with an empty one (a message "you are logged out"), call `reset()` instead. */
+  /** Ends the session, as `destroy` does. To continue with an empty one ("You are logged out"), call `reset()` instead. */
   logout(): Promise<void> {
     return this.destroy();
   }
 
-  /** Commits now, before streaming or a long computation. The cookie goes out with the response's head. */
+  /**
+   * Commits now, before streaming or a long computation. The cookie leaves with the response's head. Later changes throw.
+   *
+   * @throws StoreUnavailableError or StoreError when the store fails; AlreadyCommittedError when the session is already committed
+   */
   async save(): Promise<void> {
     const state = this.#writable("save");
     state.seal("save");
@@ -244,8 +280,10 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * Makes this session's cookie persistent, as long as the session lives, or (false) end with the browser's session. While it is
-   * remembered, the manager's idle timeout does not end it; `setIdleTimeout` gives it one of its own.
+   * Makes the cookie persistent for the life of the session (true), or lets it end with the browser's session (false). A remembered
+   * session ignores the manager's `idleTimeout`; `setIdleTimeout` still applies.
+   *
+   * @throws TypeError when `remember` is not a boolean; AlreadyCommittedError when the session is already committed
    */
   rememberMe(remember: boolean): void {
     const state = this.#writable("rememberMe");
@@ -254,9 +292,10 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * Sets this session's allowed inactivity, in the place of the manager's `idleTimeout`.
+   * Sets this session's allowed inactivity, which overrides the manager's `idleTimeout`.
    *
-   * @param idleTimeout - milliseconds or a text such as `"20m"`; 0: any, the session lives until its deadline
+   * @param idleTimeout - milliseconds or a text such as `"20m"`; 0 turns the timeout off, so that only the deadline counts
+   * @throws TypeError when it is no duration; AlreadyCommittedError when the session is already committed
    */
   setIdleTimeout(idleTimeout: Duration): void {
     const state = this.#writable("setIdleTimeout");
@@ -265,8 +304,8 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * The secret that the cookie carries. Never log it. Undefined once the session has ended, and for sessions that were
-   * listed by `iterate()`: their token can't be known.
+   * The secret that the cookie carries. Never log it. Undefined once the session has ended, and for a session from `manager.iterate()`,
+   * whose token is unknown.
    */
   get token(): string | undefined {
     const state = this.#accessed();
@@ -274,20 +313,25 @@ export class Session<Data = SessionData> {
     return state.phase === "new" ? state.ensureToken() : state.token;
   }
 
-  /** The key of the session's row: the token's SHA-256 in base64url, safe to show and to log (unless hashTokens is off). */
+  /** The key of the session's row: the token's SHA-256 in base64url, safe to show and to log. With `hashTokens: false` it is the token. */
   get id(): string | undefined {
     const { phase, id } = this.#accessed();
     const { token } = this;
     return phase === "stored" ? id : token === undefined ? undefined : this.#host.idOf(token);
   }
 
-  /** The instant at which the session ends, however active it is. For a new session an estimate until its first commit. */
+  /** The instant at which the session ends, regardless of activity. An estimate until the first commit of a new session. */
   get deadline(): Date {
     const state = this.#accessed();
     return new Date(state.values.deadline ?? this.#host.newDeadline(state.ownTimes.lifetime));
   }
 
-  /** Sets the instant at which the session ends, however active it is, in the database's time. */
+  /**
+   * Sets the instant at which the session ends, regardless of activity.
+   *
+   * @param deadline - by the database's clock
+   * @throws TypeError when it is not a valid Date; AlreadyCommittedError when the session is already committed
+   */
   setDeadline(deadline: Date): void {
     const state = this.#writable("setDeadline");
     if (!(deadline instanceof Date) || Number.isNaN(deadline.getTime())) {
@@ -296,25 +340,25 @@ export class Session<Data = SessionData> {
     state.values.apply({ kind: "deadline", deadline: new Date(deadline) });
   }
 
-  /** The user that `login` has bound; undefined for an anonymous session. */
+  /** The id of the user who is logged in. Undefined for an anonymous session. */
   get userId(): string | undefined {
     const userId: Value | undefined = this.#accessed().values.all.get(USER_ID);
     return typeof userId === "string" ? userId : undefined;
   }
 
-  /** When the user logged in, or last proved again who they are, by the store's clock; undefined while nobody is logged in. */
+  /** The time of the last `login` or `reauthenticate`, by the store's clock. Undefined while no user is logged in. */
   get loggedInAt(): Date | undefined {
     const { all } = this.#accessed().values;
     const instant = numberIn(all, LOGGED_IN_AT);
     return this.userId === undefined || instant === undefined ? undefined : new Date(instant);
   }
 
-  /** The tags that `login` has given it. Owned by the caller. */
+  /** The tags that `login` has set. The array is the caller's. */
   get tags(): string[] {
     return tagsIn(this.#accessed().values.all);
   }
 
-  /** Where the session stands. */
+  /** The state of the session: "new", "unmodified", "modified" or "destroyed". */
   get status(): SessionStatus {
     return this.#accessed().status;
   }
@@ -325,7 +369,7 @@ export class Session<Data = SessionData> {
     how: Pick<Renewal, "keepDeadline" | "revive">,
   ): Promise<void> {
     const state = this.#writable(operation);
-    // A commit under way decides whether there is a row; its failure is reported to whoever began it.
+    // A commit under way decides whether there is a row. Its failure is reported to its own caller.
     while (state.pending !== undefined) {
       await state.pending.catch(() => {});
       this.#writable(operation);
@@ -338,7 +382,6 @@ export class Session<Data = SessionData> {
       state.plan({ kind: "renew", token, changes, ...how });
       await this.#host.flush(state);
     } else {
-      // Nobody has its token yet.
       state.changeToken(token);
     }
   }

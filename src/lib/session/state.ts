@@ -1,4 +1,5 @@
 import { AlreadyCommittedError, type CommittedBy } from "../core/errors.ts";
+import { wrong } from "../core/options.ts";
 import type { EndReason } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
 import type { RecordedClient, RequestFacts } from "./request-facts.ts";
@@ -6,69 +7,71 @@ import { formLifetimeIn, isReserved, type OwnTimes, ownTimesOf } from "./reserve
 import { type Change, SessionValues, type StoredRow } from "./values.ts";
 
 /**
- * "new": no row, nothing set. "unmodified": as loaded. "modified": a commit will write it. "destroyed": it has ended,
- * here or in another request; what is set now is not stored.
+ * "new": no row and no change. "unmodified": as loaded. "modified": the next commit writes it. "destroyed": ended, here or in another
+ * request, so that changes are not stored.
  */
 export type SessionStatus = "new" | "unmodified" | "modified" | "destroyed";
 
-/** Whether a session has a row. The table is at `SessionState`. */
+/** The phase of a session in one request. `SessionState` has the table. */
 export type Phase = "new" | "stored" | "stale" | "ended";
 
-/** A new token for the session, written by the next commit. */
+/** A move of the session to a new token, written by the next commit. */
 export interface Renewal {
   kind: "renew";
   token: string;
   keepDeadline: boolean;
-  /** When it turns out that the session was ended elsewhere, this request begins a new one (a login), instead of being dropped. */
+  /** When the session has ended elsewhere, the request begins a new one (a login) instead of being dropped. */
   revive: boolean;
-  /** The changes that are part of it: when it fails, they are taken back with it. */
+  /** The changes that belong to the renewal: when it fails, they are undone with it. */
   changes: readonly Change[];
 }
 
-/** What the next commit does to the session beside writing its changes. */
+/** A step that the next commit makes in addition to writing the changes. */
 export type Transition = Renewal | { kind: "destroy" };
 
-/** A renewal that the store has reported as failed, and which may have been carried out all the same: its answer was lost. */
+/** A renewal that the store reported as failed although it may have been carried out: its answer was lost. */
 export interface Doubt {
   token: string;
   id: string;
-  /** What its row holds, if it is there. */
+  /** The bytes of its row, if it was carried out. */
   data: Uint8Array;
 }
 
-/** What the client must be told about its cookie when the response's head is written. */
+/** The change of the client's cookie that the response's head carries. `life` is in milliseconds since 1970. */
 export type CookieUpdate =
   { kind: "nothing" } | { kind: "clear" } | { kind: "set"; token: string; life?: { now: number; expiry: number } };
 
 const NOTHING: CookieUpdate = { kind: "nothing" };
 
 /**
- * One session in one request: what was loaded, what has been changed since, and what the client must be told.
+ * One session in one request: the row that was loaded, the changes made since, and the pending change of the client's cookie.
  *
  * | phase  | row | how a request gets there                                 | a commit                | then            |
  * | ------ | --- | -------------------------------------------------------- | ----------------------- | --------------- |
- * | new    | no  | no token, or one that leads nowhere                      | creates a row, if there is anything to keep | stored |
+ * | new    | no  | no token, or one without a session                       | creates a row, if there is a value to keep | stored |
  * | stored | yes | a live token, or a create                                | replaces, touches, renews or destroys it | stored or ended |
- * | stale  | no  | the token of a session that was just replaced or destroyed | drops what was set      | ended           |
- * | ended  | no  | `destroy`, or the session was ended elsewhere            | nothing                 | ended           |
+ * | stale  | no  | the token of a session that was just replaced or destroyed | drops the changes       | ended           |
+ * | ended  | no  | `destroy`, or an end elsewhere                           | nothing                 | ended           |
  *
- * `login` and `reset` lead from stale and ended back to new (`restart`). The state knows nothing of stores, clocks or HTTP. The manager
- * reads and advances it, `plan.ts` decides what a commit does, `Session` is what applications see.
+ * `login` and `reset` lead from stale and ended back to new (`restart`). The state has no access to the store, the clock or HTTP. The
+ * manager reads and advances it, `plan.ts` decides what a commit does, and `Session` is its public side.
+ *
+ * Why: docs/decisions/010-tombstones.md
  */
 export class SessionState {
-  /** A session without a row. @param isPresented - whether the answer depends on a token that came, although it leads nowhere */
+  /** Makes a session without a row. @param isPresented - whether the request came with a token, so that the response depends on it */
   static empty(isPresented = false): SessionState {
     const state = new SessionState(undefined, undefined, undefined);
     state.#isAccessed = isPresented;
     return state;
   }
 
-  /** The session of a row. @param token - unknown where the session was listed, not presented */
+  /** Makes the session of a row. @param token - undefined when the session was listed, not presented */
   static load(row: StoredRow, id: string, token?: string): SessionState {
     return new SessionState(row, id, token);
   }
 
-  /** A session that was ended a short while ago. One that was revoked is succeeded by a new one, others have late requests. */
+  /** Makes the session of a tombstone. A revoked session is succeeded by a new one. Otherwise this is a late request. */
   static loadEnded(id: string, why: EndReason): SessionState {
     const state = SessionState.empty(true);
     if (why === "revoked") {
@@ -80,10 +83,7 @@ export class SessionState {
     return state;
   }
 
-  /**
-   * A session in the place of several whose tokens the request presented, none of which counts: more than one is live, or there are too
-   * many to look up.
-   */
+  /** Makes an empty session for a request with several tokens none of which counts. @param rivals - ids of the presented sessions */
   static contest(rivals: readonly string[]): SessionState {
     const state = SessionState.empty(true);
     state.#rivals = rivals;
@@ -100,7 +100,7 @@ export class SessionState {
   #rivals: readonly string[] = [];
   #transition: Transition | undefined;
   #doubt: Doubt | undefined;
-  /** The row is that of a renewal which counts as failed: the session must not stay under its token. */
+  /** The row comes from a renewal that was reported as failed: the session must not stay under its token. */
   #mustMove = false;
   #cookieUpdate: CookieUpdate = NOTHING;
   #client: RecordedClient | undefined;
@@ -123,12 +123,12 @@ export class SessionState {
     return this.#phase;
   }
 
-  /** The secret; unknown for sessions that were listed, not presented. */
+  /** The secret. Undefined for a session that was listed, not presented. */
   get token(): string | undefined {
     return this.#token;
   }
 
-  /** The row's key, once there is a row. */
+  /** The key of the row. Undefined before there is one. */
   get id(): string | undefined {
     return this.#id;
   }
@@ -137,17 +137,17 @@ export class SessionState {
     return this.#row;
   }
 
-  /** The session that the request came with, where it has ended and this one takes its place. */
+  /** The ended session that the request presented, if this one takes its place. */
   get predecessor(): { id: string; why: EndReason } | undefined {
     return this.#predecessor;
   }
 
-  /** Whether it was begun in that place on purpose, by `login` or `reset`, not by a mere write. */
+  /** Whether `login` or `reset` began this session, not a mere write. */
   get isDeliberate(): boolean {
     return this.#isDeliberate;
   }
 
-  /** Ids of the sessions that the request presented beside one another. A session that begins in their place ends them, and so does a log-out. */
+  /** Ids of the sessions that the request presented together. A session that begins in their place ends them. So does a log-out. */
   get rivals(): readonly string[] {
     return this.#rivals;
   }
@@ -164,17 +164,17 @@ export class SessionState {
     return this.#cookieUpdate;
   }
 
-  /** What a login keeps of where it came from. */
+  /** The part of the client's address and browser that a login stores. */
   get client(): RecordedClient | undefined {
     return this.#client;
   }
 
-  /** What is known of the request; asked for when it counts. */
+  /** The facts about the request, read on demand. */
   get facts(): RequestFacts {
     return (typeof this.#facts === "function" ? this.#facts() : this.#facts) ?? {};
   }
 
-  /** Whether the application has looked at the session: the response depends on it. */
+  /** Whether the application has read the session, so that the response depends on it. */
   get isAccessed(): boolean {
     return this.#isAccessed;
   }
@@ -195,32 +195,32 @@ export class SessionState {
     return this.#phase === "stored" ? "unmodified" : "new";
   }
 
-  /** Whether anything would be lost if nothing were written. */
+  /** Whether there are changes to write. */
   get hasChanged(): boolean {
     return this.values.changes.length > 0;
   }
 
-  /** How long it lives, where it has times of its own. */
+  /** The session's own times, where they override the manager's. */
   get ownTimes(): OwnTimes {
     return ownTimesOf(this.values.all);
   }
 
-  /** Milliseconds that the session lives while it holds nothing but an open form; undefined: it holds more. */
+  /** Milliseconds that the session lives while it only backs an open form. Undefined: it holds more. */
   get formLifetime(): number | undefined {
     return formLifetimeIn(this.values.all);
   }
 
-  /** Whether there is something that `destroy` has to end: the session, or what it goes on as since it was renewed elsewhere. */
+  /** Whether `destroy` has a session to end: the one presented, or the one that it was renewed to elsewhere. */
   get isPresented(): boolean {
     return this.#id !== undefined || this.#predecessor !== undefined || this.#rivals.length > 0;
   }
 
-  /** Whether there is no session any more: what is set is not stored. */
+  /** Whether the session has ended, so that changes are not stored. */
   get isOver(): boolean {
     return this.#phase === "ended" || this.#phase === "stale";
   }
 
-  /** Notes where the request came from. @param facts - called when they count. @param client - what a login keeps of it */
+  /** Records where the request came from. @param facts - called on demand. @param client - the part that a login stores */
   noteRequest(facts: RequestFacts | (() => RequestFacts) | undefined, client: RecordedClient | undefined): void {
     this.#facts = facts;
     this.#client = client;
@@ -231,61 +231,61 @@ export class SessionState {
   }
 
   /**
-   * Makes sure that a change would not be lost, and touches no reserved key.
+   * Checks that a change would be stored and that the application may use the key.
    *
-   * @throws AlreadyCommittedError, or TypeError for a key that no application may use
+   * @throws AlreadyCommittedError when the session is already committed; TypeError when the key is no string, or reserved
    */
   assertWritable(operation: string, key: string | undefined): void {
     if (this.#sealedBy !== undefined) throw new AlreadyCommittedError(operation, this.#sealedBy);
     if (this.#transition?.kind === "destroy") throw new AlreadyCommittedError(operation, "destroy");
     if (key === undefined) return;
-    if (typeof key !== "string") throw new TypeError(`${operation}: the key must be a string, not a ${typeof key}`);
-    if (isReserved(key)) throw new TypeError(`${operation}: the key ${JSON.stringify(key)} is pgstore's own`);
+    if (typeof key !== "string") throw wrong(`${operation}: key`, "a string", key);
+    if (isReserved(key)) throw wrong(`${operation}: key`, "a key that pgstore does not reserve", key);
   }
 
-  /** Makes later changes throw. The first seal counts, but for the response's head: behind that nothing can reach the client. */
+  /** Makes later changes throw. The first seal counts, except that the response's head replaces any other. */
   seal(by: CommittedBy): void {
     if (by === "head") this.#sealedBy = by;
     else this.#sealedBy ??= by;
   }
 
-  /** Takes back the seal of a `save` that failed. */
+  /** Removes the seal of a `save` that failed. */
   unseal(by: CommittedBy): void {
     if (this.#sealedBy === by) this.#sealedBy = undefined;
   }
 
-  /** The token of a session without a row, made when it is first asked for. */
+  /** Returns the token of a session without a row, made on the first call. */
   ensureToken(): string {
     return (this.#token ??= createToken());
   }
 
-  /** Gives a session that has no row yet another token. */
+  /** Gives a session without a row another token. */
   changeToken(token: string): void {
     this.#token = token;
   }
 
-  /** Sets what the next commit does. */
+  /** Sets the next commit's transition. */
   plan(transition: Transition): void {
     this.#transition = transition;
   }
 
-  /** Notes that the session is meant to be a new one, by `login` or `reset`. */
+  /** Records that `login` or `reset` began this session. */
   markDeliberate(): void {
     this.#isDeliberate = true;
   }
 
-  /** Runs a commit after those that were begun before. @param commit - fails by rejecting, not at once */
+  /** Runs a commit after the earlier ones of this state. @param commit - must reject, not throw */
   queue(commit: () => Promise<void>): Promise<void> {
     return (this.#pending = this.#commitAfter(this.#pending, commit, ++this.#commits));
   }
 
   async #commitAfter(before: Promise<void> | undefined, commit: () => Promise<void>, number: number): Promise<void> {
-    // Its failure was reported to whoever began it. What it could not write is written now.
+    // The earlier commit's failure was reported to its own caller. Its changes are written now.
     if (before !== undefined) await before.catch(() => {});
     try {
       await commit();
     } catch (error) {
-      // Before anybody hears of it, the commit that waits for this one included: what has failed is not made later.
+      // Before the next commit in the queue learns of the failure, so that it does not make the failed renewal.
       this.#withdraw();
       throw error;
     } finally {
@@ -293,32 +293,32 @@ export class SessionState {
     }
   }
 
-  /** Takes newer values from the store and makes this request's changes again on top of them. */
+  /** Replays this request's changes on a newer row. */
   rebase(row: StoredRow): void {
     this.values.collect();
     this.#row = row;
     this.values.rebase(row);
   }
 
-  /** Takes back a renewal that failed, with the changes that were part of it. Those that were made beside it stay. */
+  /** Undoes a failed renewal and the changes that belong to it. Other changes stay. */
   #withdraw(): void {
     const renewal = this.#transition;
     if (renewal?.kind !== "renew") return;
     this.values.collect();
     this.#transition = this.#mustMove ? moveOn() : undefined;
-    // Its own session had turned out to be over, and the one that was to begin in its place has not begun.
+    // The presented session has ended, and the one that was to replace it has not begun.
     if (this.#phase === "new") this.#phase = "stale";
     this.values.withdraw(renewal.changes, this.#row);
   }
 
-  /** Notes that a renewal is on its way whose answer may be lost; undefined: it has been answered. */
+  /** Records a renewal whose answer may be lost. Undefined: it was answered. */
   suspect(doubt: Doubt | undefined): void {
     this.#doubt = doubt;
   }
 
   /**
-   * Goes on from the row of a renewal that was reported as failed and carried out all the same. Nobody has that row's token, and
-   * nobody gets it: the session takes another one, with the values that it has here.
+   * Continues from the row of a renewal that was reported as failed but carried out. The client never gets that row's token: the session
+   * moves on to another one, with the values that it has here.
    */
   adopt({ token, id, data }: Doubt): void {
     if (this.#row === undefined) return;
@@ -330,7 +330,7 @@ export class SessionState {
     this.#transition ??= moveOn();
   }
 
-  /** Begins anew under another token, with this request's changes and nothing else. @param why - how the session before has ended */
+  /** Begins a new session under another token, with only this request's changes. @param why - how the previous session ended */
   restart(token: string, why: EndReason): void {
     if (this.#id !== undefined) this.#predecessor = { id: this.#id, why };
     this.#isDeliberate = true;
@@ -342,12 +342,12 @@ export class SessionState {
     this.values.rebase(undefined);
   }
 
-  /** Takes note that a touch has moved the row's expiry. */
+  /** Records that a touch has moved the row's expiry. */
   touch(row: StoredRow): void {
     this.#row = row;
   }
 
-  /** Takes note that a row with the first `count` changes is in the store now, under this id and token. */
+  /** Records that the store now has a row with the first `count` changes, under this id and token. */
   settle(row: StoredRow, id: string, token: string | undefined, count: number): void {
     this.#token = token;
     this.#phase = "stored";
@@ -358,14 +358,14 @@ export class SessionState {
     this.values.settle(row, count);
   }
 
-  /** Takes the rivals, which are ended now. */
+  /** Returns the rivals and forgets them, as they have ended. */
   takeRivals(): readonly string[] {
     const rivals = this.#rivals;
     this.#rivals = [];
     return rivals;
   }
 
-  /** Takes note that the session has ended, here or elsewhere. What it held and what was to be written is dropped. */
+  /** Records that the session has ended, here or elsewhere, and drops its values and changes. */
   end(update: "clear" | "nothing"): void {
     this.#phase = "ended";
     this.#row = undefined;
@@ -374,18 +374,18 @@ export class SessionState {
     this.#cookieUpdate = update === "nothing" ? NOTHING : { kind: update };
   }
 
-  /** Notes what the client must be told of its token. */
+  /** Records the token that the response must set. @param life - of a persistent cookie, in milliseconds since 1970 */
   tellToken(token: string, life: { now: number; expiry: number } | undefined): void {
     this.#cookieUpdate = { kind: "set", token, ...(life === undefined ? {} : { life }) };
   }
 
-  /** Notes that the client is told, which happens once. */
+  /** Records that the client has been told. */
   noteTold(): void {
     this.#cookieUpdate = NOTHING;
   }
 }
 
-/** Under another token, and all else as it is. */
+/** Makes a renewal that changes only the token. */
 function moveOn(): Renewal {
   return { kind: "renew", token: createToken(), keepDeadline: true, revive: false, changes: [] };
 }

@@ -1,7 +1,7 @@
 import { assertValue, cloneValue, equalValues, tryCloneValue, type Value } from "../core/value.ts";
 import { isReserved, type Login, REMEMBER_ME, RESERVED, REVOKED, USER_ID } from "./reserved.ts";
 
-/** A row as it was read, or as this process has written it. */
+/** A row as this process has read or written it. */
 export interface StoredRow {
   data: Uint8Array;
   values: ReadonlyMap<string, Value>;
@@ -9,7 +9,7 @@ export interface StoredRow {
   expiry: Date;
 }
 
-/** One change, recorded so that it can be made again on newer values. */
+/** One change of a session, recorded so that it can be replayed on newer values. */
 export type Change =
   | { kind: "set"; key: string; value: Value }
   | { kind: "delete"; key: string }
@@ -19,24 +19,27 @@ export type Change =
   | { kind: "deadline"; deadline: Date };
 
 /**
- * The values and the deadline of a session in one request, with the changes that the request has made of them.
+ * The values and the deadline of a session in one request, with the request's changes.
  *
- * A conflict is resolved by replay: the values of the newer row take the place of those that were loaded, and each change is made again
- * on top of them. What the application changes in place, in an object that it has read or set, becomes a change as well.
+ * A conflict is resolved by replay: the newer row's values replace the loaded ones, and each change is made again on top. An object that
+ * the application has read or set and then changed in place counts as a change of its key.
  *
  * The map of values is shared with the row until the first change copies it.
+ *
+ * Why: docs/decisions/001-compare-and-swap-on-bytes.md, docs/decisions/005-changing-in-place-counts.md
  */
 export class SessionValues {
   #values: Map<string, Value>;
   #isShared = true;
-  /** Of the row. */
+  /** The deadline in the row. */
   #loadedDeadline: Date | undefined;
   #deadline: Date | undefined;
   #isDeadlineMoved = false;
   #changes: Change[] = [];
-  /** What the application holds and may change in place. */
+  /** Objects that the application holds and may change in place. */
   #held: HeldObjects | undefined;
 
+  /** Begins with the values of a row, or without any. */
   constructor(row: StoredRow | undefined) {
     this.#values = row === undefined ? new Map() : (row.values as Map<string, Value>);
     this.#isShared = row !== undefined;
@@ -62,33 +65,33 @@ export class SessionValues {
     return this.#changes;
   }
 
-  /** How many of the application's keys there are. */
+  /** The number of the application's keys. */
   get size(): number {
     let size = this.#values.size;
     for (const key of RESERVED) if (this.#values.has(key)) size--;
     return size;
   }
 
-  /** Reads a value. An object stays observed, so that changing it in place counts as setting it. */
+  /** Reads a value and begins to watch it, if it is an object, for changes in place. */
   read(key: string): Value | undefined {
     const value = this.#values.get(key);
     if (typeof value === "object" && value !== null) (this.#held ??= new HeldObjects()).hold(key, value);
     return value;
   }
 
-  /** Makes a change and remembers it, after the changes that were made in place before it. */
+  /** Makes and records a change, after recording earlier changes in place. */
   apply(change: Change): void {
     const key = "key" in change ? change.key : undefined;
     this.collect(key);
     if (change.kind === "update") this.#freeze(change.key);
     this.#execute(change);
     this.#changes.push(change);
-    // What the application has read before is not the session's any more.
+    // Objects that the application read before no longer belong to the session.
     if (key !== undefined) this.#held?.release(key);
     else if (change.kind === "clear") this.#held?.clear();
   }
 
-  /** Sets what the row of another session holds but its login. The later deadline counts. @param deadline - the present one */
+  /** Sets the values of another session's row, except its login. The later deadline counts. @param deadline - the current one */
   merge(row: StoredRow, deadline: Date): void {
     for (const [key, value] of row.values) {
       if (key === REMEMBER_ME || !isReserved(key)) this.apply({ kind: "set", key, value });
@@ -96,19 +99,19 @@ export class SessionValues {
     if (row.deadline > deadline) this.apply({ kind: "deadline", deadline: row.deadline });
   }
 
-  /** Sets a reserved value that belongs to the row to be written, and is no change of the request's. */
+  /** Sets a reserved value of the row to be written, without recording a change. */
   mark(key: string, value: Value): void {
     this.#own().set(key, value);
   }
 
-  /** Removes such a value, and returns it. */
+  /** Removes a value that `mark` has set, and returns it. */
   unmark(key: string): Value | undefined {
     const value = this.#values.get(key);
     if (value !== undefined) this.#own().delete(key);
     return value;
   }
 
-  /** Turns changes made in place, in objects that the application holds, into recorded ones. */
+  /** Records the changes that the application has made in place. @param key - limits it to one key */
   collect(key?: string): void {
     if (this.#held === undefined) return;
     for (const { key: name, value, isStorable } of this.#held.takeChanged(key)) {
@@ -118,14 +121,14 @@ export class SessionValues {
     }
   }
 
-  /** @throws TypeError that names the key of a value that was changed in place into something that can't be stored */
+  /** Checks every value that was set. @throws TypeError, naming the key, when a change in place has made a value that can't be stored */
   assertStorable(): void {
     for (const change of this.#changes) if (change.kind === "set") assertValue(change.key, change.value);
   }
 
   /**
-   * The values as they are now, for the row that is written from them. Objects that were set stay the caller's: changed from now on,
-   * they go into the next row.
+   * Returns the current values for the row that is being written. Objects that were set stay the application's: later changes of them go
+   * into the next row.
    */
   snapshot(): ReadonlyMap<string, Value> {
     for (const change of this.#changes) if ("key" in change) this.read(change.key);
@@ -133,7 +136,7 @@ export class SessionValues {
     return this.#values;
   }
 
-  /** Makes this request's changes again on top of another row, or of nothing. */
+  /** Replays this request's changes on another row, or on an empty session. */
   rebase(row: StoredRow | undefined): void {
     this.#values = row === undefined ? new Map() : (row.values as Map<string, Value>);
     this.#isShared = row !== undefined;
@@ -143,13 +146,13 @@ export class SessionValues {
     this.#held?.putBack(this.#own());
   }
 
-  /** Takes back some changes. The others are made again on top of the row. */
+  /** Removes some changes and replays the others on the row. */
   withdraw(changes: readonly Change[], row: StoredRow | undefined): void {
     this.#changes = this.#changes.filter((change) => !changes.includes(change));
     this.rebase(row);
   }
 
-  /** Takes note that the row holds the first `count` changes now. */
+  /** Records that the row now has the first `count` changes. */
   settle(row: StoredRow, count: number): void {
     this.#changes.splice(0, count);
     this.#loadedDeadline = row.deadline;
@@ -157,12 +160,12 @@ export class SessionValues {
     if (!this.#isDeadlineMoved) this.#deadline = row.deadline;
   }
 
-  /** Forgets the objects that the application holds: they are nothing of the session that begins now. */
+  /** Stops watching the application's objects, which don't belong to the session that begins now. */
   releaseAll(): void {
     this.#held?.clear();
   }
 
-  /** Drops everything. The deadline stays readable. */
+  /** Drops all values and changes. The deadline stays readable. */
   drop(): void {
     this.#values = new Map();
     this.#isShared = false;
@@ -175,7 +178,7 @@ export class SessionValues {
     this.#isDeadlineMoved = false;
   }
 
-  /** The map of values, as this request's own. */
+  /** Returns a map of values that only this request uses. */
   #own(): Map<string, Value> {
     if (this.#isShared) {
       this.#values = new Map(this.#values);
@@ -184,7 +187,7 @@ export class SessionValues {
     return this.#values;
   }
 
-  /** A step may change what it is given. Made again, it must begin from what was there. */
+  /** Copies a value for `update`, whose step may change it and may run again. */
   #copyOf(key: string): Value | undefined {
     const value = this.#values.get(key);
     if (value === undefined) return undefined;
@@ -192,7 +195,7 @@ export class SessionValues {
     return cloneValue(value);
   }
 
-  /** An object that was set stays the caller's. Made again, the step must begin from what it was when it was first made. */
+  /** Copies objects that were set under a key, so that a replayed `update` begins from what they were. */
   #freeze(key: string): void {
     for (const change of this.#changes) {
       if (change.kind === "set" && change.key === key) change.value = tryCloneValue(change.value) ?? change.value;
@@ -224,7 +227,7 @@ export class SessionValues {
     }
   }
 
-  /** A login: nobody gets what another user's session held. */
+  /** Carries out a login. Another user's values are dropped. */
   #logIn({ values: added, keeps, lifetime }: Login, values: Map<string, Value>): void {
     const before = values.get(USER_ID);
     const isAnothers = before !== undefined && before !== added.get(USER_ID);
@@ -239,14 +242,13 @@ export class SessionValues {
 }
 
 /**
- * The objects of a session that its application holds, with a copy of each as it was last seen: changing one in place
- * counts as setting its key.
+ * The objects of a session that the application holds, each with a copy of its last known state. A difference is a change of the key.
  *
- * What an application holds outlives a conflict. The row is read again then, and its objects are others; where they say the
- * same, the application's take their place, so that a change that comes later is still a change of the session.
+ * After a conflict the row is decoded again, into new objects. Where one equals the application's object, the application's takes its
+ * place, so that later changes in place still reach the session.
  */
 class HeldObjects {
-  /** By key, the object that was handed out last comes last. The copy is undefined of what can't be stored. */
+  /** The objects by key, in the order of their first read, with their copies. The copy of an object that can't be stored is undefined. */
   readonly #objects = new Map<string, Map<object, Value | undefined>>();
 
   /** Begins to watch a value, if it is an object. */
@@ -258,7 +260,9 @@ class HeldObjects {
   }
 
   /**
-   * The objects of a key, or of all, that have been changed in place since this was last asked; what can't be stored, each time.
+   * Returns the objects that were changed in place since the last call, and each time those that can't be stored.
+   *
+   * @param key - limits it to one key
    */
   takeChanged(key?: string): { key: string; value: Value & object; isStorable: boolean }[] {
     const changed: { key: string; value: Value & object; isStorable: boolean }[] = [];
@@ -275,12 +279,12 @@ class HeldObjects {
     return changed;
   }
 
-  /** Lets the objects of a key go: it holds something else now. */
+  /** Stops watching the objects of a key. */
   release(key: string): void {
     this.#objects.delete(key);
   }
 
-  /** Puts the application's objects in the place of those that say the same. */
+  /** Replaces values that equal an object of the application with that object. */
   putBack(values: Map<string, Value>): void {
     for (const [key, held] of this.#objects) {
       const current = values.get(key);
