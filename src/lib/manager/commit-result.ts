@@ -3,29 +3,36 @@ import { clearCookie, replacesCookie, setCookie } from "../http/cookie.ts";
 import type { CookieUpdate } from "../session/state.ts";
 import type { ResolvedOptions } from "./options.ts";
 
-/** How a commit is made. */
+/** The circumstances of a commit. */
 export interface CommitContext {
-  /** Whether the response goes over TLS, for `secure: "auto"`; a function is called only when it counts. Default true. */
+  /** Whether the response uses TLS, for `secure: "auto"`. A function is called only when needed. Default true. */
   tls?: boolean | (() => boolean);
-  /** Later changes of the session throw, as the response's head is on its way. Default false. */
+  /** Whether later changes of the session throw, because the response's head leaves. Default false. */
   seal?: boolean;
 }
 
-/** What the client must be told after a commit. */
+/**
+ * The headers that a response needs after a commit.
+ *
+ * @example
+ * const { headers } = await manager.commit(session);
+ * return new Response("Hello", { headers });
+ */
 export class CommitResult {
-  /** "set": the token is new or its cookie lives longer; "clear": it must go; "nothing": the response tells nothing. */
+  /** "set": the client gets a new token or a new expiry of its cookie. "clear": the cookie is removed. "nothing": neither. */
   readonly kind: "set" | "clear" | "nothing";
   /** The value of the Set-Cookie header. It holds the token: never log it. */
   readonly setCookie: string | undefined;
-  /** Values of further Set-Cookie headers, which go before it: they remove the cookie from the scopes of `cookie.previous`. */
+  /** Values of Set-Cookie headers to send before it, which remove the cookie from the scopes of `cookie.previous`. */
   readonly clearing: readonly string[] = [];
-  /** Of the header transport: the token's header and its value, `""` when the session has ended. Never log it. */
+  /** The token's header for the transport "header", with the value `""` when the session has ended. Never log it. */
   readonly tokenHeader: { readonly name: string; readonly value: string } | undefined;
-  /** The session was looked at: caches must tell clients apart by this request header. */
+  /** The request header that the response depends on, for Vary. Undefined when the session was not read. */
   readonly vary: "Cookie" | "Authorization" | undefined;
 
   readonly #options: ResolvedOptions;
 
+  /** Makes the headers for a change of the client's cookie. */
   constructor(update: CookieUpdate, varies: boolean, options: ResolvedOptions, context: CommitContext) {
     const { tokenHeader: header } = options;
     this.#options = options;
@@ -45,16 +52,16 @@ export class CommitResult {
   }
 
   /**
-   * Says whether a Set-Cookie header of the application must make room for this one's: it has the same name. One that removes the
-   * cookie from another scope may stay.
+   * Tells whether this result replaces a Set-Cookie header of the application: one of the same name, unless it removes the cookie from
+   * another scope.
    */
   replaces(setCookie: string): boolean {
     return replacesCookie(this.#options.cookie, setCookie);
   }
 
   /**
-   * The headers for a response that has none of its own of these names: Set-Cookie (or the token's header),
-   * `Cache-Control: private, no-store`, Vary, as far as they are needed. Owned by the caller.
+   * The headers to add: Set-Cookie or the token's header, `Cache-Control: private, no-store`, and Vary, as far as they are needed. Merge them
+   * with headers of the same names that the response already has. The object is the caller's.
    */
   get headers(): Headers {
     const headers = new Headers();

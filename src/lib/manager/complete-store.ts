@@ -2,26 +2,27 @@ import { wrong } from "../core/options.ts";
 import type { ConditionalStore, EndingStore, Store, StoredSession, TouchOptions } from "../core/store.ts";
 import { equalValues } from "../core/value.ts";
 
-/** @throws TypeError when it is no store */
+/** Checks that a value has the functions of a store. @throws TypeError when it lacks one */
 export function assertStore(store: Store): void {
   const { find, save, delete: remove } = (store ?? {}) as Partial<Store>;
   if ([find, save, remove].every((method) => typeof method === "function")) return;
   throw wrong("store", "an object with the functions find, save and delete", store);
 }
 
-/** Says whether a store can make its writes conditional. */
+/** Tells whether a store has conditional writes. */
 export function isConditional(store: Store): store is ConditionalStore {
   const { create, replace, renew, touch } = store as Partial<ConditionalStore>;
   return [create, replace, renew, touch].every((method) => typeof method === "function");
 }
 
 /**
- * Lets a store that only has find, save and delete take part, with what that costs: of two parallel commits the last
- * one wins whole, and a commit that overlaps the end of a session can bring it back.
+ * Adapts a store that has only find, save and delete. It loses updates: of two parallel commits the last one wins whole, and a commit that
+ * overlaps the end of a session can bring it back.
  */
 export class LastWriteWins implements ConditionalStore {
   readonly #store: Store;
 
+  /** Wraps a store. */
   constructor(store: Store) {
     this.#store = store;
   }
@@ -48,7 +49,7 @@ export class LastWriteWins implements ConditionalStore {
     return true;
   }
 
-  /** Ends the old row first, as the seed does: a crash in between loses the session rather than leaving the old token good. */
+  /** Deletes the old row first, as SCS does: a crash in between loses the session instead of leaving the old token valid. */
   async renew(id: string, newId: string, _previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
     await this.#store.delete(id);
     await this.#store.save(newId, data, expiry);
@@ -63,10 +64,10 @@ export class LastWriteWins implements ConditionalStore {
   }
 }
 
-/** What a store of express-session asks of the one that it keeps its sessions in. */
+/** The functions of a store that the store for express-session uses. */
 export type SessionKeeper = Pick<EndingStore, "find" | "end" | "upsert" | "update" | "setExpiry">;
 
-/** Gives a store that only has find, save and delete the rest, with what that costs: a late write brings a session back. */
+/** Adds the missing functions to a store that has only find, save and delete. A late write can then bring an ended session back. */
 export function withEndings(store: Store): SessionKeeper {
   assertStore(store);
   const { end, upsert, update, setExpiry } = store as Partial<EndingStore>;

@@ -1,28 +1,28 @@
-/** What `onLogin` is told. */
+/** A login, as `onLogin` gets it. */
 export interface LoginEvent {
   userId: string;
   /** The session's id: safe to show and to log. */
   id: string;
-  /** Where the login came from, as far as the request tells; whether it is stored is the manager's `recordIp`. */
+  /** The client's IP address, if the request has one. The manager's `recordIp` decides only whether it is stored. */
   ip: string | undefined;
-  /** As `ip`; `recordUserAgent`. */
+  /** The client's User-Agent, if the request has one. The manager's `recordUserAgent` decides only whether it is stored. */
   userAgent: string | undefined;
 }
 
-/** What `onEnd` is told. */
+/** The end of a session, as `onEnd` gets it. */
 export interface EndEvent {
-  /** Undefined when nobody was logged in. */
+  /** Undefined when no user was logged in. */
   userId: string | undefined;
   /** The session's id: safe to show and to log. */
   id: string;
   /**
-   * "destroyed": its holder has logged out. "revoked": it was ended from outside, by `destroyByUser` and its kin or the limit of sessions
-   * per user. "replaced": another user has logged in, or `reset()` was called.
+   * "destroyed": its holder logged out. "revoked": it was ended from outside, by `destroyByUser`, `destroyById`, `destroyByTag` or
+   * `maxSessionsPerUser`. "replaced": another user logged in, or `reset()` was called.
    */
   why: "destroyed" | "revoked" | "replaced";
 }
 
-/** Calls a hook of the application's. What has happened has happened, whatever the hook makes of it: its failure is logged. */
+/** Calls a hook of the application. A failure of the hook is logged and has no other effect. */
 export function callHook<Event>(name: string, hook: ((event: Event) => unknown) | undefined, event: Event): void {
   const failed = (error: unknown): void => console.error(`pgstore: ${name} failed:`, error);
   try {
@@ -32,25 +32,31 @@ export function callHook<Event>(name: string, hook: ((event: Event) => unknown) 
   }
 }
 
-/** Tells those of this process who hold on to a session, a WebSocket say, that it has ended here, and the hook `onEnd`. */
+/** Listeners for sessions ended by this process, such as those of a WebSocket, and the hook `onEnd`. */
 export class EndListeners {
   readonly #listeners = new Map<string, Set<() => void>>();
   readonly #onEnd: ((event: EndEvent) => unknown) | undefined;
   readonly #publicId: (id: string) => string;
 
-  /** @param publicId - what a hook may know of an id, which is the token where `hashTokens` is off */
+  /** Begins without listeners. @param publicId - turns an id, which with `hashTokens: false` is the token, into one safe to show */
   constructor(onEnd: ((event: EndEvent) => unknown) | undefined, publicId: (id: string) => string) {
     this.#onEnd = onEnd;
     this.#publicId = publicId;
   }
 
-  /** Tells that a session has ended for good. */
+  /** Calls the listeners of a session and the hook `onEnd`. */
   ended(id: string, why: EndEvent["why"], userId: string | undefined): void {
     this.tell(id);
     if (this.#onEnd !== undefined) callHook("onEnd", this.#onEnd, { userId, id: this.#publicId(id), why });
   }
 
-  /** Calls `listener` when a session ends. Returns what stops that. */
+  /** Calls `listener` when one of the sessions ends. Returns a function that removes it. */
+  watchAll(ids: readonly string[], listener: (id: string) => void): () => void {
+    const stops = ids.map((id) => this.watch(id, () => listener(id)));
+    return () => stops.forEach((stop) => stop());
+  }
+
+  /** Calls `listener` when a session ends. Returns a function that removes it. */
   watch(id: string, listener: () => void): () => void {
     const listeners = this.#listeners.get(id) ?? new Set();
     listeners.add(listener);
@@ -61,7 +67,7 @@ export class EndListeners {
     };
   }
 
-  /** The session has ended, whatever its listeners make of that: what they throw is logged. */
+  /** Calls the listeners of a session. Their errors are logged. */
   tell(id: string): void {
     if (this.#listeners.size === 0) return;
     for (const listener of this.#listeners.get(id) ?? []) {

@@ -1,48 +1,48 @@
 import type { WhenGone } from "../session/request-facts.ts";
 import { StoreOverloadedError, StoreUnavailableError } from "../core/errors.ts";
 
-/** Milliseconds that work waits for its turn, where the store doesn't say how long its operations may take. */
-const DEFAULT_TIMEOUT = 5000;
-/** Pieces of work that wait for one key. */
+/** Milliseconds for the wait and the work together, if the store has no timeout of its own. */
+const DEFAULT_TIMEOUT_MS = 5000;
+/** Maximum number of waiting tasks for one key. */
 const MAX_WAITING = 1000;
 
 type Begin<T> = (before: T | undefined) => void;
 
-/** A turn in the queue of a key. */
+/** A task's turn in the queue of its key. */
 interface Turn<T> {
   before: T | undefined;
-  /** Aborts when the wait and the work together have taken the timeout. */
+  /** Aborts when the wait and the work together exceed the timeout. */
   signal: AbortSignal;
   /** Stops the timer. */
   done: () => void;
 }
 
 /**
- * Queues work by key: within this process one piece at a time for each key, in the order in which they came.
+ * Runs the tasks of each key one at a time, in order of arrival, within this process.
  *
- * It is no lock (other processes write too) and correctness doesn't rest on it; it spares the many requests of one
- * browser from conflicting with one another. Each piece hands the next what it left behind.
+ * It is not a lock: other processes write, too, and correctness rests on compare-and-swap. The queue spares the parallel requests of one
+ * browser from conflicting with each other. Each task passes its result to the next.
  *
- * One browser can't make its own queue endless: its length and the time in it are bounded, and a client that has gone leaves it.
+ * The queue of a key is bounded in length and in time, and a task leaves it when its client disconnects.
  */
 export class KeyedQueue<T> {
   readonly #timeout: number;
-  /** What waits, by the key of what is at work. */
+  /** The waiting tasks, by the key of the task that runs. */
   readonly #waiting = new Map<string, Begin<T>[]>();
 
-  /** @param timeout - milliseconds that work waits for its turn; what it takes then counts as well */
-  constructor(timeout = DEFAULT_TIMEOUT) {
+  /** Begins empty. @param timeout - milliseconds for the wait and the work together */
+  constructor(timeout = DEFAULT_TIMEOUT_MS) {
     this.#timeout = timeout;
   }
 
   /**
-   * Does a piece of work when those before it are done.
+   * Runs a task after the earlier ones of its key.
    *
-   * @param work - gets what the piece before it resolved to; undefined when it is the first, or that one failed. If it had to wait, it
-   *   also gets a signal that aborts when the timeout is over
-   * @param whenGone - asked when it has to wait
-   * @throws StoreOverloadedError when 1,000 wait already; StoreUnavailableError when its turn does not come in time, or nobody waits
-   *   for it any more. The work is not begun then
+   * @param work - gets the result of the task before it, or undefined if it is the first or that one failed. After a wait it also gets a
+   *   signal that aborts when the timeout is over
+   * @param whenGone - called when the task has to wait
+   * @throws StoreOverloadedError when 1,000 tasks are waiting; StoreUnavailableError when the turn does not come in time or the client
+   *   disconnects. The task has not begun then
    */
   enter(
     key: string,

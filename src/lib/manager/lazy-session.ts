@@ -2,7 +2,12 @@ import { refuseProperties } from "../session/idioms.ts";
 import { stateOf, type Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
 
-/** A session that is loaded when it is first awaited: `const session = await manager.sessionOf(request)`. */
+/**
+ * A session that is loaded when it is first awaited.
+ *
+ * @example
+ * const session = await manager.sessionOf(request); // with the option lazy: true
+ */
 export class LazySession<Data = SessionData> implements PromiseLike<Session<Data>> {
   static {
     refuseProperties(this.prototype, (key) => `(await session).set(${key}, …)`);
@@ -13,21 +18,22 @@ export class LazySession<Data = SessionData> implements PromiseLike<Session<Data
   #loaded: Session<Data> | undefined;
   #isSealed = false;
 
+  /** Defers a load until the session is awaited. */
   constructor(load: () => Promise<Session<Data>>) {
     this.#load = load;
   }
 
-  /** Whether it was awaited; undefined: nobody has. */
+  /** The promise of the session. Undefined before it is first awaited. */
   get asked(): Promise<Session<Data>> | undefined {
     return this.#session;
   }
 
-  /** The session, once it was awaited and loaded. */
+  /** The session. Undefined before it is loaded. */
   get loaded(): Session<Data> | undefined {
     return this.#loaded;
   }
 
-  /** The response's head leaves: when nobody has awaited the session by now, it can only be read from now on. */
+  /** Makes a session that is loaded from now on read-only, because the response's head leaves. */
   seal(): void {
     this.#isSealed = true;
   }
@@ -49,5 +55,5 @@ export class LazySession<Data = SessionData> implements PromiseLike<Session<Data
   }
 }
 
-/** What a request has: its session, or with `lazy: true` the promise of one. */
+/** The session of a request, or with `lazy: true` a promise of it. */
 export type SessionFor<Data, Lazy extends boolean> = [Lazy] extends [true] ? LazySession<Data> : Session<Data>;

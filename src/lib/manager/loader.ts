@@ -8,24 +8,36 @@ import type { StoredRow } from "../session/values.ts";
 import type { RowCodec } from "./row-codec.ts";
 import type { StoreAccess } from "./store-access.ts";
 
-/** Tokens of one request that are looked up. Somebody who can plant cookies must not choose which of them those are. */
+/*
+ * Finding the session of a request. A malformed token is ignored without a query. An unknown or expired token gives an empty session with
+ * another token, so a token that a client made up is never adopted.
+ *
+ * A request may have several cookies of the session's name: an attacker planted one, or a release changed the cookie's scope. Up to four
+ * tokens are looked up. If exactly one of them is live, it counts. If none is live, the first tombstone counts. If two are live, or more than
+ * four tokens came, none counts. The request is then anonymous, and a session that begins in it ends the ones that were presented.
+ *
+ * Why: docs/decisions/025-several-cookies.md
+ */
+
+/** Maximum number of tokens that are looked up. With more, an attacker who plants cookies could choose which ones are. */
 const MAX_TOKENS = 4;
 
-/** Finds the session that a request's tokens lead to: the only place where a token is trusted. */
+/** Finds the session of a request's tokens. No other code trusts a token. */
 export class Loader {
   readonly #access: StoreAccess;
   readonly #rows: RowCodec;
 
+  /** Reads from a store. */
   constructor(access: StoreAccess, rows: RowCodec) {
     this.#access = access;
     this.#rows = rows;
   }
 
   /**
-   * Loads a session, without a query when nothing presented has the form of a token.
+   * Loads a session, synchronously and without a query when no token is well-formed.
    *
-   * @param presented - what came in place of a token, well-formed or not
-   * @param open - makes of the state what the caller wants
+   * @param presented - the values in place of a token, well-formed or not
+   * @param open - turns the state into the caller's result
    */
   load<T>(presented: readonly string[], open: (state: SessionState) => T): T | Promise<T> {
     const [first] = presented;
@@ -41,7 +53,7 @@ export class Loader {
     return (isWatched("load") ? this.#watchedLoad(tokens) : this.#loadOneOf(tokens)).then(open);
   }
 
-  /** Looks an id up. A store may also throw at once. */
+  /** Looks an id up. A synchronous error of the store becomes a rejection. */
   #lookUp(id: string): Promise<Found> {
     try {
       return Promise.resolve(this.#access.lookUp(id));
@@ -65,11 +77,7 @@ export class Loader {
     }
   }
 
-  /**
-   * Looks all tokens up. Of several, all but one were planted, or set with another scope: which one counts, the table may tell.
-   *
-   * @param event - is told what it came to
-   */
+  /** Looks all tokens up and chooses the one that counts. @param event - gets the outcome */
   async #loadOneOf(tokens: string[], event?: LoadEvent): Promise<SessionState> {
     if (tokens.length > MAX_TOKENS) {
       const ids = tokens.map((token) => this.#rows.idOf(token));
@@ -95,7 +103,7 @@ export class Loader {
     return this.#stateOf(chosen.id, chosen.token, chosen.found, event);
   }
 
-  /** What the session of a token holds; undefined when there is none, or when it is the one of `mine`. */
+  /** Reads the session of a token. Undefined when there is none, or when its id is `mine`. */
   async peek(token: string, mine: string | undefined): Promise<StoredRow | undefined> {
     const id = isToken(token) ? this.#rows.idOf(token) : undefined;
     if (id === undefined || id === mine) return undefined;
@@ -104,8 +112,8 @@ export class Loader {
   }
 
   /**
-   * Reads what a row holds. Undefined for bytes that can't be read or were tampered with (an event tells, the row stays), and
-   * for a session past a sealed deadline: whoever can write the table can move the expiry, but not what is sealed.
+   * Decodes a row. Returns undefined for unreadable bytes, which are published on `pgstore:error` and stay in the table. Also for a session
+   * past a sealed deadline: write access to the table can move the expiry, but not a sealed deadline.
    */
   read(id: string, found: StoredSession): StoredRow | undefined | Promise<StoredRow | undefined> {
     let row: StoredRow;

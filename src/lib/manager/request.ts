@@ -5,24 +5,24 @@ import type { WhenGone } from "../session/request-facts.ts";
 import type { LoginEvent } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
 
-/** Where a request came from. What of it is kept is the manager's `recordIp` and `recordUserAgent`. */
+/** The origin of a request. The manager's `recordIp` and `recordUserAgent` decide which parts a login stores. */
 export interface RequestClient {
   ip?: string | undefined;
   userAgent?: string | undefined;
-  /** The request is a HEAD, or a browser makes it in advance: nobody may ever see the answer. */
+  /** The request is a HEAD, or a browser's prefetch whose response may never be shown. */
   speculative?: boolean | undefined;
-  /** Calls a listener when the client goes before it has its answer. Returns what stops that. */
+  /** Calls a listener when the client disconnects before it has its response. Returns a function that removes the listener. */
   whenGone?: WhenGone | undefined;
 }
 
-/** Facts about a request, or a function that finds them. They are asked for only when a login or a wait needs them. */
+/** The origin of a request, or a function that finds it. It is called only when a login or a wait needs it. */
 export type ClientSource = RequestClient | (() => RequestClient);
 
-/** Characters: what is longer tells no more of a browser. */
+/** Longer texts are cut, as they tell no more about a browser. */
 const MAX_USER_AGENT_CHARACTERS = 512;
 const MAX_IP_CHARACTERS = 64;
 
-/** What is kept of where a request came from; undefined: nothing. */
+/** Returns the parts that a login stores. Undefined when the options record nothing. */
 export function recordedClient(
   client: ClientSource,
   { recordIp, recordUserAgent }: ResolvedOptions,
@@ -32,7 +32,7 @@ export function recordedClient(
   return { ip: recordIp ? ip : undefined, userAgent: recordUserAgent ? userAgent : undefined };
 }
 
-/** Where a request came from, fit to be stored and shown. */
+/** Returns the address and the browser in a form that is safe to store and to show. */
 export function cleanClient({ ip, userAgent }: RequestClient): Pick<LoginEvent, "ip" | "userAgent"> {
   return {
     ip: clean(ip?.replace(/^::ffff:(?=\d+\.)/i, ""), MAX_IP_CHARACTERS),
@@ -40,7 +40,7 @@ export function cleanClient({ ip, userAgent }: RequestClient): Pick<LoginEvent, 
   };
 }
 
-/** As PostgreSQL can store it, and no terminal or page is led astray by it. */
+/** Replaces control characters, which PostgreSQL may refuse and a terminal would obey. */
 function clean(text: string | undefined, longest: number): string | undefined {
   return text
     ?.slice(0, longest)
@@ -48,15 +48,15 @@ function clean(text: string | undefined, longest: number): string | undefined {
     .replaceAll(/\p{Cc}/gu, " ");
 }
 
-/** The headers of a request that may carry a token; which of them counts is the manager's `transport`. */
+/** The headers of a request that may carry a token. The manager's `transport` decides which one is read. */
 export interface Credentials {
-  /** Of the header Cookie; several of them joined by `;`. */
+  /** The value of the header Cookie, several of them joined by `;`. */
   cookie?: string | null | undefined;
-  /** Of the header Authorization. */
+  /** The value of the header Authorization. */
   authorization?: string | null | undefined;
 }
 
-/** What could be tokens among a request's credentials: of the manager's transport only. */
+/** Returns the well-formed tokens of a request, from the manager's transport only. */
 export function tokensOf(
   { cookie, authorization }: Credentials,
   { tokenHeader, cookie: { name } }: ResolvedOptions,

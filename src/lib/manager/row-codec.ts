@@ -8,47 +8,48 @@ import type { StoredRow } from "../session/values.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { tokenPrefix } from "./scope.ts";
 
-/** Bytes from which on a session is decoded once for all who have loaded it at the same time. */
+/** Above this size, requests that loaded the same bytes share one decoded session. */
 const LARGE_BYTES = 1 << 15;
 
-/** Turns sessions into the bytes of a row and back. */
+/** Encodes sessions into rows and decodes them, within `maxBytes`, and makes their ids. */
 export class RowCodec {
   readonly #options: ResolvedOptions;
-  /** What stands before a token where its id is made. */
+  /** The scope's prefix of a token before it is hashed. */
   readonly #prefix: string;
-  /** What large bytes hold whose values nobody can change. */
+  /** Decoded sessions of large rows, all of whose values are immutable. */
   readonly #decoded = new WeakMap<Uint8Array, DecodedSession>();
 
+  /** Uses the options' codec and scope. */
   constructor(options: ResolvedOptions) {
     this.#options = options;
     this.#prefix = tokenPrefix(options.scope);
   }
 
-  /** The id of a token's session: the row's key. */
+  /** Returns the id of a token's session, the key of its row. */
   idOf(token: string): string {
     const scoped = this.#prefix + token;
     return this.#options.hashTokens ? idOf(scoped) : scoped;
   }
 
-  /** What errors and events may call a session: its id, or, where that is the token, a hash of it. */
+  /** Returns an id that errors and events may show. With `hashTokens: false`, where the id is the token, it is the id's hash. */
   publicId(id = ""): string {
     return this.#options.hashTokens ? id : idOf(id);
   }
 
-  /** Whether the bytes of a row, and so its deadline, can't be altered in the table. */
+  /** Whether the codec detects bytes, the deadline among them, that were altered in the table. */
   get isSealed(): boolean {
     return this.#options.codec.isSealed === true;
   }
 
   /**
-   * Reads the bytes of a row.
+   * Decodes the bytes of a row.
    *
-   * @throws SessionDecodeError
+   * @throws SessionDecodeError when the bytes are unreadable or too many; `cause` has the reason
    */
   decode(id: string, found: StoredSession): StoredRow {
     try {
       const { maxBytes } = this.#options;
-      // Before it is parsed: what another program has written may be of any size.
+      // Checked before parsing, as another program may have written any size.
       if (found.data.length > maxBytes) throw new SessionTooLargeError(this.publicId(id), found.data.length, maxBytes);
       const { values, deadline } = this.#decodeOnce(found.data, this.publicId(id));
       return { data: found.data, values, deadline, expiry: found.expiry };
@@ -69,14 +70,15 @@ export class RowCodec {
   }
 
   /**
-   * Makes the row that is to be stored.
+   * Encodes the row to store.
    *
-   * @throws SessionTooLargeError; TypeError, naming the key, when an object in the session was changed into something that can't be
+   * @throws SessionTooLargeError when the bytes exceed `maxBytes`; TypeError, naming the key, when an object in the session was changed into
+   *   one that can't be stored
    */
   encode(state: SessionState, plan: { expiry: number; deadline: number }, id: string): StoredRow {
     const { codec, maxBytes } = this.#options;
     const values = state.values.all as Map<string, Value>;
-    // The Date that was loaded, where it still holds: the codec may know it more exactly than to the millisecond.
+    // An unchanged deadline stays the Date that was decoded, as the codec may keep its nanoseconds.
     const loaded = state.values.deadline;
     const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
     const unique = state.values.changes.some(({ kind }) => kind === "update");

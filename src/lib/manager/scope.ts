@@ -2,24 +2,24 @@ import { warn } from "../core/log.ts";
 import type { Owner, UserStore } from "../core/store.ts";
 import type { ResolvedOptions } from "./options.ts";
 
-/**
- * A scope gives a manager's sessions and users names of their own in a table that others use as well, without a column: a session's id is the
- * hash of its token with the scope before it, and a user of the scope "admin" is stored as `%admin:` and the user's id.
+/*
+ * A scope separates a manager's sessions and users from those of other managers in the same table, without a column. The id of a session is
+ * the hash of the scope and the token. A user of the scope "admin" is stored as `%admin:` followed by the user's id.
  *
  * Why: docs/decisions/026-scopes.md
  */
 
-/** The text that stands before a token where its session's id is made. No token has a dot. */
+/** Returns the prefix of a token before it is hashed. It ends with a dot, which no token has. */
 export function tokenPrefix(scope: string | undefined): string {
   return scope === undefined ? "" : `${scope}.`;
 }
 
-/** The name of a user, or of a tag, in the table. */
+/** Returns the name of a user or a tag in the table. */
 export function nameOf(userId: string, scope: string | undefined): string {
   return scope === undefined ? userId : `%${scope}:${userId}`;
 }
 
-/** Finds and ends sessions of a scope's users, by their ids in the application. */
+/** Adapts a store's users to a scope, so that users and tags have the application's names. */
 export function scopedUsers(users: UserStore | undefined, scope: string | undefined): UserStore | undefined {
   if (users === undefined || scope === undefined) return users;
   const named = <O extends Owner>(owner: O): O => {
@@ -40,13 +40,13 @@ export function scopedUsers(users: UserStore | undefined, scope: string | undefi
 }
 
 const SHARED =
-  "Two SessionManagers use one store with different cookies or transports, so that each takes the other's tokens: a customer's token works in the " +
-  'administrators\' cookie. Give each a scope of its own, { scope: "admin" }, or both the same one if they are to share their sessions';
+  "Two SessionManagers use one store with different cookies or transports, and each accepts the other's tokens: a customer's token works in the " +
+  'administrators\' cookie. Give each its own scope, such as { scope: "admin" }, or give both the same scope to share their sessions';
 
-/** How the token travels in the first manager without a scope of each store. */
+/** The cookie or header of the first manager without a scope, by store. */
 const carriers = new WeakMap<object, string>();
 
-/** Warns, once for a store, when managers without a scope would take tokens of each other that came in another way. */
+/** Warns once for a store when two managers without a scope accept each other's tokens from different cookies or headers. */
 export function warnOfSharing(store: object, { scope, tokenHeader, cookie }: ResolvedOptions): void {
   if (scope !== undefined) return;
   const carrier = tokenHeader === undefined ? `cookie ${cookie.name}` : "header";

@@ -27,18 +27,21 @@ import {
 } from "./user-sessions.ts";
 
 /**
- * Loads sessions and commits them: what happens between a request's cookie and a response's.
+ * Loads the sessions of requests, commits them, and ends sessions from outside.
  *
  * One manager serves any number of parallel requests. It holds no connection and no timer.
+ *
+ * @example
+ * const manager = new SessionManager(new PgStore(pool), { idleTimeout: "20m" });
  */
 export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /** The options, checked and with their defaults. */
   readonly options: Readonly<ResolvedOptions>;
-  /** Where the sessions are. */
+  /** The store of the sessions. */
   readonly store: Store & StoreExtras;
   /**
-   * Lists and ends sessions by the name that a user has in the table: for operators, who see the whole table, whatever this manager's
-   * `scope`. User 1 of the scope "admin" is called `%admin:1` there.
+   * Lists and ends sessions by a user's name in the table, regardless of this manager's `scope`. For operators. The name of user 1 in the
+   * scope "admin" is `%admin:1`.
    */
   readonly tableUsers: Pick<SessionManager<Data, Lazy>, "listByUser" | "destroyByUser" | "destroyById">;
   readonly #rows: RowCodec;
@@ -48,13 +51,13 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   readonly #users: UserSessions;
   readonly #loader: Loader;
   readonly #host: SessionHost;
-  /** Where a request keeps its session. Not a WeakMap, which costs more than all else that a request does with us. */
+  /** The property of a request that holds its session. A WeakMap would cost more than the rest of the request's work here. */
   readonly #key = Symbol("pgstore session");
-  /** For a request whose session was not looked at, and for one whose session could not be loaded. */
+  /** The result for a request whose session was not read. `#varying`: for one whose session could not be loaded. */
   readonly #nothing: CommitResult;
   readonly #varying: CommitResult;
 
-  /** @throws TypeError when an option is wrong; it names the option */
+  /** Makes a manager of a store's sessions. @throws TypeError, naming the option, when one is wrong */
   constructor(store: Store & StoreExtras, options?: SessionOptions<Lazy>) {
     assertStore(store);
     const resolved = resolveOptions(options);
@@ -91,15 +94,16 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Loads the session of a token. Without a token, and for one that is malformed, no query is made; an unknown or
-   * expired one is not adopted: in all these cases the session is new and empty.
+   * Loads the session of a token. A missing or malformed token costs no query. A missing, malformed, unknown or expired token gives a new,
+   * empty session under another token. So does the token of a session that ended shortly before, but then changes are dropped, unless the
+   * session was revoked, until `login` or `reset` begins a new one.
    *
-   * The token of a session that was ended a short while ago gives an empty one whose changes are dropped; `login` and
-   * `reset` begin a new one.
-   *
-   * @param token - one token or several, as a browser sends them when somebody has planted one: the session counts if it is
-   *   the only one that is live, otherwise none does
-   * @throws StoreUnavailableError, StoreError, SchemaError when the store fails
+   * @param token - one token or several, as a browser sends them after an attacker has planted one: a single live one counts, two don't
+   * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
+   * @example
+   * const session = await manager.load(token);
+   * session.set("theme", "dark");
+   * const { setCookie } = await manager.commit(session);
    */
   async load(token?: string | readonly string[] | null): Promise<Session<Data>> {
     const presented = typeof token === "string" ? [token] : (token ?? []);
@@ -107,10 +111,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Loads the session of a request; at once when it carries nothing that could be a token.
+   * Loads the session of a request, synchronously when the request has no well-formed token.
    *
-   * @param client - tells where the request came from; called only when a login is to record it
-   * @throws as `load`
+   * @param client - where the request came from; a function is called only when that is needed
+   * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
    */
   loadFrom(credentials: Credentials, client?: ClientSource): Session<Data> | Promise<Session<Data>> {
     return this.#loadFrom(credentials, client, (session) => session);
@@ -129,11 +133,12 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Stores what has changed, exactly as much as needed, and says what the client must be told.
+   * Stores a session's changes, if there are any, and returns the headers that the response needs.
    *
-   * @throws StoreUnavailableError, StoreError, SchemaError, SessionConflictError when the changes could not be stored;
-   *   SessionDecodeError when the row has become unreadable meanwhile, which is not overwritten; TypeError when an object in the session was changed into something that can't be;
-   *   AlreadyCommittedError when the session is new, and the head of its response, which could have told its token, has left
+   * @throws StoreUnavailableError, StoreError, SchemaError, SessionConflictError or SessionTooLargeError when the changes could not be
+   *   stored; LoginRefusedError when the user's sessions were revoked during a login; SessionDecodeError when another program has made
+   *   the row unreadable; TypeError when an object in the session was changed into one that can't be stored; AlreadyCommittedError when
+   *   the session is new and the response's head has left without its token
    */
   async commit(session: Session<Data>, context: CommitContext = {}): Promise<CommitResult> {
     const state = stateOf(session);
@@ -145,7 +150,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     return this.#result(state, context);
   }
 
-  /** Commits at once when the store has nothing to do. Undefined: it has, call `commit`. */
+  /** Commits synchronously when there is nothing to write. Returns undefined otherwise: call `commit` then. */
   commitSettled(session: Session<Data>, context: CommitContext = {}): CommitResult | undefined {
     const state = stateOf(session);
     if (!this.#committer.isSettled(state)) return undefined;
@@ -154,10 +159,12 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Loads the session of a request and remembers it, for `sessionOf`; a lazy one when it is first awaited. Adapters call
-   * it, once for a request. Undefined when it is done at once.
+   * Loads the session of a request for `sessionOf`. With `lazy: true` the load waits until the session is awaited. Adapters call it once
+   * for each request.
    *
-   * @throws as `load`
+   * @param client - where the request came from; a function is called only when that is needed
+   * @returns undefined when the session could be opened synchronously
+   * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
    */
   open(request: object, credentials: Credentials, client?: ClientSource): Promise<void> | undefined {
     if (this.options.lazy) {
@@ -168,29 +175,37 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     return opening instanceof Promise ? opening : undefined;
   }
 
-  /** Lets `sessionOf` know a request by a framework's object for it as well. Adapters call it. */
+  /** Makes `sessionOf` accept a framework's wrapper of a request, too. Adapters call it. */
   alias(wrapper: object, request: object): void {
     this.#bind(wrapper, this.#bound(request));
   }
 
   /**
-   * Commits the session of a request before its response's head leaves, and seals it for good, a lazy one that nobody has
-   * awaited too. Adapters call it. At once where it can.
+   * Commits the session of a request before the response's head leaves, and seals it against later changes. Adapters call it. It returns
+   * synchronously when there is nothing to write.
    *
-   * @throws as `commit`; `committed` says what must be told the client then
+   * @throws the errors of `commit` when the changes could not be stored: `committed` has the headers for the error's response
    */
   close(request: object, context: CommitContext): CommitResult | Promise<CommitResult> {
     const bound = this.#bound(request);
     if (bound === undefined) return this.#nothing;
     const sealing = context.seal === true ? context : { ...context, seal: true };
     if (bound instanceof Session) return this.commitSettled(bound, sealing) ?? this.commit(bound, sealing);
-    return this.#closeLazy(bound, sealing);
+    const { asked } = bound;
+    if (asked === undefined) {
+      bound.seal();
+      return this.#nothing;
+    }
+    // A failed load was reported where the session was awaited.
+    return asked.then(
+      (session) => this.commit(session, sealing),
+      () => this.#varying,
+    );
   }
 
   /**
-   * Says what the client must be told of what has been committed so far for a request's session, and commits nothing: for the
-   * answer that takes the place of another one when `close` has failed. What `login`, `renewToken`, `reset` or `save` have stored
-   * before counts, whatever fails later. Never throws.
+   * Returns the headers for commits that a request has already made, such as a `login`, without committing. For the error response after
+   * `close` has failed. Never throws.
    */
   committed(request: object, context: CommitContext): CommitResult {
     const bound = this.#bound(request);
@@ -200,20 +215,20 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     try {
       return this.#result(stateOf(session), context);
     } catch {
-      // What can't be asked whether it is TLS counts as that.
+      // A request that can't tell whether it uses TLS counts as one that does.
       return this.#result(stateOf(session), {});
     }
   }
 
-  /** Says whether this manager's middleware has run for a request. */
+  /** Tells whether this manager's middleware has run for a request. */
   has(request: object): boolean {
     return this.#bound(request) !== undefined;
   }
 
   /**
-   * The session of a request; with `lazy: true` one to await.
+   * Returns the session of a request, or with `lazy: true` a promise of it.
    *
-   * @throws SessionMissingError when no middleware of this manager ran
+   * @throws SessionMissingError when no middleware of this manager has run
    */
   sessionOf(request: object): SessionFor<Data, Lazy> {
     const bound = this.#bound(request);
@@ -222,11 +237,11 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Loads the session of a request and watches it, also while it is being loaded: an end that falls into the load is not missed. For
-   * adapters of connections that outlive a request.
+   * Loads the session of a request and watches for its end, from before the load. For connections that outlive a request.
    *
-   * @returns what stops the watching, beside the session
-   * @throws as `load`
+   * @param listener - called when this process ends the session
+   * @returns the session, and a function that removes the listener
+   * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
    */
   async loadWatched(
     credentials: Credentials,
@@ -234,14 +249,11 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   ): Promise<{ session: Session<Data>; unwatch: () => void }> {
     let id: string | undefined;
     const ended = new Set<string>();
-    const stops = tokensOf(credentials, this.options).map((token) => {
-      const watched = this.#rows.idOf(token);
-      return this.#access.endListeners.watch(watched, () => {
-        ended.add(watched);
-        if (watched === id) listener();
-      });
+    const presented = tokensOf(credentials, this.options).map((token) => this.#rows.idOf(token));
+    const unwatch = this.#access.endListeners.watchAll(presented, (endedId) => {
+      ended.add(endedId);
+      if (endedId === id) listener();
     });
-    const unwatch = (): void => stops.forEach((stop) => stop());
     try {
       const session = await this.loadFrom(credentials);
       ({ id } = stateOf(session));
@@ -253,24 +265,25 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     }
   }
 
-  /** Milliseconds until a stored session expires, by the store's clock, unless a request moves that; undefined when it is not stored. */
+  /** Returns the milliseconds until a stored session expires, by the store's clock. Undefined for a session without a row. */
   async expiresIn(session: Session<Data>): Promise<number | undefined> {
     const { row } = stateOf(session);
     return row && row.expiry.getTime() - (await this.#access.now());
   }
 
-  /** Calls `listener` when this process ends the session; one that others end is noticed by looking. Returns what stops it. */
+  /** Calls `listener` when this process, not another one, ends the session. Returns a function that removes the listener. */
   watch(session: Session<Data>, listener: () => void): () => void {
     const { id } = stateOf(session);
     return id === undefined ? () => {} : this.#access.endListeners.watch(id, listener);
   }
 
   /**
-   * Takes over the values of another session, which ends: a basket that was filled before the login, say. Its values
-   * replace those of the same key, and the later deadline counts; its user is not taken over. Nothing happens when there
-   * is no such session, or none that can be read. SCS: MergeSession.
+   * Moves the values of another session, except its user, into this one and ends the other one. Its values replace those of the same key,
+   * and the later deadline counts. Does nothing when the other session is unknown, ended or unreadable. SCS: MergeSession.
    *
-   * @throws as `commit`; AlreadyCommittedError after `save()`, `destroy()` and the response's head: both sessions stay as they are
+   * @param token - the other session's
+   * @throws StoreUnavailableError, StoreError, SchemaError, SessionConflictError or SessionTooLargeError when the values could not be
+   *   stored; AlreadyCommittedError when the session is already committed. The other session then stays
    */
   async mergeSession(session: Session<Data>, token: string): Promise<void> {
     const state = stateOf(session);
@@ -279,17 +292,17 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     if (row === undefined) return;
     state.assertWritable("mergeSession", undefined);
     state.values.merge(row, session.deadline);
-    // Ours is stored before the other one goes, so that a crash in between loses nothing.
+    // The other session ends last, so that a crash in between loses nothing.
     await this.#committer.flush(state);
-    // Where ours turned out to have ended, the other one still has what it had.
+    // If this session has ended elsewhere, the other one keeps its values.
     if (!state.isOver) await this.#access.end(this.#rows.idOf(token), "destroyed");
   }
 
   /**
-   * Lists the live sessions, in pages and constant memory. They can be changed and committed, or destroyed. Rows that
-   * can't be read are left out, and an event on `pgstore:error` tells.
+   * Lists the live sessions, in pages and constant memory. They can be changed and committed, or destroyed. Unreadable rows are skipped
+   * and published on `pgstore:error`.
    *
-   * @throws TypeError when the store can't list
+   * @throws TypeError when the store can't list its sessions
    */
   async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
     if (this.store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
@@ -300,32 +313,33 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Lists the live sessions of a user, those who have called `login` with that id, the newest first.
+   * Lists the live sessions of a user, the newest login first.
    *
-   * @throws SchemaError when the table lacks the columns that `migrate` adds
+   * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the id or an option is wrong
    */
   listByUser(userId: string, options: ListOptions = {}): Promise<UserSession[]> {
     return this.#users.list(userId, options);
   }
 
   /**
-   * Ends the sessions of a user everywhere. Resolves to how many. When it has resolved, every login of that user whose
-   * statement had reached the database by then is ended too, or was refused; a later one is a new login.
+   * Ends every session of a user, at once and in every process. A login of the user whose statement has reached the database before this
+   * resolves is ended or refused, too. Up to 1,000 sessions end in one statement, of more the newest first (docs/decisions/029).
    *
-   * Up to 1,000 sessions end in one statement. Of more the newest end first, and the older ones live until it has resolved:
-   * call it again when it has failed. (docs/decisions/029)
-   *
-   * @throws SchemaError when the table lacks the columns that `migrate` adds
+   * @returns the number of sessions ended
+   * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the id or an option is wrong;
+   *   StoreUnavailableError or StoreError when the store fails: call it again, as older sessions may still be live
+   * @example
+   * await manager.destroyByUser(user.id, { except: session });
    */
   destroyByUser(userId: string, options: DestroyByUserOptions = {}): Promise<number> {
     return this.#users.end(userId, options);
   }
 
   /**
-   * Ends the sessions whose login has given them a tag, at once and everywhere, also those that have renewed their token since:
-   * for the back-channel log-out of OpenID Connect, whose session id is such a tag. Resolves to how many. A login with the tag
-   * that was being written when this was called is ended too, or is refused with LoginRefusedError.
+   * Ends every session whose login has set a tag, at once and in every process: for the back-channel log-out of OpenID Connect. A login
+   * with the tag that is under way is ended, or refused with LoginRefusedError.
    *
+   * @returns the number of sessions ended
    * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the store keeps no tags
    */
   destroyByTag(tag: string): Promise<number> {
@@ -333,13 +347,15 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Ends the session of an id, at once and everywhere, also when it has renewed its token since the id was listed.
+   * Ends the session of an id, at once and in every process, even if it has renewed its token since the id was listed.
    *
-   * @param options - userId: ends it only if it is this user's
-   * @returns whether it has ended one
+   * @returns whether a session was ended
+   * @throws TypeError when the option `userId` is present but no valid id
+   * @example
+   * await manager.destroyById(form.get("id"), { userId: session.requireUser() });
    */
   async destroyById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
-    // An undefined user, of an anonymous request say, must not mean anybody's.
+    // An undefined user, as of an anonymous request, must not mean every user.
     if ("userId" in options) assertUserId("destroyById", options.userId);
     const read = new OptionReader(options);
     const userId = read.text("userId", undefined);
@@ -348,12 +364,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Ends every session of the table, of whichever scope, page by page. When it has resolved, every session that was live when it was called
-   * is over; one that has begun since may be as well. When it rejects, those of the pages before have ended: call it again.
+   * Ends every session of the table that is live at the time of the call, in all scopes, page by page. Later sessions may end, too.
    *
-   * @param options - onProgress: called after each page with how many have ended so far; what it throws stops it
-   * @returns how many it has ended
-   * @throws TypeError when the store can neither end all sessions nor list them
+   * @returns the number of sessions ended
+   * @throws TypeError when the store can't list its sessions; StoreUnavailableError or StoreError when the store fails: call it again
    */
   async destroyAll(options: DestroyAllOptions = {}): Promise<number> {
     const read = new OptionReader(options);
@@ -362,26 +376,13 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     return this.#access.endAll((ended) => onProgress?.({ ended }));
   }
 
-  /** @param request - anything, from JavaScript callers */
+  /** Returns the session bound to a request. @param request - any value, from JavaScript callers */
   #bound(request: object | null | undefined): Session<Data> | LazySession<Data> | undefined {
     return (request as Record<symbol, unknown> | null | undefined)?.[this.#key] as Session<Data> | undefined;
   }
 
   #bind(request: object, session: Session<Data> | LazySession<Data> | undefined): void {
     (request as Record<symbol, unknown>)[this.#key] = session;
-  }
-
-  /** Of a session that nobody asked for there is nothing to commit; a failed load was reported to whoever asked. */
-  #closeLazy(lazy: LazySession<Data>, context: CommitContext): CommitResult | Promise<CommitResult> {
-    const { asked } = lazy;
-    if (asked !== undefined) {
-      return asked.then(
-        (session) => this.commit(session, context),
-        () => this.#varying,
-      );
-    }
-    lazy.seal();
-    return this.#nothing;
   }
 
   #session(state: SessionState): Session<Data> {

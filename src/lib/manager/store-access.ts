@@ -8,10 +8,10 @@ import type { ResolvedOptions } from "./options.ts";
 import type { RowCodec } from "./row-codec.ts";
 import { nameOf } from "./scope.ts";
 
-/** What loading and committing both need of the store: its time, look-ups, and the ends of sessions with those who are told of them. */
+/** The store's operations that loading and committing share: its time, look-ups, and ending sessions, with the listeners. */
 export class StoreAccess {
   readonly store: ConditionalStore;
-  /** Milliseconds since 1970, in the store's time: known, or asked for. */
+  /** Returns the store's time in milliseconds since 1970, or a promise of it when the store has to be asked. */
   readonly now: () => number | Promise<number>;
   /** Listeners for sessions ended by this process. */
   readonly endListeners: EndListeners;
@@ -19,6 +19,7 @@ export class StoreAccess {
   readonly #rows: RowCodec;
   readonly #options: ResolvedOptions;
 
+  /** Wraps a store, which need not have conditional writes. */
   constructor(store: Store & StoreExtras, rows: RowCodec, options: ResolvedOptions) {
     this.store = isConditional(store) ? store : new LastWriteWins(store);
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
@@ -28,7 +29,7 @@ export class StoreAccess {
     this.#options = options;
   }
 
-  /** The store's time at once. For a store that would have to be asked it is the process's. */
+  /** Returns the store's time at once, in milliseconds since 1970. If the store would have to be asked, it is the process's time. */
   estimatedNow(): number {
     const now = this.now();
     if (typeof now === "number") return now;
@@ -36,19 +37,20 @@ export class StoreAccess {
     return systemNow();
   }
 
-  /** Reads what the store knows of an id. */
+  /** Looks an id up: a live session, the reason of a recent end, or undefined. */
   lookUp(id: string, options?: OperationOptions): Promise<Found> {
     return this.#extras.lookUp?.(id, options) ?? this.store.find(id);
   }
 
   /**
-   * Ends a session, whatever it was renewed to. Resolves to false when the store knows that there was none.
+   * Ends a session, even if it has been renewed to another id.
    *
-   * @param userId - the user's name in the table: ends the session only if it is that user's
+   * @param userId - the user's name in the table. Given, the session ends only if it is that user's
+   * @returns false when the store knows that there was no such session
    */
   async end(id: string, why: "destroyed" | "revoked", userId?: string): Promise<boolean> {
     const { terminate, end } = this.#extras;
-    // Only a hook has to know, and most often there is none.
+    // Only a hook needs the owner.
     const owner = this.#options.onEnd === undefined ? undefined : await this.#userOf(id);
     if (terminate !== undefined) {
       const last = await terminate.call(this.#extras, id, why, userId);
@@ -62,7 +64,7 @@ export class StoreAccess {
     return ended !== false;
   }
 
-  /** Ends every session. @param onEnded - called with how many have ended so far */
+  /** Ends every session. Returns their number. @param onEnded - called after each page with the number so far */
   async endAll(onEnded: (ended: number) => void): Promise<number> {
     let count = 0;
     const note = (ids: readonly string[]): void => {
@@ -81,8 +83,8 @@ export class StoreAccess {
   }
 
   /**
-   * Turns the tombstone of a revoked session into a replaced one, as its holder has logged in anew: late requests must not begin another
-   * session. Where the store fails at it, the login stands.
+   * Turns the tombstone of a revoked session into that of a replaced one after its holder has logged in again, so that late requests begin
+   * no further session. If this fails, the login still stands.
    */
   async supersede(id: string, newId: string): Promise<void> {
     try {

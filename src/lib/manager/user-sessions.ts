@@ -11,62 +11,63 @@ import { Session } from "../session/session.ts";
 import type { EndListeners } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
 
-/** What is known of one of a user's sessions, without what it holds. */
+/** A user's session as `listByUser` lists it, without its values. */
 export interface UserSession {
-  /** For `destroyById`. The token's SHA-256; with `hashTokens: false` it is the token, and no page or log may have it. */
+  /** The id for `destroyById`. With `hashTokens: false` it is the token, which must not appear on a page or in a log. */
   id: string;
-  /** When the user logged in, by the database's clock. */
+  /** The time of the login, by the database's clock. */
   created: Date;
-  /** When it was last written or touched: right to `touchAfter`; without `idleTimeout` a request that only reads is not noticed. */
+  /** The time of the last write or touch, accurate to `touchAfter`. Without `idleTimeout`, requests that only read don't count. */
   lastSeen: Date;
+  /** The time at which the session expires without further activity, by the database's clock. */
   expiry: Date;
-  /** Of the login, where `recordIp` is on. */
+  /** The IP address of the login, if `recordIp` was on. */
   ip: string | undefined;
-  /** Of the login, where `recordUserAgent` is on. */
+  /** The User-Agent of the login, if `recordUserAgent` was on. */
   userAgent: string | undefined;
-  /** It is the one that was passed as `current`. */
+  /** Whether this is the session that was passed as `current`. */
   current: boolean;
 }
 
 /** A session, or its id. */
 type SessionRef = Session<never> | Pick<Session, "id"> | string;
 
-/** What `listByUser` takes. */
+/** Options of `listByUser`. */
 export interface ListOptions {
-  /** The session that the list is for, or its id: it is marked as the current one. */
+  /** The session, or its id, to mark as the current one. */
   current?: SessionRef | undefined;
-  /** How many at most, the newest first. Default 100; `Infinity`: all. */
+  /** The maximum number of sessions. Default 100; `Infinity`: all. */
   limit?: number | undefined;
-  /** The last one of the page before. */
+  /** The last session of the previous page. */
   after?: Pick<UserSession, "id" | "created"> | undefined;
 }
 
-/** What `destroyAll` takes. */
+/** Options of `destroyAll`. */
 export interface DestroyAllOptions {
-  /** Called after each page with how many sessions have ended so far. What it throws stops it. */
+  /** Called after each page with the number of sessions ended so far. An error that it throws stops `destroyAll`. */
   onProgress?: ((progress: { ended: number }) => void) | undefined;
 }
 
-/** What `destroyById` takes. */
+/** Options of `destroyById`. */
 export interface DestroyByIdOptions {
-  /** Ends the session only if it is this user's: for ids that a request brings. */
+  /** Ends the session only if it is this user's. Pass it when the id comes from a request. */
   userId?: string | undefined;
 }
 
-/** What `destroyByUser` takes. */
+/** Options of `destroyByUser`. */
 export interface DestroyByUserOptions {
-  /** Sessions that go on, or their ids: the one in which the user changes a password, say. */
+  /** Sessions to keep, or their ids, such as the one in which the user changes the password. */
   except?: SessionRef | readonly SessionRef[] | undefined;
 }
 
 const PAGE = 1000;
-/** Sessions of one tag that end at the same time, each by a statement of its own: others need connections as well. */
+/** Sessions of a tag end in parallel, each by its own statement. A limit leaves connections for other requests. */
 const ENDED_AT_ONCE = 10;
 const DEFAULT_LIMIT = 100;
-/** Milliseconds for which a login waits for the end of those that are too many. */
+/** Milliseconds that a login waits for the end of sessions beyond `maxSessionsPerUser`. */
 const MAX_TRIM_WAIT = 2000;
 
-/** Sessions by their user, and the writes that begin one for a user. */
+/** Lists and ends sessions by user, and writes rows with their user. */
 export class UserSessions {
   readonly #users: UserStore | undefined;
   readonly #plain: ConditionalStore;
@@ -75,7 +76,7 @@ export class UserSessions {
   readonly #most: number;
   readonly #isStrict: boolean;
 
-  /** @param plain - writes sessions without their user */
+  /** Uses a store's users, if it has them. @param plain - writes rows without a user */
   constructor(
     users: UserStore | undefined,
     plain: ConditionalStore,
@@ -89,12 +90,12 @@ export class UserSessions {
     this.#isStrict = !options.isLimitDefault;
   }
 
-  /** @throws TypeError when the store can't find sessions by tags */
+  /** Checks that the store can find sessions by tag. @throws TypeError when it can't */
   assertTags(operation: string): void {
     if (this.#users?.listByTag === undefined) throw new TypeError(`${operation}: this store keeps no tags`);
   }
 
-  /** Creates the row of a session, for its user if it has one. */
+  /** Creates the row of a session, with its user if it has one. */
   async create(id: string, row: StoredRow, state: SessionState): Promise<OwnedWrite> {
     const owner = ownerOf(state);
     const users = this.#users;
@@ -104,7 +105,7 @@ export class UserSessions {
     return this.#begun(users, owner, await users.create(id, row.data, row.expiry, this.#limited(owner)));
   }
 
-  /** Moves a session to another id, for its user if it has one. */
+  /** Moves a session to another id, with its user if it has one. */
   async renew(
     [id, newId]: readonly [string, string],
     previous: StoredRow,
@@ -121,11 +122,11 @@ export class UserSessions {
     const goesOn = state.transition?.kind === "renew" && !state.transition.revive;
     const login = goesOn ? { ...owner, goesOn } : this.#limited(owner);
     const outcome = await users.renew(id, newId, previous.data, row.data, row.expiry, login, options);
-    // Then there are no more than before.
+    // A renewal that is no login adds no session.
     return goesOn ? outcome : this.#begun(users, owner, outcome);
   }
 
-  /** A page of a user's sessions, or all of them. */
+  /** Lists a user's sessions, the newest login first. */
   async list(userId: string, options: ListOptions = {}): Promise<UserSession[]> {
     const users = this.#usersFor("listByUser", userId);
     const read = new OptionReader(options);
@@ -144,7 +145,7 @@ export class UserSessions {
     }
   }
 
-  /** Ends a user's sessions. Resolves to how many. */
+  /** Ends a user's sessions. Returns their number. */
   async end(userId: string, options: DestroyByUserOptions = {}): Promise<number> {
     const users = this.#usersFor("destroyByUser", userId);
     const read = new OptionReader(options);
@@ -153,7 +154,7 @@ export class UserSessions {
     return this.#telling(userId, (onEnded) => users.end(userId, except, onEnded));
   }
 
-  /** Tells those who watch the sessions that end, as soon as it is known. Resolves to how many have ended. */
+  /** Ends sessions and calls their listeners after each page. Returns the number of sessions. */
   async #telling(
     userId: string | undefined,
     end: (onEnded: (ids: string[]) => void) => Promise<string[]>,
@@ -168,7 +169,7 @@ export class UserSessions {
     return ended.length;
   }
 
-  /** Ends the sessions that have a tag, by `end`. Resolves to how many. */
+  /** Ends the sessions with a tag. Returns their number. @param end - ends one session */
   async endByTag(tag: string, end: (id: string) => Promise<boolean>): Promise<number> {
     assertTag("tag", tag);
     this.assertTags("destroyByTag");
@@ -179,30 +180,30 @@ export class UserSessions {
         const outcomes = await Promise.all(page.slice(first, first + ENDED_AT_ONCE).map(({ id }) => end(id)));
         ended += outcomes.filter(Boolean).length;
       }
-      // There may be more than a page, also sessions that have been renewed since it was read.
+      // A full page may not be the last one. The next also has sessions that were renewed since this page was read.
       if (page.length < PAGE) return ended;
     }
   }
 
   /**
-   * Lets the login's own statement say whether the user has room under the default limit, which saves a second statement. It doesn't see
-   * logins at the same moment, so a limit that the application has set is checked after each login.
+   * Lets the login's statement check the default limit, which saves a second statement. It does not see concurrent logins, so a limit that
+   * the application has set is enforced after each login.
    */
   #limited(owner: Owner): Owner {
     return this.#isStrict || this.#most === 0 ? owner : { ...owner, most: this.#most };
   }
 
-  /** One more has begun for a user: the oldest of too many ends. Where the store fails at it, the login stands, and the next one does it. */
+  /** Ends the oldest sessions of a user who has too many after a login. If this fails, the login stands and the next login tries again. */
   async #begun(users: UserStore, { userId }: Owner, outcome: OwnedWrite): Promise<OwnedWrite> {
     if (outcome === "few") return "done";
     if (outcome !== "done" || this.#most === 0) return outcome;
     try {
       const trimming = this.#telling(userId, (onEnded) => users.trim(userId, this.#most, onEnded));
-      // Where there are very many of them, the login does not wait for the last.
+      // The login does not wait for the end of very many sessions.
       trimming.catch(() => {});
       await atMost(trimming, MAX_TRIM_WAIT);
     } catch (error) {
-      // On a table that can't be asked for users a limit that was asked for would never hold.
+      // Without the columns for users the application's own limit could never be enforced.
       if (error instanceof SchemaError) {
         if (this.#isStrict) throw error;
         return outcome;
@@ -226,7 +227,7 @@ function ownerOf({ values, client }: SessionState): Owner | undefined {
   return { userId, ...client, ...(tags.length === 0 ? {} : { tags }) };
 }
 
-/** The place of the last session of a page, from which the next one goes on. */
+/** Reads the option `after`: the place of the last session of the previous page. */
 function placeOf(read: OptionReader): OwnedPlace | undefined {
   const after = read.value("after") as Partial<UserSession> | null | undefined;
   if (after === undefined) return undefined;
