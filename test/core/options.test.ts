@@ -90,7 +90,7 @@ describe("new SessionManager", () => {
     [{ transport: { header: "no header" } }, /^transport: /],
     [
       { transport: { header: "Set-Cookie" } },
-      /^transport.header: expected a header without a meaning of its own, got "Set-Cookie"$/,
+      /^transport.header: expected a header of your own such as "Session-Token", got "Set-Cookie"$/,
     ],
     [{ lazy: "yes" }, /^lazy: expected a boolean, got /],
     [{ trustProxy: 1 }, /^trustProxy: expected a boolean, got /],
@@ -119,7 +119,7 @@ describe("new SessionManager", () => {
     [{ cookie: { name: "a b" } }, /^cookie\.name: /],
     [{ cookie: { name: "a=b" } }, /^cookie\.name: /],
     [{ cookie: { name: "ключ" } }, /^cookie\.name: /],
-    [{ cookie: { name: "n".repeat(4054) } }, /^cookie\.name: expected a name that browsers take/],
+    [{ cookie: { name: "n".repeat(4054) } }, /^cookie\.name: expected a name that browsers accept/],
     [{ cookie: { path: "in" } }, /^cookie\.path: /],
     [{ cookie: { path: "/;x" } }, /^cookie\.path: /],
     [{ cookie: { path: `/${"p".repeat(1024)}` } }, /^cookie\.path: /],
@@ -149,11 +149,11 @@ describe("new SessionManager", () => {
     [{ cookie: { prefix: "__Host-", previous: [{ path: "/in" }] } }, /^cookie\.previous: /],
     [
       { cookie: { sameSite: "none", secure: false } },
-      /^cookie\.secure: expected true or "auto" beside sameSite: "none", got false$/,
+      /^cookie\.secure: expected true or "auto" with sameSite: "none", got false$/,
     ],
     [
       { cookie: { partitioned: true, secure: false } },
-      /^cookie\.secure: expected true or "auto" beside partitioned: true, got false$/,
+      /^cookie\.secure: expected true or "auto" with partitioned: true, got false$/,
     ],
     [{ cookie: { prefix: "__Host-", secure: false } }, /^cookie\.secure: /],
     [{ cookie: { prefix: "__Secure-", secure: false } }, /^cookie\.secure: /],

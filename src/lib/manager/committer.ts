@@ -16,15 +16,32 @@ import type { RowCodec } from "./row-codec.ts";
 import type { StoreAccess } from "./store-access.ts";
 import type { UserSessions } from "./user-sessions.ts";
 
-/** Plenty: commits of one session queue within a process, so only processes race. */
+/*
+ * A commit is a compare-and-swap on the bytes of the row, repeated until it succeeds:
+ *
+ * 1. `plan.ts` decides on the write: create, replace, touch, renew, destroy or none.
+ * 2. The store carries it out only if the row still has the bytes that were loaded.
+ * 3. If it has others, the row is read again, the request's changes are replayed on it, and the loop goes back to 1. From the third attempt on
+ *    a short random pause comes first.
+ * 4. If the row is gone, the changes are dropped. A login or `reset` begins a new session instead.
+ *
+ * Before a write the commits of one session queue within the process (`KeyedQueue`). Each begins with the row that the one before has
+ * written, so conflicts are left to other processes.
+ *
+ * A renewal whose answer is lost may have been carried out. The state keeps it as a doubt, and the next commit first looks in the table.
+ *
+ * Why: docs/decisions/001-compare-and-swap-on-bytes.md, docs/decisions/010-tombstones.md
+ */
+
+/** Commits of one session queue within a process, so only other processes can cause conflicts. */
 const MAX_ATTEMPTS = 100;
-/** Milliseconds: the longest pause between two attempts. */
+/** The longest pause between two attempts, in milliseconds. */
 const MAX_PAUSE_MS = 50;
 
-/** How an attempt went: the row that is there now (none after the end), or what to do before the next one. */
+/** The outcome of an attempt: the current row (none after an end), or the reason for another attempt. */
 type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "again";
 
-/** Carries out what the plan says, and again when another request was faster: the only place that writes sessions. */
+/** Writes sessions to the store. No other code does. */
 export class Committer {
   readonly #access: StoreAccess;
   readonly #rows: RowCodec;
@@ -32,6 +49,7 @@ export class Committer {
   readonly #options: ResolvedOptions;
   readonly #queue: KeyedQueue<StoredRow | undefined>;
 
+  /** Writes to a store. @param timeout - milliseconds of the store's operations, which bound a wait in the queue */
   constructor(access: StoreAccess, rows: RowCodec, users: UserSessions, options: ResolvedOptions, timeout?: number) {
     this.#access = access;
     this.#rows = rows;
@@ -40,7 +58,7 @@ export class Committer {
     this.#queue = new KeyedQueue(timeout);
   }
 
-  /** Tells the hook of a login that was stored. */
+  /** Calls the hook `onLogin` after a login was stored. */
   #welcome(state: SessionState, newId: string): void {
     const userId = userIn(state.values.all);
     if (this.#options.onLogin === undefined || userId === undefined) return;
@@ -48,19 +66,19 @@ export class Committer {
     callHook("onLogin", this.#options.onLogin, { userId, id: this.#rows.publicId(newId), ...client });
   }
 
-  /** Says, without asking the store, that a flush would have nothing to do. */
+  /** Tells, without asking the store, whether a flush has nothing to do. */
   isSettled(state: SessionState): boolean {
     if (state.pending !== undefined || state.doubt !== undefined) return false;
     state.values.collect();
     if (isUntouched(state, this.#options)) return true;
     const now = this.#access.now();
     if (typeof now === "number") return planCommit(planStateOf(state), this.#options, now).kind === "nothing";
-    // The store must be asked for its time: the flush will, and will report when it fails.
+    // The flush asks the store for its time, and reports a failure.
     now.catch(() => {});
     return false;
   }
 
-  /** Brings the store up to date with the state, after the flushes of it that were begun before. */
+  /** Writes the state's changes to the store, after its earlier flushes. */
   flush(state: SessionState): Promise<void> {
     if (!isWatched("commit")) return this.#flush(state);
     return watchCommit(
@@ -81,19 +99,18 @@ export class Committer {
       return;
     }
     const write = async (newest: StoredRow | undefined, signal?: AbortSignal): Promise<StoredRow | undefined> => {
-      // The one before in the queue has just written: begin from that, instead of finding out by a conflict. From its
-      // bytes, not its values: two requests never share an object.
+      // Begins from the row that the previous commit in the queue has written. It is decoded again, as requests never share an object.
       if (newest !== undefined && state.id === id && state.row?.data !== newest.data) {
         state.rebase(this.#rows.decode(id, newest));
       }
       const row = await this.#write(state, watch, signal && { signal });
-      // A login that finds the session ended begins another: its row is nothing for those who wait for this one.
+      // A login that finds the session ended begins another one, whose row is of no use to the next commit in the queue.
       return state.id === id ? row : undefined;
     };
     await this.#queue.enter(id, write, () => state.facts.whenGone);
   }
 
-  /** @param options - of a commit that has waited: what is left of its time */
+  /** Repeats attempts until one succeeds. @param options - the remaining time of a commit that has waited */
   async #write(
     state: SessionState,
     watch: CommitWatch | undefined,
@@ -131,7 +148,7 @@ export class Committer {
         return { row };
       case "touch": {
         if (row === undefined) return "gone";
-        // Only while the deadline is the one that the expiry was bounded by, and that is in the data.
+        // Only on the same bytes, because they hold the deadline that bounds the expiry.
         if (!(await this.#access.store.touch(id, new Date(plan.expiry), { unchanged: row.data, ...options })))
           return "conflict";
         const touched = { ...row, expiry: new Date(plan.expiry) };
@@ -151,11 +168,11 @@ export class Committer {
         const newId = this.#rows.idOf(state.ensureToken());
         const next = this.#rows.encode(state, plan, newId);
         const count = state.values.changes.length;
-        // Before it begins: were one of them alive beside it, nobody could tell next time which one counts.
+        // Before the new session begins: with a live rival the next request would again have two live tokens.
         await this.#endRivals(state);
         const outcome = await this.#users.create(newId, next, state);
         if (outcome === "revoked") {
-          // A commit that is tried again must not log in after all.
+          // A later commit of this state must not log the user in after all.
           state.end("nothing");
           throw new LoginRefusedError();
         }
@@ -183,12 +200,12 @@ export class Committer {
         const revoked = renewal.revive ? state.values.unmark(REVOKED) : undefined;
         const next = this.#rows.encode(state, plan, newId);
         const count = state.values.changes.length;
-        // Whatever the store reports, only the table can tell whether it was carried out.
+        // If the answer is lost, only the table can tell whether the renewal was carried out.
         const { doubt } = state;
         state.suspect({ token: renewal.token, id: newId, data: next.data });
         const outcome = await this.#users.renew([id, newId], row, next, state, options);
         state.suspect(outcome === "done" ? undefined : doubt);
-        // Without a login the row decides that had to be there: it is there, or has been ended with the others.
+        // A renewal that is no login depends on its old row alone, which may have ended with the user's other sessions.
         if (outcome === "revoked" && renewal.revive) throw new LoginRefusedError();
         if (outcome !== "done") return "conflict";
         state.settle(next, newId, renewal.token, count);
@@ -203,7 +220,7 @@ export class Committer {
       case "drop":
         return "gone";
       case "destroy": {
-        // When it was gone already, a clearing cookie could wipe out the cookie of whoever renewed it.
+        // When the session was gone already, clearing the cookie could remove the newer cookie of its renewal.
         const isContested = state.rivals.length > 0;
         await this.#endRivals(state);
         const ids = new Set([state.predecessor?.id, state.id]);
@@ -216,23 +233,23 @@ export class Committer {
     }
   }
 
-  /** Ends the sessions that the request presented beside one another. */
+  /** Ends the sessions that the request presented together. */
   async #endRivals(state: SessionState): Promise<void> {
     await Promise.all(state.rivals.map((id) => this.#access.end(id, "destroyed")));
     state.takeRivals();
   }
 
-  /** A renewal has failed before: looks whether it was carried out, before anything is built on the row from before. */
+  /** Looks whether a renewal that failed was carried out, before the next write builds on the old row. */
   async #resolveDoubt(state: SessionState): Promise<void> {
     try {
       await this.#wasRenewed(state);
     } catch (error) {
-      // Where nothing is to be stored, the application's answer is right, and it has been told of the failure.
+      // Without a change to store the response is correct, and the renewal's failure was reported before.
       if (state.hasChanged || state.transition !== undefined) throw error;
     }
   }
 
-  /** Says whether a renewal that was reported as failed has put the session under its new token. It goes on from there then. */
+  /** Tells whether a renewal that was reported as failed was carried out. If so, the state continues from its row. */
   async #wasRenewed(state: SessionState): Promise<boolean> {
     const { doubt } = state;
     if (doubt === undefined || state.phase !== "stored") return false;
@@ -243,9 +260,10 @@ export class Committer {
   }
 
   /**
-   * The session was ended elsewhere: drops what was to be written. Returns true when the request begins a new one instead.
+   * Drops the changes of a session that has ended elsewhere.
    *
-   * @param why - as far as it is known
+   * @param why - the reason of the end, if the store knows it
+   * @returns true when the request begins a new session instead
    */
   #bury(state: SessionState, why: EndReason | undefined): boolean {
     const id = state.id ?? state.predecessor?.id;
@@ -258,7 +276,7 @@ export class Committer {
     return false;
   }
 
-  /** Notes what the client must be told: of a new token, or of another life of a persistent cookie. */
+  /** Records the change of the client's cookie: a new token, or a new expiry of a persistent cookie. */
   #tellToken(state: SessionState, before: StoredRow | undefined, after: StoredRow, now: number): void {
     const persistent = this.#isPersistent(after.values);
     const moved =
@@ -274,17 +292,17 @@ export class Committer {
   }
 }
 
-/** What is noted of a commit while it is under way. */
+/** Facts about a commit under way, for its event. */
 interface CommitWatch {
   plan: CommitPlan["kind"];
   attempts: number;
 }
 
 /**
- * Carries out a commit, and tells the observers what it came to, unless there was nothing to do.
+ * Carries out a commit and publishes its outcome, unless there was nothing to do.
  *
- * @param commit - notes each attempt
- * @param publicId - what events may call a session
+ * @param commit - records each attempt in the watch
+ * @param publicId - turns an id into one that is safe to publish
  */
 async function watchCommit(
   state: SessionState,
@@ -307,6 +325,6 @@ async function watchCommit(
     throw error;
   }
   if (watch.plan === "nothing") return;
-  // Whoever destroys a session wants it ended; all others want it to go on.
+  // A destroy is meant to end the session. For any other commit an ended session is a lost one.
   tell(state.isOver && watch.plan !== "destroy" ? "gone" : "stored");
 }

@@ -2,41 +2,45 @@ import { type CookieAttributes, type CookieScope, scopeOf, setCookie } from "../
 import { OptionReader, wrong } from "../core/options.ts";
 import { createToken } from "../core/token.ts";
 
-/** How the cookie looks. */
+/** Options of the session's cookie. */
 export interface CookieOptions {
-  /** An RFC 9110 token; default `"session"`. */
+  /** The cookie's name, a token of RFC 9110. Default `"session"`. */
   name?: string | undefined;
-  /** Default `"/"`; `""` leaves the attribute out, which limits the cookie to the path that set it. */
+  /** The attribute Path. `""` leaves it out, which limits the cookie to the folder of the request's path. Default `"/"`. */
   path?: string | undefined;
-  /** Default: none, which limits the cookie to the host that set it. */
+  /** The attribute Domain. Default: none, which limits the cookie to the host that set it. */
   domain?: string | undefined;
-  /** Default `"auto"`: Secure when the request came over TLS, or when another option demands it. */
+  /** The attribute Secure. Default `"auto"`: set when the request came over TLS, or when another option requires it. */
   secure?: boolean | "auto" | undefined;
-  /** Default true. */
+  /** The attribute HttpOnly, which hides the cookie from scripts. Default true. */
   httpOnly?: boolean | undefined;
-  /** Default `"lax"`; `"none"` needs Secure; false leaves the attribute out. */
+  /** The attribute SameSite. `"none"` requires Secure. False leaves it out. Default `"lax"`. */
   sameSite?: "lax" | "strict" | "none" | false | undefined;
-  /** Default false; needs Secure. @see https://developer.mozilla.org/docs/Web/Privacy/Guides/Privacy_sandbox/Partitioned_cookies */
+  /**
+   * The attribute Partitioned, which requires Secure. Default false.
+   *
+   * @see https://developer.mozilla.org/docs/Web/Privacy/Guides/Privacy_sandbox/Partitioned_cookies
+   */
   partitioned?: boolean | undefined;
-  /** Default false: the cookie ends with the browser's session. True, or `rememberMe(true)`, adds Expires and Max-Age. */
+  /** Whether the cookie outlives the browser's session, as `rememberMe(true)` makes it. Default false. */
   persist?: boolean | undefined;
   /**
-   * Put before the name. Browsers then insist on Secure, for `__Host-` and `__Host-Http-` on Path=/ and no Domain, and those that
-   * know them for `__Http-` and `__Host-Http-` on HttpOnly, so that no script can set such a cookie.
+   * A prefix of the name. Browsers then require Secure, for `__Host-` and `__Host-Http-` also Path=/ and no Domain. Browsers that know
+   * `__Http-` and `__Host-Http-` require HttpOnly for them, so that no script can set such a cookie. Default: none.
    */
   prefix?: "__Host-" | "__Secure-" | "__Http-" | "__Host-Http-" | undefined;
   /**
-   * The scopes that the cookie had in earlier releases. Each response that sets or clears the cookie removes it from these as well.
-   * Default: none.
+   * The scopes of the cookie in earlier releases of the application. Each response that sets or clears the cookie also removes it from
+   * these. Default: none.
    */
   previous?: readonly PreviousScope[] | undefined;
 }
 
-/** A domain and a path that the session's cookie was set for by an earlier release. */
+/** A domain and a path for which an earlier release of the application set the cookie. */
 export interface PreviousScope {
-  /** Default: none, as for a cookie that was limited to its host. */
+  /** The attribute Domain. Default: none, for a cookie that was limited to its host. */
   domain?: string | undefined;
-  /** Default `"/"`. */
+  /** The attribute Path. Default `"/"`. */
   path?: string | undefined;
 }
 
@@ -49,13 +53,13 @@ export interface ResolvedCookie {
 }
 
 const PREFIXES = ["__Host-", "__Secure-", "__Http-", "__Host-Http-", ""] as const;
-/** Browsers refuse a longer name and value together. */
+/** Browsers refuse a cookie whose name and value are longer. */
 const MAX_COOKIE_BYTES = 4096;
 
-/** @see RFC 9110, section 5.6.2 */
+/** Matches a token of HTTP. @see RFC 9110, section 5.6.2 */
 export const HTTP_TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** @throws TypeError that names the option */
+/** Checks the cookie's options and fills in the defaults. @throws TypeError, naming the option, when one is wrong */
 export function resolveCookie(given: unknown): ResolvedCookie {
   const read = new OptionReader(given, "cookie.");
   const prefix = read.choice("prefix", PREFIXES, "");
@@ -72,22 +76,24 @@ export function resolveCookie(given: unknown): ResolvedCookie {
     partitioned,
   );
   const isHostOnly = /^__host-/i.test(name);
-  if (isHostOnly && domain !== undefined) throw read.wrong("domain", "none beside the prefix __Host-");
-  if (isHostOnly && path !== "/") throw read.wrong("path", '"/" beside the prefix __Host-');
+  if (isHostOnly && domain !== undefined) throw read.wrong("domain", "no domain with the prefix __Host-");
+  if (isHostOnly && path !== "/") throw read.wrong("path", '"/" with the prefix __Host-');
   const httpOnly = read.bool("httpOnly", true);
   if (!httpOnly && /^__(?:host-)?http-/i.test(name)) {
-    throw read.wrong("httpOnly", "true beside the prefix __Http- or __Host-Http-");
+    throw read.wrong("httpOnly", "true with the prefix __Http- or __Host-Http-");
   }
   const cookie = { name, path, domain, httpOnly, sameSite, partitioned };
   try {
     if (setCookie(cookie, true, createToken()).split(";", 1).join("").length > MAX_COOKIE_BYTES)
       throw new TypeError("too long");
   } catch (cause) {
-    throw new TypeError("cookie.name: expected a name that browsers take, which this one is not", { cause });
+    throw new TypeError("cookie.name: expected a name that browsers accept, got one that is too long or malformed", {
+      cause,
+    });
   }
   const previous = resolvePrevious(read.value("previous", []), cookie);
   if (isHostOnly && previous.length > 0) {
-    throw read.wrong("previous", "none beside the prefix __Host-, which allows no other domain or path");
+    throw read.wrong("previous", "no scopes with the prefix __Host-, which allows no other domain or path");
   }
   const persist = read.bool("persist", false);
   read.end();
@@ -98,7 +104,7 @@ function resolveScope(read: OptionReader): CookieScope {
   const path = read.value("path", "/");
   const domain = read.value("domain");
   if (typeof path !== "string" || !/^(?:|\/[\u0020-\u003a\u003c-\u007e]*)$/.test(path) || path.length > 1024) {
-    throw read.wrong("path", '"" or up to 1024 characters that begin with "/", without ";" and control characters');
+    throw read.wrong("path", '"" or at most 1024 characters that begin with "/", without ";" and control characters');
   }
   if (domain === undefined) return { path, domain };
   if (typeof domain !== "string" || !/^\.?[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(domain)) {
@@ -107,7 +113,7 @@ function resolveScope(read: OptionReader): CookieScope {
   return { path, domain };
 }
 
-/** @throws TypeError when it isn't an array of scopes, or the cookie would remove itself */
+/** Checks the option `previous`. @throws TypeError when it is no array of scopes, or when a scope is the cookie's own */
 function resolvePrevious(given: unknown, cookie: CookieAttributes): CookieScope[] {
   if (!Array.isArray(given)) throw wrong("cookie.previous", "an array of { domain, path }", given);
   return (given as unknown[]).map((one, index) => {
@@ -116,13 +122,13 @@ function resolvePrevious(given: unknown, cookie: CookieAttributes): CookieScope[
     const scope = resolveScope(read);
     read.end();
     if (scopeOf({ ...scope, partitioned: cookie.partitioned }) === scopeOf(cookie)) {
-      throw new TypeError(`${option}: expected an earlier domain and path, got those that the cookie has now`);
+      throw new TypeError(`${option}: expected an earlier domain and path, got the current ones of the cookie`);
     }
     return scope;
   });
 }
 
-/** Some options make no sense without Secure: with "auto" they turn it on, with false they contradict. */
+/** Turns Secure on for options that require it. @throws TypeError when such an option meets `secure: false` */
 function resolveSecure(
   name: string,
   secure: boolean | "auto",
@@ -136,6 +142,6 @@ function resolveSecure(
     partitioned && "partitioned: true",
   ].filter((reason) => reason !== false);
   if (reasons.length === 0) return secure;
-  if (secure === false) throw wrong("cookie.secure", `true or "auto" beside ${reasons.join(" and ")}`, secure);
+  if (secure === false) throw wrong("cookie.secure", `true or "auto" with ${reasons.join(" and ")}`, secure);
   return true;
 }

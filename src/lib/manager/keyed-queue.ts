@@ -99,13 +99,13 @@ export class KeyedQueue<T> {
       };
       queue.push(begin);
       const timer = setTimeout(() => {
-        if (queue.includes(begin)) leave(`earlier requests of this session were not done within ${this.#timeout} ms`);
+        if (queue.includes(begin)) leave(`earlier requests of this session took longer than ${this.#timeout} ms`);
         else
           running.abort(
             new StoreUnavailableError(`earlier requests of this session left too little of ${this.#timeout} ms`),
           );
       }, this.#timeout);
-      stop = whenGone?.(() => leave("the client has gone while earlier requests of its session were under way"));
+      stop = whenGone?.(() => leave("the client disconnected while it waited for earlier requests of its session"));
     });
   }
 }

@@ -6,14 +6,14 @@ import { type CookieOptions, HTTP_TOKEN, type ResolvedCookie, resolveCookie } fr
 import type { EndEvent, LoginEvent } from "./hooks.ts";
 import type { PlanOptions } from "../session/plan.ts";
 
-/** A request as `onError` gets it: that of Node, or a web-standard one. */
+/** A request as `onError` gets it: Node's, or a web-standard Request. */
 export interface FailedRequest {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
   readonly headers: object;
 }
 
-/** A response as `onError` gets it from the adapters for Node. With web-standard requests there is none: return a Response. */
+/** A response as `onError` gets it from the adapters for Node. With web-standard requests it is undefined: return a Response instead. */
 export interface FailedResponse {
   statusCode: number;
   readonly headersSent: boolean;
@@ -21,72 +21,73 @@ export interface FailedResponse {
   end(body?: string): unknown;
 }
 
-/** The type of `onError`. That of a method lets it take a framework's own types, which only its adapter knows. */
+/** The type of `onError`. As a method it is bivariant, so that it may take a framework's own request and response. */
 interface ErrorListener {
   answer(error: unknown, request: FailedRequest, response: FailedResponse): unknown;
 }
 
 /** Options of `SessionManager`. Durations are milliseconds or a text such as `"20m"`. */
 export interface SessionOptions<Lazy extends boolean = false> {
-  /** Absolute length of a session from its creation; renewing the token begins it anew. Default `"24h"`. */
+  /** Absolute lifetime, regardless of activity. It begins with the session, and anew with a login or `reauthenticate`. Default `"24h"`. */
   lifetime?: Duration | undefined;
-  /** Allowed inactivity: a session expires this long after its last request, the deadline at the latest. Default: none. */
+  /** Allowed inactivity: a session expires this long after its last request, but no later than its deadline. Default: none. */
   idleTimeout?: Duration | undefined;
   /**
-   * A request that changes nothing moves the expiry only when it has fallen behind by this much; so a session may end
-   * earlier than promised, by at most this. Default: a twentieth of `idleTimeout`; 0: every request.
+   * How far the expiry must be behind before a request without changes moves it. A session may expire earlier than `idleTimeout` says by up
+   * to this much. Default: a twentieth of `idleTimeout`. 0 moves it on every request.
    */
   touchAfter?: Duration | undefined;
+  /** The session's cookie. */
   cookie?: CookieOptions | undefined;
   /**
-   * How the token travels: in a cookie, or, for API and mobile clients, as `Authorization: Bearer` in requests and in a
-   * header of responses, `Session-Token` unless named otherwise. Never both. Default `"cookie"`.
+   * The transport of the token: a cookie, or, for API and mobile clients, `Authorization: Bearer` in requests and a header of responses,
+   * `Session-Token` unless named otherwise. Never both. Default `"cookie"`.
    */
   transport?: "cookie" | "header" | { header: string } | undefined;
   /**
-   * Sessions are loaded when they are first awaited (`await manager.sessionOf(request)`), not before the handler runs.
-   * A request that doesn't ask makes no query, and is no activity for `idleTimeout`. Default false.
+   * Whether a session is loaded when it is first awaited (`await manager.sessionOf(request)`) instead of before the handler runs. A request
+   * that does not await it makes no query and does not count as activity for `idleTimeout`. Default false.
    */
   lazy?: Lazy | undefined;
   /**
-   * Whether `X-Forwarded-Proto` may be believed, for `secure: "auto"`: true only behind a proxy that sets it. Express's,
-   * Fastify's and Koa's own settings count as well. Default false.
+   * Whether to trust `X-Forwarded-Proto` for `secure: "auto"`. Set it only behind a proxy that sets the header. The settings of Express,
+   * Fastify and Koa count as well. Default false.
    */
   trustProxy?: boolean | undefined;
-  /** The table holds the token's SHA-256, so that who reads the table can't use it. Default true. */
+  /** Whether the table holds the token's SHA-256 instead of the token, so that a leaked table can't be used to log in. Default true. */
   hashTokens?: boolean | undefined;
   /**
-   * A name for this manager's sessions and users, where several managers use one table: tokens of other scopes lead nowhere, and users of
-   * other scopes are other users, whatever their ids. Managers with the same scope share their sessions. Default: none.
+   * Separates this manager's sessions and users from those of other managers in the same table. Tokens of other scopes are unknown here, and
+   * the same user id in another scope is another user. Managers with the same scope share their sessions. Default: none.
    */
   scope?: string | undefined;
-  /** Default `scsJson`. */
+  /** Turns sessions into bytes and back. Default `scsJson`. */
   codec?: Codec | undefined;
   /**
-   * How many bytes the codec may make of a session: a commit that would store more throws SessionTooLargeError, and a row
-   * that holds more is not read. Default 1 MiB; Infinity: no limit.
+   * The maximum size of an encoded session in bytes. A commit that would store more throws SessionTooLargeError, and a larger row counts as
+   * unreadable. Default 1 MiB. Infinity: no limit.
    */
   maxBytes?: number | undefined;
-  /** How many sessions a user may have at once; when one more begins, the oldest ends. Default 100; Infinity: any number. */
+  /** The maximum number of sessions of a user. A login beyond it ends the oldest. Default 100. Infinity: no limit. */
   maxSessionsPerUser?: number | undefined;
-  /** Whether a login's IP address is kept with the session, for `listByUser`. Personal data. Default false. */
+  /** Whether a login stores the client's IP address, which is personal data, for `listByUser`. Default false. */
   recordIp?: boolean | undefined;
-  /** Whether a login's User-Agent is kept with the session, for `listByUser`. Personal data. Default false. */
+  /** Whether a login stores the client's User-Agent, which is personal data, for `listByUser`. Default false. */
   recordUserAgent?: boolean | undefined;
   /**
-   * Answers a request whose session could not be loaded or committed, or whose handler threw. `request` and `response` are
-   * the framework's own. What it leaves unanswered gets a plain 500. Default: logs the error.
+   * Answers a request whose session could not be loaded or committed, or whose handler threw. `request` and `response` are the framework's
+   * own. A request that it does not answer gets a plain 500. Default: logs the error.
    */
   onError?: ErrorListener["answer"] | undefined;
-  /** Is told of each login that was stored: to write to the user of a new device, say. Its failure is logged. */
+  /** Called after each login that was stored, for example to notify the user of a new device. Its errors are logged. */
   onLogin?: ((login: LoginEvent) => unknown) | undefined;
-  /** Is told of each session that this process has ended. One that expires ends without a word. Its failure is logged. */
+  /** Called after this process has ended a session. Not called for sessions that expire. Its errors are logged. */
   onEnd?: ((end: EndEvent) => unknown) | undefined;
 }
 
 /** The options, checked and with their defaults. */
 export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
-  /** The response header that carries the token, in lower case; undefined: the cookie does. */
+  /** The response header that carries the token, in lower case. Undefined for the transport "cookie". */
   tokenHeader: string | undefined;
   lazy: boolean;
   trustProxy: boolean;
@@ -94,9 +95,9 @@ export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   scope: string | undefined;
   codec: Codec;
   maxBytes: number;
-  /** 0: any number. */
+  /** 0: no limit. */
   maxSessionsPerUser: number;
-  /** Nobody has asked for that number: where the store can't tell users, it is let go. */
+  /** Whether that number is the default, which is not enforced on a table without the columns for users. */
   isLimitDefault: boolean;
   recordIp: boolean;
   recordUserAgent: boolean;
@@ -105,13 +106,13 @@ export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   onEnd: ((end: EndEvent) => unknown) | undefined;
 }
 
-/** Headers that a token must not take the place of. */
+/** Response headers that must not carry the token. */
 const TAKEN_HEADERS = ["set-cookie", "vary", "cache-control", "content-type", "content-length", "location"];
 
 /**
- * Checks options and fills in the defaults. The caller's object is not changed.
+ * Checks options and fills in the defaults, in a new object.
  *
- * @throws TypeError that names the option
+ * @throws TypeError, naming the option, when one is wrong
  */
 export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedOptions {
   const read = new OptionReader(options);
@@ -152,11 +153,11 @@ function resolveTransport(read: OptionReader): string | undefined {
   if (transport === "cookie") return undefined;
   const { header } = transport === "header" ? { header: "session-token" } : ((transport ?? {}) as { header?: unknown });
   if (typeof header !== "string" || !HTTP_TOKEN.test(header)) {
-    throw read.wrong("transport", '"cookie", "header" or { header: the name of a response header }');
+    throw read.wrong("transport", '"cookie", "header" or { header: "<name of a response header>" }');
   }
   const name = lowerAscii(header);
   if (TAKEN_HEADERS.includes(name)) {
-    throw wrong("transport.header", "a header without a meaning of its own", header);
+    throw wrong("transport.header", 'a header of your own such as "Session-Token"', header);
   }
   return name;
 }
@@ -165,7 +166,7 @@ function resolveScope(read: OptionReader): string | undefined {
   const scope = read.value("scope");
   if (scope === undefined) return undefined;
   if (typeof scope === "string" && /^[\w-]{1,64}$/.test(scope)) return scope;
-  throw read.wrong("scope", "1 to 64 letters, digits, _ and - of ASCII");
+  throw read.wrong("scope", "1 to 64 ASCII letters, digits, underscores and hyphens");
 }
 
 function isCodec(value: unknown): value is Codec {
