@@ -58,7 +58,7 @@ async function testOn(major) {
     });
     if (installed.code !== 0) throw new Error(`${name}@${version} can't be installed:\n${installed.output}`);
     const env = { ...process.env, CI: "true", TEST_POSTGRES_PACKAGE: join(folder, "node_modules", name) };
-    // A server that is given would be taken in place of ours.
+    // A server that is given would be taken in place of the one started here.
     delete env.TEST_DATABASE_URL;
     const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
     const { code, output } = await run(process.execPath, [vitest, "run", ...TESTS], { env });

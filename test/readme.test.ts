@@ -14,7 +14,7 @@ import * as csrf from "../src/csrf.ts";
 import * as dashboards from "../src/dashboard.ts";
 import * as pgstore from "../src/index.ts";
 import * as node from "../src/node.ts";
-import * as seed from "../src/scs.ts";
+import * as scs from "../src/scs.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import { cookieOf, serving } from "./support/serve.ts";
 
@@ -29,7 +29,7 @@ function example(name: string): string {
 
 const modules: Record<string, object> = {
   pgstore,
-  "pgstore/scs": seed,
+  "pgstore/scs": scs,
   "pgstore/node": node,
   "pgstore/csrf": csrf,
   "pgstore/codecs": codecs,
@@ -119,8 +119,8 @@ describe("the README", () => {
     expect((await pool.query(indexes)).rows).toEqual(expect.arrayContaining(byHand.rows));
   });
 
-  it("shows the seed's example, complete", async () => {
-    const { server, engine } = await run("seed", ["server", "engine"]);
+  it("shows the example of SCS, complete", async () => {
+    const { server, engine } = await run("scs", ["server", "engine"]);
     const url = await urlOf(server);
     const put = await fetch(`${url}/put`);
     expect(await put.text()).toBe("OK");

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 /** Bytes of data in a row, whoever stores it. */
 export const ROW_BYTES = 200;
 
-/** What express-session has in every session besides the application's own values. */
+/** What express-session adds to the application's own values in every session. */
 export const COOKIE = { originalMaxAge: null, expires: null, httpOnly: true, path: "/" };
 
 /** Room for text in a session of ROW_BYTES of JSON. */

@@ -509,7 +509,7 @@ describe("csrfProtection", () => {
     }
   };
 
-  it("knows origins besides its own, and hosts of the same site, only as configured", async () => {
+  it("knows other origins, and hosts of the same site, only as configured", async () => {
     const other = { origin: "https://www.example", "sec-fetch-site": "cross-site" };
     const cases: [CsrfOptions, Record<string, string>, string][] = [
       [{}, other, "origin"],

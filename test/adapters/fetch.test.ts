@@ -35,7 +35,7 @@ describe("where a login came from", () => {
 });
 
 describe("fetchHandler", () => {
-  it("hands on what the server passes besides", async () => {
+  it("hands on the other arguments of the server", async () => {
     const { manager } = setup();
     const handler = fetchHandler(manager, (_request, session, context: { params: string }, last: number) => {
       session.set("key", context.params);

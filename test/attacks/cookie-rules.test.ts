@@ -59,7 +59,7 @@ const cookies = fc
   })
   .filter((made) => made !== undefined);
 
-describe("every cookie that we send, whatever the options", () => {
+describe("every cookie that pgstore sends, whatever the options", () => {
   it("is kept, sent back and cleared by a jar with strict prefixes", async () => {
     await fc.assert(
       fc.asyncProperty(cookies, fc.boolean(), async ({ manager, options }, tls) => {
@@ -148,7 +148,7 @@ describe.skipIf(path === undefined)("in Chromium", () => {
     });
   }
 
-  it("keeps none of the cookies that we refuse to configure", async () => {
+  it("keeps none of the cookies that can't be configured", async () => {
     let line = "";
     const app = await serve((_request, response) => void response.setHeader("Set-Cookie", line).end("set"));
     // Chromium takes SameSite=None and Partitioned without Secure only where a site has no TLS at all; it is no such site.
@@ -160,7 +160,7 @@ describe.skipIf(path === undefined)("in Chromium", () => {
     await app.close();
   });
 
-  it("a planted cookie of our name without its prefix is not ours, and a script can't plant one with it", async () => {
+  it("a planted cookie without the name's prefix is ignored, and a script can't plant one with it", async () => {
     await running({ prefix: "__Host-" }, async (_app, origin) => {
       await textAt(`${origin}/`);
       await page.evaluate(`document.cookie = "session=${"x".repeat(43)}; path=/"`);

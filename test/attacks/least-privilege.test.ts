@@ -152,7 +152,7 @@ describe("a role that may SELECT, INSERT, UPDATE and DELETE on the table, and no
     expect(await manager.destroyByUser("ada")).toBe(1);
   });
 
-  it("goes on as before where it may write the seed's columns only, after somebody has added others", async () => {
+  it("goes on as before where it may write the three columns of SCS only, after somebody has added others", async () => {
     const columns = "(token, data, expiry)";
     await admin.query(`REVOKE INSERT, UPDATE ON owned.sessions FROM ${application}`);
     await admin.query(`GRANT INSERT ${columns}, UPDATE ${columns} ON owned.sessions TO ${application}`);

@@ -2,7 +2,7 @@ import type pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { PgStore } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { SEED_TABLE } from "../support/global-setup.ts";
+import { SCS_TABLE } from "../support/global-setup.ts";
 import { type PgBouncer, pgbouncerVersion, startPgBouncer } from "../support/pgbouncer.ts";
 import { pgstore, pgstoreJson } from "./run.ts";
 
@@ -19,7 +19,7 @@ let pool: pg.Pool;
 beforeAll(async () => {
   database = await createDatabase({ template: false });
   pool = database.pool();
-  await pool.query(SEED_TABLE);
+  await pool.query(SCS_TABLE);
 });
 afterAll(() => database.drop());
 
@@ -72,7 +72,7 @@ describe("pgstore check", () => {
     expect((await pgstore("cleanup", "--url", database.url, "--table", "fenced", "--dry-run")).out).toMatch(/^0 rows /);
   });
 
-  it("takes the seed's table for what it is, and says what migrate would add", async () => {
+  it("recognizes a table of SCS, and says what migrate would add", async () => {
     const { code, found } = await check("sessions");
     expect(code).toBe(0);
     expect(found("users")).toMatchObject({ level: "ok", remedy: "npx pgstore migrate adds them" });

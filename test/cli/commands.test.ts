@@ -7,7 +7,7 @@ import { PgStore } from "../../src/index.ts";
 import { revoke } from "../../src/lib/cli/revoke.ts";
 import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { SEED_TABLE } from "../support/global-setup.ts";
+import { SCS_TABLE } from "../support/global-setup.ts";
 import { pgstore, pgstoreJson } from "./run.ts";
 
 const TABLE = `it's a "table"`;
@@ -22,7 +22,7 @@ let where: string[];
 beforeAll(async () => {
   database = await createDatabase({ template: false });
   pool = database.pool();
-  await pool.query(SEED_TABLE);
+  await pool.query(SCS_TABLE);
   store = new PgStore(pool, { table: TABLE, schema: SCHEMA, cleanupInterval: 0 });
   where = ["--url", database.url, "--table", TABLE, "--schema", SCHEMA];
   expect(await pgstore("migrate", ...where)).toMatchObject({ code: 0, err: "" });
@@ -137,7 +137,7 @@ describe("pgstore stats", () => {
     expect(out).toMatch(/^Expired, to be removed +10,000 or more$/m);
   });
 
-  it("says what is unknown on the seed's table", async () => {
+  it("says what is unknown on a table of SCS", async () => {
     const { json } = await pgstoreJson("stats", "--url", database.url);
     expect(json).toMatchObject({ loggedIn: null, users: null });
     expect((await pgstore("stats", "--url", database.url)).out).toContain("unknown: run npx pgstore migrate");

@@ -255,7 +255,7 @@ export const expressSessionContract: Record<string, (host: ExpressSessionHost) =
   },
 };
 
-/** What holds besides where ended sessions are remembered: in everything but a store of three methods. */
+/** What also holds where ended sessions are remembered: in everything but a store of three methods. */
 export const endedSessions: typeof expressSessionContract = {
   "neither set nor touch brings a destroyed session back": async ({ store }) => {
     await store.set("sid", sessionOf({ user: "mallory" }));

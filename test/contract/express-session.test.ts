@@ -60,11 +60,11 @@ function onTable(
   });
 }
 
-const seedTable = (table: string): string[] => [
+const scsTable = (table: string): string[] => [
   `CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)`,
 ];
 
-onTable("pgstore's table", seedTable, (table) => ({ pool: database.pool(), table }), "expiry");
+onTable("pgstore's table", scsTable, (table) => ({ pool: database.pool(), table }), "expiry");
 onTable(
   "connect-pg-simple's table",
   connectPgSimpleTable,

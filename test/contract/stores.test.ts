@@ -4,17 +4,17 @@ import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
 import { MemoryStore, type PgClient, PgStore } from "../../src/index.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
-import { SEED_TABLE } from "../support/global-setup.ts";
+import { SCS_TABLE } from "../support/global-setup.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { onPostgres } from "./on-postgres.ts";
 import { storeContract, type StoreHost } from "./store-contract.ts";
 
 let database: TestDatabase;
-let seed: TestDatabase;
+let scs: TestDatabase;
 beforeAll(async () => {
-  [database, seed] = await Promise.all([createDatabase(), createDatabase({ template: false })]);
+  [database, scs] = await Promise.all([createDatabase(), createDatabase({ template: false })]);
 });
-afterAll(() => Promise.all([database.drop(), seed.drop()]));
+afterAll(() => Promise.all([database.drop(), scs.drop()]));
 
 const onPool =
   (config: pg.PoolConfig = {}) =>
@@ -30,9 +30,9 @@ onPostgres("pg.Pool, a statement of each kind at a time, none prepared", onPool(
   prepare: false,
 });
 
-onPostgres("a table of the seed's three columns", async () => {
-  const pool = seed.pool({ max: 5 });
-  await pool.query(SEED_TABLE);
+onPostgres("a table of SCS (three columns)", async () => {
+  const pool = scs.pool({ max: 5 });
+  await pool.query(SCS_TABLE);
   return { db: pool, close: async () => {} };
 });
 

@@ -15,18 +15,18 @@ import {
 } from "../../src/index.ts";
 import { type OpenClient, queryOf } from "./postgres-host.ts";
 import { clients } from "../support/clients.ts";
-import { SEED_TABLE } from "../support/global-setup.ts";
+import { SCS_TABLE } from "../support/global-setup.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { userContract, type UserHost } from "./user-contract.ts";
 
 let database: TestDatabase;
-let seed: TestDatabase;
+let scs: TestDatabase;
 beforeAll(async () => {
-  [database, seed] = await Promise.all([createDatabase({ template: false }), createDatabase({ template: false })]);
-  await seed.pool({ max: 1 }).query(SEED_TABLE);
+  [database, scs] = await Promise.all([createDatabase({ template: false }), createDatabase({ template: false })]);
+  await scs.pool({ max: 1 }).query(SCS_TABLE);
   await new PgStore(database.pool({ max: 1 }), { cleanupInterval: 0 }).migrate();
 });
-afterAll(() => Promise.all([database.drop(), seed.drop()]));
+afterAll(() => Promise.all([database.drop(), scs.drop()]));
 
 const openers: Record<string, (url: string) => Promise<OpenClient>> = {
   ...clients,
@@ -174,10 +174,10 @@ describe("destroyByTag", () => {
   });
 });
 
-describe("a table of the seed's three columns", () => {
+describe("a table of SCS (three columns)", () => {
   it("takes logins with a warning, and says what to run when asked for a user", async () => {
     const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
-    const store = new PgStore(seed.pool({ max: 2 }), { cleanupInterval: 0 });
+    const store = new PgStore(scs.pool({ max: 2 }), { cleanupInterval: 0 });
     const manager = new SessionManager(store);
     for (let n = 0; n < 2; n++) {
       const session = await manager.load();
@@ -203,7 +203,7 @@ describe("a table of the seed's three columns", () => {
       await expect(asking()).rejects.toThrow(SchemaError);
       await expect(asking()).rejects.toThrow(/by tag.*npx pgstore migrate/);
     }
-    const strict = new SessionManager(new PgStore(seed.pool({ max: 1 }), { cleanupInterval: 0 }), {
+    const strict = new SessionManager(new PgStore(scs.pool({ max: 1 }), { cleanupInterval: 0 }), {
       maxSessionsPerUser: 1,
     });
     const session = await strict.load();
@@ -213,7 +213,7 @@ describe("a table of the seed's three columns", () => {
   });
 
   it("is served by stores that were there before it was migrated, and by Go programs after it", async () => {
-    const pool = seed.pool({ max: 2 });
+    const pool = scs.pool({ max: 2 });
     const [before, after] = [0, 0].map(() => new PgStore(pool, { cleanupInterval: 0 })) as [PgStore, PgStore];
     const old = new SessionManager(before, { idleTimeout: "1h", touchAfter: 0 });
     const session = await old.load();
@@ -239,7 +239,7 @@ describe("a table of the seed's three columns", () => {
     expect((await users.listByUser("alice")).map(({ id }) => id)).toEqual([login.id]);
     await login.login("alice", { tags: ["sid"] });
     // On a table from before there were tags all else goes on.
-    await seed.admin({ max: 1 }).query("ALTER TABLE sessions DROP COLUMN tags");
+    await scs.admin({ max: 1 }).query("ALTER TABLE sessions DROP COLUMN tags");
     const untagged = await users.load();
     await untagged.login("alice");
     await users.commit(untagged);
@@ -247,7 +247,7 @@ describe("a table of the seed's three columns", () => {
     await expect(users.destroyByTag("sid")).rejects.toThrow(SchemaError);
     expect(await after.check()).toEqual([expect.stringMatching(/no column tags: run store\.migrate\(\)/)]);
     await after.migrate();
-    await seed.admin({ max: 1 }).query("DROP INDEX sessions_tags_idx");
+    await scs.admin({ max: 1 }).query("DROP INDEX sessions_tags_idx");
     expect(await after.check()).toEqual([expect.stringMatching(/column tags .* has no index: run store\.migrate\(\)/)]);
     await after.migrate();
     expect(await users.destroyByTag("sid")).toBe(0);
@@ -256,15 +256,15 @@ describe("a table of the seed's three columns", () => {
 });
 
 describe("a table on which a login had to do without its user", () => {
-  const seedTable = async (more = ""): Promise<{ pool: pg.Pool; drop: () => Promise<void> }> => {
+  const scsTable = async (more = ""): Promise<{ pool: pg.Pool; drop: () => Promise<void> }> => {
     const own = await createDatabase({ template: false });
     const pool = own.admin({ max: 2 });
-    await pool.query(SEED_TABLE + more);
+    await pool.query(SCS_TABLE + more);
     return { pool, drop: () => own.drop() };
   };
 
   it("keeps the users of those that come after it was migrated", async () => {
-    const { pool, drop } = await seedTable();
+    const { pool, drop } = await scsTable();
     const [store, other] = [0, 0].map(() => new PgStore(pool, { cleanupInterval: 0 })) as [PgStore, PgStore];
     const [manager, elsewhere] = [new SessionManager(store), new SessionManager(other)];
     const login = async (to: SessionManager): Promise<Session> => {
@@ -290,7 +290,7 @@ describe("a table on which a login had to do without its user", () => {
   it.each(["last_seen integer", "last_seen timestamptz", "user_id integer, ADD COLUMN last_seen timestamptz"])(
     "leaves the application's own columns alone: %s",
     async (columns) => {
-      const { pool, drop } = await seedTable(`; ALTER TABLE sessions ADD COLUMN ${columns}`);
+      const { pool, drop } = await scsTable(`; ALTER TABLE sessions ADD COLUMN ${columns}`);
       const store = new PgStore(pool, { cleanupInterval: 0 });
       const manager = new SessionManager<Record<string, unknown>>(store, { idleTimeout: "1h", touchAfter: 0 });
       const session = await manager.load();

@@ -9,7 +9,7 @@ import {
   SessionManager,
   type SessionOptions,
 } from "../../src/index.ts";
-import { manage } from "../../src/session.ts";
+import { manage } from "../../src/scs.ts";
 
 const db = { query: async () => ({ rows: [] }) };
 

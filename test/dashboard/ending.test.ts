@@ -112,7 +112,7 @@ describe("ending sessions", () => {
   });
 });
 
-describe("a form that is not ours", () => {
+describe("a forged form", () => {
   const refused: [what: string, change: (asked: Asked) => RequestInit][] = [
     ["of another site", ({ fields, headers }) => post(fields, { ...headers, "sec-fetch-site": "cross-site" })],
     [

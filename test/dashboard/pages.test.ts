@@ -4,7 +4,7 @@ import { dashboard, type DashboardManager, type DashboardOptions } from "../../s
 import { MemoryStore, PgStore, SessionManager, type StoreOperations } from "../../src/index.ts";
 import { sha256 } from "../../src/lib/core/token.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { SEED_TABLE } from "../support/global-setup.ts";
+import { SCS_TABLE } from "../support/global-setup.ts";
 import { linksOf, openPlace, openTo, ORIGIN, type Place } from "./support.ts";
 
 let place: Place;
@@ -237,14 +237,14 @@ describe("the overview", () => {
   });
 
   it("says what to run when the table lacks the columns, and when there is none", async ({ onTestFinished }) => {
-    const [seed, empty] = await Promise.all([0, 0].map(() => createDatabase({ template: false })));
-    if (seed === undefined || empty === undefined) return expect.unreachable();
-    onTestFinished(async () => void (await Promise.all([seed.drop(), empty.drop()])));
+    const [scs, empty] = await Promise.all([0, 0].map(() => createDatabase({ template: false })));
+    if (scs === undefined || empty === undefined) return expect.unreachable();
+    onTestFinished(async () => void (await Promise.all([scs.drop(), empty.drop()])));
     const managerOf = ({ pool }: TestDatabase) =>
       new SessionManager(new PgStore(pool({ max: 2 }), { cleanupInterval: 0 }));
     const ask = (manager: SessionManager, path: string) => openTo(manager)(new Request(ORIGIN + path));
-    await seed.pool({ max: 1 }).query(SEED_TABLE);
-    const old = managerOf(seed);
+    await scs.pool({ max: 1 }).query(SCS_TABLE);
+    const old = managerOf(scs);
     expect(await (await ask(old, "/")).text()).toContain("npx pgstore migrate");
     for (const path of ["/users", "/user?id=ada", "/end?user=ada"]) {
       const response = await ask(old, path);

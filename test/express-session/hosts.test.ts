@@ -285,7 +285,7 @@ describe("ExpressSessionStore in express-session", () => {
 });
 
 describe("ExpressSessionStore beside connect-pg-simple, on one table", () => {
-  it("goes on with their sessions, and they with ours", async () => {
+  it("goes on with their sessions, and they with pgstore's", async () => {
     const [old, drop] = await Promise.all([serve(application(openTheirs())), serve(application(open()))]);
     const made = { old: cookieOf(await old.get("/login")) ?? "", drop: cookieOf(await drop.get("/login")) ?? "" };
     for (const alice of Object.values(made)) {

@@ -8,7 +8,7 @@ import { driverNames, load, openClient, startApp } from "./support.ts";
 
 describe.each(driverNames)("the server under load, with %s", (driver) => {
   for (const mode of ["fast", "immediate"] as const) {
-    it(`restarts (${mode}): answers are right or errors, and it is used again without a restart of ours`, async () => {
+    it(`restarts (${mode}): answers are right or errors, and it is used again without a restart of the application`, async () => {
       const server = await startServer();
       const app = await startApp(openClient(driver, server.url));
       let over = false;

@@ -192,7 +192,7 @@ describe("SessionManager.committed", () => {
 });
 
 describe("SessionManager.mergeSession", () => {
-  it("leaves the other session alone when ours turns out to have ended", async () => {
+  it("leaves the other session alone when the request's own turns out to have ended", async () => {
     const store = new GatedStore();
     const manager = new SessionManager<Data>(store);
     const [mine, other] = [await stored(store), await stored(store, { basket: "full" })];

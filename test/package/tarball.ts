@@ -27,7 +27,7 @@ export interface Packed {
   readonly tarball: string;
   /** A folder whose node_modules has pgstore and its dependencies, and nothing else. */
   readonly bare: string;
-  /** A folder whose node_modules has all that this repository has besides. */
+  /** A folder whose node_modules also has all that this repository has. */
   readonly full: string;
   readonly manifest: Manifest;
   remove(): void;

@@ -16,7 +16,7 @@ export interface Example {
   /** What its framework has to say about the page that is missing; default nothing. */
   errors?: RegExp;
   /** What else to try while `client` is logged in; resolves to what to try when it has logged out. */
-  besides?: (url: string, client: Client) => Promise<() => Promise<void>>;
+  also?: (url: string, client: Client) => Promise<() => Promise<void>>;
 }
 
 const page: Example = { client: browser, posted: 303 };
@@ -25,7 +25,7 @@ const page: Example = { client: browser, posted: 303 };
 export const EXAMPLES: Record<string, Example> = {
   "bearer.ts": { client: apiClient, posted: 204 },
   "connect.ts": page,
-  "dashboard.ts": { ...page, besides: useDashboard },
+  "dashboard.ts": { ...page, also: useDashboard },
   "express-4.ts": page,
   "express.ts": page,
   "fastify.ts": page,
@@ -34,9 +34,9 @@ export const EXAMPLES: Record<string, Example> = {
   "koa.ts": page,
   "node-http.ts": page,
   "polka.ts": page,
-  "prometheus.ts": { ...page, besides: useMetrics },
-  "seed.ts": page,
-  "websocket.ts": { ...page, besides: useSocket },
+  "prometheus.ts": { ...page, also: useMetrics },
+  "scs.ts": page,
+  "websocket.ts": { ...page, also: useSocket },
 };
 
 /** Those of other runtimes. */
@@ -45,9 +45,9 @@ export const RUNTIME_EXAMPLES: Record<string, Example> = { "bun.ts": page, "deno
 /** Those that are built. */
 export const APPS: Record<string, Example> = {
   // 128 and SIGTERM's number.
-  nextjs: { ...page, besides: useMine, code: 143 },
-  "react-router": { ...page, besides: useHello, errors: /^Error: No route matches URL "\/nowhere"\n[^]*?\n\}\n\n$/ },
-  sveltekit: { ...page, besides: useHello, errors: /^\n\S*\[404\] GET \/nowhere\S*\n$/ },
+  nextjs: { ...page, also: useMine, code: 143 },
+  "react-router": { ...page, also: useHello, errors: /^Error: No route matches URL "\/nowhere"\n[^]*?\n\}\n\n$/ },
+  sveltekit: { ...page, also: useHello, errors: /^\n\S*\[404\] GET \/nowhere\S*\n$/ },
 };
 
 /** Walks through an example, and then looks whether it finishes what is under way when it is told to stop. */
@@ -85,7 +85,7 @@ async function walk(example: Example, url: string, pool: pg.Pool): Promise<void>
   expect((await fetch(`${url}/nowhere`)).status).toBe(404);
   expect(await rows(pool, anonymous, token)).toEqual([idOf(token)]);
 
-  const after = await example.besides?.(url, client);
+  const after = await example.also?.(url, client);
   expect(await client.post("/logout")).toBe(posted);
   expect(client.token).toBe(undefined);
   expect(await client.read()).toEqual({ notes: [] });

@@ -54,7 +54,7 @@ describe("a process", () => {
     expect(out).toBe("last line");
   });
 
-  it("has no timer, socket or handle of ours after close", async () => {
+  it("leaves no timer, socket or handle after close", async () => {
     const out = await script(`
       const before = process.getActiveResourcesInfo().toSorted();
       const pool = new pg.Pool({ connectionString: url });

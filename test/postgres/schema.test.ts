@@ -20,7 +20,7 @@ const open = (table: string, schema?: string): PgStore =>
   new PgStore(db, { cleanupInterval: 0, table, ...(schema === undefined ? {} : { schema }) });
 
 describe("PgStore.migrate", () => {
-  it("creates the seed's table and index, and does nothing when they are there", async () => {
+  it("creates the table and index of SCS, and does nothing when they are there", async () => {
     const store = open("sessions");
     expect(await store.check()).toHaveLength(1);
     await store.migrate();
@@ -103,7 +103,7 @@ describe("PgStore.migrate", () => {
     expect(await store.check()).toEqual([]);
   });
 
-  it("leaves a table alone that is not ours", async () => {
+  it("leaves a table alone that belongs to another program", async () => {
     await db.query("CREATE TABLE not_ours (id int)");
     const store = open("not_ours");
     await expect(store.migrate()).rejects.toThrow(SchemaError);
@@ -244,14 +244,14 @@ describe("PgStore.migrate", () => {
         return (await db.query(sql)).rowCount;
       })
       .toBe(count);
-  const seed = async (table: string): Promise<void> => {
+  const fill = async (table: string): Promise<void> => {
     await db.query(`CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)`);
   };
   const indexesOf = async (table: string): Promise<unknown> =>
     (await db.query("SELECT count(*)::int AS n FROM pg_index WHERE indrelid = to_regclass($1)", [table])).rows[0];
 
   it("waits for an index that another process is making, without a lock that others would wait for", async () => {
-    await seed("large");
+    await fill("large");
     const [writer, maker] = await Promise.all([db.connect(), db.connect()]);
     try {
       await writer.query("BEGIN; INSERT INTO large VALUES ('t', 'x', current_timestamp)");
@@ -277,7 +277,7 @@ describe("PgStore.migrate", () => {
   });
 
   it("finds what another process has made while it waited for its lock", async () => {
-    await seed("taken");
+    await fill("taken");
     const maker = await db.connect();
     try {
       await maker.query("BEGIN; CREATE INDEX ON taken (expiry)");
@@ -292,7 +292,7 @@ describe("PgStore.migrate", () => {
   });
 
   it("makes an index anew whose making was broken off", async () => {
-    await seed("broken");
+    await fill("broken");
     await db.query("CREATE INDEX broken_expiry_idx ON broken (expiry)");
     await db.query("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken_expiry_idx'::regclass");
     expect((await open("broken").check()).join()).toMatch(/broken_expiry_idx .* is not valid/);

@@ -42,7 +42,7 @@ async function functionsIn(texts: string[]): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** What `migrate`, `check` and the command line call besides. */
+/** What `migrate`, `check` and the command line also call. */
 const OF_COMMANDS = [
   "age",
   "current_database",

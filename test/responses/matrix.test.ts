@@ -244,7 +244,7 @@ for (const [title, build] of Object.entries(EXPRESSES)) {
           const [answer, crashes] = await watching(() =>
             onPort(listener, (port) => visit(port, name, mode !== "commit fails" && CAN_FLUSH.has(wrapper))),
           );
-          // A wrapper that breaks an answer or the process without us is not ours to mend.
+          // A wrapper that breaks an answer or the process without us can't be mended here.
           if (plainCrashes.length === 0) expect(crashes, name).toEqual([]);
           if (mode === "commit fails") {
             // An application that cuts its own connection, before the wrapper gives anything away, gets just that.

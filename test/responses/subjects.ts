@@ -94,7 +94,7 @@ class Run implements World {
 
   async release(): Promise<void> {
     if (!this.isReleased) {
-      // What goes on besides, a pipe say, has come as far as it can.
+      // What else goes on, a pipe say, has come as far as it can.
       if (this.program.network === "stalled") await this.settle();
       this.isReleased = true;
       this.log.isStrict = false;

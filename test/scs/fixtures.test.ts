@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../src/index.ts";
-import * as seed from "../../src/session.ts";
+import * as scs from "../../src/scs.ts";
 import { serving } from "../support/serve.ts";
 
 interface Tagged {
@@ -31,7 +31,7 @@ async function request<T>(
 ): Promise<{ result: T | undefined; text: string }> {
   const engine = new MemoryStore({ cleanupInterval: 0 });
   await engine.save(TOKEN, Buffer.from(hex, "hex"), new Date(Date.now() + HOUR));
-  const middleware = seed.manage(engine, { hashTokens: false, cookieName: "scs.session.token" });
+  const middleware = scs.manage(engine, { hashTokens: false, cookieName: "scs.session.token" });
   let result: T | undefined;
   const listener = middleware((request, response) => {
     result = handle(request);
@@ -44,7 +44,7 @@ async function request<T>(
   return { result, text: new TextDecoder().decode(found?.data) };
 }
 
-/** What a getter of ours should answer where Go's answered this. */
+/** What a getter here should answer where Go's answered this. */
 function expected(getter: string, { t, v, hex, rfc3339nano }: Tagged): unknown {
   if (t === "int") return Number(v);
   if (t === "int64") return BigInt(v as string);
@@ -56,13 +56,13 @@ function expected(getter: string, { t, v, hex, rfc3339nano }: Tagged): unknown {
 }
 
 const getters: Record<string, (request: object, key: string) => unknown> = {
-  GetString: seed.getString,
-  GetBool: seed.getBool,
-  GetInt: seed.getInt,
-  GetInt64: seed.getInt64,
-  GetFloat: seed.getFloat,
-  GetTime: seed.getTime,
-  GetBytes: seed.getBytes,
+  GetString: scs.getString,
+  GetBool: scs.getBool,
+  GetInt: scs.getInt,
+  GetInt64: scs.getInt64,
+  GetFloat: scs.getFloat,
+  GetTime: scs.getTime,
+  GetBytes: scs.getBytes,
 };
 
 describe("a session that Go wrote", () => {
@@ -76,7 +76,7 @@ describe("a session that Go wrote", () => {
           const beyond = getter === "GetInt" && answer.t === "int" && !Number.isSafeInteger(Number(answer.v));
           await request(hex, (req) => {
             if (answer.error !== undefined || beyond) {
-              expect(() => read(req, key), `${getter} ${key}`).toThrow(seed.TypeAssertionError);
+              expect(() => read(req, key), `${getter} ${key}`).toThrow(scs.TypeAssertionError);
             } else {
               expect(read(req, key), `${getter} ${key}`).toEqual(expected(getter, answer));
             }
@@ -87,7 +87,7 @@ describe("a session that Go wrote", () => {
 
     it(`(${name}) keeps what TypeScript does not touch, to the last digit`, async () => {
       const before = Buffer.from(hex, "hex").toString();
-      const { text } = await request(hex, (req) => seed.putString(req, "zzzz added", "x"));
+      const { text } = await request(hex, (req) => scs.putString(req, "zzzz added", "x"));
       const deadline = /,"deadline":(-?\d+)\}$/.exec(before)?.[0];
       expect(text.endsWith(`${deadline}`)).toBe(true);
       const data =

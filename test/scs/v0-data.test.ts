@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MemoryStore } from "../../src/index.ts";
-import * as seed from "../../src/session.ts";
+import * as scs from "../../src/scs.ts";
 import { cookieOf, serve, type Served } from "../support/serve.ts";
 
 /** One type of value: what is put, and how an absent one reads. */
@@ -20,65 +20,65 @@ const user = { name: "alice", age: 21, seen: [time] };
 
 const kinds: Record<string, Kind> = {
   String: {
-    put: (r) => seed.putString(r, "key", "lorem ipsum"),
-    get: seed.getString,
-    pop: seed.popString,
+    put: (r) => scs.putString(r, "key", "lorem ipsum"),
+    get: scs.getString,
+    pop: scs.popString,
     value: "lorem ipsum",
     zero: "",
     other: 1,
   },
   Bool: {
-    put: (r) => seed.putBool(r, "key", true),
-    get: seed.getBool,
-    pop: seed.popBool,
+    put: (r) => scs.putBool(r, "key", true),
+    get: scs.getBool,
+    pop: scs.popBool,
     value: true,
     zero: false,
     other: "true",
   },
   Int: {
-    put: (r) => seed.putInt(r, "key", 12345),
-    get: seed.getInt,
-    pop: seed.popInt,
+    put: (r) => scs.putInt(r, "key", 12345),
+    get: scs.getInt,
+    pop: scs.popInt,
     value: 12345,
     zero: 0,
     other: 1.5,
   },
   Int64: {
-    put: (r) => seed.putInt64(r, "key", 9223372036854775807n),
-    get: seed.getInt64,
-    pop: seed.popInt64,
+    put: (r) => scs.putInt64(r, "key", 9223372036854775807n),
+    get: scs.getInt64,
+    pop: scs.popInt64,
     value: 9223372036854775807n,
     zero: 0n,
     other: "1",
   },
   Float: {
-    put: (r) => seed.putFloat(r, "key", 12.345),
-    get: seed.getFloat,
-    pop: seed.popFloat,
+    put: (r) => scs.putFloat(r, "key", 12.345),
+    get: scs.getFloat,
+    pop: scs.popFloat,
     value: 12.345,
     zero: 0,
     other: "12.345",
   },
   Time: {
-    put: (r) => seed.putTime(r, "key", time),
-    get: seed.getTime,
-    pop: seed.popTime,
+    put: (r) => scs.putTime(r, "key", time),
+    get: scs.getTime,
+    pop: scs.popTime,
     value: time,
     zero: new Date("0001-01-01T00:00:00Z"),
     other: "yesterday",
   },
   Bytes: {
-    put: (r) => seed.putBytes(r, "key", bytes),
-    get: seed.getBytes,
-    pop: seed.popBytes,
+    put: (r) => scs.putBytes(r, "key", bytes),
+    get: scs.getBytes,
+    pop: scs.popBytes,
     value: bytes,
     zero: new Uint8Array(),
     other: "not base64!",
   },
   Object: {
-    put: (r) => seed.putObject(r, "key", user),
-    get: seed.getObject,
-    pop: seed.popObject,
+    put: (r) => scs.putObject(r, "key", user),
+    get: scs.getObject,
+    pop: scs.popObject,
     value: user,
     zero: undefined,
     other: "text",
@@ -88,7 +88,7 @@ const kinds: Record<string, Kind> = {
 let app: Served;
 let current: (request: object) => unknown;
 beforeAll(async () => {
-  const middleware = seed.manage(new MemoryStore({ cleanupInterval: 0 }));
+  const middleware = scs.manage(new MemoryStore({ cleanupInterval: 0 }));
   app = await serve(
     middleware((request, response) => {
       current(request);
@@ -125,72 +125,72 @@ describe("the session data of SCS v0.1.1", () => {
     });
 
     it(`Test${name}: a value of another type is TypeAssertionError, which names the key`, async () => {
-      const cookie = await visit((r) => seed.sessionOf(r).set("key", other));
-      await visit((r) => expect(() => get(r, "key")).toThrow(seed.TypeAssertionError), cookie);
+      const cookie = await visit((r) => scs.sessionOf(r).set("key", other));
+      await visit((r) => expect(() => get(r, "key")).toThrow(scs.TypeAssertionError), cookie);
       await visit((r) => expect(() => get(r, "key")).toThrow(/"key"/), cookie);
       // As in Go, what is popped is gone, whatever it was.
-      await visit((r) => expect(() => pop(r, "key")).toThrow(seed.TypeAssertionError), cookie);
-      await visit((r) => expect(seed.exists(r, "key")).toBe(false), cookie);
+      await visit((r) => expect(() => pop(r, "key")).toThrow(scs.TypeAssertionError), cookie);
+      await visit((r) => expect(scs.exists(r, "key")).toBe(false), cookie);
     });
   }
 
   it("TestBytes, TestObject: nothing is no value", async () => {
     await visit((r) => {
-      expect(() => seed.putBytes(r, "key", null as never)).toThrow(TypeError);
-      expect(() => seed.putObject(r, "key", null as never)).toThrow(TypeError);
-      expect(() => seed.putObject(r, "key", new Date() as never)).toThrow(TypeError);
-      expect(() => seed.putInt(r, "key", 1.5)).toThrow(/"key"/);
-      expect(() => seed.putInt(r, "key", 2 ** 53)).toThrow(TypeError);
-      expect(() => seed.putInt64(r, "key", 2n ** 63n)).toThrow(TypeError);
-      expect(() => seed.putFloat(r, "key", Number.NaN)).toThrow(TypeError);
-      expect(() => seed.putString(r, "key", 1 as never)).toThrow(TypeError);
-      expect(seed.exists(r, "key")).toBe(false);
+      expect(() => scs.putBytes(r, "key", null as never)).toThrow(TypeError);
+      expect(() => scs.putObject(r, "key", null as never)).toThrow(TypeError);
+      expect(() => scs.putObject(r, "key", new Date() as never)).toThrow(TypeError);
+      expect(() => scs.putInt(r, "key", 1.5)).toThrow(/"key"/);
+      expect(() => scs.putInt(r, "key", 2 ** 53)).toThrow(TypeError);
+      expect(() => scs.putInt64(r, "key", 2n ** 63n)).toThrow(TypeError);
+      expect(() => scs.putFloat(r, "key", Number.NaN)).toThrow(TypeError);
+      expect(() => scs.putString(r, "key", 1 as never)).toThrow(TypeError);
+      expect(scs.exists(r, "key")).toBe(false);
     });
   });
 
   it("TestInt64: takes a number, and reads one", async () => {
-    const cookie = await visit((r) => seed.putInt64(r, "key", 5));
-    await visit((r) => expect([seed.getInt64(r, "key"), seed.getInt(r, "key")]).toEqual([5n, 5]), cookie);
-    await visit((r) => seed.putInt64(r, "key", 6n), cookie);
+    const cookie = await visit((r) => scs.putInt64(r, "key", 5));
+    await visit((r) => expect([scs.getInt64(r, "key"), scs.getInt(r, "key")]).toEqual([5n, 5]), cookie);
+    await visit((r) => scs.putInt64(r, "key", 6n), cookie);
     await visit(
-      (r) => expect([seed.getInt64(r, "key"), seed.getInt(r, "key"), seed.getFloat(r, "key")]).toEqual([6n, 6, 6]),
+      (r) => expect([scs.getInt64(r, "key"), scs.getInt(r, "key"), scs.getFloat(r, "key")]).toEqual([6n, 6, 6]),
       cookie,
     );
   });
 
   it("TestKeys: lists the keys, sorted", async () => {
     const cookie = await visit((r) => {
-      expect(seed.keys(r)).toEqual([]);
-      seed.putString(r, "test_string", "x");
-      seed.putBool(r, "test_bool", true);
+      expect(scs.keys(r)).toEqual([]);
+      scs.putString(r, "test_string", "x");
+      scs.putBool(r, "test_bool", true);
     });
-    await visit((r) => expect(seed.keys(r)).toEqual(["test_bool", "test_string"]), cookie);
+    await visit((r) => expect(scs.keys(r)).toEqual(["test_bool", "test_string"]), cookie);
   });
 
   it("TestExists: tells whether a key is present", async () => {
-    const cookie = await visit((r) => seed.putString(r, "test_string", ""));
-    await visit((r) => expect([seed.exists(r, "test_string"), seed.exists(r, "other")]).toEqual([true, false]), cookie);
+    const cookie = await visit((r) => scs.putString(r, "test_string", ""));
+    await visit((r) => expect([scs.exists(r, "test_string"), scs.exists(r, "other")]).toEqual([true, false]), cookie);
   });
 
   it("TestRemove: removes a key and leaves the others", async () => {
     const cookie = await visit((r) => {
-      seed.putString(r, "test_string", "x");
-      seed.putBool(r, "test_bool", true);
+      scs.putString(r, "test_string", "x");
+      scs.putBool(r, "test_bool", true);
     });
     await visit((r) => {
-      seed.remove(r, "test_string");
-      seed.remove(r, "absent");
+      scs.remove(r, "test_string");
+      scs.remove(r, "absent");
     }, cookie);
-    await visit((r) => expect(seed.keys(r)).toEqual(["test_bool"]), cookie);
+    await visit((r) => expect(scs.keys(r)).toEqual(["test_bool"]), cookie);
   });
 
   it("TestClear: removes every key; the session stays", async () => {
     const cookie = await visit((r) => {
-      seed.putString(r, "test_string", "x");
-      seed.putBool(r, "test_bool", true);
+      scs.putString(r, "test_string", "x");
+      scs.putBool(r, "test_bool", true);
     });
-    expect(await visit((r) => seed.clear(r), cookie)).toBe(cookie);
-    await visit((r) => expect(seed.keys(r)).toEqual([]), cookie);
-    await visit((r) => seed.clear(r), cookie);
+    expect(await visit((r) => scs.clear(r), cookie)).toBe(cookie);
+    await visit((r) => expect(scs.keys(r)).toEqual([]), cookie);
+    await visit((r) => scs.clear(r), cookie);
   });
 });

@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../src/index.ts";
 import { idOf } from "../../src/lib/core/token.ts";
-import * as seed from "../../src/session.ts";
-import type { ManageOptions } from "../../src/session.ts";
+import * as scs from "../../src/scs.ts";
+import type { ManageOptions } from "../../src/scs.ts";
+import * as alias from "../../src/session.ts";
 import { serve } from "../support/serve.ts";
 
 const clock = { now: 1_800_000_000_000 };
@@ -12,39 +13,39 @@ const engine = new MemoryStore({ cleanupInterval: 0, now: () => clock.now });
 type Route = (request: IncomingMessage, response: ServerResponse) => unknown;
 const routes: Record<string, Route> = {
   "/PutString": (request, response) => {
-    seed.putString(request, "test_string", "lorem ipsum");
+    scs.putString(request, "test_string", "lorem ipsum");
     response.end("OK");
   },
-  "/GetString": (request, response) => response.end(seed.getString(request, "test_string")),
+  "/GetString": (request, response) => response.end(scs.getString(request, "test_string")),
   "/Destroy": async (request, response) => {
-    await seed.destroy(request);
+    await scs.destroy(request);
     response.end("OK");
   },
   "/RegenerateToken": async (request, response) => {
-    await seed.regenerateToken(request);
+    await scs.regenerateToken(request);
     response.end("OK");
   },
   "/Renew": async (request, response) => {
-    await seed.renew(request);
+    await scs.renew(request);
     response.end("OK");
   },
   "/Save": async (request, response) => {
-    seed.putString(request, "test_string", "lorem ipsum");
-    await seed.save(request);
-    expect(() => seed.putString(request, "late", "x")).toThrow(seed.AlreadyCommittedError);
-    await expect(seed.save(request)).rejects.toThrow(seed.AlreadyCommittedError);
+    scs.putString(request, "test_string", "lorem ipsum");
+    await scs.save(request);
+    expect(() => scs.putString(request, "late", "x")).toThrow(scs.AlreadyCommittedError);
+    await expect(scs.save(request)).rejects.toThrow(scs.AlreadyCommittedError);
     response.end("OK");
   },
   "/Flush": async (request, response) => {
-    seed.putString(request, "test_string", "lorem ipsum");
-    await seed.save(request);
+    scs.putString(request, "test_string", "lorem ipsum");
+    await scs.save(request);
     response.write("This is some…");
     response.flushHeaders();
     response.end("flushed data");
   },
   "/WriteHeader": (_request, response) => response.writeHead(418).end("I'm a teapot"),
   "/Context": (request, response) =>
-    response.end(String(Object.keys(request).filter((name) => Reflect.get(request, name) === seed.sessionOf(request)))),
+    response.end(String(Object.keys(request).filter((name) => Reflect.get(request, name) === scs.sessionOf(request)))),
   "/Fail": () => {
     throw new Error("testing error log...");
   },
@@ -62,7 +63,7 @@ interface Answer {
 /** Sends requests to an application with these options, one server each, and closes it. */
 async function visit(path: string, cookie = "", options: ManageOptions = {}): Promise<Answer> {
   const app = await serve(
-    seed.manage(engine, options)((request, response) => routes[request.url ?? ""]?.(request, response)),
+    scs.manage(engine, options)((request, response) => routes[request.url ?? ""]?.(request, response)),
   );
   const response = await app.get(path, cookie);
   const cookies = response.headers.getSetCookie();
@@ -125,7 +126,7 @@ describe("the manager of SCS v0.1.1", () => {
   });
 
   it("TestManagerOptionsLeak: options of one manager don't reach another", async () => {
-    seed.manage(engine, { domain: "example.org" });
+    scs.manage(engine, { domain: "example.org" });
     expect((await visit("/PutString")).cookie).not.toContain("example.org");
   });
 
@@ -229,8 +230,14 @@ describe("the options of SCS v0.1.1", () => {
   });
 
   it("without the middleware every function throws SessionMissingError", () => {
-    expect(() => seed.getString({}, "key")).toThrow(seed.SessionMissingError);
-    expect(() => seed.putString({}, "key", "x")).toThrow(seed.SessionMissingError);
-    expect(() => seed.keys({})).toThrow(seed.SessionMissingError);
+    expect(() => scs.getString({}, "key")).toThrow(scs.SessionMissingError);
+    expect(() => scs.putString({}, "key", "x")).toThrow(scs.SessionMissingError);
+    expect(() => scs.keys({})).toThrow(scs.SessionMissingError);
+  });
+});
+
+describe("the module under its former name", () => {
+  it("exports the same functions", () => {
+    expect({ ...alias }).toEqual({ ...scs });
   });
 });

@@ -49,7 +49,7 @@ function share(slot: number, token: string | undefined): string {
   return name;
 }
 
-/** Carries something out and tells how it went. @param act - resolves to what the event is to say besides */
+/** Carries something out and tells how it went. @param act - resolves to what the event also says */
 async function record(
   event: Omit<SoakEvent, "from" | "to" | "outcome">,
   act: () => Promise<Partial<SoakEvent>>,

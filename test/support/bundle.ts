@@ -9,7 +9,7 @@ const folderOf = (run: number): string => join(root, "node_modules/.cache", `pgs
 const bundles = new Map<string, Promise<string>>();
 
 /**
- * Makes one file of a program of ours, which a process starts from in a third of the time that the sources take.
+ * Makes one file of a program of the tests, which a process starts from in a third of the time that the sources take.
  *
  * @param source - a URL of a file
  */

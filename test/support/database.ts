@@ -64,7 +64,7 @@ export async function createDatabase(options: { template?: boolean } = {}): Prom
   };
 }
 
-/** No token of ours may stand in a row, nor in what has been inserted and updated in it since. */
+/** No token may stand in a row, nor in what has been inserted and updated in it since. */
 async function watchTable(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   client.on("error", () => {});

@@ -17,7 +17,7 @@ declare module "vitest" {
 }
 
 /** The README's table. */
-export const SEED_TABLE = `
+export const SCS_TABLE = `
   CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
   CREATE INDEX sessions_expiry_idx ON sessions (expiry);
 `;
@@ -56,7 +56,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await run(url, `CREATE DATABASE ${template}`);
     const templateUrl = new URL(url);
     templateUrl.pathname = template;
-    await run(templateUrl.href, SEED_TABLE);
+    await run(templateUrl.href, SCS_TABLE);
     await migrate(templateUrl.href);
     if (role !== undefined) await run(templateUrl.href, grants(role));
   } catch (error) {

@@ -45,7 +45,7 @@ export async function layTraps(db: pg.Pool, schema: string, functions: readonly 
       LOOP
         BEGIN
           EXECUTE format('CREATE FUNCTION "${schema}".%I(%s) RETURNS %s', made.name, made.takes, made.gives) || body;
-        -- Of the same parameters, or of types that PL/pgSQL does not take: these have others of ours beside them.
+        -- Of the same parameters, or of types that PL/pgSQL does not take: these have others of this schema beside them.
         EXCEPTION WHEN duplicate_function OR feature_not_supported OR invalid_function_definition OR syntax_error THEN NULL;
         END;
       END LOOP;

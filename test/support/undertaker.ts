@@ -36,7 +36,7 @@ const SCRIPT = `
   });`;
 
 /**
- * Starts a process that learns by the end of its standard input that ours is gone, and then ends the server and removes
+ * Starts a process that learns by the end of its standard input that this process is gone, and then ends the server and removes
  * its folder. An exit hook would not do: none runs after SIGKILL, nor, in vitest's workers, after SIGTERM.
  */
 export function startUndertaker(folder: string): Undertaker {

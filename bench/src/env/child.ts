@@ -5,7 +5,7 @@ import type { Undo } from "./undo.ts";
 
 type Answer = { value: unknown } | { error: string };
 
-/** A process of ours that answers questions, one at a time. */
+/** A child process that answers questions, one at a time. */
 export class Child {
   readonly pid: number;
   readonly #process: ChildProcess;

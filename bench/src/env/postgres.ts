@@ -76,7 +76,7 @@ export async function settle(pool: pg.Pool): Promise<void> {
   try {
     await pool.query("CHECKPOINT");
   } catch (error) {
-    // Not everybody may, on a server that is not ours.
+    // Not everybody may, on a server that was not started here.
     if ((error as { code?: unknown }).code !== INSUFFICIENT_PRIVILEGE) throw error;
   }
 }

@@ -21,7 +21,7 @@ export function openPgSession(pool: pg.Pool, options: { disableTouch?: boolean }
 
 export const DROP_IN = "pgstore's drop-in";
 
-/** Ours, on that package's own table. */
+/** pgstore, on that package's own table. */
 export function openDropIn(pool: pg.Pool, table = "session"): ExpressSessionStore {
   return new ExpressSessionStore({ pool, table, layout: "connect-pg-simple", cleanupInterval: 0 });
 }

@@ -40,7 +40,7 @@ export function conditionsOf(run: Run): string[] {
     cores === undefined
       ? "No process is bound to a core: there is no taskset, or only one core."
       : `What is measured has core ${cores.measured} to itself; ${
-          run.ownPostgres ? "PostgreSQL, Redis" : "Redis (PostgreSQL is not ours to bind)"
+          run.ownPostgres ? "PostgreSQL, Redis" : "Redis (a PostgreSQL that was not started here can't be bound)"
         } and the load generator share ${cores.others.includes(",") ? "cores" : "core"} ${cores.others}.`,
     "Numbers are medians of the rounds, with their range. In each round all take turns, so that ratios are of the same time.",
   ];
