@@ -1,27 +1,33 @@
 import { wrong } from "../core/options.ts";
 
 /**
- * A session of express-session or @fastify/session as its store sees it: an object of which only the cookie's end counts.
- * Another program may have written one without a cookie.
+ * A session of express-session or @fastify/session as its store receives it. The store reads only the cookie's expiry.
+ *
+ * Another program may have stored a session without a cookie.
  */
 export interface ExpressSessionData {
   cookie: {
     expires?: Date | string | boolean | null | undefined;
-    /** Milliseconds. */
+    /** Time in milliseconds until the cookie expires. */
     maxAge?: number | null | undefined;
   };
 }
 
-/** @throws TypeError when it can't be written as JSON */
+/**
+ * Encodes a session as JSON.
+ *
+ * @throws TypeError when the session is not an object or can't be written as JSON
+ */
 export function sessionBytes(session: ExpressSessionData): Uint8Array {
   if (!isObject(session)) throw wrong("session", "an object", session);
   return new TextEncoder().encode(JSON.stringify(session));
 }
 
 /**
- * Reads what `sessionBytes` or the package connect-pg-simple wrote.
+ * Decodes a session that `sessionBytes` or the package connect-pg-simple has encoded.
  *
- * @returns undefined when it is anything else; the row is better left alone
+ * @param expiry - the row's expiry, which becomes `cookie.expires` if the cookie has one
+ * @returns undefined when the data is no session
  */
 export function parseSession(data: Uint8Array, expiry: Date): ExpressSessionData | undefined {
   let session: unknown;
@@ -32,18 +38,18 @@ export function parseSession(data: Uint8Array, expiry: Date): ExpressSessionData
   }
   if (!isObject(session)) return undefined;
   const { cookie } = session;
-  // A cookie that ends with the browser has none, and must not get one.
+  // A cookie that ends with the browser has no `expires`, and must not get one.
   if (isObject(cookie) && cookie["expires"]) cookie["expires"] = expiry;
-  // Both hosts copy keys by assignment, and this one would then be the session's prototype.
+  // Both packages copy keys by assignment, which would make this value the session's prototype.
   Reflect.deleteProperty(session, "__proto__");
   return session as unknown as ExpressSessionData;
 }
 
 /**
- * Finds the instant at which the cookie ends, and the session with it: its `expires`, or else now and its `maxAge`.
+ * Returns the instant at which the cookie and its session expire: the cookie's `expires`, or else now plus `maxAge`.
  *
- * @param now - milliseconds since 1970, asked for only where it counts
- * @param ttl - milliseconds that a session lasts whose cookie has neither, or what is no date
+ * @param now - returns milliseconds since 1970; called only if it is needed
+ * @param ttl - lifetime in milliseconds of a session whose cookie has no valid `expires` or `maxAge`
  */
 export async function expiryOf(
   session: ExpressSessionData,

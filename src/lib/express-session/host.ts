@@ -1,6 +1,6 @@
 import type { ExpressSessionData } from "./data.ts";
 
-/** A request as express-session sees it. */
+/** The properties of a request that express-session uses. */
 export interface HostRequest {
   sessionID?: string | undefined;
   session?: unknown;
@@ -17,21 +17,21 @@ type HostCookie = ExpressSessionData["cookie"] & { originalMaxAge?: unknown };
 
 interface Classes {
   Session: new (request: HostRequest, data: object) => HostSession;
-  /** The prototype of its cookies, whose class can't be known. */
+  /** The prototype of the session's cookie. express-session doesn't export its class. */
   cookie: object;
 }
 
 const classes = new WeakMap<NonNullable<Generate>, Classes>();
 
-/** What `Store.prototype.createSession` of express-session does. */
+/** Does the work of express-session's `Store.prototype.createSession`. */
 export function inflate(generate: Generate, request: HostRequest, data: ExpressSessionData): HostSession {
   const { Session, cookie: prototype } = classesOf(generate, request);
-  // Of a session without a cookie this throws, as express-session's own does.
+  // This throws for a session without a cookie, as express-session's own method does.
   const originalMaxAge = (data.cookie as HostCookie).originalMaxAge;
   const empty = { path: "/", maxAge: null, httpOnly: true };
   const cookie = Object.assign(Object.create(prototype) as HostCookie, empty, data.cookie);
   if (typeof cookie.expires === "string") cookie.expires = new Date(cookie.expires);
-  // Setting expires has changed it.
+  // The assignment of `expires` has changed it.
   cookie.originalMaxAge = originalMaxAge;
   const session = new Session(request, { ...data, cookie });
   request.session = session;
@@ -39,11 +39,14 @@ export function inflate(generate: Generate, request: HostRequest, data: ExpressS
 }
 
 /**
- * express-session's own classes. This package doesn't import it, as @fastify/session gets by without: they are those of the
- * session that `generate` makes, for a stand-in of the request that takes what is set on it.
+ * Returns express-session's own classes. pgstore doesn't import express-session, because @fastify/session works without it. The classes
+ * are taken from a session that `generate` creates on a stand-in for the request.
+ *
+ * @throws TypeError when the store was not passed to express-session
  */
 function classesOf(generate: Generate, request: HostRequest): Classes {
-  if (generate === undefined) throw new TypeError("createSession: express-session has not been given this store");
+  if (generate === undefined)
+    throw new TypeError("createSession: expected a store in use. Pass the store to express-session first");
   const known = classes.get(generate);
   if (known !== undefined) return known;
   const standIn = Object.create(request) as HostRequest;
@@ -57,7 +60,7 @@ function classesOf(generate: Generate, request: HostRequest): Classes {
   return found;
 }
 
-/** What `Store.prototype.regenerate` of express-session does. */
+/** Does the work of express-session's `Store.prototype.regenerate`. */
 export function regenerate(
   store: { destroy(sid: string, callback: (error: unknown) => void): void; generate: Generate },
   request: HostRequest,

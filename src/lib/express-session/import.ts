@@ -7,34 +7,41 @@ import { parseSession } from "./data.ts";
 
 /** Options of `importConnectPgSimple`. */
 export interface ImportOptions {
-  /** The table of the package connect-pg-simple, by name as it is, not quoted. Default `"session"`. */
+  /** Name of connect-pg-simple's table, used verbatim without quoting. Default `"session"`. */
   table?: string | undefined;
-  /** Its schema. Default: the connection's search path decides. */
+  /** Schema of that table. Default: the connection's search path. */
   schema?: string | undefined;
-  /** Stops between two pages when it aborts; the import then rejects with its reason. */
+  /** Stops the import between two pages. The import then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Called after each page. What it throws ends the import. */
+  /** Called after each page with the counts so far. An error that it throws ends the import. */
   onProgress?: ((soFar: ImportResult) => void) | undefined;
 }
 
-/** What has become of the live rows of the other table. */
+/** Counts of the other table's live rows. */
 export interface ImportResult {
-  /** Written to the store. */
+  /** Rows that were written to the store. */
   imported: number;
-  /** In the store already, from an earlier import or newer; or ended there. Left as they are. */
+  /** Rows that the store had already, newer or ended ones included. They stay unchanged in the store. */
   present: number;
-  /** No sessions of express-session. Left out. */
+  /** Rows that are no sessions of express-session. They were skipped. */
   unreadable: number;
 }
 
 const PAGE = 500;
 
 /**
- * Copies the live sessions of connect-pg-simple's table to a store, where `new ExpressSessionStore({ store })` finds them
- * under the same ids. The other table is only read. It can be stopped, and made again: what is in the store stays as it is.
+ * Copies the live sessions of connect-pg-simple's table to a store, where `new ExpressSessionStore({ store })` finds them by the same cookies.
  *
- * @param from - the database with the other table: what `PgStore` takes
- * @throws as `PgStore` and the store do
+ * It only reads the other table. An interrupted import can be run again: sessions that the store has already stay unchanged.
+ *
+ * @param from - the client of the database with the other table, as for `PgStore`; never closed
+ * @returns the counts of the rows
+ * @throws TypeError when an option is wrong; StoreUnavailableError, StoreError or SchemaError when either database fails; the signal's
+ *   reason when it aborts
+ * @example
+ * const store = new PgStore(pool);
+ * await store.migrate();
+ * const { imported } = await importConnectPgSimple(pool, store);
  */
 export async function importConnectPgSimple(
   from: PgClient | PostgresSql,

@@ -15,22 +15,22 @@ import { expiryOf, parseSession, sessionBytes, type ExpressSessionData } from ".
 import { whenClosed } from "../adapters/request.ts";
 import { type SessionKeeper, withEndings } from "../manager/complete-store.ts";
 
-/** Options of `ExpressSessionStore`; those of `PgStore` go with `pool`. */
+/** Options of `ExpressSessionStore`. With `pool` it also takes the options of `PgStore`. */
 export interface ExpressSessionStoreOptions extends PgStoreOptions {
-  /** Where the sessions go: a PgStore on a table that `migrate()` made, a MemoryStore, or one of your own. Stays yours. */
+  /** Store that keeps the sessions: a PgStore after `migrate()`, a MemoryStore, or one of your own. The caller closes it. */
   store?: (Store & StoreExtras) | undefined;
-  /** Instead of `store`: what `PgStore` takes. Stays yours. */
+  /** Client of the database, as for `PgStore`, instead of `store`. The caller closes it. */
   pool?: PgClient | PostgresSql | undefined;
   /**
-   * What the table is like: `"pgstore"` (the default), or `"connect-pg-simple"`, with `pool`: that package's own table as it
-   * is, `"session"` unless `table` names another.
+   * Layout of the table. `"connect-pg-simple"` needs `pool` and works on that package's existing table, `"session"` unless `table` names
+   * another. Default `"pgstore"`.
    */
   layout?: "pgstore" | "connect-pg-simple" | undefined;
-  /** How long a session lasts whose cookie has no `expires`. Default `"1 day"`. */
+  /** Lifetime of a session whose cookie has no `expires` and no `maxAge`. Default `"1 day"`. */
   ttl?: Duration | undefined;
   /**
-   * Says whose session it is, for `listByUser` and `destroyByUser`: with Passport `(session) => session.passport?.user`. A string or a
-   * number; anything else: nobody's.
+   * Returns the user of a session for `listByUser` and `destroyByUser`. With Passport: `(session) => session.passport?.user`. A result other
+   * than a string or number means that no user is logged in.
    */
   // oxlint-disable-next-line typescript/no-explicit-any -- applications augment the type of their sessions
   userOf?: ((session: any) => unknown) | undefined;
@@ -38,37 +38,40 @@ export interface ExpressSessionStoreOptions extends PgStoreOptions {
 
 /** A live session of a user. */
 export interface ListedSession {
-  /** The SHA-256 of the session's id in the cookie: safe to show. */
+  /** SHA-256 of the session ID in the cookie. It is safe to show. */
   id: string;
   expiry: Date;
 }
 
-/** A session of express-session knows its request, and in Express that knows its response. */
+/** A session of express-session has its request, which has its response in Express. */
 type HostSession = ExpressSessionData & { req?: { res?: unknown } };
 
 type Callback<T> = (error: unknown, result?: T) => void;
 // oxlint-disable-next-line typescript/no-explicit-any -- its class is express-session's, and applications augment its type
 type HostsOwn = any;
 
-/** Sessions that `clear` ends at a time. */
-const CLEARED_AT_ONCE = 1000;
-/** Sessions that are remembered as live, some 100 bytes each. */
+/** Number of sessions that `clear` destroys at a time. */
+const CLEAR_BATCH = 1000;
+/** Most sessions that are remembered as live, at some 100 bytes each. */
 const MAX_SEEN = 50_000;
-/** Bytes of a session's id. */
+/** Most bytes of a session ID. */
 const MAX_SID_BYTES = 1024;
 
 /**
- * A store for express-session 1.x and @fastify/session.
+ * Session store for express-session 1.x and @fastify/session.
  *
- * A destroyed session is not brought back by the `set` or `touch` of a request that loaded it earlier, however late: these
- * only write to a row that is live. That interface knows no more than "write this", so of parallel requests with one
- * session the last one's whole session wins; `SessionManager` keeps the changes of both.
+ * A destroyed session stays destroyed: the `set` or `touch` of a request that loaded it earlier only writes to a live row. The interface of
+ * these packages always writes the whole session, so of two parallel requests the later one overwrites the changes of the earlier one.
+ * `SessionManager` keeps both.
  *
- * Each method takes a callback, which is called exactly once and outside of any promise, or returns a promise. Errors are
- * those of `PgStore`; TypeError for an id or a session that can't be stored.
+ * Each method takes a callback, which is called exactly once and outside of any promise, or returns a promise. It fails with a PgStoreError
+ * when the store fails, and with a TypeError when the session or its ID can't be stored.
+ *
+ * @example
+ * app.use(session({ store: new ExpressSessionStore({ pool, layout: "connect-pg-simple" }), secret, resave: false, saveUninitialized: false }));
  */
 export class ExpressSessionStore extends EventEmitter {
-  /** Set by express-session: gives a request a new session. */
+  /** Gives a request a new session. Set by express-session. */
   generate: ((request: HostRequest) => void) | undefined;
   readonly #store: SessionKeeper;
   readonly #extras: StoreExtras;
@@ -76,16 +79,16 @@ export class ExpressSessionStore extends EventEmitter {
   readonly #keyOf: (sid: string) => string;
   readonly #ttl: number;
   readonly #userOf: ((session: ExpressSessionData) => unknown) | undefined;
-  /** Whether the keys of rows are hashes of ids. */
+  /** Whether the table holds hashes of session IDs. */
   readonly #isHashed: boolean;
-  /** The sessions that express-session's requests have loaded, and under which ids. */
+  /** The session ID of each session that a request of express-session has loaded. */
   readonly #loaded = new WeakMap<object, string>();
-  /** Until when the sessions are live that were read or stored last, in milliseconds since 1970. */
+  /** Expiry, in milliseconds since 1970, of the sessions that were read or stored last. */
   readonly #seen = new Map<string, number>();
-  /** Writes of one session follow each other: a `set` that is under way must not come after the `destroy` that follows it. */
+  /** Runs the writes of one session in turn, so that a `set` under way can't come after the `destroy` that follows it. */
   readonly #queue: KeyedQueue<unknown>;
 
-  /** @throws TypeError when an option is wrong; it names the option */
+  /** Creates a store with either `store` or `pool`. @throws TypeError when an option is wrong; it names the option */
   constructor(options: ExpressSessionStoreOptions) {
     super();
     const read = new OptionReader(options ?? {});
@@ -113,7 +116,7 @@ export class ExpressSessionStore extends EventEmitter {
     this.#keyOf = layout === "pgstore" ? (sid) => sha256(assertSid(sid)) : assertSid;
   }
 
-  /** Reads a session; undefined when there is none. Its `cookie.expires` is the row's, unless the cookie has none. */
+  /** Reads a live session, or undefined. Its `cookie.expires` is the row's expiry, unless the cookie has no `expires`. */
   get(sid: string): Promise<ExpressSessionData | undefined>;
   get(sid: string, callback: Callback<ExpressSessionData | undefined>): void;
   get(
@@ -123,21 +126,21 @@ export class ExpressSessionStore extends EventEmitter {
     return answer(this.#get(sid), callback);
   }
 
-  /** Stores a session until its `cookie.expires`, or for `ttl`. Dropped when the session was destroyed meanwhile. */
+  /** Stores a session until its `cookie.expires`, or for `ttl`. Does nothing when the session was destroyed meanwhile. */
   set(sid: string, session: ExpressSessionData): Promise<void>;
   set(sid: string, session: ExpressSessionData, callback?: Callback<void>): void;
   set(sid: string, session: ExpressSessionData, callback?: Callback<void>): Promise<void> | void {
     return answer(this.#set(sid, session), callback);
   }
 
-  /** Moves a session's end to its `cookie.expires`, or to `ttl` from now. Does nothing when it is gone. */
+  /** Moves a session's expiry to its `cookie.expires`, or to `ttl` from now. Does nothing when the session has ended. */
   touch(sid: string, session: ExpressSessionData): Promise<void>;
   touch(sid: string, session: ExpressSessionData, callback?: Callback<void>): void;
   touch(sid: string, session: ExpressSessionData, callback?: Callback<void>): Promise<void> | void {
     return answer(this.#touch(sid, session), callback);
   }
 
-  /** Ends a session, after what is being stored of it. */
+  /** Destroys a session, after its writes under way. */
   destroy(sid: string): Promise<void>;
   destroy(sid: string, callback?: Callback<void>): void;
   destroy(sid: string, callback?: Callback<void>): Promise<void> | void {
@@ -151,21 +154,21 @@ export class ExpressSessionStore extends EventEmitter {
     return answer(this.#all(), callback);
   }
 
-  /** Counts the live sessions of the table, whoever made them. */
+  /** Counts the live sessions of the table, those of other programs included. */
   length(): Promise<number>;
   length(callback: Callback<number>): void;
   length(callback?: Callback<number>): Promise<number> | void {
     return answer(this.#length(), callback);
   }
 
-  /** Ends every live session of the table, whoever made it. */
+  /** Destroys every live session of the table, those of other programs included. */
   clear(): Promise<void>;
   clear(callback?: Callback<void>): void;
   clear(callback?: Callback<void>): Promise<void> | void {
     return answer(this.#clear(), callback);
   }
 
-  /** Removes what has expired, as the periodic cleanup does. connect-pg-simple's name for it. */
+  /** Removes expired rows, as the periodic cleanup does. The name is connect-pg-simple's. */
   pruneSessions(): Promise<void>;
   pruneSessions(callback?: Callback<void>): void;
   pruneSessions(callback?: Callback<void>): Promise<void> | void {
@@ -173,9 +176,9 @@ export class ExpressSessionStore extends EventEmitter {
   }
 
   /**
-   * Lists the live sessions of a user, as `userOf` says. It reads every session of the table.
+   * Lists the live sessions of a user. It reads every session of the table, because only `userOf` knows a session's user.
    *
-   * @throws TypeError without `userOf`, and for a store that can't list
+   * @throws TypeError when the option `userOf` is missing, or the store can't list its sessions
    */
   async listByUser(userId: string): Promise<ListedSession[]> {
     const found: ListedSession[] = [];
@@ -184,12 +187,12 @@ export class ExpressSessionStore extends EventEmitter {
   }
 
   /**
-   * Ends the live sessions of a user, as `userOf` says, and looks again until none is left. It reads every session of the table. A login
-   * whose `set` reaches the database after that is a new one.
+   * Revokes the live sessions of a user, and repeats that until none is left. It reads every session of the table. A login whose `set` reaches
+   * the database afterwards is not revoked.
    *
-   * @param options - `except`: ids of sessions that go on, as in the cookie (`request.sessionID`) or as `listByUser` gives them
-   * @returns how many have ended
-   * @throws TypeError without `userOf`, and for a store that can't list
+   * @param options - `except`: sessions to keep, by the session ID in the cookie (`request.sessionID`) or the id of `listByUser`
+   * @returns the number of revoked sessions
+   * @throws TypeError when the option `userOf` is missing, or the store can't list its sessions
    */
   async destroyByUser(
     userId: string,
@@ -209,19 +212,19 @@ export class ExpressSessionStore extends EventEmitter {
     return ended;
   }
 
-  /** Of express-session: ends the request's session and gives it a new one. */
+  /** Destroys the request's session and gives the request a new one. Called by express-session. */
   regenerate(request: HostRequest, callback?: (error?: unknown) => void): void {
     regenerate(this, request, callback);
   }
 
-  /** Of express-session: makes the request's session of a stored one. */
+  /** Creates the request's session from a stored one. Called by express-session. */
   createSession(request: HostRequest, session: ExpressSessionData): HostsOwn {
     const made = inflate(this.generate, request, session);
     this.#loaded.set(made, made.id);
     return made;
   }
 
-  /** Of express-session: reads a session as `request.session` would be. */
+  /** Reads a session in the form that `request.session` has. Part of express-session's interface. */
   load(sid: string, callback?: Callback<HostsOwn>): void {
     const request = { sessionID: sid, sessionStore: this, headers: {} };
     const made = this.#get(sid).then((found) => found && (this.createSession(request, found) as unknown));
@@ -233,7 +236,7 @@ export class ExpressSessionStore extends EventEmitter {
     this.#own?.stopCleanup();
   }
 
-  /** Waits for writes under way and stops the cleanup; never ends a pool or a store that it was given. Idempotent. */
+  /** Waits for writes under way and stops the cleanup. Never closes the `pool` or `store` of the options. Idempotent. */
   async close(): Promise<void> {
     await this.#own?.close();
   }
@@ -248,7 +251,7 @@ export class ExpressSessionStore extends EventEmitter {
     const found = await this.#store.find(key);
     if (found === undefined) return undefined;
     const session = parseSession(found.data, found.expiry);
-    if (session === undefined) publish("error", { id: sha256(sid), error: new TypeError("the row is no session") });
+    if (session === undefined) publish("error", { id: sha256(sid), error: new TypeError("the row holds no session") });
     else this.#remember(key, found.expiry);
     return session;
   }
@@ -269,7 +272,7 @@ export class ExpressSessionStore extends EventEmitter {
     await this.#write(sid, key, session, this.#expiryOf(session), (until) => this.#store.setExpiry(key, until));
   }
 
-  /** Writes a row after what was begun before for the same session. */
+  /** Writes a row after the earlier writes of the same session. */
   async #write(
     sid: string,
     key: string,
@@ -277,7 +280,7 @@ export class ExpressSessionStore extends EventEmitter {
     expiry: Promise<Date>,
     write: (until: Date) => Promise<boolean>,
   ): Promise<void> {
-    // Where its turn does not come, nobody looks at it.
+    // If the write's turn never comes, this promise is not awaited. Its rejection must not end the process.
     expiry.catch(() => {});
     const inTurn = async (): Promise<boolean> => {
       const until = await expiry;
@@ -315,7 +318,7 @@ export class ExpressSessionStore extends EventEmitter {
       keys = [];
     };
     for await (const { id } of this.#rows()) {
-      if (keys.push(id) === CLEARED_AT_ONCE) await end();
+      if (keys.push(id) === CLEAR_BATCH) await end();
     }
     await end();
   }
@@ -323,7 +326,8 @@ export class ExpressSessionStore extends EventEmitter {
   async *#ofUser(operation: string, userId: string): AsyncGenerator<{ key: string; expiry: Date }> {
     assertUserId(operation, userId);
     const userOf = this.#userOf;
-    if (userOf === undefined) throw new TypeError(`userOf: is needed for ${operation}, to say whose a session is`);
+    if (userOf === undefined)
+      throw new TypeError(`userOf: expected a function, got undefined. ${operation} needs it to find a session's user`);
     for await (const { id: key, data, expiry } of this.#rows()) {
       const session = parseSession(data, expiry);
       const user: unknown = session && userOf(session);
@@ -336,7 +340,7 @@ export class ExpressSessionStore extends EventEmitter {
   }
 
   #rows(): AsyncIterable<StoredEntry> {
-    if (this.#extras.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
+    if (this.#extras.all === undefined) throw new TypeError("store: expected a store with all() to list sessions");
     return this.#extras.all();
   }
 
@@ -352,7 +356,7 @@ export class ExpressSessionStore extends EventEmitter {
     return expiryOf(session, () => this.#now(), this.#ttl);
   }
 
-  /** Takes note of a session that was live a moment ago. */
+  /** Remembers that a session was live a moment ago. */
   #remember(key: string, expiry: Date): void {
     this.#seen.delete(key);
     this.#seen.set(key, expiry.getTime());
@@ -364,9 +368,9 @@ export class ExpressSessionStore extends EventEmitter {
 }
 
 /**
- * Calls back from outside of the promise: what the callback throws is the application's own, and no reason to call it again.
- * Without a callback the promise may be dropped, as express-session drops that of `req.session.destroy()`: its failure must
- * not end the process then.
+ * Passes a promise's outcome to a callback, outside of the promise, so that an error of the callback doesn't call it again.
+ *
+ * Without a callback it returns the promise. Its rejection never ends the process, because express-session drops some promises.
  */
 function answer<T>(promise: Promise<T>, callback: Callback<T> | undefined): Promise<T> | void {
   if (callback === undefined) {
@@ -379,13 +383,13 @@ function answer<T>(promise: Promise<T>, callback: Callback<T> | undefined): Prom
   );
 }
 
-/** Whether there can be a session of this id. */
+/** Says whether a value can be a session ID. */
 function isSid(sid: unknown): sid is string {
   return typeof sid === "string" && sid !== "" && sid.isWellFormed() && Buffer.byteLength(sid) <= MAX_SID_BYTES;
 }
 
 function assertSid(sid: unknown): string {
-  if (!isSid(sid)) throw new TypeError(`sid: must be a well-formed string of 1 to ${MAX_SID_BYTES} bytes`);
+  if (!isSid(sid)) throw new TypeError(`sid: expected a well-formed string of 1 to ${MAX_SID_BYTES} bytes`);
   return sid;
 }
 
