@@ -270,7 +270,7 @@ describe("a session that has grown too large", () => {
       const second = await get("/?n=1001", cookie);
       expect([second.status, await second.text()]).toEqual([500, "Internal Server Error\n"]);
       expect(errors).toEqual([expect.any(SessionTooLargeError)]);
-      expect(String(errors[0])).toMatch(new RegExp(`has grown to ${bytes + 1} bytes, and maxBytes allows ${bytes}$`));
+      expect(String(errors[0])).toMatch(new RegExp(`has ${bytes + 1} bytes, more than maxBytes allows: ${bytes}$`));
       const token = cookie.slice("session=".length);
       expect((await manager.load(token)).get("key")).toBe("y".repeat(1000));
     });

@@ -185,7 +185,7 @@ describe("fetchHandler", () => {
       const body = new ReadableStream(
         {
           pull(controller) {
-            expect(() => session.set("key", "late")).toThrow(/committed already/);
+            expect(() => session.set("key", "late")).toThrow(/already committed/);
             controller.enqueue(new TextEncoder().encode(String(session.get("key"))));
             controller.close();
           },

@@ -233,7 +233,7 @@ describe("while the commit is under way", () => {
         response.write("bo");
         // Node may gather what is written in one turn.
         await new Promise((resolve) => setImmediate(resolve));
-        expect(() => session.set("late", 1)).toThrow(/committed already/);
+        expect(() => session.set("late", 1)).toThrow(/already committed/);
         expect(() => response.writeHead(500)).toThrow(/Cannot write headers/);
         response.end("dy");
         seen["end"] = [response.headersSent, response.writableEnded];

@@ -26,7 +26,7 @@ describe("failureLog", () => {
     ]);
     failureLog("it failed")(new StoreOverloadedError(5));
     expect(lines[1]).toEqual([
-      "pgstore: it failed: StoreOverloadedError: 5 operations of this kind wait for the database already",
+      "pgstore: it failed: StoreOverloadedError: 5 operations of this kind are already waiting for the database",
     ]);
   });
 

@@ -2,94 +2,96 @@ import { channel, subscribe, unsubscribe } from "node:diagnostics_channel";
 import { PgStoreError } from "./errors.ts";
 
 /**
- * What happened to a session, for observers. `id` is the token's SHA-256, even where the table holds the token itself.
- * - `pgstore:gone`: a commit was dropped, because the session was destroyed, renewed, revoked or has expired meanwhile
- * - `pgstore:stale`: a request came with the token of a session that was ended a short while ago; what it sets is dropped, unless it was revoked
- * - `pgstore:duplicate`: a request came with several tokens; unless exactly one is `live`, it counts as anonymous
- * - `pgstore:conflict`: another request changed the session first; the commit is made again on top of that
- * - `pgstore:error`: a row holds what the codec can't have written; who presents its token is anonymous, and listing leaves it out
+ * An event about one session, on a channel of `node:diagnostics_channel`.
+ * - `pgstore:gone`: a commit was dropped, because the session had been destroyed, renewed or revoked, or had expired
+ * - `pgstore:stale`: a request presented a session that ended shortly before. Its changes are dropped, unless the session was revoked
+ * - `pgstore:duplicate`: a request came with several tokens. Unless exactly one is live, the request is anonymous
+ * - `pgstore:conflict`: another request changed the session first. The commit is repeated on the newer row
+ * - `pgstore:error`: a row is unreadable. A request with its token is anonymous, and lists skip it
  */
 export interface SessionEvent {
+  /** The token's SHA-256, even where the table holds the token itself. Of several tokens, the first one's. */
   id: string;
-  /** Of a conflict: how many attempts failed so far. */
+  /** On `pgstore:conflict`: the number of attempts that have failed. */
   attempt?: number;
-  /** Of duplicate tokens: how many of them have a live session; absent when there are too many to look up. `id` is that of the first. */
+  /** On `pgstore:duplicate`: the number of live sessions. Absent when there were too many tokens to look up. */
   live?: number;
+  /** On `pgstore:error`: the SessionDecodeError. */
   error?: unknown;
 }
 
-/** On `pgstore:load`: the session of a well-formed token, or of several, was looked for. */
+/** The event on `pgstore:load`, after the session of one or several well-formed tokens was looked up. */
 export interface LoadEvent {
-  /** The token's SHA-256; of several tokens that of the first. */
+  /** The token's SHA-256. Of several tokens, the first one's. */
   id: string;
-  /** Milliseconds that the request waited for it. */
+  /** Milliseconds that the request waited. */
   duration: number;
   /**
-   * - `live`: there it is
-   * - `unknown`: there is none, or it has expired
-   * - `ended`: it was ended a short while ago
-   * - `unreadable`: the row holds what the codec can't have written
-   * - `duplicate`: of several tokens not exactly one leads somewhere
-   * - `failed`: the store did
+   * - `live`: the session was found
+   * - `unknown`: there is no such session, or it has expired
+   * - `ended`: the session ended shortly before
+   * - `unreadable`: the codec can't decode the row
+   * - `duplicate`: none of several tokens counts
+   * - `failed`: the store failed
    */
   outcome: "live" | "unknown" | "ended" | "unreadable" | "duplicate" | "failed";
-  /** Of `failed`: the `code` of the error, or the name of one that is not ours. */
+  /** For `failed`: the error's `code`, or the name of an error that is not a PgStoreError. */
   code?: string;
 }
 
-/** On `pgstore:commit`: a commit that had something to do has come to its end. */
+/** The event on `pgstore:commit`, after a commit that had something to write. */
 export interface CommitEvent {
-  /** The SHA-256 of the token that the session has now; undefined when a new one was not stored. */
+  /** The SHA-256 of the session's current token. Undefined when a new session was not stored. */
   id: string | undefined;
-  /** Milliseconds that the request waited for it, in its turn among those of the same session included. */
+  /** Milliseconds that the request waited, including the wait for earlier commits of the session. */
   duration: number;
-  /** What the last attempt set out to do; undefined when it didn't come to that. */
+  /** The write of the last attempt. Undefined when the commit failed before that. */
   plan: "touch" | "create" | "replace" | "renew" | "destroy" | "drop" | undefined;
-  /** `gone`: dropped, because the session has ended meanwhile. */
+  /** `gone`: the changes were dropped, because the session had ended. */
   outcome: "stored" | "gone" | "failed";
-  /** How often it was tried. */
+  /** The number of attempts. */
   attempts: number;
-  /** Of `failed`: as of a load. */
+  /** For `failed`: the error's `code`, or the name of an error that is not a PgStoreError. */
   code?: string;
 }
 
-/** On `pgstore:batch`: a store's operations that left together have come to their end. */
+/** The event on `pgstore:batch`, after a store's operations that shared a statement. */
 export interface BatchEvent {
   /** The store's method: `find`, `replace`, `touch` and so on. */
   operation: string;
-  /** How many there were: rows of the statement. */
+  /** The number of operations, which is the number of rows of the statement. */
   size: number;
-  /** Milliseconds that the oldest of them waited before they left. */
+  /** Milliseconds that the oldest operation waited before the statement was sent. */
   wait: number;
-  /** Milliseconds from then to the answer, with whatever was tried again. */
+  /** Milliseconds from the first sending to the answer, including retries. */
   duration: number;
-  /** How many of them failed. */
+  /** The number of operations that failed. */
   failed: number;
-  /** Of the first that failed: as of a load. */
+  /** The first failure: the error's `code`, or the name of an error that is not a PgStoreError. */
   code?: string;
 }
 
-/** On `pgstore:store-error`: an operation of a store failed, in a batch or because it did not get that far. */
+/** The event on `pgstore:store-error`, after an operation of a store failed, in a batch or before it was sent. */
 export interface StoreErrorEvent {
-  /** As of a batch. */
+  /** The store's method: `find`, `replace`, `touch` and so on. */
   operation: string;
-  /** As of a load. */
+  /** The error's `code`, or the name of an error that is not a PgStoreError. */
   code: string;
 }
 
-/** On `pgstore:cleanup`: a removal of expired rows has come to its end. */
+/** The event on `pgstore:cleanup`, after expired rows were removed. */
 export interface CleanupEvent {
-  /** Rows, also of one that failed later. */
+  /** The number of rows removed, even if the cleanup failed later. */
   removed: number;
   /** Milliseconds. */
   duration: number;
-  /** When it failed, or was stopped by its signal: as of a load. */
+  /** After a failure or an abort: the error's `code`, or the name of an error that is not a PgStoreError. */
   code?: string;
-  /** When the periodic cleanup has removed nothing for several turns, though the same row has expired: it is locked, say. */
+  /** Set when several periodic cleanups in a row have removed nothing although the same row is expired, for example because it is locked. */
   heldUp?: true;
 }
 
-/** What is published, by the channel's name without `pgstore:`. */
+/** The events, by the channel's name without `pgstore:`. */
 export interface Events {
   gone: SessionEvent;
   stale: SessionEvent;
@@ -119,20 +121,20 @@ const CHANNELS = {
 /** The names of all channels, without `pgstore:`. */
 export const EVENT_NAMES = Object.keys(CHANNELS) as (keyof Events)[];
 
-/** Says whether somebody listens: what an event costs is spent only then. */
+/** Tells whether a channel has subscribers. Without any, the cost of its events is saved. */
 export function isWatched(name: keyof Events): boolean {
   return CHANNELS[name].hasSubscribers;
 }
 
-/** Tells the observers, if there are any. */
+/** Publishes an event, if its channel has subscribers. */
 export function publish<Name extends keyof Events>(name: Name, event: Events[Name]): void {
   if (CHANNELS[name].hasSubscribers) CHANNELS[name].publish(event);
 }
 
-/** Functions for the events of some channels. */
+/** Listeners by channel. */
 export type Listeners = { [Name in keyof Events]?: (event: Events[Name]) => void };
 
-/** Calls a function with each event of its channel. Returns what stops that; idempotent. */
+/** Subscribes listeners to their channels. Returns a function that unsubscribes them, which may be called twice. */
 export function listen(listeners: Listeners): () => void {
   const entries = Object.entries(listeners).map(
     ([name, listener]) => [`pgstore:${name}`, (event: unknown) => listener(event as never)] as const,
@@ -143,7 +145,7 @@ export function listen(listeners: Listeners): () => void {
   };
 }
 
-/** What an event says of an error: never its message, which may quote a value. */
+/** Returns the code or the name of an error for an event. Never its message, which may quote a value. */
 export function codeOf(error: unknown): string {
   if (error instanceof PgStoreError) return error.code;
   return error instanceof Error ? error.name : typeof error;

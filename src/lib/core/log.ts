@@ -1,14 +1,13 @@
 import { PgStoreError } from "./errors.ts";
 
-/** Milliseconds for which failures of one kind are counted before they are logged again. */
+/** Milliseconds between two log lines about failures of one kind. */
 const COUNTED_FOR = 10_000;
 
 /**
- * Makes a default for `onError`: logs an error of pgstore in one line, and counts those of its kind that follow within ten
- * seconds. In an outage each request fails, and a stack of each would fill the log with nothing new. Other errors are logged
- * as they are, as their stack leads to a mistake.
+ * Makes the default of `onError`. It logs an error of pgstore in one line and only counts those of the same code in the next ten seconds, as
+ * in an outage every request fails. Other errors are logged with their stack, which leads to a mistake in the code.
  *
- * @param what - what has failed: `"the request failed"`
+ * @param what - the beginning of the line: `"the request failed"`
  */
 export function failureLog(what: string): (error: unknown) => void {
   const counts = new Map<string, number>();
@@ -39,19 +38,19 @@ export function failureLog(what: string): (error: unknown) => void {
   };
 }
 
-/** Only its code: a driver's message may quote a value. */
+/** Returns the code of a cause. A driver's message may quote a value, so it is not logged. */
 function reasonOf(cause: unknown): string {
   const code: unknown = (cause as { code?: unknown } | null | undefined)?.code;
   return typeof code === "string" ? ` (${code})` : "";
 }
 
-/** Codes of the warnings, each with those that have been warned about. */
+/** The objects that each warning was given for, by the warning's code. */
 const warned = new Map<string, WeakSet<object>>();
 
 /**
- * Emits a warning of the process, where the runtime has such, or else logs it.
+ * Emits a warning of the process, or logs it on a runtime without such warnings.
  *
- * @param about - the warning is given once for each
+ * @param about - the object concerned, which gets each warning once
  */
 export function warn(code: string, message: string, about: object): void {
   const known = warned.get(code) ?? new WeakSet();

@@ -1,15 +1,15 @@
 import ms from "ms";
 
-/** Milliseconds, or a text that the `ms` package reads: `"20m"`, `"24h"`, `"30 days"`. */
+/** A duration: milliseconds, or a text that the `ms` package reads, such as `"20m"`, `"24h"` or `"30 days"`. */
 export type Duration = number | string;
 
-/** A hundred years in milliseconds. Go's int64 of nanoseconds, in which SCS keeps deadlines, ends in 2262. */
+/** A hundred years in milliseconds. SCS keeps deadlines as nanoseconds in Go's int64, which ends in 2262. */
 const MAX_DURATION_MS = 100 * 365.25 * 24 * 3600 * 1000;
-/** Characters of a wrong value that an error quotes. */
+/** Maximum length of a wrong string that an error quotes. */
 const MAX_SHOWN_CHARACTERS = 80;
 
 /**
- * Reads the options of a call, one by one, and refuses those that do not exist. An option that is undefined counts as absent.
+ * Reads the options of a call one by one and refuses unknown ones. An option that is undefined counts as absent.
  *
  * @example
  * const read = new OptionReader(options);
@@ -22,8 +22,10 @@ export class OptionReader {
   readonly #known = new Set<string>();
 
   /**
-   * @param given - the caller's options
-   * @param prefix - text before each name in messages: `"cookie."`
+   * Begins to read a caller's options.
+   *
+   * @param given - the options, in their original object
+   * @param prefix - the text before each name in messages: `"cookie."`
    * @throws TypeError when the options are not an object
    */
   constructor(given: unknown, prefix = "") {
@@ -34,25 +36,26 @@ export class OptionReader {
     this.#prefix = prefix;
   }
 
-  /** Takes any value. */
+  /** Reads any value. */
   value(name: string, fallback?: unknown): unknown {
     this.#known.add(name);
     const value = this.#given[name];
     return value === undefined ? fallback : value;
   }
 
+  /** Reads a boolean. @throws TypeError, naming the option, for another value */
   bool(name: string, fallback: boolean): boolean {
     const value = this.value(name, fallback);
     if (typeof value !== "boolean") throw this.wrong(name, "a boolean");
     return value;
   }
 
-  /** @returns milliseconds */
+  /** Reads a duration, in milliseconds. @throws TypeError, naming the option, for another value */
   duration(name: string, fallback: Duration, range?: DurationRange): number {
     return parseDuration(this.#prefix + name, this.value(name, fallback), range);
   }
 
-  /** Reads a whole number from 1. @param allowsInfinity - whether Infinity is one */
+  /** Reads a whole number from 1, or Infinity if allowed. @throws TypeError, naming the option, for another value */
   whole(name: string, fallback: number, allowsInfinity = false): number {
     const value = this.value(name, fallback);
     const isWhole = Number.isSafeInteger(value) || (allowsInfinity && value === Number.POSITIVE_INFINITY);
@@ -60,7 +63,7 @@ export class OptionReader {
     throw this.wrong(name, `a whole number from 1${allowsInfinity ? ", or Infinity" : ""}`);
   }
 
-  /** Reads a string that is not empty. */
+  /** Reads a non-empty string. @throws TypeError, naming the option, for another value */
   text<Fallback extends string | undefined>(name: string, fallback: Fallback): string | Fallback {
     const value = this.value(name);
     if (value === undefined) return fallback;
@@ -68,7 +71,7 @@ export class OptionReader {
     return value;
   }
 
-  /** Reads one of a few values. */
+  /** Reads one of several values. @throws TypeError, naming the option, for another value */
   choice<T extends string | boolean>(name: string, choices: readonly T[], fallback: T): T {
     const value = this.value(name, fallback);
     if (choices.includes(value as T)) return value as T;
@@ -76,19 +79,19 @@ export class OptionReader {
     throw this.wrong(name, `${choices.slice(0, -1).map(shown).join(", ")} or ${last}`);
   }
 
-  /** Reads a function, if there is one. */
+  /** Reads an optional function. @throws TypeError, naming the option, for another value */
   callback<F extends (...parameters: never[]) => unknown>(name: string): F | undefined {
     const value = this.value(name);
     if (value !== undefined && typeof value !== "function") throw this.wrong(name, "a function");
     return value as F | undefined;
   }
 
-  /** Makes the error of an option that is wrong. */
+  /** Makes the error for a wrong option. It quotes the value. */
   wrong(name: string, expected: string): TypeError {
     return wrong(this.#prefix + name, expected, this.#given[name]);
   }
 
-  /** Refuses options that were not asked for. @throws TypeError that names the first */
+  /** Refuses options that were not read. @throws TypeError, naming the first unknown option */
   end(): void {
     const unknown = Object.keys(this.#given).find((name) => !this.#known.has(name));
     if (unknown === undefined) return;
@@ -105,11 +108,11 @@ export interface DurationRange {
 }
 
 /**
- * Reads a duration.
+ * Reads a duration, in milliseconds.
  *
  * @param option - the option's name, for the message
  * @returns milliseconds, not negative
- * @throws TypeError that names the option
+ * @throws TypeError, naming the option, for another value or one out of range
  */
 export function parseDuration(
   option: string,
@@ -130,12 +133,12 @@ export function parseDuration(
   return milliseconds;
 }
 
-/** Makes the error of an option or argument that is wrong. Not for secrets: it quotes the value. */
+/** Makes the error for a wrong option or argument. It quotes the value, so it must not be used for secrets. */
 export function wrong(option: string, expected: string, value: unknown): TypeError {
   return new TypeError(`${option}: expected ${expected}, got ${shown(value)}`);
 }
 
-/** Writes a value as an error shows it. */
+/** Formats a value for an error. */
 export function shown(value: unknown): string {
   if (typeof value === "string") {
     return value.length > MAX_SHOWN_CHARACTERS ? `a string of ${value.length} characters` : JSON.stringify(value);

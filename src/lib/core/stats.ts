@@ -1,54 +1,62 @@
-/** Up to how many rows of the backlog are counted. */
+/** Maximum number of expired rows that are counted. */
 export const MAX_EXPIRED = 10_000;
 
-/** How a store is doing. */
+/** Figures about a store's table. */
 export interface StoreStats {
   /** Live sessions. */
   live: number;
-  /** Live sessions whose user has logged in; undefined on a table without the columns about users. */
+  /** Live sessions of logged-in users. Undefined on a table without the columns for users. */
   loggedIn: number | undefined;
-  /** Users with a live session; undefined as `loggedIn`. */
+  /** Users with a live session. Undefined on a table without the columns for users. */
   users: number | undefined;
-  /** Rows that have expired and wait for the cleanup; counted up to 10,000, which means that many or more. */
+  /** Expired rows that the cleanup has not removed yet. 10,000 means that many or more. */
   expired: number;
-  /** Whether these are estimates from a sample, as the table is large. */
+  /** Whether the figures are estimates from a sample, because the table is large. */
   isEstimate: boolean;
-  /** Live sessions by when they expire, the soonest first; each line counts those beyond the line before. */
+  /** Live sessions by the time until they expire (`within`, in milliseconds), the soonest first. No session is counted twice. */
   expiring: { within: number; count: number }[];
   /** Bytes of the table, without its indexes. */
   tableBytes: number;
+  /** Bytes of the table's indexes. */
   indexBytes: number;
-  /** What the last cleanups did; undefined when none is on record. */
+  /** The last cleanup on record: when, how many rows, and how many milliseconds. Undefined without a record. */
   cleanup: { at: Date; removed: number; took: number } | undefined;
 }
 
-/** What happened in the stretch of time that began at `at`. */
+/** Figures about an interval of time. */
 export interface HistoryPoint {
+  /** The beginning of the interval. */
   at: Date;
-  /** Milliseconds until the next point. */
+  /** The length of the interval in milliseconds. */
   length: number;
+  /** Sessions that began. */
   created: number;
+  /** Sessions that ended before they expired. */
   ended: number;
-  /** Rows that the cleanup has removed. */
+  /** Expired rows that the cleanup removed. */
   removed: number;
-  /** Live sessions, when they were last counted in it; undefined: they weren't. */
+  /** Live sessions at the last count in the interval. Undefined without a count. */
   live: number | undefined;
+  /** Users with a live session at the last count in the interval. Undefined without a count. */
   users: number | undefined;
 }
 
 /** A user who has logged in. */
 export interface UserEntry {
+  /** The user's name in the table. */
   userId: string;
-  /** Live sessions; counted up to 1000. */
+  /** Live sessions, counted up to 1000. */
   sessions: number;
+  /** The time of the last login, by the database's clock. */
   lastLogin: Date;
 }
 
-/** What is to be known of a store for its operators. */
+/** A store's figures for operators. */
 export interface StoreOperations {
+  /** Returns figures about the table. */
   stats(): Promise<StoreStats>;
-  /** What happened from `since` on, in `points` stretches of the same length. */
+  /** Returns the history since an instant, in `points` intervals of equal length. */
   history(since: Date, points: number): Promise<HistoryPoint[]>;
-  /** Users whose name begins so, by name, after one of them; also those who have no session any more, for a day at least. */
+  /** Lists users whose name has a prefix, by name. Users without a session stay listed for at least a day. @param after - the last name of the previous page */
   searchUsers(prefix: string, limit: number, after?: string): Promise<UserEntry[]>;
 }

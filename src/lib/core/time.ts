@@ -1,16 +1,18 @@
-/** The process's own idea of the time, in milliseconds since 1970. It may be wrong; what expires goes by the store's. */
+/** Returns the process's time in milliseconds since 1970. It may be wrong, so expiry goes by the store's time. */
 export function systemNow(): number {
   return Date.now();
 }
 
-/** Milliseconds of a clock that nobody sets. */
+/** Returns the milliseconds of a monotonic clock. */
 export function monotonicNow(): number {
   return performance.now();
 }
 
 /**
- * Follows another machine's clock: from what it last told and the time that has passed here since, measured by a clock
- * that nobody sets. So a process whose clock is wrong, or is set while it runs, still knows the database's time.
+ * Follows another machine's clock: its last known time plus the time that has passed since, by a monotonic clock. A process with a wrong
+ * clock thus still knows the database's time.
+ *
+ * Why: docs/decisions/002-time-is-the-databases.md
  */
 export class RemoteClock {
   readonly #monotonic: () => number;
@@ -18,19 +20,19 @@ export class RemoteClock {
   #offset: number | undefined;
   #observedAt = 0;
 
-  /** @param maxAge - milliseconds after which what was told is too old to rely on; drift of clocks is some 50 ppm */
+  /** Begins without a known time. @param maxAge - milliseconds for which an observed time is used. Clocks drift by some 50 ppm */
   constructor(maxAge: number, monotonic: () => number = monotonicNow) {
     this.#maxAge = maxAge;
     this.#monotonic = monotonic;
   }
 
-  /** Takes note of the time that the other machine just told, in milliseconds since 1970. */
+  /** Records the other machine's current time, in milliseconds since 1970. */
   observe(told: number): void {
     this.#observedAt = this.#monotonic();
     this.#offset = told - this.#observedAt;
   }
 
-  /** The other machine's time in milliseconds since 1970; undefined when it was not told lately. */
+  /** Returns the other machine's time in milliseconds since 1970. Undefined when it was not observed within `maxAge`. */
   read(): number | undefined {
     const now = this.#monotonic();
     if (this.#offset === undefined || now - this.#observedAt > this.#maxAge) return undefined;
@@ -38,18 +40,18 @@ export class RemoteClock {
   }
 }
 
-/** The longest delay that a JavaScript timer takes, in milliseconds; a longer one would fire at once. */
+/** The longest delay of a JavaScript timer, in milliseconds. A longer one would fire at once. */
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 
-/** Resolves after so many milliseconds. */
+/** Resolves after a number of milliseconds. */
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /**
- * Waits for some work, but no longer than so many milliseconds; what is left of it goes on.
+ * Waits for some work, but no longer than a number of milliseconds. The work itself continues.
  *
- * @throws what the work throws in that time
+ * @throws the error of the work, if it fails in that time
  */
 export async function atMost(work: Promise<unknown>, milliseconds: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -62,9 +64,9 @@ export async function atMost(work: Promise<unknown>, milliseconds: number): Prom
 }
 
 /**
- * Calls `action` once, after so many milliseconds, which may exceed 2^31. The timer never keeps the process alive.
+ * Calls `action` once, after a number of milliseconds that may exceed 2^31. The timer never keeps the process alive.
  *
- * @returns stops it; idempotent
+ * @returns a function that stops the timer, which may be called twice
  */
 export function after(milliseconds: number, action: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -78,11 +80,11 @@ export function after(milliseconds: number, action: () => void): () => void {
 }
 
 /**
- * Calls `action` again and again, `interval` milliseconds after its last call ended, give or take a tenth (so that the
- * processes of a fleet spread). Calls never overlap, and the timer never keeps the process alive.
+ * Calls `action` repeatedly, `interval` milliseconds after the last call has ended, plus or minus a random tenth, so that the processes of a
+ * fleet don't run in step. Calls never overlap, and the timer never keeps the process alive.
  *
  * @param interval - milliseconds, may exceed 2^31
- * @returns stops it; idempotent
+ * @returns a function that stops the timer, which may be called twice
  */
 export function repeat(interval: number, action: () => Promise<void>, random: () => number = Math.random): () => void {
   let stop = (): void => {};

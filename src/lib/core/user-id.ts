@@ -1,24 +1,24 @@
 import { wrong } from "./options.ts";
 
-/** Bytes: an index of PostgreSQL takes no more than about 2,700 in a row. */
+/** An index of PostgreSQL takes rows of up to about 2,700 bytes. */
 const MAX_NAME_BYTES = 1024;
 
-/** A user's name, or a tag's, in the table that has a scope. */
+/** Matches the name in the table of a user or a tag with a scope. */
 const SCOPED = /^%[\w-]+:/;
 
 /**
- * Takes the id of a user who is to have a session.
+ * Checks the id of a user who logs in.
  *
- * @throws TypeError when no user can be called that, or a user of another scope is
+ * @throws TypeError when it is no valid id, or has the form of another scope's user
  */
 export function assertNewUserId(operation: string, userId: unknown): asserts userId is string {
   assertUserId(operation, userId);
   if (SCOPED.test(userId)) {
-    throw wrong(`${operation}: userId`, "a user that does not begin with % and a scope", userId);
+    throw wrong(`${operation}: userId`, "an id that does not begin with % and a scope", userId);
   }
 }
 
-/** @throws TypeError when no user can be called that */
+/** Checks a user's id. @throws TypeError when it is not 1 to 1024 bytes of valid UTF-8 without NUL */
 export function assertUserId(operation: string, userId: unknown): asserts userId is string {
   if (typeof userId !== "string" || userId === "") {
     throw wrong(`${operation}: userId`, "a non-empty string", userId);
@@ -28,10 +28,14 @@ export function assertUserId(operation: string, userId: unknown): asserts userId
   }
 }
 
-/** @throws TypeError when no tag can be called that */
+/** Checks a tag and returns it. @throws TypeError when it is not 1 to 1024 bytes of valid UTF-8 without NUL, or has a scope's form */
 export function assertTag(option: string, tag: unknown): string {
   if (typeof tag !== "string" || tag === "" || SCOPED.test(tag) || !isName(tag)) {
-    throw wrong(option, `1 to ${MAX_NAME_BYTES} bytes of valid UTF-8 without NUL and without a scope before it`, tag);
+    throw wrong(
+      option,
+      `1 to ${MAX_NAME_BYTES} bytes of valid UTF-8 without NUL that do not begin with % and a scope`,
+      tag,
+    );
   }
   return tag;
 }

@@ -1,15 +1,13 @@
-/** What a session can hold: each comes back as what it was. */
+/** A value that a session can hold. Each is loaded as the same type that was stored. */
 export type Value = string | number | boolean | bigint | null | Date | Uint8Array | Value[] | { [key: string]: Value };
 
-/** Integers from here on have more than 1,000 digits, which `scsJson` doesn't read. */
+/** The first integer with more than 1,000 digits, which `scsJson` does not read. */
 const TOO_LARGE = 10n ** 1000n;
 
-/** How deep arrays and objects may nest: far beyond use, short of the call stack. */
+/** Maximum depth of arrays and objects, far above practical use and below the limit of the call stack. */
 export const MAX_DEPTH = 500;
 
-/**
- * Says whether a value is an object literal (of any realm) and not an instance of a class.
- */
+/** Tells whether a value is an object literal of any realm, not an instance of a class. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -17,10 +15,10 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 }
 
 /**
- * Accepts what a session can hold.
+ * Checks that a session can hold a value.
  *
  * @param key - the session's key, for the message
- * @throws TypeError that names the key and, for a nested value, the path to it
+ * @throws TypeError, naming the key and the path of a nested value, when it can't
  */
 export function assertValue(key: string, value: unknown): asserts value is Value {
   const refuse = (path: string, what: string): never => {
@@ -68,15 +66,15 @@ export function assertValue(key: string, value: unknown): asserts value is Value
   visit(value, "");
 }
 
-/** Sets an own property, also for names such as `__proto__` that an assignment would not store. */
+/** Sets an own property, even with a name such as `__proto__`, which an assignment would not store. */
 export function defineEntry(target: object, name: string, value: unknown): void {
   Object.defineProperty(target, name, { value, writable: true, enumerable: true, configurable: true });
 }
 
 /**
- * Copies a value, so that later changes of the original don't show.
+ * Copies a value deeply.
  *
- * @throws TypeError when it nests deeper than a session allows, as what contains itself does
+ * @throws TypeError when it nests deeper than a session allows, for example because it contains itself
  */
 export function cloneValue(value: Value, depth = 0): Value {
   if (typeof value !== "object" || value === null) return value;
@@ -89,7 +87,7 @@ export function cloneValue(value: Value, depth = 0): Value {
   return copy;
 }
 
-/** As `cloneValue`; undefined of an object that its owner has changed into something that can't be copied. */
+/** Copies a value deeply. Returns undefined when it can't be copied, because it was changed in place after it was checked. */
 export function tryCloneValue(value: Value): Value | undefined {
   try {
     return cloneValue(value);
@@ -98,7 +96,7 @@ export function tryCloneValue(value: Value): Value | undefined {
   }
 }
 
-/** Says whether two values are the same: `-0` is not `0`, the order of an object's keys doesn't count. */
+/** Tells whether two values are equal. `-0` differs from `0`, and the order of an object's keys does not count. */
 export function equalValues(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
