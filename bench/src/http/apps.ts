@@ -7,6 +7,8 @@ export interface AppEntry {
   /** Loads the server's module, which alone brings in its packages. */
   load: () => Promise<App>;
   needsRedis?: boolean;
+  /** It has no sessions, and answers every request alike. */
+  isBare?: boolean;
 }
 
 /** Every server, in the order of the tables. */
@@ -15,6 +17,7 @@ export const APPS: readonly AppEntry[] = [
     id: "bare",
     name: "bare node:http, no session",
     load: async () => (await import("./bare.ts")).bare,
+    isBare: true,
   },
   {
     id: "pgstore",
@@ -25,6 +28,29 @@ export const APPS: readonly AppEntry[] = [
     id: "pgstore-idle",
     name: "pgstore on node:http, idle timeout",
     load: async () => (await import("./pgstore.ts")).pgstore({ idleTimeout: "20m" }),
+  },
+  {
+    id: "pgstore-memory",
+    name: "pgstore's MemoryStore on node:http",
+    load: async () => (await import("./pgstore.ts")).pgstore({}, true),
+  },
+  {
+    id: "bare-fastify",
+    name: "Fastify, no session",
+    load: async () => (await import("./bare-frameworks.ts")).bareFastify,
+    isBare: true,
+  },
+  {
+    id: "bare-hono",
+    name: "Hono, no session",
+    load: async () => (await import("./bare-frameworks.ts")).bareHono,
+    isBare: true,
+  },
+  {
+    id: "bare-koa",
+    name: "Koa, no session",
+    load: async () => (await import("./bare-frameworks.ts")).bareKoa,
+    isBare: true,
   },
   {
     id: "pgstore-express",

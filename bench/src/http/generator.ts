@@ -10,6 +10,7 @@ export type GeneratorQuestion =
   | { kind: "run"; port: number; operation: Operation; milliseconds: number };
 
 export interface GeneratorAnswer {
+  requests: number;
   requestsPerSecond: number;
   /** Share of a core that this process took. */
   cpu: number;
@@ -73,7 +74,7 @@ async function run(port: number, operation: Operation, milliseconds: number): Pr
   const { user, system } = process.cpuUsage(cpu);
   for (const { connection } of pairs) connection.close();
   const requests = counts.reduce((sum, count) => sum + count, 0);
-  return { requestsPerSecond: requests / (elapsed / 1000), cpu: (user + system) / 1000 / elapsed };
+  return { requests, requestsPerSecond: requests / (elapsed / 1000), cpu: (user + system) / 1000 / elapsed };
 }
 
 answerQuestions(async (question: GeneratorQuestion) => {

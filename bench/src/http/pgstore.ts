@@ -1,5 +1,5 @@
 import http from "node:http";
-import { nodeHandler, PgStore, SessionManager, type SessionOptions } from "../pgstore.ts";
+import { MemoryStore, nodeHandler, PgStore, SessionManager, type SessionOptions } from "../pgstore.ts";
 import type { App } from "./app.ts";
 import { clientOf, listen, nameOf, ROUTES, sendText } from "./wire.ts";
 
@@ -8,10 +8,10 @@ interface Data {
   n: number;
 }
 
-/** pgstore on node:http. */
-export function pgstore(options: SessionOptions = {}): App {
+/** pgstore on node:http. @param inMemory - what the session costs without a database */
+export function pgstore(options: SessionOptions = {}, inMemory = false): App {
   return ({ pool }) => {
-    const manager = new SessionManager<Data>(new PgStore(pool()), options);
+    const manager = new SessionManager<Data>(inMemory ? new MemoryStore() : new PgStore(pool()), options);
     const handler = nodeHandler(manager, (request, response) => {
       const session = manager.sessionOf(request);
       const { url = "" } = request;

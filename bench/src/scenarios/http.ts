@@ -4,6 +4,7 @@ import { createDatabase, createPool, settle } from "../env/postgres.ts";
 import { openRedisClient } from "../env/redis.ts";
 import { type AppEntry, APPS } from "../http/apps.ts";
 import type { GeneratorAnswer, GeneratorQuestion } from "../http/generator.ts";
+import { PARTS, type Profile } from "../http/profile.ts";
 import type { ServerQuestion } from "../http/server.ts";
 import type { Operation } from "../http/wire.ts";
 import { PgStore } from "../pgstore.ts";
@@ -43,10 +44,19 @@ export async function measureHttp(bench: Bench): Promise<ScenarioResult> {
       }
     }
   }
+  bench.log("profiles");
+  for (const operation of OPERATIONS) {
+    for (const server of servers) {
+      const { shares, allocated } = await profile(server, generator, operation, blockMs);
+      const path = `${operation}/${server.app.id}`;
+      values[`${path}/allocated`] = [allocated];
+      for (const [part, share] of Object.entries(shares)) values[`${path}/share of ${part}`] = [share];
+    }
+  }
   return {
     name: "http",
     title: `HTTP level: one core for the server, ${connections} connections, ${numberText(rows)} sessions`,
-    tables: [rateTable(servers, values), cpuTable(servers, values)],
+    tables: [timeTable(servers, values), partTable(values), rateTable(servers, values), cpuTable(servers, values)],
     values,
     measures: measuresOf(values),
     notes: [
@@ -75,7 +85,7 @@ async function startServers(bench: Bench, generator: Child): Promise<Running[]> 
     const child = new Child("http/server.ts", undo, { args: [app.id], env });
     const port = await child.ask<number>("port" satisfies ServerQuestion);
     const { connections: clients } = sizes.http;
-    const question: GeneratorQuestion = { kind: "begin", port, clients, sessions: app.id !== "bare" };
+    const question: GeneratorQuestion = { kind: "begin", port, clients, sessions: app.isBare !== true };
     await generator.ask(question);
     running.push({ app, child, port });
   }
@@ -94,10 +104,67 @@ async function measureBlock({ child, port }: Running, generator: Child, operatio
   const before = await child.ask<NodeJS.CpuUsage>("cpu" satisfies ServerQuestion);
   const start = performance.now();
   const question: GeneratorQuestion = { kind: "run", port, operation, milliseconds };
-  const { requestsPerSecond, cpu } = await generator.ask<GeneratorAnswer>(question);
+  const { requests, requestsPerSecond, cpu } = await generator.ask<GeneratorAnswer>(question);
   const after = await child.ask<NodeJS.CpuUsage>("cpu" satisfies ServerQuestion);
-  const used = after.user + after.system - before.user - before.system;
-  return { rate: requestsPerSecond, serverCpu: used / 1000 / (performance.now() - start), generatorCpu: cpu };
+  const user = after.user - before.user;
+  const total = user + after.system - before.system;
+  return {
+    rate: requestsPerSecond,
+    user: user / requests,
+    total: total / requests,
+    serverCpu: total / 1000 / (performance.now() - start),
+    generatorCpu: cpu,
+  };
+}
+
+/** Where a server's time goes. Apart from the rounds, as a profile slows it down: only the shares count. */
+async function profile({ child, port }: Running, generator: Child, operation: Operation, milliseconds: number) {
+  await child.ask("profile" satisfies ServerQuestion);
+  const question: GeneratorQuestion = { kind: "run", port, operation, milliseconds };
+  const { requests } = await generator.ask<GeneratorAnswer>(question);
+  const { shares, allocated } = await child.ask<Profile>("profiled" satisfies ServerQuestion);
+  return { shares, allocated: allocated / requests };
+}
+
+/** The processor time of a request, which is far steadier on shared machines than requests a second. */
+function timeTable(servers: readonly Running[], values: Record<string, number[]>): ResultTable {
+  const cells = (id: string, operation: Operation): string[] => {
+    const of = (what: string, app = id): number[] => values[`${operation}/${app}/${what}`] ?? [];
+    const times = numberText(median(ratios(of("user"), of("user", "bare"))));
+    return [
+      spreadText(spread(of("user"))),
+      times,
+      numberText(median(of("total"))),
+      numberText(median(of("allocated"))),
+    ];
+  };
+  const columns = OPERATIONS.flatMap((operation) => {
+    const name = operation.toUpperCase();
+    return [`${name}, user µs`, "/ bare", "total µs", "bytes allocated"];
+  });
+  return {
+    title: "Processor time of the server for a request, microseconds",
+    columns: ["", ...columns],
+    rows: servers.map(({ app: { id, name } }) => [name, ...OPERATIONS.flatMap((operation) => cells(id, operation))]),
+  };
+}
+
+/** Where the microseconds of pgstore go. */
+function partTable(values: Record<string, number[]>): ResultTable {
+  const apps = ["bare", "pgstore-memory", "pgstore"];
+  const columns = OPERATIONS.flatMap((operation) => apps.map((id) => `${operation.toUpperCase()}, ${id}`));
+  const cell = (operation: Operation, id: string, part: string): string => {
+    const share = values[`${operation}/${id}/share of ${part}`]?.[0] ?? 0;
+    return numberText(share * median(values[`${operation}/${id}/total`] ?? []));
+  };
+  return {
+    title: "Where the microseconds go, by a profile of the processor",
+    columns: ["", ...columns],
+    rows: PARTS.map((part) => [
+      part,
+      ...OPERATIONS.flatMap((operation) => apps.map((id) => cell(operation, id, part))),
+    ]),
+  };
 }
 
 function rateTable(servers: readonly Running[], values: Record<string, number[]>): ResultTable {
@@ -124,17 +191,28 @@ function cpuTable(servers: readonly Running[], values: Record<string, number[]>)
 }
 
 function measuresOf(values: Record<string, number[]>): Record<string, number[]> {
-  const ratio = (operation: Operation, above: string, below: string): number[] => {
-    const [ours, theirs] = [values[`${operation}/${above}/rate`], values[`${operation}/${below}/rate`]];
+  const ratio = (path: string, below: string): number[] => {
+    const [ours, theirs] = [values[path], values[below]];
     return ours === undefined || theirs === undefined ? [] : ratios(ours, theirs);
   };
+  const user = (operation: Operation, app: string, below = "bare"): number[] =>
+    ratio(`${operation}/${app}/user`, `${operation}/${below}/user`);
+  const rate = (operation: Operation, app: string, below: string): number[] =>
+    ratio(`${operation}/${app}/rate`, `${operation}/${below}/rate`);
   return {
-    "get/connect-pg-simple": ratio("get", "pgstore", "connect-pg-simple-untouched"),
-    "get/drop-in": ratio("get", "drop-in", "connect-pg-simple"),
-    "get/connect-redis": ratio("get", "pgstore", "redis"),
-    "get/bare": ratio("get", "pgstore", "bare"),
-    "inc/connect-pg-simple": ratio("inc", "pgstore", "connect-pg-simple-untouched"),
-    "inc/connect-redis": ratio("inc", "pgstore", "redis"),
-    "get/idle": ratio("get", "pgstore-idle", "pgstore"),
+    "user/get": user("get", "pgstore"),
+    "user/get/idle": user("get", "pgstore-idle"),
+    "user/inc": user("inc", "pgstore"),
+    "user/inc/connect-redis": user("inc", "pgstore", "redis"),
+    "user/get/memory": user("get", "pgstore-memory"),
+    "user/inc/memory": user("inc", "pgstore-memory"),
+    "user/get/fastify": user("get", "pgstore-fastify", "bare-fastify"),
+    "user/get/hono": user("get", "pgstore-hono", "bare-hono"),
+    "user/get/koa": user("get", "pgstore-koa", "bare-koa"),
+    "get/connect-pg-simple": rate("get", "pgstore", "connect-pg-simple-untouched"),
+    "get/drop-in": rate("get", "drop-in", "connect-pg-simple"),
+    "get/connect-redis": rate("get", "pgstore", "redis"),
+    "inc/connect-pg-simple": rate("inc", "pgstore", "connect-pg-simple-untouched"),
+    "inc/connect-redis": rate("inc", "pgstore", "redis"),
   };
 }

@@ -1,0 +1,87 @@
+import { Session } from "node:inspector/promises";
+
+/** Parts of a request's way, in the order of the table. */
+export const PARTS = [
+  "Node",
+  "adapter and held response",
+  "cookie and hash",
+  "manager and state",
+  "codec",
+  "queue and batch",
+  "driver",
+  "garbage collection",
+  "other packages and the application",
+] as const;
+export type Part = (typeof PARTS)[number];
+
+/** What a server did while it was profiled. */
+export interface Profile {
+  /** Share of the time that the processor was busy, by part. Together they are 1. */
+  shares: Partial<Record<Part, number>>;
+  /** Bytes allocated, estimated from samples. */
+  allocated: number;
+}
+
+/** Microseconds between two samples of the processor. */
+const SAMPLE_US = 200;
+/** Bytes between two samples of the heap, on average. */
+const SAMPLE_BYTES = 16_384;
+
+const ROOMS: readonly (readonly [RegExp, Part])[] = [
+  [/\/dist\/lib\/(?:adapters|scs|express-session)\//, "adapter and held response"],
+  [/\/dist\/lib\/(?:http\/|core\/token|manager\/request)/, "cookie and hash"],
+  [/\/dist\/lib\/(?:manager|session|core|memory)\//, "manager and state"],
+  [/\/dist\/lib\/codec\//, "codec"],
+  [/\/dist\/lib\/postgres\/drivers\//, "driver"],
+  [/\/dist\/lib\/postgres\//, "queue and batch"],
+  [/\/node_modules\/(?:pg|pg-[a-z]+|postgres[a-z-]*)\//, "driver"],
+];
+
+/** The part that a function belongs to; undefined: the processor was idle. */
+export function partOf({ functionName, url }: { functionName: string; url: string }): Part | undefined {
+  if (functionName === "(idle)") return undefined;
+  if (functionName === "(garbage collector)") return "garbage collection";
+  const room = ROOMS.find(([pattern]) => pattern.test(url));
+  if (room !== undefined) return room[1];
+  return url === "" || url.startsWith("node:") ? "Node" : "other packages and the application";
+}
+
+/** Watches this process until the function that it resolves to is called. */
+export async function startProfile(): Promise<() => Promise<Profile>> {
+  const session = new Session();
+  session.connect();
+  await session.post("HeapProfiler.startSampling", {
+    samplingInterval: SAMPLE_BYTES,
+    includeObjectsCollectedByMajorGC: true,
+    includeObjectsCollectedByMinorGC: true,
+  } as never);
+  await session.post("Profiler.enable");
+  await session.post("Profiler.setSamplingInterval", { interval: SAMPLE_US });
+  await session.post("Profiler.start");
+  return async () => {
+    const { profile } = await session.post("Profiler.stop");
+    const { profile: heap } = await session.post("HeapProfiler.stopSampling");
+    session.disconnect();
+    const parts = new Map(profile.nodes.map(({ id, callFrame }) => [id, partOf(callFrame)]));
+    const spent = new Map<Part, number>();
+    let busy = 0;
+    for (const [index, id] of (profile.samples ?? []).entries()) {
+      const part = parts.get(id);
+      const time = profile.timeDeltas?.[index] ?? 0;
+      if (part === undefined) continue;
+      spent.set(part, (spent.get(part) ?? 0) + time);
+      busy += time;
+    }
+    const shares = Object.fromEntries(Array.from(spent, ([part, time]) => [part, time / busy]));
+    return { shares, allocated: sizeOf(heap.head) };
+  };
+}
+
+interface HeapNode {
+  selfSize: number;
+  children: HeapNode[];
+}
+
+function sizeOf({ selfSize, children }: HeapNode): number {
+  return children.reduce((sum, child) => sum + sizeOf(child), selfSize);
+}
