@@ -2,17 +2,18 @@ import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { wrong } from "../core/options.ts";
 
-/** Thirty-two random bytes, as they are or as base64, base64url or hex: `openssl rand -base64 32` makes some. */
+/** A key of 32 random bytes, raw or as base64, base64url or hex. `openssl rand -base64 32` makes one. */
 export type EncryptionKey = Uint8Array | string;
 
-/** A key with the name under which rows remember it. Without one it is named after its own hash. */
+/** A key with an id that each row records. A key without an id is named after its hash. */
 export interface NamedEncryptionKey {
-  /** Up to 32 characters of ASCII. */
+  /** 1 to 32 printable ASCII characters. */
   id: string;
+  /** The key itself. */
   key: EncryptionKey;
 }
 
-/** A codec, of whatever it takes a session for. */
+/** A codec for any type of session. */
 interface AnyCodec<S> {
   encode(session: S, id?: string, unique?: boolean): Uint8Array;
   decode(bytes: Uint8Array, id?: string): S;
@@ -21,7 +22,7 @@ interface AnyCodec<S> {
 
 interface Key {
   secret: Buffer;
-  /** What stands before each ciphertext: the format's version, the length of the key's id, the id. */
+  /** The bytes before each nonce: the format's version, the length of the key's id, the id. */
   head: Buffer;
 }
 
@@ -32,16 +33,17 @@ const TAG_BYTES = 16;
 const CIPHER = "aes-256-gcm";
 
 /**
- * Encrypts what another codec writes, with AES-256-GCM: who reads the table, or a backup of it, learns nothing but lengths and
- * times, and can't change a row unnoticed. The session's id is authenticated too, so the data of one row is worthless in
- * another.
+ * Encrypts the bytes of another codec with AES-256-GCM. A leaked table or backup reveals only lengths and times. A row that was altered, or
+ * copied to another id, is rejected. So are rows that were stored without encryption.
  *
- * Bytes that can't be decrypted are an error, whatever the other codec could make of them.
- *
- * @param keys - the first one writes, all of them read. To rotate put a new one first; each session takes it at its next save,
- *   so the old one can go when the last session from before has ended. Nonces are random, so a key is good for 2^32 writes
- * @throws TypeError that names the key, without showing it
+ * @param codec - encodes the sessions before encryption
+ * @param keys - the first one encrypts, all of them decrypt. To rotate, put a new key first. A session gets it with its next write, so the
+ *   old key can be removed when the last older session has ended. Nonces are random, so a key is good for 2^32 writes
+ * @returns a codec for the manager's option `codec`
+ * @throws TypeError, naming but not quoting the key, when one is wrong
  * @see NIST SP 800-38D, 8.3; OWASP ASVS 5.0.0, 11.3.3
+ * @example
+ * const manager = new SessionManager(store, { codec: encrypted(scsJson, [process.env.SESSION_KEY ?? ""]) });
  */
 export function encrypted<S>(codec: AnyCodec<S>, keys: readonly (EncryptionKey | NamedEncryptionKey)[]): AnyCodec<S> {
   if (typeof codec?.encode !== "function" || typeof codec.decode !== "function") {
@@ -52,12 +54,12 @@ export function encrypted<S>(codec: AnyCodec<S>, keys: readonly (EncryptionKey |
   const [writing] = ring as [Key, ...Key[]];
   for (const [index, { head }] of ring.entries()) {
     if (ring.some((other, before) => before < index && other.head.equals(head))) {
-      throw new TypeError(`keys[${index}].id: another key has it already`);
+      throw new TypeError(`keys[${index}].id: expected an id of its own, got that of an earlier key`);
     }
   }
   return {
     isSealed: true,
-    // Its nonce makes the bytes unique in any case.
+    // The nonce makes the bytes unique.
     encode: (session, id = "") => encrypt(writing, codec.encode(session, id), id),
     decode(bytes, id = "") {
       const found = ring.find(({ head }) => head.equals(bytes.subarray(0, head.length)));
@@ -75,7 +77,7 @@ function encrypt({ secret, head }: Key, plain: Uint8Array, id: string): Uint8Arr
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** @throws Error when a single bit of it, the key or the id is another */
+/** Decrypts bytes. @throws Error when a bit of them, of the key or of the id differs */
 function decrypt({ secret, head }: Key, bytes: Uint8Array, id: string): Uint8Array {
   const from = head.length + NONCE_BYTES;
   const to = bytes.length - TAG_BYTES;
@@ -92,17 +94,17 @@ function readKey(given: unknown, index: number): Key {
   const secret = bytesOf(key);
   if (secret?.length !== KEY_BYTES) {
     throw new TypeError(
-      `keys[${index}]${isNamed ? ".key" : ""}: expected ${KEY_BYTES} bytes, or those as base64 or hex`,
+      `keys[${index}]${isNamed ? ".key" : ""}: expected ${KEY_BYTES} bytes, raw or as base64 or hex. "openssl rand -base64 32" makes a key`,
     );
   }
   const name = isNamed ? id : createHash("sha256").update(secret).digest("base64url").slice(0, 8);
   if (typeof name !== "string" || !/^[\x21-\x7e]{1,32}$/.test(name)) {
-    throw new TypeError(`keys[${index}].id: expected a string of 1 to 32 printable characters of ASCII`);
+    throw new TypeError(`keys[${index}].id: expected a string of 1 to 32 printable ASCII characters`);
   }
   return { secret, head: Buffer.from([VERSION, name.length, ...Buffer.from(name)]) };
 }
 
-/** Undefined when it is nothing that a key could be. */
+/** Reads the bytes of a key. Undefined when it has no form of a key. */
 function bytesOf(key: unknown): Buffer | undefined {
   if (key instanceof Uint8Array) return Buffer.from(key);
   if (typeof key !== "string") return undefined;

@@ -1,14 +1,14 @@
 import { Buffer } from "node:buffer";
 import { defineEntry, isPlainObject, type Value } from "../core/value.ts";
 
-/** All but what Go's encoding/json writes as it is. With the u flag, half a surrogate pair is a character too. */
+/** Characters that Go's encoding/json escapes. With the u flag, a lone surrogate is a character, too. */
 const ESCAPED = /[^ !#-%'-;=?-[\]-\u2027\u202a-\ud7ff\ue000-\u{10ffff}]/u;
 const EACH_ESCAPED = new RegExp(ESCAPED, "gu");
 
-/** The short escapes of Go before 1.22, which has none for \b and \f. */
+/** The short escapes of Go before 1.22, which has no \b and \f. */
 const SHORT: Record<string, string> = { '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** Writes a string as Go's encoding/json does; half surrogate pairs, which Go has not, as escapes. */
+/** Writes a string as Go's encoding/json does. A lone surrogate, which Go does not have, is escaped. */
 export function goString(text: string): string {
   if (!ESCAPED.test(text)) return `"${text}"`;
   return `"${text.replace(EACH_ESCAPED, escapeChar)}"`;
@@ -18,7 +18,7 @@ function escapeChar(char: string): string {
   return SHORT[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
-/** Orders strings as Go does, by their UTF-8 bytes, which is by code points. */
+/** Compares strings as Go does, by UTF-8 bytes, which is the order of code points. */
 export function compareStrings(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let index = 0; index < length; index++) {
@@ -32,9 +32,9 @@ export function compareStrings(a: string, b: string): number {
 /**
  * Writes a value as Go's encoding/json does, with the keys of objects in their own order.
  *
- * @param value - one that `assertValue` lets pass
- * @param path - where the value stands; the same array again when this returns
- * @param hints - takes, by pointer, what the text alone doesn't tell
+ * @param value - must have passed `assertValue`
+ * @param path - the path of the value. It is changed during the call and restored
+ * @param hints - receives, by JSON Pointer, the types that the text alone does not tell
  */
 export function goJson(value: Value, path: (string | number)[], hints: Map<string, Hint>): string {
   switch (typeof value) {
@@ -43,7 +43,7 @@ export function goJson(value: Value, path: (string | number)[], hints: Map<strin
     case "boolean":
       return value ? "true" : "false";
     case "number":
-      // From 1e21 on, the text has an exponent.
+      // From 1e21 on, the text has an exponent, which tells a number.
       if (Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 1e21) hints.set(pointerTo(path), "number");
       return Object.is(value, -0) ? "-0" : String(value);
     case "bigint":
@@ -75,7 +75,7 @@ function objectJson(value: Value & object, path: (string | number)[], hints: Map
   return list ? `[${text}]` : `{${text}}`;
 }
 
-/** What a JSON text alone does not say about a value. */
+/** The type of a value that the JSON text alone does not tell. */
 export type Hint = "date" | "bytes" | "bigint" | "number";
 
 /**
@@ -88,10 +88,9 @@ function pointerTo(path: readonly (string | number)[]): string {
 }
 
 /**
- * Gives values of `data` the types that the hints tell, in place. A hint that does not fit is passed over, and the plain
- * value stays.
+ * Converts values of `data` to the types of the hints, in place. A hint that does not fit its value is ignored.
  *
- * @param types - hints by pointer, of any shape as they come from outside
+ * @param types - hints by JSON Pointer, unchecked, as another program may have written them
  */
 export function applyHints(data: Record<string, unknown>, types: unknown): void {
   if (!isPlainObject(types)) return;
@@ -106,7 +105,7 @@ export function applyHints(data: Record<string, unknown>, types: unknown): void 
   }
 }
 
-/** An own entry, neither what is inherited nor an array's length. */
+/** Reads an own entry, neither an inherited property nor an array's length. */
 function entryOf(container: unknown, name: string): unknown {
   if (!Array.isArray(container) && !isPlainObject(container)) return undefined;
   return Object.prototype.propertyIsEnumerable.call(container, name) ? Reflect.get(container, name) : undefined;
@@ -124,8 +123,8 @@ const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(?:Z|([+-])([01]\d|
 const EXTENDED = /^[+-]\d{6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 /**
- * Writes an instant as Go does: RFC 3339 in UTC, no trailing zeros. Go refuses the years before 0 and after 9999; those
- * take the extended form of ISO 8601, which has a sign and six digits.
+ * Writes an instant as Go does: RFC 3339 in UTC without trailing zeros. Go refuses years before 0 and after 9999, which get the extended form
+ * of ISO 8601 with a sign and six digits.
  */
 function formatTime(date: Date): string {
   const text = date.toISOString();
@@ -133,9 +132,9 @@ function formatTime(date: Date): string {
 }
 
 /**
- * Reads an RFC 3339 text as Go does, capital letters only; a fraction of any length is cut to milliseconds.
+ * Reads an RFC 3339 text as Go does, with capital letters only. A fraction is cut to milliseconds. Never throws.
  *
- * @returns undefined for other texts and for days that don't exist. Never throws.
+ * @returns undefined for other texts and for dates that don't exist
  */
 export function parseRfc3339(text: string): Date | undefined {
   const match = RFC_3339.exec(text);
@@ -143,14 +142,14 @@ export function parseRfc3339(text: string): Date | undefined {
   const [, fraction = "", sign, hours, minutes] = match;
   const clock = text.slice(0, 19);
   const date = new Date(`${clock}.${fraction.slice(0, 3).padEnd(3, "0")}Z`);
-  // Date turns the 30th of February into the 2nd of March, and 24:00 into the next day.
+  // Date turns the 30th of February into the 2nd of March and 24:00 into the next day.
   if (Number.isNaN(date.getTime()) || date.toISOString().slice(0, 19) !== clock) return undefined;
   if (sign === undefined) return date;
   const offset = (Number(hours) * 60 + Number(minutes)) * 60_000;
   return new Date(date.getTime() + (sign === "-" ? offset : -offset));
 }
 
-/** Reads what `formatTime` writes, and RFC 3339. Never throws. */
+/** Reads the texts of `formatTime` and any RFC 3339 text. Never throws. */
 function parseTime(text: string): Date | undefined {
   if (!EXTENDED.test(text)) return parseRfc3339(text);
   const date = new Date(text);
@@ -163,9 +162,9 @@ function encodeBase64(bytes: Uint8Array): string {
 }
 
 /**
- * Reads standard base64 with padding, and only the one text that `encodeBase64` writes for the bytes.
+ * Reads standard base64 with padding, in the only form that `encodeBase64` writes. Never throws.
  *
- * @returns bytes of their own, or undefined for other texts. Never throws.
+ * @returns bytes that the caller owns, or undefined for other texts
  */
 export function decodeBase64(text: string): Uint8Array | undefined {
   const bytes = Buffer.from(text, "base64");

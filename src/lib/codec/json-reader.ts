@@ -1,22 +1,21 @@
 import { defineEntry, type Value } from "../core/value.ts";
 
-/** Digits of an integer: reading more takes the square of their number. */
+/** Maximum number of digits of an integer, as parsing takes quadratic time. */
 export const MAX_DIGITS = 1000;
-/** How deep arrays and objects may nest: far beyond what a session holds. */
+/** Maximum depth of arrays and objects, above that of any session. */
 const MAX_NESTING = 1000;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
 
 /**
- * Reads JSON like `JSON.parse`, except that an integer literal beyond ±(2^53-1) becomes a bigint instead of a rounded
- * number. Both let a number overflow to Infinity.
+ * Parses JSON like `JSON.parse`, except that an integer beyond ±(2^53-1) becomes a bigint instead of a rounded number. As with `JSON.parse`,
+ * other numbers may overflow to Infinity.
  *
- * @throws SyntaxError that shows nothing of the text; also for an integer of more than 1,000 digits, and for arrays and
- *   objects that nest deeper than 1,000
+ * @throws SyntaxError, without quoting the text, for invalid JSON, for an integer of more than 1,000 digits, and for more than 1,000 levels
  */
 export function parseJson(text: string): Value {
   let at = 0;
-  /** The containers that are open, and for each the name that waits for its value (unused in arrays). */
+  /** The open containers, each with the name whose value comes next (unused in arrays). */
   const open: (Value[] | { [key: string]: Value })[] = [];
   const names: string[] = [];
 
@@ -24,7 +23,7 @@ export function parseJson(text: string): Value {
     throw new SyntaxError(`not JSON at character ${at}`);
   };
 
-  /** Skips white space and says what follows; "" at the end. */
+  /** Skips white space and returns the next character, "" at the end. */
   const peek = (): string => {
     for (; at < text.length; at++) {
       const char = text.charAt(at);
@@ -48,7 +47,7 @@ export function parseJson(text: string): Value {
     try {
       return JSON.parse(text.slice(start, at)) as string;
     } catch {
-      // Its message would quote the text.
+      // The message of JSON.parse would quote the text.
       return fail();
     }
   };
@@ -93,7 +92,7 @@ export function parseJson(text: string): Value {
     }
   };
 
-  /** Opens containers down to the next value that is complete: a scalar or an empty container. */
+  /** Opens containers down to the next complete value: a scalar or an empty container. */
   const descend = (): Value => {
     for (;;) {
       const first = peek();
@@ -110,7 +109,7 @@ export function parseJson(text: string): Value {
   };
 
   let value = descend();
-  // Each turn puts a value into its container, then goes on to the next value or makes the container that value.
+  // Each turn adds a value to its container, then reads the next value or closes the container, which is then the value.
   for (let container = open.at(-1); container !== undefined; container = open.at(-1)) {
     const last = open.length - 1;
     if (Array.isArray(container)) container.push(value);

@@ -4,46 +4,48 @@ import { applyHints, compareStrings, goJson, goString, type Hint } from "./go-js
 import { parseJson } from "./json-reader.ts";
 import { assertValue, isPlainObject, MAX_DEPTH, type Value } from "../core/value.ts";
 
-/** A session's values by key, and the instant at which it ends. */
+/** A session as this codec reads and writes it. */
 interface Session {
   values: Map<string, Value>;
   deadline: Date;
 }
 
-/** The furthest instant of a Date, in milliseconds. */
+/** The latest instant of a Date, in milliseconds since 1970. */
 const LAST_INSTANT = 8.64e15;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** What follows the data in bytes of ours and of Go. Anchored, and with one `.*`, it can't run away. */
+/** The text after the data, as pgstore and Go write it. Anchored and with a single `.*`, it matches in linear time. */
 const TAIL = /^,"deadline":(-?(?:0|[1-9]\d{0,18}))(?:,"types":(\{.*\}))?\}[ \t\n\r]*$/s;
 
-/** JSON has no regard for blanks. Each stands for two bits of a mark. */
+/** JSON's white space. Each character stands for two bits of a mark. */
 const BLANKS = [" ", "\t", "\n", "\r"];
 const BYTES_AS_BLANKS = Array.from({ length: 256 }, (_, byte) =>
   [0, 2, 4, 6].map((shift) => BLANKS[(byte >> shift) & 3]).join(""),
 );
-/** Bytes of the random part of a mark, and how many marks begin with the same. */
+/** The number of random bytes of a mark, and the number of marks that share them. */
 const MARK_PREFIX_BYTES = 4;
 const MARKS_A_PREFIX = 1 << 16;
 
-/** The nanoseconds of the deadlines that were decoded: a Date holds milliseconds. */
+/** The exact nanoseconds of decoded deadlines, as a Date holds only milliseconds. */
 const nanoseconds = new WeakMap<Date, bigint>();
 
 /**
- * The bytes that Go's SCS v0.1.1 writes: `{"data":{…},"deadline":<nanoseconds since 1970>}`, byte by byte the same for
- * what both know. What JSON can't tell apart (a Date, bytes, a small bigint, a large number) is noted in a third member,
- * `"types":{"/key/0":"date"}`, which Go ignores; a session that Go then writes has lost it.
+ * The default codec, which writes the format of Go's SCS v0.1.1: `{"data":{…},"deadline":<nanoseconds since 1970>}`. For types that Go has,
+ * the bytes are the same as Go's. A third member, `"types":{"/key/0":"date"}`, tells what JSON can't: a Date, bytes, a small bigint, a large
+ * number. Go ignores it, and drops it when it writes the session.
  *
- * Decoding is exact: integers beyond ±(2^53-1) come as bigint, and a deadline keeps its nanoseconds as long as its Date
- * is passed on. Messages of errors show nothing of the data.
+ * Decoding is exact: integers beyond ±(2^53-1) become bigints, and a deadline keeps its nanoseconds as long as the same Date is encoded.
+ * Error messages don't quote the data.
  *
  * @see SCS v0.1.1, session.go
  */
 export const scsJson = {
   /**
-   * @param unique - the bytes differ from those of an equal session: by blanks at their end, which Go skips
-   * @throws TypeError that names the key of a value that can't be stored
+   * Encodes a session.
+   *
+   * @param unique - makes the bytes differ from those of an equal session, by white space at the end, which Go skips
+   * @throws TypeError, naming the key, when a value can't be stored
    */
   encode({ values, deadline }: Session, _id?: string, unique = false): Uint8Array {
     const mark = unique ? uniqueBlanks() : "";
@@ -58,7 +60,7 @@ export const scsJson = {
     return utf8Bytes(`${text},"types":{${types.join()}}}${mark}`);
   },
 
-  /** @throws SyntaxError or TypeError for other bytes */
+  /** Decodes a session. @throws SyntaxError or TypeError for bytes of another format */
   decode(bytes: Uint8Array): Session {
     const text = utf8.decode(bytes);
     const { data, deadline, types } = readQuickly(text) ?? readExactly(text);
@@ -67,35 +69,35 @@ export const scsJson = {
   },
 };
 
-/** Marks of this process: a random text, and a count. Each is in blanks. */
+/** The random part of this process's marks, as white space, and the count of marks. */
 let markPrefix = "";
 let marks = 0;
 
-/** Makes blanks that no other write has, in this process or another. Randomness for each would take longer than the rest. */
+/** Makes white space that no other write has, in any process. Random bytes for each call would take longer than the rest of `encode`. */
 function uniqueBlanks(): string {
   if (marks % MARKS_A_PREFIX === 0) markPrefix = Array.from(randomBytes(MARK_PREFIX_BYTES), blanksOf).join("");
   const count = marks++ % MARKS_A_PREFIX;
   return markPrefix + blanksOf(count >> 8) + blanksOf(count & 0xff);
 }
 
-/** Four blanks for a byte. */
+/** Writes a byte as four characters of white space. */
 function blanksOf(byte: number): string {
   return BYTES_AS_BLANKS[byte] ?? "";
 }
 
 interface Members {
   data: Record<string, Value>;
-  /** Nanoseconds since 1970, or a Date where that is as exact. */
+  /** Nanoseconds since 1970, or a Date if they are whole milliseconds. */
   deadline: bigint | Date;
   types: unknown;
 }
 
 /**
- * Reads the bytes that we and Go write with the engine's own parser, about 3 times as fast as `readExactly`.
+ * Reads the text that pgstore and Go write, with `JSON.parse`, about 3 times as fast as `readExactly`.
  *
- * Cutting is safe: no JSON object is the beginning of another, so when a piece parses, it was cut where it ends.
+ * Cutting the text is safe: no JSON object is a prefix of another, so a piece that parses was cut at its end.
  *
- * @returns undefined for bytes in another form, and where the engine may have rounded an integer
+ * @returns undefined for text in another form, and when `JSON.parse` may have rounded an integer
  */
 function readQuickly(text: string): Members | undefined {
   const cut = text.lastIndexOf('},"deadline":') + 1;
@@ -114,7 +116,7 @@ function readQuickly(text: string): Members | undefined {
   }
 }
 
-/** Reads the members from any JSON text. */
+/** Reads the members of any JSON text. */
 function readExactly(text: string): Members {
   const session = parseJson(text);
   if (!isPlainObject(session)) throw new TypeError("not an object");
@@ -133,7 +135,7 @@ function readExactly(text: string): Members {
 }
 
 /**
- * The largest magnitude among the numbers in a value. `JSON.parse` was exact when it is safe, as rounding never takes an
+ * Returns the largest magnitude of the numbers in a value. If it is a safe integer, `JSON.parse` was exact, as rounding never moves an
  * integer across 2^53.
  *
  * @throws TypeError when the values of an object nest deeper than `encode` allows
@@ -154,13 +156,13 @@ function sorted<T>(entries: Map<string, T>): [string, T][] {
   return [...entries].toSorted(([a], [b]) => compareStrings(a, b));
 }
 
-/** From the pool of Buffer: an ArrayBuffer for each text would be an allocation outside of the heap, and dear to collect. */
+/** Encodes a text from Buffer's pool. An ArrayBuffer for each text would be allocated outside the heap, which is expensive to collect. */
 function utf8Bytes(text: string): Uint8Array {
   const { buffer, byteOffset, byteLength } = Buffer.from(text);
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** Reads nanoseconds that are whole milliseconds, as all are that we write: a Date then says it all. */
+/** Reads nanoseconds that are whole milliseconds, as pgstore writes them. Undefined for others. */
 function wholeMilliseconds(nanoseconds: string): Date | undefined {
   if (!nanoseconds.endsWith("000000")) return undefined;
   return new Date(Number(nanoseconds.slice(0, -6)));
@@ -180,7 +182,7 @@ function nanosecondsOf(date: Date): bigint {
   return exact !== undefined && millisecondsOf(exact) === milliseconds ? exact : BigInt(milliseconds) * 1_000_000n;
 }
 
-/** Rounds down, and to the range of a Date. */
+/** Rounds down to milliseconds, within the range of a Date. */
 function millisecondsOf(deadline: bigint): number {
   const rest = ((deadline % 1_000_000n) + 1_000_000n) % 1_000_000n;
   const milliseconds = Number((deadline - rest) / 1_000_000n);

@@ -2,17 +2,18 @@ import { stringifySetCookie } from "cookie";
 import { systemNow } from "../core/time.ts";
 import { lowerAscii, trimBlanks } from "./headers.ts";
 
-/** Cookies of one name that are told apart. A browser sends more than one only when somebody tosses them, or a release has changed their scope. */
+/** Maximum number of cookies of one name that are read. */
 const MAX_VALUES = 64;
 
 /**
- * Finds the values of one cookie in a request's Cookie header, in the order in which they came, in one pass.
+ * Finds the values of a cookie in a Cookie header, in one pass and in their order.
  *
- * Names are compared byte by byte: percent-decoding them would let `%5F%5FHost-` forge a prefix (CVE-2020-8184), and so would
- * trimming more than the spaces and tabs that browsers trim. Values are not decoded either, as a token needs none.
+ * Names are compared byte by byte. Percent-decoding them, or trimming more than the spaces and tabs that browsers trim, would let an attacker
+ * forge a prefix such as `__Host-` (CVE-2020-8184). Values are not decoded, as a token needs no decoding.
  *
- * @param header - the Cookie header; several headers joined by `;`
- * @returns distinct values that `accept` takes, at most 64
+ * @param header - the value of the header, or several values joined by `;`
+ * @param accept - tells whether a value counts
+ * @returns the distinct accepted values, at most 64
  * @see RFC 6265bis, section 5.8.3
  */
 export function cookieValues(header: string | undefined, name: string, accept: (value: string) => boolean): string[] {
@@ -23,7 +24,7 @@ export function cookieValues(header: string | undefined, name: string, accept: (
   while (start < header.length && values.size < MAX_VALUES) {
     let end = header.indexOf(";", start);
     if (end === -1) end = header.length;
-    // Sought only when passed: a header of many `;` before one `=` costs one scan, not one for each.
+    // Searched only once passed, so that a header of many `;` before one `=` costs one scan in total.
     if (equals < start) equals = header.indexOf("=", start);
     if (equals === -1) break;
     if (equals < end && trimBlanks(header.slice(start, equals)) === name) {
@@ -35,15 +36,15 @@ export function cookieValues(header: string | undefined, name: string, accept: (
   return [...values];
 }
 
-/** Where a browser keeps a cookie: it holds one of a name for each scope. */
+/** The scope of a cookie. A browser keeps one cookie of a name for each scope. */
 export interface CookieScope {
-  /** `""`: the folder of the request's path. */
+  /** The attribute Path. `""` leaves it out, which means the folder of the request's path. */
   path: string;
-  /** Undefined: the host alone. */
+  /** The attribute Domain. Undefined leaves it out, which means the host alone. */
   domain: string | undefined;
 }
 
-/** The attributes of a session's cookie, as they go into each Set-Cookie. */
+/** The name and the attributes of a session's cookie. */
 export interface CookieAttributes extends CookieScope {
   name: string;
   httpOnly: boolean;
@@ -51,14 +52,15 @@ export interface CookieAttributes extends CookieScope {
   partitioned: boolean;
 }
 
-/** Browsers cap a cookie's life at 400 days. @see RFC 6265bis, section 5.5 */
+/** Browsers limit a cookie's life to 400 days. @see RFC 6265bis, section 5.5 */
 const MAX_AGE_SECONDS = 400 * 24 * 3600;
 
 /**
- * Writes the Set-Cookie that hands a token to the client.
+ * Writes the Set-Cookie header that gives the client a token.
  *
- * @param life - the instants, in milliseconds since 1970, between which a persistent cookie lives; both of its
- *   attributes come from them, rounded up to the second. Without it the cookie ends with the browser's session.
+ * @param life - the current time and the expiry of a persistent cookie, in milliseconds since 1970. Max-Age and Expires follow from them,
+ *   rounded up to the second. Without it the cookie ends with the browser's session
+ * @returns the header's value, which holds the token
  */
 export function setCookie(
   attributes: CookieAttributes,
@@ -78,13 +80,13 @@ function lifeOf({ now, expiry }: { now: number; expiry: number }): { maxAge: num
   return { maxAge, expires: new Date(Math.ceil(end / 1000) * 1000) };
 }
 
-/** Writes the Set-Cookie that removes the cookie: the same attributes, or the browser would keep it. */
+/** Writes the Set-Cookie header that removes the cookie. It needs the same attributes, or the browser keeps the cookie. */
 export function clearCookie(attributes: CookieAttributes, secure: boolean): string {
   const past = { maxAge: 0, expires: new Date(1000) };
   return stringifySetCookie({ ...attributesOf(attributes, secure), value: "", ...past });
 }
 
-/** Says whether a Set-Cookie header has this cookie's name, unless all that it does is to remove such a cookie from another scope. */
+/** Tells whether a Set-Cookie header has this cookie's name and does more than remove the cookie from another scope. */
 export function replacesCookie(attributes: CookieAttributes, header: string): boolean {
   const [pair = "", ...parts] = header.split(";");
   if (trimBlanks(pair.split("=", 1)[0] ?? "") !== attributes.name) return false;
@@ -103,13 +105,13 @@ export function replacesCookie(attributes: CookieAttributes, header: string): bo
   return scope === scopeOf(attributes) || !isExpired(given.get("max-age"), given.get("expires"));
 }
 
-/** The same text for the same scope, however it is written. */
+/** Returns a text that is equal for equal scopes, regardless of spelling. */
 export function scopeOf({ path, domain, partitioned }: CookieScope & { partitioned?: boolean }): string {
   const host = lowerAscii(domain ?? "").replace(/^\./, "");
   return JSON.stringify([host, path, partitioned === true]);
 }
 
-/** @see RFC 6265bis, section 5.7 */
+/** Tells whether the attributes make a browser remove the cookie. @see RFC 6265bis, section 5.7 */
 function isExpired(maxAge: string | undefined, expires: string | undefined): boolean {
   if (maxAge !== undefined && /^-?\d+$/.test(maxAge)) return Number(maxAge) <= 0;
   return expires !== undefined && Date.parse(expires) <= systemNow();

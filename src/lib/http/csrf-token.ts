@@ -4,8 +4,8 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 const BYTES = 32;
 
 /**
- * Makes the CSRF token of a session's token: an HMAC under a fresh mask, so that it is another text each time and a compressed
- * page doesn't give it away letter by letter.
+ * Makes a CSRF token for a session's token: an HMAC under a random mask. The text differs on each call, so a compressed page does not leak it
+ * (BREACH).
  *
  * @returns base64url, 86 characters
  * @see https://www.breachattack.com; OWASP CSRF Prevention Cheat Sheet, "Employing HMAC CSRF Tokens"
@@ -15,16 +15,16 @@ export function csrfTokenOf(token: string): string {
   return Buffer.concat([mask, xor(mask, macOf(token))]).toString("base64url");
 }
 
-/** Says whether a text is a CSRF token of this session's token. Takes as long whichever bytes differ. */
+/** Tells whether a value is a CSRF token for a session's token. It takes the same time whichever bytes differ. */
 export function isCsrfTokenOf(token: string, presented: unknown): boolean {
   if (typeof presented !== "string" || !/^[A-Za-z0-9_-]{86}$/.test(presented)) return false;
   const bytes = Buffer.from(presented, "base64url");
-  // The last character has bits to spare: a text that differs from ours is none of ours.
+  // The last character has unused bits, so several texts decode to the same bytes. Only one is accepted.
   if (bytes.toString("base64url") !== presented) return false;
   return timingSafeEqual(xor(bytes.subarray(0, BYTES), bytes.subarray(BYTES)), macOf(token));
 }
 
-/** The session's token is a secret of 256 bits that only the server and the browser know, so it is the key. */
+/** Computes the HMAC. Its key is the session's token, a secret of 256 bits that only the server and the browser know. */
 function macOf(token: string): Buffer {
   return createHmac("sha256", token).update("pgstore csrf").digest();
 }

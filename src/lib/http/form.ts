@@ -1,7 +1,7 @@
 /**
- * Reads the form of a request, which can be read again afterwards.
+ * Reads the form of a request, whose body can be read again afterwards.
  *
- * @returns undefined when it can't be read; "too large" when it has more than `maxBytes`, of which not much more is read then
+ * @returns undefined when the body can't be read as a form; "too large" when it exceeds `maxBytes`, after which reading stops
  */
 export async function readForm(request: Request, maxBytes: number): Promise<FormData | "too large" | undefined> {
   const { headers } = request;
@@ -16,7 +16,7 @@ export async function readForm(request: Request, maxBytes: number): Promise<Form
   }
 }
 
-/** Reads a body; undefined when it is longer. */
+/** Reads a body. Returns undefined when it exceeds `maxBytes`. The bytes are the caller's. */
 export async function readBytes(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
@@ -29,7 +29,7 @@ export async function readBytes(
     if (done || value === undefined) break;
     size += value.length;
     if (size > maxBytes) {
-      // Not awaited: a copy of a body is cancelled only with the body itself.
+      // Not awaited, because the cancel of a clone resolves only with that of the original.
       reader?.cancel().catch(() => {});
       return undefined;
     }

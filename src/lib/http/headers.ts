@@ -1,10 +1,10 @@
-/**
- * HTTP and browsers judge by bytes. JavaScript's `trim`, `\s`, `toLowerCase` and `toUpperCase` know Unicode and would take a byte A0 for a blank:
- * what reads a header uses these instead. test/architecture.test.ts holds that.
+/*
+ * HTTP and browsers compare bytes. JavaScript's `trim`, `\s`, `toLowerCase` and `toUpperCase` follow Unicode and would treat a byte A0 as a
+ * blank. Code that reads headers uses these functions instead, which test/architecture.test.ts checks.
  */
 
 /**
- * Removes spaces and tabs from both ends of a text, and nothing else: optional whitespace as HTTP defines it.
+ * Removes spaces and tabs, HTTP's optional whitespace, from both ends of a text.
  *
  * @see RFC 9110, section 5.6.3
  */
@@ -16,7 +16,7 @@ export function trimBlanks(text: string): string {
   return start === 0 && end === text.length ? text : text.slice(start, end);
 }
 
-/** Lowers the letters A to Z of a text, and no others. */
+/** Lowers the letters A to Z of a text. */
 export function lowerAscii(text: string): string {
   return text.replaceAll(/[A-Z]/g, (letter) => String.fromCharCode(letter.charCodeAt(0) + 0x20));
 }
@@ -25,25 +25,25 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
-/** Directives that invite a cache to keep a response, or to overlook `no-store`. */
+/** Directives that allow a cache to store a response, or to ignore `no-store`. */
 const INVITING =
   /^(?:public|immutable|must-understand|(?:max-age|s-maxage|stale-while-revalidate|stale-if-error)(?:[ \t]*=.*)?)$/i;
 
-/** Directives of ours: each once. */
-const OURS = /^(?:private|no-store)$/i;
+/** The directives that `withNoStore` adds. */
+const ADDED = /^(?:private|no-store)$/i;
 
 /**
- * What some caches go by instead of Cache-Control: CDN-Cache-Control (RFC 9213) and that of any vendor (Cloudflare, Vercel,
+ * Headers that some caches read instead of Cache-Control: CDN-Cache-Control (RFC 9213) and its vendors' variants (Cloudflare, Vercel,
  * Netlify, Akamai, LiteSpeed), Surrogate-Control (Fastly, Varnish), Edge-Control (Akamai), X-Accel-Expires (nginx).
  */
 const TARGETED = /^(?:.+-cache-control|surrogate-control|edge-control|x-accel-expires)$/i;
 
-/** Says whether a header is Cache-Control for some caches only. */
+/** Tells whether a header is a Cache-Control for certain caches. */
 export function isTargetedCacheHeader(name: string): boolean {
   return TARGETED.test(name);
 }
 
-/** Says whether a targeted header can only keep a cache from storing: `no-store` and nothing to the contrary, or 0 seconds. */
+/** Tells whether a targeted header forbids storing: it has `no-store` and no directive to the contrary, or is 0 seconds. */
 export function forbidsStoring(value: string): boolean {
   if (trimBlanks(value) === "0") return true;
   const directives = directivesOf(value);
@@ -51,17 +51,16 @@ export function forbidsStoring(value: string): boolean {
 }
 
 /**
- * Adds `private, no-store` to a Cache-Control header and drops what speaks for storing; the rest of what the application set
- * stays.
+ * Adds `private, no-store` to a Cache-Control header and removes directives that allow storing. Other directives stay.
  *
  * @see RFC 9111, section 5.2.2
  */
 export function withNoStore(cacheControl: string | undefined): string {
-  const kept = directivesOf(cacheControl).filter((directive) => !OURS.test(directive) && !isInviting(directive));
+  const kept = directivesOf(cacheControl).filter((directive) => !ADDED.test(directive) && !isInviting(directive));
   return [...kept, "private", "no-store"].join(", ");
 }
 
-/** Adds the name of a request header to a Vary header unless it, or `*`, is there. */
+/** Adds the name of a request header to a Vary header, unless it or `*` is present. */
 export function withVary(vary: string | undefined, name: string): string {
   if (vary === undefined) return name;
   const fields = directivesOf(vary);
@@ -82,7 +81,7 @@ function directivesOf(header = ""): string[] {
 }
 
 /**
- * The token of an Authorization header of the Bearer scheme; undefined when it has another.
+ * Reads the token of an Authorization header. Undefined when its scheme is not Bearer, or when it has more than 1024 characters.
  *
  * @see RFC 6750, section 2.1
  */

@@ -1,11 +1,10 @@
 import { type OptionReader, wrong } from "../core/options.ts";
 
 /**
- * Says whether an origin is that of a host. The scheme is not compared, as a proxy may have ended TLS, but it says which port goes
- * without saying.
+ * Tells whether an origin belongs to a host. The scheme only gives the default port. It is not compared, as a proxy may have ended TLS.
  *
- * @param origin - of a header Origin
- * @param host - of a header Host
+ * @param origin - the value of the header Origin
+ * @param host - the value of the header Host
  */
 export function isOriginOf(origin: string, host: string | undefined): boolean {
   if (host === undefined || !URL.canParse(origin)) return false;
@@ -13,33 +12,35 @@ export function isOriginOf(origin: string, host: string | undefined): boolean {
   return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === expected;
 }
 
-/** Options that say whose pages count as the application's own. */
+/** Options that define the application's own pages. The pages of the request's host always count. */
 export interface OriginOptions {
-  /** Origins besides the request's own host whose pages count as own: `"https://www.example.com"`. Default: none. */
+  /** Further origins whose pages count, such as `"https://www.example.com"`. Default: none. */
   origins?: readonly string[] | undefined;
-  /** Whether pages of other hosts of the same site count as own: `shop.example.com` for `www.example.com`. Default false. */
+  /** Whether pages of the same site's other hosts count: `shop.example.com` for `www.example.com`. Default false. */
   sameSite?: boolean | undefined;
 }
 
-/** The parts of a request that are looked at: of a Request, a node:http request, or a framework's. */
+/** The parts of a request that the rule reads. A Request, a node:http request and those of frameworks fit. */
 export interface OriginRequest {
   headers: Headers | Record<string, string | string[] | undefined>;
-  /** Of a Request, whose headers need not have the host. */
+  /** The URL of a Request, whose headers may lack the host. */
   url?: string | undefined;
 }
 
 /**
- * Tells requests of the application's own pages from those of other sites and hosts, by the headers that browsers set and pages can't:
+ * Distinguishes requests of the application's own pages from those of other sites and hosts, by headers that only the browser can set:
  * Sec-Fetch-Site, Origin and Referer.
+ *
+ * Why: docs/decisions/011-csrf.md
  */
 export class OriginRule {
   readonly #origins: ReadonlySet<string>;
   readonly #sameSite: boolean;
 
-  /** @throws TypeError when an option is wrong; it names the option */
+  /** Reads `origins` and `sameSite` from a caller's options. @throws TypeError, naming the option, when one is wrong */
   constructor(read: OptionReader) {
     const origins = read.value("origins", []);
-    if (!Array.isArray(origins)) throw read.wrong("origins", "an array");
+    if (!Array.isArray(origins)) throw read.wrong("origins", "an array of origins");
     for (const origin of origins as readonly unknown[]) {
       if (typeof origin !== "string" || !URL.canParse(origin) || new URL(origin).origin !== origin) {
         throw wrong("origins", 'origins such as "https://www.example.com"', origin);
@@ -49,7 +50,7 @@ export class OriginRule {
     this.#sameSite = read.bool("sameSite", false);
   }
 
-  /** Says whether no other page than an own one can have sent a request. One that tells nothing comes from no browser, and passes. */
+  /** Tells whether a request can only come from an own page. A request without any of the headers comes from no browser and passes. */
   allows(request: OriginRequest): boolean {
     const source = sourceOf(request);
     if (source !== undefined && this.#origins.has(source)) return true;
@@ -60,8 +61,8 @@ export class OriginRule {
   }
 
   /**
-   * Says the same of a WebSocket's handshake, where browsers always send Origin: that of the request's own host is enough, as browsers do
-   * not agree about Sec-Fetch-Site there.
+   * Tells whether a WebSocket's handshake can only come from an own page. The request's own host as Origin, which browsers always send there,
+   * is enough, because browsers disagree about Sec-Fetch-Site in handshakes.
    */
   allowsHandshake(request: OriginRequest): boolean {
     const origin = headerOf(request, "origin");
@@ -69,19 +70,19 @@ export class OriginRule {
   }
 }
 
-/** The value of a request's header. @param name - in lower case */
+/** Reads a header of a request. @param name - in lower case */
 export function headerOf({ headers }: OriginRequest, name: string): string | undefined {
   if (isHeaders(headers)) return headers.get(name) ?? undefined;
   const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** By their shape: a framework may bring a class of its own. A header that is named "get" is no function. */
+/** Tells Headers by their shape, as a framework may have its own class. A header named "get" is no function. */
 function isHeaders(headers: OriginRequest["headers"]): headers is Headers {
   return typeof headers.get === "function";
 }
 
-/** The origin of the page that has sent a request; an unreadable one is no origin of ours. */
+/** Returns the origin of the page that sent a request, or "null" for an unreadable Referer, which matches no host. */
 function sourceOf(request: OriginRequest): string | undefined {
   const origin = headerOf(request, "origin");
   const referer = headerOf(request, "referer");
@@ -89,7 +90,7 @@ function sourceOf(request: OriginRequest): string | undefined {
   return URL.canParse(referer) ? new URL(referer).origin : "null";
 }
 
-/** The host that was asked for. HTTP/2 has it under a name that only node:http2 shows; a Request may have it in its URL only. */
+/** Returns the host of a request. In HTTP/2 it may be in `:authority`, and in a Request only in the URL. */
 function hostOf(request: OriginRequest): string | undefined {
   const authority = isHeaders(request.headers) ? undefined : headerOf(request, ":authority");
   const url = request.url !== undefined && URL.canParse(request.url) ? new URL(request.url) : undefined;

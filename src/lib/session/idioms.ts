@@ -4,6 +4,8 @@
  *
  * A Proxy behind the prototype sees assignments to properties that the class does not declare. Methods and accessors are found before it,
  * so it costs them nothing.
+ *
+ * Why: docs/decisions/031-idioms-of-other-packages.md
  */
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
