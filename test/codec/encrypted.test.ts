@@ -95,7 +95,7 @@ describe("encrypted", () => {
         { id: "a", key: key(1) },
         { id: "a", key: key(2) },
       ],
-      /^keys\[1\]\.id: another key/,
+      /^keys\[1\]\.id: expected an id of its own/,
     ],
   ];
   for (const [index, [keys, message]] of wrong.entries()) {
