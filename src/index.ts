@@ -41,7 +41,15 @@ export type { EndEvent, LoginEvent } from "./lib/manager/hooks.ts";
 export type { RequestClient } from "./lib/manager/request.ts";
 export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib/core/stats.ts";
 export type { OperationOptions } from "./lib/core/store.ts";
-export type { OwnedEntry, OwnedPlace, OwnedWrite, Owner, TaggedEntry, UserStore } from "./lib/core/store.ts";
+export type {
+  OwnedEntry,
+  OwnedPlace,
+  Owner,
+  TaggedEntry,
+  UserStore,
+  WriteOptions,
+  WriteOutcome,
+} from "./lib/core/store.ts";
 export type { CommitContext, CommitResult } from "./lib/manager/commit-result.ts";
 export type { LazySession, SessionFor } from "./lib/manager/lazy-session.ts";
 export type {

@@ -213,7 +213,7 @@ describe("pgstore check", () => {
 
   it("--deep reads every row", async () => {
     const store = await table("deep");
-    await store.users?.create("a", new Uint8Array(5000), new Date(Date.now() + 60_000), { userId: "ada" });
+    await store.create("a", new Uint8Array(5000), new Date(Date.now() + 60_000), { owner: { userId: "ada" } });
     await pool.query(
       `INSERT INTO deep SELECT 'row ' || n, '{}', current_timestamp + interval '1 hour' FROM generate_series(1, 10500) n`,
     );

@@ -40,7 +40,7 @@ let made = 0;
 /** Makes live sessions of a user, the oldest first. */
 async function sessionsOf(userId: string, many: number, userAgent?: string): Promise<string[]> {
   const ids = Array.from({ length: many }, () => `${String(made++).padStart(6, "0")}${"x".repeat(37)}`);
-  for (const id of ids) await store.users?.create(id, data, soon(), { userId, ip: "10.0.0.1", userAgent });
+  for (const id of ids) await store.create(id, data, soon(), { owner: { userId, ip: "10.0.0.1", userAgent } });
   return ids;
 }
 
@@ -244,7 +244,7 @@ describe("pgstore revoke", () => {
       const row = await store.find(id);
       const data = row?.data ?? new Uint8Array();
       const owner = { userId: "Joan", goesOn: true };
-      expect(await store.users?.renew(id, `${id} anew`, data, data, row?.expiry ?? new Date(), owner)).toBe("done");
+      expect(await store.renew(id, `${id} anew`, data, data, row?.expiry ?? new Date(), { owner })).toBe(true);
       return `${id} anew`;
     };
     const [first = "", second = "", third = ""] = await sessionsOf("Joan", 3);

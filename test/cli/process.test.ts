@@ -21,7 +21,7 @@ beforeAll(async () => {
   where = ["--url", database.url];
   const store = new PgStore(database.pool(), { cleanupInterval: 0 });
   await store.migrate();
-  await store.users?.create("an id", new Uint8Array([1]), new Date(Date.now() + 3_600_000), { userId: "ada" });
+  await store.create("an id", new Uint8Array([1]), new Date(Date.now() + 3_600_000), { owner: { userId: "ada" } });
 });
 afterAll(async () => {
   await database?.drop();

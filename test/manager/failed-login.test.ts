@@ -175,11 +175,11 @@ describe("a renewal that failed", () => {
   it("on a session that had ended elsewhere begins none, and can be tried again", async () => {
     const { store, manager, session, stored } = await begun();
     await manager.destroyById(session.id ?? "");
-    const create = store.users.create.bind(store.users);
-    store.users.create = () => Promise.reject(lost);
+    const create = store.create.bind(store);
+    store.create = () => Promise.reject(lost);
     session.set("flash", "mine");
     await expect(session.login("ada")).rejects.toBe(lost);
-    store.users.create = create;
+    store.create = create;
     expect([(await manager.commit(session)).kind, session.token, await store.count()]).toEqual([
       "nothing",
       undefined,

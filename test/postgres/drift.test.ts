@@ -150,7 +150,7 @@ describe("a client inside of a transaction of the application's", () => {
       await store.save("taken", data, expiry);
       await client.query("BEGIN; CREATE TABLE theirs (n int)");
       expect(await store.renew("old", "taken", data, data, expiry)).toBe(false);
-      expect(await store.users?.renew("old", "taken", data, data, expiry, { userId: "ada" })).toBe("refused");
+      expect(await store.renew("old", "taken", data, data, expiry, { owner: { userId: "ada" } })).toBe(false);
       expect(await store.find("old")).toBeDefined();
       await client.query("COMMIT; DROP TABLE theirs");
     } finally {

@@ -126,12 +126,12 @@ describe("very many sessions of a user, while their pages wait", () => {
           return [
             await other.touch(id, later()),
             await other.replace(id, data, bytes("new"), later()),
-            await other.users?.renew(id, `${id} renewed`, bytes("new"), data, later(), owner),
+            await other.renew(id, `${id} renewed`, bytes("new"), data, later(), { owner }),
           ];
         };
-        expect(await write(victim)).toEqual([false, false, "refused"]);
-        expect(await write(spared[0] ?? "")).toEqual([true, true, "done"]);
-        expect(await write(bobs[0] ?? "")).toEqual([true, true, "done"]);
+        expect(await write(victim)).toEqual([false, false, false]);
+        expect(await write(spared[0] ?? "")).toEqual([true, true, true]);
+        expect(await write(bobs[0] ?? "")).toEqual([true, true, true]);
         expect(await answers(other, [victim])).toEqual(["revoked"]);
         expect(await answers(other, [`${spared[0]} renewed`, spared[1] ?? ""])).toEqual(["session"]);
         // A log-out, and a login of the same browser.
@@ -247,8 +247,8 @@ describe("the end of very many sessions whose process dies", () => {
     expect(await answers(store, ids.toSpliced(1500, 1))).toEqual(["revoked"]);
     // It goes on under other tokens, and so long that the way from one to the other would be forgotten.
     const owner = { userId: "alice", goesOn: true };
-    expect(await store.users?.renew(mine, "b", data, data, later(), owner)).toBe("done");
-    expect(await store.users?.renew("b", "c", data, data, later(), owner)).toBe("done");
+    expect(await store.renew(mine, "b", data, data, later(), { owner })).toBe(true);
+    expect(await store.renew("b", "c", data, data, later(), { owner })).toBe(true);
     await watcher.query(
       "UPDATE sessions SET expiry = expiry - interval '1 hour' WHERE token <> $1 AND expiry < now()",
       [FENCE_ID],

@@ -53,13 +53,12 @@ describe.each(Object.keys(single))("a connection of %s that is made late", (name
     await direct.save("overwritten", bytes("first"), soon());
     await direct.create("renewed", bytes("first"), soon());
     const store = new PgStore(client.db, { cleanupInterval: 0, queryTimeout: 150 });
-    const user = { userId: "ada" };
     const users = store.users ?? expect.unreachable();
     const failing = [
       store.save("overwritten", bytes("older"), soon()),
       store.create("created", bytes("older"), soon()),
       store.renew("renewed", "renewed to", bytes("first"), bytes("older"), soon()),
-      users.create("logged in", bytes("older"), soon(), user),
+      store.create("logged in", bytes("older"), soon(), { owner: { userId: "ada" } }),
       store.delete("overwritten"),
       users.end("ada", []),
     ];

@@ -159,7 +159,7 @@ describe("PgStore.migrate", () => {
     expect(rows).toEqual(
       ["found", "found_history", "found_users"].map((tablename) => ({ schemaname: "public", tablename })),
     );
-    expect(await store.users?.create("t", data, soon(), { userId: "alice" })).toBe("done");
+    expect(await store.create("t", data, soon(), { owner: { userId: "alice" } })).toBe(true);
   });
 
   it("makes again what somebody has dropped of it, as check says", async () => {
@@ -182,7 +182,7 @@ describe("PgStore.migrate", () => {
     await new PgStore(administrator, { cleanupInterval: 0, table: "theirs" }).migrate();
     await administrator.query(`SET ROLE ${owner}`);
     const theirs = new PgStore(administrator, { cleanupInterval: 0, table: "theirs" });
-    expect(await theirs.users?.create("t", data, soon(), { userId: "alice" })).toBe("done");
+    expect(await theirs.create("t", data, soon(), { owner: { userId: "alice" } })).toBe(true);
     expect(await theirs.users?.end("alice", [])).toEqual(["t"]);
     await administrator.query(`RESET ROLE; DROP OWNED BY ${owner}; DROP ROLE ${owner}`);
   });

@@ -221,8 +221,8 @@ describe.each(["traps,public", "traps,pg_catalog,public"])("overloads in a schem
   it("are not called by the command line", async () => {
     const url = ["--url", trapped(path)];
     const store = new PgStore(db, { cleanupInterval: 0 });
-    await store.users?.create("t".repeat(43), new Uint8Array([123, 125]), new Date(Date.now() + 60_000), {
-      userId: "ada",
+    await store.create("t".repeat(43), new Uint8Array([123, 125]), new Date(Date.now() + 60_000), {
+      owner: { userId: "ada" },
     });
     for (const command of [
       ["migrate"],

@@ -1,5 +1,4 @@
 /** A process that carries out random operations on few rows, and tells its parent what it saw. */
-import assert from "node:assert/strict";
 import { type Owner, PgStore, PgStoreError, SessionManager } from "../../src/index.ts";
 import { clients, type Driver } from "../support/clients.ts";
 import { seeded } from "../support/random.ts";
@@ -17,7 +16,6 @@ const {
 const tokens = (MODEL_TOKENS ?? "").split(",");
 const client = await clients[MODEL_DRIVER as Driver](MODEL_URL, { max: 4, name: "model" });
 const store = new PgStore(client.db, { cleanupInterval: 0, batch: { rows: 8, statements: 2 } });
-const users = store.users ?? assert.fail("the store knows no users");
 const manager = new SessionManager(store);
 const history: Operation[] = [];
 const now = (): number => Number(process.hrtime.bigint());
@@ -88,10 +86,7 @@ async function work(worker: number): Promise<void> {
         break;
       case "create":
         await record({ kind, token, data, ...login }, async () => {
-          const done =
-            owner === undefined
-              ? await store.create(token, bytes(data), later())
-              : (await users.create(token, bytes(data), later(), owner)) === "done";
+          const done = (await store.create(token, bytes(data), later(), { owner })) === true;
           if (done) last.set(token, data);
           return { done };
         });
@@ -126,10 +121,7 @@ async function work(worker: number): Promise<void> {
         const newToken = `new ${data}`;
         const row = [token, newToken, bytes(previous), bytes(data), later()] as const;
         await record({ kind, token, previous, data, newToken, ...login }, async () => {
-          const done =
-            owner === undefined
-              ? await store.renew(...row)
-              : (await users.renew(...row, { ...owner, goesOn: !isLogin })) === "done";
+          const done = (await store.renew(...row, { owner: owner && { ...owner, goesOn: !isLogin } })) === true;
           // It is over or has changed, whichever it is.
           last.delete(token);
           return { done };

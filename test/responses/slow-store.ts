@@ -23,11 +23,11 @@ export class SlowStore extends MemoryStore {
     this.#held = undefined;
   }
 
-  override async create(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+  override async create(...args: Parameters<MemoryStore["create"]>): Promise<boolean> {
     this.#arrived();
     await this.#held;
     for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => void setImmediate(resolve));
     if (this.isDown) throw new StoreUnavailableError("expected by the test");
-    return super.create(id, data, expiry);
+    return super.create(...args);
   }
 }

@@ -53,9 +53,9 @@ export class BarrierStore extends MemoryStore {
     if (this.fate !== "stores") throw new StoreUnavailableError("expected by the test");
   }
 
-  override async create(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+  override async create(...args: Parameters<MemoryStore["create"]>): Promise<boolean> {
     await this.#pass();
-    return super.create(id, data, expiry);
+    return super.create(...args);
   }
 
   override async replace(id: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {

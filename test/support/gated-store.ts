@@ -1,4 +1,4 @@
-import { MemoryStore, type TouchOptions } from "../../src/index.ts";
+import { MemoryStore, type TouchOptions, type WriteOptions } from "../../src/index.ts";
 
 /** A memory store whose writes wait at a gate, or fail. */
 export class GatedStore extends MemoryStore {
@@ -35,9 +35,9 @@ export class GatedStore extends MemoryStore {
     return super.find(token);
   }
 
-  override async create(token: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+  override async create(token: string, data: Uint8Array, expiry: Date, options?: WriteOptions): Promise<boolean> {
     await this.#pass();
-    return super.create(token, data, expiry);
+    return super.create(token, data, expiry, options);
   }
 
   override async replace(token: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
@@ -45,9 +45,16 @@ export class GatedStore extends MemoryStore {
     return super.replace(token, previous, data, expiry);
   }
 
-  override async renew(token: string, next: string, previous: Uint8Array, data: Uint8Array, expiry: Date) {
+  override async renew(
+    token: string,
+    next: string,
+    previous: Uint8Array,
+    data: Uint8Array,
+    expiry: Date,
+    options?: WriteOptions,
+  ) {
     await this.#pass();
-    return super.renew(token, next, previous, data, expiry);
+    return super.renew(token, next, previous, data, expiry, options);
   }
 
   override async touch(token: string, expiry: Date, options?: TouchOptions): Promise<boolean> {

@@ -40,7 +40,7 @@ export interface Store {
 /** A store whose writes are conditional: nothing is lost under parallel requests, nothing ended comes back. */
 export interface ConditionalStore extends Store {
   /** Inserts a row. Resolves to false, and changes nothing, when the id is taken, even by an expired row. */
-  create(id: string, data: Uint8Array, expiry: Date): Promise<boolean>;
+  create(id: string, data: Uint8Array, expiry: Date, options?: WriteOptions): Promise<WriteOutcome>;
   /**
    * Overwrites a live row whose bytes are `previous`. Resolves to false, and changes nothing, when they are others, or
    * when the row is gone or expired.
@@ -62,8 +62,8 @@ export interface ConditionalStore extends Store {
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
-    options?: OperationOptions,
-  ): Promise<boolean>;
+    options?: WriteOptions,
+  ): Promise<WriteOutcome>;
   /**
    * Moves the expiry of a live row forward; an earlier one leaves it as it is. Resolves to true when the row is live,
    * to false when it is gone or expired, which it then stays.
@@ -143,6 +143,19 @@ export interface OperationOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Options of writes that insert a row. */
+export interface WriteOptions extends OperationOptions {
+  /** Whose session it is. Only for stores with `users`: others ignore it. */
+  owner?: Owner | undefined;
+}
+
+/**
+ * What became of a write that inserts a row: true when it was done, false when nothing happened. Only with an owner:
+ * - "few": done, and the user has at most `most` sessions, not counting logins at the same moment
+ * - "revoked": nothing happened, as the user's sessions were ended while it was under way, and it must not be tried again
+ */
+export type WriteOutcome = boolean | "few" | "revoked";
+
 /** Whose session a row is, as `login` has said, and where it was begun from, as far as that is recorded. */
 export interface Owner {
   userId: string;
@@ -178,27 +191,8 @@ export interface OwnedPlace {
   id: string;
 }
 
-/**
- * What became of a write for a user. "refused": nothing happened, as before. "revoked": the user's sessions were ended
- * while it was under way, so nothing was written, and it must not be tried again. "few": done, and the user
- * has at most `most` sessions, not counting logins at the same moment.
- */
-export type OwnedWrite = "done" | "few" | "refused" | "revoked";
-
 /** What a store needs to find and end sessions by their user. */
 export interface UserStore {
-  /** As `create`, for a user. */
-  create(id: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite>;
-  /** As `renew`, for a user. */
-  renew(
-    id: string,
-    newId: string,
-    previous: Uint8Array,
-    data: Uint8Array,
-    expiry: Date,
-    owner: Owner,
-    options?: OperationOptions,
-  ): Promise<OwnedWrite>;
   /** A page of a user's live sessions, the newest first. */
   list(userId: string, limit: number, after?: OwnedPlace): Promise<OwnedEntry[]>;
   /**

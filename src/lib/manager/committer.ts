@@ -176,8 +176,8 @@ export class Committer {
           state.end("nothing");
           throw new LoginRefusedError();
         }
-        if (outcome === "refused") state.changeToken(createToken());
-        if (outcome !== "done") return "again";
+        if (outcome === false) state.changeToken(createToken());
+        if (outcome !== true) return "again";
         state.settle(next, newId, state.token, count);
         this.#tellToken(state, undefined, next, now);
         this.#welcome(state, newId);
@@ -204,10 +204,10 @@ export class Committer {
         const { doubt } = state;
         state.suspect({ token: renewal.token, id: newId, data: next.data });
         const outcome = await this.#users.renew([id, newId], row, next, state, options);
-        state.suspect(outcome === "done" ? undefined : doubt);
+        state.suspect(outcome === true ? undefined : doubt);
         // A renewal that is no login depends on its old row alone, which may have ended with the user's other sessions.
         if (outcome === "revoked" && renewal.revive) throw new LoginRefusedError();
-        if (outcome !== "done") return "conflict";
+        if (outcome !== true) return "conflict";
         state.settle(next, newId, renewal.token, count);
         this.#tellToken(state, undefined, next, now);
         const [before, after] = [userIn(row.values), userIn(next.values)];

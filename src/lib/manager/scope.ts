@@ -1,5 +1,5 @@
 import { warn } from "../core/log.ts";
-import type { Owner, UserStore } from "../core/store.ts";
+import type { UserStore } from "../core/store.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /*
@@ -22,14 +22,7 @@ export function nameOf(userId: string, scope: string | undefined): string {
 /** Adapts a store's users to a scope, so that users and tags have the application's names. */
 export function scopedUsers(users: UserStore | undefined, scope: string | undefined): UserStore | undefined {
   if (users === undefined || scope === undefined) return users;
-  const named = <O extends Owner>(owner: O): O => {
-    const tags = owner.tags?.map((tag) => nameOf(tag, scope));
-    return { ...owner, userId: nameOf(owner.userId, scope), ...(tags === undefined ? {} : { tags }) };
-  };
   return {
-    create: (id, data, expiry, owner) => users.create(id, data, expiry, named(owner)),
-    renew: (id, newId, previous, data, expiry, owner, options) =>
-      users.renew(id, newId, previous, data, expiry, named(owner), options),
     list: (userId, limit, after) => users.list(nameOf(userId, scope), limit, after),
     end: (userId, except, onEnded) => users.end(nameOf(userId, scope), except, onEnded),
     trim: (userId, most, onEnded) => users.trim(nameOf(userId, scope), most, onEnded),

@@ -3,13 +3,22 @@ import { assertTag, assertUserId } from "../core/user-id.ts";
 import { SchemaError } from "../core/errors.ts";
 import { codeOf, publish } from "../core/events.ts";
 import { atMost } from "../core/time.ts";
-import type { ConditionalStore, OperationOptions, OwnedPlace, OwnedWrite, Owner, UserStore } from "../core/store.ts";
+import type {
+  ConditionalStore,
+  OperationOptions,
+  OwnedPlace,
+  Owner,
+  UserStore,
+  WriteOptions,
+  WriteOutcome,
+} from "../core/store.ts";
 import type { SessionState } from "../session/state.ts";
 import type { StoredRow } from "../session/values.ts";
 import { tagsIn, userIn } from "../session/reserved.ts";
 import { Session } from "../session/session.ts";
 import type { EndListeners } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { nameOf } from "./scope.ts";
 
 /** A user's session as `listByUser` lists it, without its values. */
 export interface UserSession {
@@ -70,24 +79,32 @@ const MAX_TRIM_WAIT = 2000;
 /** Lists and ends sessions by user, and writes rows with their user. */
 export class UserSessions {
   readonly #users: UserStore | undefined;
-  readonly #plain: ConditionalStore;
+  readonly #store: ConditionalStore;
+  readonly #scope: string | undefined;
   readonly #endListeners: EndListeners;
   /** 0: any number. */
   readonly #most: number;
   readonly #isStrict: boolean;
+  /**
+   * Lets the login's statement check the default limit, which saves a second statement. It does not see concurrent logins, so a limit that
+   * the application has set is enforced after each login.
+   */
+  readonly #limit: Pick<Owner, "most">;
 
-  /** Uses a store's users, if it has them. @param plain - writes rows without a user */
+  /** @param users - of the store, by the names that users have in the application */
   constructor(
     users: UserStore | undefined,
-    plain: ConditionalStore,
+    store: ConditionalStore,
     endListeners: EndListeners,
-    options: Pick<ResolvedOptions, "maxSessionsPerUser" | "isLimitDefault">,
+    options: Pick<ResolvedOptions, "maxSessionsPerUser" | "isLimitDefault" | "scope">,
   ) {
     this.#users = users;
-    this.#plain = plain;
+    this.#store = store;
+    this.#scope = options.scope;
     this.#endListeners = endListeners;
     this.#most = options.maxSessionsPerUser;
     this.#isStrict = !options.isLimitDefault;
+    this.#limit = this.#isStrict || this.#most === 0 ? {} : { most: this.#most };
   }
 
   /** Checks that the store can find sessions by tag. @throws TypeError when it can't */
@@ -96,13 +113,9 @@ export class UserSessions {
   }
 
   /** Creates the row of a session, with its user if it has one. */
-  async create(id: string, row: StoredRow, state: SessionState): Promise<OwnedWrite> {
-    const owner = ownerOf(state);
-    const users = this.#users;
-    if (owner === undefined || users === undefined) {
-      return (await this.#plain.create(id, row.data, row.expiry)) ? "done" : "refused";
-    }
-    return this.#begun(users, owner, await users.create(id, row.data, row.expiry, this.#limited(owner)));
+  async create(id: string, row: StoredRow, state: SessionState): Promise<WriteOutcome> {
+    const owner = this.#ownerOf(state);
+    return this.#begun(owner, await this.#store.create(id, row.data, row.expiry, this.#ownedBy(owner, this.#limit)));
   }
 
   /** Moves a session to another id, with its user if it has one. */
@@ -112,18 +125,13 @@ export class UserSessions {
     row: StoredRow,
     state: SessionState,
     options?: OperationOptions,
-  ): Promise<OwnedWrite> {
-    const owner = ownerOf(state);
-    const users = this.#users;
-    if (owner === undefined || users === undefined) {
-      const done = await this.#plain.renew(id, newId, previous.data, row.data, row.expiry, options);
-      return done ? "done" : "refused";
-    }
+  ): Promise<WriteOutcome> {
+    const owner = this.#ownerOf(state);
     const goesOn = state.transition?.kind === "renew" && !state.transition.revive;
-    const login = goesOn ? { ...owner, goesOn } : this.#limited(owner);
-    const outcome = await users.renew(id, newId, previous.data, row.data, row.expiry, login, options);
-    // A renewal that is no login adds no session.
-    return goesOn ? outcome : this.#begun(users, owner, outcome);
+    const login = this.#ownedBy(owner, goesOn ? { goesOn } : this.#limit);
+    const outcome = await this.#store.renew(id, newId, previous.data, row.data, row.expiry, { ...login, ...options });
+    // A session that goes on adds none.
+    return goesOn ? outcome : this.#begun(owner, outcome);
   }
 
   /** Lists a user's sessions, the newest login first. */
@@ -185,18 +193,12 @@ export class UserSessions {
     }
   }
 
-  /**
-   * Lets the login's statement check the default limit, which saves a second statement. It does not see concurrent logins, so a limit that
-   * the application has set is enforced after each login.
-   */
-  #limited(owner: Owner): Owner {
-    return this.#isStrict || this.#most === 0 ? owner : { ...owner, most: this.#most };
-  }
-
   /** Ends the oldest sessions of a user who has too many after a login. If this fails, the login stands and the next login tries again. */
-  async #begun(users: UserStore, { userId }: Owner, outcome: OwnedWrite): Promise<OwnedWrite> {
-    if (outcome === "few") return "done";
-    if (outcome !== "done" || this.#most === 0) return outcome;
+  async #begun(owner: Owner | undefined, outcome: WriteOutcome): Promise<WriteOutcome> {
+    const users = this.#users;
+    if (outcome === "few") return true;
+    if (outcome !== true || this.#most === 0 || owner === undefined || users === undefined) return outcome;
+    const { userId } = owner;
     try {
       const trimming = this.#telling(userId, (onEnded) => users.trim(userId, this.#most, onEnded));
       // The login does not wait for the end of very many sessions.
@@ -213,18 +215,27 @@ export class UserSessions {
     return outcome;
   }
 
+  /** Whose session it is; undefined where the store keeps no users. */
+  #ownerOf({ values, client }: SessionState): Owner | undefined {
+    const userId = userIn(values.all);
+    if (userId === undefined || this.#users === undefined) return undefined;
+    const tags = tagsIn(values.all);
+    return { userId, ...client, ...(tags.length === 0 ? {} : { tags }) };
+  }
+
+  /** The options of a write for an owner, by the names that users and tags have in the table. */
+  #ownedBy(owner: Owner | undefined, more: Pick<Owner, "goesOn" | "most">): WriteOptions {
+    if (owner === undefined) return {};
+    const userId = nameOf(owner.userId, this.#scope);
+    const tags = owner.tags?.map((tag) => nameOf(tag, this.#scope));
+    return { owner: { ...owner, userId, tags, ...more } };
+  }
+
   #usersFor(operation: string, userId: unknown): UserStore {
     assertUserId(operation, userId);
     if (this.#users === undefined) throw new TypeError(`${operation}: this store keeps no sessions by user`);
     return this.#users;
   }
-}
-
-function ownerOf({ values, client }: SessionState): Owner | undefined {
-  const userId = userIn(values.all);
-  if (userId === undefined) return undefined;
-  const tags = tagsIn(values.all);
-  return { userId, ...client, ...(tags.length === 0 ? {} : { tags }) };
 }
 
 /** Reads the option `after`: the place of the last session of the previous page. */

@@ -1,17 +1,20 @@
 import { repeat, systemNow } from "../core/time.ts";
 import { type Duration, OptionReader, wrong } from "../core/options.ts";
 import { assertId } from "../core/token.ts";
-import { type MemoryRow, MemoryUsers } from "./memory-users.ts";
 import type {
   ConditionalStore,
   EndingStore,
   EndReason,
   Found,
+  OwnedEntry,
+  OwnedPlace,
+  Owner,
   StoredEntry,
   StoredSession,
   StoreExtras,
   TouchOptions,
   UserStore,
+  WriteOptions,
 } from "../core/store.ts";
 
 /** Options of `MemoryStore`. */
@@ -24,10 +27,36 @@ export interface MemoryStoreOptions {
   now?: (() => number) | undefined;
 }
 
+/** A session in memory. */
+interface MemoryRow {
+  data: Uint8Array;
+  /** Milliseconds since 1970, as the others. */
+  expiry: number;
+  lastSeen: number;
+  created?: number;
+  owner?: Owner;
+  /** Of a tombstone: why the session ended, and under which id it goes on. */
+  end?: { why: EndReason; successor?: string } | undefined;
+}
+
 /** Sessions in the memory of this process, for tests and toys: they end with it, and no other process sees them. */
 export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Sessions by user. */
-  readonly users: UserStore;
+  readonly users: UserStore = {
+    list: async (userId, limit, after) =>
+      this.#of(userId)
+        .filter((entry) => after === undefined || newestFirst(after, entry) < 0)
+        .slice(0, limit),
+    listByTag: async (tag, limit) => {
+      const live = [...this.#rows].filter(([id, { owner }]) => owner?.tags?.includes(tag) === true && this.#live(id));
+      return live.slice(0, limit).map(([id, { owner }]) => ({ id, userId: owner?.userId ?? "" }));
+    },
+    end: async (userId, except) => {
+      const spared = new Set(except.map((id) => this.#lastOf(id)));
+      return this.#endAll(this.#of(userId).filter(({ id }) => !spared.has(id)));
+    },
+    trim: async (userId, most) => this.#endAll(this.#of(userId).slice(most)),
+  };
   readonly #rows = new Map<string, MemoryRow>();
   readonly #now: () => number;
   readonly #stop: () => void;
@@ -41,7 +70,6 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#grace = read.duration("endedGrace", "2m");
     const interval = read.duration("cleanupInterval", "5m");
     read.end();
-    this.users = new MemoryUsers(this.#rows, this);
     this.#stop =
       interval === 0
         ? () => {}
@@ -136,32 +164,41 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /** Inserts. Resolves to false, and changes nothing, when the id is taken. */
-  async create(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
+  async create(id: string, data: Uint8Array, expiry: Date, { owner }: WriteOptions = {}): Promise<boolean> {
     if (this.#rows.has(assertId(id))) return false;
     this.#put(id, data, expiry);
+    if (owner !== undefined) this.#own(id, owner);
     return true;
   }
 
   /** Overwrites a live session whose bytes are `previous`. Resolves to whether it did. */
   async replace(id: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (!this.#holds(assertId(id), previous)) return false;
+    if (this.#holding(assertId(id), previous) === undefined) return false;
     this.#put(id, data, expiry);
     return true;
   }
 
   /** Ends a live session whose bytes are `previous` and inserts `newId`. Resolves to whether it did. */
-  async renew(id: string, newId: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
-    if (!this.#holds(assertId(id), previous) || this.#rows.has(assertId(newId))) return false;
+  async renew(
+    id: string,
+    newId: string,
+    previous: Uint8Array,
+    data: Uint8Array,
+    expiry: Date,
+    { owner }: WriteOptions = {},
+  ): Promise<boolean> {
+    const row = this.#holding(assertId(id), previous);
+    if (row === undefined || this.#rows.has(assertId(newId))) return false;
     this.#put(newId, data, expiry);
-    const row = this.#rows.get(id);
-    if (row !== undefined) this.#entomb(row, "replaced", newId);
+    if (owner !== undefined) this.#own(newId, owner, owner.goesOn === true ? row : undefined);
+    this.#entomb(row, "replaced", newId);
     return true;
   }
 
   /** Moves a live session's expiry forward, never back. Resolves to whether it is live. */
   async touch(id: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
-    const row = this.#live(assertId(id));
-    if (row === undefined || (unchanged !== undefined && !this.#holds(id, unchanged))) return false;
+    const row = unchanged === undefined ? this.#live(assertId(id)) : this.#holding(assertId(id), unchanged);
+    if (row === undefined) return false;
     row.expiry = Math.max(row.expiry, milliseconds(expiry));
     row.lastSeen = this.#now();
     return true;
@@ -231,9 +268,47 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return row !== undefined && row.expiry > this.#now() ? row : undefined;
   }
 
-  #holds(id: string, previous: Uint8Array): boolean {
+  /** The live row of an id, if it holds these bytes. */
+  #holding(id: string, previous: Uint8Array): MemoryRow | undefined {
     const row = this.#live(id);
-    return row?.data.length === previous.length && row.data.every((byte, index) => byte === previous[index]);
+    return row !== undefined && equalBytes(row.data, previous) ? row : undefined;
+  }
+
+  /**
+   * Notes whose session a row is. A login's time is later than that of the user's last one, also in the same millisecond, as the limit
+   * ends the oldest.
+   *
+   * @param before - the row of a session that goes on: what is known of its login stays
+   */
+  #own(id: string, { userId, ip, userAgent, tags }: Owner, before?: MemoryRow): void {
+    const row = this.#rows.get(id);
+    if (row === undefined) return;
+    const [newest] = this.#of(userId);
+    row.created =
+      before?.created ?? Math.max(row.lastSeen, (newest?.created.getTime() ?? Number.NEGATIVE_INFINITY) + 1);
+    row.lastSeen = Math.max(row.lastSeen, row.created);
+    const login = before?.owner ?? { ip, userAgent };
+    row.owner = { userId, ip: login.ip, userAgent: login.userAgent, tags };
+  }
+
+  /** A user's live sessions, the newest first. */
+  #of(userId: string): OwnedEntry[] {
+    const live = [...this.#rows].filter(([id, { owner }]) => owner?.userId === userId && this.#live(id) !== undefined);
+    return live
+      .map(([id, { owner, created = 0, lastSeen, expiry }]) => ({
+        id,
+        created: new Date(created),
+        lastSeen: new Date(lastSeen),
+        expiry: new Date(expiry),
+        ip: owner?.ip,
+        userAgent: owner?.userAgent,
+      }))
+      .toSorted(newestFirst);
+  }
+
+  async #endAll(entries: readonly OwnedEntry[]): Promise<string[]> {
+    for (const { id } of entries) await this.terminate(id, "revoked");
+    return entries.map(({ id }) => id);
   }
 
   #put(id: string, data: Uint8Array, expiry: Date): void {
@@ -247,4 +322,13 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 function milliseconds(expiry: unknown): number {
   if (!(expiry instanceof Date) || Number.isNaN(expiry.getTime())) throw wrong("expiry", "a valid Date", expiry);
   return expiry.getTime();
+}
+
+function equalBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+}
+
+function newestFirst(one: OwnedPlace, other: OwnedPlace): number {
+  const byTime = other.created.getTime() - one.created.getTime();
+  return byTime || Number(one.id < other.id) - Number(one.id > other.id);
 }

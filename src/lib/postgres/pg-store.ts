@@ -11,6 +11,8 @@ import type {
   StoreExtras,
   TouchOptions,
   UserStore,
+  WriteOptions,
+  WriteOutcome,
 } from "../core/store.ts";
 import { diagnose } from "./check/diagnose.ts";
 import { findProblems, sentenceOf } from "./check/schema.ts";
@@ -92,7 +94,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     const operations = new Operations(this.#engine, sql, layout.users);
     if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
-      this.users = this.#users = new UserSessions(this.#engine, table, layout, this, this.#endings);
+      this.users = this.#users = new UserSessions(this.#engine, table, this.#endings);
       this.operations = operations;
       this.#history = new History(this.#engine, sql, operations);
     }
@@ -193,8 +195,14 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /** Inserts a row. Resolves to false, and changes nothing, when the id is taken, even by an expired row. */
-  async create(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#write("create", this.#rowOf(id, data, expiry), options?.signal);
+  async create(
+    id: string,
+    data: Uint8Array,
+    expiry: Date,
+    { owner, signal }: WriteOptions = {},
+  ): Promise<WriteOutcome> {
+    const row = this.#rowOf(id, data, expiry);
+    return owner === undefined ? this.#write("create", row, signal) : this.#logins.create(row, owner, signal);
   }
 
   /** Overwrites a live row whose bytes are `previous`. Resolves to false when they are others, or it is gone or expired. */
@@ -216,10 +224,11 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
-    options?: OperationOptions,
-  ): Promise<boolean> {
-    const columns = [assertId(newId), this.#layout.encode(previous), this.#layout.encode(data), instantText(expiry)];
-    return this.#write("renew", [assertId(id), ...columns], options?.signal);
+    { owner, signal }: WriteOptions = {},
+  ): Promise<WriteOutcome> {
+    const { encode } = this.#layout;
+    const row: Input = [assertId(id), assertId(newId), encode(previous), encode(data), instantText(expiry)];
+    return owner === undefined ? this.#write("renew", row, signal) : this.#logins.renew(row, owner, signal);
   }
 
   /** Moves a live row's expiry forward, never back. Resolves to whether the row is live, and holds the bytes `unchanged` if they are given. */
@@ -334,7 +343,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #query: Query = (text, values = [], timeout) => this.#engine.run({ text }, values, timeout);
 
   async #write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
-    return (await this.#engine.write(kind, input, signal)) === "done";
+    return (await this.#engine.write(kind, input, signal)) === true;
+  }
+
+  get #logins(): UserSessions {
+    if (this.#users === undefined) throw new TypeError("owner: this table keeps no sessions by user");
+    return this.#users;
   }
 
   #rowOf(id: string, data: Uint8Array, expiry: Date): Input {

@@ -1,20 +1,10 @@
 import { monotonicNow } from "../core/time.ts";
 import { type PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
-import { assertId } from "../core/token.ts";
-import type {
-  ConditionalStore,
-  OperationOptions,
-  OwnedEntry,
-  OwnedPlace,
-  OwnedWrite,
-  Owner,
-  TaggedEntry,
-  UserStore,
-} from "../core/store.ts";
+import type { OwnedEntry, OwnedPlace, Owner, TaggedEntry, UserStore, WriteOutcome } from "../core/store.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import { endedOf, type Endings, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./end-sessions.ts";
 import type { Engine } from "./execution/database.ts";
-import type { Layout } from "./sql/layout.ts";
+import type { Input } from "./execution/dispatch.ts";
 import type { Statement } from "./sql/fragments.ts";
 import type { TableName } from "./sql/table-name.ts";
 import type { UserStatements } from "./sql/user-statements.ts";
@@ -37,76 +27,31 @@ const LAST: OwnedPlace = { created: new Date(8.64e15), id: "" };
 export class UserSessions implements UserStore {
   readonly #engine: Engine;
   readonly #table: TableName;
-  readonly #layout: Layout;
-  readonly #plain: Pick<ConditionalStore, "create" | "renew">;
   /** The last login found no column for its user. */
   #isPlain = false;
   readonly #endings: Endings;
   #hasWarned = false;
 
-  /**
-   * @param plain - writes sessions without their user
-   * @param endings - ends sessions that may have been renewed
-   */
-  constructor(
-    engine: Engine,
-    table: TableName,
-    layout: Layout,
-    plain: Pick<ConditionalStore, "create" | "renew">,
-    endings: Endings,
-  ) {
+  /** @param endings - ends sessions that may have been renewed */
+  constructor(engine: Engine, table: TableName, endings: Endings) {
     this.#engine = engine;
     this.#endings = endings;
     this.#table = table;
-    this.#layout = layout;
-    this.#plain = plain;
   }
 
-  create(id: string, data: Uint8Array, expiry: Date, owner: Owner): Promise<OwnedWrite> {
-    const row = [this.#layout.encode(data), instantText(expiry), ...columnsOf(owner), othersOf(owner)];
-    if (owner.tags !== undefined) {
-      const tagged = [...row, arrayText(owner.tags)];
-      return this.explained(this.#engine.write("createTagged", [assertId(id), ...tagged]));
-    }
-    return this.#write(
-      () => this.#engine.write("createFor", [assertId(id), ...row]),
-      () => this.#plain.create(id, data, expiry),
-    );
+  /** Inserts a row for its owner. */
+  create(row: Input, owner: Owner, signal?: AbortSignal): Promise<WriteOutcome> {
+    return this.#write("create", row, [...columnsOf(owner), othersOf(owner)], owner, signal);
   }
 
-  async renew(
-    id: string,
-    newId: string,
-    previous: Uint8Array,
-    data: Uint8Array,
-    expiry: Date,
-    owner: Owner,
-    options?: OperationOptions,
-  ): Promise<OwnedWrite> {
-    const { encode } = this.#layout;
-    const write = async (goesOn: "" | "1" | "2"): Promise<OwnedWrite> => {
-      const row = [
-        assertId(newId),
-        encode(previous),
-        encode(data),
-        instantText(expiry),
-        ...columnsOf(owner),
-        goesOn,
-        othersOf(owner),
-      ];
-      if (owner.tags !== undefined) {
-        const tagged = [...row, arrayText(owner.tags)];
-        return this.explained(this.#engine.write("renewTagged", [assertId(id), ...tagged], options?.signal));
-      }
-      return this.#write(
-        () => this.#engine.write("renewFor", [assertId(id), ...row], options?.signal),
-        () => this.#plain.renew(id, newId, previous, data, expiry, options),
-      );
-    };
+  /** Renews a row for its owner. */
+  async renew(row: Input, owner: Owner, signal?: AbortSignal): Promise<WriteOutcome> {
+    const write = (goesOn: "" | "1" | "2"): Promise<WriteOutcome> =>
+      this.#write("renew", row, [...columnsOf(owner), goesOn, othersOf(owner)], owner, signal);
     if (owner.goesOn !== true) return write("");
     const outcome = await write("1");
     // A fence refuses it until it is known that the session is not behind it.
-    const isSpared = outcome === "refused" && (await this.#engine.behindFence([id])).get(id) === false;
+    const isSpared = outcome === false && (await this.#engine.behindFence([row[0]])).get(row[0]) === false;
     return isSpared ? write("2") : outcome;
   }
 
@@ -180,10 +125,20 @@ export class UserSessions implements UserStore {
   }
 
   /** @throws SchemaError when the table could say whose session it is, but this role or what is left of the schema does not */
-  async #write(write: () => Promise<OwnedWrite>, plain: () => Promise<boolean>): Promise<OwnedWrite> {
+  async #write(
+    kind: "create" | "renew",
+    row: Input,
+    columns: readonly string[],
+    { tags }: Owner,
+    signal?: AbortSignal,
+  ): Promise<WriteOutcome> {
+    if (tags !== undefined) {
+      const write = this.#engine.write(`${kind}Tagged`, [...row, ...columns, arrayText(tags)], signal);
+      return this.explained(write);
+    }
     if (!this.#isPlain || (await this.#engine.lookForColumns()).owners) {
       try {
-        const outcome = await write();
+        const outcome = await this.#engine.write(`${kind}For`, [...row, ...columns], signal);
         this.lookAgain();
         return outcome;
       } catch (error) {
@@ -192,9 +147,9 @@ export class UserSessions implements UserStore {
         this.#isPlain = true;
       }
     }
-    const done = await plain();
+    const outcome = await this.#engine.write(kind, row, signal);
     this.#warn();
-    return done ? "done" : "refused";
+    return outcome;
   }
 
   /** @throws SchemaError that says what is missing for this, where the table is fine otherwise */

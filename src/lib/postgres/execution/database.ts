@@ -1,5 +1,5 @@
 import { StoreUnavailableError } from "../../core/errors.ts";
-import type { Found, OwnedWrite } from "../../core/store.ts";
+import type { Found, WriteOutcome } from "../../core/store.ts";
 import { monotonicNow, RemoteClock } from "../../core/time.ts";
 import { lastDeparture, withTimeout } from "../drivers/deadline.ts";
 import { type Driver, loadUntil, type Row, textOf } from "../drivers/driver.ts";
@@ -62,7 +62,7 @@ export class Engine {
   }
 
   /** Writes a row, with others where its operation is shared. */
-  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<OwnedWrite> {
+  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<WriteOutcome> {
     this.#assertRunning();
     return this.#dispatcher.write(kind, input, signal);
   }

@@ -1,7 +1,7 @@
 import { monotonicNow } from "../../core/time.ts";
 import { StoreUnavailableError } from "../../core/errors.ts";
 import { FENCE_ID } from "../../core/token.ts";
-import type { Found, OwnedWrite } from "../../core/store.ts";
+import type { Found, WriteOutcome } from "../../core/store.ts";
 import {
   Again,
   type BatchLimits,
@@ -72,7 +72,7 @@ export class Dispatcher {
   /** Whether the column is of a type that refuses what the layout says. */
   #refusesThose = false;
   readonly #reads: Batcher<Input, Found>;
-  readonly #writes: ReadonlyMap<WriteKind, Batcher<Input, OwnedWrite>>;
+  readonly #writes: ReadonlyMap<WriteKind, Batcher<Input, WriteOutcome>>;
 
   /** @param timeout - milliseconds for an operation */
   constructor(
@@ -90,9 +90,9 @@ export class Dispatcher {
     this.#timeout = timeout;
     const { find, ...writes } = operations;
     this.#reads = new Batcher(limits, timeout, (items, left) => this.#find(find, items, left), "find");
-    const batcher = (kind: string, operation: Operation): Batcher<Input, OwnedWrite> => {
+    const batcher = (kind: string, operation: Operation): Batcher<Input, WriteOutcome> => {
       const bounds = operation.isShared ? limits : { ...limits, rows: 1, statements: AT_ONCE };
-      const run: RunBatch<Input, OwnedWrite> = (items, left) => this.#write(operation, items, left);
+      const run: RunBatch<Input, WriteOutcome> = (items, left) => this.#write(operation, items, left);
       return new Batcher(bounds, timeout, run, operation.event ?? kind);
     };
     this.#writes = new Map(
@@ -110,13 +110,13 @@ export class Dispatcher {
    *
    * @param input - the columns of its operation
    */
-  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<OwnedWrite> {
+  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<WriteOutcome> {
     let weight = 0;
     for (const text of input) weight += text.length;
     const refusable = this.#refusableIn(this.#operations[kind], input);
     if (refusable !== undefined && this.#refusesThose) return Promise.reject(new TypeError(refusable));
     const isSuspect = refusable !== undefined || this.#offenders.has(input[0]);
-    const batcher = this.#writes.get(kind) as Batcher<Input, OwnedWrite>;
+    const batcher = this.#writes.get(kind) as Batcher<Input, WriteOutcome>;
     return batcher.submit(input[0], input, weight, signal, isSuspect ? new Company() : undefined);
   }
 
@@ -136,13 +136,17 @@ export class Dispatcher {
     );
   }
 
-  async #write(operation: Operation, items: readonly Item<Input>[], left: number): Promise<BatchOutput<OwnedWrite>[]> {
+  async #write(
+    operation: Operation,
+    items: readonly Item<Input>[],
+    left: number,
+  ): Promise<BatchOutput<WriteOutcome>[]> {
     const outputs = await this.#run(operation, items, left);
     const behind = await this.#behindFence(outputs);
     const outcomes = outputs.map((output) =>
       output === undefined || isRow(output) ? outcomeOf(output, behind) : output,
     );
-    this.#told.onWritten(operation, outcomes.filter((outcome) => outcome === "done" || outcome === "few").length);
+    this.#told.onWritten(operation, outcomes.filter((outcome) => outcome === true || outcome === "few").length);
     return outcomes;
   }
 
@@ -336,10 +340,10 @@ function isEnded(row: Output): boolean {
 }
 
 /** @param behind - of the sessions whose statement has seen the fence */
-function outcomeOf(row: Output, behind?: ReadonlyMap<string, boolean>): OwnedWrite {
+function outcomeOf(row: Output, behind?: ReadonlyMap<string, boolean>): WriteOutcome {
   if (row?.["crossed"] === "true") return "revoked";
-  if (row === undefined || row["done"] === "false" || behind?.get(textOf(row, "token")) === true) return "refused";
-  return row["few"] === "true" ? "few" : "done";
+  if (row === undefined || row["done"] === "false" || behind?.get(textOf(row, "token")) === true) return false;
+  return row["few"] === "true" ? "few" : true;
 }
 
 /** The new id is taken: nothing happened. */
