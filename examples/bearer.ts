@@ -9,8 +9,8 @@ declare module "pgstore" {
 }
 
 const store = await openStore();
-// For clients without cookies: the token comes as "Authorization: Bearer …". Whenever the client must keep another one,
-// the response has it in the header Session-Token; an empty one there says that the session has ended.
+// For clients without cookies. The client sends the token as "Authorization: Bearer …". A new token comes in the response header
+// Session-Token. An empty Session-Token means that the session has ended.
 const manager = new SessionManager(store, { idleTimeout: "30d", lifetime: "365d", transport: "header" });
 
 const app = express();
@@ -22,14 +22,14 @@ app.get("/", (req, res) => {
 });
 
 app.post("/login", async (req, res) => {
-  // A real application checks a password first. The session gets a new token; the old one is dead at once.
+  // A real application checks a password first. The session gets a new token, and the old one is dead at once.
   await req.session.login(String(req.body?.user || "guest"));
   res.status(204).end();
 });
 
 app.post("/notes", (req, res) => {
   const note = String(req.body?.note ?? "");
-  // Not get and set: of two requests that add a note at the same time, both keep theirs.
+  // update instead of get and set: if two requests add a note at the same time, both notes are kept.
   req.session.update("notes", (notes = []) => [...notes, note]);
   res.status(204).end();
 });

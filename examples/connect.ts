@@ -18,7 +18,7 @@ app.use(
   "/login",
   post(async (req, res) => {
     const form = new URLSearchParams(await text(req));
-    // A real application checks a password first. The session gets a new token; the old one is dead at once.
+    // A real application checks a password first. The session gets a new token, and the old one is dead at once.
     await manager.sessionOf(req).login(form.get("user") || "guest");
     res.writeHead(303, { Location: "/" }).end();
   }),
@@ -28,7 +28,7 @@ app.use(
   "/notes",
   post(async (req, res) => {
     const form = new URLSearchParams(await text(req));
-    // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+    // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
     manager.sessionOf(req).update("notes", (notes = []) => [...notes, form.get("note") ?? ""]);
     res.writeHead(303, { Location: "/" }).end();
   }),
@@ -49,7 +49,7 @@ app.use((req, res, next) => {
   res.end(JSON.stringify({ user: session.userId, notes: session.get("notes") ?? [] }));
 });
 
-/** Connect does not look at the promise that a handler returns: without this, one that rejects ends the process. */
+/** Connect ignores the promise of a handler. Without this wrapper, a rejection would end the process. */
 function post(handler: (req: IncomingMessage, res: ServerResponse) => Promise<void>): NextHandleFunction {
   return (req, res, next) => {
     if (req.method === "POST") handler(req, res).catch(next);

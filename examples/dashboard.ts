@@ -11,13 +11,13 @@ declare module "pgstore" {
 }
 
 const store = await openStore();
-// Where logins came from is personal data, so it is kept only on demand; the dashboard shows it.
+// The dashboard shows where logins came from. That is personal data, so it is recorded only with these options.
 const manager = new SessionManager(store, { idleTimeout: "1h", recordIp: true, recordUserAgent: true });
 
 const app = express();
 app.use(connect(manager));
 
-// Whoever is not logged in is sent to the form, whoever is and has not that role gets a 403.
+// Visitors are redirected to the login form. Users without the role get a 403.
 const sessions = dashboard<Request>(manager, {
   authorize: ({ session }) => {
     if (session.userId === undefined) return new Response(null, { status: 303, headers: { Location: "/login" } });
@@ -38,7 +38,7 @@ app.get("/login", (_req, res) => {
 });
 
 app.post("/login", async (req, res) => {
-  // A real application checks a password first. The session gets a new token; the old one is dead at once.
+  // A real application checks a password first. The session gets a new token, and the old one is dead at once.
   const user = String(req.body?.user || "guest");
   await req.session.login(user);
   req.session.set("role", user === "admin" ? "admin" : "user");
@@ -47,7 +47,7 @@ app.post("/login", async (req, res) => {
 
 app.post("/notes", (req, res) => {
   const note = String(req.body?.note ?? "");
-  // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+  // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
   req.session.update("notes", (notes = []) => [...notes, note]);
   res.redirect(303, "/");
 });

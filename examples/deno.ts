@@ -14,13 +14,13 @@ const handler = fetchHandler(manager, async (request, session) => {
       return Response.json({ user: session.userId, notes: session.get("notes") ?? [] });
     case "POST /login": {
       const form = new URLSearchParams(await request.text());
-      // A real application checks a password first. The session gets a new token; the old one is dead at once.
+      // A real application checks a password first. The session gets a new token, and the old one is dead at once.
       await session.login(form.get("user") || "guest");
       return seeHome();
     }
     case "POST /notes": {
       const form = new URLSearchParams(await request.text());
-      // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+      // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
       session.update("notes", (notes = []) => [...notes, form.get("note") ?? ""]);
       return seeHome();
     }
@@ -47,7 +47,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 function stop(): void {
-  // A listener keeps the process alive.
+  // A signal listener keeps the process alive.
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, stop);
   void server.shutdown().then(() => store.close());
 }

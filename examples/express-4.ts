@@ -1,4 +1,4 @@
-// npm install express-4@npm:express@4; where Express 4 is installed as "express", import that.
+// npm install express-4@npm:express@4. If Express 4 is installed as "express", import "express" instead.
 import express, { type Request, type RequestHandler, type Response } from "express-4";
 import { openStore, SessionManager } from "pgstore";
 import { connect } from "pgstore/node";
@@ -23,7 +23,7 @@ app.get("/", (req, res) => {
 app.post(
   "/login",
   caught(async (req, res) => {
-    // A real application checks a password first. The session gets a new token; the old one is dead at once.
+    // A real application checks a password first. The session gets a new token, and the old one is dead at once.
     await req.session.login(String(req.body.user || "guest"));
     res.redirect(303, "/");
   }),
@@ -31,7 +31,7 @@ app.post(
 
 app.post("/notes", (req, res) => {
   const note = String(req.body.note ?? "");
-  // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+  // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
   req.session.update("notes", (notes = []) => [...notes, note]);
   res.redirect(303, "/");
 });
@@ -44,7 +44,7 @@ app.post(
   }),
 );
 
-/** Express 4 does not look at the promise that a handler returns: without this, one that rejects ends the process. */
+/** Express 4 ignores the promise of a handler. Without this wrapper, a rejection would end the process. */
 function caught(handler: (req: Request, res: Response) => Promise<void>): RequestHandler {
   return (req, res, next) => {
     handler(req, res).catch(next);

@@ -20,14 +20,14 @@ app.get("/", (req, res) => {
 });
 
 app.post("/login", async (req, res) => {
-  // A real application checks a password first. The session gets a new token; the old one is dead at once.
+  // A real application checks a password first. The session gets a new token, and the old one is dead at once.
   await req.session.login(String(req.body?.user || "guest"));
   res.redirect(303, "/");
 });
 
 app.post("/notes", (req, res) => {
   const note = String(req.body?.note ?? "");
-  // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+  // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
   req.session.update("notes", (notes = []) => [...notes, note]);
   res.redirect(303, "/");
 });

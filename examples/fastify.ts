@@ -23,14 +23,14 @@ app.addContentTypeParser(
 app.get("/", async ({ session }) => ({ user: session.userId, notes: session.get("notes") ?? [] }));
 
 app.post<{ Body?: URLSearchParams }>("/login", async (request, reply) => {
-  // A real application checks a password first. The session gets a new token; the old one is dead at once.
+  // A real application checks a password first. The session gets a new token, and the old one is dead at once.
   await request.session.login(request.body?.get("user") || "guest");
   return reply.redirect("/", 303);
 });
 
 app.post<{ Body?: URLSearchParams }>("/notes", async (request, reply) => {
   const note = request.body?.get("note") ?? "";
-  // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+  // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
   request.session.update("notes", (notes = []) => [...notes, note]);
   return reply.redirect("/", 303);
 });

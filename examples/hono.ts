@@ -18,13 +18,13 @@ const app = new Hono()
   })
   .post("/login", async (c) => {
     const form = new URLSearchParams(await c.req.text());
-    // A real application checks a password first. The session gets a new token; the old one is dead at once.
+    // A real application checks a password first. The session gets a new token, and the old one is dead at once.
     await c.var.session.login(form.get("user") || "guest");
     return c.redirect("/", 303);
   })
   .post("/notes", async (c) => {
     const form = new URLSearchParams(await c.req.text());
-    // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+    // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
     c.var.session.update("notes", (notes = []) => [...notes, form.get("note") ?? ""]);
     return c.redirect("/", 303);
   })

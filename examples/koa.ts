@@ -20,13 +20,13 @@ app.use(async (ctx) => {
       return;
     case "POST /login": {
       const form = new URLSearchParams(await text(ctx.req));
-      // A real application checks a password first. The session gets a new token; the old one is dead at once.
+      // A real application checks a password first. The session gets a new token, and the old one is dead at once.
       await ctx.session.login(form.get("user") || "guest");
       break;
     }
     case "POST /notes": {
       const form = new URLSearchParams(await text(ctx.req));
-      // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+      // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
       ctx.session.update("notes", (notes = []) => [...notes, form.get("note") ?? ""]);
       break;
     }

@@ -19,13 +19,13 @@ const server = http.createServer(
         return res.end(JSON.stringify({ user: session.userId, notes: session.get("notes") ?? [] }));
       case "POST /login": {
         const form = new URLSearchParams(await text(req));
-        // A real application checks a password first. The session gets a new token; the old one is dead at once.
+        // A real application checks a password first. The session gets a new token, and the old one is dead at once.
         await session.login(form.get("user") || "guest");
         return res.writeHead(303, { Location: "/" }).end();
       }
       case "POST /notes": {
         const form = new URLSearchParams(await text(req));
-        // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+        // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
         session.update("notes", (notes = []) => [...notes, form.get("note") ?? ""]);
         return res.writeHead(303, { Location: "/" }).end();
       }

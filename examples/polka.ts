@@ -24,7 +24,7 @@ app.post(
   "/login",
   caught(async (req, res) => {
     const form = new URLSearchParams(await text(req));
-    // A real application checks a password first. The session gets a new token; the old one is dead at once.
+    // A real application checks a password first. The session gets a new token, and the old one is dead at once.
     await manager.sessionOf(req).login(form.get("user") || "guest");
     res.writeHead(303, { Location: "/" }).end();
   }),
@@ -34,7 +34,7 @@ app.post(
   "/notes",
   caught(async (req, res) => {
     const form = new URLSearchParams(await text(req));
-    // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+    // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
     manager.sessionOf(req).update("notes", (notes = []) => [...notes, form.get("note") ?? ""]);
     res.writeHead(303, { Location: "/" }).end();
   }),
@@ -48,7 +48,7 @@ app.post(
   }),
 );
 
-/** Polka does not look at the promise that a handler returns: without this, one that rejects ends the process. */
+/** Polka ignores the promise of a handler. Without this wrapper, a rejection would end the process. */
 function caught(handler: (req: IncomingMessage, res: ServerResponse) => Promise<void>): polka.Middleware {
   return (req, res, next) => {
     handler(req, res).catch(next);

@@ -13,7 +13,7 @@ interface Data {
 
 const exporter = new PrometheusExporter({ preventServerStart: true });
 metrics.setGlobalMeterProvider(new MeterProvider({ readers: [exporter] }));
-// Last: it records where the providers are that are set by now.
+// Call it last, because it uses the providers that are set at the time of the call.
 instrument();
 
 const store = await openStore();
@@ -27,13 +27,13 @@ const application = nodeHandler(manager, async (req, res) => {
       return res.end(JSON.stringify({ user: session.userId, notes: session.get("notes") ?? [] }));
     case "POST /login": {
       const form = new URLSearchParams(await text(req));
-      // A real application checks a password first. The session gets a new token; the old one is dead at once.
+      // A real application checks a password first. The session gets a new token, and the old one is dead at once.
       await session.login(form.get("user") || "guest");
       return res.writeHead(303, { Location: "/" }).end();
     }
     case "POST /notes": {
       const form = new URLSearchParams(await text(req));
-      // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+      // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
       session.update("notes", (notes = []) => [...notes, form.get("note") ?? ""]);
       return res.writeHead(303, { Location: "/" }).end();
     }
@@ -46,7 +46,7 @@ const application = nodeHandler(manager, async (req, res) => {
 });
 
 const server = http.createServer((req, res) => {
-  // Without a session, whatever cookie came. A real application keeps it from the world: by a port of its own, say.
+  // The metrics need no session. A real application protects them, by a separate port for example.
   if (req.url === "/metrics") return exporter.getMetricsRequestHandler(req, res);
   return application(req, res);
 });

@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { openStore } from "pgstore";
 import { destroy, getObject, getString, manage, putObject, putString, regenerateToken } from "pgstore/scs";
 
-// SCS in camelCase: what a Go program with its session package and its pgstore engine looks like here.
+// The functions of SCS in camelCase, as a Go program would use them with SCS's session and pgstore packages.
 const engine = await openStore();
 const sessionManager = manage(engine, { idleTimeout: "1h" });
 
@@ -15,7 +15,7 @@ const server = http.createServer(
         return res.end(JSON.stringify({ user: getString(req, "user") || undefined, notes: notesOf(req) }));
       case "POST /login": {
         const form = new URLSearchParams(await text(req));
-        // A real application checks a password first. Without a new token, whoever planted the old one would be logged in.
+        // A real application checks a password first. Without a new token, an attacker who planted the old one would be logged in.
         await regenerateToken(req);
         putString(req, "user", form.get("user") || "guest");
         return res.writeHead(303, { Location: "/" }).end();

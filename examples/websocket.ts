@@ -21,7 +21,7 @@ const server = http.createServer(
         return res.end(JSON.stringify({ user: session.userId, notes: session.get("notes") ?? [] }));
       case "POST /login": {
         const form = new URLSearchParams(await text(req));
-        // A real application checks a password first. The session gets a new token; the old one is dead at once.
+        // A real application checks a password first. The session gets a new token, and the old one is dead at once.
         await session.login(form.get("user") || "guest");
         return res.writeHead(303, { Location: "/" }).end();
       }
@@ -39,7 +39,7 @@ const server = http.createServer(
   }),
 );
 
-// Whoever is logged in may open a socket, on which each message is a note and each answer all of them.
+// A user who is logged in may open a socket. Each message adds a note, and each answer lists all notes.
 const sockets = new WebSocketServer({ noServer: true });
 
 server.on("upgrade", (req, socket, head) => {
@@ -49,14 +49,14 @@ server.on("upgrade", (req, socket, head) => {
 async function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
   socket.on("error", console.error);
   const live = await fromUpgrade(manager, req);
-  // However the socket ends, a handshake that fails included.
+  // Also called when the handshake fails.
   finished(socket, () => live.close());
   if (live.session.userId === undefined) {
     socket.end("HTTP/1.1 401 Unauthorized\r\n\r\n");
     return;
   }
   sockets.handleUpgrade(req, socket, head, (ws) => {
-    // Logged out, here or in another process, or expired.
+    // The session was logged out, in this or another process, or has expired.
     live.signal.addEventListener("abort", () => ws.close(4001, "logged out"));
     ws.on("error", console.error);
     ws.on("message", (data) => {
@@ -72,7 +72,7 @@ async function addNote(live: UpgradedSession<Data>, note: string): Promise<strin
   const session = await live.reload();
   if (session.userId === undefined) throw new Error("the session has ended");
   const notes = session.update("notes", (before = []) => [...before, note]);
-  // In a request the middleware does this.
+  // A WebSocket message has no middleware that commits.
   await manager.commit(session);
   return notes;
 }

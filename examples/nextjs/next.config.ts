@@ -1,7 +1,7 @@
 import type { NextConfig } from "next";
 
 const config: NextConfig = {
-  // Not bundled: pgstore imports a database driver only when it is asked for one.
+  // pgstore must not be bundled, because it imports a database driver only when one is needed.
   serverExternalPackages: ["pgstore", "pg"],
 };
 

@@ -6,7 +6,7 @@ export interface Data {
   notes: string[];
 }
 
-// Idle connections don't keep a server alive that has been told to stop.
+// Idle connections must not keep a stopping server alive.
 const pool = new pg.Pool({
   connectionString: process.env.DATABASE_URL,
   connectionTimeoutMillis: 5000,
@@ -17,5 +17,5 @@ const store = new PgStore(pool);
 await store.migrate();
 export const manager = new SessionManager<Data>(store, { idleTimeout: "1h" });
 
-/** The request's session, for loaders and actions. */
+/** Returns the request's session to loaders and actions. */
 export const sessionContext = createContext<Session<Data>>();

@@ -4,7 +4,7 @@ import { manager, store } from "$lib/server/sessions";
 
 export const init: ServerInit = () => store.migrate();
 
-// Routes may throw redirect() and error(), which resolve() answers; in here return a Response instead.
+// Routes may throw redirect() and error(), which resolve() answers. In this file, return a Response instead.
 const withSession = fetchHandler(manager, (_request, session, { event, resolve }: Parameters<Handle>[0]) => {
   event.locals.session = session;
   return resolve(event);

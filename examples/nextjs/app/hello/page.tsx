@@ -2,8 +2,8 @@ import { cookies } from "next/headers";
 import { manager } from "../../sessions";
 
 /**
- * A server component can read the session, and no more: its response is on its way, so that it can't set cookies, nor can
- * it renew a token or log out. What changes the session belongs in a route handler.
+ * A server component can only read the session. Its response is already being sent, so it can't set cookies, renew a token or log out.
+ * Change the session in a route handler.
  */
 export default async function Hello() {
   const session = await manager.load((await cookies()).get("session")?.value);

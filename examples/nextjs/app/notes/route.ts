@@ -3,7 +3,7 @@ import { manager, seeHome } from "../../sessions";
 
 export const POST = fetchHandler(manager, async (request, session) => {
   const form = await request.formData();
-  // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+  // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
   session.update("notes", (notes = []) => [...notes, String(form.get("note") ?? "")]);
   return seeHome();
 });

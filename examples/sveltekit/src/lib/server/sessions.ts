@@ -6,7 +6,7 @@ export interface Data {
   notes: string[];
 }
 
-// Idle connections don't keep a server alive that has been told to stop.
+// Idle connections must not keep a stopping server alive.
 const pool = new pg.Pool({
   connectionString: env.DATABASE_URL,
   connectionTimeoutMillis: 5000,

@@ -3,7 +3,7 @@ import type { RequestHandler } from "./$types";
 
 export const POST: RequestHandler = async ({ request, locals }) => {
   const form = await request.formData();
-  // Not get and set: of two tabs that add a note at the same time, both keep theirs.
+  // update instead of get and set: if two tabs add a note at the same time, both notes are kept.
   locals.session.update("notes", (notes = []) => [...notes, String(form.get("note") ?? "")]);
   redirect(303, "/");
 };
