@@ -93,7 +93,7 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
       assert.equal((await reload(shared, sessions[2] as AnySession)).userId, "1");
       await assert.rejects(
         (await shop.load()).login("%admin:1"),
-        /^TypeError: login: userId: expected a user that does not begin with %/,
+        /^TypeError: login: userId: expected an id that does not begin with %/,
       );
       await (await shop.load()).login("%1");
       assert.equal(await other.tableUsers.destroyByUser("1"), 1);

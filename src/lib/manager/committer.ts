@@ -25,10 +25,10 @@ import type { UserSessions } from "./user-sessions.ts";
  *    a short random pause comes first.
  * 4. If the row is gone, the changes are dropped. A login or `reset` begins a new session instead.
  *
- * Before a write the commits of one session queue within the process (`KeyedQueue`). Each begins with the row that the one before has
- * written, so conflicts are left to other processes.
+ * Within a process the commits of one session first queue (`KeyedQueue`). Each begins with the row that the previous one has written, so
+ * only other processes cause conflicts.
  *
- * A renewal whose answer is lost may have been carried out. The state keeps it as a doubt, and the next commit first looks in the table.
+ * A renewal whose answer is lost may have been carried out. The state keeps it as a doubt, and the next commit first looks the new row up.
  *
  * Why: docs/decisions/001-compare-and-swap-on-bytes.md, docs/decisions/010-tombstones.md
  */
@@ -59,7 +59,7 @@ export class Committer {
   }
 
   /** Calls the hook `onLogin` after a login was stored. */
-  #welcome(state: SessionState, newId: string): void {
+  #announceLogin(state: SessionState, newId: string): void {
     const userId = userIn(state.values.all);
     if (this.#options.onLogin === undefined || userId === undefined) return;
     const client = cleanClient(state.facts);
@@ -130,7 +130,7 @@ export class Committer {
         outcome === "gone" || state.id === undefined ? undefined : await this.#access.lookUp(state.id, options);
       if (typeof found !== "object") {
         if (await this.#wasRenewed(state)) continue;
-        if (!this.#bury(state, found)) return undefined;
+        if (!this.#dropOrRestart(state, found)) return undefined;
         continue;
       }
       publish("conflict", { id: this.#rows.publicId(state.id), attempt });
@@ -160,7 +160,7 @@ export class Committer {
         const { predecessor, isDeliberate } = state;
         const isRevoked = predecessor?.why === "revoked";
         if (isRevoked && !isDeliberate) {
-          // Its holder may have logged in meanwhile, and must stay so.
+          // The holder may have logged in since, and must stay logged in.
           const why = await this.#access.lookUp(predecessor.id);
           if (why !== undefined && why !== "revoked") return "gone";
           state.values.mark(REVOKED, predecessor.id);
@@ -180,7 +180,7 @@ export class Committer {
         if (outcome !== true) return "again";
         state.settle(next, newId, state.token, count);
         this.#tellToken(state, undefined, next, now);
-        this.#welcome(state, newId);
+        this.#announceLogin(state, newId);
         if (isRevoked && isDeliberate) await this.#access.supersede(predecessor.id, newId);
         return { row: next };
       }
@@ -213,7 +213,7 @@ export class Committer {
         const [before, after] = [userIn(row.values), userIn(next.values)];
         if (before !== undefined && before !== after) this.#access.endListeners.ended(id, "replaced", before);
         else this.#access.endListeners.tell(id);
-        if (renewal.revive) this.#welcome(state, newId);
+        if (renewal.revive) this.#announceLogin(state, newId);
         if (typeof revoked === "string") await this.#access.supersede(revoked, newId);
         return { row: undefined };
       }
@@ -265,7 +265,7 @@ export class Committer {
    * @param why - the reason of the end, if the store knows it
    * @returns true when the request begins a new session instead
    */
-  #bury(state: SessionState, why: EndReason | undefined): boolean {
+  #dropOrRestart(state: SessionState, why: EndReason | undefined): boolean {
     const id = state.id ?? state.predecessor?.id;
     if (id !== undefined) publish("gone", { id: this.#rows.publicId(id) });
     if (state.transition?.kind === "renew" && state.transition.revive) {

@@ -23,7 +23,7 @@ interface Turn<T> {
  * It is not a lock: other processes write, too, and correctness rests on compare-and-swap. The queue spares the parallel requests of one
  * browser from conflicting with each other. Each task passes its result to the next.
  *
- * The queue of a key is bounded in length and in time, and a task leaves it when its client disconnects.
+ * The queue of a key is limited in length and in time, and a task leaves it when its client disconnects.
  */
 export class KeyedQueue<T> {
   readonly #timeout: number;

@@ -95,10 +95,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
 
   /**
    * Loads the session of a token. A missing or malformed token costs no query. A missing, malformed, unknown or expired token gives a new,
-   * empty session under another token. So does the token of a session that ended shortly before, but then changes are dropped, unless the
-   * session was revoked, until `login` or `reset` begins a new one.
+   * empty session under another token. After the token of a session that was destroyed or renewed shortly before, changes of the new one are
+   * dropped until `login` or `reset`.
    *
-   * @param token - one token or several, as a browser sends them after an attacker has planted one: a single live one counts, two don't
+   * @param token - one token or several, as a browser with planted cookies sends them. A session counts only if it is the only live one
    * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
    * @example
    * const session = await manager.load(token);
@@ -113,7 +113,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /**
    * Loads the session of a request, synchronously when the request has no well-formed token.
    *
-   * @param client - where the request came from; a function is called only when that is needed
+   * @param client - the origin of the request. A function is called only when it is needed
    * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
    */
   loadFrom(credentials: Credentials, client?: ClientSource): Session<Data> | Promise<Session<Data>> {
@@ -133,7 +133,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Stores a session's changes, if there are any, and returns the headers that the response needs.
+   * Stores a session's changes and returns the headers that the response needs. Without a change it at most moves the expiry.
    *
    * @throws StoreUnavailableError, StoreError, SchemaError, SessionConflictError or SessionTooLargeError when the changes could not be
    *   stored; LoginRefusedError when the user's sessions were revoked during a login; SessionDecodeError when another program has made
@@ -162,7 +162,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * Loads the session of a request for `sessionOf`. With `lazy: true` the load waits until the session is awaited. Adapters call it once
    * for each request.
    *
-   * @param client - where the request came from; a function is called only when that is needed
+   * @param client - the origin of the request. A function is called only when it is needed
    * @returns undefined when the session could be opened synchronously
    * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
    */
@@ -350,9 +350,9 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * Ends the session of an id, at once and in every process, even if it has renewed its token since the id was listed.
    *
    * @returns whether a session was ended
-   * @throws TypeError when the option `userId` is present but no valid id
+   * @throws TypeError when the option `userId` is given but not a valid id
    * @example
-   * await manager.destroyById(form.get("id"), { userId: session.requireUser() });
+   * await manager.destroyById(id, { userId: session.requireUser() });
    */
   async destroyById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
     // An undefined user, as of an anonymous request, must not mean every user.

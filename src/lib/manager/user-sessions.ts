@@ -83,8 +83,8 @@ export class UserSessions {
   readonly #scope: string | undefined;
   readonly #endListeners: EndListeners;
   /** 0: any number. */
-  readonly #most: number;
-  readonly #isStrict: boolean;
+  readonly #maxSessions: number;
+  readonly #isLimitOwn: boolean;
   /**
    * Lets the login's statement check the default limit, which saves a second statement. It does not see concurrent logins, so a limit that
    * the application has set is enforced after each login.
@@ -102,9 +102,9 @@ export class UserSessions {
     this.#store = store;
     this.#scope = options.scope;
     this.#endListeners = endListeners;
-    this.#most = options.maxSessionsPerUser;
-    this.#isStrict = !options.isLimitDefault;
-    this.#limit = this.#isStrict || this.#most === 0 ? {} : { most: this.#most };
+    this.#maxSessions = options.maxSessionsPerUser;
+    this.#isLimitOwn = !options.isLimitDefault;
+    this.#limit = this.#isLimitOwn || this.#maxSessions === 0 ? {} : { most: this.#maxSessions };
   }
 
   /** Checks that the store can find sessions by tag. @throws TypeError when it can't */
@@ -115,7 +115,7 @@ export class UserSessions {
   /** Creates the row of a session, with its user if it has one. */
   async create(id: string, row: StoredRow, state: SessionState): Promise<WriteOutcome> {
     const owner = this.#ownerOf(state);
-    return this.#begun(owner, await this.#store.create(id, row.data, row.expiry, this.#ownedBy(owner, this.#limit)));
+    return this.#trimAfterLogin(owner, await this.#store.create(id, row.data, row.expiry, this.#ownedBy(owner, this.#limit)));
   }
 
   /** Moves a session to another id, with its user if it has one. */
@@ -131,7 +131,7 @@ export class UserSessions {
     const login = this.#ownedBy(owner, goesOn ? { goesOn } : this.#limit);
     const outcome = await this.#store.renew(id, newId, previous.data, row.data, row.expiry, { ...login, ...options });
     // A session that goes on adds none.
-    return goesOn ? outcome : this.#begun(owner, outcome);
+    return goesOn ? outcome : this.#trimAfterLogin(owner, outcome);
   }
 
   /** Lists a user's sessions, the newest login first. */
@@ -159,11 +159,11 @@ export class UserSessions {
     const read = new OptionReader(options);
     const except = idsOf("except", read.value("except", []));
     read.end();
-    return this.#telling(userId, (onEnded) => users.end(userId, except, onEnded));
+    return this.#endAndTell(userId, (onEnded) => users.end(userId, except, onEnded));
   }
 
   /** Ends sessions and calls their listeners after each page. Returns the number of sessions. */
-  async #telling(
+  async #endAndTell(
     userId: string | undefined,
     end: (onEnded: (ids: string[]) => void) => Promise<string[]>,
   ): Promise<number> {
@@ -194,20 +194,20 @@ export class UserSessions {
   }
 
   /** Ends the oldest sessions of a user who has too many after a login. If this fails, the login stands and the next login tries again. */
-  async #begun(owner: Owner | undefined, outcome: WriteOutcome): Promise<WriteOutcome> {
+  async #trimAfterLogin(owner: Owner | undefined, outcome: WriteOutcome): Promise<WriteOutcome> {
     const users = this.#users;
     if (outcome === "few") return true;
-    if (outcome !== true || this.#most === 0 || owner === undefined || users === undefined) return outcome;
+    if (outcome !== true || this.#maxSessions === 0 || owner === undefined || users === undefined) return outcome;
     const { userId } = owner;
     try {
-      const trimming = this.#telling(userId, (onEnded) => users.trim(userId, this.#most, onEnded));
+      const trimming = this.#endAndTell(userId, (onEnded) => users.trim(userId, this.#maxSessions, onEnded));
       // The login does not wait for the end of very many sessions.
       trimming.catch(() => {});
       await atMost(trimming, MAX_TRIM_WAIT);
     } catch (error) {
       // Without the columns for users the application's own limit could never be enforced.
       if (error instanceof SchemaError) {
-        if (this.#isStrict) throw error;
+        if (this.#isLimitOwn) throw error;
         return outcome;
       }
       publish("store-error", { operation: "trim", code: codeOf(error) });

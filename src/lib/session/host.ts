@@ -10,7 +10,7 @@ export interface SessionHost {
   now(): number | Promise<number>;
   /** Returns the store's time at once, in milliseconds since 1970, estimated by the process's clock if need be. */
   estimatedNow(): number;
-  /** Estimates the deadline of a session that begins now. @param lifetime - the session's own, in milliseconds; undefined: the manager's */
+  /** Estimates the deadline of a session that begins now. @param lifetime - milliseconds. Undefined: the manager's */
   newDeadline(lifetime: number | undefined): Date;
   /** Checks that the store can find sessions by tags. @throws TypeError when it can't */
   assertTags(): void;

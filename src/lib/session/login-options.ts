@@ -12,7 +12,7 @@ export interface LoginOptions {
   remember?: boolean | Duration | undefined;
   /** The session's absolute lifetime, regardless of activity. Default: `remember` if it is a duration, otherwise the manager's `lifetime`. */
   lifetime?: Duration | undefined;
-  /** The session's allowed inactivity; 0 turns the timeout off. Default: the manager's `idleTimeout`, unless the session is remembered. */
+  /** The session's allowed inactivity. 0 turns the timeout off. Default: the manager's `idleTimeout`, unless the session is remembered. */
   idleTimeout?: Duration | undefined;
   /**
    * The values from before the login that stay: all (true, the default), none (false), or those of the listed keys. Another user's

@@ -54,7 +54,7 @@ export class Session<Data = SessionData> {
   }
 
   /**
-   * Sets a value. When parallel requests set different keys, all of them are stored; for the same key the last commit wins.
+   * Sets a value. When parallel requests set different keys, all of them are stored. For the same key, the last commit wins.
    *
    * @throws TypeError, naming the key, when a session can't hold the value; AlreadyCommittedError when the session is already committed
    * @example
@@ -281,7 +281,7 @@ export class Session<Data = SessionData> {
 
   /**
    * Makes the cookie persistent for the life of the session (true), or lets it end with the browser's session (false). A remembered
-   * session ignores the manager's `idleTimeout`; `setIdleTimeout` still applies.
+   * session ignores the manager's `idleTimeout`. Only its own, from `setIdleTimeout` or `login`, applies.
    *
    * @throws TypeError when `remember` is not a boolean; AlreadyCommittedError when the session is already committed
    */
@@ -294,7 +294,7 @@ export class Session<Data = SessionData> {
   /**
    * Sets this session's allowed inactivity, which overrides the manager's `idleTimeout`.
    *
-   * @param idleTimeout - milliseconds or a text such as `"20m"`; 0 turns the timeout off, so that only the deadline counts
+   * @param idleTimeout - milliseconds or a text such as `"20m"`. 0 turns the timeout off, so that only the deadline counts
    * @throws TypeError when it is no duration; AlreadyCommittedError when the session is already committed
    */
   setIdleTimeout(idleTimeout: Duration): void {
