@@ -28,7 +28,7 @@ describe("a lazy session that is first awaited after the response's head", () =>
     expect(manager.close(request, {})).toMatchObject({ kind: "nothing", vary: undefined });
     const session = await manager.sessionOf(request);
     expect(() => session.set("key", 1)).toThrow(AlreadyCommittedError);
-    expect(() => session.set("key", 1)).toThrow(/await a lazy session, and change any, before the first byte/);
+    expect(() => session.set("key", 1)).toThrow(/await a lazy session and make changes before the first byte/);
     for (const change of ["save", "destroy", "reset", "renewToken"] as const) {
       await expect(session[change](), change).rejects.toThrow(AlreadyCommittedError);
     }

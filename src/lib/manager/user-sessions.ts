@@ -86,12 +86,12 @@ export class UserSessions {
   readonly #maxSessions: number;
   readonly #isLimitOwn: boolean;
   /**
-   * Lets the login's statement check the default limit, which saves a second statement. It does not see concurrent logins, so a limit that
-   * the application has set is enforced after each login.
+   * The default limit, which the login's statement checks. That saves a second statement, but does not see concurrent logins, so a limit that
+   * the application has set is enforced after each login instead.
    */
   readonly #limit: Pick<Owner, "most">;
 
-  /** @param users - of the store, by the names that users have in the application */
+  /** Uses a store, and its users if it has them. @param users - under the application's names */
   constructor(
     users: UserStore | undefined,
     store: ConditionalStore,
@@ -115,7 +115,10 @@ export class UserSessions {
   /** Creates the row of a session, with its user if it has one. */
   async create(id: string, row: StoredRow, state: SessionState): Promise<WriteOutcome> {
     const owner = this.#ownerOf(state);
-    return this.#trimAfterLogin(owner, await this.#store.create(id, row.data, row.expiry, this.#ownedBy(owner, this.#limit)));
+    return this.#trimAfterLogin(
+      owner,
+      await this.#store.create(id, row.data, row.expiry, this.#ownedBy(owner, this.#limit)),
+    );
   }
 
   /** Moves a session to another id, with its user if it has one. */
