@@ -6,14 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  MemoryStore,
-  openStore,
-  PgStore,
-  SchemaError,
-  SessionManager,
-  StoreUnavailableError,
-} from "../../src/index.ts";
+import { openStore, PgStore, SchemaError, SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 const run = promisify(execFile);
@@ -119,13 +112,6 @@ describe("the cleanup", () => {
     const before = queries;
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(queries).toBe(before);
-  });
-
-  it("of a memory store does the same", async () => {
-    const store = new MemoryStore({ cleanupInterval: 5 });
-    await store.save("expired", new Uint8Array([1]), new Date(0));
-    await expect.poll(() => store.create("expired", new Uint8Array([2]), new Date(0))).toBe(true);
-    await store.close();
   });
 
   it("takes more than a page", async () => {
