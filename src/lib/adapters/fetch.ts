@@ -6,7 +6,7 @@ import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie } from "./request.ts";
-import { type OpenHeaders, applyCommit, hasNothingToTell } from "./response-headers.ts";
+import { type OpenHeaders, applyCommit, changesNothing } from "./response-headers.ts";
 
 /**
  * Wraps a handler of web-standard requests so that each has a session, which is committed before the response is returned.
@@ -31,7 +31,7 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
       try {
         await openRequest(manager, request, rest[0]);
       } catch (error) {
-        return withVaryOf(manager, await answerError(manager, error, request));
+        return copyWithVary(manager, await answerError(manager, error, request));
       }
     }
     let response: Response;
@@ -39,7 +39,7 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
       response = await handler(request, manager.sessionOf(request), ...rest);
       if (!isResponse(response)) throw new TypeError("fetchHandler: expected the handler to return a Response");
     } catch (thrown) {
-      response = answerIn(thrown) ?? (await answerError(manager, thrown, request));
+      response = answerOf(thrown) ?? (await answerError(manager, thrown, request));
     }
     if (isInner) return response;
     try {
@@ -104,7 +104,7 @@ const RESULTS = Symbol("pgstore commit results");
 /**
  * Commits the session of a request and returns the response with its cookie.
  *
- * @throws PgStoreError when the commit fails; TypeError or RangeError when the response can't be sent. `tellCommitted` then adds the cookie
+ * @throws PgStoreError when the commit fails; TypeError or RangeError when the response can't be sent. `applyCommitted` then adds the cookie
  *   of what was stored to another answer.
  */
 export async function closeRequest<Data, Lazy extends boolean>(
@@ -115,10 +115,10 @@ export async function closeRequest<Data, Lazy extends boolean>(
   const context = contextOf(manager, request);
   const result = await manager.close(request, context);
   warnOfCookie(manager.options, result, context.tls, request.headers.get("x-forwarded-proto"));
-  note(request, result);
+  addResult(request, result);
   const missing = resultsOf(request).filter((one) => !carries(response.headers, one));
   if (missing.length === 0) {
-    if (hasNothingToTell(result) || addInPlace(response, (headers) => applyCommit(headers, result))) return response;
+    if (changesNothing(result) || addInPlace(response, (headers) => applyCommit(headers, result))) return response;
     // Response.error() has status 0 and can't be copied.
     if (response.status < 200) return response;
   }
@@ -141,18 +141,18 @@ export async function closeRequest<Data, Lazy extends boolean>(
 /**
  * Adds the cookies of what was stored to the answer that replaces a failed one, for this manager and the others of the request. Never throws.
  */
-export function tellCommitted<Data, Lazy extends boolean>(
+export function applyCommitted<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
   request: Request,
   headers: Headers,
 ): void {
-  note(request, manager.committed(request, contextOf(manager, request)));
+  addResult(request, manager.committed(request, contextOf(manager, request)));
   for (const result of resultsOf(request)) applyCommit(openHeaders(headers), result);
-  varyBy(manager, headers);
+  addVary(manager, headers);
 }
 
 /** Adds Vary to an answer. An answer without a session, because loading or storing it failed, depends on the session too. */
-export function varyBy<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, headers: Headers): void {
+export function addVary<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, headers: Headers): void {
   const name = manager.options.tokenHeader === undefined ? "Cookie" : "Authorization";
   headers.set("Vary", withVary(headers.get("Vary") ?? undefined, name));
 }
@@ -171,7 +171,7 @@ function resultsOf(request: Request): CommitResult[] {
   return (request as { [RESULTS]?: CommitResult[] })[RESULTS] ?? [];
 }
 
-function note(request: Request, result: CommitResult): void {
+function addResult(request: Request, result: CommitResult): void {
   if (result.kind === "nothing") return;
   const results = resultsOf(request);
   results.push(result);
@@ -228,7 +228,7 @@ async function answerFailed<Data, Lazy extends boolean>(
   request: Request,
 ): Promise<Response> {
   const answer = await answerError(manager, error, request);
-  return copyWith(answer, (headers) => tellCommitted(manager, request, headers));
+  return copyWith(answer, (headers) => applyCommitted(manager, request, headers));
 }
 
 /** Returns the answer of `onError`, or a plain 500. Never throws. */
@@ -247,8 +247,8 @@ async function answerError<Data, Lazy extends boolean>(
   return plainError();
 }
 
-function withVaryOf<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, response: Response): Response {
-  return copyWith(response, (headers) => varyBy(manager, headers));
+function copyWithVary<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, response: Response): Response {
+  return copyWith(response, (headers) => addVary(manager, headers));
 }
 
 /** Copies an answer with changed headers. An answer that can't be copied is replaced with a plain 500. */
@@ -271,7 +271,7 @@ function plainError(): Response {
 }
 
 /** Returns the answer that a thrown value stands for, if any. */
-function answerIn(thrown: unknown): Response | undefined {
+function answerOf(thrown: unknown): Response | undefined {
   try {
     if (isResponse(thrown)) return thrown;
     return thrown instanceof RefusedError ? thrown.getResponse() : nextAnswer(thrown);

@@ -2,7 +2,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { closeRequest, openRequest, tellCommitted, varyBy } from "./fetch.ts";
+import { closeRequest, openRequest, applyCommitted, addVary } from "./fetch.ts";
 import { propertyName } from "./property.ts";
 import { isEntityHeader } from "./response-headers.ts";
 
@@ -29,7 +29,7 @@ export function session<Data = SessionData, Lazy extends boolean = false, Proper
       try {
         await openRequest(manager, request, context.env);
       } catch (error) {
-        varyBy(manager, context.res.headers);
+        addVary(manager, context.res.headers);
         throw asError(error);
       }
     }
@@ -44,7 +44,7 @@ export function session<Data = SessionData, Lazy extends boolean = false, Proper
       // Hono adds these headers to the answer of app.onError, so headers about the discarded body must go.
       const headers = new Headers();
       for (const [name, value] of answer.headers) if (!isEntityHeader(name)) headers.append(name, value);
-      tellCommitted(manager, request, headers);
+      applyCommitted(manager, request, headers);
       replace(context, new Response(null, { headers }));
       throw asError(error);
     }

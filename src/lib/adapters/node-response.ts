@@ -19,7 +19,7 @@ export function holdResponse(response: ServerResponse, request: IncomingMessage,
 }
 
 /** Says whether an object is a response that can carry a cookie. Upgrades and WebSocket servers pass objects that can't. */
-export function canCarry(response: Partial<ServerResponse> | null | undefined): response is ServerResponse {
+export function canSetCookie(response: Partial<ServerResponse> | null | undefined): response is ServerResponse {
   const { writeHead, write, end, getHeader, getHeaderNames, setHeader, removeHeader } = response ?? {};
   const methods = [writeHead, write, end, getHeader, getHeaderNames, setHeader, removeHeader];
   return methods.every((method) => typeof method === "function");

@@ -8,9 +8,9 @@ import type { SessionManager } from "../manager/session-manager.ts";
 import type { WhenGone } from "../session/request-facts.ts";
 import type { HeadChange, ResponseGate } from "./held/gates.ts";
 import { answerError, type ErrorHook, isThenable } from "./node-error.ts";
-import { canCarry, type HeldResponse, holdResponse } from "./node-response.ts";
+import { canSetCookie, type HeldResponse, holdResponse } from "./node-response.ts";
 import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie, whenClosed } from "./request.ts";
-import { applyCommit, hasNothingToTell } from "./response-headers.ts";
+import { applyCommit, changesNothing } from "./response-headers.ts";
 
 /** A request listener of `node:http`, which may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -169,7 +169,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
 
   #start(): void {
     const response = this.#response;
-    if (canCarry(response) && !response.headersSent) {
+    if (canSetCookie(response) && !response.headersSent) {
       this.#continuation.handle(holdResponse(response, this.#request, this));
       return;
     }
@@ -191,7 +191,8 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   #failToLoad(error: unknown): void {
     const response = this.#response;
     // The error's answer depends on the session as well, whoever sends it and whatever clears the headers meanwhile.
-    if (canCarry(response) && !response.headersSent) holdResponse(response, this.#request, new VaryGate(this.#manager));
+    if (canSetCookie(response) && !response.headersSent)
+      holdResponse(response, this.#request, new VaryGate(this.#manager));
     this.#continuation.fail(error);
   }
 
@@ -232,7 +233,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 
   #change(result: CommitResult): HeadChange {
-    if (hasNothingToTell(result)) return undefined;
+    if (changesNothing(result)) return undefined;
     if (result.kind === "set") {
       warnOfCookie(this.#manager.options, result, () => this.tls(), this.#request.headers["x-forwarded-proto"]);
     }

@@ -29,7 +29,7 @@ export function isEntityHeader(name: string): boolean {
 }
 
 /** Says whether a commit changes no header of the response. */
-export function hasNothingToTell({ kind, vary }: CommitResult): boolean {
+export function changesNothing({ kind, vary }: CommitResult): boolean {
   return kind === "nothing" && vary === undefined;
 }
 

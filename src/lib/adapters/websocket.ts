@@ -80,7 +80,7 @@ export async function fromUpgrade<Data = SessionData, Lazy extends boolean = fal
   const { session: loaded, unwatch } = await manager.loadWatched(request.headers, end);
   let session = loaded;
   const presented = isLive(loaded) ? loaded.token : undefined;
-  const look = async (): Promise<Session<Data>> => {
+  const readAgain = async (): Promise<Session<Data>> => {
     const found = await manager.load(presented);
     if (isLive(found)) await arm(found);
     else end();
@@ -91,12 +91,12 @@ export async function fromUpgrade<Data = SessionData, Lazy extends boolean = fal
     const left = await manager.expiresIn(found);
     disarm();
     if (isClosed || left === undefined) return;
-    disarm = after(Math.max(1, Math.ceil(left)), () => void look().catch(end));
+    disarm = after(Math.max(1, Math.ceil(left)), () => void readAgain().catch(end));
   };
   if (presented === undefined || isClosed) unwatch();
   else {
     stops.add(unwatch);
-    if (interval > 0) stops.add(repeat(interval, async () => void (await look())));
+    if (interval > 0) stops.add(repeat(interval, async () => void (await readAgain())));
     await arm(loaded);
   }
   return {
@@ -105,7 +105,7 @@ export async function fromUpgrade<Data = SessionData, Lazy extends boolean = fal
     },
     signal: ended.signal,
     reload: async () => {
-      if (presented !== undefined) session = await look();
+      if (presented !== undefined) session = await readAgain();
       return session;
     },
     close,

@@ -201,7 +201,7 @@ export class DeferredHold {
     this.#state = "open";
     this.#writer++;
     discardEntityHeaders(response);
-    // Discarded writes still call back, so that no stream waits for ever.
+    // Discarded writes still call back, so that no stream hangs.
     for (const { args } of this.#kept.splice(0)) callBack(args);
     this.#settleDrain();
     this.#override.ended = false;

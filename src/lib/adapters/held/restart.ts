@@ -103,7 +103,7 @@ export function standInFor(socket: Socket): Socket {
   return Object.create(socket, Object.getOwnPropertyDescriptors(own)) as Socket;
 }
 
-/** Empties a dead response's queue. It calls the callbacks and emits "drain", so that no writer waits for ever. */
+/** Empties a dead response's queue. It calls the callbacks and emits "drain", so that no writer hangs. */
 export function discardQueue(response: Http1Response): void {
   const { socket } = response;
   Object.assign(response, { socket: VOID });
