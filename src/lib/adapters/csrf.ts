@@ -148,7 +148,7 @@ export class CsrfProtection {
     };
   }
 
-  /** Middleware for Hono, after the session's. It reads forms, which handlers can then read again. */
+  /** Returns middleware for Hono. Mount it after the session's middleware. Handlers can still read the form. */
   hono(manager: Manager): (context: HonoContext, next: () => Promise<void>) => Promise<void> {
     return async (context, next) => {
       const { req } = context;
@@ -170,6 +170,7 @@ export class CsrfProtection {
     };
   }
 
+  /** Verifies a request whose body was parsed before. */
   async #check(manager: Manager, bound: object, request: CsrfRequest, body: unknown): Promise<void> {
     const field: unknown = (body as Record<string, unknown> | null | undefined)?.[this.#field];
     this.verify(await this.#sessionFor(manager, bound), request, field);

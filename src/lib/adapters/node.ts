@@ -60,6 +60,7 @@ class ListenerCall implements Continuation {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
 
+  /** Prepares a call of the listener. */
   constructor(
     onError: ErrorHook | undefined,
     listener: NodeListener,
@@ -143,6 +144,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   readonly #continuation: Continuation;
   readonly #frame: RequestFrame;
 
+  /** Prepares a request. `load` begins it. */
   constructor(
     manager: SessionManager<Data, Lazy>,
     request: IncomingMessage,
@@ -157,6 +159,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     this.#frame = frame;
   }
 
+  /** Loads the session, then continues the request. */
   load(): void {
     const opening = this.#manager.open(this.#request, this.#request.headers, this);
     if (opening === undefined) this.#start();
@@ -245,6 +248,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
 class VaryGate implements ResponseGate {
   readonly #vary: "Cookie" | "Authorization";
 
+  /** Creates the gate of a manager that could not load a session. */
   constructor({ options }: { options: { tokenHeader?: string | undefined } }) {
     this.#vary = options.tokenHeader === undefined ? "Cookie" : "Authorization";
   }

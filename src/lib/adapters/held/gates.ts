@@ -18,6 +18,7 @@ export interface ResponseGate {
 export class GateFailure extends Error {
   readonly gate: ResponseGate;
 
+  /** Creates the failure of a gate's commit. */
   constructor(gate: ResponseGate, cause: unknown) {
     super("a session could not be committed", { cause });
     this.gate = gate;
@@ -36,6 +37,7 @@ export class ResponseGates {
   #last: ResponseGate;
   #change: HeadChange;
 
+  /** Creates the list with its outermost gate. */
   constructor(gate: ResponseGate) {
     this.#next = gate;
     this.#last = gate;

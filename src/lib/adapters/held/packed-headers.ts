@@ -8,6 +8,7 @@ export type PackedHead = [fields: string, count: number];
 export class PackedHeaders implements OpenHeaders {
   #fields: [name: string, value: string, flags: string][] = [];
 
+  /** Parses the fields of a head. */
   constructor(packed: string) {
     for (let at = 0; at < packed.length;) {
       const name = packed.slice(at, packed.indexOf("\0", at));
