@@ -100,6 +100,23 @@ describe("the statements of a request", () => {
   });
 });
 
+describe("the first writes of a process", () => {
+  it("ask once what columns there are, however many they are", async () => {
+    const fresh = new PgStore(client, { cleanupInterval: 0 });
+    const soon = new Date(Date.now() + 60_000);
+    const data = new Uint8Array([1]);
+    await store.save("first", data, soon);
+    await store.save("second", data, soon);
+    await fresh.find("first");
+    client.sent.length = 0;
+    const writes = [fresh.replace("first", data, data, soon), fresh.touch("second", soon)];
+    expect(await Promise.all(writes)).toEqual([true, true]);
+    expect(client.sent.length).toBe(3);
+    await fresh.touch("second", soon);
+    expect(client.sent.length).toBe(4);
+  });
+});
+
 describe("the statements that end every session", () => {
   it("don't grow with what a session was renewed from", async () => {
     const manager = new SessionManager<Data>(store);

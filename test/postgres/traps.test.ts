@@ -103,9 +103,7 @@ function dropInStatements(): Statement[] {
   return statementsIn([
     { find, save, create, touch, upsert, update, setExpiry, end, delete: others.delete },
     statementsFor(table, connectPgSimpleLayout, GRACE),
-  ])
-    .filter(([name]) => !name.includes("seen"))
-    .map(([, statement]) => statement);
+  ]).map(([, statement]) => statement);
 }
 
 // PostgreSQL looks in pg_catalog first, unless the path names it.

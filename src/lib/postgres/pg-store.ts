@@ -91,7 +91,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#engine = new Engine(driverOf(db), layout, resolved);
     this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
-    const operations = new Operations(this.#engine, sql, layout.users);
+    const operations = new Operations(this.#engine, sql);
     if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
       this.users = this.#users = new UserSessions(this.#engine, table, this.#endings);
@@ -299,7 +299,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    */
   async migrate(): Promise<void> {
     await migrate(this.#query, this.#table);
-    this.#users?.lookAgain();
+    this.#engine.forget();
   }
 
   /**

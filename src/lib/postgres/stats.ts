@@ -14,19 +14,16 @@ const ROW_BYTES = 250;
 export class Operations implements StoreOperations {
   readonly #engine: Engine;
   readonly #sql: OperationStatements;
-  readonly #isOurs: boolean;
 
-  /** @param isOurs - the table may have users and a history */
-  constructor(engine: Engine, sql: OperationStatements, isOurs: boolean) {
+  constructor(engine: Engine, sql: OperationStatements) {
     this.#engine = engine;
-    this.#isOurs = isOurs;
     this.#sql = sql;
   }
 
   async stats(): Promise<StoreStats> {
     const { run } = this.#engine;
     // One after the other, as the application's requests need connections too.
-    const { history, users: hasUsers } = await this.#lookForColumns();
+    const { history, users: hasUsers } = await this.#engine.probe();
     const [size] = await run(this.#sql.size, []);
     const analysed = Number(size?.["rows"] ?? -1);
     const rows = analysed < 0 ? Number(size?.["heap"] ?? 0) / ROW_BYTES : analysed;
@@ -57,7 +54,7 @@ export class Operations implements StoreOperations {
     const begin = since.getTime();
     const length = ((await this.#engine.now()) - begin) / points;
     if (!(length > 0) || !Number.isInteger(points)) throw new TypeError("history: since must be past, points whole");
-    const { history } = await this.#lookForColumns();
+    const { history } = await this.#engine.probe();
     const rows = history ? await this.#engine.run(this.#sql.history, [String(begin), String(length)]) : [];
     const found = new Map(rows.map((row) => [Math.min(Number(row["n"]), points - 1), row]));
     const counted = (text: string | null | undefined): number | undefined => (text == null ? undefined : Number(text));
@@ -73,10 +70,6 @@ export class Operations implements StoreOperations {
         users: counted(row?.["users"]),
       };
     });
-  }
-
-  async #lookForColumns(): Promise<{ history: boolean; users: boolean }> {
-    return this.#isOurs ? this.#engine.lookForColumns() : { history: false, users: false };
   }
 
   async searchUsers(prefix: string, limit: number, after = ""): Promise<UserEntry[]> {
@@ -115,7 +108,7 @@ export class History {
 
   /** Adds what this process has done since the last time. */
   async note(): Promise<void> {
-    const { history } = await this.#engine.lookForColumns();
+    const { history } = await this.#engine.probe();
     if (history) await this.#write("", "", "", "");
   }
 
@@ -126,7 +119,7 @@ export class History {
    */
   async noteCleanup(removed: number, begun: number): Promise<void> {
     const took = Math.round(monotonicNow() - begun);
-    const { history, users } = await this.#engine.lookForColumns();
+    const { history, users } = await this.#engine.probe();
     if (!history) return;
     const stats = await this.#operations.stats();
     await this.#write(String(removed), String(took), String(stats.live), String(stats.users ?? ""));

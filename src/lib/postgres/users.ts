@@ -27,8 +27,6 @@ const LAST: OwnedPlace = { created: new Date(8.64e15), id: "" };
 export class UserSessions implements UserStore {
   readonly #engine: Engine;
   readonly #table: TableName;
-  /** The last login found no column for its user. */
-  #isPlain = false;
   readonly #endings: Endings;
   #hasWarned = false;
 
@@ -97,7 +95,7 @@ export class UserSessions implements UserStore {
 
   async trim(userId: string, most: number, onEnded?: (ids: string[]) => void): Promise<string[]> {
     // The login that this follows has found that there are no columns to ask.
-    if (this.#isPlain) throw new SchemaError(this.#table.quoted, this.#remedy);
+    if (this.#engine.additions?.owners === false) throw new SchemaError(this.#table.quoted, this.#remedy);
     const pages = new Pages(this.#engine, this.#run, this.#endings, userId, [], onEnded);
     const [rows, isFull] = await pages.next((sql) => sql.trim, [String(most)]);
     const last = rows.at(-1);
@@ -118,12 +116,6 @@ export class UserSessions implements UserStore {
 
   readonly #run: Run = (statement, values) => this.explained(this.#engine.run(statement, values));
 
-  /** Somebody has added the columns: logins are written with their user from now on. */
-  lookAgain(): void {
-    this.#isPlain = false;
-    this.#engine.lookAgain();
-  }
-
   /** @throws SchemaError when the table could say whose session it is, but this role or what is left of the schema does not */
   async #write(
     kind: "create" | "renew",
@@ -136,15 +128,12 @@ export class UserSessions implements UserStore {
       const write = this.#engine.write(`${kind}Tagged`, [...row, ...columns, arrayText(tags)], signal);
       return this.explained(write);
     }
-    if (!this.#isPlain || (await this.#engine.lookForColumns()).owners) {
+    if (this.#engine.additions?.owners === true || (await this.#engine.probe()).owners) {
       try {
-        const outcome = await this.#engine.write(`${kind}For`, [...row, ...columns], signal);
-        this.lookAgain();
-        return outcome;
+        return await this.#engine.write(`${kind}For`, [...row, ...columns], signal);
       } catch (error) {
         if (!isMissing(error)) throw error;
-        if ((await this.#engine.lookForColumns()).owners) throw this.#explain(error);
-        this.#isPlain = true;
+        if ((await this.#engine.probe()).owners) throw this.#explain(error);
       }
     }
     const outcome = await this.#engine.write(kind, row, signal);
@@ -156,7 +145,7 @@ export class UserSessions implements UserStore {
   async explained<T>(asked: Promise<T>): Promise<T> {
     try {
       const answer = await asked;
-      this.lookAgain();
+      if (this.#engine.additions?.owners === false) this.#engine.forget();
       return answer;
     } catch (error) {
       if (!isMissing(error)) throw error;

@@ -6,15 +6,23 @@ import { type Driver, loadUntil, type Row, textOf } from "../drivers/driver.ts";
 import { isMissing } from "../drivers/errors.ts";
 import type { ResolvedStoreOptions } from "../options.ts";
 import type { Layout } from "../sql/layout.ts";
-import type { KnownColumns } from "../sql/operation.ts";
 import { operationsFor, type WriteKind } from "../sql/operations.ts";
 import type { Statement } from "../sql/fragments.ts";
-import { type Statements, statementsFor } from "../sql/statements.ts";
+import { type Additions, type Statements, statementsFor } from "../sql/statements.ts";
 import { arrayText, readInstant } from "../sql/text-format.ts";
 import { type UserStatements, userStatements } from "../sql/user-statements.ts";
 import { Dispatcher, type Input } from "./dispatch.ts";
 import { Executor } from "./executor.ts";
 import { retrying } from "./retry.ts";
+
+/** Milliseconds after which the database is asked for its time again; clocks drift some 50 ppm, 15 ms in that time. */
+const MAX_CLOCK_AGE_MS = 5 * 60 * 1000;
+
+/** What the probe tells. */
+interface Probe extends Additions {
+  /** The database's time, in milliseconds since 1970. */
+  readonly now: number;
+}
 
 /** What carries out a store's operations, until it is stopped. */
 export class Engine {
@@ -23,12 +31,10 @@ export class Engine {
   readonly #timeout: number;
   readonly #executor: Executor;
   readonly #dispatcher: Dispatcher;
-  readonly #clock = new DatabaseClock(async () => {
-    const [row] = await this.run(this.sql.now, []);
-    return readInstant(row?.["now"]).getTime();
-  });
+  readonly #clock = new RemoteClock(MAX_CLOCK_AGE_MS);
   #isStopped = false;
-  #columns: KnownColumns = "asking";
+  #additions: Additions | undefined;
+  #probing: Promise<Probe> | undefined;
   #counts = { created: 0, ended: 0 };
 
   constructor(driver: Driver, layout: Layout, options: ResolvedStoreOptions) {
@@ -45,8 +51,8 @@ export class Engine {
       queryTimeout,
       {
         onTime: (now) => this.#clock.observe(now),
-        columns: () => this.#columns,
-        onColumns: (seen) => this.keepSeen(seen),
+        additions: () => this.#additions ?? this.#probeOnce(),
+        onMissing: () => (this.#additions = undefined),
         onWritten: ({ counts }, rows) => {
           if (counts !== undefined) this.#counts[counts] += rows;
         },
@@ -99,27 +105,40 @@ export class Engine {
     }
   }
 
-  /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
+  /** The database's time in milliseconds since 1970: known from the last `find` or probe, or asked for. */
   now(): number | Promise<number> {
-    return this.#clock.now();
+    return this.#clock.read() ?? this.#askTime();
   }
 
-  /** Finds out whether the table has the columns about users, and a history, which somebody may have added meanwhile. */
-  async lookForColumns(): Promise<{ history: boolean; users: boolean; owners: boolean }> {
-    const [row] = await this.run(this.userSql.columns, []);
-    this.keepSeen(row?.["seen"] === "true");
+  async #askTime(): Promise<number> {
+    this.#assertRunning();
+    return (await this.#probeOnce()).now;
+  }
+
+  /** What the last probe has found of the things that `migrate` adds; undefined: nobody has asked. */
+  get additions(): Additions | undefined {
+    return this.#additions;
+  }
+
+  /** Finds out what of the things that `migrate` adds is there by now. */
+  async probe(): Promise<Probe> {
+    // Also for operations that are under way when the store is about to close.
+    const [row] = await this.#ask(this.sql.probe, [], this.#timeout);
     const says = (column: string): boolean => row?.[column] === "true";
-    return { history: says("history"), users: says("users"), owners: says("owners") };
+    const now = readInstant(row?.["now"]).getTime();
+    this.#clock.observe(now);
+    this.#additions = { owners: says("owners"), users: says("users"), seen: says("seen"), history: says("history") };
+    return { ...this.#additions, now };
   }
 
-  /** Takes note of whether the table has the columns about users: then they are kept up to date from now on. */
-  keepSeen(hasColumns: boolean): void {
-    this.#columns = hasColumns ? "seen" : "plain";
+  /** Who asks while the database is being asked gets the same answer. */
+  #probeOnce(): Promise<Probe> {
+    return (this.#probing ??= this.probe().finally(() => (this.#probing = undefined)));
   }
 
-  /** Somebody may have added the columns: the next write finds out. */
-  lookAgain(): void {
-    if (this.#columns === "plain") this.#columns = "asking";
+  /** Has the next write find out anew what is there. */
+  forget(): void {
+    this.#additions = undefined;
   }
 
   /** How many sessions this process has created and ended since the last time that this was asked. */
@@ -147,40 +166,5 @@ export class Engine {
 
   #assertRunning(): void {
     if (this.#isStopped) throw new StoreUnavailableError("the store is closed");
-  }
-}
-
-/** Milliseconds after which the database is asked for its time again; clocks drift some 50 ppm, 15 ms in that time. */
-const MAX_AGE = 5 * 60 * 1000;
-
-/** The database's time: as it was last told along with something else, or asked for. */
-class DatabaseClock {
-  readonly #clock = new RemoteClock(MAX_AGE);
-  readonly #ask: () => Promise<number>;
-  #asking: Promise<number> | undefined;
-
-  /** @param ask - resolves to the database's time, in milliseconds since 1970 */
-  constructor(ask: () => Promise<number>) {
-    this.#ask = ask;
-  }
-
-  /** Takes note of the time that the database just told, in milliseconds since 1970. */
-  observe(told: number): void {
-    this.#clock.observe(told);
-  }
-
-  /** Milliseconds since 1970. Who asks while the database is being asked gets the same answer. */
-  now(): number | Promise<number> {
-    return this.#clock.read() ?? (this.#asking ??= this.#askOnce());
-  }
-
-  async #askOnce(): Promise<number> {
-    try {
-      const told = await this.#ask();
-      this.observe(told);
-      return told;
-    } finally {
-      this.#asking = undefined;
-    }
   }
 }

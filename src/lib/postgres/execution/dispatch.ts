@@ -19,8 +19,9 @@ import { type Load, loadUntil, type Row, textOf } from "../drivers/driver.ts";
 import type { Executor } from "./executor.ts";
 import type { Statement } from "../sql/fragments.ts";
 import { holds, type Layout, reasonOf } from "../sql/layout.ts";
-import type { KnownColumns, Operation } from "../sql/operation.ts";
+import type { Operation } from "../sql/operation.ts";
 import type { Operations, WriteKind } from "../sql/operations.ts";
+import type { Additions } from "../sql/statements.ts";
 import { retrying } from "./retry.ts";
 import { mayLieInRow, sqlstateOf } from "../drivers/errors.ts";
 import { arrayText, readInstant } from "../sql/text-format.ts";
@@ -43,15 +44,17 @@ const MOST_OFFENDERS = 1000;
 /** Statements under way at once of an operation whose rows have one to themselves: as many as a pool has connections by default. */
 const AT_ONCE = 10;
 const UNIQUE_VIOLATION = "23505";
+/** undefined_column, insufficient_privilege */
+const NO_COLUMN = /^(?:42703|42501)$/;
 
 /** What the operations of a store tell the rest of it, and ask it. */
 interface Told {
   /** @param now - the database's time, in milliseconds since 1970 */
   onTime: (now: number) => void;
-  /** What is known of the columns about users. */
-  columns: () => KnownColumns;
-  /** Whether the table has the columns about users. */
-  onColumns: (seen: boolean) => void;
+  /** What of the things that `migrate` adds is there, as far as is known. */
+  additions: () => Additions | Promise<Additions>;
+  /** It has turned out to be wrong. */
+  onMissing: () => void;
   /** How many rows a statement has written. */
   onWritten: (operation: Operation, rows: number) => void;
   /** A statement has seen the fence. Resolves to which of the rows that it has found are behind it, and which are not. */
@@ -203,9 +206,6 @@ export class Dispatcher {
     // Rows of a write are locked in their order.
     const ordered = isFind ? items : items.toSorted((a, b) => (a.input[0] < b.input[0] ? -1 : 1));
     const isLone = isFind && items.length === 1;
-    const statement = isFind
-      ? this.#findBy(isLone, isRest || only?.company !== undefined)
-      : this.#statementOf(operation);
     /** The ids of those that were in time; undefined: all were. */
     let sent = new Set<string>() as Set<string> | undefined;
     const load = (): Load | undefined => {
@@ -221,11 +221,11 @@ export class Dispatcher {
       }
       return { values: operation.columns.map((_, n) => arrayText(inTime.map(({ input }) => input[n] ?? ""))), until };
     };
+    const answer = isFind
+      ? this.#executor.run(this.#findBy(isLone, isRest || only?.company !== undefined), load)
+      : this.#runWrite(operation, load);
     const rows = new Map<string, Row>();
-    for (const row of await this.#executor.run(statement, load)) {
-      rows.set(textOf(row, "token"), row);
-      if (row["seen"] !== undefined) this.#told.onColumns(row["seen"] === "true");
-    }
+    for (const row of await answer) rows.set(textOf(row, "token"), row);
     if (rows.delete(FENCE_ID)) for (const row of rows.values()) row["fence"] = "true";
     return items.map(({ input }) =>
       sent === undefined || sent.has(input[0]) ? rows.get(input[0]) : new Failed(tooLate(this.#timeout)),
@@ -244,8 +244,25 @@ export class Dispatcher {
     return isRest ? large : statement;
   }
 
-  #statementOf({ statement, byColumns }: Operation): Statement {
-    return byColumns?.[this.#told.columns()] ?? statement;
+  /** Runs a shared write, in the same tick where it is known whether it can note when sessions were seen. */
+  #runWrite(operation: Operation, load: () => Load | undefined): Promise<Row[]> {
+    const { statement, noting } = operation;
+    if (noting === undefined) return this.#executor.run(statement, load);
+    const known = this.#told.additions();
+    if (known instanceof Promise)
+      return known.then(({ seen }) => this.#note(seen ? noting : statement, statement, load));
+    return this.#note(known.seen ? noting : statement, statement, load);
+  }
+
+  /** @param otherwise - is run where the column is missing, or not for this role any more */
+  async #note(statement: Statement, otherwise: Statement, load: () => Load | undefined): Promise<Row[]> {
+    try {
+      return await this.#executor.run(statement, load);
+    } catch (error) {
+      if (statement === otherwise || !NO_COLUMN.test(sqlstateOf(error) ?? "")) throw error;
+      this.#told.onMissing();
+      return this.#executor.run(otherwise, load);
+    }
   }
 
   /**

@@ -6,8 +6,6 @@ import type { TableName } from "../sql/table-name.ts";
 
 /** "cached plan must not change result type" is one of these. */
 const FEATURE_NOT_SUPPORTED = "0A000";
-/** undefined_column, insufficient_privilege */
-const NO_COLUMN = /^(?:42703|42501)$/;
 
 /** Runs single statements, each with a time limit, prepared as long as that works. */
 export class Executor {
@@ -36,11 +34,7 @@ export class Executor {
    * @throws what the driver throws; StoreUnavailableError when it takes too long
    */
   async run(statement: Statement, load: Errand["load"], timeout = this.#timeout): Promise<Row[]> {
-    const attempt = this.#attempt(statement, load, timeout).catch((error: unknown) => {
-      if (statement.instead === undefined || !NO_COLUMN.test(sqlstateOf(error) ?? "")) throw error;
-      return this.#attempt(statement.instead, load, timeout);
-    });
-    const answer = withTimeout(attempt, timeout);
+    const answer = withTimeout(this.#attempt(statement, load, timeout), timeout);
     this.#underWay.add(answer);
     try {
       return await answer;

@@ -1,7 +1,6 @@
 import { FENCE_ID, sha256 } from "../../core/token.ts";
 import { MAX_BATCH_BYTES } from "../execution/batch.ts";
-import { CONCAT, EQ, GT, LT, MINUS, OVER, PLUS, regclass, TIMES } from "./catalog.ts";
-import { quoteLiteral, type TableName } from "./table-name.ts";
+import { CONCAT, EQ, GT, LT, MINUS, OVER, PLUS, TIMES } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
 
 // What the SQL texts are made of.
@@ -14,8 +13,6 @@ export interface Statement {
    * fleet finds another's statement under it. None: it runs too rarely for a plan that is kept.
    */
   name?: string;
-  /** What is run in its place, with the same parameters, when the columns about users are gone, or not for this role any more. */
-  instead?: Statement;
 }
 
 /** A statement that the server keeps prepared, under a name of its own. */
@@ -78,19 +75,3 @@ export const foundInBounds = (layout: Layout, order = ""): string => {
 /** SQL of an instant, from a text of microseconds since 1970: exactly, as places are compared by them. */
 export const micros = (text: string): string =>
   `(timestamptz 'epoch' ${PLUS} (${text}::float8 ${TIMES} interval '1 microsecond'))`;
-
-/** SQL that says whether the table has the columns about users, and not others of these names, which are the application's. */
-export const hasColumns = ({ quoted }: TableName): string =>
-  `(SELECT pg_catalog.count(*) ${EQ} 2 FROM pg_catalog.pg_attribute a ` +
-  `WHERE a.attrelid ${EQ} ${regclass(quoteLiteral(quoted))} AND NOT a.attisdropped ` +
-  `AND (a.attname ${EQ} 'user_id' AND a.atttypid ${EQ} 'pg_catalog.text'::regtype ` +
-  `OR a.attname ${EQ} 'last_seen' AND a.atttypid ${EQ} 'pg_catalog.timestamptz'::regtype))`;
-
-/** SQL that says whether a row of the table can tell whose session it is. */
-export const hasOwners = ({ quoted }: TableName): string =>
-  `EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid ${EQ} ${regclass(quoteLiteral(quoted))} ` +
-  `AND a.attname ${EQ} 'user_id' AND a.atttypid ${EQ} 'pg_catalog.text'::regtype AND NOT a.attisdropped)`;
-
-/** SQL that says whether the table has them, and this role may note when it was. */
-export const canNote = (table: TableName): string =>
-  `(${hasColumns(table)} AND pg_catalog.has_column_privilege(${regclass(quoteLiteral(table.quoted))}, 'last_seen', 'UPDATE'))`;

@@ -9,9 +9,6 @@ import { prepared, type Statement } from "./fragments.ts";
  */
 export type WhenLost = "repeat" | "repeat and look" | "look" | "fail";
 
-/** What a process knows of the columns about users, which `migrate` adds. "asking": nothing yet. */
-export type KnownColumns = "plain" | "asking" | "seen";
-
 /** An operation of the store. */
 export interface Operation {
   /** Its parameters, in their order. The row's id comes first; the row that is written has the id `new_token`, if there is one. */
@@ -19,8 +16,8 @@ export interface Operation {
   /** Many rows share a statement, of which each parameter is an array. Otherwise each row has a statement to itself. */
   readonly isShared: boolean;
   readonly statement: Statement;
-  /** What takes its place by what is known of the table's columns. */
-  readonly byColumns?: Record<KnownColumns, Statement>;
+  /** Also notes when the session was seen, where there is a column for that. */
+  readonly noting?: Statement;
   readonly whenLost: WhenLost;
   /** What events call it: the store's method. Default: its name here. */
   readonly event?: string;
@@ -37,7 +34,7 @@ export interface Find extends Operation {
 }
 
 /** What is the same of all shared operations. */
-export type SharedOperation = Pick<Operation, "columns" | "isShared" | "statement" | "byColumns">;
+export type SharedOperation = Pick<Operation, "columns" | "isShared" | "statement" | "noting">;
 
 /** @param text - makes the statement of the SQL of its rows */
 export function shared(columns: readonly string[], text: (rows: string) => string): SharedOperation {

@@ -2,7 +2,6 @@ import { FENCE_ID } from "../../core/token.ts";
 import { MAX_BATCH_BYTES } from "../execution/batch.ts";
 import { EQ, GT, LE, OVER } from "./catalog.ts";
 import {
-  canNote,
   entomb,
   expiryText,
   fenceIn,
@@ -75,19 +74,11 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
   const replaced = `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`;
   const fence = `, ${fenceIn(table, layout)} AS fence`;
 
-  /** An update that also notes when the session was seen, where there is a column for that. */
+  /** An update that can also note when the session was seen. */
   const noting = (columns: readonly string[], changes: string, condition: string): SharedOperation => {
-    const rows = rowsOf(columns);
-    const plain = prepared(update(changes, rows, condition, fence));
-    // In a subquery of its own, so that it is looked for once, not for each row.
-    const asking = { text: update(changes, rows, condition, `${fence}, (SELECT ${canNote(name)})::text AS seen`) };
-    const seen = prepared(update(`${changes}, last_seen = current_timestamp`, rows, condition, fence));
-    return {
-      columns,
-      isShared: true,
-      statement: plain,
-      byColumns: { plain, asking: layout.users ? asking : plain, seen: { ...seen, instead: asking } },
-    };
+    const plain = shared(columns, (rows) => update(changes, rows, condition, fence));
+    const seen = update(`${changes}, last_seen = current_timestamp`, rowsOf(columns), condition, fence);
+    return layout.users ? { ...plain, noting: prepared(seen) } : plain;
   };
 
   return {

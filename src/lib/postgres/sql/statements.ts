@@ -1,4 +1,4 @@
-import { EQ, GE, GT, LE } from "./catalog.ts";
+import { EQ, GE, GT, LE, regclass } from "./catalog.ts";
 import {
   expiryText,
   fenceIn,
@@ -11,14 +11,26 @@ import {
   type Statement,
 } from "./fragments.ts";
 import type { Layout } from "./layout.ts";
-import type { TableName } from "./table-name.ts";
+import { quoteLiteral, type TableName } from "./table-name.ts";
 
 /** The statements of the store as a whole. They run too rarely to be kept prepared. */
 export interface Statements {
-  now: Statement;
+  /** Tells the time, and what of the things that `migrate` adds is there. */
+  probe: Statement;
   count: Statement;
   page: Statement;
   cleanUp: Statement;
+}
+
+/** What `migrate` adds, and may be missing: another process can run it, and the columns can be dropped again. */
+export interface Additions {
+  /** A row can tell whose session it is. */
+  readonly owners: boolean;
+  /** The columns about users. */
+  readonly users: boolean;
+  /** They are there, and this role may note when a session was seen. */
+  readonly seen: boolean;
+  readonly history: boolean;
 }
 
 /** @param grace - milliseconds for which an ended session is remembered */
@@ -28,7 +40,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
   const live = liveRow(layout);
   const removable = `s.${expiry} ${LE} current_timestamp AND s.${expiry} ${GE} ${instant("$1::text")} AND ${typed} AND ${outlivedRow(layout, grace)}`;
   const texts = {
-    now: `SELECT ${millisecondsOf("current_timestamp")} AS now`,
+    probe: `SELECT ${millisecondsOf("current_timestamp")} AS now${layout.users ? `, ${additions(name)}` : ""}`,
     count: `SELECT pg_catalog.count(*)::text AS count FROM ${table} s WHERE ${live}`,
     page:
       `SELECT s.${token} AS token, ${foundInBounds(layout, `ORDER BY s.${token} `)} FROM (SELECT s.${token}, s.${data}, s.${expiry} ` +
@@ -51,9 +63,25 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
       `(SELECT ${expiryText(layout)} FROM ${table} s WHERE ${removable} ORDER BY s.${expiry} LIMIT 1) AS oldest`,
   };
   return {
-    now: { text: texts.now },
+    probe: { text: texts.probe },
     count: { text: texts.count },
     page: { text: texts.page },
     cleanUp: { text: texts.cleanUp },
   };
+}
+
+/** SQL of the columns of `Additions`. */
+function additions(name: TableName): string {
+  const table = regclass(quoteLiteral(name.quoted));
+  // Of these types: others of the same names are the application's.
+  const has = (column: string, type: string): string =>
+    `EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid ${EQ} ${table} AND NOT a.attisdropped ` +
+    `AND a.attname ${EQ} '${column}' AND a.atttypid ${EQ} 'pg_catalog.${type}'::regtype)`;
+  const owners = has("user_id", "text");
+  const users = `(${owners} AND ${has("last_seen", "timestamptz")})`;
+  return (
+    `${owners}::text AS owners, ${users}::text AS users, ` +
+    `(${users} AND pg_catalog.has_column_privilege(${table}, 'last_seen', 'UPDATE'))::text AS seen, ` +
+    `(${regclass(quoteLiteral(name.history))} IS NOT NULL)::text AS history`
+  );
 }

@@ -1,20 +1,8 @@
-import { CONTAINS, EQ, LE, LT, NE, PLUS, regclass, TIMES } from "./catalog.ts";
+import { CONTAINS, EQ, LE, LT, NE, PLUS, TIMES } from "./catalog.ts";
 import { type FenceStatements, fenceStatements } from "./fence.ts";
-import { quoteLiteral, type TableName } from "./table-name.ts";
+import type { TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
-import {
-  canNote,
-  entomb,
-  hasColumns,
-  hasOwners,
-  instant,
-  joinedBy,
-  liveRow,
-  micros,
-  millisecondsOf,
-  prepared,
-  type Statement,
-} from "./fragments.ts";
+import { entomb, instant, joinedBy, liveRow, micros, millisecondsOf, prepared, type Statement } from "./fragments.ts";
 import { lockOf, notice } from "./logins.ts";
 
 /** The statements about users, on the columns that `migrate` adds. */
@@ -31,8 +19,6 @@ export interface UserStatements extends FenceStatements {
   sweep: Statement;
   /** Ends a page of those that are too many. */
   trim: Statement;
-  /** Whether the table has the columns, or at least that of the user; and a history. */
-  columns: Statement;
 }
 
 export function userStatements(table: TableName, layout: Layout): UserStatements {
@@ -80,7 +66,6 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     endPage: `WITH RECURSIVE ${page(undefined, `(s.created, s.${token}) ${LT} (${micros("$4::text")}, $5::text)`, "$3")}`,
     sweep: `WITH RECURSIVE ${page(undefined, `(s.created IS NULL OR s.created ${LE} ${micros("$4::text")})`, "$3")}`,
     trim: `WITH RECURSIVE ${page(undefined, "s.created IS NOT NULL", "$3", "OFFSET $4::text::int")}`,
-    columns: `SELECT (${regclass(quoteLiteral(table.history))} IS NOT NULL)::text AS history, ${hasColumns(table)}::text AS users, ${hasOwners(table)}::text AS owners, ${canNote(table)}::text AS seen`,
   };
   return {
     ...fenceStatements(table, layout),
@@ -91,6 +76,5 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     endPage: { text: texts.endPage },
     sweep: { text: texts.sweep },
     trim: prepared(texts.trim),
-    columns: { text: texts.columns },
   };
 }
