@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { bytes, counted, rate } from "../../src/lib/core/format-number.ts";
 import { describeUserAgent } from "../../src/lib/dashboard/user-agent.ts";
 import { brief, fromNow, span } from "../../src/lib/dashboard/pages/format.ts";
 import { html } from "../../src/lib/dashboard/pages/html.ts";
@@ -36,26 +35,14 @@ describe("describeUserAgent", () => {
   });
 });
 
-describe("figures", () => {
-  it("are as long as they need to be", () => {
-    expect([rate(0), rate(1.2345), rate(99.96), rate(123.6), rate(1_234_567)]).toEqual([
-      "0",
-      "1.23",
-      "100",
-      "124",
-      "1,234,567",
-    ]);
+describe("brief", () => {
+  it("shortens thousands and millions", () => {
     expect([brief(1500), brief(12_345), brief(2_000_000)]).toEqual(["1,500", "12.3K", "2M"]);
-    expect([counted(1, "row"), counted(2000, "row")]).toEqual(["1 row", "2,000 rows"]);
-    expect([bytes(0), bytes(1536), bytes(5 * 1024 ** 3), bytes(2 ** 60)]).toEqual([
-      "0 bytes",
-      "1.5 kB",
-      "5 GB",
-      "1,048,576 TB",
-    ]);
   });
+});
 
-  it("tell lengths and times", () => {
+describe("span", () => {
+  it("names a length in one unit", () => {
     expect([12, 1000, 1500, 60_000, 7_199_000, 86_400_000, 30 * 86_400_000].map(span)).toEqual([
       "12 ms",
       "1 second",
@@ -65,6 +52,11 @@ describe("figures", () => {
       "1 day",
       "30 days",
     ]);
+  });
+});
+
+describe("fromNow", () => {
+  it("tells how far an instant is from now", () => {
     const now = 1e12;
     const told = (passed: number): string => fromNow(new Date(now - passed), now);
     expect([told(0), told(4000), told(7300), told(90_000), told(-90_000), told(-86_400_000)]).toEqual([
@@ -79,7 +71,7 @@ describe("figures", () => {
 });
 
 describe("html", () => {
-  it("escapes what it is given, but what it has made itself", () => {
+  it("escapes everything but its own results", () => {
     const made = html`<p title="${`"'<>&`}">${[html`<b>${"<i>"}</b>`, undefined, 7]}</p>`;
     expect(made.markup).toBe('<p title="&quot;&#39;&lt;&gt;&amp;"><b>&lt;i&gt;</b>7</p>');
     expect(() => html`${{ markup: "<script>" }}`).toThrow(TypeError);
