@@ -1,7 +1,8 @@
 import { monotonicNow, pause } from "../core/time.ts";
-import { shown } from "../core/options.ts";
+import { OptionReader } from "../core/options.ts";
 import { codeOf, isWatched, publish } from "../core/events.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
+import { type PageBounds, Pager } from "./pager.ts";
 import type { Statement } from "./sql/fragments.ts";
 import type { Statements } from "./sql/statements.ts";
 
@@ -21,12 +22,8 @@ export interface CleanupProgress {
   removed: number;
 }
 
-/** Rows of the first page; what follows is as much as the database removes in good time. */
-const FIRST_PAGE = 500;
-const SMALLEST_PAGE = 10;
-const LARGEST_PAGE = 2000;
-/** Milliseconds that a statement should take: so long may a request wait for a row, or for the processor, at most. */
-const SLOW = 50;
+/** A request may wait for a page, for a row or for the processor. */
+const PAGES: PageBounds = { firstRows: 500, minRows: 10, maxRows: 2000, slowMs: 50 };
 
 /** Turns in a row that remove nothing of what has expired, after which the cleanup counts as held up. */
 const HELD_UP_TURNS = 3;
@@ -85,15 +82,22 @@ export class CleanupTurns {
  * took, so that half of a connection's time at most goes into it.
  *
  * @param turns - of a periodic cleanup
- * @throws TypeError when the limit is none
+ * @throws TypeError when an option is wrong; it names the option
  */
-export function deleteExpired(
+export async function deleteExpired(
   run: Run,
   sql: Statements,
   options: CleanupOptions = {},
   turns?: CleanupTurns,
 ): Promise<Outcome> {
-  return isWatched("cleanup") ? watchedDelete(run, sql, options, turns) : deletePages(run, sql, options, turns);
+  const read = new OptionReader(options);
+  const resolved = {
+    signal: read.value("signal") as AbortSignal | undefined,
+    limit: read.whole("limit", Number.POSITIVE_INFINITY, true),
+    onProgress: read.callback<(progress: CleanupProgress) => void>("onProgress"),
+  };
+  read.end();
+  return isWatched("cleanup") ? watchedDelete(run, sql, resolved, turns) : deletePages(run, sql, resolved, turns);
 }
 
 async function watchedDelete(
@@ -128,21 +132,17 @@ async function deletePages(
   { signal, limit = Number.POSITIVE_INFINITY, onProgress }: CleanupOptions,
   turns: CleanupTurns | undefined,
 ): Promise<Outcome> {
-  if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 1)) {
-    throw new TypeError(`limit: expected a whole number from 1, got ${shown(limit)}`);
-  }
   const [lock, always] = turns === undefined ? ["", false] : [turns.lock, turns.isHeldUp];
-  let size = FIRST_PAGE;
+  const pager = new Pager(PAGES);
   let from = "-Infinity";
   let removed = 0;
   let first: Row | undefined;
   for (;;) {
     signal?.throwIfAborted();
-    const wanted = Math.min(size, limit - removed);
-    const begun = monotonicNow();
-    const [page] = wanted === 0 ? [] : await run(sql.cleanUp, [from, String(wanted), lock, String(always)]);
+    const wanted = Math.min(pager.rows, limit - removed);
+    const values = [from, String(wanted), lock, String(always)];
+    const [page] = wanted === 0 ? [] : await pager.read(() => run(sql.cleanUp, values));
     first ??= page;
-    const took = monotonicNow() - begun;
     const gone = Number(textOf(page, "gone"));
     removed += gone;
     if (gone > 0) onProgress?.({ removed });
@@ -156,9 +156,7 @@ async function deletePages(
       return outcome;
     }
     from = next;
-    if (took > SLOW) size = Math.max(SMALLEST_PAGE, size >> 1);
-    else if (took < SLOW / 4) size = Math.min(LARGEST_PAGE, size * 2);
-    await pause(Math.min(took, SLOW));
+    await pause(Math.min(pager.tookMs, PAGES.slowMs));
   }
 }
 

@@ -1,7 +1,7 @@
-import { monotonicNow } from "../core/time.ts";
 import { StoreUnavailableError } from "../core/errors.ts";
 import { CONCAT, EQ, GE, GT } from "./sql/catalog.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
+import { type PageBounds, Pager } from "./pager.ts";
 import type { Layout } from "./sql/layout.ts";
 import { instant, joinedBy, liveRow, type Statement } from "./sql/fragments.ts";
 import type { TableName } from "./sql/table-name.ts";
@@ -9,14 +9,10 @@ import { arrayText } from "./sql/text-format.ts";
 
 /** Each needs another renewal of the session in the moment between the beginning of a statement and its lock. */
 const MAX_ATTEMPTS = 1000;
-/** Sessions that are ended by one statement of many. */
-export const FIRST_PAGE = 1000;
-export const SMALLEST_PAGE = 50;
-export const LARGEST_PAGE = 4000;
-/** Milliseconds that such a statement should take: requests wait for the rows that it has locked. */
-export const SLOW = 200;
-/** Milliseconds by which our idea of the database's time may be wrong. */
-const CLOCK_ERROR = 10_000;
+/** Pages of sessions that are ended. */
+export const END_PAGES: PageBounds = { firstRows: 1000, minRows: 50, maxRows: 4000, slowMs: 200 };
+/** By which our idea of the database's time may be wrong. */
+const MAX_CLOCK_ERROR_MS = 10_000;
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 
@@ -132,11 +128,11 @@ export class Endings {
    * @param since - when that began, in milliseconds of the database's time
    */
   async terminateAll(since: number, onEnded: (ids: string[]) => void): Promise<void> {
-    let size = FIRST_PAGE;
+    const pager = new Pager(END_PAGES);
+    const from = String(since - MAX_CLOCK_ERROR_MS);
     for (let last = ""; ;) {
-      const begun = monotonicNow();
-      const rows = await this.#run(this.#sql.terminatePage, [last, String(size), String(since - CLOCK_ERROR)]);
-      const took = monotonicNow() - begun;
+      const { rows: size } = pager;
+      const rows = await pager.read(() => this.#run(this.#sql.terminatePage, [last, String(size), from]));
       const found = rows.filter(({ ended }) => ended === "false");
       const ids = await endedOf(rows, {
         follow: this.followAll,
@@ -145,8 +141,6 @@ export class Endings {
       if (ids.length > 0) onEnded(ids);
       if (found.length < size) return;
       last = found.at(-1)?.["token"] ?? "";
-      if (took > SLOW) size = Math.max(SMALLEST_PAGE, size >> 1);
-      else if (took < SLOW / 2) size = Math.min(LARGEST_PAGE, size * 2);
     }
   }
 

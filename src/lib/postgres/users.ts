@@ -1,12 +1,12 @@
-import { monotonicNow } from "../core/time.ts";
 import { type PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
 import type { OwnedEntry, OwnedPlace, Owner, TaggedEntry, UserStore, WriteOutcome } from "../core/store.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
-import { endedOf, type Endings, FIRST_PAGE, LARGEST_PAGE, SLOW, SMALLEST_PAGE } from "./end-sessions.ts";
+import { END_PAGES, endedOf, type Endings } from "./end-sessions.ts";
 import type { Engine } from "./execution/database.ts";
 import type { Input } from "./execution/dispatch.ts";
 import type { Statement } from "./sql/fragments.ts";
 import type { TableName } from "./sql/table-name.ts";
+import { Pager } from "./pager.ts";
 import type { UserStatements } from "./sql/user-statements.ts";
 import { isMissing } from "./drivers/errors.ts";
 import type { FencedEnd } from "./sql/fence.ts";
@@ -15,7 +15,7 @@ import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 
 /** Each needs a login in the moment between the beginning of a statement and its lock. */
-const MOST_ENDS = 100;
+const MAX_END_ATTEMPTS = 100;
 /** Later than any session. */
 const LAST: OwnedPlace = { created: new Date(8.64e15), id: "" };
 
@@ -80,7 +80,7 @@ export class UserSessions implements UserStore {
    */
   async end(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Promise<string[]> {
     const pages = new Pages(this.#engine, this.#run, this.#endings, userId, except, onEnded);
-    for (let attempt = 1; attempt <= MOST_ENDS; attempt++) {
+    for (let attempt = 1; attempt <= MAX_END_ATTEMPTS; attempt++) {
       const [rows, isFull] = await pages.next((sql) => sql.end, []);
       if (isFull) {
         const bound = rows[0]?.["bound"] ?? "";
@@ -90,7 +90,9 @@ export class UserSessions implements UserStore {
       }
       if (rows[0]?.["crossed"] !== "true") return pages.ended;
     }
-    throw new StoreUnavailableError(`somebody logged in during each of ${MOST_ENDS} attempts to end a user's sessions`);
+    throw new StoreUnavailableError(
+      `somebody logged in during each of ${MAX_END_ATTEMPTS} attempts to end a user's sessions`,
+    );
   }
 
   async trim(userId: string, most: number, onEnded?: (ids: string[]) => void): Promise<string[]> {
@@ -193,7 +195,7 @@ class Pages {
   readonly #userId: string;
   readonly #except: readonly string[];
   readonly #onEnded: ((ids: string[]) => void) | undefined;
-  #size = FIRST_PAGE;
+  readonly #pager = new Pager(END_PAGES);
 
   constructor(
     engine: Engine,
@@ -213,13 +215,9 @@ class Pages {
 
   /** Resolves to what a page has found, and whether there may be more. */
   async next(statement: (sql: UserStatements) => Statement, place: string[]): Promise<[rows: Row[], isFull: boolean]> {
-    const size = this.#size;
-    const begun = monotonicNow();
+    const { rows: size } = this.#pager;
     const values = [this.#userId, arrayText(this.#except), String(size), ...place];
-    const rows = await this.#run(statement(this.#engine.userSql), values);
-    const took = monotonicNow() - begun;
-    if (took > SLOW) this.#size = Math.max(SMALLEST_PAGE, size >> 1);
-    else if (took < SLOW / 2) this.#size = Math.min(LARGEST_PAGE, size * 2);
+    const rows = await this.#pager.read(() => this.#run(statement(this.#engine.userSql), values));
     const found = rows.filter(({ token, ended }) => token != null && ended === "false");
     const ids = await endedOf(rows, {
       follow: this.#endings.followAll,

@@ -1,0 +1,43 @@
+import { monotonicNow } from "../core/time.ts";
+
+/** Bounds of the pages of a loop. */
+export interface PageBounds {
+  readonly firstRows: number;
+  readonly minRows: number;
+  readonly maxRows: number;
+  /** Milliseconds that a page should take: so long may a request wait for the rows that its statement locks. */
+  readonly slowMs: number;
+}
+
+/** Adapts the size of pages to the time that they take: a slow page is followed by half of it, a fast one by twice as much. */
+export class Pager {
+  readonly #bounds: PageBounds;
+  #rows: number;
+  #tookMs = 0;
+
+  constructor(bounds: PageBounds) {
+    this.#bounds = bounds;
+    this.#rows = bounds.firstRows;
+  }
+
+  /** The size of the next page. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Milliseconds that the last page took. */
+  get tookMs(): number {
+    return this.#tookMs;
+  }
+
+  /** Runs the statement of a page. */
+  async read<T>(statement: () => Promise<T>): Promise<T> {
+    const { minRows, maxRows, slowMs } = this.#bounds;
+    const begun = monotonicNow();
+    const page = await statement();
+    this.#tookMs = monotonicNow() - begun;
+    if (this.#tookMs > slowMs) this.#rows = Math.max(minRows, this.#rows >> 1);
+    else if (this.#tookMs < slowMs / 4) this.#rows = Math.min(maxRows, this.#rows * 2);
+    return page;
+  }
+}
