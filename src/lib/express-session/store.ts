@@ -76,7 +76,7 @@ export class ExpressSessionStore extends EventEmitter {
   readonly #store: SessionKeeper;
   readonly #extras: StoreExtras;
   readonly #own: PgStore | undefined;
-  readonly #keyOf: (sid: string) => string;
+  readonly #idOf: (sid: string) => string;
   readonly #ttl: number;
   readonly #userOf: ((session: ExpressSessionData) => unknown) | undefined;
   /** Whether the table holds hashes of session IDs. */
@@ -113,7 +113,7 @@ export class ExpressSessionStore extends EventEmitter {
     this.#extras = kept;
     this.#store = withEndings(kept);
     this.#queue = new KeyedQueue(kept.queryTimeout);
-    this.#keyOf = layout === "pgstore" ? (sid) => sha256(assertSid(sid)) : assertSid;
+    this.#idOf = layout === "pgstore" ? (sid) => sha256(assertSid(sid)) : assertSid;
   }
 
   /** Reads a live session, or undefined. Its `cookie.expires` is the row's expiry, unless the cookie has no `expires`. */
@@ -182,7 +182,8 @@ export class ExpressSessionStore extends EventEmitter {
    */
   async listByUser(userId: string): Promise<ListedSession[]> {
     const found: ListedSession[] = [];
-    for await (const { key, expiry } of this.#ofUser("listByUser", userId)) found.push({ id: this.#idOf(key), expiry });
+    for await (const { id, expiry } of this.#ofUser("listByUser", userId))
+      found.push({ id: this.#shownIdOf(id), expiry });
     return found;
   }
 
@@ -202,9 +203,9 @@ export class ExpressSessionStore extends EventEmitter {
     let ended = 0;
     for (let isDone = false; !isDone;) {
       isDone = true;
-      for await (const { key } of this.#ofUser("destroyByUser", userId)) {
-        if (spared.has(this.#idOf(key))) continue;
-        if ((await this.#queue.enter(key, () => this.#store.end(key))) !== true) continue;
+      for await (const { id } of this.#ofUser("destroyByUser", userId)) {
+        if (spared.has(this.#shownIdOf(id))) continue;
+        if ((await this.#queue.enter(id, () => this.#store.end(id))) !== true) continue;
         ended++;
         isDone = false;
       }
@@ -247,35 +248,35 @@ export class ExpressSessionStore extends EventEmitter {
 
   async #get(sid: string): Promise<ExpressSessionData | undefined> {
     if (!isSid(sid)) return undefined;
-    const key = this.#keyOf(sid);
-    const found = await this.#store.find(key);
+    const id = this.#idOf(sid);
+    const found = await this.#store.find(id);
     if (found === undefined) return undefined;
     const session = parseSession(found.data, found.expiry);
     if (session === undefined) publish("error", { id: sha256(sid), error: new TypeError("the row holds no session") });
-    else this.#remember(key, found.expiry);
+    else this.#remember(id, found.expiry);
     return session;
   }
 
   async #set(sid: string, session: ExpressSessionData): Promise<void> {
-    const key = this.#keyOf(sid);
+    const id = this.#idOf(sid);
     const data = sessionBytes(session);
     const expiry = this.#expiryOf(session);
     const isLoaded = this.#loaded.get(session) === sid;
-    await this.#write(sid, key, session, expiry, async (until) => {
-      const wasLive = isLoaded || (this.#seen.get(key) ?? 0) > (await this.#now());
-      return this.#store[wasLive ? "update" : "upsert"](key, data, until);
+    await this.#write(sid, id, session, expiry, async (until) => {
+      const wasLive = isLoaded || (this.#seen.get(id) ?? 0) > (await this.#now());
+      return this.#store[wasLive ? "update" : "upsert"](id, data, until);
     });
   }
 
   async #touch(sid: string, session: ExpressSessionData): Promise<void> {
-    const key = this.#keyOf(sid);
-    await this.#write(sid, key, session, this.#expiryOf(session), (until) => this.#store.setExpiry(key, until));
+    const id = this.#idOf(sid);
+    await this.#write(sid, id, session, this.#expiryOf(session), (until) => this.#store.setExpiry(id, until));
   }
 
   /** Writes a row after the earlier writes of the same session. */
   async #write(
     sid: string,
-    key: string,
+    id: string,
     session: ExpressSessionData,
     expiry: Promise<Date>,
     write: (until: Date) => Promise<boolean>,
@@ -285,17 +286,17 @@ export class ExpressSessionStore extends EventEmitter {
     const inTurn = async (): Promise<boolean> => {
       const until = await expiry;
       const done = await write(until);
-      if (done) this.#remember(key, until);
+      if (done) this.#remember(id, until);
       return done;
     };
-    const isDone = await this.#queue.enter(key, inTurn, () => whenClosed((session as HostSession).req?.res));
+    const isDone = await this.#queue.enter(id, inTurn, () => whenClosed((session as HostSession).req?.res));
     if (isDone !== true) publishGone(sid);
   }
 
   async #destroy(sid: string): Promise<void> {
     if (!isSid(sid)) return;
-    const key = this.#keyOf(sid);
-    await this.#queue.enter(key, () => this.#store.end(key));
+    const id = this.#idOf(sid);
+    await this.#queue.enter(id, () => this.#store.end(id));
   }
 
   async #all(): Promise<ExpressSessionData[]> {
@@ -312,31 +313,31 @@ export class ExpressSessionStore extends EventEmitter {
   }
 
   async #clear(): Promise<void> {
-    let keys: string[] = [];
+    let ids: string[] = [];
     const end = async (): Promise<void> => {
-      await Promise.all(keys.map((key) => this.#store.end(key)));
-      keys = [];
+      await Promise.all(ids.map((id) => this.#store.end(id)));
+      ids = [];
     };
     for await (const { id } of this.#rows()) {
-      if (keys.push(id) === CLEAR_BATCH) await end();
+      if (ids.push(id) === CLEAR_BATCH) await end();
     }
     await end();
   }
 
-  async *#ofUser(operation: string, userId: string): AsyncGenerator<{ key: string; expiry: Date }> {
+  async *#ofUser(operation: string, userId: string): AsyncGenerator<{ id: string; expiry: Date }> {
     assertUserId(operation, userId);
     const userOf = this.#userOf;
     if (userOf === undefined)
       throw new TypeError(`userOf: expected a function, got undefined. ${operation} needs it to find a session's user`);
-    for await (const { id: key, data, expiry } of this.#rows()) {
+    for await (const { id, data, expiry } of this.#rows()) {
       const session = parseSession(data, expiry);
       const user: unknown = session && userOf(session);
-      if ((typeof user === "string" || typeof user === "number") && String(user) === userId) yield { key, expiry };
+      if ((typeof user === "string" || typeof user === "number") && String(user) === userId) yield { id, expiry };
     }
   }
 
-  #idOf(key: string): string {
-    return this.#isHashed ? key : sha256(key);
+  #shownIdOf(id: string): string {
+    return this.#isHashed ? id : sha256(id);
   }
 
   #rows(): AsyncIterable<StoredEntry> {
@@ -357,9 +358,9 @@ export class ExpressSessionStore extends EventEmitter {
   }
 
   /** Remembers that a session was live a moment ago. */
-  #remember(key: string, expiry: Date): void {
-    this.#seen.delete(key);
-    this.#seen.set(key, expiry.getTime());
+  #remember(id: string, expiry: Date): void {
+    this.#seen.delete(id);
+    this.#seen.set(id, expiry.getTime());
     for (const oldest of this.#seen.keys()) {
       if (this.#seen.size <= MAX_SEEN) break;
       this.#seen.delete(oldest);
