@@ -218,6 +218,13 @@ describe("the periodic cleanup", () => {
     expect((await pool.query(locks, [database.name])).rowCount).toBe(0);
   });
 
+  it("refuses an option that is wrong or does not exist", async () => {
+    const store = open(pool);
+    await expect(store.deleteExpired({ limit: 0.5 })).rejects.toThrow(/^limit: expected a whole number from 1/);
+    await expect(store.deleteExpired({ limt: 1 } as never)).rejects.toThrow(/^limt: there is no such option/);
+    await expect(store.deleteExpired({ onProgress: 1 } as never)).rejects.toThrow(/^onProgress: expected a function/);
+  });
+
   it("goes on without a lock that somebody keeps while nothing is removed, and tells", async () => {
     await fill(10);
     const leave = await leader();

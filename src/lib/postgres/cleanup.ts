@@ -6,6 +6,25 @@ import { type PageBounds, Pager } from "./pager.ts";
 import type { Statement } from "./sql/fragments.ts";
 import type { Statements } from "./sql/statements.ts";
 
+/*
+ * The cleanup removes expired rows in pages, the oldest first.
+ *
+ * 1. A page is one statement of bounded length. It begins where the last page ended, because the index still holds the rows that were
+ *    removed before. It skips rows that somebody has locked.
+ * 2. After each page the cleanup pauses for as long as the page took, so that it uses half of a connection's time at most.
+ * 3. In a fleet one process cleans up at a time. Each statement takes an advisory lock for as long as it runs.
+ *
+ * a turn of the periodic cleanup               turns in vain
+ * removed rows, or found none that expired     0 (unchanged while it works without the lock)
+ * removed none, the oldest row is the same     one more
+ * removed none, the oldest row is another one  1: another process gets on
+ *
+ * After HELD_UP_TURNS turns in vain another role squats on the lock, or the rows are locked. The cleanup then works without the lock,
+ * which only saves work, and reports it.
+ *
+ * Why: docs/decisions/010-tombstones.md, 029-very-many-sessions.md
+ */
+
 /** What `deleteExpired` takes. */
 export interface CleanupOptions {
   /** Stops between two statements when it aborts; `deleteExpired` then rejects with its reason. */
@@ -41,12 +60,7 @@ interface Outcome {
   isFenced: boolean;
 }
 
-/**
- * The turns of a store's periodic cleanup. Of the processes of a fleet one is at it at a time, by a lock that each statement
- * takes for as long as it runs. When turn after turn nothing is removed while the same row waits, something is wrong: another
- * role squats on that lock, or somebody has the rows locked. Then the cleanup goes on without the lock, which only saves work,
- * and tells.
- */
+/** Notices when the periodic cleanup of a store is held up. */
 export class CleanupTurns {
   /** What the lock is called, the same in each process. */
   readonly lock: string;
@@ -78,8 +92,7 @@ export class CleanupTurns {
 }
 
 /**
- * Removes the rows that have expired, the oldest first, a page at a time. Rests after each statement for as long as that
- * took, so that half of a connection's time at most goes into it.
+ * Removes the rows that have expired.
  *
  * @param turns - of a periodic cleanup
  * @throws TypeError when an option is wrong; it names the option

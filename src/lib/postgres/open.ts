@@ -56,7 +56,7 @@ interface ServerOptions {
 }
 
 /** Milliseconds: a connection that hangs while it is made would take its place for ever. */
-const CONNECTION_TIME = 5000;
+const CONNECTION_TIMEOUT_MS = 5000;
 
 const EXPECTED = "url: expected postgres://user@host:5432/database or a folder such as ./pgstore-data";
 
@@ -96,7 +96,7 @@ export async function openDatabase(url: string, options: ServerOptions = {}): Pr
 async function openServer(url: string, options: ServerOptions): Promise<OpenDatabase> {
   const { default: pg } = await import("pg").catch(missing("pg"));
   const location = locationOf(url, pg.Client);
-  const pool = new pg.Pool({ connectionTimeoutMillis: CONNECTION_TIME, ...options, connectionString: url });
+  const pool = new pg.Pool({ connectionTimeoutMillis: CONNECTION_TIMEOUT_MS, ...options, connectionString: url });
   // The next statement fails with the reason.
   pool.on("error", () => {});
   return { client: pool, location, close: () => pool.end() };

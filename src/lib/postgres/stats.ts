@@ -6,7 +6,7 @@ import { type OperationStatements, WITHIN } from "./sql/stats.ts";
 import { readInstant } from "./sql/text-format.ts";
 
 /** Rows up to which a table is counted as a whole; of a larger one about as many are looked at. */
-const COUNTED_WHOLE = 200_000;
+const MAX_COUNTED_ROWS = 200_000;
 /** Bytes of a row, by which a table is judged that was never analysed. */
 const ROW_BYTES = 250;
 
@@ -27,7 +27,7 @@ export class Operations implements StoreOperations {
     const [size] = await run(this.#sql.size, []);
     const analysed = Number(size?.["rows"] ?? -1);
     const rows = analysed < 0 ? Number(size?.["heap"] ?? 0) / ROW_BYTES : analysed;
-    const percent = rows <= COUNTED_WHOLE ? undefined : (100 * COUNTED_WHOLE) / rows;
+    const percent = rows <= MAX_COUNTED_ROWS ? undefined : (100 * MAX_COUNTED_ROWS) / rows;
     const [counted] = await run(this.#sql.counted(percent, hasUsers), []);
     const [backlog] = await run(this.#sql.backlog, []);
     const [last] = history ? await run(this.#sql.lastCleanup, []) : [];
@@ -91,7 +91,7 @@ function usersIn(counted: Row | undefined, loggedIn: number, distinct: number, r
 }
 
 /** Pages of users that are looked through in a turn. */
-const MOST_PAGES = 10;
+const MAX_USER_PAGES = 10;
 
 /** What the cleanup writes down of a store, so that its history survives the processes. Nothing, on a table without one. */
 export class History {
@@ -134,7 +134,7 @@ export class History {
 
   /** Users who have no session any more; some of them each time, as there may be millions. */
   async #pruneUsers(): Promise<void> {
-    for (let page = 0; page < MOST_PAGES; page++) {
+    for (let page = 0; page < MAX_USER_PAGES; page++) {
       const [row] = await this.#engine.run(this.#sql.pruneUsers, [this.#lastUser]);
       this.#lastUser = textOf(row, "last");
       if (this.#lastUser === "") return;

@@ -24,7 +24,7 @@ export function withTimeout<T>(answer: Promise<T>, timeout: number): Promise<T> 
 }
 
 /** Share of its time that an operation must have left to be sent: its caller would hear of a failure while it is carried out. */
-const WORTHWHILE = 0.02;
+const MIN_SHARE_LEFT = 0.02;
 
 /**
  * Until when an operation may be sent.
@@ -33,7 +33,7 @@ const WORTHWHILE = 0.02;
  * @param timeout - milliseconds that it has
  */
 export function lastDeparture(since: number, timeout: number): number {
-  return since + timeout * (1 - WORTHWHILE);
+  return since + timeout * (1 - MIN_SHARE_LEFT);
 }
 
 /** @param timeout - milliseconds */

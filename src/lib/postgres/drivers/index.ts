@@ -6,9 +6,9 @@ import { perClient, Places } from "./places.ts";
 import { isPostgresJs, postgresJs } from "./postgres-js.ts";
 
 /** Statements that a client of unknown kind may keep past their time before it gets no more: as many as pools have connections. */
-const MOST_OVERDUE = 10;
+const MAX_OVERDUE = 10;
 
-const placesOf = perClient(() => Places.untilOverdue(MOST_OVERDUE));
+const placesOf = perClient(() => Places.untilOverdue(MAX_OVERDUE));
 
 /**
  * Makes a driver of a client.

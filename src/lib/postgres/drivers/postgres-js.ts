@@ -35,7 +35,7 @@ const UNKNOWN = 705;
 const UNPREPARED = "26000";
 const CANCELLED = "57014";
 /** Of a statement that was not sent, after another's error. */
-const MOST_TRIES = 4;
+const MAX_TRIES = 4;
 
 type Outcome = { rows: Row[]; error?: never; sent?: never } | { rows?: never; error: unknown; sent: boolean };
 
@@ -84,7 +84,7 @@ export function postgresJs(sql: PostgresSql): Driver {
         // Withdrawn, as some of it had got too old: the rest goes on.
         if (sqlstate === CANCELLED) continue;
         // It gives the last words of a connection that was killed to the first statement of the next, before it sends it.
-        if (sqlstate === undefined || tries++ === MOST_TRIES) throw new NotSentError(error);
+        if (sqlstate === undefined || tries++ === MAX_TRIES) throw new NotSentError(error);
       }
     },
   };

@@ -14,18 +14,32 @@ import {
 } from "./batch.ts";
 import { type Entry, Queue } from "./queue.ts";
 
-/** Operations for which a further statement pays, while one is under way. Fewer wait for it. */
-const ENOUGH = 16;
-/** Milliseconds after which an operation no longer waits for the statements before it, one held up by a lock, say. */
-const PATIENCE = 100;
-
-/**
- * Gathers operations of one kind while a statement of that kind is under way, and sends what has gathered together.
+/*
+ * Operations of one kind share statements, because a statement costs far more than a row.
  *
- * When nothing is under way an operation leaves in the call itself; those that are submitted when the answers of a batch
- * arrive leave together, in the same turn of the event loop. Of two operations with the same key the later one leaves when
- * the earlier is done, so a batch never holds a key twice, and their order is kept.
+ * 1. An operation leaves in the call itself when no statement of its kind is under way. Otherwise it waits in the queue.
+ * 2. While a statement is under way, another one leaves when at least MIN_FURTHER_ROWS operations wait, and half of all that are open,
+ *    up to the limit of statements. An operation that has waited for MAX_GATHER_MS leaves without that.
+ * 3. An answer settles the operations of its batch. What their callers submit in the same turn of the event loop leaves together.
+ * 4. Of two operations with the same key the later one becomes ready when the earlier one is done. A batch never holds a key twice,
+ *    and operations of a key keep their order.
+ *
+ * state of an entry   waits for                         then
+ * queued              an earlier operation of its key   ready
+ * ready               a statement                       sent
+ * sent                the answer                        done, or ready again (in a smaller batch)
+ *
+ * A timeout or an abort fails an entry in each state. If it was sent, the database may still carry it out.
+ *
+ * Why: docs/decisions/007-batches.md, 019-nothing-is-sent-late.md, 020-one-refused-row.md
  */
+
+/** Operations that justify another statement while one is under way. Fewer wait for it to end. */
+const MIN_FURTHER_ROWS = 16;
+/** Milliseconds that an operation waits for earlier statements, which a lock may hold up. */
+const MAX_GATHER_MS = 100;
+
+/** Gathers operations of one kind and sends them together. */
 export class Batcher<In, Out> {
   readonly #limits: BatchLimits;
   readonly #timeout: number;
@@ -36,7 +50,7 @@ export class Batcher<In, Out> {
   /** A dispatch is about to come. */
   #soon = false;
   #deadline: ReturnType<typeof setTimeout> | undefined;
-  #patience: ReturnType<typeof setTimeout> | undefined;
+  #gathering: ReturnType<typeof setTimeout> | undefined;
   #whenIdle: (() => void)[] = [];
 
   /**
@@ -114,10 +128,10 @@ export class Batcher<In, Out> {
     const queue = this.#queue;
     // Half of what is open, so that the client reads one answer while the database works on another.
     const parts = Math.min(2, this.#limits.statements);
-    const share = Math.min(Math.max(ENOUGH, Math.ceil(queue.size / parts)), this.#limits.rows);
+    const share = Math.min(Math.max(MIN_FURTHER_ROWS, Math.ceil(queue.size / parts)), this.#limits.rows);
     while (queue.ready > 0 && this.#statements < this.#limits.statements) {
       if (this.#statements > 0 && queue.ready < share && !impatient) {
-        this.#patience ??= arm(PATIENCE, this.#hurry);
+        this.#gathering ??= arm(MAX_GATHER_MS, this.#hurry);
         return;
       }
       const batch = queue.take(share, MAX_BATCH_BYTES, this.#tooLate);
@@ -172,8 +186,8 @@ export class Batcher<In, Out> {
 
   #settled(): void {
     if (!this.#isIdle) return;
-    clearTimeout(this.#patience);
-    this.#patience = undefined;
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
     for (const tell of this.#whenIdle.splice(0)) tell();
   }
 
@@ -192,9 +206,9 @@ export class Batcher<In, Out> {
   };
 
   readonly #hurry = (): void => {
-    this.#patience = undefined;
+    this.#gathering = undefined;
     const oldest = this.#queue.first;
-    if (oldest !== undefined) this.#dispatch(monotonicNow() - oldest.since >= PATIENCE);
+    if (oldest !== undefined) this.#dispatch(monotonicNow() - oldest.since >= MAX_GATHER_MS);
   };
 }
 

@@ -33,16 +33,16 @@ export type Input = readonly [id: string, ...columns: string[]];
 type Output = Row | undefined;
 
 /** Length of a row's data, as text, from which each of those who look for it at once gets theirs in turn. */
-const LARGE_BYTES = 1 << 16;
+const LARGE_CHARACTERS = 1 << 16;
 /** When as many of a batch are refused alone as well, and nothing of it was accepted, it lies in none of them. */
-const PROBES = 6;
+const MAX_REFUSED_ALONE = 6;
 /** SQLSTATEs: untranslatable_character, invalid_text_representation. */
 const VALUE_REFUSED = /^22P0[25]$/;
 /** Ids that are remembered, as their rows were refused. */
-const MOST_OFFENDERS = 1000;
+const MAX_OFFENDERS = 1000;
 
 /** Statements under way at once of an operation whose rows have one to themselves: as many as a pool has connections by default. */
-const AT_ONCE = 10;
+const MAX_LONE_STATEMENTS = 10;
 const UNIQUE_VIOLATION = "23505";
 /** undefined_column, insufficient_privilege */
 const NO_COLUMN = /^(?:42703|42501)$/;
@@ -94,7 +94,7 @@ export class Dispatcher {
     const { find, ...writes } = operations;
     this.#reads = new Batcher(limits, timeout, (items, left) => this.#find(find, items, left), "find");
     const batcher = (kind: string, operation: Operation): Batcher<Input, WriteOutcome> => {
-      const bounds = operation.isShared ? limits : { ...limits, rows: 1, statements: AT_ONCE };
+      const bounds = operation.isShared ? limits : { ...limits, rows: 1, statements: MAX_LONE_STATEMENTS };
       const run: RunBatch<Input, WriteOutcome> = (items, left) => this.#write(operation, items, left);
       return new Batcher(bounds, timeout, run, operation.event ?? kind);
     };
@@ -156,7 +156,7 @@ export class Dispatcher {
   /** Carries out a batch. When rows of it may be refused, they go on in smaller companies, until such a one stands alone. */
   async #run(operation: Operation, items: readonly Item<Input>[], time: number): Promise<(Output | Failed | Again)[]> {
     const refusal = items[0]?.company?.refusal;
-    if (refusal !== undefined && !refusal.wasAccepted && refusal.refusedAlone >= PROBES) {
+    if (refusal !== undefined && !refusal.wasAccepted && refusal.refusedAlone >= MAX_REFUSED_ALONE) {
       return items.map(() => new Failed(refusal.error));
     }
     const { whenLost } = operation;
@@ -194,7 +194,7 @@ export class Dispatcher {
 
   #remember(offender: string): void {
     const [oldest] = this.#offenders;
-    if (this.#offenders.size >= MOST_OFFENDERS && oldest !== undefined) this.#offenders.delete(oldest);
+    if (this.#offenders.size >= MAX_OFFENDERS && oldest !== undefined) this.#offenders.delete(oldest);
     this.#offenders.add(offender);
   }
 
@@ -320,7 +320,7 @@ export class Dispatcher {
     }
     const expiry = readInstant(row["expiry"]);
     const length = text?.length ?? 0;
-    if (length <= LARGE_BYTES) return { data: this.#layout.decode(text), expiry };
+    if (length <= LARGE_CHARACTERS) return { data: this.#layout.decode(text), expiry };
     return new Large(length, () => {
       const data = this.#shared.get(row) ?? this.#layout.decode(text);
       this.#shared.set(row, data);

@@ -2,9 +2,9 @@ import { monotonicNow, pause } from "../../core/time.ts";
 import { PgStoreError } from "../../core/errors.ts";
 import { type Failure, failureOf } from "../drivers/errors.ts";
 
-const MOST_ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 /** Milliseconds: a pause is anything from half of this to all of it, so that those who failed together don't come together. */
-const PAUSES: Partial<Record<Failure, readonly number[]>> = {
+const MAX_PAUSES_MS: Partial<Record<Failure, readonly number[]>> = {
   "rolled back": [20, 60],
   lost: [20, 200],
   standby: [20, 200],
@@ -66,9 +66,9 @@ export async function retrying<T>(
     } catch (error) {
       const failure = error instanceof PgStoreError ? "unavailable" : failureOf(error);
       inDoubt ||= failure === "lost";
-      const longest = PAUSES[failure]?.[attempts - 1];
+      const longest = MAX_PAUSES_MS[failure]?.[attempts - 1];
       const mayRepeat = repeatable || !inDoubt;
-      if (attempts === MOST_ATTEMPTS || longest === undefined || !mayRepeat) throw error;
+      if (attempts === MAX_ATTEMPTS || longest === undefined || !mayRepeat) throw error;
       const rest = longest * (0.5 + Math.random() / 2);
       if (monotonicNow() + rest > end || !budget.spend()) throw error;
       await pause(rest);

@@ -2,8 +2,8 @@ import { Buffer } from "node:buffer";
 import { wrong } from "../../core/options.ts";
 
 /** The instants that both JavaScript's Date and PostgreSQL's timestamptz can hold, in milliseconds since 1970. */
-const EARLIEST = Date.UTC(-4712, 0, 1);
-const LATEST = 8.64e15;
+const MIN_INSTANT_MS = Date.UTC(-4712, 0, 1);
+const MAX_INSTANT_MS = 8.64e15;
 
 /** @throws TypeError when it is no Uint8Array */
 export function bytesText(data: unknown): string {
@@ -14,7 +14,7 @@ export function bytesText(data: unknown): string {
 /** @throws TypeError when it is no valid Date */
 export function instantText(instant: unknown, name = "expiry"): string {
   if (!(instant instanceof Date) || Number.isNaN(instant.getTime())) throw wrong(name, "a valid Date", instant);
-  return String(Math.max(instant.getTime(), EARLIEST));
+  return String(Math.max(instant.getTime(), MIN_INSTANT_MS));
 }
 
 export function readBytes(text: string | null | undefined): Uint8Array {
@@ -29,7 +29,7 @@ export function utf8(bytes: Uint8Array): string {
 
 /** Reads milliseconds since 1970; PostgreSQL's 'infinity' becomes the last instant that a Date can hold. */
 export function readInstant(text: string | null | undefined): Date {
-  return new Date(Math.min(Math.max(Math.floor(Number(text)), -LATEST), LATEST));
+  return new Date(Math.min(Math.max(Math.floor(Number(text)), -MAX_INSTANT_MS), MAX_INSTANT_MS));
 }
 
 /** Writes a PostgreSQL array of texts. Each is quoted: unquoted, NULL would be no text. */
