@@ -13,7 +13,7 @@ import {
 import { Dispatcher } from "../../src/lib/postgres/execution/dispatch.ts";
 import type { Driver, Row } from "../../src/lib/postgres/drivers/driver.ts";
 import { Executor } from "../../src/lib/postgres/execution/executor.ts";
-import { seedLayout } from "../../src/lib/postgres/sql/layout.ts";
+import { scsLayout } from "../../src/lib/postgres/sql/layout.ts";
 import { operationsFor } from "../../src/lib/postgres/sql/operations.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
 import { Gate } from "../support/barrier.ts";
@@ -365,8 +365,8 @@ describe("a batch that waits for its statement to be sent", () => {
       onWritten: () => {},
       onFence: async () => new Map<string, boolean>(),
     };
-    const operations = operationsFor(table, seedLayout, 1000);
-    const dispatcher = new Dispatcher(executor, operations, seedLayout, limits, 10_000, told);
+    const operations = operationsFor(table, scsLayout, 1000);
+    const dispatcher = new Dispatcher(executor, operations, scsLayout, limits, 10_000, told);
     const controller = new AbortController();
     const create = (token: string, signal?: AbortSignal) =>
       dispatcher.write("create", [token, "", String(Date.now() + 60_000)], signal);

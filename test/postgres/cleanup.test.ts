@@ -3,7 +3,7 @@ import { type PgClient, PgStore, type PgStoreOptions } from "../../src/index.ts"
 import { type CleanupEvent, listen } from "../../src/lib/core/events.ts";
 import { CleanupTurns, deleteExpired } from "../../src/lib/postgres/cleanup.ts";
 import type { Row } from "../../src/lib/postgres/drivers/driver.ts";
-import { seedLayout } from "../../src/lib/postgres/sql/layout.ts";
+import { scsLayout } from "../../src/lib/postgres/sql/layout.ts";
 import { statementsFor } from "../../src/lib/postgres/sql/statements.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -199,7 +199,7 @@ describe("the periodic cleanup", () => {
   function turnsByHand() {
     const told: boolean[] = [];
     const turns = new CleanupTurns('cleanup of "sessions"', (isLockHeld) => told.push(isLockHeld));
-    const sql = statementsFor(tableName("sessions", undefined), seedLayout, 120_000);
+    const sql = statementsFor(tableName("sessions", undefined), scsLayout, 120_000);
     const run = async ({ text }: { text: string }, values: unknown[]) => (await pool.query(text, values)).rows as Row[];
     return { told, turn: () => deleteExpired(run, sql, {}, turns) };
   }

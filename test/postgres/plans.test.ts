@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type pg from "pg";
 import { PgStore } from "../../src/index.ts";
 import { endingStatements } from "../../src/lib/postgres/end-sessions.ts";
-import { seedLayout } from "../../src/lib/postgres/sql/layout.ts";
+import { scsLayout } from "../../src/lib/postgres/sql/layout.ts";
 import { operationsFor } from "../../src/lib/postgres/sql/operations.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
 import { userStatements } from "../../src/lib/postgres/sql/user-statements.ts";
@@ -10,11 +10,11 @@ import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { statementsIn } from "../support/statements.ts";
 
 const table = tableName("sessions", undefined);
-const { save: _save, create: _create, ...operations } = operationsFor(table, seedLayout, 120_000);
+const { save: _save, create: _create, ...operations } = operationsFor(table, scsLayout, 120_000);
 const statements = statementsIn({
   ...operations,
-  users: userStatements(table, seedLayout),
-  endings: endingStatements(table, seedLayout),
+  users: userStatements(table, scsLayout),
+  endings: endingStatements(table, scsLayout),
 });
 
 let database: TestDatabase;

@@ -2,7 +2,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ExpressSessionStore } from "../../src/express-session.ts";
 import { PgStore, SessionManager } from "../../src/index.ts";
-import { connectPgSimpleLayout, seedLayout } from "../../src/lib/postgres/sql/layout.ts";
+import { connectPgSimpleLayout, scsLayout } from "../../src/lib/postgres/sql/layout.ts";
 import { operationStatements } from "../../src/lib/postgres/sql/stats.ts";
 import { endingStatements } from "../../src/lib/postgres/end-sessions.ts";
 import { outlivedRow, type Statement } from "../../src/lib/postgres/sql/fragments.ts";
@@ -80,12 +80,12 @@ function trapped(path: string): string {
 }
 
 function statements(table = tableName("sessions", undefined)): Statement[] {
-  const { counted, ...operations } = operationStatements(table, seedLayout, outlivedRow(seedLayout, GRACE));
+  const { counted, ...operations } = operationStatements(table, scsLayout, outlivedRow(scsLayout, GRACE));
   return statementsIn([
-    operationsFor(table, seedLayout, GRACE),
-    statementsFor(table, seedLayout, GRACE),
-    userStatements(table, seedLayout),
-    endingStatements(table, seedLayout),
+    operationsFor(table, scsLayout, GRACE),
+    statementsFor(table, scsLayout, GRACE),
+    userStatements(table, scsLayout),
+    endingStatements(table, scsLayout),
     operations,
     counted(undefined, true),
     counted(50, true),

@@ -3,13 +3,13 @@ import { StoreUnavailableError } from "../core/errors.ts";
 import type { PgClient, Query } from "../postgres/drivers/driver.ts";
 import { folderOf, openDatabase } from "../postgres/open.ts";
 import { openQuery, Operator } from "../postgres/operator.ts";
-import { connectPgSimpleLayout, type Layout, seedLayout } from "../postgres/sql/layout.ts";
+import { connectPgSimpleLayout, type Layout, scsLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
 import { type TableName, tableName } from "../postgres/sql/table-name.ts";
 import { UsageError } from "./failures.ts";
 
 /** Layouts of tables, by the package that created them. */
-export const LAYOUTS = { pgstore: seedLayout, "connect-pg-simple": connectPgSimpleLayout } satisfies Record<
+export const LAYOUTS = { pgstore: scsLayout, "connect-pg-simple": connectPgSimpleLayout } satisfies Record<
   string,
   Layout
 >;

@@ -2,7 +2,7 @@ import { monotonicNow, pause } from "../core/time.ts";
 import { PgStoreError, SchemaError, StoreError } from "../core/errors.ts";
 import { checkSchema, sentenceOf } from "./check/schema.ts";
 import type { Query } from "./drivers/driver.ts";
-import { seedLayout } from "./sql/layout.ts";
+import { scsLayout } from "./sql/layout.ts";
 import { migrationSql } from "./sql/migration.ts";
 import { sqlstateOf } from "./drivers/errors.ts";
 import type { TableName } from "./sql/table-name.ts";
@@ -23,7 +23,7 @@ const INVALID_TRANSACTION_TERMINATION = "2D000";
  */
 export async function migrate(query: Query, table: TableName): Promise<void> {
   for (const statement of migrationSql(table)) await run(query, statement);
-  const { problems } = await checkSchema(query, table, seedLayout, "table");
+  const { problems } = await checkSchema(query, table, scsLayout, "table");
   if (problems.length > 0) throw new SchemaError(table.quoted, problems.map(sentenceOf).join("; "));
 }
 

@@ -32,7 +32,7 @@ import {
   type PgStoreOptions,
   resolveStoreOptions,
 } from "./options.ts";
-import { type Layout, seedLayout } from "./sql/layout.ts";
+import { type Layout, scsLayout } from "./sql/layout.ts";
 import { listRows } from "./listing.ts";
 import { operationStatements } from "./sql/stats.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
@@ -81,7 +81,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, inside: Inside = {}) {
     const resolved = resolveStoreOptions(options);
     const { table, cleanupInterval, onError } = resolved;
-    const { own, layout = seedLayout } = inside;
+    const { own, layout = scsLayout } = inside;
     this.queryTimeout = resolved.queryTimeout;
     this.#own = own;
     this.#onError = onError;

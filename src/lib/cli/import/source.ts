@@ -1,7 +1,7 @@
 import { scsJson } from "../../codec/scs-json.ts";
 import { idOf, isToken, sha256 } from "../../core/token.ts";
 import { parseSession } from "../../express-session/data.ts";
-import { connectPgSimpleLayout, type Layout, seedLayout } from "../../postgres/sql/layout.ts";
+import { connectPgSimpleLayout, type Layout, scsLayout } from "../../postgres/sql/layout.ts";
 
 /** The reason why a row is not imported. */
 export type SkipReason =
@@ -29,7 +29,7 @@ export const SOURCES = {
   // SCS stores tokens, pgstore their hashes.
   scs: {
     table: "sessions",
-    layout: seedLayout,
+    layout: scsLayout,
     convert: (token, data) => {
       if (!isToken(token)) return { skipped: "not a token" };
       const reason = unreadable(data);

@@ -70,7 +70,7 @@ export function reasonOf(data: Uint8Array): EndReason {
  * with 42883, undefined_function, before it does anything; otherwise a timestamp without time zone would shift every expiry
  * by the session's zone, and a text column would take the bytes as text.
  */
-export const seedLayout: Layout = {
+export const scsLayout: Layout = {
   token: "token",
   data: "data",
   expiry: "expiry",
