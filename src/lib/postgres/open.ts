@@ -1,26 +1,32 @@
 import type pg from "pg";
 import { StoreUnavailableError } from "../core/errors.ts";
+import { wrong } from "../core/options.ts";
 import type { PgClient } from "./drivers/driver.ts";
 import { lockFolder } from "./folder-lock.ts";
 import type { OwnDatabase, PgStoreOptions } from "./options.ts";
 import { PgStore } from "./pg-store.ts";
 
-/** Where PGlite keeps its files, in the working directory. */
+/** PGlite's folder in the working directory. */
 const FOLDER = "pgstore-data";
 
 /**
- * Opens a store in one line: for trying out, for development, for programs that use the database for nothing else.
+ * Opens a database, creates missing tables and returns the store.
  *
- * Creates the table if it is missing. `store.location` says where the sessions are; `store.close()` closes the database.
+ * `store.location` names the database, without its password. `store.close()` closes it.
  *
- * @param url - `postgres://…` (needs the package pg), or a folder, or `file:` and a folder, for PGlite (needs the package
- *   `@electric-sql/pglite`; one process at a time). Default: the environment's DATABASE_URL, else the folder
- *   `pgstore-data` in the working directory.
- * @throws StoreUnavailableError when the database can't be reached; SchemaError when there is another table of that name
+ * @param url - `postgres://…` (needs the package pg), or a folder, also as `file:folder`, for PGlite (needs the package
+ *   `@electric-sql/pglite`, allows one process at a time). Default: the environment variable DATABASE_URL, else the folder
+ *   `pgstore-data` in the working directory
+ * @throws TypeError when the URL or an option is wrong
+ * @throws StoreUnavailableError when the database can't be reached or its package is missing
+ * @throws SchemaError when a table of that name has other columns
+ * @example
+ * const store = await openStore("postgres://app@localhost/app");
+ * const manager = new SessionManager(store);
  */
 export async function openStore(url?: string, options: PgStoreOptions = {}): Promise<PgStore> {
   const target = url ?? (process.env["DATABASE_URL"] || FOLDER);
-  if (typeof target !== "string" || target === "") throw new TypeError("url: must be a non-empty string");
+  if (typeof target !== "string" || target === "") throw wrong("url", "a non-empty string", target);
   const own = await openDatabase(target);
   const store = await made(own, options);
   try {
@@ -32,7 +38,7 @@ export async function openStore(url?: string, options: PgStoreOptions = {}): Pro
   return store;
 }
 
-/** @throws TypeError when an option is wrong; the database is closed then */
+/** Creates the store, or closes the database if an option is wrong. @throws TypeError when an option is wrong */
 async function made(own: OpenDatabase, options: PgStoreOptions): Promise<PgStore> {
   try {
     return new PgStore(own.client, options, { own });
@@ -42,29 +48,29 @@ async function made(own: OpenDatabase, options: PgStoreOptions): Promise<PgStore
   }
 }
 
-/** A database that a URL names, opened. */
+/** An opened database and its client. */
 export interface OpenDatabase extends OwnDatabase {
   client: PgClient;
 }
 
-/** How a server is connected to. */
+/** Options of the connections to a server. */
 interface ServerOptions {
-  /** How many connections at most. Default: the driver's. */
+  /** Connections at most. Default: the driver's. */
   max?: number;
-  /** Milliseconds for making one. Default 5 s. */
+  /** Milliseconds to connect. Default: 5000. */
   connectionTimeoutMillis?: number;
 }
 
-/** Milliseconds: a connection that hangs while it is made would take its place for ever. */
+/** Milliseconds to connect. Without a limit, a connection that hangs would occupy its place in the pool for ever. */
 const CONNECTION_TIMEOUT_MS = 5000;
 
 const EXPECTED = "url: expected postgres://user@host:5432/database or a folder such as ./pgstore-data";
 
 /**
- * Finds the folder for PGlite that a URL names; undefined when it names a server. Whatever else it could be is refused, as it
- * would otherwise become a folder with a password in its name.
+ * Returns the PGlite folder that a URL names, or undefined when it names a server. Anything ambiguous is refused: it would
+ * otherwise become a folder with a password in its name.
  *
- * @throws TypeError when it names neither; no part of it is shown
+ * @throws TypeError when the URL names neither. The message shows no part of it
  */
 export function folderOf(url: string): string | undefined {
   if (/^postgres(?:ql)?:\/\//i.test(url)) return undefined;
@@ -73,7 +79,7 @@ export function folderOf(url: string): string | undefined {
     throw new TypeError(`${EXPECTED}, got a libpq connection string (host=… dbname=…): write it as a URL`);
   }
   if (/^(?!file:)[a-z][a-z\d+.-]+:\/\//i.test(url)) throw new TypeError(`${EXPECTED}, got a URL of another scheme`);
-  // A server's address without a scheme: user@host, host:port, //host, or host/database where the host is one by its looks.
+  // A server without a scheme: user@host, host:port, //host, or host/database with a host that looks like one.
   const isPath = /^(?:\.{0,2}\/(?!\/)|\.{1,2}$|~\/|\.{0,2}\\|[a-z]:[\\/])/i.test(folder);
   const isServer = /[@:?#=]|^\/\/|^localhost(?:\/|$)|^[^/\\]+\.[^/\\]+[/\\]|^\d+(?:\.\d+){3}(?:\/|$)/i;
   if (isPath ? /:[^/\\]*@/.test(folder) : isServer.test(folder)) {
@@ -83,10 +89,11 @@ export function folderOf(url: string): string | undefined {
 }
 
 /**
- * Opens the database that a URL names; a server is not connected to yet.
+ * Opens the database that a URL names. Makes no connection to a server yet.
  *
- * @param url - as of `openStore`
- * @throws StoreUnavailableError when the driver is missing or the folder can't be opened; TypeError when it is no URL
+ * @param url - `postgres://…`, a folder or `file:folder`
+ * @throws StoreUnavailableError when the driver is missing or the folder can't be opened
+ * @throws TypeError when the URL names neither a server nor a folder
  */
 export async function openDatabase(url: string, options: ServerOptions = {}): Promise<OpenDatabase> {
   const folder = folderOf(url);
@@ -97,22 +104,22 @@ async function openServer(url: string, options: ServerOptions): Promise<OpenData
   const { default: pg } = await import("pg").catch(missing("pg"));
   const location = locationOf(url, pg.Client);
   const pool = new pg.Pool({ connectionTimeoutMillis: CONNECTION_TIMEOUT_MS, ...options, connectionString: url });
-  // The next statement fails with the reason.
+  // An idle connection was lost. The next statement fails with the reason.
   pool.on("error", () => {});
   return { client: pool, location, close: () => pool.end() };
 }
 
 /**
- * Says where a URL leads, fit for a log: what it leaves out comes from PGHOST, PGPORT and PGDATABASE.
+ * Describes the server of a URL without its password. Missing parts come from PGHOST, PGPORT and PGDATABASE.
  *
- * @throws TypeError when it is no URL; no part of it is shown
+ * @throws TypeError when the URL can't be parsed. The message shows no part of it
  */
 function locationOf(url: string, Client: typeof pg.Client): string {
-  // Not new URL(): what it throws holds the URL, and that the password.
+  // new URL() would throw an error that contains the URL and its password.
   if (!URL.canParse(url))
     throw new TypeError(`${EXPECTED}, got a URL that can't be read: a password is percent-encoded`);
   const { hostname, pathname, search, hash } = new URL(url);
-  // A slash, question mark or number sign in a password ends the host, and the rest of it would count as the database.
+  // An unescaped / ? or # in a password ends the host, and the rest of the password would be read as the database.
   if (hash !== "" || pathname.includes("@") || /^\?[^=]*@/.test(search)) {
     throw new TypeError(
       `${EXPECTED}, got one with an @ or # behind the host: write / ? # @ of a password as %2F %3F %23 %40`,

@@ -5,41 +5,41 @@ import type { BatchLimits } from "./execution/batch.ts";
 import type { Layout } from "./sql/layout.ts";
 import { type TableName, tableName } from "./sql/table-name.ts";
 
-/** Options of `PgStore`. Durations are milliseconds or a text such as `"5m"`. */
+/** Options of `PgStore`. A duration is a number of milliseconds or a string such as `"5m"`. */
 export interface PgStoreOptions {
-  /** How often expired rows are removed, give or take a tenth. 0: never. Default `"5m"`. */
+  /** Pause between two cleanups of expired rows, give or take a tenth. 0 turns the cleanup off. Default: `"5m"`. */
   cleanupInterval?: Duration | undefined;
   /**
-   * How long the row of an ended session stays, empty, so that a late write of a protocol that can only upsert doesn't
-   * bring the session back. Default `"2m"`.
+   * Time for which the row of an ended session stays, empty, so that a late upsert doesn't bring the session back.
+   * Default: `"2m"`.
    */
   endedGrace?: Duration | undefined;
-  /** The table's name as it is, not quoted. Default `"sessions"`. */
+  /** The table's name, used verbatim: add no quotes. Default: `"sessions"`. */
   table?: string | undefined;
-  /** The schema's name as it is, not quoted. Default: the connection's search path decides. */
+  /** The schema's name, used verbatim: add no quotes. Default: the connection's search path decides. */
   schema?: string | undefined;
-  /** How long an operation may take, the wait for its turn and further attempts included. Default 5 s. */
+  /** Time limit of an operation, with its wait in the queue and its retries. Default: `"5s"`. */
   queryTimeout?: Duration | undefined;
-  /** How many operations share a statement, and how many may wait. */
+  /** Limits for operations that share a statement. */
   batch?: BatchOptions | undefined;
   /**
-   * Whether statements are kept prepared on the server, where the client can do that. Default true: behind a pooler that
-   * can't, the first failure turns it off.
+   * Uses prepared statements, if the client supports them. Behind a pooler that doesn't support them, the first failure
+   * turns this off. Default: true.
    */
   prepare?: boolean | undefined;
-  /** Gets the errors of the cleanup, which has no caller to throw to. Default: logs them. */
+  /** Called with each error of the periodic cleanup. Default: logs it. */
   onError?: ((error: unknown) => void) | undefined;
 }
 
-/** What `close` takes. */
+/** Options of `PgStore.close`. */
 export interface CloseOptions {
-  /** How long to wait for what is under way; it may still be carried out afterwards. Default: each operation's own limit. */
+  /** Time to wait for operations under way. They may still be carried out afterwards. Default: until each meets its own limit. */
   timeout?: Duration | undefined;
 }
 
-/** The options, checked and with their defaults. */
+/** The validated options of a store, with defaults filled in. */
 export interface ResolvedStoreOptions {
-  /** Milliseconds; 0: never. */
+  /** Milliseconds. 0 turns the cleanup off. */
   cleanupInterval: number;
   /** Milliseconds. */
   endedGrace: number;
@@ -51,7 +51,7 @@ export interface ResolvedStoreOptions {
   onError: (error: unknown) => void;
 }
 
-/** @throws TypeError that names the option */
+/** Validates the options of a store and fills in defaults. @throws TypeError when an option is wrong */
 export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptions {
   const read = new OptionReader(options);
   const resolved = {
@@ -69,33 +69,33 @@ export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptio
 
 const logError = failureLog("the cleanup of expired sessions failed");
 
-/** A database that the store has opened itself, and closes. */
+/** A database that pgstore opened and closes. */
 export interface OwnDatabase {
-  /** Where the sessions are, fit for a log: no password. */
+  /** A description for logs, without the password. */
   location: string;
   close: () => Promise<void>;
 }
 
-/** What pgstore itself knows of a store besides. */
+/** Internal options of a store. */
 export interface Inside {
   own?: OwnDatabase;
-  /** Default: the seed's table. */
+  /** Default: SCS's table. */
   layout?: Layout;
-  /** Figures for operators, of a layout without users as well. */
+  /** Adds figures for operators to a layout without users. */
   hasOperations?: boolean;
 }
 
-/** How many operations of a kind (find, create, replace, save, touch, delete) go together. */
+/** Limits for operations of one kind (find, create, replace, save, touch, delete) that share a statement. */
 export interface BatchOptions {
-  /** Operations in a statement. Default 256; 1: each has its own. */
+  /** Operations in a statement. 1 turns batching off. Default: 256. */
   rows?: number | undefined;
-  /** Statements under way at once, so connections that a kind may use. Default 3. */
+  /** Statements of a kind under way at once, each on a connection. Default: 3. */
   statements?: number | undefined;
-  /** Operations that wait for a statement; past them StoreOverloadedError. Default 20,000. */
+  /** Operations that may wait. The next one fails with StoreOverloadedError. Default: 20,000. */
   waiting?: number | undefined;
 }
 
-/** @throws TypeError that names the option */
+/** Validates the limits of batching and fills in defaults. @throws TypeError when an option is wrong */
 function batchLimits(given: unknown): BatchLimits {
   const read = new OptionReader(given, "batch.");
   const limits = {

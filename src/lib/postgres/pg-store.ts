@@ -44,21 +44,26 @@ import { UserSessions } from "./users.ts";
 import { instantText } from "./sql/text-format.ts";
 
 /**
- * Sessions in a PostgreSQL table of the seed's three columns, on a connection pool (or client) that stays the caller's.
+ * Stores sessions in a PostgreSQL table with SCS's three columns, through a connection pool or client that the caller owns.
  *
- * What has expired by the database's clock is absent. An operation leaves at once when no other of its kind is under way;
- * what comes meanwhile gathers and shares a statement. Each is atomic, and has a time limit.
+ * Rows expire by the database's clock. An operation is sent at once when no other of its kind is under way. Operations that
+ * arrive meanwhile share a statement. Each operation is atomic and has a time limit.
  *
  * Its methods throw StoreUnavailableError when the database can't be reached or doesn't answer in time,
- * StoreOverloadedError when too many operations wait already, SchemaError when the table is not as it should be, StoreError
- * when the database refuses otherwise.
+ * StoreOverloadedError when too many operations are waiting, SchemaError when a table, column or privilege is missing, and
+ * StoreError when the database refuses for another reason.
+ *
+ * @example
+ * const store = new PgStore(new pg.Pool({ connectionTimeoutMillis: 5000 }));
+ * await store.migrate();
+ * const manager = new SessionManager(store);
  */
 export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
-  /** Sessions by user; undefined on a table of another layout. */
+  /** Sessions by user. Undefined for a table of another layout. */
   readonly users: UserStore | undefined;
-  /** For operators: figures, history, a search for users; undefined as `users`. */
+  /** Figures, history and a search for users. Undefined for a table of another layout. */
   readonly operations: StoreOperations | undefined;
-  /** Where the sessions are, fit for a log; undefined when the database is the caller's. */
+  /** The database that `openStore` opened, without its password. Undefined for a client that was passed in. */
   readonly location: string | undefined;
   /** Milliseconds that an operation may take. */
   readonly queryTimeout: number;
@@ -74,9 +79,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   #closing: Promise<void> | undefined;
 
   /**
-   * @param db - a pg.Pool, pg.Client, the `sql` of postgres.js, a PGlite, or an object with `query(text, values)`
-   * @param inside - for pgstore itself
-   * @throws TypeError when an option is wrong; it names the option
+   * Creates a store and starts its periodic cleanup. Sends nothing to the database yet.
+   *
+   * @param db - a pg.Pool, pg.Client, the `sql` of postgres.js, a PGlite, or an object with `query(text, values)`. The
+   *   caller closes it
+   * @param inside - internal
+   * @throws TypeError when an option is wrong
    */
   constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, inside: Inside = {}) {
     const resolved = resolveStoreOptions(options);
@@ -106,7 +114,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#cleanup = new PeriodicCleanup(cleanupInterval, clean, onError);
   }
 
-  /** Resolves to the live row of an id; undefined when there is none or when it has expired by the database's clock. */
+  /** Finds a live row. Resolves to undefined when the row is missing or has expired by the database's clock. */
   async find(id: string, options?: OperationOptions): Promise<StoredSession | undefined> {
     const found = await this.lookUp(id, options);
     return typeof found === "string" ? undefined : found;
@@ -123,38 +131,39 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     }
   }
 
-  /** Inserts the row or overwrites it: the last write wins. The seed's Save. */
+  /** Inserts the row or overwrites it: the last write wins. SCS: `Save`. */
   async save(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<void> {
     await this.#engine.write("save", this.#rowOf(id, data, expiry), options?.signal);
   }
 
-  /** Inserts the row or overwrites it, unless its session was ended. Resolves to whether it did. */
+  /** Inserts the row or overwrites it. Resolves to false, with nothing changed, when its session was ended. */
   async upsert(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
     return this.#write("upsert", this.#rowOf(id, data, expiry), options?.signal);
   }
 
-  /** Overwrites a live row, whatever it holds. Resolves to whether there was one. */
+  /** Overwrites a live row, whatever it holds. Resolves to false, with nothing changed, when it is gone or expired. */
   async update(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
     return this.#write("update", this.#rowOf(id, data, expiry), options?.signal);
   }
 
   /**
-   * Ends a session: its row stays for a while, empty and expired, so that no late write brings it back. Resolves to
-   * whether there was one to end.
+   * Ends a session. Its row stays for a while, empty and expired, so that no late write brings the session back.
+   *
+   * @returns whether the session was live
    */
   async end(id: string, options?: OperationOptions): Promise<boolean> {
     return isId(id) && this.#write("end", [id], options?.signal);
   }
 
   /**
-   * Ends a session, also when it goes on under another id by now.
+   * Ends a session, even if it has been renewed under another id.
    *
-   * @param userId - ends it only if it is this user's
-   * @returns the id under which it was live; undefined when none was
+   * @param userId - ends the session only if it belongs to this user
+   * @returns the id under which the session was live, or undefined when it was not live
    */
   async terminate(id: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
     if (!isId(id)) return undefined;
-    // With others, and by the primary key alone: seldom has it been renewed meanwhile.
+    // First the cheap way, batched and by the primary key: few sessions have been renewed meanwhile.
     if (why === "destroyed" && userId === undefined && (await this.end(id))) return id;
     const ending = this.#endings.terminate(id, why, userId);
     const ended = await (userId === undefined || this.#users === undefined ? ending : this.#users.explained(ending));
@@ -163,10 +172,9 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Ends every session, page by page, each in a statement and under a time of its own. When it has resolved, every session that
-   * was live when it was called is over.
+   * Ends every session that is live at the time of the call, page by page. Each page has its own statement and time limit.
    *
-   * @param onEnded - called with the ids of each page; what it throws stops it
+   * @param onEnded - called with the ids of each page. An error that it throws stops the run
    */
   async terminateAll(onEnded: (ids: string[]) => void): Promise<void> {
     await this.#endings.terminateAll(await this.now(), (ids) => {
@@ -175,26 +183,26 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     });
   }
 
-  /** Resolves to the id under which a session is live by now; undefined when it is not. */
+  /** Resolves to the id under which a session is live after renewals, or to undefined when it is not live. */
   async follow(id: string): Promise<string | undefined> {
     return isId(id) ? this.#endings.follow(id) : undefined;
   }
 
-  /** Notes that the holder of a revoked session has logged in anew under `newId`. Resolves to whether it was a revoked one. */
+  /** Records that the holder of a revoked session has logged in again as `newId`. Resolves to whether it was revoked. */
   async supersede(id: string, newId: string): Promise<boolean> {
     if (await this.#endings.supersede(assertId(id), assertId(newId))) return true;
-    // Behind the fence its row is still to be ended.
+    // A session behind the fence is over, but its row may still be live.
     if (this.#users === undefined || !(await this.#engine.behindFence([id])).get(id)) return false;
     await this.terminate(id, "revoked");
     return this.#endings.supersede(id, newId);
   }
 
-  /** Removes the row; does nothing when there is none. Resolves to whether there was one. */
+  /** Removes a row if it exists. Resolves to whether it existed. */
   async delete(id: string, options?: OperationOptions): Promise<boolean> {
     return isId(id) && this.#write("delete", [id], options?.signal);
   }
 
-  /** Inserts a row. Resolves to false, and changes nothing, when the id is taken, even by an expired row. */
+  /** Inserts a row. Resolves to false, with nothing changed, when the id is taken, even by an expired row. */
   async create(
     id: string,
     data: Uint8Array,
@@ -205,7 +213,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return owner === undefined ? this.#write("create", row, signal) : this.#logins.create(row, owner, signal);
   }
 
-  /** Overwrites a live row whose bytes are `previous`. Resolves to false when they are others, or it is gone or expired. */
+  /** Overwrites a live row if its bytes equal `previous`. Otherwise resolves to false, with nothing changed. */
   async replace(
     id: string,
     previous: Uint8Array,
@@ -217,7 +225,10 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return this.#write("replace", [assertId(id), ...columns], options?.signal);
   }
 
-  /** Ends a live row whose bytes are `previous` and inserts `newId`, in one statement. False as in `replace`: nothing happened. */
+  /**
+   * Ends a live row if its bytes equal `previous` and inserts `newId`, in one statement. Otherwise, or when `newId` is
+   * taken, resolves to false, with nothing changed.
+   */
   async renew(
     id: string,
     newId: string,
@@ -231,26 +242,28 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return owner === undefined ? this.#write("renew", row, signal) : this.#logins.renew(row, owner, signal);
   }
 
-  /** Moves a live row's expiry forward, never back. Resolves to whether the row is live, and holds the bytes `unchanged` if they are given. */
+  /** Moves the expiry of a live row forward, never back. Resolves to whether it is live and holds the bytes `unchanged`, if given. */
   async touch(id: string, expiry: Date, options: TouchOptions & OperationOptions = {}): Promise<boolean> {
     const { unchanged, signal } = options;
     const columns = [instantText(expiry), unchanged === undefined ? "" : digest(unchanged)];
     return this.#write("touch", [assertId(id), ...columns], signal);
   }
 
-  /** Sets a live row's expiry, forward or back. Resolves to whether the row is live. */
+  /** Sets the expiry of a live row, earlier or later. Resolves to whether the row is live. */
   async setExpiry(id: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
     return this.#write("setExpiry", [assertId(id), instantText(expiry)], options?.signal);
   }
 
-  /** The database's time in milliseconds since 1970: known from the last `find`, or asked for. */
+  /** Returns the database's time in milliseconds since 1970, computed from a recent answer or asked for. */
   now(): number | Promise<number> {
     return this.#engine.now();
   }
 
   /**
-   * Lists the live rows by id, a page at a time, in constant memory: rows that come or go meanwhile may be missed.
-   * Leaving the loop ends it.
+   * Lists the live rows by id, page by page, in constant memory. Rows that are inserted or deleted meanwhile may be missed.
+   *
+   * @example
+   * for await (const { id, expiry } of store.all()) console.log(id, expiry);
    */
   all(options: OperationOptions = {}): AsyncGenerator<StoredEntry, void, undefined> {
     return listRows(this.#engine.run, this.#engine.sql.page, this.#layout, options.signal);
@@ -263,21 +276,26 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Removes the rows that have expired, a page at a time, the oldest first, and writes it down in the history. A live session
-   * that is extended meanwhile stays. Goes on with ends of a user's sessions whose process has died. Resolves to how many rows it has removed.
+   * Removes expired rows page by page, oldest first, and records the run in the history. A session that is extended
+   * meanwhile stays. Also finishes ends of a user's sessions that a dead process left half done.
+   *
+   * @returns the number of removed rows
+   * @throws TypeError when an option is wrong
    */
   deleteExpired(options?: CleanupOptions): Promise<number> {
     return this.#cleanUp(options);
   }
 
-  /** Stops the periodic cleanup for good, one under way after its present statement. Idempotent. */
+  /** Stops the periodic cleanup for good. A run under way stops after its present statement. Idempotent. */
   stopCleanup(): void {
     void this.#cleanup.stop();
   }
 
   /**
-   * Stops the cleanup, refuses new operations and waits for those under way, for as long as this call's `timeout` says.
-   * Idempotent. A pool that was passed in stays open, it is the caller's; what `openStore` opened is closed.
+   * Stops the cleanup, refuses new operations and waits up to `timeout` for those under way. Idempotent. A pool that was
+   * passed in stays open. A database that `openStore` opened is closed.
+   *
+   * @throws TypeError when an option is wrong
    */
   close(options: CloseOptions = {}): Promise<void> {
     const read = new OptionReader(options);
@@ -291,11 +309,11 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Creates the tables and indexes, or adds what they lack. Any number of processes may call it at once, under any default
-   * isolation. Where nothing is missing it takes no lock; otherwise it waits 5 s for each at most.
+   * Creates the tables and indexes, or adds missing columns and indexes. Any number of processes may call it at once. It
+   * takes no lock when nothing is missing. Otherwise it waits up to 5 s for each lock.
    *
-   * @throws SchemaError when there is a table of that name whose columns are others; it is left as it is
-   * @throws StoreUnavailableError when the database can't be reached, or a lock was not free in time
+   * @throws SchemaError when a table of that name has other columns. The table is left unchanged
+   * @throws StoreUnavailableError when the database can't be reached or a lock was not free in time
    */
   async migrate(): Promise<void> {
     await migrate(this.#query, this.#table);
@@ -303,8 +321,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Lists the problems of the tables, their indexes and this role's privileges, each in a sentence that ends with a remedy. Changes
-   * nothing.
+   * Lists problems of the tables, their indexes and this role's privileges, each with a remedy. Changes nothing.
    *
    * @returns an empty list when nothing is wrong
    * @example
@@ -315,8 +332,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /**
-   * Examines the tables, the rows in them and the server. Finds all that `check` lists, and bloat, dead rows, trouble with autovacuum,
-   * expired rows that no cleanup removes, and clocks that differ. Changes nothing.
+   * Examines the tables, their rows and the server. Reports the problems of `check`, and bloat, dead rows, autovacuum
+   * problems, expired rows that no cleanup removes, and clocks that differ. Changes nothing.
    *
    * @returns findings, including those with the severity `"ok"`
    * @throws TypeError when an option is wrong
@@ -347,7 +364,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   get #logins(): UserSessions {
-    if (this.#users === undefined) throw new TypeError("owner: this table keeps no sessions by user");
+    if (this.#users === undefined)
+      throw new TypeError("owner: expected none, as this table has no columns for users: leave it out");
     return this.#users;
   }
 
