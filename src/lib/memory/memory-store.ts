@@ -19,27 +19,33 @@ import type {
 
 /** Options of `MemoryStore`. */
 export interface MemoryStoreOptions {
-  /** How often expired sessions are removed: milliseconds or a text such as `"5m"`. 0: never. Default `"5m"`. */
+  /** Pause between two cleanups: milliseconds or a string such as `"5m"`. 0 turns the cleanup off. Default: `"5m"`. */
   cleanupInterval?: Duration | undefined;
-  /** How long it is remembered that a session was ended, so that a late `upsert` doesn't bring it back. Default `"2m"`. */
+  /** Time for which an ended session is remembered, so that a late `upsert` doesn't bring it back. Default: `"2m"`. */
   endedGrace?: Duration | undefined;
-  /** The store's clock, in milliseconds since 1970, for tests. */
+  /** A clock for tests, in milliseconds since 1970. Default: the process's clock. */
   now?: (() => number) | undefined;
 }
 
 /** A session in memory. */
 interface MemoryRow {
   data: Uint8Array;
-  /** Milliseconds since 1970, as the others. */
+  /** Milliseconds since 1970, like `lastSeen` and `created`. */
   expiry: number;
   lastSeen: number;
   created?: number;
   owner?: Owner;
-  /** Of a tombstone: why the session ended, and under which id it goes on. */
+  /** Set in a tombstone: the reason, and the id under which the session continues. */
   end?: { why: EndReason; successor?: string } | undefined;
 }
 
-/** Sessions in the memory of this process, for tests and toys: they end with it, and no other process sees them. */
+/**
+ * Stores sessions in the memory of this process, for tests and demos. They end with the process, and no other process sees
+ * them.
+ *
+ * @example
+ * const manager = new SessionManager(new MemoryStore());
+ */
 export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Sessions by user. */
   readonly users: UserStore = {
@@ -63,7 +69,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Milliseconds. */
   readonly #grace: number;
 
-  /** @throws TypeError when an option is wrong; it names the option */
+  /** Creates an empty store and starts its periodic cleanup. @throws TypeError when an option is wrong */
   constructor(options: MemoryStoreOptions = {}) {
     const read = new OptionReader(options);
     this.#now = read.callback<() => number>("now") ?? systemNow;
@@ -78,25 +84,25 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
           });
   }
 
-  /** Resolves to the live session of an id; undefined when there is none or when it has expired. */
+  /** Finds a live session. Resolves to undefined when it is missing or has expired. */
   async find(id: string): Promise<StoredSession | undefined> {
     const row = this.#live(id);
     return row && { data: row.data.slice(), expiry: new Date(row.expiry) };
   }
 
-  /** As `find`, but resolves to the reason when the session was ended a short while ago. */
+  /** Finds a live session, or the reason why it ended a short while ago. */
   async lookUp(id: string): Promise<Found> {
     const row = this.#rows.get(id);
     const isRemembered = row !== undefined && this.#hasEnded(row) && row.expiry > this.#now() - this.#grace;
     return isRemembered ? (row.end?.why ?? "destroyed") : this.find(id);
   }
 
-  /** Inserts or overwrites: the last write wins. */
+  /** Inserts the session or overwrites it: the last write wins. */
   async save(id: string, data: Uint8Array, expiry: Date): Promise<void> {
     this.#put(id, data, expiry);
   }
 
-  /** Inserts or overwrites, unless the session was ended. Resolves to whether it did. */
+  /** Inserts the session or overwrites it. Resolves to false, with nothing changed, when it was ended. */
   async upsert(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
     const row = this.#rows.get(assertId(id));
     if (row !== undefined && this.#hasEnded(row)) return false;
@@ -104,14 +110,14 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return true;
   }
 
-  /** Overwrites a live session, whatever it holds. Resolves to whether there was one. */
+  /** Overwrites a live session, whatever it holds. Resolves to false, with nothing changed, when it is gone or expired. */
   async update(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
     if (this.#live(assertId(id)) === undefined) return false;
     this.#put(id, data, expiry);
     return true;
   }
 
-  /** Ends a session: its row stays for a while, empty and expired. Resolves to whether there was one to end. */
+  /** Ends a session. Its row stays for a while, empty and expired. Resolves to whether the session was live. */
   async end(id: string): Promise<boolean> {
     const row = this.#rows.get(id);
     if (row === undefined || this.#hasEnded(row)) return false;
@@ -119,7 +125,12 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return true;
   }
 
-  /** Ends a session, also when it goes on under another id by now. Resolves to the id under which it was live. */
+  /**
+   * Ends a session, even if it has been renewed under another id.
+   *
+   * @param userId - ends the session only if it belongs to this user
+   * @returns the id under which the session was live, or undefined when it was not live
+   */
   async terminate(id: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
     if (why === "destroyed" && userId === undefined && (await this.end(id))) return id;
     const last = this.#lastOf(id);
@@ -129,20 +140,20 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return last;
   }
 
-  /** Ends every session. @param onEnded - called with the ids of each page */
+  /** Ends every session. @param onEnded - called once with their ids, if there were any */
   async terminateAll(onEnded: (ids: string[]) => void): Promise<void> {
     const live = Array.from(this.#rows).filter(([id]) => this.#live(id) !== undefined);
     for (const [, row] of live) this.#entomb(row, "revoked");
     if (live.length > 0) onEnded(live.map(([id]) => id));
   }
 
-  /** Resolves to the id under which a session is live by now; undefined when it is not. */
+  /** Resolves to the id under which a session is live after renewals, or to undefined when it is not live. */
   async follow(id: string): Promise<string | undefined> {
     const last = this.#lastOf(id);
     return this.#live(last) && last;
   }
 
-  /** Notes that the holder of a revoked session has logged in anew under `newId`. Resolves to whether it was one. */
+  /** Records that the holder of a revoked session has logged in again as `newId`. Resolves to whether it was revoked. */
   async supersede(id: string, newId: string): Promise<boolean> {
     const row = this.#rows.get(id);
     if (row === undefined || !this.#hasEnded(row) || row.end?.why !== "revoked") return false;
@@ -150,7 +161,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return true;
   }
 
-  /** Sets a live session's expiry, forward or back. Resolves to whether it is live. */
+  /** Sets the expiry of a live session, earlier or later. Resolves to whether it is live. */
   async setExpiry(id: string, expiry: Date): Promise<boolean> {
     const row = this.#live(assertId(id));
     if (row === undefined) return false;
@@ -158,12 +169,12 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return true;
   }
 
-  /** Removes a session. Resolves to whether there was one. */
+  /** Removes a session if it exists. Resolves to whether it existed. */
   async delete(id: string): Promise<boolean> {
     return this.#rows.delete(id);
   }
 
-  /** Inserts. Resolves to false, and changes nothing, when the id is taken. */
+  /** Inserts a session. Resolves to false, with nothing changed, when the id is taken. */
   async create(id: string, data: Uint8Array, expiry: Date, { owner }: WriteOptions = {}): Promise<boolean> {
     if (this.#rows.has(assertId(id))) return false;
     this.#put(id, data, expiry);
@@ -171,14 +182,14 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return true;
   }
 
-  /** Overwrites a live session whose bytes are `previous`. Resolves to whether it did. */
+  /** Overwrites a live session if its bytes equal `previous`. Resolves to whether it did. */
   async replace(id: string, previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
     if (this.#holding(assertId(id), previous) === undefined) return false;
     this.#put(id, data, expiry);
     return true;
   }
 
-  /** Ends a live session whose bytes are `previous` and inserts `newId`. Resolves to whether it did. */
+  /** Ends a live session if its bytes equal `previous` and inserts `newId`. Resolves to whether it did. */
   async renew(
     id: string,
     newId: string,
@@ -195,7 +206,11 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return true;
   }
 
-  /** Moves a live session's expiry forward, never back. Resolves to whether it is live. */
+  /**
+   * Moves the expiry of a live session forward, never back. Resolves to whether it is live.
+   *
+   * @param options - `unchanged` resolves to false for a session with other bytes
+   */
   async touch(id: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
     const row = unchanged === undefined ? this.#live(assertId(id)) : this.#holding(assertId(id), unchanged);
     if (row === undefined) return false;
@@ -204,7 +219,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return true;
   }
 
-  /** The store's time in milliseconds since 1970. */
+  /** Returns the store's time in milliseconds since 1970. */
   now(): number {
     return this.#now();
   }
@@ -222,7 +237,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return Array.from(this.#rows.keys()).filter((id) => this.#live(id) !== undefined).length;
   }
 
-  /** Removes what has expired. Resolves to how many. */
+  /** Removes expired sessions. Resolves to their number. */
   async deleteExpired(): Promise<number> {
     const before = this.#rows.size;
     const now = this.#now();
@@ -237,7 +252,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#stop();
   }
 
-  /** Stops the cleanup. Idempotent; the sessions stay until the store is let go. */
+  /** Stops the cleanup. The sessions stay in memory as long as the store does. Idempotent. */
   async close(): Promise<void> {
     this.stopCleanup();
   }
@@ -246,7 +261,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return this.close();
   }
 
-  /** Where renewals have led. */
+  /** Follows renewals to the last id of a session. */
   #lastOf(id: string): string {
     let last = id;
     for (let next: string | undefined = id; next !== undefined; next = this.#rows.get(next)?.end?.successor)
@@ -258,7 +273,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     Object.assign(row, { data: new Uint8Array(), expiry: this.#now(), end: { why, successor } });
   }
 
-  /** It is a tombstone. */
+  /** Whether the row is a tombstone. */
   #hasEnded(row: MemoryRow): boolean {
     return row.data.length === 0 && row.expiry <= this.#now();
   }
@@ -268,17 +283,17 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return row !== undefined && row.expiry > this.#now() ? row : undefined;
   }
 
-  /** The live row of an id, if it holds these bytes. */
+  /** Returns the live row of an id if it holds these bytes. */
   #holding(id: string, previous: Uint8Array): MemoryRow | undefined {
     const row = this.#live(id);
     return row !== undefined && equalBytes(row.data, previous) ? row : undefined;
   }
 
   /**
-   * Notes whose session a row is. A login's time is later than that of the user's last one, also in the same millisecond, as the limit
-   * ends the oldest.
+   * Records the user of a row. Each login of a user gets a later time than the last, even in the same millisecond, because
+   * the limit ends the oldest.
    *
-   * @param before - the row of a session that goes on: what is known of its login stays
+   * @param before - the row that is renewed: its login details are kept
    */
   #own(id: string, { userId, ip, userAgent, tags }: Owner, before?: MemoryRow): void {
     const row = this.#rows.get(id);
@@ -291,7 +306,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     row.owner = { userId, ip: login.ip, userAgent: login.userAgent, tags };
   }
 
-  /** A user's live sessions, the newest first. */
+  /** Lists a user's live sessions, newest first. */
   #of(userId: string): OwnedEntry[] {
     const live = [...this.#rows].filter(([id, { owner }]) => owner?.userId === userId && this.#live(id) !== undefined);
     return live
