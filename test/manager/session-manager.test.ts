@@ -1,6 +1,8 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { MemoryStore, SessionManager, SessionMissingError, type SessionOptions, type Store } from "../../src/index.ts";
+import { scsJson } from "../../src/codecs.ts";
 import { idOf } from "../../src/lib/core/token.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
@@ -392,6 +394,36 @@ describe("a store of find, save and delete alone", () => {
     const session = await manager.load("x".repeat(43));
     expect(manager.commitSettled(session)).toBe(undefined);
     await expect(manager.commit(session)).rejects.toThrow("expected by the test");
+  });
+
+  it("is not asked for its time by a session without a row that has nothing to store", async () => {
+    let asked = 0;
+    const failing = {
+      find: async () => undefined,
+      save: async () => {},
+      delete: async () => {},
+      now: async (): Promise<number> => {
+        asked++;
+        throw new Error("expected by the test");
+      },
+    };
+    const manager = new SessionManager(failing, { idleTimeout: "20m" });
+    const session = await manager.load();
+    session.rememberMe(true);
+    expect(manager.commitSettled(session)?.kind).toBe("nothing");
+    expect(asked).toBe(0);
+  });
+
+  it("may tell its time by a promise of another realm", async () => {
+    const memory = new MemoryStore({ cleanupInterval: 0, now: () => NOW });
+    const bare: Store & { now: () => Promise<number> } = {
+      find: (token) => memory.find(token),
+      save: (token, data, expiry) => memory.save(token, data, expiry),
+      delete: (token) => memory.delete(token),
+      now: () => runInNewContext(`Promise.resolve(${NOW})`) as Promise<number>,
+    };
+    const manager = new SessionManager(bare, { codec: { ...scsJson, isSealed: true } });
+    expect((await manager.load(await stored(manager))).get("key")).toBe(1);
   });
 
   it("must have the three", () => {

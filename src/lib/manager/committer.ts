@@ -71,7 +71,8 @@ export class Committer {
     if (state.pending !== undefined || state.doubt !== undefined) return false;
     state.values.collect();
     if (isUntouched(state, this.#options)) return true;
-    const now = this.#access.now();
+    // Without a row the time does not decide whether there is anything to write.
+    const now = state.phase === "stored" ? this.#access.now() : 0;
     if (typeof now === "number") return planCommit(planStateOf(state), this.#options, now).kind === "nothing";
     // The flush asks the store for its time, and reports a failure.
     now.catch(() => {});

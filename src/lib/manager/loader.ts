@@ -127,7 +127,7 @@ export class Loader {
     if (!this.#rows.isSealed) return row;
     const now = this.#access.now();
     const live = (time: number): StoredRow | undefined => (row.deadline.getTime() > time ? row : undefined);
-    return typeof now === "number" ? live(now) : now.then(live);
+    return typeof now === "number" ? live(now) : Promise.resolve(now).then(live);
   }
 
   #stateOf(
