@@ -134,6 +134,18 @@ describe("a response that is held by its calls", () => {
     expect(body.length).toBe(300_000);
   });
 
+  it("emits no drain after its end", async () => {
+    const events: string[] = [];
+    const gate = new TestGate("later");
+    await answered([gate], (response) => {
+      for (const name of ["drain", "finish"]) response.on(name, () => events.push(name));
+      expect(response.write("a")).toBe(false);
+      response.end("b");
+    });
+    await expect.poll(() => events.at(-1)).toBe("finish");
+    expect(events).toEqual(["finish"]);
+  });
+
   it("forgets a head that was written when an error takes its place", async () => {
     const { status, body } = await answered([new TestGate("later")], (response, held) => {
       response.writeHead(200, { "Content-Length": 100 });
