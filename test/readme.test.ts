@@ -141,7 +141,11 @@ describe("the README", () => {
   });
 
   it("shows how to clean up and stop", async () => {
-    await run("cleanup", [], { pool: database.pool(), PgStore: pgstore.PgStore });
+    const pool = database.pool();
+    await new pgstore.PgStore(pool, { cleanupInterval: 0 }).migrate();
+    await pool.query("INSERT INTO sessions (token, data, expiry) VALUES ('expired', '', now() - interval '1 day')");
+    await run("cleanup", [], { pool, PgStore: pgstore.PgStore });
+    expect((await pool.query("SELECT FROM sessions WHERE token = 'expired'")).rowCount).toBe(0);
   });
 
   it("shows how to log in and how to stream", async () => {

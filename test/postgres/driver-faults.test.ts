@@ -99,10 +99,11 @@ describe.each(Object.keys(clients) as Driver[])("connections of %s that are kill
     }
   });
 
-  it("again and again under load: nothing but StoreUnavailableError, and it works afterwards", async () => {
+  it("again and again under load: nothing but StoreUnavailableError, nothing acknowledged is lost, and it works afterwards", async () => {
     const store = await open(4);
     const running = { now: true };
     let done = 0;
+    const acknowledged: string[] = [];
     const work = async (worker: number): Promise<void> => {
       for (let n = 0; running.now; n++) {
         const token = `${driver} ${worker} ${n}`;
@@ -112,6 +113,8 @@ describe.each(Object.keys(clients) as Driver[])("connections of %s that are kill
           store.touch(token, soon()),
           store.create(`${token} new`, data, soon()),
         ]);
+        if (settled[0].status === "fulfilled") acknowledged.push(token);
+        if (settled[3].status === "fulfilled" && settled[3].value) acknowledged.push(`${token} new`);
         for (const one of settled) {
           if (one.status === "rejected") expect(one.reason).toBeInstanceOf(StoreUnavailableError);
           else done++;
@@ -129,6 +132,11 @@ describe.each(Object.keys(clients) as Driver[])("connections of %s that are kill
     }
     running.now = false;
     await workers;
+    const { rows } = await killer.query<{ token: string }>(
+      "SELECT token FROM sessions WHERE expiry > current_timestamp",
+    );
+    const there = new Set(rows.map(({ token }) => token));
+    expect(acknowledged.filter((token) => !there.has(token))).toEqual([]);
     await everything(store, `${driver} load`);
   });
 
