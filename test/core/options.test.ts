@@ -49,11 +49,13 @@ describe("new PgStore", () => {
 
   it("refuses what is no client", () => {
     for (const none of [undefined, null, "postgres://", {}, { query: 1 }]) {
-      expect(() => new PgStore(none as never)).toThrow(/^db: must be a pg.Pool/);
+      expect(() => new PgStore(none as never)).toThrow(/^db: expected a pg.Pool.*, got /);
     }
-    // As Drizzle has it: its query is no function.
+    const url = "postgres://app:hunter2@localhost/app";
+    expect(() => new PgStore(url as never)).toThrow(/, got a string: openStore takes a URL$/);
+    // Drizzle's query is not a function.
     const drizzle = { query: {}, $client: db };
-    expect(() => new PgStore(drizzle as never)).toThrow(/of Drizzle's database pass db\.\$client$/);
+    expect(() => new PgStore(drizzle as never)).toThrow(/, got a Drizzle database: pass db\.\$client$/);
   });
 
   it.each([[[]], [{}], [undefined], [{ rows: 1 }]])(
@@ -64,7 +66,7 @@ describe("new PgStore", () => {
       const store = new PgStore(client as never, { cleanupInterval: 0 });
       await expect(store.find("id")).rejects.toMatchObject({
         name: "StoreError",
-        message: expect.stringMatching(/^db\.query must resolve to \{ rows \}, got (?:an array|no rows): /),
+        message: expect.stringMatching(/^db\.query: expected an answer \{ rows \}, got (?:an array|no rows): /),
       });
       expect(queries).toBe(1);
     },

@@ -1,14 +1,14 @@
 import { StoreUnavailableError } from "../../core/errors.ts";
 
 /**
- * Waits for an answer, but not for ever.
+ * Waits for an answer up to a time limit. A later answer is ignored.
  *
  * @param timeout - milliseconds
- * @throws StoreUnavailableError when there is none by then; what comes later is ignored
+ * @throws StoreUnavailableError when there is no answer by then
  */
 export function withTimeout<T>(answer: Promise<T>, timeout: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    // Not unref'd, which costs more than the timer: it is gone with the answer.
+    // Not unref'd: that costs more than the timer, which ends with the answer.
     const timer = setTimeout(() => reject(tooLate(timeout)), timeout);
     answer.then(
       (value) => {
@@ -23,20 +23,20 @@ export function withTimeout<T>(answer: Promise<T>, timeout: number): Promise<T> 
   });
 }
 
-/** Share of its time that an operation must have left to be sent: its caller would hear of a failure while it is carried out. */
+/** Share of its time that an operation needs to be sent. With less, it could be carried out after it was reported as failed. */
 const MIN_SHARE_LEFT = 0.02;
 
 /**
- * Until when an operation may be sent.
+ * Returns the last moment at which an operation may be sent.
  *
- * @param since - when it began, by the monotonic clock
- * @param timeout - milliseconds that it has
+ * @param since - its start by the monotonic clock, in milliseconds
+ * @param timeout - its time limit in milliseconds
  */
 export function lastDeparture(since: number, timeout: number): number {
   return since + timeout * (1 - MIN_SHARE_LEFT);
 }
 
-/** @param timeout - milliseconds */
+/** Creates the error of an operation that took too long. @param timeout - its time limit in milliseconds */
 export function tooLate(timeout: number): StoreUnavailableError {
   return new StoreUnavailableError(`the database did not answer within ${timeout} ms`);
 }

@@ -1,18 +1,18 @@
 import { monotonicNow } from "../../core/time.ts";
 
 /**
- * What pgstore asks of a database driver: one parameterised statement, with text parameters and text results.
+ * The smallest database client that pgstore accepts: it runs one parameterised statement.
  *
- * `pg.Pool`, `pg.Client` and `PGlite` are such objects as they are. Parameters are strings, null, or arrays of strings.
+ * `pg.Pool`, `pg.Client` and `PGlite` fit without a wrapper. Parameters are strings, null, or arrays of strings.
  */
 export interface PgClient {
-  // The result's rows are read by column name; each column that we select is text or null.
+  // Rows are read by column name. Each selected column is text or null.
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
 }
 
-/** What pgstore asks of postgres.js: the function that `postgres(url)` returns. */
+/** The members of the `sql` function of postgres.js that pgstore uses. */
 export interface PostgresSql {
-  // Called with text; its own type knows more kinds of parameters.
+  // Called with text. The type in postgres.js allows more parameters.
   unsafe(
     query: string,
     parameters?: never[],
@@ -23,50 +23,54 @@ export interface PostgresSql {
   readonly options: { readonly prepare: boolean };
 }
 
-/** A row of a result: every column that we select is text or null. */
+/** A row of a result: each selected column is text or null. */
 export type Row = Record<string, string | null>;
 
-/** Runs a statement that may be repeated. `timeout`: milliseconds, if it may take longer than others. */
+/** Runs a statement that may be repeated. `timeout` is in milliseconds and defaults to the store's. */
 export type Query = (text: string, values?: string[], timeout?: number) => Promise<Row[]>;
 
-/** What a column holds; nothing where it is null, or there is no such row. */
+/** Returns the text of a column, or "" when it is null or there is no row. */
 export function textOf(row: Row | undefined, column: string): string {
   return row?.[column] ?? "";
 }
 
-/** The parameters of a statement, of the moment at which they were asked for. */
+/** The parameters of a statement at the moment of sending. */
 export interface Load {
   /** Text, or null. */
   values: unknown[];
-  /** When some of it gets too old to be sent, by the monotonic clock in milliseconds. */
+  /** Moment at which some of them are too old to be sent, by the monotonic clock in milliseconds. */
   until: number;
 }
 
 /** A statement on its way to the database. */
 export interface Errand {
   text: string;
-  /** What the server may keep it prepared under. */
+  /** Name of the prepared statement. Undefined: sent unprepared. */
   name?: string | undefined;
   /**
-   * Tells the parameters. Drivers ask as late as they can, as what has failed meanwhile must not be carried out.
+   * Returns the parameters. Drivers call it as late as they can: an operation that has failed meanwhile must not be carried
+   * out.
    *
-   * @returns undefined when nobody waits for it any more: it must not be sent
+   * @returns undefined when all operations have failed, so that the statement must not be sent
    */
   load(): Load | undefined;
 }
 
-/** The parameters of a statement that may be sent until some moment. */
+/** Makes the `load` of a statement that may be sent until a moment of the monotonic clock. */
 export function loadUntil(values: unknown[], until: number): Errand["load"] {
   return () => (monotonicNow() < until ? { values, until } : undefined);
 }
 
-/** Runs statements on whatever client the user has. */
+/** Runs statements on a client. */
 export interface Driver {
-  /** Whether it can keep statements prepared on the server. */
+  /** Whether the client supports prepared statements. */
   prepares: boolean;
   /**
-   * @param timeout - milliseconds after which a client that can do so gives up, and its connection with it
-   * @throws NotSentError when it certainly was not sent; StoreUnavailableError when it has got too old for that
+   * Runs a statement.
+   *
+   * @param timeout - milliseconds after which the client closes the connection, if it supports that
+   * @throws NotSentError when the statement was certainly not sent
+   * @throws StoreUnavailableError when it became too old to be sent
    */
   run(errand: Errand, timeout: number): Promise<Row[]>;
 }

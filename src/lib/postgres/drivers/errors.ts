@@ -1,30 +1,31 @@
 import { PgStoreError, SchemaError, StoreError, StoreUnavailableError } from "../../core/errors.ts";
 
-/** A statement was not sent, as the client had no connection for it: nothing has happened. */
+/** A statement was not sent because the client had no connection: nothing has happened. */
 export class NotSentError extends Error {
   override readonly name = "NotSentError";
 
-  /** @param cause - what the client says */
+  /** Wraps the client's error. @param cause - the client's error */
   constructor(cause: unknown) {
     super("the statement was not sent", { cause });
   }
 }
 
 /**
- * Why a statement failed, which decides what becomes of it.
- * - `rolled back`: by its neighbours' doing; nothing has happened. Tried again
- * - `not begun`: the server took no connection; nothing has happened. Tried again
- * - `standby`: the connection leads to a server that is none any more to write to; nothing has happened. Tried again on another
- * - `lost`: with its connection; whether it was carried out is unknown. Tried again where that does no harm
- * - `unprepared`: before it was carried out, by a pooler that mixes connections. Made again, unprepared
- * - `unavailable`: for a reason that may pass, but not at once
- * - `schema`: the table is another
- * - `refused`: for a reason that lies in a row
+ * The kind of a statement's failure, which decides whether it is retried.
+ *
+ * - `rolled back`: a conflict with another transaction. Nothing has happened. Retried
+ * - `not begun`: the server accepted no connection. Nothing has happened. Retried
+ * - `standby`: the server has become read-only. Nothing has happened. Retried on another connection
+ * - `lost`: the connection broke, and the outcome is unknown. Retried where that does no harm
+ * - `unprepared`: a pooler mixed up prepared statements. Nothing has happened. Retried unprepared
+ * - `unavailable`: a reason that may pass, but not at once
+ * - `schema`: the table is missing or has other columns
+ * - `refused`: a reason that lies in a row
  */
 export type Failure =
   "rolled back" | "not begun" | "standby" | "lost" | "unprepared" | "unavailable" | "schema" | "refused";
 
-/** The one table of SQLSTATEs: the first line that fits decides. Those in no line are `refused`. */
+/** SQLSTATEs by kind of failure. The first match decides. All others are `refused`. */
 const TABLE: readonly [Failure, RegExp][] = [
   // serialization_failure, deadlock_detected
   ["rolled back", /^(?:40001|40P01)$/],
@@ -40,14 +41,15 @@ const TABLE: readonly [Failure, RegExp][] = [
   // system errors, credentials, no such database
   ["unavailable", /^(?:40|53|57|55P03|25P03|58|XX|28|3D)/],
   // undefined table, column, function (an operator for other types), datatype_mismatch, cannot_coerce, wrong_object_type,
-  // invalid_column_reference (ON CONFLICT without a unique constraint), invalid_schema_name, not_null_violation (a column of
-  // the application's without default)
+  // invalid_column_reference (ON CONFLICT without a unique constraint), invalid_schema_name, not_null_violation (an
+  // application's column without a default)
   ["schema", /^(?:42P01|42703|42883|42804|42846|42809|42P10|3F000|23502)$/],
 ];
 
-/** What the operating system and drivers say of a connection that was never made. */
+/** Error codes of a connection that was never made. */
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "CONNECT_TIMEOUT"]);
 
+/** Returns the kind of a driver's error. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof NotSentError) {
     const failure = failureOf(error.cause);
@@ -55,24 +57,24 @@ export function failureOf(error: unknown): Failure {
   }
   const sqlstate = sqlstateOf(error);
   if (sqlstate !== undefined) return TABLE.find(([, states]) => states.test(sqlstate))?.[0] ?? "refused";
-  // Several addresses were tried, of a name such as localhost.
+  // A name such as localhost has several addresses, each with an error.
   const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
   const isNotBegun = errors.every((one) => NOT_CONNECTED.has(String((one as { code?: unknown } | null)?.code)));
-  // No SQLSTATE at all: the connection broke.
+  // An error without SQLSTATE: the connection broke.
   return isNotBegun && errors.length > 0 ? "not begun" : "lost";
 }
 
-/** The SQLSTATE of a driver's error; undefined for errors of the connection, which have none. */
+/** Returns the SQLSTATE of a driver's error, or undefined for an error of the connection. */
 export function sqlstateOf(error: unknown): string | undefined {
   const code: unknown = (error as { code?: unknown } | null)?.code;
-  // EPIPE has five letters as well; no class of SQLSTATE begins with E.
+  // Excludes EPIPE: no class of SQLSTATE begins with E.
   return typeof code === "string" && /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) ? code : undefined;
 }
 
 /**
- * Turns what a driver threw into an error of ours, by SQLSTATE, never by message.
+ * Turns a driver's error into a PgStoreError, by SQLSTATE and never by message.
  *
- * @param remedy - what to do about a table that is not as it should be
+ * @param remedy - advice for an error about a missing table
  */
 export function toStoreError(error: unknown, table: string, remedy: string): PgStoreError {
   if (error instanceof PgStoreError) return error;
@@ -102,20 +104,20 @@ export function toStoreError(error: unknown, table: string, remedy: string): PgS
 /** undefined_table, undefined_column, insufficient_privilege */
 const MISSING = /^(?:42P01|42703|42501)$/;
 
-/** The columns or the tables are not there, or this role may not use them. */
+/** Says whether a table or column is missing, or denied to this role. */
 export function isMissing(error: unknown): error is PgStoreError {
   return error instanceof PgStoreError && MISSING.test(sqlstateOf(error.cause) ?? "");
 }
 
 /**
- * Whether what the database refused can lie in one row of several: in its values (22), in constraints (23, 44), in its size
- * (54), or for a function or trigger of the application's (38, P0). Rights, syntax and the like lie in none.
+ * Says whether the reason of a refusal can lie in a single row: its values (22), constraints (23, 44), size (54), or a
+ * function or trigger of the application (38, P0). Privileges and syntax concern every row.
  */
 export function mayLieInRow(error: unknown): boolean {
   return /^(?:22|23|38|44|54|P0)/.test(sqlstateOf(error) ?? "") && failureOf(error) === "refused";
 }
 
-/** What a driver's error may tell: of the server, of the connection, of the schema. */
+/** Properties of a driver's error that contain no session data. */
 const SAFE = [
   "code",
   "severity",
@@ -131,8 +133,8 @@ const SAFE = [
 ];
 
 /**
- * Copies a driver's error without what quotes our parameters, tokens and data among them: PostgreSQL puts the failing row
- * into `detail`, PGlite the statement's values into `params`.
+ * Copies a driver's error without the properties that quote parameters, such as tokens and data: PostgreSQL puts the failing
+ * row into `detail`, PGlite the values into `params`.
  */
 function withoutValues(error: unknown): unknown {
   if (!(error instanceof Error)) return error;

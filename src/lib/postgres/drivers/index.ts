@@ -1,28 +1,34 @@
 import { StoreError } from "../../core/errors.ts";
+import { shown } from "../../core/options.ts";
 import type { Driver, PgClient, PostgresSql, Row } from "./driver.ts";
 import { isNodePostgres, nodePostgres } from "./node-postgres.ts";
 import { isPGlite, pglite } from "./pglite.ts";
 import { perClient, Places } from "./places.ts";
 import { isPostgresJs, postgresJs } from "./postgres-js.ts";
 
-/** Statements that a client of unknown kind may keep past their time before it gets no more: as many as pools have connections. */
+/** Overdue statements after which an unknown client gets no more: the usual number of connections of a pool. */
 const MAX_OVERDUE = 10;
 
 const placesOf = perClient(() => Places.untilOverdue(MAX_OVERDUE));
 
 /**
- * Makes a driver of a client.
+ * Makes a driver for a client.
  *
- * @throws TypeError when it is none
+ * @throws TypeError when the value is not a client
  */
 export function driverOf(db: PgClient | PostgresSql): Driver {
   if (isPostgresJs(db)) return postgresJs(db);
   if (typeof db !== "object" || db === null || typeof db.query !== "function") {
-    // A database of Drizzle's has its client in $client.
+    // A Drizzle database has its client in $client.
     const isDrizzle = typeof db === "object" && db !== null && "$client" in db;
+    // A string may be a URL with a password.
+    const got = isDrizzle
+      ? "a Drizzle database: pass db.$client"
+      : typeof db === "string"
+        ? "a string: openStore takes a URL"
+        : shown(db);
     throw new TypeError(
-      "db: must be a pg.Pool, the sql of postgres.js, a PGlite or an object with query(text, values)" +
-        (isDrizzle ? "; of Drizzle's database pass db.$client" : ""),
+      `db: expected a pg.Pool, the sql of postgres.js, a PGlite or an object with query(text, values), got ${got}`,
     );
   }
   if (isNodePostgres(db)) return nodePostgres(db);
@@ -36,12 +42,12 @@ export function driverOf(db: PgClient | PostgresSql): Driver {
   };
 }
 
-/** @throws StoreError when a client answers in another form */
+/** Returns the rows of an answer. @throws StoreError when the client answers in another form */
 function rowsIn(answer: { rows: unknown[] }): Row[] {
   const { rows } = (answer ?? {}) as { rows?: unknown };
   if (Array.isArray(rows)) return rows as Row[];
   const found = Array.isArray(answer) ? "an array" : "no rows";
   throw new StoreError(
-    `db.query must resolve to { rows }, got ${found}: wrap the client in an object whose query does`,
+    `db.query: expected an answer { rows }, got ${found}: wrap the client in an object whose query resolves to that`,
   );
 }

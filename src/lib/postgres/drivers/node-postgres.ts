@@ -13,7 +13,7 @@ interface Query {
   types: typeof AS_IT_IS;
 }
 
-/** What of a pg.Client or pg.Pool is used: `query` with an options object, and its events. */
+/** The members of a pg.Client or pg.Pool that pgstore uses. */
 interface NodePostgres {
   query(config: Query): Promise<{ rows: unknown[] }>;
   query(config: Query, values: undefined, callback: (error: unknown, result: { rows: unknown[] }) => void): void;
@@ -23,7 +23,7 @@ interface NodePostgres {
 }
 
 interface Pool extends NodePostgres {
-  // As text where the application has it from its environment.
+  // Strings if the application read them from its environment.
   options: { max?: number | string; connectionTimeoutMillis?: number | string };
   totalCount: number;
   idleCount: number;
@@ -31,7 +31,7 @@ interface Pool extends NodePostgres {
   connect(callback: (failure: unknown, client: NodePostgres | undefined, release: Release) => void): void;
 }
 
-/** Gives a connection back; with an error, to be closed. */
+/** Returns a connection to the pool. With an error, the pool closes it. */
 type Release = (error?: unknown) => void;
 
 interface Connection {
@@ -39,7 +39,7 @@ interface Connection {
   release: Release;
 }
 
-/** Every column that we select is text: no parser of the application's has a say. With `binary: true` it comes as bytes. */
+/** Bypasses the application's type parsers, as each selected column is text. With `binary: true` it comes as bytes. */
 const AS_IT_IS = {
   getTypeParser: () => (value: unknown) => (value instanceof Uint8Array ? utf8(value) : value),
 };
@@ -52,7 +52,7 @@ function isPool(db: NodePostgres): db is Pool {
   return "waitingCount" in db && "connect" in db && "options" in db;
 }
 
-/** Makes a driver of a pg.Pool or a pg.Client. */
+/** Makes a driver for a pg.Pool or a pg.Client. */
 export function nodePostgres(db: NodePostgres): Driver {
   surviveIdleErrors(db);
   return { prepares: true, run: isPool(db) ? onPool(db) : onClient(db) };
@@ -66,10 +66,10 @@ function onPool(pool: Pool): Driver["run"] {
       const use = (connection: Connection): boolean => {
         const loaded = load();
         if (loaded === undefined) return false;
-        // Its own timeout as well as ours: it frees a connection that no longer answers, instead of keeping it for ever.
+        // The client's own timeout closes a connection that no longer answers. Otherwise it would be kept for ever.
         const query = { text, ...(name && { name }), values: loaded.values, query_timeout: timeout, types: AS_IT_IS };
         send(connection, query, resolve, (error) => {
-          // The others that the pool keeps lead there as well.
+          // The idle connections of the pool lead to the same server.
           if (failureOf(error) === "standby") dropIdle(pool);
           reject(error);
         });
@@ -105,14 +105,14 @@ function send(
       resolve(result.rows as Row[]);
     });
   } catch (error) {
-    // Of a wrapper around the client: thrown on, it would end the process from within the pool.
+    // A wrapper around the client threw. Thrown on, the error would end the process from within the pool.
     fail(error);
   }
 }
 
 const lines = new WeakMap<Pool, PoolLine>();
 
-/** All stores of a pool wait in one line. */
+/** Returns the line of a pool, which all its stores share. */
 function lineOf(pool: Pool): PoolLine {
   const line = lines.get(pool) ?? new PoolLine(pool);
   lines.set(pool, line);
@@ -120,8 +120,8 @@ function lineOf(pool: Pool): PoolLine {
 }
 
 /**
- * The statements that wait for a connection of a pool. It is asked for as many as wait, and for no more at once than it can
- * have: so connections that hang while they are made take those few requests, and nothing else.
+ * The statements that wait for a connection of a pool. The pool gets no more requests at once than it has connections, so
+ * that connections that hang while they are made hold up only these requests.
  */
 class PoolLine {
   readonly #pool: Pool;
@@ -147,23 +147,23 @@ class PoolLine {
     const patience = Number(this.#pool.options.connectionTimeoutMillis ?? 0) * 0.9;
     const begun = monotonicNow();
     this.#asked++;
-    // By callback, as an error of the connection can come before a promise would tell of it.
+    // A callback, because an error of the connection can come before a promise resolves.
     this.#pool.connect((failure, client, release) => {
       this.#asked--;
       const isTimeout = patience > 0 && codeOf(failure) === undefined && monotonicNow() - begun >= patience;
       if (client !== undefined) {
-        // Whoever it was for may have given up.
+        // All waiting statements may have timed out.
         if (!this.#line.serve({ client, release })) release();
       } else if (!isTimeout) {
         this.#line.fail(new NotSentError(failure));
       }
-      // None came in the time that the pool has for that. The statements have a time of their own, and ask once more.
+      // After the pool's timeout ask again: the statements have time limits of their own.
       this.#ask();
     });
   }
 }
 
-/** How many connections it may have. */
+/** Returns the maximum number of connections. */
 function sizeOf({ options }: Pool): number {
   return Number(options.max ?? 10);
 }
@@ -173,8 +173,8 @@ function codeOf(error: unknown): unknown {
 }
 
 /**
- * Ends the connections that nobody uses just now; the pool makes others when it needs them. Each goes as it comes: while it
- * waited for the next one, nobody would hear its errors, and those end the process.
+ * Closes the idle connections of a pool. Each is closed as soon as it is taken: an error of one that was held without a
+ * listener would end the process.
  */
 function dropIdle(pool: Pool): void {
   for (let count = pool.idleCount; count > 0; count--) {
@@ -184,12 +184,12 @@ function dropIdle(pool: Pool): void {
 
 const placesOf = perClient(() => Places.one());
 
-/** A single connection: pg.Client will no longer queue statements by itself from version 9 on. */
+/** Runs one statement at a time, because pg.Client stops queueing statements in version 9. */
 function onClient(client: NodePostgres): Driver["run"] {
   const places = placesOf(client);
   return (errand, timeout) =>
     places.run(errand, timeout, async (load) => {
-      // It may be connecting still, or busy with the application's statements. The native one takes its values at once.
+      // The client may still be connecting or busy, so values are read late. The native client reads them at once.
       const late = (): unknown[] => lookedAtLate(errand, load, timeout).map((toPostgres) => ({ toPostgres }));
       const values = "native" in client ? load.values : late();
       const { text, name } = errand;
@@ -198,9 +198,9 @@ function onClient(client: NodePostgres): Driver["run"] {
     });
 }
 
-/** A pool emits "error" when the server closes an idle connection; without a listener that ends the process. */
+/** Adds a listener for the "error" of a closed idle connection, which would otherwise end the process. */
 function surviveIdleErrors(db: NodePostgres): void {
-  // At the end of the turn, as the application may add its own in the next line; no error comes before.
+  // At the end of the tick, because the application may add its own listener in the next line.
   process.nextTick(() => {
     if (db.listenerCount("error") > 0) return;
     db.on("error", ignore);
@@ -220,11 +220,11 @@ function warnOfNoListener(): void {
   warnOnce(
     "PGSTORE_POOL_ERRORS",
     'A pg.Pool without a listener for "error" ends the process when the server closes an idle connection. pgstore has added ' +
-      "one to yours; add your own before: pool.on('error', (error) => …)",
+      "one to yours. Add your own before: pool.on('error', (error) => …)",
   );
 }
 
-/** A connection that hangs while it is made takes a place of such a pool for ever, and only the pool could end it. */
+/** Warns of a pool without a connection timeout: a connection that hangs would occupy its place for ever. */
 function warnOfNoLimit({ options }: Pool): void {
   if (Number(options.connectionTimeoutMillis ?? 0) > 0) return;
   warnOnce(
@@ -234,5 +234,5 @@ function warnOfNoLimit({ options }: Pool): void {
   );
 }
 
-/** The pool has thrown the connection away already; the next statement gets another, or fails with the reason. */
+/** Ignores the error: the pool has dropped the connection, and the next statement gets another or fails with the reason. */
 function ignore(): void {}

@@ -1,19 +1,19 @@
 import type { Driver, Row } from "./driver.ts";
 import { lookedAtLate, perClient, Places } from "./places.ts";
 
-/** A parameter, looked at when the statement is sent. */
+/** A parameter that is read when the statement is sent. */
 type Late = () => unknown;
 
-/** What of a PGlite is used. */
+/** The members of a PGlite that pgstore uses. */
 interface PGlite {
   query(text: string, values: Late[], options: typeof AS_IT_IS): Promise<{ rows: unknown[] }>;
 }
 
-/** Types of PostgreSQL: text, and an array of it. */
+/** PostgreSQL's oids of text and text[]. */
 const TEXT = 25;
 const TEXT_ARRAY = 1009;
 
-/** Every column that we select and every parameter is text: no parser or serializer of the application's has a say. */
+/** Bypasses the application's parsers and serializers, as each column and parameter is text. */
 const AS_IT_IS = {
   parsers: { [TEXT]: asItIs },
   serializers: { [TEXT]: (late: Late) => late(), [TEXT_ARRAY]: (late: Late) => late() },
@@ -25,14 +25,14 @@ export function isPGlite(db: object): db is PGlite {
 
 const placesOf = perClient(() => Places.one());
 
-/** Makes a driver of a PGlite: a database of this process alone, which runs one statement at a time. */
+/** Makes a driver for a PGlite, which runs one statement at a time. */
 export function pglite(db: PGlite): Driver {
   const places = placesOf(db);
   return {
     prepares: false,
     run: (errand, timeout) =>
       places.run(errand, timeout, async (load) => {
-        // It may be in a transaction of the application's, and our statement behind that.
+        // The statement may have to wait for a transaction of the application.
         const { rows } = await db.query(errand.text, lookedAtLate(errand, load, timeout), AS_IT_IS);
         return rows as Row[];
       }),

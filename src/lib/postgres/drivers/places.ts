@@ -3,31 +3,31 @@ import { tooLate } from "./deadline.ts";
 import type { Errand, Load, Row } from "./driver.ts";
 
 /**
- * Statements wait here and not in the client: nothing can be taken back from there, neither a statement whose caller has
- * been told that it failed, nor the memory that it takes. A client gets a statement when it has a place for it.
+ * Statements wait here until the client has a place for them. One that waits in the client can't be taken back when it has
+ * failed, and keeps its memory.
  */
 
 /** A statement that waits for a place. */
 interface Waiting<Place> {
-  /** When it is given up, by the monotonic clock. */
+  /** Moment at which it fails, by the monotonic clock in milliseconds. */
   end: number;
-  /** Sends it. Returns false when it has got too old for that. */
+  /** Sends it. Returns false when it is too old to be sent. */
   use(place: Place): boolean;
   fail(error: unknown): void;
 }
 
-/** Statements that wait for a place, the oldest first. */
+/** A queue of statements that wait for a place, oldest first. */
 export class WaitingLine<Place> {
   readonly #waiting = new Set<Waiting<Place>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** When the timer fires, by the monotonic clock. */
+  /** Moment at which the timer fires, by the monotonic clock in milliseconds. */
   #alarm = Number.POSITIVE_INFINITY;
 
   get length(): number {
     return this.#waiting.size;
   }
 
-  /** @param timeout - milliseconds after which it fails, and nothing of it is kept */
+  /** Adds a statement. @param timeout - milliseconds after which it fails and is forgotten */
   add(timeout: number, use: (place: Place) => boolean, fail: (error: unknown) => void): void {
     const waiting = {
       end: monotonicNow() + timeout,
@@ -38,7 +38,7 @@ export class WaitingLine<Place> {
     if (waiting.end < this.#alarm) this.#arm(waiting.end);
   }
 
-  /** Gives a place to the first whose time is not over. Returns false when there is none. */
+  /** Gives a place to the first statement that can still be sent. Returns false when there is none. */
   serve(place: Place): boolean {
     for (const waiting of this.#waiting) {
       this.#waiting.delete(waiting);
@@ -48,7 +48,7 @@ export class WaitingLine<Place> {
     return false;
   }
 
-  /** Fails the first. */
+  /** Fails the first statement. */
   fail(error: unknown): void {
     const [first] = this.#waiting;
     if (first === undefined) return;
@@ -78,28 +78,28 @@ export class WaitingLine<Place> {
   }
 }
 
-/** When a statement that a client has taken and not answered is overdue. */
+/** A statement that the client has taken and not answered, with the moment at which it is overdue. */
 interface Held {
   end: number;
 }
 
-/** The places of a client that takes any number of statements, and answers each some time. */
+/** Limits the statements that a client without a limit of its own gets at once. */
 export class Places {
   readonly #line = new WaitingLine<void>();
   readonly #held = new Set<Held>();
   readonly #isFree: (held: ReadonlySet<Held>) => boolean;
 
-  /** @param isFree - whether the client may get another statement beside those that it has */
+  /** Creates the places of a client. @param isFree - says whether the client may get another statement */
   private constructor(isFree: (held: ReadonlySet<Held>) => boolean) {
     this.#isFree = isFree;
   }
 
-  /** For a client with a single connection. */
+  /** Creates the place of a client with a single connection. */
   static one(): Places {
     return new Places((held) => held.size === 0);
   }
 
-  /** For a client of which nothing is known: until that many statements are overdue. */
+  /** Creates places for an unknown client, which gets statements until `most` are overdue. */
   static untilOverdue(most: number): Places {
     return new Places((held) => {
       if (held.size < most) return true;
@@ -110,7 +110,7 @@ export class Places {
     });
   }
 
-  /** @param send - hands a statement to the client */
+  /** Runs a statement when there is a place. @param send - hands the statement to the client */
   run(errand: Errand, timeout: number, send: (load: Load) => Promise<Row[]>): Promise<Row[]> {
     return new Promise((resolve, reject) => {
       const use = (): boolean => {
@@ -137,7 +137,7 @@ export class Places {
   }
 }
 
-/** What is kept for each client, however many stores use it. */
+/** Makes a function that keeps one object per client, shared by all its stores. */
 export function perClient<T>(make: () => T): (client: object) => T {
   const known = new WeakMap<object, T>();
   return (client) => {
@@ -147,11 +147,11 @@ export function perClient<T>(make: () => T): (client: object) => T {
   };
 }
 
-/** The parameters of a load, each looked at when the client sends it: what has got too old by then is left out. */
+/** Returns parameters that are read when the client sends them, without operations that are too old by then. */
 export function lookedAtLate(errand: Errand, load: Load, timeout: number): (() => unknown)[] {
   let current = load;
   return load.values.map((_, index) => () => {
-    // Once, as they belong together; clients go through them in order.
+    // Checked at the first parameter only: all must come from one load, and clients read them in order.
     if (index === 0 && monotonicNow() >= current.until) {
       const later = errand.load();
       if (later === undefined) throw tooLate(timeout);

@@ -4,14 +4,14 @@ import { tooLate } from "./deadline.ts";
 import { NotSentError, sqlstateOf } from "./errors.ts";
 import { utf8 } from "../sql/text-format.ts";
 
-/** A statement of postgres.js, and what of its inside tells and decides whether it is sent. */
+/** A statement of postgres.js, with the internal members that decide whether it is sent. */
 interface Query extends PromiseLike<Result> {
   raw(): Query;
-  /** The connection that has it; null while it waits for one. */
+  /** The connection that runs it, or null while it waits. */
   state: object | null;
-  /** The error after which it has prepared the statement again. */
+  /** The error after which postgres.js prepared the statement again. */
   retried?: { code?: unknown } | null;
-  /** Takes it out of the queue; otherwise it still has its turn, and is then left out. */
+  /** Takes it out of the queue, or has it skipped in its turn. */
   cancel(): void;
   cancelled: unknown;
   strings: string[];
@@ -19,22 +19,22 @@ interface Query extends PromiseLike<Result> {
   options: { prepare?: boolean };
 }
 
-/** Rows as arrays of the bytes that came; nobody's parsers or transforms had a say in them. */
+/** Rows as arrays of raw bytes, without parsers or transforms. */
 type Result = (readonly (Uint8Array | null)[])[] & {
   columns: { name: string }[];
   command: string | null;
 };
 
 /**
- * PostgreSQL's `unknown`: it takes the types that the statement names, as if there were none here. postgres.js has no
- * serializer for it, so that none of the application's has a say.
+ * PostgreSQL's oid of `unknown`: the statement's casts decide the types. postgres.js has no serializer for it, which
+ * bypasses the application's.
  */
 const UNKNOWN = 705;
 
-/** SQLSTATEs: invalid_sql_statement_name, and query_canceled, which postgres.js throws itself. */
+/** SQLSTATEs: invalid_sql_statement_name, and query_canceled, which postgres.js also throws itself. */
 const UNPREPARED = "26000";
 const CANCELLED = "57014";
-/** Of a statement that was not sent, after another's error. */
+/** Attempts to send a statement that failed with the error of another. */
 const MAX_TRIES = 4;
 
 type Outcome = { rows: Row[]; error?: never; sent?: never } | { rows?: never; error: unknown; sent: boolean };
@@ -45,23 +45,22 @@ export function isPostgresJs(db: unknown): db is PostgresSql {
   return typeof db === "function" && isSql;
 }
 
-/** Makes a driver of the function that `postgres(url)` returns. */
+/** Makes a driver for the `sql` function of postgres.js. */
 export function postgresJs(sql: PostgresSql): Driver {
-  // A single connection can't be dropped: one that leads to a standby after a failover stays until postgres.js ends it by its
-  // `max_lifetime`. Its option `target_session_attrs: "primary"` keeps it from making such ones; "read-write" does not.
-  // Without it for those behind a pooler that can't.
+  // postgres.js can't drop a single connection: after a failover, one to a standby stays until its `max_lifetime`. Its option
+  // `target_session_attrs: "primary"` avoids such connections ("read-write" does not).
   let { prepare } = sql.options;
   const once = async ({ text, name }: Errand, { values, until }: Load): Promise<Outcome> => {
     const parameters = values.map((value) => sql.typed(value as never, UNKNOWN));
-    // It names statements itself.
+    // postgres.js names prepared statements itself.
     const options = { prepare: prepare && name !== undefined, onexecute: alone };
     const query = sql.unsafe(text, parameters as never[], options) as Query;
     const timer = setTimeout(() => withdraw(query), Math.max(0, until - monotonicNow()));
     try {
       const result = await query.raw();
-      // Written just when its connection was reset: it is told the end of the next one's greeting.
+      // Written when the connection was reset: postgres.js took the next connection's greeting for the answer.
       if (result.command === null) return { error: new Error("the connection was reset"), sent: true };
-      // It has prepared the statement once more by itself, and would each time: those before stay on the server for ever.
+      // postgres.js would prepare the statement anew each time, and the earlier ones stay on the server for ever.
       if (query.retried?.code === UNPREPARED) prepare = false;
       return { rows: rowsOf(result) };
     } catch (error) {
@@ -81,9 +80,9 @@ export function postgresJs(sql: PostgresSql): Driver {
         if (rows !== undefined) return rows;
         if (sent) throw error;
         const sqlstate = sqlstateOf(error);
-        // Withdrawn, as some of it had got too old: the rest goes on.
+        // Withdrawn because some operations became too old: send the rest.
         if (sqlstate === CANCELLED) continue;
-        // It gives the last words of a connection that was killed to the first statement of the next, before it sends it.
+        // postgres.js fails the first statement of a new connection with the last error of the killed one.
         if (sqlstate === undefined || tries++ === MAX_TRIES) throw new NotSentError(error);
       }
     },
@@ -91,29 +90,29 @@ export function postgresJs(sql: PostgresSql): Driver {
 }
 
 /**
- * Keeps it from sending further statements after ours, before the answer: when the connection is reset, it could give a
- * statement another's answer.
+ * Keeps postgres.js from pipelining statements: when the connection is reset, it could give a statement the answer of
+ * another.
  */
 function alone(): boolean {
   return false;
 }
 
 /**
- * Resolves when sockets that are lost have told so. postgres.js doesn't know until then, and what is written to one of them
- * stays in the way of what comes after. Node closes them at the end of a turn; the first may still be in this one.
+ * Resolves when lost sockets have emitted "close". Until then postgres.js writes to them, which blocks later statements. Node
+ * closes sockets at the end of a turn of the event loop, which may be this one or the next.
  */
 async function everythingClosed(): Promise<void> {
   for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /**
- * One that waits for a connection still must not be carried out when it has failed. One that was sent is left alone: to
- * cancel it takes a connection of its own, and postgres.js lets nobody catch that one's errors.
+ * Withdraws a statement that still waits for a connection. One that was sent is left alone: to cancel it takes another
+ * connection, whose errors postgres.js doesn't let callers catch.
  */
 function withdraw(query: Query): void {
   if (query.state !== null) return;
   query.cancel();
-  // A connection that is being made for a statement that is cancelled would never be used again: so it gets another one.
+  // A connection that is being made for a cancelled statement would never be used again, so it gets another statement.
   if (!Array.isArray(query.strings) || !Array.isArray(query.args)) return;
   query.strings = ["SELECT 1"];
   query.args = [];
@@ -122,10 +121,10 @@ function withdraw(query: Query): void {
 }
 
 function rowsOf(result: Result): Row[] {
-  // The application's transforms may have changed the columns' names, to other cases mostly; ours are lower-case words.
+  // The application's transforms may have changed the case of column names. pgstore's are in lower case.
   const names = result.columns?.map(({ name }) => name.toLowerCase()) ?? [];
   const rows: Row[] = [];
-  // Skips holes: it goes on counting where another answer broke off when the connection was lost, so that ours begins with them.
+  // forEach skips holes: if another answer broke off with its connection, postgres.js starts this one at a later index.
   result.forEach((row) => {
     const entries = row.map((bytes, index) => [names[index] ?? "", bytes === null ? null : utf8(bytes)]);
     rows.push(Object.fromEntries(entries) as Row);
