@@ -85,7 +85,7 @@ describe("lockFolder", () => {
     for (const name of [folder, `${folder}/../${folder.split("/").at(-1)}/`]) {
       const error: unknown = await lockFolder(name).catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(StoreUnavailableError);
-      expect(String(error)).toContain(`is in use by process ${process.pid}; if it is not, remove`);
+      expect(String(error)).toContain(`is in use by process ${process.pid}. If that process is gone, remove`);
     }
     await release();
     await (

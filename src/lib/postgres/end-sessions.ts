@@ -7,24 +7,24 @@ import { instant, joinedBy, liveRow, type Statement } from "./sql/fragments.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { arrayText } from "./sql/text-format.ts";
 
-/** Each needs another renewal of the session in the moment between the beginning of a statement and its lock. */
+/** An attempt fails only if the session is renewed between the start of a statement and its lock. */
 const MAX_ATTEMPTS = 1000;
-/** Pages of sessions that are ended. */
+/** Bounds of the pages in which sessions are ended. */
 export const END_PAGES: PageBounds = { firstRows: 1000, minRows: 50, maxRows: 4000, slowMs: 200 };
-/** By which our idea of the database's time may be wrong. */
+/** Largest assumed error of the estimate of the database's time. */
 const MAX_CLOCK_ERROR_MS = 10_000;
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 
-/** The statements that follow renewals. */
+/** Statements that end sessions even if they have been renewed. */
 export interface EndingStatements {
   terminate: Statement;
-  /** Ends the session only if it is a certain user's. */
+  /** Ends the session only if it belongs to a given user. */
   terminateOwned: Statement;
-  /** Finds the ids under which the sessions of some ids are live, after all renewals. */
+  /** Finds the ids under which sessions are live after renewals. */
   follow: Statement;
   supersede: Statement;
-  /** Ends a page of all sessions, and tells which it has found but not ended. */
+  /** Ends a page of all sessions. Returns the ids that it found and those that it ended. */
   terminatePage: Statement;
 }
 
@@ -44,14 +44,14 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
       `WHERE s.${token} ${EQ} chain.token AND chain.live ${EQ} 'true' AND ${mine} RETURNING s.${token} AS token) ` +
       `SELECT chain.token AS token, EXISTS (SELECT FROM gone)::text AS ended FROM chain WHERE chain.live ${EQ} 'true'`,
   });
-  // What was renewed since this began may go on under an id that lies before the page.
+  // A session renewed since the start may continue under an id that sorts before this page.
   const renewed = `(${successor} IS NOT NULL AND s.${expiry} ${GE} ${instant("$3::text")})`;
   return {
     terminatePage: {
       text:
         `WITH page AS (SELECT s.${token} AS token FROM ${table} s WHERE s.${token} ${GT} $1::text ` +
         `AND ((${live}) OR ${renewed}) ORDER BY s.${token} LIMIT $2::text::int), ` +
-        // In the order in which batches lock rows, so that these and those don't deadlock.
+        // The lock order of batches, to avoid deadlocks with them.
         `mine AS (SELECT s.${token} AS token FROM ${table} s JOIN page ON ${joinedBy(token, "page")} WHERE ${live} ` +
         `ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s), ` +
         `ended AS (UPDATE ${table} s SET ${data} = ${layout.revoked}, ${expiry} = current_timestamp FROM mine ` +
@@ -72,10 +72,11 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout): 
 }
 
 /**
- * Resolves to the ids of the sessions that a page has ended. A session that it has found and not ended has ended meanwhile, or was
- * renewed: then it is ended under its new id. One statement follows the renewals of the whole page.
+ * Finishes a page of ended sessions. A session that was found but not ended may have been renewed: it is ended under its new
+ * id. One statement follows the renewals of the whole page.
  *
- * @param rows - of what was found, with `ended` "false", and of what was ended of it, with "true"
+ * @param rows - the found sessions, with `ended` "false", and the ended ones, with `ended` "true"
+ * @returns the ids of the ended sessions
  */
 export async function endedOf(
   rows: readonly Row[],
@@ -93,9 +94,9 @@ export async function endedOf(
 /**
  * Ends sessions that may have been renewed since their id was read.
  *
- * A renewal leaves a tombstone that names the new id. One statement follows these names from the id that it is given to
- * the last one, and ends that. When a renewal was faster, the row is a tombstone by the time its lock is free, and the
- * statement ends nothing: it is made again from there. Why: docs/decisions/010 and 027.
+ * A renewal leaves a tombstone that names the new id. One statement follows these names to the last id and ends its session.
+ * If another renewal was faster, the row is a tombstone by then, and the statement is repeated from there. Why:
+ * docs/decisions/010 and 027.
  */
 export class Endings {
   readonly #run: Run;
@@ -106,7 +107,12 @@ export class Endings {
     this.#sql = sql;
   }
 
-  /** Resolves to the id under which the session was live; undefined when it was not, or not this user's. */
+  /**
+   * Ends a session, even if it has been renewed.
+   *
+   * @returns the id under which the session was live, or undefined when it was not live or belongs to another user
+   * @throws StoreUnavailableError when the database doesn't answer, or the session was renewed during every attempt
+   */
   async terminate(id: string, why: "destroyed" | "revoked", userId?: string): Promise<string | undefined> {
     let from = id;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
@@ -122,10 +128,9 @@ export class Endings {
   }
 
   /**
-   * Ends all sessions by id, page by page; also those that get another id meanwhile, and may get one that lies before
-   * the page.
+   * Ends all sessions page by page, in the order of their ids, even those that are renewed meanwhile.
    *
-   * @param since - when that began, in milliseconds of the database's time
+   * @param since - the start of the run by the database's clock, in milliseconds since 1970
    */
   async terminateAll(since: number, onEnded: (ids: string[]) => void): Promise<void> {
     const pager = new Pager(END_PAGES);
@@ -144,18 +149,18 @@ export class Endings {
     }
   }
 
-  /** Resolves to the id under which the session is live by now; undefined when it is not. */
+  /** Resolves to the id under which a session is live after renewals, or to undefined when it is not live. */
   async follow(id: string): Promise<string | undefined> {
     return (await this.followAll([id]))[0];
   }
 
-  /** Resolves to the ids under which the sessions of these ids are live by now. */
+  /** Resolves to the ids under which sessions are live after renewals. */
   readonly followAll = async (ids: readonly string[]): Promise<string[]> => {
     if (ids.length === 0) return [];
     return (await this.#run(this.#sql.follow, [arrayText(ids)])).map((row) => textOf(row, "token"));
   };
 
-  /** Turns the tombstone of a revoked session into that of a replaced one. Resolves to whether there was one. */
+  /** Turns the tombstone of a revoked session into that of a replaced one. Resolves to whether it existed. */
   async supersede(id: string, newId: string): Promise<boolean> {
     return (await this.#run(this.#sql.supersede, [id, newId])).length > 0;
   }

@@ -22,33 +22,32 @@ import { createToken } from "../core/token.ts";
 
 /** Milliseconds between two signs of life of a holder. */
 const SIGN_OF_LIFE = 1000;
-/** Milliseconds without one after which a holder of whom nothing else is known counts as gone. */
+/** Milliseconds without a sign of life after which a holder counts as gone, if nothing else is known. */
 const SILENCE = 6000;
-/** Milliseconds between two looks at it. */
+/** Milliseconds between two looks at the lock file. */
 const LOOK = 50;
 
-/** What a lock file says of its holder. */
+/** The content of a lock file. */
 interface Holder {
-  /** Of this lock, whoever holds it. */
+  /** Identifies this lock. */
   id: string;
   pid: number;
-  /** When the process began, as the system has it: a process number is used again. Undefined where nothing tells. */
+  /** Start of the process, since process numbers are reused. Undefined if the system doesn't tell. */
   started?: string | undefined;
-  /** Where the process number counts: the machine since it was booted, and the container. */
+  /** Where the process number is valid: this boot of the machine, and the container. */
   space: string;
 }
 
 /**
- * Keeps a second process out of a folder of PGlite's, which would not notice it: both would go on, each on its own copy, and
- * the last to close would win. Makes the folder, for its owner only, if it is missing. (docs/decisions/024)
+ * Locks a PGlite folder against other processes, and creates it for its owner only if it is missing.
  *
- * The lock is the file `pgstore.lock` in the folder. Whoever comes reads it. A holder with the number and the start of a process
- * that is there holds the folder; one in the same space whose process is gone does not. Where nothing tells, as in another
- * container, the holder's signs of life do: the file's time, which it sets each second.
+ * PGlite itself would let two processes work on copies of their own, and the last to close would win (docs/decisions/024).
+ * The lock is the file `pgstore.lock` in the folder. A holder in the same space is alive if its process number and start
+ * match a running process. A holder elsewhere, as in another container, is alive if it touches the file every second.
  *
- * @param silence - milliseconds
- * @returns gives the folder free
- * @throws StoreUnavailableError when a process has it, or the folder can't be made
+ * @param silence - milliseconds without a touch after which a holder elsewhere counts as gone
+ * @returns a function that releases the lock
+ * @throws StoreUnavailableError when another process holds the lock, or the folder can't be created
  */
 export async function lockFolder(folder: string, silence = SILENCE): Promise<() => Promise<void>> {
   try {
@@ -57,7 +56,7 @@ export async function lockFolder(folder: string, silence = SILENCE): Promise<() 
     if (typeof release === "function") return release;
     const { pid } = release;
     throw new StoreUnavailableError(
-      `the folder ${folder} is in use by process ${pid}; if it is not, remove ${join(folder, "pgstore.lock")}`,
+      `the folder ${folder} is in use by process ${pid}. If that process is gone, remove ${join(folder, "pgstore.lock")}`,
     );
   } catch (cause) {
     if (cause instanceof StoreUnavailableError) throw cause;
@@ -65,14 +64,14 @@ export async function lockFolder(folder: string, silence = SILENCE): Promise<() 
   }
 }
 
-/** For its owner only: also one that an earlier version has made, but none that holds other things. */
+/** Creates the folder for its owner only. An existing one is restricted too, unless it holds foreign files. */
 async function makeFolder(folder: string): Promise<void> {
   if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined) return;
   const names = await readdir(folder);
   if (names.length === 0 || names.includes("PG_VERSION")) await chmod(folder, 0o700);
 }
 
-/** @returns what gives the lock free, or who holds it */
+/** Takes a lock. @returns a function that releases it, or the present holder */
 async function acquire(path: string, silence: number): Promise<(() => Promise<void>) | Holder> {
   const [started, space] = await Promise.all([startOf(process.pid), spaceOf()]);
   const mine: Holder = { id: createToken(), pid: process.pid, started, space };
@@ -94,20 +93,20 @@ async function acquire(path: string, silence: number): Promise<(() => Promise<vo
   }
 }
 
-/** Gives a file that is written a second name, if that is free: nobody ever reads half of it. */
+/** Gives a complete file its final name if that is free, so that no process reads half a file. */
 async function publish(draft: string, path: string): Promise<void> {
   try {
     await link(draft, path);
   } catch (error) {
-    // File systems without hard links.
+    // These file systems have no hard links.
     if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(String((error as { code?: unknown }).code))) throw error;
     await copyFile(draft, path, constants.COPYFILE_EXCL);
   }
 }
 
 /**
- * Removes the lock of a holder who is gone. Two who have both found it so must not both do that, as the second would remove the lock
- * that the first has taken since: a lock for the removal of this one lock decides.
+ * Removes the lock of a holder that is gone. The removal has a lock of its own: otherwise a second process could remove the
+ * lock that the first has taken since.
  */
 async function removeOf(path: string, gone: Holder, silence: number): Promise<void> {
   const release = await acquire(`${path}.${gone.id.replaceAll(/[^\w-]/g, "")}.gone`, silence);
@@ -133,7 +132,7 @@ async function hold(path: string, mine: Holder): Promise<() => Promise<void>> {
   };
 }
 
-/** Reads who holds a lock; undefined when it is gone. One that can't be read is known by its file alone. */
+/** Reads the holder of a lock, or undefined when the lock is gone. An unreadable lock is identified by its file alone. */
 async function holderOf(path: string): Promise<Holder | undefined> {
   try {
     const [text, { ino }] = [await readFile(path, "utf8"), await stat(path)];
@@ -159,7 +158,7 @@ async function isAlive(path: string, holder: Holder, silence: number): Promise<b
   for (let waited = 0; waited < silence; waited += LOOK) {
     await pause(LOOK);
     const now = await timeOf(path);
-    // Gone, or another's: whoever asks looks again.
+    // The file is gone: the caller looks again.
     if (now === undefined) return false;
     if (now !== before) return true;
   }
@@ -179,15 +178,15 @@ function isProcess(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // Somebody else's process is one all the same.
+    // EPERM: the process exists and belongs to another user.
     return (error as { code?: string }).code === "EPERM";
   }
 }
 
-/** When a process began, in ticks since the boot: Linux tells. */
+/** Reads the start of a process in ticks since the boot. Undefined except on Linux. */
 async function startOf(pid: number): Promise<string | undefined> {
   try {
-    // The name, in parentheses, may hold anything.
+    // The fields after the process name, which is in parentheses and may contain spaces.
     const text = await readFile(`/proc/${pid}/stat`, "utf8");
     return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
   } catch {

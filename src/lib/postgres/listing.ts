@@ -8,14 +8,14 @@ export const FIRST_PAGE_ROWS = 100;
 const MAX_PAGE_ROWS = 1000;
 const PAGE_CHARACTERS = 1 << 20;
 
-/** Says how many rows the next page should have, by what a page so far has held: `characters` of data in `rows` rows. */
+/** Returns the size of the next page, given that the last one had `characters` of data in `rows` rows. */
 export function nextPageRows(rows: number, characters: number): number {
   return Math.min(MAX_PAGE_ROWS, Math.max(1, Math.floor((PAGE_CHARACTERS * rows) / Math.max(1, characters))));
 }
 
 /**
- * Lists the live rows by id, a page at a time, in constant memory. Rows beyond the bound of an answer come without their
- * data, and are read again.
+ * Lists the live rows by id, page by page, in constant memory. Rows beyond the size limit of an answer come without their
+ * data and are read again.
  */
 export async function* listRows(
   run: (statement: Statement, values: unknown[]) => Promise<Row[]>,

@@ -5,12 +5,12 @@ import type { Engine } from "./execution/database.ts";
 import { type OperationStatements, WITHIN } from "./sql/stats.ts";
 import { readInstant } from "./sql/text-format.ts";
 
-/** Rows up to which a table is counted as a whole; of a larger one about as many are looked at. */
+/** Rows that are counted. A larger table is estimated from a sample of this size. */
 const MAX_COUNTED_ROWS = 200_000;
-/** Bytes of a row, by which a table is judged that was never analysed. */
+/** Assumed bytes of a row in a table that was never analysed. */
 const ROW_BYTES = 250;
 
-/** What is to be known of a PgStore for its operators. Each takes well under a second, however large the table is. */
+/** Figures of a PgStore for operators. Each takes well under a second, regardless of the table's size. */
 export class Operations implements StoreOperations {
   readonly #engine: Engine;
   readonly #sql: OperationStatements;
@@ -22,7 +22,7 @@ export class Operations implements StoreOperations {
 
   async stats(): Promise<StoreStats> {
     const { run } = this.#engine;
-    // One after the other, as the application's requests need connections too.
+    // One statement at a time, to leave connections to the application.
     const { history, users: hasUsers } = await this.#engine.probe();
     const [size] = await run(this.#sql.size, []);
     const analysed = Number(size?.["rows"] ?? -1);
@@ -53,7 +53,10 @@ export class Operations implements StoreOperations {
   async history(since: Date, points: number): Promise<HistoryPoint[]> {
     const begin = since.getTime();
     const length = ((await this.#engine.now()) - begin) / points;
-    if (!(length > 0) || !Number.isInteger(points)) throw new TypeError("history: since must be past, points whole");
+    if (!(length > 0) || !Number.isInteger(points))
+      throw new TypeError(
+        `history: expected a past date and a whole number of points, got ${String(since)} and ${points}`,
+      );
     const { history } = await this.#engine.probe();
     const rows = history ? await this.#engine.run(this.#sql.history, [String(begin), String(length)]) : [];
     const found = new Map(rows.map((row) => [Math.min(Number(row["n"]), points - 1), row]));
@@ -83,17 +86,17 @@ export class Operations implements StoreOperations {
   }
 }
 
-/** @param distinct - what PostgreSQL's statistics say of the column: a number, or, negative, a share of the rows */
+/** Estimates the number of users. @param distinct - PostgreSQL's n_distinct: a number or, if negative, a share of the rows */
 function usersIn(counted: Row | undefined, loggedIn: number, distinct: number, rows: number): number {
   const exact = counted?.["users"];
   if (exact != null) return Number(exact);
   return Math.min(loggedIn, Math.round(distinct < 0 ? -distinct * rows : distinct));
 }
 
-/** Pages of users that are looked through in a turn. */
+/** Pages of users that one cleanup examines. */
 const MAX_USER_PAGES = 10;
 
-/** What the cleanup writes down of a store, so that its history survives the processes. Nothing, on a table without one. */
+/** Records a store's figures in its history table, if there is one. */
 export class History {
   readonly #engine: Engine;
   readonly #sql: OperationStatements;
@@ -106,16 +109,16 @@ export class History {
     this.#operations = operations;
   }
 
-  /** Adds what this process has done since the last time. */
+  /** Adds the sessions that this process has created and ended since the last call. */
   async note(): Promise<void> {
     const { history } = await this.#engine.probe();
     if (history) await this.#write("", "", "", "");
   }
 
   /**
-   * Adds what a cleanup has done and what is left, and forgets what is old.
+   * Adds the result of a cleanup and the sessions that are left, then removes old entries.
    *
-   * @param begun - when it began, by the monotonic clock
+   * @param begun - the start of the cleanup by the monotonic clock, in milliseconds
    */
   async noteCleanup(removed: number, begun: number): Promise<void> {
     const took = Math.round(monotonicNow() - begun);
@@ -132,7 +135,7 @@ export class History {
     await this.#engine.run(this.#sql.note, [String(created), String(ended), removed || "0", took, live, users]);
   }
 
-  /** Users who have no session any more; some of them each time, as there may be millions. */
+  /** Removes some of the users without sessions. There may be millions, so each call continues where the last ended. */
   async #pruneUsers(): Promise<void> {
     for (let page = 0; page < MAX_USER_PAGES; page++) {
       const [row] = await this.#engine.run(this.#sql.pruneUsers, [this.#lastUser]);

@@ -14,15 +14,17 @@ import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 
-/** Each needs a login in the moment between the beginning of a statement and its lock. */
+/** An attempt fails only if a login comes between the start of a statement and its lock. */
 const MAX_END_ATTEMPTS = 100;
-/** Later than any session. */
+/** A place before the newest session. */
 const LAST: OwnedPlace = { created: new Date(8.64e15), id: "" };
 
 /**
- * Sessions by user, on the columns that `migrate` adds. On a table without a column for the user a login is stored as ever, but
- * it can't be found by its user: a warning tells once, and what asks for users throws SchemaError. Where the column is there,
- * the end of a user's sessions would miss a login that is stored without it: such a login is refused.
+ * Finds and ends sessions by user, with the columns that `migrate` adds.
+ *
+ * On a table without these columns a login is stored without its user. A warning says so once, and methods that look for a
+ * user throw SchemaError. If the columns exist but can't be written, a login is refused: ending the user's sessions would
+ * miss it.
  */
 export class UserSessions implements UserStore {
   readonly #engine: Engine;
@@ -30,7 +32,7 @@ export class UserSessions implements UserStore {
   readonly #endings: Endings;
   #hasWarned = false;
 
-  /** @param endings - ends sessions that may have been renewed */
+  /** Creates the user store of an engine's table. @param endings - ends sessions that may have been renewed */
   constructor(engine: Engine, table: TableName, endings: Endings) {
     this.#engine = engine;
     this.#endings = endings;
@@ -48,7 +50,7 @@ export class UserSessions implements UserStore {
       this.#write("renew", row, [...columnsOf(owner), goesOn, othersOf(owner)], owner, signal);
     if (owner.goesOn !== true) return write("");
     const outcome = await write("1");
-    // A fence refuses it until it is known that the session is not behind it.
+    // While there is a fence, the first attempt writes nothing: only a session that is not behind it may be renewed.
     const isSpared = outcome === false && (await this.#engine.behindFence([row[0]])).get(row[0]) === false;
     return isSpared ? write("2") : outcome;
   }
@@ -75,8 +77,11 @@ export class UserSessions implements UserStore {
   }
 
   /**
-   * Notes first that the user's sessions are ended, so that logins which are under way are refused, and ends the newest of
-   * them in the same statement. When there are more, it goes on page by page, each in a statement and under a time of its own.
+   * Ends a user's sessions. The first statement refuses logins under way and ends the newest page. Each further page has its
+   * own statement and time limit.
+   *
+   * @throws SchemaError when the table has no columns for users
+   * @throws StoreUnavailableError when the database doesn't answer, or a login interrupted every attempt
    */
   async end(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Promise<string[]> {
     const pages = new Pages(this.#engine, this.#run, this.#endings, userId, except, onEnded);
@@ -84,19 +89,19 @@ export class UserSessions implements UserStore {
       const [rows, isFull] = await pages.next((sql) => sql.end, []);
       if (isFull) {
         const bound = rows[0]?.["bound"] ?? "";
-        // From the newest one that there was, of which those are left that came between.
+        // Start again at the newest session of that time: some may have come between.
         await pages.after(String(Number(bound) + 1), "");
         return pages.ended;
       }
       if (rows[0]?.["crossed"] !== "true") return pages.ended;
     }
     throw new StoreUnavailableError(
-      `somebody logged in during each of ${MAX_END_ATTEMPTS} attempts to end a user's sessions`,
+      `the user's sessions were not ended, as a login interrupted each of ${MAX_END_ATTEMPTS} attempts. Try again`,
     );
   }
 
   async trim(userId: string, most: number, onEnded?: (ids: string[]) => void): Promise<string[]> {
-    // The login that this follows has found that there are no columns to ask.
+    // The login before this call has found that the columns are missing.
     if (this.#engine.additions?.owners === false) throw new SchemaError(this.#table.quoted, this.#remedy);
     const pages = new Pages(this.#engine, this.#run, this.#endings, userId, [], onEnded);
     const [rows, isFull] = await pages.next((sql) => sql.trim, [String(most)]);
@@ -105,7 +110,7 @@ export class UserSessions implements UserStore {
     return pages.ended;
   }
 
-  /** Goes on with the ends for which there is a fence, as their processes may have died. */
+  /** Finishes the ends listed in the fence, as their processes may have died. */
   async finishEnds(signal?: AbortSignal): Promise<void> {
     const { userSql: sql } = this.#engine;
     for (const row of await this.#run(sql.fencedEnds, [])) {
@@ -118,7 +123,7 @@ export class UserSessions implements UserStore {
 
   readonly #run: Run = (statement, values) => this.explained(this.#engine.run(statement, values));
 
-  /** @throws SchemaError when the table could say whose session it is, but this role or what is left of the schema does not */
+  /** Writes a row with its user, if the table has columns for it. @throws SchemaError when they exist but can't be written */
   async #write(
     kind: "create" | "renew",
     row: Input,
@@ -143,7 +148,7 @@ export class UserSessions implements UserStore {
     return outcome;
   }
 
-  /** @throws SchemaError that says what is missing for this, where the table is fine otherwise */
+  /** Waits for an answer. @throws SchemaError when a column or privilege for users is missing. The message names the remedy */
   async explained<T>(asked: Promise<T>): Promise<T> {
     try {
       const answer = await asked;
@@ -162,7 +167,7 @@ export class UserSessions implements UserStore {
   get #remedy(): string {
     const { quoted, users } = this.#table;
     return (
-      `sessions by user and by tag need columns of table ${quoted} and the table ${users} which are not there, or not for this role: ` +
+      `sessions by user and by tag need columns of table ${quoted} and the table ${users}, which are missing or denied to this role: ` +
       `run store.migrate() or npx pgstore migrate, or GRANT SELECT, INSERT, UPDATE, DELETE ON ${users}`
     );
   }
@@ -181,12 +186,12 @@ function columnsOf({ userId, ip = "", userAgent = "" }: Owner): [string, string,
   return [userId, ip, userAgent];
 }
 
-/** The number of sessions that the user may have in addition to the new one. */
+/** Returns the number of sessions that the user may have in addition to the new one. */
 function othersOf({ most }: Owner): string {
   return most === undefined ? "" : String(most - 1);
 }
 
-/** Ends a user's sessions page by page, in statements that each take a moment. */
+/** Ends a user's sessions page by page, in short statements. */
 class Pages {
   readonly ended: string[] = [];
   readonly #engine: Engine;
@@ -213,7 +218,7 @@ class Pages {
     this.#onEnded = onEnded;
   }
 
-  /** Resolves to what a page has found, and whether there may be more. */
+  /** Ends a page. Resolves to the rows that it found, and to whether there may be more. */
   async next(statement: (sql: UserStatements) => Statement, place: string[]): Promise<[rows: Row[], isFull: boolean]> {
     const { rows: size } = this.#pager;
     const values = [this.#userId, arrayText(this.#except), String(size), ...place];
@@ -229,7 +234,7 @@ class Pages {
     return [found.length === 0 ? rows : found, found.length === size];
   }
 
-  /** Ends all that come after a place. By the fence they are over before the first page; it stays if this fails. */
+  /** Ends all sessions after a place. The fence makes them all invalid before the first page, and stays if a page fails. */
   async after(created: string, id: string): Promise<void> {
     const end: FencedEnd = { user: this.#userId, created, token: id, except: this.#except };
     const entry = JSON.stringify(end);
@@ -237,7 +242,7 @@ class Pages {
     await this.finish(entry);
   }
 
-  /** Ends all for which an entry of the fence stands, and takes it out. */
+  /** Ends all sessions of an entry of the fence, then removes the entry. */
   async finish(entry: string, signal?: AbortSignal): Promise<void> {
     const { created, token } = JSON.parse(entry) as FencedEnd;
     for (let place: string[] | undefined = [created, token]; place !== undefined;) {
@@ -251,7 +256,7 @@ class Pages {
     await this.#run(this.#engine.userSql.dropFence, []);
   }
 
-  /** Ends what has changed its place meanwhile, or has none. */
+  /** Ends sessions that have moved meanwhile, and those without a recorded login. */
   async #sweep(bound: string): Promise<void> {
     while ((await this.next((sql) => sql.sweep, [bound]))[0].length > 0);
   }
