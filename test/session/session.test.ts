@@ -111,6 +111,18 @@ describe("Session", () => {
     }
   });
 
+  it("throws it from the call of destroy on, whether there is a row to end or not", async () => {
+    const manager = new SessionManager(new MemoryStore({ cleanupInterval: 0 }));
+    const stored = await manager.load();
+    await stored.set("key", 1).save();
+    for (const session of [await manager.load(), await manager.load(stored.token)]) {
+      const ends = [session.destroy(), session.logout()];
+      expect(() => session.set("key", 2)).toThrow(AlreadyCommittedError);
+      await Promise.all(ends);
+      expect([session.status, session.size]).toEqual(["destroyed", 0]);
+    }
+  });
+
   it("can be changed and saved again when a save has failed", async () => {
     const store = new GatedStore();
     const session = await new SessionManager(store).load();

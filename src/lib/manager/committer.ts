@@ -145,7 +145,11 @@ export class Committer {
     const { id = "", row } = state;
     switch (plan.kind) {
       case "nothing":
-        if (state.transition?.kind === "destroy") state.end("nothing");
+        if (state.transition?.kind === "destroy") {
+          // Not in the turn of `destroy()`, in which later changes must throw.
+          await Promise.resolve();
+          state.end("nothing");
+        }
         return { row };
       case "touch": {
         if (row === undefined) return "gone";
