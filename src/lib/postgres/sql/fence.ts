@@ -5,29 +5,30 @@ import { isFence, joinedBy, liveRow, micros, type Statement } from "./fragments.
 import type { TableName } from "./table-name.ts";
 
 /**
- * The fence: a row of the table of sessions that says which sessions are over though their rows are still to be ended. It is there while the
- * sessions of a user are ended page by page, so that they are over all at once. Its data are lines of JSON, one for each end under
- * way (`FencedEnd`). It expired in 1970, so that lists, counts and SCS take it for no session. Why: docs/decisions/029.
+ * The statements of the fence: a row of the table of sessions that lists sessions which are over before their rows are ended.
+ *
+ * It exists while a user's sessions are ended page by page, so that they are all over at once. Its data are lines of JSON, one
+ * `FencedEnd` each. Its expiry is in 1970, so that lists, counts and SCS skip it. Why: docs/decisions/029.
  */
 export interface FenceStatements {
   /** Adds an end. */
   raiseFence: Statement;
-  /** Takes an end out. */
+  /** Removes an end. */
   lowerFence: Statement;
   /** Removes the row when no end is left. */
   dropFence: Statement;
   /** Lists the ends. */
   fencedEnds: Statement;
-  /** Tells of the live rows of some tokens whether they are behind the fence. Empty when there is none. */
+  /** Says of live rows whether they are behind the fence. Returns no rows when there is no fence. */
   behindFence: Statement;
 }
 
-/** An end of a user's sessions: of those that come after a place in the order of their pages, but some. */
+/** An end of a user's sessions after a place in the order of their pages, with exceptions. */
 export interface FencedEnd {
   user: string;
   /** Microseconds since 1970. */
   created: string;
-  /** "": the end has no limit, so it is also of the sessions of whose login nothing is known. */
+  /** The id at that place. "" means all sessions, including those without a recorded login. */
   token: string;
   except: readonly string[];
 }
@@ -49,7 +50,7 @@ export function fenceStatements({ quoted: table }: TableName, layout: Layout): F
     lowerFence: `UPDATE ${table} f SET ${data} = ${written(others)} WHERE ${isFence(layout, "f")}`,
     dropFence: `DELETE FROM ${table} f WHERE ${isFence(layout, "f")} AND pg_catalog.octet_length(f.${data}) ${EQ} 0`,
     fencedEnds: `SELECT e.entry AS entry FROM ${entries}`,
-    // A session is spared by the token that it has, or had before it was renewed.
+    // An exception names the present id of a session, or an earlier one that was renewed.
     behindFence:
       `WITH RECURSIVE entry AS MATERIALIZED (SELECT e.n AS n, e.entry::jsonb AS entry FROM ${entries}), ` +
       `held AS (SELECT s.${token} AS token, entry.n AS n FROM ${tokens}, ${table} s, entry WHERE ${joinedBy(token)} ` +

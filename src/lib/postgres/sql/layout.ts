@@ -6,57 +6,57 @@ import { type TableName } from "./table-name.ts";
 import { setupSql } from "./tables.ts";
 import { bytesText, readBytes } from "./text-format.ts";
 
-/** How a table keeps sessions: its columns, and what stands in them. */
+/** The columns of a table of sessions, and the form of their contents. */
 export interface Layout {
   readonly token: string;
   readonly data: string;
   readonly expiry: string;
-  /** SQL that makes the data of a text that `encode` made. */
+  /** SQL that turns a text from `encode` into the data column. */
   write(text: string): string;
-  /** SQL that makes a text for `decode` of the data. */
+  /** SQL that turns the data column into a text for `decode`. */
   read(data: string): string;
-  /** SQL of how many bytes the data have. */
+  /** SQL of the size of the data in bytes. */
   size(data: string): string;
-  /** @throws TypeError when it is no Uint8Array */
+  /** Turns bytes into a text. @throws TypeError when the value is not a Uint8Array */
   encode(data: Uint8Array): string;
   decode(text: string | null | undefined): Uint8Array;
-  /** Says of a text that `encode` made what a column of some types refuses in it; undefined: nothing. */
+  /** Returns the error text for a text from `encode` that some column types refuse, or undefined. */
   refusable?(text: string): string | undefined;
   /** SQL of the SHA-256 of a row `s`'s data. */
   readonly digest: string;
   /**
-   * The data of a row whose session its holder has ended, as SQL. It stays for a while, so that late writes find it and keep
-   * off. (docs/decisions/010)
+   * SQL of the data of a destroyed session's tombstone. It stays for a while, so that late writes don't bring the session
+   * back (docs/decisions/010).
    */
   readonly destroyed: string;
-  /** The same of a session that was ended from outside. */
+  /** SQL of the data of a revoked session's tombstone. */
   readonly revoked: string;
-  /** The same of a session that goes on under another token. @param newToken - SQL of a text */
+  /** SQL of the data of a replaced session's tombstone. @param newToken - SQL of the new id, a text */
   replacedBy(newToken: string): string;
-  /** SQL of the token under which the session of a row `s` goes on; null when it does not. */
+  /** SQL of the id under which the session of a row `s` was renewed, or null. */
   readonly successor: string;
-  /** SQL that says of a row `s` whether its data are one of these. */
+  /** SQL that says whether a row `s` has the data of a tombstone. */
   readonly entombed: string;
-  /** SQL that says whether a row `s` is such a one. */
+  /** SQL that says whether a row `s` is a tombstone. */
   readonly ended: string;
-  /** SQL that is true of every row `s`, and fails when the columns have other types. */
+  /** SQL that is true for every row `s`, and fails when the columns have other types. */
   readonly typed: string;
-  /** Whether `migrate` adds to it what sessions by user need. */
+  /** Whether `migrate` adds columns for users. */
   readonly users: boolean;
   /** Advice for an error about a missing table. */
   remedy(table: TableName): string;
 }
 
-/** How the data of a tombstone begin, unless the session's holder has ended it: then there are none. */
+/** Beginning of the data of a tombstone. That of a destroyed session has no data. */
 const MARK = "\0pgstore:";
 const REVOKED = `${MARK}revoked`;
-/** The new token follows. */
+/** Followed by the new id. */
 const REPLACED_BY = `${MARK}replaced:`;
 
 const bytesOf = (text: string): string => `pg_catalog.decode('${Buffer.from(text).toString("hex")}', 'hex')`;
 const beginsWith = (text: string): string => `pg_catalog.substring(s.data, 1, ${text.length}) ${EQ} ${bytesOf(text)}`;
 
-/** Why a session ended, by the data of its tombstone. */
+/** Returns the reason why a session ended, from the data of its tombstone. */
 export function reasonOf(data: Uint8Array): EndReason {
   const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("latin1");
   if (text === REVOKED) return "revoked";
@@ -64,11 +64,11 @@ export function reasonOf(data: Uint8Array): EndReason {
 }
 
 /**
- * The seed's table.
+ * SCS's table.
  *
- * `typed`: `@>` wants exactly timestamptz, the comparisons text and bytea. On a column of another type the statement fails
- * with 42883, undefined_function, before it does anything; otherwise a timestamp without time zone would shift every expiry
- * by the session's zone, and a text column would take the bytes as text.
+ * In `typed`, `@>` accepts only timestamptz, and the comparisons only text and bytea. With a column of another type the
+ * statement fails with 42883 (undefined_function) before it does anything. Otherwise a timestamp without time zone would
+ * shift every expiry by the connection's zone, and a text column would store the bytes as text.
  */
 export const scsLayout: Layout = {
   token: "token",
@@ -85,11 +85,11 @@ export const scsLayout: Layout = {
   replacedBy: (newToken) => `(${bytesOf(REPLACED_BY)} ${CONCAT} pg_catalog.convert_to(${newToken}, 'UTF8'::name))`,
   successor:
     `CASE WHEN s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds') AND ${beginsWith(REPLACED_BY)} ` +
-    // A name is collated by bytes, and hands that on to what it is compared with: the index on the token would be of no use.
+    // convert_from takes a name, whose "C" collation would spread to the comparison and rule out the index on the id.
     `THEN pg_catalog.convert_from(pg_catalog.substring(s.data, ${REPLACED_BY.length + 1}), 'UTF8'::name) COLLATE pg_catalog."default" END`,
   entombed: `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)})`,
-  // Whoever keeps no bytes for a live session may. A tombstone's expiry can lie ahead of a statement's time by as long as
-  // that has waited for the row.
+  // A live session may have no bytes, so a tombstone is also told by its expiry. That can lie ahead of a statement's time by
+  // as long as the statement waited for the row.
   ended:
     `(s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds') AND ` +
     `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)}))`,
@@ -100,12 +100,12 @@ export const scsLayout: Layout = {
   remedy: (table) => `Run store.migrate(), npx pgstore migrate, or: ${setupSql(table)}`,
 };
 
-/** What JSON may say and a jsonb column refuses. JSON.stringify writes a whole pair as it is, and only halves as escapes. */
+/** JSON escapes that jsonb refuses: NUL and unpaired surrogates. JSON.stringify writes pairs without escapes. */
 const NOT_IN_JSONB = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i;
 
 /**
- * The table of the package connect-pg-simple: `sid varchar, sess json` (or jsonb), `expire timestamp(6)` in the time zone
- * of the connection, as that package has it. A tombstone is the JSON null, which that package takes for no session.
+ * The table of the package connect-pg-simple: `sid varchar, sess json` (or jsonb), `expire timestamp(6)` in the time zone of
+ * the connection. A tombstone is the JSON null, which that package reads as a missing session.
  */
 export const connectPgSimpleLayout: Layout = {
   token: "sid",
@@ -126,7 +126,7 @@ export const connectPgSimpleLayout: Layout = {
   replacedBy: () => "'null'::json",
   successor: "NULL::text",
   entombed: `s.sess::text ${EQ} 'null'`,
-  // Whatever its expiry is: that package's touch may have moved it.
+  // Regardless of the expiry, which that package's touch may have moved.
   ended: `(s.sess::text ${EQ} 'null')`,
   typed: "true",
   users: false,
@@ -135,9 +135,9 @@ export const connectPgSimpleLayout: Layout = {
 };
 
 /**
- * Says whether a row that was read holds what was sent.
+ * Says whether a row holds the data that were sent.
  *
- * @param sent - what `encode` made of the data
+ * @param sent - the data as a text from `encode`
  */
 export function holds({ decode }: Layout, row: Row, sent: string): boolean {
   const [one, other] = [decode(row["data"]), decode(sent)];

@@ -5,10 +5,12 @@ import type { Operation } from "./operation.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 
 /**
- * SQL that notes in a user's row when a login or an end came.
+ * SQL that records the time of a login, or of an end of all sessions, in the user's row.
  *
  * @param users - the table of users, quoted
- * @param mine - what this statement writes, `theirs` what it looks for, and `told` further columns
+ * @param mine - the column that this statement writes
+ * @param theirs - the column that it compares
+ * @param told - SQL of further result columns
  */
 export const notice = (
   users: string,
@@ -28,21 +30,23 @@ export const notice = (
 export const lockOf = (table: string, tag: string): string =>
   `pg_catalog.hashtextextended((${quoteLiteral(`pgstore tag ${table} `)} ${CONCAT} ${tag}), 0)`;
 
-/** What writes a session with its user. With tags, which are in a column that the others do without. */
+/** The writes of a session with its user, with or without tags. */
 export type LoginKind = "createFor" | "renewFor" | "createTagged" | "renewTagged";
 
 /**
- * A login and the end of a user's sessions notice each other by the user's row in a table of its own (docs/decisions/014).
- * Each locks it by writing when it came; and each compares what the other has written there with what was there when its
- * own statement began (the subquery, which sees the table as of then). A login that finds that the sessions were ended
- * meanwhile writes nothing; an end that finds a login may have missed its row, and is made again.
+ * Makes the operations of a login.
+ *
+ * A login and the end of a user's sessions notice each other by the user's row in the table of users (docs/decisions/014).
+ * Each locks the row by writing its own time, then compares the other's time with the one at the start of its statement,
+ * which the subquery sees. A login that finds a new end writes nothing. An end that finds a new login may have missed its
+ * row, and is repeated.
  */
 export function loginOperations(table: TableName, layout: Layout): Record<LoginKind, Operation> {
   const { token, data, expiry, write } = layout;
   const { quoted, users } = table;
   const live = liveRow(layout);
-  // A statement's time is a little older than what it sees: by its time it must be a later one, too. An end that lies ahead of
-  // the clock itself came before the clock was set back: what it ended has ended, and the user may log in again.
+  // A statement's time is a little older than its snapshot, so an end must also be earlier than that time. An end ahead of the
+  // clock came before the clock was set back: its sessions are over, and the user may log in again.
   const noticed = (user: string, tags: string): string =>
     (tags && `quiet AS MATERIALIZED (${tags}), `) +
     notice(
@@ -55,8 +59,8 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
       tags && "FROM quiet WHERE quiet.free",
     );
   /**
-   * A login holds a lock of each of its tags until it is committed. `quiet`, before a tag's sessions are ended, waits for these
-   * locks. A login that comes while it waits finds the lock taken, and writes nothing.
+   * A login holds a lock for each of its tags until it commits. Before a tag's sessions are ended, `quiet` waits for these
+   * locks. A login that comes while it waits finds the lock taken and writes nothing.
    */
   const holding = (tags: string, condition: string): string =>
     "SELECT COALESCE(pg_catalog.bool_and(pg_catalog.pg_try_advisory_xact_lock_shared(" +
@@ -64,21 +68,21 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
   const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ip, user_agent`;
   const insert = (values: string, from: string, tags: string): string =>
     `made AS (INSERT INTO ${quoted} AS s (${columns}${tags && ", tags"}) SELECT ${values}${tags && `, ${tags}`} FROM ${from} RETURNING 1)`;
-  // To the millisecond, so that it can be told exactly where a page begins; and not before an end that it came after.
+  // Rounded up to a millisecond, so that the place of a page is exact, and never before an end that came earlier.
   const toMillisecond = (time: string): string =>
     `pg_catalog.date_trunc('milliseconds', ${time} ${PLUS} interval '999 microseconds')`;
   const now = toMillisecond("greatest(current_timestamp, notice.revoked)");
   const told = (parameter: number): string => unlessEmpty(`$${parameter}::text`);
-  /** What is known of the login stays with a session that goes on. */
+  /** A renewal keeps the details of its login. */
   const kept = (column: string, otherwise: string): string =>
     `CASE WHEN $9::text ${NE} '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
-  /** @param others - how many live sessions the user may have beside this one; "": nobody asks */
+  /** @param others - SQL of the number of other live sessions that the user may have, or of "" for no limit */
   const outcome = (tags: string, user: string, others: string): string =>
     `SELECT notice.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done, CASE WHEN ${others}::text ${NE} '' ` +
     `THEN NOT EXISTS (SELECT FROM ${quoted} s WHERE s.user_id ${EQ} ${user} AND ${live} ORDER BY s.created DESC, s.${token} DESC ` +
     `OFFSET (${unlessEmpty(`${others}::text`)})::int) ELSE false END::text AS few FROM notice` +
     (tags && " UNION ALL SELECT 'true', 'false', 'false' FROM quiet WHERE NOT quiet.free");
-  /** @param tags - SQL of them; "": none */
+  /** @param tags - SQL of the tags, or "" for a login without tags */
   const create = (tags: string): string =>
     `WITH ${noticed("$4::text", tags && holding(tags, "true"))}, ` +
     `${insert(
@@ -86,9 +90,8 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
       `notice WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
       tags,
     )} ${outcome(tags, "$4::text", "$7")}`;
-  // As `renew` without a user: a new id that is taken must not end the old row. A session that goes on holds no lock: the end of
-  // its tag finds its old row or its new one.
-  // It waits for a fence to be looked at first, which "1" says; a login is later than any.
+  // A new id that is taken must not end the old row. A renewal takes no tag lock: the end of its tag finds its old or new row.
+  // With "1", a renewal writes nothing while there is a fence. A login is later than any fence.
   const renew = (tags: string): string =>
     `WITH ${noticed("$6::text", tags && holding(tags, `$9::text ${EQ} ''`))}, ` +
     `ended AS (UPDATE ${quoted} s SET ${entomb(layout, layout.replacedBy("$2::text"))} FROM notice WHERE NOT notice.crossed AND s.${token} ${EQ} $1::text ` +
@@ -102,7 +105,7 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
       tags,
     )} ${outcome(tags, "$6::text", "$10")}`;
 
-  // Never made again when the answer is lost: it would be a later login than the end of the user's sessions that may have refused it.
+  // Never repeated when the answer is lost: the end of the user's sessions may have refused it, and a repetition would be later.
   const login = (event: "create" | "renew", columns: string[], text: string): Operation => ({
     columns,
     isShared: false,

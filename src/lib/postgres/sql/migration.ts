@@ -24,7 +24,7 @@ DECLARE
   missing record;
   may boolean;`;
 
-/** SQL of the schema that has the table, or would have it: where the search path leads, unless it is named. */
+/** SQL of the schema that has the table or would have it: the given one, else the first match of the search path. */
 function homeOf({ quoted, schema }: TableName): string {
   if (schema !== undefined) return quoteLiteral(schema.name);
   return (
@@ -35,11 +35,11 @@ function homeOf({ quoted, schema }: TableName): string {
 }
 
 /**
- * Where transactions keep the snapshot of their beginning by default, what another process has made while we waited would not
- * be there for us, and be made once more: so a new transaction begins that does not. Inside of the application's own
- * transaction that fails (2D000), and nothing has happened.
+ * Begins a READ COMMITTED transaction with a lock timeout.
  *
- * Whoever holds a lock on the table for longer would have all that comes after us wait as well.
+ * If transactions keep their first snapshot by default, this one would not see what another process created while it waited.
+ * Inside the application's own transaction this fails (2D000), and nothing has happened. The timeout is needed because
+ * statements queue up behind a migration that waits for a lock.
  */
 const BEGINNING = ({ name }: TableName): string => `
 BEGIN
@@ -52,7 +52,7 @@ BEGIN
   IF home IS NULL THEN RAISE invalid_schema_name USING MESSAGE = 'no schema of the search path is there'; END IF;
   sessions := format('%I.%I', home, ${quoteLiteral(name)});`;
 
-/** As they were, for an application that goes on with its own transaction. */
+/** Restores the settings, for an application that continues its own transaction. */
 const END = `
   PERFORM pg_catalog.set_config('lock_timeout', patience, true);
   PERFORM pg_catalog.set_config('search_path', path, true);
@@ -69,12 +69,12 @@ const hasAll = (columns: readonly Pick<Column, "name">[]): string =>
     )
     .join(" AND ");
 
-/** Columns of ours that are there as others, which are the application's. */
+/** Columns with the name of one of pgstore's and another type: they belong to the application. */
 const hasOthers = `EXISTS (
     SELECT FROM pg_attribute a JOIN (VALUES ${USER_COLUMNS.map(({ name, type }) => `('${name}', '${type}'::regtype)`).join(", ")}) v(name, type)
       ON a.attname = v.name WHERE a.attrelid = to_regclass(sessions) AND NOT a.attisdropped AND a.atttypid <> v.type)`;
 
-/** The index, whatever it is called: its first column tells. */
+/** Finds an index by its first column, whatever its name. */
 const indexOf = ({
   column,
   where,
@@ -84,8 +84,8 @@ const indexOf = ({
 
 const isBeingMade = "EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.relid = to_regclass(sessions))";
 /**
- * Locks the table. While an index is made it gives up at once (55006), to come again: a lock that waits would keep all that
- * comes after it waiting, and the transaction would keep a CREATE INDEX CONCURRENTLY waiting.
+ * Locks the table. It fails at once while an index is being created (55006), and the caller repeats it: a waiting lock would
+ * hold up all later statements, and the transaction would hold up CREATE INDEX CONCURRENTLY.
  */
 const lock = (mode: string): string => `
     IF ${isBeingMade} THEN RAISE object_in_use; END IF;
@@ -97,9 +97,9 @@ const lock = (mode: string): string => `
       RAISE;
     END;`;
 
-/** The table, what it lacks of columns, and its companions. */
+/** Creates the table, its missing columns and its companion tables. */
 function makeTables(table: TableName): string {
-  // Another process may make it at this moment. We wait for it then, and find it there: it, or the type of a table's rows.
+  // If another process creates it at this moment, wait and find the table, or the type of its rows.
   const unlessMade = (statement: string, condition: string, isMade: string): string =>
     `BEGIN
       ${statement}
@@ -116,7 +116,7 @@ function makeTables(table: TableName): string {
   const missing = `
     SELECT v.* FROM (VALUES ${all.map(([tab, column]) => `(${tab}, '${column.name}', ${quoteLiteral(ddlOf(column))})`).join(",\n      ")}) v(tab, name, ddl)
     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(v.tab) AND a.attname = v.name AND NOT a.attisdropped)`;
-  // Whoever may write sessions must be able to write these: the owner of the table as well, if somebody else migrates it.
+  // Each role that may write sessions needs these privileges, and so does the table's owner when another role migrates.
   const makeCompanion = ({ table: companion, columns: [key] }: (typeof COMPANIONS)[number]): string => {
     const name = companionOf(table, companion);
     return `
@@ -144,8 +144,8 @@ function makeTables(table: TableName): string {
 }
 
 /**
- * The indexes. While one is made the table is locked against writing, but not against reading. One that somebody began to make
- * and broke off is made anew.
+ * Creates the missing indexes. Meanwhile the table is locked against writes, but not against reads. An index whose creation
+ * was broken off is created anew.
  */
 function makeIndexes(table: TableName): string {
   const make = (index: Index, condition: string): string => {
@@ -170,9 +170,9 @@ function makeIndexes(table: TableName): string {
 }
 
 /**
- * SQL that creates what is missing, in statements that may run one after the other at any time, in any number of processes:
- * one creates, the others wait and find it done. A table that is not ours is left as it is, and so is one of whose owner the
- * role is none: it does without users. Where nothing is missing nothing is locked.
+ * Returns the statements that create missing tables, columns and indexes. Any number of processes may run them at once: one
+ * creates, the others wait. Another application's table is left unchanged, and so is a table whose owner the role is not a member of: it
+ * works without users. No lock is taken when nothing is missing.
  */
 export function migrationSql(table: TableName): string[] {
   return [makeTables(table), makeIndexes(table)].map((body) => `DO ${quoteLiteral(body)}`);

@@ -25,15 +25,15 @@ import type { TableName } from "./table-name.ts";
 export type WriteKind =
   "save" | "create" | "replace" | "touch" | "upsert" | "update" | "setExpiry" | "end" | "delete" | "renew" | LoginKind;
 
-/** The operations of a store, each with all that there is to know of it. */
+/** All operations of a store. */
 export type Operations = { find: Find } & Record<WriteKind, Operation>;
 
 /**
- * The operations of the request path, for one table.
+ * Makes the operations of the request path for a table.
  *
- * Each is a single statement keyed by id, so it needs no transaction and no connection of its own (PgBouncer's
- * transaction mode), and works on Citus. Parameters and results are text, whatever parsers the client has: ids as they
- * are, bytes as base64, instants as milliseconds since 1970. Time is the database's: `current_timestamp`.
+ * Each is a single statement keyed by id, so it works in PgBouncer's transaction mode and on Citus. Parameters and results
+ * are text, independent of the client's parsers: ids verbatim, bytes as base64, instants as milliseconds since 1970. The time
+ * is the database's `current_timestamp`.
  *
  * A shared statement takes an array for each column. The rows of a write come sorted by id and are joined in that
  * order, so that two of them don't deadlock.
@@ -47,7 +47,7 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
   const live = liveRow(layout);
   const returning = `RETURNING s.${token} AS token`;
 
-  // A look-up finds the fence as well, if there is one: it looks for a second key, in the same index.
+  // A look-up also finds the fence, if there is one, by a second key in the same index.
   const isKnown = `s.${expiry} ${GT} current_timestamp OR ${rememberedRow(layout, grace)}`;
   const known = `(${isKnown}${layout.users ? ` OR ${isFence(layout, "s")}` : ""}) AND ${typed}`;
   const [alone, together] = layout.users
@@ -58,7 +58,7 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
   const found = `${layout.read(`s.${data}`)} AS data, ${expiryText(layout)} AS expiry`;
   const share = `(${MAX_BATCH_BYTES} ${OVER} pg_catalog.cardinality($1::text[]))`;
   const foundInShare = `CASE WHEN ${layout.size(`s.${data}`)} ${LE} ${share} THEN ${layout.read(`s.${data}`)} END AS data, ${expiryText(layout)} AS expiry`;
-  // The time in a subquery, so that it is written out once, not for each row.
+  // A subquery, so that the time is formatted once and not for each row.
   const findIn = (columns: string): Statement =>
     prepared(
       `SELECT s.${token} AS token, ${columns}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ROWS FROM (pg_catalog.unnest(${together})) AS v(token) WHERE ${joined} AND ${known}`,
@@ -74,7 +74,7 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
   const replaced = `${data} = ${write("v.data")}, ${expiry} = ${instant("v.expiry")}`;
   const fence = `, ${fenceIn(table, layout)} AS fence`;
 
-  /** An update that can also note when the session was seen. */
+  /** An update that can also record when the session was last seen. */
   const noting = (columns: readonly string[], changes: string, condition: string): SharedOperation => {
     const plain = shared(columns, (rows) => update(changes, rows, condition, fence));
     const seen = update(`${changes}, last_seen = current_timestamp`, rowsOf(columns), condition, fence);
@@ -111,7 +111,7 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
       whenLost: "repeat and look",
     },
     touch: {
-      // A digest, so that the bytes needn't be sent; none: whatever the row holds.
+      // A digest saves sending the bytes. "" accepts any bytes.
       ...noting(
         ["token", "expiry", "digest"],
         `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`,
@@ -119,7 +119,7 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
       ),
       whenLost: "repeat",
     },
-    // The last write wins, be it by a moment later; what was ended meanwhile is safe from it.
+    // The last write wins, but never over a session that was ended meanwhile.
     upsert: {
       ...shared(
         ["token", "data", "expiry"],
@@ -144,8 +144,8 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
       ...shared(["token"], (rows) => `DELETE FROM ${table} s USING ${rows} WHERE ${joined} ${returning}`),
       whenLost: "repeat",
     },
-    // A new id that is taken must not end the old row. Looked for first, as an error would abort the transaction that the
-    // application may have begun on its client; one that is taken in the same moment fails on the primary key (23505).
+    // A new id that is taken must not end the old row. It is looked for first, as an error would abort a transaction of the
+    // application. An id that is taken at the same moment fails on the primary key (23505).
     renew: {
       columns: ["token", "new_token", "previous", "data", "expiry"],
       isShared: false,

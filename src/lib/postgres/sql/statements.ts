@@ -15,25 +15,25 @@ import { quoteLiteral, type TableName } from "./table-name.ts";
 
 /** The statements of the store as a whole. They run too rarely to be kept prepared. */
 export interface Statements {
-  /** Tells the time, and what of the things that `migrate` adds is there. */
+  /** Returns the time, and which additions of `migrate` exist. */
   probe: Statement;
   count: Statement;
   page: Statement;
   cleanUp: Statement;
 }
 
-/** What `migrate` adds, and may be missing: another process can run it, and the columns can be dropped again. */
+/** Which additions of `migrate` exist. Another process can add them, and they can be dropped again. */
 export interface Additions {
-  /** A row can tell whose session it is. */
+  /** The column for the user exists. */
   readonly owners: boolean;
-  /** The columns about users. */
+  /** All columns about users exist. */
   readonly users: boolean;
-  /** They are there, and this role may note when a session was seen. */
+  /** They exist, and this role may write when a session was last seen. */
   readonly seen: boolean;
   readonly history: boolean;
 }
 
-/** @param grace - milliseconds for which an ended session is remembered */
+/** Makes the statements for a table. @param grace - milliseconds for which an ended session is remembered */
 export function statementsFor(name: TableName, layout: Layout, grace: number): Statements {
   const table = name.quoted;
   const { token, data, expiry, typed } = layout;
@@ -45,10 +45,9 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     page:
       `SELECT s.${token} AS token, ${foundInBounds(layout, `ORDER BY s.${token} `)} FROM (SELECT s.${token}, s.${data}, s.${expiry} ` +
       `FROM ${table} s WHERE s.${token} ${GT} $1::text AND ${live} ORDER BY s.${token} LIMIT $2::text::int) s ORDER BY s.${token}`,
-    // One statement, so that the lock needs no transaction, nor a connection of its own: it is held for as long as this takes.
-    // From where the last page ended: the index still holds what has been removed before it, until a vacuum. What somebody
-    // has locked stays for the next time. A row that has been extended meanwhile is none of these when it is locked. While there is
-    // a fence, what tells where sessions go on stays: the ends that it stands for spare some of them.
+    // One statement, so that the advisory lock needs no transaction. It starts where the last page ended: until a vacuum, the
+    // index still holds the rows removed before. Locked rows stay for the next time. A row that was extended meanwhile no
+    // longer matches when it is locked. While there is a fence, tombstones of renewals stay: its exceptions follow them.
     cleanUp:
       `WITH lead AS MATERIALIZED (SELECT CASE WHEN $3::text ${EQ} '' THEN true ELSE pg_catalog.pg_try_advisory_xact_lock(` +
       `pg_catalog.hashtext('pgstore'), pg_catalog.hashtext($3::text)) END AS leads, ${fenceIn(table, layout)} AS fence), ` +
@@ -73,7 +72,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
 /** SQL of the columns of `Additions`. */
 function additions(name: TableName): string {
   const table = regclass(quoteLiteral(name.quoted));
-  // Of these types: others of the same names are the application's.
+  // Columns of other types belong to the application.
   const has = (column: string, type: string): string =>
     `EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid ${EQ} ${table} AND NOT a.attisdropped ` +
     `AND a.attname ${EQ} '${column}' AND a.atttypid ${EQ} 'pg_catalog.${type}'::regtype)`;

@@ -20,10 +20,10 @@ import { quoteLiteral, type TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
 import { instant, liveRow, millisecondsOf, type Statement } from "./fragments.ts";
 
-/** The statements for operators. They run seldom, so none is kept prepared. */
+/** Statements for operators. They run too rarely to be kept prepared. */
 export interface OperationStatements {
   size: Statement;
-  /** Counts the rows, all of them, or in a large table those of some share of its pages. */
+  /** Counts all rows, or a sample of a large table's pages. */
   counted(percent: number | undefined, hasUsers: boolean): Statement;
   backlog: Statement;
   lastCleanup: Statement;
@@ -34,10 +34,10 @@ export interface OperationStatements {
   pruneUsers: Statement;
 }
 
-/** Milliseconds from now within which live sessions expire; the last line of the histogram has all the others. */
+/** Bounds of the histogram of expiries, in milliseconds from now. */
 export const WITHIN = [1, 5, 15, 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60].map((minutes) => minutes * 60_000);
 
-/** @param outlived - SQL that says of a row `s` that has expired whether it may be removed */
+/** Makes the statements for a table. @param outlived - SQL that says whether an expired row `s` may be removed */
 export function operationStatements(table: TableName, layout: Layout, outlived: string): OperationStatements {
   const { quoted, users, history } = table;
   const { expiry } = layout;
@@ -45,7 +45,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
   const name = quoteLiteral(quoted);
   const leaves = leavesOf(regclass(name));
   const texts = {
-    // Of a table that is partitioned the leaves have the figures; of the number of users each has an idea of its own.
+    // In a partitioned table the leaves have the figures, each with its own estimate of the number of users.
     size:
       `SELECT ${ROWS} AS rows, pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::text AS heap, pg_catalog.sum(pg_catalog.pg_table_size(c.oid))::text AS bytes, ` +
       `pg_catalog.sum(pg_catalog.pg_indexes_size(c.oid))::text AS indexes, (SELECT p.n_distinct::float8::text FROM pg_catalog.pg_stats p ` +
@@ -64,7 +64,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
       "(pg_catalog.array_agg(h.live ORDER BY h.at DESC) FILTER (WHERE h.live IS NOT NULL))[1]::text AS live, " +
       "(pg_catalog.array_agg(h.users ORDER BY h.at DESC) FILTER (WHERE h.users IS NOT NULL))[1]::text AS users " +
       `FROM ${history} h WHERE h.at ${GE} ${instant("$1::text")} GROUP BY 1`,
-    // A pattern, which an index in the order of bytes knows to look up, in whatever encoding.
+    // An index in byte order can look up this pattern in any encoding.
     searchUsers:
       `SELECT u.user_id AS user_id, ${millisecondsOf("u.last_login")} AS last_login, (SELECT pg_catalog.count(*)::text FROM (` +
       `SELECT FROM ${quoted} s WHERE s.user_id ${EQ} u.user_id AND ${live} LIMIT 1000) AS few) AS sessions FROM ${users} u ` +
@@ -80,7 +80,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
       "cleaned = COALESCE(EXCLUDED.cleaned, h.cleaned), " +
       "took = COALESCE(EXCLUDED.took, h.took), live = COALESCE(EXCLUDED.live, h.live), users = COALESCE(EXCLUDED.users, h.users)",
     forget: `DELETE FROM ${history} h WHERE h.at ${LT} (current_timestamp ${MINUS} interval '8 days')`,
-    // A login that comes meanwhile has the row locked, and makes it younger.
+    // A concurrent login locks the row and makes it younger.
     pruneUsers:
       `WITH page AS (SELECT user_id FROM ${users} WHERE user_id ${GT} $1::text ORDER BY user_id LIMIT 1000), ` +
       `gone AS (DELETE FROM ${users} u USING page WHERE u.user_id ${EQ} page.user_id ` +
@@ -94,7 +94,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
         `pg_catalog.count(*) FILTER (WHERE ${live} AND s.${expiry} ${LE} (current_timestamp ${PLUS} interval '${within / 1000} seconds'))::text AS within_${n}`,
     );
     if (hasUsers) lines.push(`pg_catalog.count(*) FILTER (WHERE ${live} AND s.user_id IS NOT NULL)::text AS logged_in`);
-    // Of a sample the number of different users says little.
+    // A sample says little about the number of different users.
     if (hasUsers && percent === undefined)
       lines.push(`pg_catalog.count(DISTINCT s.user_id) FILTER (WHERE ${live})::text AS users`);
     const sample = percent === undefined ? "" : `TABLESAMPLE SYSTEM (${percent})`;

@@ -3,20 +3,20 @@ import { sha256 } from "../../core/token.ts";
 
 /** A table's name in the forms that SQL needs. */
 export interface TableName {
-  /** As it is, without its schema; and so its companions' names. */
+  /** Unquoted, without the schema, as are its companions' names. */
   name: string;
   names: { users: string; history: string };
   /** Quoted, with its schema if it has one. */
   quoted: string;
-  /** Of the table with a row for each user who has logged in, quoted likewise. */
+  /** Quoted name of the table with a row for each user who has logged in. */
   users: string;
-  /** Of the table that the cleanup keeps its history in, quoted likewise. */
+  /** Quoted name of the history table. */
   history: string;
-  /** Undefined: the first schema of the search path that has the table, or could. */
+  /** Undefined means the first schema of the search path that has the table, or could have it. */
   schema: { name: string; quoted: string } | undefined;
 }
 
-/** @throws TypeError that names the option */
+/** Checks and quotes a table's name. @throws TypeError when the table's or the schema's name is wrong */
 export function tableName(table: string, schema: string | undefined): TableName {
   const quotedSchema = schema === undefined ? undefined : quoteIdentifier("schema", schema);
   const names = { users: shortened(table, "users"), history: shortened(table, "history") };
@@ -35,14 +35,14 @@ export function tableName(table: string, schema: string | undefined): TableName 
   };
 }
 
-/** PostgreSQL cuts longer names off without an error; two tables could become one. */
+/** PostgreSQL truncates longer names without an error, which could merge two tables. */
 const MAX_NAME_BYTES = 63;
 
 /**
- * Quotes a table's or schema's name, whatever it holds. A dot is part of the name.
+ * Quotes a table's or schema's name. A dot is part of the name.
  *
  * @param option - the option's name, for the message
- * @throws TypeError that names the option
+ * @throws TypeError when the name is empty, too long or not a string
  */
 export function quoteIdentifier(option: string, name: unknown): string {
   if (typeof name !== "string" || name === "") throw wrong(option, "a non-empty string", name);
@@ -54,9 +54,9 @@ export function quoteIdentifier(option: string, name: unknown): string {
 }
 
 /**
- * The name of what belongs to a table: of a long name, its beginning and what keeps it apart from others that begin so.
+ * Names a companion of a table. A long name is shortened to its beginning and a hash.
  *
- * @param suffix - what is added to the table's name
+ * @param suffix - the end of the companion's name
  */
 export function shortened(table: string, suffix: string): string {
   const name = `${table}_${suffix}`;
@@ -69,7 +69,7 @@ export function shortened(table: string, suffix: string): string {
   return beginning + ending;
 }
 
-/** Quotes a text as an SQL literal, whatever standard_conforming_strings says. */
+/** Quotes a text as an SQL literal, for any setting of standard_conforming_strings. */
 export function quoteLiteral(text: string): string {
   const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\")}'`;
   return text.includes("\\") ? ` E${quoted}` : quoted;

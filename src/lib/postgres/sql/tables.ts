@@ -1,12 +1,12 @@
 import { quoteIdentifier, shortened, type TableName } from "./table-name.ts";
 
-// The whole schema, once: `migrate` makes of it what is missing, `check` compares with it, and it is printed as plain SQL.
+// The only definition of the schema, for `migrate`, `check` and the printed SQL.
 
-/** A column as `format_type` calls its type. */
+/** A column, with its type as named by `format_type`. */
 export interface Column {
   readonly name: string;
   readonly type: string;
-  /** SQL of its type and constraints, where that is more than the type. */
+  /** SQL of its type and constraints. Default: the type. */
   readonly ddl?: string;
 }
 
@@ -17,7 +17,7 @@ export const SESSION_COLUMNS: readonly Column[] = [
   { name: "expiry", type: "timestamp with time zone", ddl: "timestamptz NOT NULL" },
 ];
 
-/** What is known of a session whose user has logged in. A Go program, or an older pgstore, leaves them as they are. */
+/** Columns about a session's login. A Go program or an older pgstore leaves them unchanged. */
 export const USER_COLUMNS: readonly Column[] = [
   { name: "user_id", type: "text", ddl: 'text COLLATE "C"' },
   { name: "created", type: "timestamp with time zone", ddl: "timestamptz" },
@@ -27,7 +27,7 @@ export const USER_COLUMNS: readonly Column[] = [
   { name: "tags", type: "text[]" },
 ];
 
-/** A table beside that of the sessions. Its first column is its key. */
+/** A companion table. Its first column is its key. */
 export interface Companion {
   readonly table: "users" | "history";
   readonly columns: readonly [Column, ...Column[]];
@@ -59,7 +59,7 @@ export const COMPANIONS: readonly Companion[] = [
 
 /** An index of the table of sessions. */
 export interface Index {
-  /** Its first column, by which it is known: whoever made it may have called it anything. */
+  /** Its first column, which identifies it: its name may vary. */
   readonly column: "expiry" | "user_id" | "tags";
   readonly columns: string;
   /** Default: a B-tree. */
@@ -75,13 +75,13 @@ export const INDEXES: readonly Index[] = [
 
 export const ddlOf = ({ name, type, ddl = type }: Column): string => `${name} ${ddl}`;
 
-/** SQL that creates an index; PostgreSQL chooses its name. @param table - quoted */
+/** Returns SQL that creates an index, named by PostgreSQL. @param table - quoted */
 export function createIndex(table: string, { columns, using, where }: Index): string {
   const method = using === undefined ? "" : ` USING ${using}`;
   return `CREATE INDEX ON ${table}${method} (${columns})${where === undefined ? "" : ` WHERE ${where}`}`;
 }
 
-/** The table as the README has it, in a line. */
+/** Returns the SQL of SCS's table in a line, as in the README. */
 export function setupSql({ quoted }: TableName): string {
   const [index] = INDEXES;
   const table = `CREATE TABLE ${quoted} (${SESSION_COLUMNS.map(ddlOf).join(", ")});`;
@@ -89,8 +89,8 @@ export function setupSql({ quoted }: TableName): string {
 }
 
 /**
- * The whole schema as plain SQL, a statement each, for whoever makes tables by hand or by a tool of their own. Each may run
- * again, and adds what a table of SCS or of an older pgstore lacks.
+ * Returns the whole schema as plain SQL statements, for migration tools. Each may run again, and adds what a table of SCS or
+ * an older pgstore lacks.
  */
 export function schemaSql(table: TableName): string[] {
   const { name, quoted, schema } = table;
@@ -103,7 +103,7 @@ export function schemaSql(table: TableName): string[] {
     `ALTER TABLE ${quoted}\n${additions.join(",\n")}`,
     ...COMPANIONS.map((companion) => create(table[companion.table], companion.columns)),
     ...INDEXES.map((index) => {
-      // As PostgreSQL would call it.
+      // The name that PostgreSQL would choose.
       const called = shortened(name, `${index.columns.replaceAll(", ", "_")}_idx`);
       return createIndex(quoted, index).replace(
         "INDEX ON",
@@ -114,8 +114,8 @@ export function schemaSql(table: TableName): string[] {
 }
 
 /**
- * What takes long on a table of many millions of rows, by hand and before `migrate`: an index is made while the table is
- * written to, which PostgreSQL does not do inside of what `migrate` runs. Each step is a statement of its own.
+ * Returns statements to run by hand before `migrate` on a table of many millions of rows. They create indexes without
+ * blocking writes, which PostgreSQL doesn't allow inside the block that `migrate` runs.
  */
 export function stepsByHand({ quoted }: TableName): string[] {
   return [

@@ -5,19 +5,19 @@ import type { Layout } from "./layout.ts";
 import { entomb, instant, joinedBy, liveRow, micros, millisecondsOf, prepared, type Statement } from "./fragments.ts";
 import { lockOf, notice } from "./logins.ts";
 
-/** The statements about users, on the columns that `migrate` adds. */
+/** Statements about users, which need the columns that `migrate` adds. */
 export interface UserStatements extends FenceStatements {
-  /** Waits for the logins with a tag that are under way. */
+  /** Waits for logins under way with a tag. */
   quiet: Statement;
   listByTag: Statement;
   list: Statement;
-  /** Ends a page of a user's sessions, the newest ones, and notes that they are ended. */
+  /** Ends a user's newest page of sessions, and records the time in the user's row. */
   end: Statement;
-  /** Ends a page of those that come after a place. */
+  /** Ends a page of a user's sessions after a place. */
   endPage: Statement;
-  /** Ends a page of those that began before an instant, wherever they are. */
+  /** Ends a page of a user's sessions that began before an instant, in any order. */
   sweep: Statement;
-  /** Ends a page of those that are too many. */
+  /** Ends a page of a user's sessions beyond the limit. */
   trim: Statement;
 }
 
@@ -25,17 +25,17 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
   const { token, expiry, successor } = layout;
   const { quoted, users } = table;
   const live = liveRow(layout);
-  // In the order in which batches lock rows, so that these and those don't deadlock.
+  // The lock order of batches, to avoid deadlocks with them.
   const locked = (from: string): string =>
     `SELECT s.${token} AS token ${from} ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s`;
-  /** Microseconds since 1970, exactly, as places are compared by them. */
+  /** Microseconds since 1970. Exact, because places are compared by it. */
   const microsOf = (at: string): string =>
     `pg_catalog.round((extract(epoch from ${at}) ${TIMES} 1000000::numeric), 0)::bigint::text`;
-  // Logins are noted to the millisecond, rounded up.
+  // Times of logins are rounded up to a millisecond.
   const bound = `, ${microsOf(`(f.revoked ${PLUS} interval '999 microseconds')`)} AS bound`;
   /**
-   * Ends a page of a user's sessions but those that are spared, under whatever token they go on; tells which it has found, and which
-   * of them it has not ended, as others were faster.
+   * SQL that ends a page of a user's sessions without the exceptions and their renewals. It returns the sessions that it found
+   * and those that it ended: a concurrent statement may have been faster.
    */
   const page = (also: string | undefined, place: string, limit: string, offset = ""): string =>
     `spared AS (SELECT s.${token} AS token, ${successor} AS next FROM ${quoted} s WHERE s.${token} ${EQ} ANY ($2::text[]) ` +
@@ -46,7 +46,7 @@ export function userStatements(table: TableName, layout: Layout): UserStatements
     `mine AS (${locked(`FROM ${quoted} s JOIN page ON ${joinedBy(token, "page")} WHERE ${live}`)}), ` +
     `ended AS (UPDATE ${quoted} s SET ${entomb(layout, layout.revoked)} FROM mine WHERE ${joinedBy(token, "mine")} AND ${live} ` +
     `RETURNING s.${token} AS token) ` +
-    // Not joined: it is taken for a single row, and each would be compared with each.
+    // Not a join: the planner expects a single row, and would compare each row with each.
     `SELECT page.token AS token, ${microsOf("page.created")} AS created, 'false' AS ended` +
     (also === undefined
       ? " FROM page UNION ALL SELECT ended.token, NULL, 'true' FROM ended"
