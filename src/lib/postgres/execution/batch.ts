@@ -1,26 +1,26 @@
-/** How much goes together. */
+/** Limits of batching for one kind of operation. */
 export interface BatchLimits {
   /** Operations in one statement. */
   rows: number;
   /** Statements of one kind under way at the same time. */
   statements: number;
-  /** Operations of one kind that wait for their statement. */
+  /** Operations of one kind that may wait. */
   waiting: number;
 }
 
-/** Bytes in one statement, or in one answer, give or take an operation. */
+/** Approximate limit of a statement's or an answer's size. */
 export const MAX_BATCH_BYTES = 1 << 20;
 
 /** An operation that is about to be sent, or sent again. */
 export interface Item<In> {
   readonly input: In;
-  /** Until when it may be sent, by the monotonic clock. In the past: nobody waits for it any more. */
+  /** Moment until which it may be sent, by the monotonic clock in milliseconds. In the past once it has failed. */
   readonly until: number;
-  /** Those of one company share a statement, and with nobody else. */
+  /** The group with which alone it shares a statement. */
   readonly company: Company | undefined;
 }
 
-/** How one operation of a batch failed. */
+/** The failure of one operation of a batch. */
 export class Failed {
   readonly error: unknown;
 
@@ -29,7 +29,7 @@ export class Failed {
   }
 }
 
-/** An operation of a batch is to be sent again, behind those that wait. */
+/** The request to send an operation again, behind the waiting ones. */
 export class Again {
   readonly company: Company | undefined;
 
@@ -38,9 +38,9 @@ export class Again {
   }
 }
 
-/** An answer that takes much memory: it is made when those before it have had time to be done with theirs. */
+/** An answer that takes much memory. It is opened when the callers before it have had time to handle theirs. */
 export class Large<Out> {
-  /** Bytes, about. */
+  /** Approximate size in bytes. */
   readonly size: number;
   readonly open: () => Out;
 
@@ -50,9 +50,9 @@ export class Large<Out> {
   }
 }
 
-/** Some operations that travel apart from all others. */
+/** A group of operations that share no statement with others. */
 export class Company {
-  /** The batch that they come from, if it was refused. */
+  /** The refused batch that they come from, if any. */
   readonly refusal: Refusal | undefined;
 
   constructor(refusal?: Refusal) {
@@ -60,14 +60,14 @@ export class Company {
   }
 }
 
-/** What is known of a batch that was refused, while its operations go on in smaller companies. */
+/** The state of a refused batch whose operations are retried in smaller companies. */
 export class Refusal {
   /** Whether an earlier attempt may have been carried out. */
   readonly inDoubt: boolean;
   readonly error: Error;
-  /** Whether anything of it was accepted: the reason lies in some of its operations only. */
+  /** Whether any of it was accepted, so that the reason lies in some of its operations only. */
   wasAccepted = false;
-  /** How many of its operations were refused alone. */
+  /** Number of its operations that were refused alone. */
   refusedAlone = 0;
 
   constructor(error: Error, inDoubt: boolean) {
@@ -76,14 +76,14 @@ export class Refusal {
   }
 }
 
-/** What an operation of a batch came to. */
+/** The result of an operation of a batch. */
 export type BatchOutput<Out> = Out | Large<Out> | Failed | Again;
 
 /**
- * Carries out operations together.
+ * Runs operations in one batch. It must settle eventually.
  *
- * @param items - the keys of writes are distinct
- * @param left - milliseconds after which nobody waits for it any more; it must resolve some time
- * @returns what each came to, in the same order
+ * @param items - the operations. Writes have distinct keys
+ * @param left - milliseconds after which all of them have failed
+ * @returns their results, in the same order
  */
 export type RunBatch<In, Out> = (items: Item<In>[], left: number) => Promise<BatchOutput<Out>[]>;

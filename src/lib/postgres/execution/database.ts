@@ -15,16 +15,16 @@ import { Dispatcher, type Input } from "./dispatch.ts";
 import { Executor } from "./executor.ts";
 import { retrying } from "./retry.ts";
 
-/** Milliseconds after which the database is asked for its time again; clocks drift some 50 ppm, 15 ms in that time. */
+/** Milliseconds after which the database is asked for its time again. Clocks drift about 50 ppm: 15 ms in that time. */
 const MAX_CLOCK_AGE_MS = 5 * 60 * 1000;
 
-/** What the probe tells. */
+/** The answer of the probe. */
 interface Probe extends Additions {
   /** The database's time, in milliseconds since 1970. */
   readonly now: number;
 }
 
-/** What carries out a store's operations, until it is stopped. */
+/** Runs the operations of a store until it is stopped. */
 export class Engine {
   readonly sql: Statements;
   readonly userSql: UserStatements;
@@ -61,13 +61,13 @@ export class Engine {
     );
   }
 
-  /** Reads a row, with others. */
+  /** Reads a row, batched with other look-ups. */
   find(id: string, signal?: AbortSignal): Promise<Found> {
     this.#assertRunning();
     return this.#dispatcher.find(id, signal);
   }
 
-  /** Writes a row, with others where its operation is shared. */
+  /** Writes a row, batched if its operation is shared. */
   write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<WriteOutcome> {
     this.#assertRunning();
     return this.#dispatcher.write(kind, input, signal);
@@ -80,16 +80,16 @@ export class Engine {
   };
 
   /**
-   * Tells of the live sessions of some ids whether they are behind the fence. One that is not in the answer is not live any more, or the
+   * Says of live sessions whether they are behind the fence. A session missing from the answer is no longer live, or the
    * fence is gone.
    */
   async behindFence(ids: readonly string[]): Promise<ReadonlyMap<string, boolean>> {
     try {
-      // For operations that are under way, also when the store is about to close.
+      // Runs for operations under way even while the store is closing.
       const rows = await this.#ask(this.userSql.behindFence, [arrayText(ids)], this.#timeout);
       return new Map(rows.map((row) => [textOf(row, "token"), row["behind"] === "true"]));
     } catch (error) {
-      // Who may not see whose a session is knows of no fence.
+      // A role that can't read the column for users sees no fence.
       if (isMissing(error)) return new Map(ids.map((id) => [id, false]));
       throw error;
     }
@@ -105,7 +105,7 @@ export class Engine {
     }
   }
 
-  /** The database's time in milliseconds since 1970: known from the last `find` or probe, or asked for. */
+  /** Returns the database's time in milliseconds since 1970, computed from a recent answer or asked for. */
   now(): number | Promise<number> {
     return this.#clock.read() ?? this.#askTime();
   }
@@ -115,14 +115,14 @@ export class Engine {
     return (await this.#probeOnce()).now;
   }
 
-  /** What the last probe has found of the things that `migrate` adds; undefined: nobody has asked. */
+  /** The additions of `migrate` found by the last probe, or undefined before the first. */
   get additions(): Additions | undefined {
     return this.#additions;
   }
 
-  /** Finds out what of the things that `migrate` adds is there by now. */
+  /** Finds out which additions of `migrate` exist now. */
   async probe(): Promise<Probe> {
-    // Also for operations that are under way when the store is about to close.
+    // Runs for operations under way even while the store is closing.
     const [row] = await this.#ask(this.sql.probe, [], this.#timeout);
     const says = (column: string): boolean => row?.[column] === "true";
     const now = readInstant(row?.["now"]).getTime();
@@ -131,35 +131,35 @@ export class Engine {
     return { ...this.#additions, now };
   }
 
-  /** Who asks while the database is being asked gets the same answer. */
+  /** Shares the answer of a probe under way. */
   #probeOnce(): Promise<Probe> {
     return (this.#probing ??= this.probe().finally(() => (this.#probing = undefined)));
   }
 
-  /** Has the next write find out anew what is there. */
+  /** Makes the next write probe again. */
   forget(): void {
     this.#additions = undefined;
   }
 
-  /** How many sessions this process has created and ended since the last time that this was asked. */
+  /** Returns the numbers of sessions created and ended by this process since the last call, and resets them. */
   takeCounts(): { created: number; ended: number } {
     const { created, ended } = this.#counts;
     this.#counts = { created: 0, ended: 0 };
     return { created, ended };
   }
 
-  /** Sessions have ended otherwise than by a write of their own. */
+  /** Counts sessions that were not ended by a write of their own. */
   countEnded(sessions: number): void {
     this.#counts.ended += sessions;
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no operation is under way. */
   async idle(): Promise<void> {
     await this.#dispatcher.idle();
     await this.#executor.idle();
   }
 
-  /** Takes nothing new from now on. */
+  /** Refuses new operations from now on. */
   refuse(): void {
     this.#isStopped = true;
   }

@@ -29,55 +29,55 @@ import { arrayText, readInstant } from "../sql/text-format.ts";
 /** A row of an operation: its columns as text, the id first. */
 export type Input = readonly [id: string, ...columns: string[]];
 
-/** What a row came to: the row that the statement returned for its id, if it did. */
+/** The row that a statement returned for an id, if any. */
 type Output = Row | undefined;
 
-/** Length of a row's data, as text, from which each of those who look for it at once gets theirs in turn. */
+/** Characters of a row's data from which parallel look-ups of it are answered one after the other. */
 const LARGE_CHARACTERS = 1 << 16;
-/** When as many of a batch are refused alone as well, and nothing of it was accepted, it lies in none of them. */
+/** Operations of a batch refused alone, with none accepted, after which the reason can't lie in a row. */
 const MAX_REFUSED_ALONE = 6;
 /** SQLSTATEs: untranslatable_character, invalid_text_representation. */
 const VALUE_REFUSED = /^22P0[25]$/;
-/** Ids that are remembered, as their rows were refused. */
+/** Remembered ids whose rows were refused. */
 const MAX_OFFENDERS = 1000;
 
-/** Statements under way at once of an operation whose rows have one to themselves: as many as a pool has connections by default. */
+/** Statements of an unshared operation under way at once: the default number of connections of a pool. */
 const MAX_LONE_STATEMENTS = 10;
 const UNIQUE_VIOLATION = "23505";
 /** undefined_column, insufficient_privilege */
 const NO_COLUMN = /^(?:42703|42501)$/;
 
-/** What the operations of a store tell the rest of it, and ask it. */
+/** Callbacks from the operations to their store. */
 interface Told {
   /** @param now - the database's time, in milliseconds since 1970 */
   onTime: (now: number) => void;
-  /** What of the things that `migrate` adds is there, as far as is known. */
+  /** Returns the known additions of `migrate`, or asks for them. */
   additions: () => Additions | Promise<Additions>;
-  /** It has turned out to be wrong. */
+  /** Called when a column from `additions` turns out to be missing. */
   onMissing: () => void;
-  /** How many rows a statement has written. */
+  /** Called with the number of rows that a statement has written. */
   onWritten: (operation: Operation, rows: number) => void;
-  /** A statement has seen the fence. Resolves to which of the rows that it has found are behind it, and which are not. */
+  /** Called when a statement has seen the fence. Resolves to whether each found row is behind it. */
   onFence: (ids: readonly string[]) => Promise<ReadonlyMap<string, boolean>>;
 }
 
-/** The operations of a store, each kind with a queue of its own. */
+/** Runs the operations of a store, with a queue for each kind. */
 export class Dispatcher {
   readonly #executor: Executor;
   readonly #operations: Operations;
   readonly #layout: Layout;
   readonly #told: Told;
   readonly #timeout: number;
-  /** Ids whose rows the database has refused: theirs go alone, so that they hold up nobody a second time. */
+  /** Ids whose rows the database has refused. Their next writes go alone, so that they don't hold up others again. */
   readonly #offenders = new Set<string>();
-  /** The bytes of large rows, for all who look for the same one at once. */
+  /** The bytes of large rows, shared by parallel look-ups. */
   readonly #shared = new WeakMap<Row, Uint8Array>();
-  /** Whether the column is of a type that refuses what the layout says. */
+  /** Whether the data column has refused what the layout calls refusable. */
   #refusesThose = false;
   readonly #reads: Batcher<Input, Found>;
   readonly #writes: ReadonlyMap<WriteKind, Batcher<Input, WriteOutcome>>;
 
-  /** @param timeout - milliseconds for an operation */
+  /** Creates the queues of a store. @param timeout - milliseconds for an operation */
   constructor(
     executor: Executor,
     operations: Operations,
@@ -103,13 +103,13 @@ export class Dispatcher {
     );
   }
 
-  /** Reads a row, with others. Those of one id may share a statement. */
+  /** Reads a row, batched with other look-ups, even of the same id. */
   find(id: string, signal?: AbortSignal): Promise<Found> {
     return this.#reads.submit(undefined, [id], id.length, signal);
   }
 
   /**
-   * Writes a row, with others where its operation is shared. Those of one id follow one another.
+   * Writes a row, batched if its operation is shared. Writes of one id run one after the other.
    *
    * @param input - the columns of its operation
    */
@@ -123,7 +123,7 @@ export class Dispatcher {
     return batcher.submit(input[0], input, weight, signal, isSuspect ? new Company() : undefined);
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no operation is under way. */
   async idle(): Promise<void> {
     await Promise.all([this.#reads, ...this.#writes.values()].map((batcher) => batcher.idle()));
   }
@@ -153,7 +153,7 @@ export class Dispatcher {
     return outcomes;
   }
 
-  /** Carries out a batch. When rows of it may be refused, they go on in smaller companies, until such a one stands alone. */
+  /** Runs a batch. If the reason of a refusal may lie in a row, the batch is divided until that row stands alone. */
   async #run(operation: Operation, items: readonly Item<Input>[], time: number): Promise<(Output | Failed | Again)[]> {
     const refusal = items[0]?.company?.refusal;
     if (refusal !== undefined && !refusal.wasAccepted && refusal.refusedAlone >= MAX_REFUSED_ALONE) {
@@ -198,15 +198,15 @@ export class Dispatcher {
     this.#offenders.add(offender);
   }
 
-  /** Sends what of a batch is not too old when it can be sent. */
+  /** Sends the operations of a batch that are not too old at the moment of sending. */
   async #once(operation: Operation, items: readonly Item<Input>[], isRest = false): Promise<(Output | Failed)[]> {
     const [only] = items;
     if (!operation.isShared && only !== undefined) return [await this.#alone(operation, only)];
     const isFind = operation === this.#operations.find;
-    // Rows of a write are locked in their order.
+    // Writes lock rows in the order of their ids.
     const ordered = isFind ? items : items.toSorted((a, b) => (a.input[0] < b.input[0] ? -1 : 1));
     const isLone = isFind && items.length === 1;
-    /** The ids of those that were in time; undefined: all were. */
+    /** The ids that were sent in time. Undefined means all. */
     let sent = new Set<string>() as Set<string> | undefined;
     const load = (): Load | undefined => {
       const now = monotonicNow();
@@ -215,7 +215,7 @@ export class Dispatcher {
       sent = inTime.length === ordered.length ? undefined : new Set(inTime.map(({ input }) => input[0]));
       const until = inTime.reduce((earliest, item) => Math.min(earliest, item.until), Number.POSITIVE_INFINITY);
       if (isFind) {
-        // The same session may be looked for by many at once.
+        // Parallel look-ups may share an id.
         const ids = [...new Set(inTime.map(({ input }) => input[0]))];
         return { values: isLone ? ids : [arrayText(ids)], until };
       }
@@ -232,7 +232,7 @@ export class Dispatcher {
     );
   }
 
-  /** Sends a row that has a statement to itself. */
+  /** Sends a row in its own statement. */
   async #alone(operation: Operation, { input, until }: Item<Input>): Promise<Output> {
     const rows = await this.#executor.run(operation.statement, loadUntil([...input], until)).catch(unlessTaken);
     return rows[0];
@@ -244,7 +244,7 @@ export class Dispatcher {
     return isRest ? large : statement;
   }
 
-  /** Runs a shared write, in the same tick where it is known whether it can note when sessions were seen. */
+  /** Runs a shared write, in the same tick if it is known whether the column `last_seen` can be written. */
   #runWrite(operation: Operation, load: () => Load | undefined): Promise<Row[]> {
     const { statement, noting } = operation;
     if (noting === undefined) return this.#executor.run(statement, load);
@@ -254,7 +254,7 @@ export class Dispatcher {
     return this.#note(known.seen ? noting : statement, statement, load);
   }
 
-  /** @param otherwise - is run where the column is missing, or not for this role any more */
+  /** Runs a statement. @param otherwise - the statement to run if the column is missing or denied */
   async #note(statement: Statement, otherwise: Statement, load: () => Load | undefined): Promise<Row[]> {
     try {
       return await this.#executor.run(statement, load);
@@ -266,8 +266,8 @@ export class Dispatcher {
   }
 
   /**
-   * Finds out what a first attempt, whose answer was lost, has come to where a second one left the row as it is. The table
-   * tells: it holds our bytes, or others', or the row has ended since.
+   * Finds out whether a first attempt whose answer was lost was carried out, if the second one changed nothing: the row holds
+   * the bytes of this write or others, or has ended since.
    */
   async #look(
     { columns, whenLost }: Operation,
@@ -290,7 +290,7 @@ export class Dispatcher {
       if (answer instanceof Failed) return answer;
       const row = isEnded(answer) ? undefined : answer;
       if (row !== undefined && holds(this.#layout, row, input[data] ?? "")) return row;
-      // It had a row to find, which is gone, whether by way of our bytes or not.
+      // The row is gone, whether or not it ever held these bytes.
       if (whenLost === "repeat and look" && row === undefined) return undefined;
       return new Failed(
         new StoreUnavailableError("the connection was lost during a write, and its outcome is unknown"),
@@ -298,7 +298,7 @@ export class Dispatcher {
     });
   }
 
-  /** Asks which sessions are behind the fence, where their statement has seen one; undefined: none is. */
+  /** Asks which sessions are behind the fence. Resolves to undefined when no statement has seen one. */
   async #behindFence(outputs: readonly (Output | Failed | Again)[]): Promise<ReadonlyMap<string, boolean> | undefined> {
     if (!outputs.some(hasFence)) return undefined;
     const ids = new Set(outputs.filter(hasFence).map((row) => textOf(row, "token")));
@@ -306,8 +306,10 @@ export class Dispatcher {
   }
 
   /**
-   * @param rest - the outcome of a row whose data was left out, or that has ended since: it is read again, apart from other look-ups
-   * @param behind - of the sessions whose statement has seen the fence
+   * Turns a row into the result of a look-up.
+   *
+   * @param rest - the result for a row to be read again: its data was left out, or it has ended since
+   * @param behind - whether sessions are behind the fence
    */
   #foundIn(row: Output, rest: Again, behind?: ReadonlyMap<string, boolean>): BatchOutput<Found> {
     if (row === undefined) return undefined;
@@ -329,7 +331,7 @@ export class Dispatcher {
   }
 }
 
-/** Divides operations that were refused together: three go alone, as probes for whether the reason lies in single rows, the rest in halves. */
+/** Divides a refused batch: three operations go alone, to find out whether the reason lies in single rows, the rest in halves. */
 function inCompanies(count: number, refusal: Refusal): Again[] {
   const halves = [new Again(new Company(refusal)), new Again(new Company(refusal))] as const;
   const alone = new Set([0, count >> 1, count - 1]);
@@ -338,7 +340,7 @@ function inCompanies(count: number, refusal: Refusal): Again[] {
   );
 }
 
-/** The answer would have become too long with its data. */
+/** Whether the data was left out because the answer would have been too long. */
 function isDeferred(row: Row): boolean {
   return row["data"] === null;
 }
@@ -347,7 +349,7 @@ function isRow(output: Output | Failed | Again): output is Row {
   return output !== undefined && !(output instanceof Failed) && !(output instanceof Again);
 }
 
-/** The statement has seen the fence beside this session. */
+/** Whether the statement has seen the fence and found this session live. */
 function hasFence(output: Output | Failed | Again): output is Row {
   return isRow(output) && output["fence"] != null && !isEnded(output);
 }
@@ -356,14 +358,14 @@ function isEnded(row: Output): boolean {
   return row?.["ended"] === "true";
 }
 
-/** @param behind - of the sessions whose statement has seen the fence */
+/** Turns a row into the outcome of a write. @param behind - whether sessions are behind the fence */
 function outcomeOf(row: Output, behind?: ReadonlyMap<string, boolean>): WriteOutcome {
   if (row?.["crossed"] === "true") return "revoked";
   if (row === undefined || row["done"] === "false" || behind?.get(textOf(row, "token")) === true) return false;
   return row["few"] === "true" ? "few" : true;
 }
 
-/** The new id is taken: nothing happened. */
+/** Returns no rows when the new id is taken. */
 function unlessTaken(error: unknown): Row[] {
   if (sqlstateOf(error) === UNIQUE_VIOLATION) return [];
   throw error;

@@ -7,7 +7,7 @@ import type { TableName } from "../sql/table-name.ts";
 /** "cached plan must not change result type" is one of these. */
 const FEATURE_NOT_SUPPORTED = "0A000";
 
-/** Runs single statements, each with a time limit, prepared as long as that works. */
+/** Runs statements with a time limit, prepared as long as that works. */
 export class Executor {
   readonly #driver: Driver;
   readonly #table: TableName;
@@ -17,6 +17,8 @@ export class Executor {
   #prepare: boolean;
 
   /**
+   * Creates an executor for a driver.
+   *
    * @param timeout - milliseconds for an operation
    * @param remedy - advice for an error about a missing table
    */
@@ -29,9 +31,9 @@ export class Executor {
   }
 
   /**
-   * Runs a statement once. Most get the same time, so that the timers cost next to nothing.
+   * Runs a statement once. Throws the driver's errors as they are.
    *
-   * @throws what the driver throws; StoreUnavailableError when it takes too long
+   * @throws StoreUnavailableError when the statement takes too long
    */
   async run(statement: Statement, load: Errand["load"], timeout = this.#timeout): Promise<Row[]> {
     const answer = withTimeout(this.#attempt(statement, load, timeout), timeout);
@@ -48,7 +50,7 @@ export class Executor {
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
 
-  /** Turns what `run` threw into an error of ours that names the table. */
+  /** Turns an error of `run` into a PgStoreError that names the table. */
   explain(error: unknown): Error {
     return toStoreError(error, this.#table.quoted, this.#remedy);
   }
@@ -58,10 +60,10 @@ export class Executor {
     try {
       return await this.#driver.run({ text, name, load }, timeout);
     } catch (error) {
-      // The table's columns have changed since it was prepared; nothing was carried out.
+      // The table's columns have changed since the statement was prepared. Nothing was carried out.
       if (sqlstateOf(error) === FEATURE_NOT_SUPPORTED) return this.#driver.run({ text, load }, timeout);
       if (failureOf(error) !== "unprepared") throw error;
-      // A pooler that gives each statement another connection: nothing was carried out, and it won't work later either.
+      // A pooler gives each statement another connection. Nothing was carried out, and preparing will never work.
       this.#prepare = false;
       return this.#driver.run({ text, load }, timeout);
     }

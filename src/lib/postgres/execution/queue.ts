@@ -2,56 +2,56 @@ import { monotonicNow } from "../../core/time.ts";
 import type { BatchEvent } from "../../core/events.ts";
 import type { Company, Item } from "./batch.ts";
 
-/** One operation on its way. */
+/** An operation in the queue. */
 export interface Entry<In, Out> extends Item<In> {
   key: string | undefined;
   until: number;
   company: Company | undefined;
   weight: number;
-  /** By the monotonic clock. */
+  /** Its start by the monotonic clock, in milliseconds. */
   since: number;
   state: "queued" | "ready" | "sent";
-  /** Tells the observers of its batch, as far as there are any. */
+  /** Reports its batch to observers, if there are any. */
   report: ((event: BatchEvent) => void) | undefined;
   resolve(output: Out): void;
   reject(error: unknown): void;
 }
 
 /**
- * The operations of a kind that are not settled. Of two with the same key the later one is ready when the earlier is done,
- * so that they never share a statement, nor overtake one another.
+ * The unsettled operations of a kind. Two with the same key run one after the other: they never share a statement or overtake
+ * each other.
  */
 export class Queue<In, Out> {
-  /** The oldest first. */
+  /** All unsettled operations, oldest first. */
   readonly #open = new Set<Entry<In, Out>>();
-  /** Those that may leave, in the order in which they became ready. */
+  /** Operations that may be sent, in the order in which they became ready. */
   readonly #ready = new Set<Entry<In, Out>>();
-  /** The keys of what is ready or sent, each with what is queued behind it. */
+  /** Keys of ready and sent operations, each with the operations queued behind. */
   readonly #lines = new Map<string, Entry<In, Out>[]>();
   #waiting = 0;
 
-  /** How many are ready. */
+  /** Number of ready operations. */
   get ready(): number {
     return this.#ready.size;
   }
 
-  /** How many have not been sent. */
+  /** Number of operations not sent yet. */
   get waiting(): number {
     return this.#waiting;
   }
 
-  /** How many are not settled. */
+  /** Number of unsettled operations. */
   get size(): number {
     return this.#open.size;
   }
 
-  /** That which has been ready for the longest. */
+  /** The operation that has been ready for the longest time. */
   get first(): Entry<In, Out> | undefined {
     const [first] = this.#ready;
     return first;
   }
 
-  /** Takes an operation in. Returns whether it is ready. */
+  /** Adds an operation. Returns whether it is ready. */
   add(entry: Entry<In, Out>): boolean {
     const { key } = entry;
     this.#open.add(entry);
@@ -69,8 +69,8 @@ export class Queue<In, Out> {
   }
 
   /**
-   * Hands out what is ready, the oldest first and with it those of its company: at least one if there is any, at most so many
-   * and so heavy together. What is too old to be sent fails instead, wherever it stands.
+   * Takes ready operations of one company, oldest first, up to `most` operations and the weight `heaviest`, and at least one if
+   * there is any. Operations that are too old to be sent fail.
    */
   take(most: number, heaviest: number, tooLate: () => Error): Entry<In, Out>[] {
     const now = monotonicNow();
@@ -92,7 +92,7 @@ export class Queue<In, Out> {
     return batch;
   }
 
-  /** Takes back what was sent: it is ready once more, behind the others. */
+  /** Makes a sent operation ready again, behind the others. */
   takeBack(entry: Entry<In, Out>, company: Company | undefined): void {
     if (!this.#open.has(entry)) {
       this.#next(entry.key);
@@ -103,13 +103,13 @@ export class Queue<In, Out> {
     this.#makeReady(entry);
   }
 
-  /** Takes what was sent off the list: what is queued behind it is ready. Returns whether anybody still waits for it. */
+  /** Removes a sent operation, and makes the next one with its key ready. Returns whether it was unsettled. */
   done(entry: Entry<In, Out>): boolean {
     this.#next(entry.key);
     return this.#open.delete(entry);
   }
 
-  /** Settles an operation for which nobody waits any more; it will not be sent if it has not been. */
+  /** Fails an operation, which is then not sent any more. */
   fail(entry: Entry<In, Out>, error: unknown): void {
     if (!this.#open.delete(entry)) return;
     // Its statement may still wait for a connection.
@@ -125,10 +125,10 @@ export class Queue<In, Out> {
   }
 
   /**
-   * Fails what is older than that.
+   * Fails operations older than an age.
    *
    * @param age - milliseconds
-   * @returns milliseconds until the next one is; undefined when there is none
+   * @returns milliseconds until the next one reaches the age, or undefined when there is none
    */
   failOlder(age: number, error: () => Error): number | undefined {
     const now = monotonicNow();

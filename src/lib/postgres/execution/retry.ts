@@ -3,18 +3,17 @@ import { PgStoreError } from "../../core/errors.ts";
 import { type Failure, failureOf } from "../drivers/errors.ts";
 
 const MAX_ATTEMPTS = 3;
-/** Milliseconds: a pause is anything from half of this to all of it, so that those who failed together don't come together. */
+/** Longest pauses before a retry, in milliseconds. Each is shortened by up to half at random, to spread retries. */
 const MAX_PAUSES_MS: Partial<Record<Failure, readonly number[]>> = {
   "rolled back": [20, 60],
   lost: [20, 200],
   standby: [20, 200],
-  // A server that recovers from a crash takes some 130 ms.
+  // A server takes about 130 ms to recover from a crash.
   "not begun": [150, 300],
 };
 
 /**
- * How often the process may try again: a tenth of what it does, and some at once. A database that is down for all gets no
- * storm of further attempts on top.
+ * Limits retries to a share of all operations, plus some at once, so that a database that is down gets no storm of retries.
  */
 export class RetryBudget {
   readonly #most: number;
@@ -27,12 +26,12 @@ export class RetryBudget {
     this.#left = most;
   }
 
-  /** An operation begins. */
+  /** Adds the share of a new operation. */
   earn(): void {
     this.#left = Math.min(this.#most, this.#left + this.#share);
   }
 
-  /** Says whether a further attempt may be made, and counts it. */
+  /** Takes a retry from the budget. Returns false when it is used up. */
   spend(): boolean {
     if (this.#left < 1) return false;
     this.#left -= 1;
@@ -40,16 +39,15 @@ export class RetryBudget {
   }
 }
 
-/** Of the whole process, as the databases of several stores are likely to be one. */
+/** One budget for the process, as several stores are likely to use one database. */
 const processBudget = new RetryBudget();
 
 /**
- * Runs an attempt, and again where that can do no harm: after what has certainly done nothing, and, if `repeatable`, after
- * the connection was lost. Three times at most.
+ * Runs an attempt up to three times: again if it certainly did nothing and, if `repeatable`, also if the connection was lost.
+ * Throws the error of the last attempt.
  *
  * @param left - milliseconds after which no further attempt begins
- * @param attempt - is told whether an earlier one may have been carried out
- * @throws what the last attempt threw
+ * @param attempt - called with whether an earlier attempt may have been carried out
  */
 export async function retrying<T>(
   left: number,
