@@ -7,20 +7,20 @@ import { arrayText, readInstant } from "./sql/text-format.ts";
 
 /** A row of another package's table. */
 export interface ForeignRow {
-  /** What that package keeps as the row's key: the token itself, or its id. */
+  /** The row's key in that package: the token itself, or its id. */
   readonly key: string;
-  /** Undefined: the session is over. */
+  /** Undefined when the session is over. */
   readonly session: { data: Uint8Array; expiry: Date } | undefined;
 }
 
-/** A table that another package has written. It is only read. */
+/** Reads a table of another package. */
 export class ForeignTable {
   readonly #query: Query;
   /** Quoted. */
   readonly name: string;
   readonly #layout: Layout;
 
-  /** @param name - quoted */
+  /** Creates a reader of a table. @param name - quoted */
   constructor(query: Query, name: string, layout: Layout) {
     this.#query = query;
     this.name = name;

@@ -1,12 +1,12 @@
 /** One result of `store.diagnose()`. */
 export interface Finding {
-  /** What was examined. */
+  /** The examined object. */
   readonly subject: FindingSubject;
   /** An error keeps sessions from being stored or found. A warning costs something, or gives others more rights than they need. */
   readonly severity: "ok" | "warn" | "error";
   /** A line for people. */
   readonly text: string;
-  /** What to do about it, for a warning or an error. */
+  /** The remedy of a warning or an error. */
   readonly remedy?: string | undefined;
   /** The numbers behind the text. A name that ends in `Bytes`, `Ms` or `Percent` tells its unit. */
   readonly figures?: Readonly<Record<string, number>> | undefined;
@@ -28,17 +28,17 @@ export type FindingSubject =
   | "clock"
   | "pooler";
 
-/** What `diagnose` takes. */
+/** Options of `PgStore.diagnose`. */
 export interface DiagnoseOptions {
   /** Whether to read every row as well, a page at a time. Default false. */
   deep?: boolean | undefined;
   /** Stops a deep diagnosis between two pages when it aborts. `diagnose` then rejects with its reason. */
   signal?: AbortSignal | undefined;
-  /** Called after each page of a deep diagnosis. What it throws ends the diagnosis. */
+  /** Called after each page of a deep diagnosis. An error that it throws ends the diagnosis. */
   onProgress?: ((progress: DiagnoseProgress) => void) | undefined;
 }
 
-/** How far a deep diagnosis has come. */
+/** Progress of a deep diagnosis. */
 export interface DiagnoseProgress {
   /** Rows read so far. */
   rows: number;

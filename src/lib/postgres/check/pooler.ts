@@ -12,7 +12,7 @@ const STATEMENT_NAME = "pgstore_check";
  * it changes from one transaction to the next when another client has taken the connection meanwhile. A second connection
  * does that here.
  *
- * @param url - of a server; undefined: the database is embedded
+ * @param url - URL of a server, or undefined for an embedded database
  */
 export async function checkPooler(url: string | undefined): Promise<Finding> {
   if (url === undefined) return ok("pooler", "none: the database is embedded");

@@ -6,7 +6,7 @@ import { COMPANIONS, type Column, SESSION_COLUMNS, setupSql, USER_COLUMNS } from
 import { arrayText } from "../sql/text-format.ts";
 import { error, type Finding, warn } from "./finding.ts";
 
-/** How a remedy names the migration. The command line puts its own command there. */
+/** The migration as named in remedies. The command line replaces it with its own command. */
 export const MIGRATE = "store.migrate()";
 const RUN_MIGRATE = `run ${MIGRATE}`;
 

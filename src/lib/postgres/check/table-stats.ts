@@ -21,7 +21,7 @@ export interface TableStats {
   /** Transactions since the oldest row that is not frozen. */
   age: number;
   freezeMaxAge: number;
-  /** Age of the oldest open transaction, which keeps dead rows from being removed. 0: there is none. */
+  /** Age of the oldest open transaction, which keeps dead rows from being removed. 0 without such a transaction. */
   oldestTransactionMs: number;
   indexes: IndexStats[];
 }

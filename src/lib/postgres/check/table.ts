@@ -18,7 +18,7 @@ const MAX_AGE_FACTOR = 1.5;
 const ROW_HEADER_BYTES = 24;
 const INDEX_HEADER_BYTES = 8;
 const POINTER_BYTES = 4;
-/** How full the pages of an index are when keys come in any order. */
+/** Fill of an index's pages when keys come in random order. */
 const INDEX_FILL = 0.66;
 
 const aligned = (length: number): number => Math.ceil(length / 8) * 8;

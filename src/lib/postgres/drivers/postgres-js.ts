@@ -60,7 +60,7 @@ export function postgresJs(sql: PostgresSql): Driver {
       const result = await query.raw();
       // Written when the connection was reset: postgres.js took the next connection's greeting for the answer.
       if (result.command === null) return { error: new Error("the connection was reset"), sent: true };
-      // postgres.js would prepare the statement anew each time, and the earlier ones stay on the server for ever.
+      // postgres.js would prepare the statement again each time, and the earlier ones stay on the server for ever.
       if (query.retried?.code === UNPREPARED) prepare = false;
       return { rows: rowsOf(result) };
     } catch (error) {

@@ -10,8 +10,8 @@ import {
   USER_COLUMNS,
 } from "./tables.ts";
 
-// Both statements are PL/pgSQL. A statement of PL/pgSQL is looked up when it runs, so that after `BEGINNING` all of them see
-// pg_catalog only; what comes before it names it. The tables are named with their schema, in `sessions` and the like.
+// Both statements are PL/pgSQL, which resolves names when a line runs. So lines after `BEGINNING` see only pg_catalog, and
+// lines before it name the schema. Tables are named with their schema, in variables such as `sessions`.
 
 const DECLARATIONS = (target: TableName): string => `
 DECLARE
@@ -145,7 +145,7 @@ function makeTables(table: TableName): string {
 
 /**
  * Creates the missing indexes. Meanwhile the table is locked against writes, but not against reads. An index whose creation
- * was broken off is created anew.
+ * was broken off is created again.
  */
 function makeIndexes(table: TableName): string {
   const make = (index: Index, condition: string): string => {
