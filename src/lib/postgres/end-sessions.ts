@@ -102,6 +102,7 @@ export class Endings {
   readonly #run: Run;
   readonly #sql: EndingStatements;
 
+  /** Creates the endings of a table from its statements. */
   constructor(run: Run, sql: EndingStatements) {
     this.#run = run;
     this.#sql = sql;

@@ -39,6 +39,7 @@ export class Operator {
   readonly #table: TableName;
   readonly #layout: Layout;
 
+  /** Creates an operator of a table. */
   constructor(query: Query, table: TableName, layout: Layout) {
     this.#query = query;
     this.#table = table;

@@ -15,6 +15,7 @@ export class Pager {
   #rows: number;
   #tookMs = 0;
 
+  /** Starts with pages of `firstRows`. */
   constructor(bounds: PageBounds) {
     this.#bounds = bounds;
     this.#rows = bounds.firstRows;

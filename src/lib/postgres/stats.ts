@@ -15,6 +15,7 @@ export class Operations implements StoreOperations {
   readonly #engine: Engine;
   readonly #sql: OperationStatements;
 
+  /** Creates the figures of an engine's table. */
   constructor(engine: Engine, sql: OperationStatements) {
     this.#engine = engine;
     this.#sql = sql;
@@ -103,6 +104,7 @@ export class History {
   readonly #operations: Operations;
   #lastUser = "";
 
+  /** Creates the history of an engine's table. */
   constructor(engine: Engine, sql: OperationStatements, operations: Operations) {
     this.#engine = engine;
     this.#sql = sql;

@@ -202,6 +202,7 @@ class Pages {
   readonly #onEnded: ((ids: string[]) => void) | undefined;
   readonly #pager = new Pager(END_PAGES);
 
+  /** Prepares to end a user's sessions. Ends none yet. */
   constructor(
     engine: Engine,
     run: Run,

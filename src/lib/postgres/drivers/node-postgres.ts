@@ -129,6 +129,7 @@ class PoolLine {
   /** Requests for a connection that the pool has not answered. */
   #asked = 0;
 
+  /** Creates the line of a pool. */
   constructor(pool: Pool) {
     this.#pool = pool;
   }

@@ -24,6 +24,7 @@ export interface Item<In> {
 export class Failed {
   readonly error: unknown;
 
+  /** Wraps the error of an operation. */
   constructor(error: unknown) {
     this.error = error;
   }
@@ -33,6 +34,7 @@ export class Failed {
 export class Again {
   readonly company: Company | undefined;
 
+  /** Asks to send the operation again, in a company if given. */
   constructor(company?: Company) {
     this.company = company;
   }
@@ -44,6 +46,7 @@ export class Large<Out> {
   readonly size: number;
   readonly open: () => Out;
 
+  /** Creates an answer that `open` makes when it is due. */
   constructor(size: number, open: () => Out) {
     this.size = size;
     this.open = open;
@@ -55,6 +58,7 @@ export class Company {
   /** The refused batch that they come from, if any. */
   readonly refusal: Refusal | undefined;
 
+  /** Creates a group, split from a refused batch if given. */
   constructor(refusal?: Refusal) {
     this.refusal = refusal;
   }
@@ -70,6 +74,7 @@ export class Refusal {
   /** Number of its operations that were refused alone. */
   refusedAlone = 0;
 
+  /** Records the error of a refused batch. */
   constructor(error: Error, inDoubt: boolean) {
     this.error = error;
     this.inDoubt = inDoubt;

@@ -37,6 +37,7 @@ export class Engine {
   #probing: Promise<Probe> | undefined;
   #counts = { created: 0, ended: 0 };
 
+  /** Creates the queues and statements of a store. Sends nothing yet. */
   constructor(driver: Driver, layout: Layout, options: ResolvedStoreOptions) {
     const { table, queryTimeout, batch, prepare, endedGrace } = options;
     this.sql = statementsFor(table, layout, endedGrace);

@@ -20,6 +20,7 @@ export class RetryBudget {
   readonly #share: number;
   #left: number;
 
+  /** Creates a full budget. @param most - retries at once @param share - retries that each operation adds */
   constructor(most = 100, share = 0.1) {
     this.#most = most;
     this.#share = share;
