@@ -18,6 +18,7 @@ export interface Codec {
   /**
    * Encodes a session.
    *
+   * @param session - not to be changed
    * @param id - the session's id, to which a codec may bind the bytes
    * @param unique - asks for bytes that no other call returns, not even for an equal session. When the answer to a write is lost, the bytes
    *   tell whose write it was. `update` needs this, as two equal steps must count twice
