@@ -125,7 +125,7 @@ describe("npx pgstore", () => {
   it.each([
     // A row of the second page, however large that is, and which rows are left.
     ["cleanup", "removed", "- interval '1 hour'", "0600", "true"],
-    ["revoke --all --yes", "revoked", "+ interval '1 hour'", "1100", "expiry > current_timestamp"],
+    ["revoke --all --yes", "ended", "+ interval '1 hour'", "1100", "expiry > current_timestamp"],
   ])("%s stops in good order at Ctrl-C, and says how far it came", async (command, what, expiry, row, isLeft) => {
     const table = what;
     const pool = database.pool();
