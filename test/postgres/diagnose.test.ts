@@ -30,7 +30,9 @@ describe("PgStore.diagnose", () => {
     const store = await makeStore("figures");
     await store.create("old", data, new Date(Date.now() - 7_200_000));
     const findings = await store.diagnose();
-    expect(findings.map(({ subject }) => subject)).toEqual([
+    // PostgreSQL 14 lets everybody create tables in schema public, which is a finding of its own.
+    const subjects = findings.map(({ subject }) => subject).filter((subject) => subject !== "schema");
+    expect(subjects).toEqual([
       "table",
       "users",
       "server",
