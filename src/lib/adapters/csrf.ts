@@ -15,7 +15,7 @@ import { headerOf, type OriginOptions, type OriginRequest, OriginRule } from "..
 /** Options of `csrfProtection`. */
 export interface CsrfOptions extends OriginOptions {
   /**
-   * How a forged request is recognised. `"token"` checks a token that is bound to the session as well as the request's origin
+   * The check that recognises a forged request. `"token"` checks a token that is bound to the session as well as the request's origin
    * (Sec-Fetch-Site, Origin). `"origin"` checks the origin only, and needs no hidden field, session or row. Default `"token"`.
    */
   method?: "token" | "origin" | undefined;

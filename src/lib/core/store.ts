@@ -176,11 +176,17 @@ export interface Owner {
 
 /** A live session of a user, without its data. */
 export interface OwnedEntry {
+  /** The id for `destroyById`. With `hashTokens: false` it is the token, which must not appear on a page or in a log. */
   id: string;
+  /** The time of the login, by the database's clock. */
   created: Date;
+  /** The time of the last write or touch, accurate to `touchAfter`. Without `idleTimeout`, requests that only read don't count. */
   lastSeen: Date;
+  /** The time at which the session expires without further activity, by the database's clock. */
   expiry: Date;
+  /** The IP address of the login, if `recordIp` was on. */
   ip: string | undefined;
+  /** The User-Agent of the login, if `recordUserAgent` was on. */
   userAgent: string | undefined;
 }
 

@@ -6,6 +6,7 @@ import { atMost } from "../core/time.ts";
 import type {
   ConditionalStore,
   OperationOptions,
+  OwnedEntry,
   OwnedPlace,
   Owner,
   UserStore,
@@ -21,19 +22,7 @@ import type { ResolvedOptions } from "./options.ts";
 import { nameOf } from "./scope.ts";
 
 /** A user's session as `listByUser` lists it, without its values. */
-export interface UserSession {
-  /** The id for `destroyById`. With `hashTokens: false` it is the token, which must not appear on a page or in a log. */
-  id: string;
-  /** The time of the login, by the database's clock. */
-  created: Date;
-  /** The time of the last write or touch, accurate to `touchAfter`. Without `idleTimeout`, requests that only read don't count. */
-  lastSeen: Date;
-  /** The time at which the session expires without further activity, by the database's clock. */
-  expiry: Date;
-  /** The IP address of the login, if `recordIp` was on. */
-  ip: string | undefined;
-  /** The User-Agent of the login, if `recordUserAgent` was on. */
-  userAgent: string | undefined;
+export interface UserSession extends OwnedEntry {
   /** Whether this is the session that was passed as `current`. */
   current: boolean;
 }

@@ -10,7 +10,7 @@ import type { Statements } from "./sql/statements.ts";
  * The cleanup removes expired rows in pages, the oldest first.
  *
  * 1. A page is one statement of bounded length. It begins where the last page ended, because the index still holds the rows that were
- *    removed before. It skips rows that somebody has locked.
+ *    removed before. It skips locked rows.
  * 2. After each page the cleanup pauses for as long as the page took, so that it uses half of a connection's time at most.
  * 3. In a fleet one process cleans up at a time. Each statement takes an advisory lock for as long as it runs.
  *
@@ -49,26 +49,26 @@ const HELD_UP_TURNS = 3;
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 
-/** What a cleanup has come to. */
+/** The result of a cleanup. */
 interface Outcome {
   removed: number;
-  /** Whether nobody else was at it. */
+  /** Whether no other process was cleaning up. */
   leads: boolean;
-  /** When the first row expired that there was at its beginning, in milliseconds since 1970; empty: there was none. */
+  /** Expiry of the oldest expired row at the beginning, in milliseconds since 1970. Empty without such a row. */
   oldest: string;
-  /** There is a fence, and it is this process's turn to see to it. */
+  /** Whether there is a fence that this process has to finish. */
   isFenced: boolean;
 }
 
 /** Notices when the periodic cleanup of a store is held up. */
 export class CleanupTurns {
-  /** What the lock is called, the same in each process. */
+  /** The name of the lock, the same in each process. */
   readonly lock: string;
   readonly #onHeldUp: (isLockHeld: boolean) => void;
   #oldest = "";
   #inVain = 0;
 
-  /** @param onHeldUp - called after each turn that is held up: told whether somebody else has the lock */
+  /** @param onHeldUp - called after each turn that is held up, with whether another session holds the lock */
   constructor(lock: string, onHeldUp: (isLockHeld: boolean) => void) {
     this.lock = lock;
     this.#onHeldUp = onHeldUp;
