@@ -21,6 +21,8 @@ export default defineConfig({
     // They wait for the database more than they compute; as many as there are cores but one would leave half of them idle.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     testTimeout: 30_000,
+    // A poll ends when it is true. On a busy machine that takes longer than the default second.
+    expect: { poll: { timeout: 20_000 } },
     hookTimeout: 90_000,
     teardownTimeout: 20_000,
     reporters: ["default", new NoSkipReporter()],

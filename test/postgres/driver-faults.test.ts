@@ -38,10 +38,10 @@ describe.each(Object.keys(clients) as Driver[])("connections of %s that are kill
     await Promise.all(opened.map((client) => client.close()));
     await proxy.close();
   });
-  async function open(max: number, queryTimeout = "5s"): Promise<PgStore> {
+  async function open(max: number): Promise<PgStore> {
     const client = await clients[driver](proxy.through(database.url), { max, name: "victim" });
     opened.push(client);
-    return new PgStore(client.db, { cleanupInterval: 0, queryTimeout });
+    return new PgStore(client.db, { cleanupInterval: 0 });
   }
   const victims = "FROM pg_stat_activity WHERE application_name = 'victim' AND datname = current_database()";
   const kill = async (): Promise<number> =>
@@ -128,7 +128,7 @@ describe.each(Object.keys(clients) as Driver[])("connections of %s that are kill
       if (n % 2 === 0) await killer.query(`SELECT pg_terminate_backend(pid) ${victims}`);
       else proxy.killAll();
       // It goes on after each time.
-      await expect.poll(() => done, { interval: 5, timeout: 20_000 }).toBeGreaterThan(before + 10);
+      await expect.poll(() => done, { interval: 5 }).toBeGreaterThan(before + 10);
     }
     running.now = false;
     await workers;
@@ -137,12 +137,17 @@ describe.each(Object.keys(clients) as Driver[])("connections of %s that are kill
     );
     const there = new Set(rows.map(({ token }) => token));
     expect(acknowledged.filter((token) => !there.has(token))).toEqual([]);
-    await everything(store, `${driver} load`);
+    // An operation may still meet a connection whose end the client hasn't heard of.
+    let attempts = 0;
+    const again = (): Promise<unknown> => everything(store, `${driver} load ${++attempts}`).catch(String);
+    await expect.poll(again).toBe(undefined);
   });
 
   it("and can't be replaced for a while: StoreUnavailableError, and right as soon as they can", async () => {
-    const store = await open(2, "300ms");
-    await store.find("a");
+    const patient = await open(2);
+    await patient.find("a");
+    const { db } = opened.at(-1) ?? expect.unreachable();
+    const store = new PgStore(db, { cleanupInterval: 0, queryTimeout: 300 });
     proxy.refuse(true);
     proxy.killAll();
     // More than there are connections: each fails, and none is carried out when it has failed.
@@ -156,7 +161,7 @@ describe.each(Object.keys(clients) as Driver[])("connections of %s that are kill
     await expect(store.find("a")).rejects.toThrow(StoreUnavailableError);
     proxy.refuse(false);
     await expect.poll(() => store.find("a").then(String, String)).toBe("undefined");
-    await everything(store, `${driver} back`);
-    for (const n of [0, 1, 2, 3]) expect(await store.find(`${driver} down ${n}`)).toBe(undefined);
+    await everything(patient, `${driver} back`);
+    for (const n of [0, 1, 2, 3]) expect(await patient.find(`${driver} down ${n}`)).toBe(undefined);
   });
 });

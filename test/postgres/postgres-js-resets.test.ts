@@ -109,7 +109,7 @@ describe("a statement whose connection of postgres.js is reset", () => {
       );
       const asleep = "SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND query = $2 AND wait_event = 'PgSleep'";
       const found = async () => (await watcher.query(asleep, [database.name, text])).rowCount;
-      await expect.poll(found, { timeout: 20_000 }).toBe(1);
+      await expect.poll(found).toBe(1);
       proxy.resetAll();
       expect(await next).toEqual([{ answer: "next" }]);
     }

@@ -173,7 +173,7 @@ describe("a statement that is rolled back because of its neighbours", () => {
     expect(await Promise.all(touches)).toEqual([true, true]);
     const deadlocks = "SELECT deadlocks::int AS count FROM pg_stat_database WHERE datname = $1";
     const count = async (): Promise<number> => (await direct.query(deadlocks, [database.name])).rows[0].count;
-    await expect.poll(count, { timeout: 20_000 }).toBe(1);
+    await expect.poll(count).toBe(1);
   });
 
   it("is made again after a serialization failure", async () => {
