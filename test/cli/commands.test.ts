@@ -68,7 +68,7 @@ describe("pgstore migrate", () => {
 
   it("--print shows the documented SQL, which leaves migrate nothing to do", async () => {
     const { json } = await pgstoreJson("migrate", "--print");
-    const page = readFileSync(new URL("../../docs/schema.md", import.meta.url), "utf8");
+    const page = readFileSync(new URL("../../docs/databases/schema.md", import.meta.url), "utf8");
     expect(page).toContain(`\`\`\`sql\n${String(json["sql"])};\n\`\`\``);
     const shape = async (table: string): Promise<unknown> => {
       const { rows } = await pool.query(

@@ -4,7 +4,7 @@ import { EXIT } from "../../src/lib/cli/answer.ts";
 import { programOf } from "../../src/lib/cli/program.ts";
 import { pgstore } from "./run.ts";
 
-const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
+const page = readFileSync(new URL("../../docs/operate/cli.md", import.meta.url), "utf8");
 const program = programOf("0.0.0", () => Promise.resolve());
 const COMMON = ["--url", "--table", "--schema", "--layout", "--json", "--debug"];
 

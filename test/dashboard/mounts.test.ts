@@ -35,7 +35,7 @@ const options = (prefix?: string): DashboardOptions => ({
 });
 const PREFIX = "/admin/sessions";
 
-/** The ways that docs/dashboard.md names. */
+/** The ways that docs/operate/dashboard.md names. */
 const MOUNTS: Record<string, () => NodeListener | Promise<NodeListener>> = {
   "Express 5": () =>
     express().use(connect(place.manager)).use(PREFIX, dashboard(place.manager, options())) as NodeListener,

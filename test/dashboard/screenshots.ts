@@ -10,7 +10,7 @@ import { startPostgres } from "../support/postgres-server.ts";
 import { ADA, fill } from "./fill.ts";
 
 // Makes the pictures of the README again: `npm run screenshots`, or into another folder, `-- folder`.
-const folder = process.argv[2] ?? fileURLToPath(new URL("../../docs", import.meta.url));
+const folder = process.argv[2] ?? fileURLToPath(new URL("../../docs/operate", import.meta.url));
 
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };

@@ -28,9 +28,9 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-/** Runs the code of docs/from-connect-pg-simple.md; its imports are the sources, and what it defines is given back. */
+/** Runs the code of docs/migrate/from-connect-pg-simple.md; its imports are the sources, and what it defines is given back. */
 async function runPage(): Promise<{ imported: number; store: ExpressSessionStore }> {
-  const page = readFileSync(new URL("../../docs/from-connect-pg-simple.md", import.meta.url), "utf8");
+  const page = readFileSync(new URL("../../docs/migrate/from-connect-pg-simple.md", import.meta.url), "utf8");
   const code = /<!-- example: import -->\s*```js\n([\s\S]*?)```/.exec(page)?.[1] ?? "";
   const names = { pool, PgStore, ExpressSessionStore, importConnectPgSimple };
   const AsyncFunction = (async () => {}).constructor as new (

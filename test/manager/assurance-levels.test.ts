@@ -5,7 +5,7 @@ import { parseDuration } from "../../src/lib/core/options.ts";
 
 type Loaded = Session<Record<string, unknown>>;
 
-const page = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
+const page = readFileSync(new URL("../../docs/security/requirements.md", import.meta.url), "utf8");
 /** The rows of the page's table: what a level allows at most. */
 const levels = [...page.matchAll(/^\| (AAL\d) +\| ([^|]+)\| ([^|]+)\|/gm)].map(([, level = "", ...cells]) => {
   const [lifetime, idleTimeout] = cells.map((cell) => /`"(\w+)"`/.exec(cell)?.[1]);

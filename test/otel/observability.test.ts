@@ -12,7 +12,7 @@ import { telemetry } from "../support/telemetry.ts";
 type Manager = SessionManager<Record<string, unknown>>;
 type SessionChannel = "conflict" | "gone" | "stale" | "duplicate" | "error";
 
-const page = readFileSync(fileURLToPath(new URL("../../docs/observability.md", import.meta.url)), "utf8");
+const page = readFileSync(fileURLToPath(new URL("../../docs/operate/observability.md", import.meta.url)), "utf8");
 
 /** The rows of the table that begins with a heading, by their first cell. */
 function table(heading: string): Map<string, string[]> {

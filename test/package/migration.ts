@@ -9,9 +9,9 @@ import { onNode, startExample } from "./example-process.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const after = readFileSync(join(root, "examples/express-session.mjs"), "utf8");
 
-/** The lines that docs/from-connect-pg-simple.md changes, each as it is before and after. */
+/** The lines that docs/migrate/from-connect-pg-simple.md changes, each as it is before and after. */
 export function changedLines(): [before: string, after: string][] {
-  const page = readFileSync(join(root, "docs/from-connect-pg-simple.md"), "utf8");
+  const page = readFileSync(join(root, "docs/migrate/from-connect-pg-simple.md"), "utf8");
   const block = /<!-- example: change -->\s*```diff\n([\s\S]*?)```/.exec(page)?.[1] ?? "";
   const lines = block.trimEnd().split("\n");
   const of = (sign: string): string[] => lines.filter((line) => line.startsWith(sign)).map((line) => line.slice(1));

@@ -1,6 +1,6 @@
 /**
  * `npm run bench timing`: how long the lookup of a right and of several wrong tokens takes. It reports, and judges
- * nothing: what a difference means is said in docs/security.md. `npm run bench timing 1000` takes so many samples of each.
+ * nothing: what a difference means is said in docs/security/requirements.md. `npm run bench timing 1000` takes so many samples of each.
  */
 import { createDatabase, openPostgres } from "../env/postgres.ts";
 import { Undo } from "../env/undo.ts";
