@@ -14,7 +14,7 @@ import { CsrfError, csrfProtection, type CsrfOptions, type CsrfRequest } from ".
 import { session as fastifySession } from "../../src/fastify.ts";
 import { fetchHandler } from "../../src/fetch.ts";
 import { session as honoSession } from "../../src/hono.ts";
-import { type LazySession, MemoryStore, type Session, SessionManager } from "../../src/index.ts";
+import { type Duration, type LazySession, MemoryStore, type Session, SessionManager } from "../../src/index.ts";
 import { session as koaSession } from "../../src/koa.ts";
 import { csrfTokenOf, isCsrfTokenOf } from "../../src/lib/http/csrf-token.ts";
 import { createToken } from "../../src/lib/core/token.ts";
@@ -316,7 +316,7 @@ describe("csrfProtection", () => {
     const first = await manager.load();
     csrfProtection({ formLifetime: "20m" }).token(first);
     await manager.commit(first);
-    const minutes = async (formLifetime: string): Promise<number> => {
+    const minutes = async (formLifetime: Duration): Promise<number> => {
       const session = await manager.load(first.token);
       csrfProtection({ formLifetime }).token(session);
       await manager.commit(session);

@@ -229,7 +229,9 @@ describe("fromUpgrade", () => {
     const { request } = await handshake();
     await expect(fromUpgrade(manager, request, { origin: [] } as never)).rejects.toThrow(/^origin: there is no such/);
     await expect(fromUpgrade(manager, request, { origins: ["x"] })).rejects.toThrow(/^origins: /);
-    await expect(fromUpgrade(manager, request, { checkInterval: "often" })).rejects.toThrow(/^checkInterval: /);
+    await expect(fromUpgrade(manager, request, { checkInterval: "often" as never })).rejects.toThrow(
+      /^checkInterval: /,
+    );
     await expect(fromUpgrade(manager, request, { checkInterval: "300d" })).rejects.toThrow(/^checkInterval: /);
     const store = new GatedStore();
     store.find = () => Promise.reject(new Error("expected by the test"));

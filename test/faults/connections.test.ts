@@ -1,6 +1,6 @@
 import pg from "pg";
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { PgStore } from "../../src/index.ts";
+import { PgStore, type PgStoreOptions } from "../../src/index.ts";
 import { openPostgresJs } from "../support/clients.ts";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -91,7 +91,11 @@ describe.each([1, 2, 3])("a pool of %i connections, one of them in use if there 
     const listener = max === 1 ? undefined : await pool.connect();
     await listener?.query("LISTEN jobs");
     const errors: unknown[] = [];
-    const options = { cleanupInterval: 1, queryTimeout: "2s", onError: (error: unknown) => errors.push(error) };
+    const options: PgStoreOptions = {
+      cleanupInterval: 1,
+      queryTimeout: "2s",
+      onError: (error: unknown) => errors.push(error),
+    };
     const others = Array.from({ length: 3 }, () => new PgStore(pool, options));
     const end = async (): Promise<void> => {
       listener?.release();

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { MemoryStore, type Session, SessionManager } from "../../src/index.ts";
+import { type Duration, MemoryStore, type Session, SessionManager } from "../../src/index.ts";
 import { parseDuration } from "../../src/lib/core/options.ts";
 
 type Loaded = Session<Record<string, unknown>>;
@@ -8,7 +8,7 @@ type Loaded = Session<Record<string, unknown>>;
 const page = readFileSync(new URL("../../docs/security/requirements.md", import.meta.url), "utf8");
 /** The rows of the page's table: what a level allows at most. */
 const levels = [...page.matchAll(/^\| (AAL\d) +\| ([^|]+)\| ([^|]+)\|/gm)].map(([, level = "", ...cells]) => {
-  const [lifetime, idleTimeout] = cells.map((cell) => /`"(\w+)"`/.exec(cell)?.[1]);
+  const [lifetime, idleTimeout] = cells.map((cell) => /`"(\w+)"`/.exec(cell)?.[1] as Duration | undefined);
   return { level, lifetime: lifetime ?? expect.unreachable(level), idleTimeout };
 });
 

@@ -283,7 +283,11 @@ describe("the periodic cleanup", () => {
     const listener = max === 2 ? await own.connect() : undefined;
     await listener?.query("LISTEN jobs");
     const errors: unknown[] = [];
-    const options = { cleanupInterval: 1, queryTimeout: "2s", onError: (error: unknown) => errors.push(error) };
+    const options: PgStoreOptions = {
+      cleanupInterval: 1,
+      queryTimeout: "2s",
+      onError: (error: unknown) => errors.push(error),
+    };
     const others = [open(own, options), open(own, options)];
     const store = open(own, options);
     for (let left = 1; left > 0; left = await count("dead")) await Promise.all([store.find("a"), others[0]?.find("b")]);

@@ -166,7 +166,7 @@ describe("a request while the database is down", () => {
 
 describe("queryTimeout", () => {
   it("is one that a timer can take", () => {
-    for (const queryTimeout of [0, 2 ** 31, "30d"]) {
+    for (const queryTimeout of [0, 2 ** 31, "30d"] as const) {
       expect(() => new PgStore(database.pool(), { queryTimeout })).toThrow(/^queryTimeout: /);
     }
   });

@@ -101,7 +101,7 @@ function dying(): PgClient {
 const heldOf = (ids: readonly string[]): string => ids.slice(1000, 2000).toSorted()[0] ?? "";
 
 describe("very many sessions of a user, while their pages wait", () => {
-  it.each(["2m", "0s"])("are over all at once, in each process: endedGrace %s", async (endedGrace) => {
+  it.each(["2m", "0s"] as const)("are over all at once, in each process: endedGrace %s", async (endedGrace) => {
     const [store, other] = [open({ endedGrace }), open({ endedGrace })];
     const ids = await fill("alice");
     const spared = ids.slice(1500, 1502);

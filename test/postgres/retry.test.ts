@@ -202,7 +202,7 @@ describe("close", () => {
     await holder.query("COMMIT");
     holder.release();
     await write;
-    expect(() => store.close({ timeout: "soon" })).toThrow(/^timeout: /);
+    expect(() => store.close({ timeout: "soon" as never })).toThrow(/^timeout: /);
 
     const second = new PgStore(pool, { cleanupInterval: 0 });
     const writes = Array.from({ length: 50 }, (_, n) =>

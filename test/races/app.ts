@@ -4,15 +4,15 @@
  */
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { PgStore, SessionManager, type Session } from "../../src/index.ts";
+import { type Duration, PgStore, SessionManager, type Session } from "../../src/index.ts";
 import { nodeHandler } from "../../src/node.ts";
 import { clients, type Driver } from "../support/clients.ts";
 
 const { APP_DATABASE_URL = "", APP_DRIVER = "node-postgres", APP_QUERY_TIMEOUT = "5s" } = process.env;
 const { db } = await clients[APP_DRIVER as Driver](APP_DATABASE_URL, { max: 10 });
-const store = new PgStore(db, { cleanupInterval: 0, queryTimeout: APP_QUERY_TIMEOUT });
+const store = new PgStore(db, { cleanupInterval: 0, queryTimeout: APP_QUERY_TIMEOUT as Duration });
 const manager = new SessionManager<Record<string, unknown>>(store, {
-  ...(process.env["APP_IDLE"] === undefined ? {} : { idleTimeout: process.env["APP_IDLE"], touchAfter: 0 }),
+  ...(process.env["APP_IDLE"] === undefined ? {} : { idleTimeout: process.env["APP_IDLE"] as Duration, touchAfter: 0 }),
   cookie: { persist: process.env["APP_PERSIST"] === "1" },
 });
 

@@ -182,7 +182,7 @@ describe("the times of one session", () => {
     });
     expect(await expiryOf(session)).toBe(5 * MINUTE);
     expect(forgotten.result.setCookie).not.toMatch(/Max-Age/);
-    expect(() => session.setIdleTimeout("often")).toThrow(/^setIdleTimeout: /);
+    expect(() => session.setIdleTimeout("often" as never)).toThrow(/^setIdleTimeout: /);
   });
 
   it("make no row by themselves, and a later login has its own", async () => {
@@ -250,7 +250,7 @@ describe("a fresh login", () => {
     );
     clock.now += 1;
     expect(() => session.requireFresh("15m")).toThrow(FreshLoginRequiredError);
-    expect(() => session.requireFresh("a while")).toThrow(/^requireFresh: age: /);
+    expect(() => session.requireFresh("a while" as never)).toThrow(/^requireFresh: age: /);
     const proven = await visit(ada.token, (one) => one.reauthenticate());
     expect(proven.session.requireFresh(0)).toBe("ada");
     expect([proven.session.loggedInAt, proven.session.get("a")]).toEqual([new Date(clock.now), 1]);

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { StoreUnavailableError } from "../core/errors.ts";
+import type { Duration } from "../core/options.ts";
 import type { PgClient, Query } from "../postgres/drivers/driver.ts";
 import { folderOf, openDatabase } from "../postgres/open.ts";
 import { openQuery, Operator } from "../postgres/operator.ts";
@@ -81,7 +82,13 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
   const name = tableName(table, schema);
   const database = await openUrl(urlOf(options), name.quoted, mayCreate, layout.remedy(name));
   // The application's processes clean up. No request waits here, so a query may take longer.
-  const storeOptions = { table, schema, endedGrace, cleanupInterval: 0, queryTimeout: MAX_QUERY_MS };
+  const storeOptions = {
+    table,
+    schema,
+    endedGrace: endedGrace as Duration | undefined,
+    cleanupInterval: 0,
+    queryTimeout: MAX_QUERY_MS,
+  };
   const store = new PgStore(database.client, storeOptions, { layout, hasOperations: true });
   const close = async (): Promise<void> => {
     await store.close();

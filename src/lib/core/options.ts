@@ -1,7 +1,15 @@
 import ms from "ms";
 
-/** A duration: milliseconds, or a text that the `ms` package reads, such as `"20m"`, `"24h"` or `"30 days"`. */
-export type Duration = number | string;
+type Unit =
+  | ("ms" | "msec" | "msecs" | "millisecond" | "milliseconds" | "s" | "sec" | "secs" | "second" | "seconds")
+  | ("m" | "min" | "mins" | "minute" | "minutes" | "h" | "hr" | "hrs" | "hour" | "hours" | "d" | "day" | "days")
+  | ("w" | "week" | "weeks" | "y" | "yr" | "yrs" | "year" | "years");
+
+/**
+ * A duration: milliseconds, or a number with a unit that the `ms` package reads, such as `"20m"`, `"24h"` or `"30 days"`. A text without a
+ * unit is refused, because `"5"` would be 5 milliseconds.
+ */
+export type Duration = number | `${number}${"" | " "}${Unit | Uppercase<Unit> | Capitalize<Unit>}`;
 
 /** A hundred years in milliseconds. SCS keeps deadlines as nanoseconds in Go's int64, which ends in 2262. */
 const MAX_DURATION_MS = 100 * 365.25 * 24 * 3600 * 1000;
@@ -121,8 +129,10 @@ export function parseDuration(
 ): number {
   let milliseconds: number | undefined;
   if (typeof value === "number") milliseconds = value;
-  else if (typeof value === "string" && value.length > 0 && value.length <= 100)
+  else if (typeof value === "string" && value.length > 0 && value.length <= 100) {
+    if (Number.isFinite(Number(value))) throw wrong(option, 'a duration with a unit, such as "20m" or "5s"', value);
     milliseconds = ms(value as ms.StringValue);
+  }
   if (milliseconds === undefined || Number.isNaN(milliseconds)) {
     throw wrong(option, 'a duration such as 60000 or "20m"', value);
   }
