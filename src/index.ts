@@ -39,7 +39,18 @@ export type {
 } from "./lib/manager/user-sessions.ts";
 export type { EndEvent, LoginEvent } from "./lib/manager/hooks.ts";
 export type { RequestClient } from "./lib/manager/request.ts";
-export type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "./lib/core/stats.ts";
+export type {
+  AddressPage,
+  FoundSession,
+  HistoryPoint,
+  StoreOperations,
+  StorePlace,
+  StoreStats,
+  UserEntry,
+  UserOrder,
+  UserPage,
+  UserQuery,
+} from "./lib/core/stats.ts";
 export type { OperationOptions } from "./lib/core/store.ts";
 export type {
   OwnedEntry,

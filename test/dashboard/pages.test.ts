@@ -192,7 +192,7 @@ describe("the overview", () => {
   it("says what is an estimate, where counting stopped, and what is not known", async () => {
     const point = { length: 300_000, created: 0, ended: 0, removed: 0, live: undefined, users: undefined };
     const begin = Date.now() - 3_600_000;
-    const operations: StoreOperations = {
+    const operations: Partial<StoreOperations> = {
       stats: async () => ({
         live: 1_234_000,
         loggedIn: undefined,
@@ -217,7 +217,7 @@ describe("the overview", () => {
         })),
       searchUsers: async () => [{ userId: "ada", sessions: 1000, lastLogin: new Date(begin) }],
     };
-    const store = Object.assign(new MemoryStore({ cleanupInterval: 0 }), { operations });
+    const store = Object.assign(new MemoryStore({ cleanupInterval: 0 }), { operations: operations as StoreOperations });
     const ask = async (path: string): Promise<string> =>
       (await openTo(new SessionManager(store))(new Request(ORIGIN + path))).text();
     const text = await ask("/");

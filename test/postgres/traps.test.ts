@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ExpressSessionStore } from "../../src/express-session.ts";
 import { PgStore, SessionManager } from "../../src/index.ts";
 import { connectPgSimpleLayout, scsLayout } from "../../src/lib/postgres/sql/layout.ts";
+import { searchStatements } from "../../src/lib/postgres/sql/search.ts";
 import { operationStatements } from "../../src/lib/postgres/sql/stats.ts";
 import { endingStatements } from "../../src/lib/postgres/end-sessions.ts";
 import { outlivedRow, type Statement } from "../../src/lib/postgres/sql/fragments.ts";
@@ -81,6 +82,7 @@ function trapped(path: string): string {
 
 function statements(table = tableName("sessions", undefined)): Statement[] {
   const { counted, ...operations } = operationStatements(table, scsLayout, outlivedRow(scsLayout, GRACE));
+  const { bySessionsIn, ...searches } = searchStatements(table, scsLayout);
   return statementsIn([
     operationsFor(table, scsLayout, GRACE),
     statementsFor(table, scsLayout, GRACE),
@@ -89,6 +91,8 @@ function statements(table = tableName("sessions", undefined)): Statement[] {
     operations,
     counted(undefined, true),
     counted(50, true),
+    searches,
+    bySessionsIn(50),
   ]).map(([, statement]) => statement);
 }
 
@@ -181,6 +185,12 @@ describe.each(["traps,public", "traps,pg_catalog,public"])("overloads in a schem
     await manager.commit(next);
     expect(await manager.listByUser("ada")).toHaveLength(1);
     expect(await store.operations?.searchUsers("a", 10)).toHaveLength(1);
+    for (const order of ["lastLogin", "sessions"] as const) {
+      expect((await store.operations?.listUsers({ order, limit: 10 }))?.users).toHaveLength(1);
+    }
+    expect((await store.operations?.findByAddress(["192.0.2.1"], 10))?.sessions).toEqual([]);
+    expect((await store.operations?.findSession(next.id ?? ""))?.userId).toBe("ada");
+    expect((await store.operations?.place())?.database).toBe(database.name);
     expect((await store.operations?.stats())?.live).toBeGreaterThan(0);
     expect(await store.operations?.history(new Date(Date.now() - 60_000), 6)).toHaveLength(6);
     expect(await manager.destroyByUser("ada")).toBe(1);

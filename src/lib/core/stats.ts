@@ -51,6 +51,66 @@ export interface UserEntry {
   lastLogin: Date;
 }
 
+/** An order of users. "name": by name. "lastLogin": the latest first. "sessions": the most live sessions first. */
+export type UserOrder = "name" | "lastLogin" | "sessions";
+
+/** A question for users. */
+export interface UserQuery {
+  /** The beginning of the users' names. Default: any. */
+  prefix?: string | undefined;
+  /** Default "name". */
+  order?: UserOrder | undefined;
+  /** The most users to list. */
+  limit: number;
+  /** In the order by name: the last name of the previous page. */
+  after?: string | undefined;
+  /** In the order by name: the first name of the next page. */
+  before?: string | undefined;
+  /** In the other orders: the number of users on the pages before. Default 0. */
+  offset?: number | undefined;
+}
+
+/** A page of users. */
+export interface UserPage {
+  users: UserEntry[];
+  /**
+   * The part of the store that was sorted. "all": everything. "some": only the first 200,000 users or sessions, as more match.
+   * "sample": a sample of a table of more than 200,000 sessions, so users with few sessions may be missing.
+   */
+  sorted: "all" | "some" | "sample";
+}
+
+/** A live session that was found by its id or address, without its data. */
+export interface FoundSession {
+  id: string;
+  /** The user's name in the table. Undefined: nobody has logged in. */
+  userId: string | undefined;
+  /** The time of the login. Undefined: nobody has logged in. */
+  created: Date | undefined;
+  lastSeen: Date | undefined;
+  expiry: Date;
+  ip: string | undefined;
+  userAgent: string | undefined;
+}
+
+/** Sessions of an address. */
+export interface AddressPage {
+  sessions: FoundSession[];
+  /** The place where the search stopped, for `after`. Undefined: it reached the end. It is the beginning of an id, too short to be one. */
+  next: string | undefined;
+  /** Rows that were read without an index on the address. 0: there is an index. */
+  read: number;
+  /** Rows of the table, by PostgreSQL's statistics. */
+  rows: number;
+}
+
+/** The database of a store, without user and password. */
+export interface StorePlace {
+  database: string;
+  /** The host as the client knows it, otherwise the server's address. Undefined: there is none, as with PGlite. */
+  host: string | undefined;
+}
+
 /** A store's figures for operators. */
 export interface StoreOperations {
   /** Returns figures about the table. */
@@ -59,4 +119,21 @@ export interface StoreOperations {
   history(since: Date, points: number): Promise<HistoryPoint[]>;
   /** Lists users whose name has a prefix, by name. Users without a session stay listed for at least a day. @param after - the last name of the previous page */
   searchUsers(prefix: string, limit: number, after?: string): Promise<UserEntry[]>;
+  /** Lists a page of users in an order. Users without a session stay listed for at least a day, except by number of sessions. */
+  listUsers(query: UserQuery): Promise<UserPage>;
+  /** Counts the users whose name has a prefix, up to `limit`. */
+  countUsers(prefix: string, limit: number): Promise<number>;
+  /** Counts the live sessions of a user, up to 1000. */
+  countSessions(userId: string): Promise<number>;
+  /** Finds a live session by its id, also one without a user. */
+  findSession(id: string): Promise<FoundSession | undefined>;
+  /**
+   * Finds live sessions by the recorded address of their login. With an index on the column `ip` the answer is complete. Without one
+   * the rows are read by id for about two seconds. Pass `next` as `after` to continue.
+   *
+   * @param addresses - spellings of the address
+   */
+  findByAddress(addresses: readonly string[], limit: number, after?: string): Promise<AddressPage>;
+  /** Returns the name of the database and its host. */
+  place(): Promise<StorePlace>;
 }

@@ -21,9 +21,11 @@ import type { PgClient, PostgresSql, Query } from "./drivers/driver.ts";
 import type { StoreOperations } from "../core/stats.ts";
 import type { Input } from "./execution/dispatch.ts";
 import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
+import { hostOf } from "./drivers/host.ts";
 import { driverOf } from "./drivers/index.ts";
 import { Endings, endingStatements } from "./end-sessions.ts";
 import { Engine } from "./execution/database.ts";
+import { Searches } from "./searches.ts";
 import { History, Operations } from "./stats.ts";
 import {
   type CloseOptions,
@@ -99,7 +101,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#engine = new Engine(driverOf(db), layout, resolved);
     this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
-    const operations = new Operations(this.#engine, sql);
+    const operations = new Operations(this.#engine, sql, new Searches(this.#engine, table, layout, hostOf(db)));
     if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
       this.users = this.#users = new UserSessions(this.#engine, table, this.#endings);

@@ -1,11 +1,22 @@
-import type { HistoryPoint, StoreOperations, StoreStats, UserEntry } from "../core/stats.ts";
+import type {
+  AddressPage,
+  FoundSession,
+  HistoryPoint,
+  StoreOperations,
+  StorePlace,
+  StoreStats,
+  UserEntry,
+  UserPage,
+  UserQuery,
+} from "../core/stats.ts";
 import { monotonicNow } from "../core/time.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import type { Engine } from "./execution/database.ts";
+import type { Searches } from "./searches.ts";
 import { type OperationStatements, WITHIN } from "./sql/stats.ts";
 import { readInstant } from "./sql/text-format.ts";
 
-/** Rows that are counted. A larger table is estimated from a sample of this size. */
+/** Rows that are counted. A larger table is estimated from a sample of this size, the same rows at each call. */
 const MAX_COUNTED_ROWS = 200_000;
 /** Assumed bytes of a row in a table that was never analysed. */
 const ROW_BYTES = 250;
@@ -14,11 +25,13 @@ const ROW_BYTES = 250;
 export class Operations implements StoreOperations {
   readonly #engine: Engine;
   readonly #sql: OperationStatements;
+  readonly #searches: Searches;
 
   /** Creates the figures of an engine's table. */
-  constructor(engine: Engine, sql: OperationStatements) {
+  constructor(engine: Engine, sql: OperationStatements, searches: Searches) {
     this.#engine = engine;
     this.#sql = sql;
+    this.#searches = searches;
   }
 
   async stats(): Promise<StoreStats> {
@@ -76,14 +89,32 @@ export class Operations implements StoreOperations {
     });
   }
 
-  async searchUsers(prefix: string, limit: number, after = ""): Promise<UserEntry[]> {
-    const pattern = `${prefix.replaceAll(/[\\%_]/g, "\\$&")}%`;
-    const rows = await this.#engine.run(this.#sql.searchUsers, [pattern, after, String(limit)]);
-    return rows.map((row) => ({
-      userId: textOf(row, "user_id"),
-      sessions: Number(row["sessions"]),
-      lastLogin: readInstant(row["last_login"]),
-    }));
+  async searchUsers(prefix: string, limit: number, after?: string): Promise<UserEntry[]> {
+    return (await this.listUsers({ prefix, limit, after })).users;
+  }
+
+  listUsers(query: UserQuery): Promise<UserPage> {
+    return this.#searches.listUsers(query);
+  }
+
+  countUsers(prefix: string, limit: number): Promise<number> {
+    return this.#searches.countUsers(prefix, limit);
+  }
+
+  countSessions(userId: string): Promise<number> {
+    return this.#searches.countSessions(userId);
+  }
+
+  findSession(id: string): Promise<FoundSession | undefined> {
+    return this.#searches.findSession(id);
+  }
+
+  findByAddress(addresses: readonly string[], limit: number, after?: string): Promise<AddressPage> {
+    return this.#searches.findByAddress(addresses, limit, after);
+  }
+
+  place(): Promise<StorePlace> {
+    return this.#searches.place();
   }
 }
 

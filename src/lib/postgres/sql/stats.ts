@@ -1,21 +1,5 @@
 import { MAX_EXPIRED } from "../../core/stats.ts";
-import {
-  EQ,
-  GE,
-  GT,
-  LE,
-  leavesOf,
-  LT,
-  MATCHES,
-  MINUS,
-  NE,
-  OVER,
-  PLUS,
-  regclass,
-  ROWS,
-  TIMES,
-  unlessEmpty,
-} from "./catalog.ts";
+import { EQ, GE, GT, LE, leavesOf, LT, MINUS, NE, OVER, PLUS, regclass, ROWS, TIMES, unlessEmpty } from "./catalog.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
 import { instant, liveRow, millisecondsOf, type Statement } from "./fragments.ts";
@@ -23,12 +7,11 @@ import { instant, liveRow, millisecondsOf, type Statement } from "./fragments.ts
 /** Statements for operators. They run too rarely to be kept prepared. */
 export interface OperationStatements {
   size: Statement;
-  /** Counts all rows, or a sample of a large table's pages. */
+  /** Counts all rows, or a sample of a large table's pages, the same pages each time. */
   counted(percent: number | undefined, hasUsers: boolean): Statement;
   backlog: Statement;
   lastCleanup: Statement;
   history: Statement;
-  searchUsers: Statement;
   note: Statement;
   forget: Statement;
   pruneUsers: Statement;
@@ -64,12 +47,6 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
       "(pg_catalog.array_agg(h.live ORDER BY h.at DESC) FILTER (WHERE h.live IS NOT NULL))[1]::text AS live, " +
       "(pg_catalog.array_agg(h.users ORDER BY h.at DESC) FILTER (WHERE h.users IS NOT NULL))[1]::text AS users " +
       `FROM ${history} h WHERE h.at ${GE} ${instant("$1::text")} GROUP BY 1`,
-    // An index in byte order can look up this pattern in any encoding.
-    searchUsers:
-      `SELECT u.user_id AS user_id, ${millisecondsOf("u.last_login")} AS last_login, (SELECT pg_catalog.count(*)::text FROM (` +
-      `SELECT FROM ${quoted} s WHERE s.user_id ${EQ} u.user_id AND ${live} LIMIT 1000) AS few) AS sessions FROM ${users} u ` +
-      `WHERE u.user_id ${MATCHES} $1::text AND u.user_id ${GT} $2::text ` +
-      "AND u.last_login IS NOT NULL ORDER BY u.user_id LIMIT $3::text::int",
     note:
       `INSERT INTO ${history} AS h (at, created, ended, removed, cleaned, took, live, users) ` +
       "SELECT pg_catalog.date_trunc('minute', current_timestamp), $1::text::bigint, $2::text::bigint, $3::text::bigint, " +
@@ -97,7 +74,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
     // A sample says little about the number of different users.
     if (hasUsers && percent === undefined)
       lines.push(`pg_catalog.count(DISTINCT s.user_id) FILTER (WHERE ${live})::text AS users`);
-    const sample = percent === undefined ? "" : `TABLESAMPLE SYSTEM (${percent})`;
+    const sample = percent === undefined ? "" : `TABLESAMPLE SYSTEM (${percent}) REPEATABLE (0)`;
     return {
       text: `SELECT pg_catalog.count(*) FILTER (WHERE ${live})::text AS live, ${lines.join(", ")} FROM ${quoted} s ${sample}`,
     };
@@ -108,7 +85,6 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
     backlog: { text: texts.backlog },
     lastCleanup: { text: texts.lastCleanup },
     history: { text: texts.history },
-    searchUsers: { text: texts.searchUsers },
     note: { text: texts.note },
     forget: { text: texts.forget },
     pruneUsers: { text: texts.pruneUsers },
