@@ -17,15 +17,24 @@ function npm(args, cwd) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Passes on the arguments, and the exit code. */
-export function startIn(folder) {
+/** Installs the packages of a folder, unless they are. */
+export function installIn(folder) {
   // npm writes this file at the end of an install.
   const installed = changedAt(join(folder, "node_modules", ".package-lock.json"));
   if (installed < changedAt(join(folder, "package-lock.json"))) npm(["ci", "--no-audit", "--no-fund"], folder);
-  if (changedAt(join(root, "dist", "index.js")) < newestIn(join(root, "src"))) npm(["run", "build"], root);
+}
 
+/** Runs a command in a folder, and ends with its exit code. */
+export function runIn(folder, command, args) {
   // Ctrl-C reaches the other process as well: it tidies up, we wait for it.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
-  const main = ["--import", "tsx", join("src", "main.ts"), ...process.argv.slice(2)];
-  spawn(process.execPath, main, { cwd: folder, stdio: "inherit" }).on("exit", (code) => process.exit(code ?? 1));
+  const shell = process.platform === "win32" && command === "npm";
+  spawn(command, args, { cwd: folder, stdio: "inherit", shell }).on("exit", (code) => process.exit(code ?? 1));
+}
+
+/** Passes on the arguments, and the exit code. */
+export function startIn(folder) {
+  installIn(folder);
+  if (changedAt(join(root, "dist", "index.js")) < newestIn(join(root, "src"))) npm(["run", "build"], root);
+  runIn(folder, process.execPath, ["--import", "tsx", join("src", "main.ts"), ...process.argv.slice(2)]);
 }

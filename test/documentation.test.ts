@@ -15,7 +15,7 @@ const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclud
 const folders = new Set(files.flatMap(parentsOf));
 const rooms = readdirSync(join(root, "src/lib"));
 const pages = files.filter((file) => file.endsWith(".md") && file !== "CHANGELOG.md");
-const decisions = pages.filter((file) => file.startsWith("docs/decisions/"));
+const decisions = pages.filter((file) => /^docs\/decisions\/\d/.test(file));
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
 
 /** "a/b/c.ts" -> "a/b", "a" */
