@@ -12,6 +12,7 @@
  *     postgres/          PgStore: drivers/ (one file per client), sql/ (every statement), execution/ (queueing, batching, sending, retrying)
  *     otel/              metrics and spans
  *     adapters/          one file per framework; held/ holds a Node response until its session is stored
+ *     testing/           sessions and clocks for the tests of applications
  *     scs/               SCS's functions
  *     express-session/   the store for express-session and @fastify/session
  *     dashboard/         the web page for operators

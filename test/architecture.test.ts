@@ -16,6 +16,7 @@ const FLOORS: Record<string, number> = {
   manager: 3,
   http: 1,
   adapters: 4,
+  testing: 4,
   scs: 5,
   "express-session": 5,
   dashboard: 5,

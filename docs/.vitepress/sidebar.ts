@@ -9,6 +9,10 @@ const page = (link: string, text: string): { text: string; link: string } => ({ 
 
 export const sidebar: Part[] = [
   {
+    text: "Guides",
+    items: [page("/testing", "Testing an application")],
+  },
+  {
     text: "Databases",
     collapsed: true,
     items: [page("/databases/schema", "The full schema")],

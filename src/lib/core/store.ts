@@ -108,6 +108,8 @@ export interface StoreExtras {
    * @returns milliseconds since 1970
    */
   now?(): number | Promise<number>;
+  /** Whether `now` always returns a number, because the clock is this process's own. */
+  readonly hasLocalClock?: boolean;
   /**
    * Finds a live row, or the reason why its session ended a short while ago. A late request of a replaced or destroyed
    * session must not begin a new one: its cookie could overwrite that of a login made meanwhile.

@@ -1,4 +1,3 @@
-import { systemNow } from "../core/time.ts";
 import { OptionReader } from "../core/options.ts";
 import { assertUserId } from "../core/user-id.ts";
 import { AlreadyCommittedError, SessionMissingError } from "../core/errors.ts";
@@ -88,7 +87,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       idOf: (token) => rows.idOf(token),
       now: () => access.now(),
       estimatedNow: () => access.estimatedNow(),
-      newDeadline: (lifetime = resolved.lifetime) => new Date(systemNow() + lifetime),
+      newDeadline: (lifetime = resolved.lifetime) => new Date(access.localNow() + lifetime),
       assertTags: () => users.assertTags("login"),
     };
   }

@@ -37,6 +37,11 @@ export class StoreAccess {
     return systemNow();
   }
 
+  /** Estimates the store's time without asking it, in milliseconds since 1970. */
+  localNow(): number {
+    return this.#extras.hasLocalClock === true ? (this.now() as number) : systemNow();
+  }
+
   /** Looks an id up: a live session, the reason of a recent end, or undefined. */
   lookUp(id: string, options?: OperationOptions): Promise<Found> {
     return this.#extras.lookUp?.(id, options) ?? this.store.find(id);

@@ -23,7 +23,10 @@ export interface MemoryStoreOptions {
   cleanupInterval?: Duration | undefined;
   /** Time for which an ended session is remembered, so that a late `upsert` doesn't bring it back. Default: `"2m"`. */
   endedGrace?: Duration | undefined;
-  /** A clock for tests, in milliseconds since 1970. Default: the process's clock. */
+  /**
+   * A clock for tests, such as that of `testClock()` in `pgstore/testing`. Managers of the store go by it, too.
+   * It returns milliseconds since 1970. Default: the process's clock.
+   */
   now?: (() => number) | undefined;
 }
 
@@ -63,6 +66,8 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     },
     trim: async (userId, most) => this.#endAll(this.#of(userId).slice(most)),
   };
+  /** True: `now` returns at once. */
+  readonly hasLocalClock = true;
   readonly #rows = new Map<string, MemoryRow>();
   readonly #now: () => number;
   readonly #stop: () => void;
