@@ -10,6 +10,7 @@ import { SOURCES } from "./import/source.ts";
 import { list } from "./list.ts";
 import { migrate } from "./migrate.ts";
 import { revoke } from "./revoke.ts";
+import { schema } from "./schema.ts";
 import { stats } from "./stats.ts";
 
 const EXIT_CODES = `
@@ -62,6 +63,15 @@ export function programOf(version: string, run: Run): Command {
     "--print",
     "only print the SQL, without a database",
   );
+  add(
+    "schema",
+    "Prints the tables, columns and indexes that migrate creates, without a database.",
+    "npx pgstore schema --drizzle --schema pgstore > pgstore-schema.ts",
+    schema,
+  )
+    .option("--sql", "as SQL, the default")
+    .option("--drizzle", "as a TypeScript file for Drizzle")
+    .option("--prisma", "as models for schema.prisma");
   add("check", "Finds problems of the table and the database, each with a remedy.", "npx pgstore check", check).option(
     "--deep",
     "read the whole table as well, which takes long",

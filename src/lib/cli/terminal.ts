@@ -8,8 +8,8 @@ export function plain(text: string): string {
   });
 }
 
-/** Aligns columns. The first row is the header. */
-export function columns(rows: readonly (readonly string[])[]): string {
+/** Aligns columns. The first row is the header. @param gap - the text between two columns */
+export function columns(rows: readonly (readonly string[])[], gap = "  "): string {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length);
@@ -18,7 +18,7 @@ export function columns(rows: readonly (readonly string[])[]): string {
     .map((row) =>
       row
         .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-        .join("  ")
+        .join(gap)
         .trimEnd(),
     )
     .join("\n");

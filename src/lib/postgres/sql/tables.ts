@@ -75,6 +75,11 @@ export const INDEXES: readonly Index[] = [
 
 export const ddlOf = ({ name, type, ddl = type }: Column): string => `${name} ${ddl}`;
 
+/** Names an index as PostgreSQL would. @param table - unquoted */
+export function indexName(table: string, { columns }: Index): string {
+  return shortened(table, `${columns.replaceAll(", ", "_")}_idx`);
+}
+
 /** Returns SQL that creates an index, named by PostgreSQL. @param table - quoted */
 export function createIndex(table: string, { columns, using, where }: Index): string {
   const method = using === undefined ? "" : ` USING ${using}`;
@@ -103,12 +108,8 @@ export function schemaSql(table: TableName): string[] {
     `ALTER TABLE ${quoted}\n${additions.join(",\n")}`,
     ...COMPANIONS.map((companion) => create(table[companion.table], companion.columns)),
     ...INDEXES.map((index) => {
-      // The name that PostgreSQL would choose.
-      const called = shortened(name, `${index.columns.replaceAll(", ", "_")}_idx`);
-      return createIndex(quoted, index).replace(
-        "INDEX ON",
-        `INDEX IF NOT EXISTS ${quoteIdentifier("table", called)} ON`,
-      );
+      const named = quoteIdentifier("table", indexName(name, index));
+      return createIndex(quoted, index).replace("INDEX ON", `INDEX IF NOT EXISTS ${named} ON`);
     }),
   ];
 }
