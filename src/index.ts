@@ -63,6 +63,7 @@ export type {
   WriteOutcome,
 } from "./lib/core/store.ts";
 export type { CommitContext, CommitResult } from "./lib/manager/commit-result.ts";
+export type { SessionCookie, SessionCookieOptions } from "./lib/http/cookie.ts";
 export type { LazySession, SessionFor } from "./lib/manager/lazy-session.ts";
 export type {
   BatchEvent,

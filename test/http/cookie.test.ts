@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { clearCookie, type CookieAttributes, cookieValues, setCookie } from "../../src/lib/http/cookie.ts";
+import {
+  type CookieAttributes,
+  cookieText,
+  cookieValues,
+  removedCookie,
+  setCookie,
+} from "../../src/lib/http/cookie.ts";
 import { createToken, isToken } from "../../src/lib/core/token.ts";
 
 const all = (): boolean => true;
@@ -161,9 +167,11 @@ describe("setCookie", () => {
   });
 });
 
-describe("clearCookie", () => {
+describe("removedCookie", () => {
   it("repeats the attributes", () => {
-    expect(clearCookie({ ...attributes, domain: "example.org", partitioned: true, sameSite: "none" }, true)).toBe(
+    expect(
+      cookieText(removedCookie({ ...attributes, domain: "example.org", partitioned: true, sameSite: "none" }, true)),
+    ).toBe(
       "session=; Max-Age=0; Domain=example.org; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; HttpOnly; Secure; Partitioned; SameSite=None",
     );
   });

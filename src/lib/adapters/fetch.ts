@@ -5,7 +5,7 @@ import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
-import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie } from "./request.ts";
+import { isWebTls, warnOfCookie, webClient } from "./request.ts";
 import { type OpenHeaders, applyCommit, changesNothing } from "./response-headers.ts";
 
 /**
@@ -64,17 +64,7 @@ export async function openRequest<Data, Lazy extends boolean>(
 ): Promise<void> {
   const { headers } = request;
   const credentials = { cookie: headers.get("cookie"), authorization: headers.get("authorization") };
-  await manager.open(request, credentials, () => ({
-    ip:
-      (manager.options.trustProxy ? forwardedFor(headers.get("x-forwarded-for")) : undefined) ??
-      addressIn(request, server),
-    userAgent: headers.get("user-agent") ?? undefined,
-    speculative: isSpeculative(request.method, (name) => headers.get(name)),
-    whenGone: (listener) => {
-      request.signal.addEventListener("abort", listener);
-      return () => request.signal.removeEventListener("abort", listener);
-    },
-  }));
+  await manager.open(request, credentials, () => webClient(manager.options, request, () => addressIn(request, server)));
 }
 
 /**
@@ -161,10 +151,7 @@ function contextOf<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
   request: Request,
 ): CommitContext & { tls: () => boolean } {
-  const tls = (): boolean =>
-    /^https:/i.test(request.url) ||
-    (manager.options.trustProxy && isForwardedSecure(request.headers.get("x-forwarded-proto")));
-  return { tls, seal: true };
+  return { tls: () => isWebTls(manager.options, request) === true, seal: true };
 }
 
 function resultsOf(request: Request): CommitResult[] {
@@ -271,7 +258,7 @@ function plainError(): Response {
 }
 
 /** Returns the answer that a thrown value stands for, if any. */
-function answerOf(thrown: unknown): Response | undefined {
+export function answerOf(thrown: unknown): Response | undefined {
   try {
     if (isResponse(thrown)) return thrown;
     return thrown instanceof RefusedError ? thrown.getResponse() : nextAnswer(thrown);

@@ -2,6 +2,7 @@ import { warn } from "../core/log.ts";
 import { lowerAscii, trimBlanks } from "../http/headers.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
 import type { ResolvedOptions } from "../manager/options.ts";
+import type { RequestClient } from "../manager/request.ts";
 import type { WhenGone } from "../session/request-facts.ts";
 
 type Header = string | string[] | null | undefined;
@@ -78,4 +79,39 @@ export function whenClosed(response: unknown): WhenGone | undefined {
     (response as Closing).once("close", listener);
     return () => (response as Closing).off("close", listener);
   };
+}
+
+/** The parts of a web-standard request that adapters read. Frameworks that hide the request may only have its headers. */
+export interface WebRequest {
+  readonly headers: { get(name: string): string | null };
+  readonly url?: string | undefined;
+  readonly method?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Finds where a web-standard request came from. @param address - the connection's, unless a trusted proxy knows the client's */
+export function webClient(
+  { trustProxy }: ResolvedOptions,
+  { headers, method, signal }: WebRequest,
+  address: () => string | undefined,
+): RequestClient {
+  return {
+    ip: (trustProxy ? forwardedFor(headers.get("x-forwarded-for")) : undefined) ?? address(),
+    userAgent: headers.get("user-agent") ?? undefined,
+    speculative: isSpeculative(method, (name) => headers.get(name)),
+    whenGone:
+      signal &&
+      ((listener) => {
+        signal.addEventListener("abort", listener);
+        return () => signal.removeEventListener("abort", listener);
+      }),
+  };
+}
+
+/** Says whether a web-standard request came over TLS. Undefined when neither its URL nor a trusted proxy tells. */
+export function isWebTls({ trustProxy }: ResolvedOptions, { headers, url }: WebRequest): boolean | undefined {
+  if (url !== undefined && /^https:/i.test(url)) return true;
+  const forwarded = trustProxy ? headers.get("x-forwarded-proto") : null;
+  if (forwarded !== null) return isForwardedSecure(forwarded);
+  return url === undefined ? undefined : false;
 }

@@ -149,14 +149,16 @@ export class LoginRefusedError extends PgStoreError {
   }
 }
 
-/** The final commit of a session: `save()`, `destroy()`, or the response's head. */
-export type CommittedBy = "save" | "destroy" | "head";
+/** The final commit of a session: `save()`, `destroy()`, the response's head, the end of a function's work, or reading for a page. */
+export type CommittedBy = "save" | "destroy" | "head" | "work" | "page";
 
 /** The cause in the message, with the remedy. */
 const COMMITTED_BY: Record<CommittedBy, string> = {
   save: "by save(): make the change before it",
   destroy: "by destroy() or logout(): call reset() instead, which ends the session and begins an empty one",
   head: "with the response's head: await a lazy session and make changes before the first byte of the response",
+  work: "at the end of the function that it was opened for: await every step that changes it in that function",
+  page: "because getSession() only reads: change it in a function wrapped by action(manager, …)",
 };
 
 /** The session is already committed, so a change would be lost. SCS: ErrAlreadyWritten. */

@@ -55,35 +55,69 @@ export interface CookieAttributes extends CookieScope {
 /** Browsers limit a cookie's life to 400 days. @see RFC 6265bis, section 5.5 */
 const MAX_AGE_SECONDS = 400 * 24 * 3600;
 
+/** A cookie as the cookie jars of frameworks take it: `jar.set(cookie.name, cookie.value, cookie.options)`. */
+export interface SessionCookie {
+  readonly name: string;
+  /** The token, or `""` to remove the cookie. Never log it. */
+  readonly value: string;
+  readonly options: SessionCookieOptions;
+}
+
+/** The attributes of a cookie, in the words of the package `cookie`, which most frameworks share. */
+export interface SessionCookieOptions {
+  /** `""` leaves the attribute out. */
+  readonly path: string;
+  readonly domain?: string;
+  readonly httpOnly: boolean;
+  readonly secure: boolean;
+  readonly sameSite: "lax" | "strict" | "none" | false;
+  readonly partitioned: boolean;
+  /** Seconds. Absent: the cookie ends with the browser's session. */
+  readonly maxAge?: number;
+  /** The same instant for clients that ignore Max-Age. */
+  readonly expires?: Date;
+}
+
 /**
- * Writes the Set-Cookie header that gives the client a token.
+ * Makes the cookie that gives the client a token.
  *
  * @param life - the current time and the expiry of a persistent cookie, in milliseconds since 1970. Max-Age and Expires follow from them,
  *   rounded up to the second. Without it the cookie ends with the browser's session
- * @returns the header's value, which holds the token
  */
-export function setCookie(
+export function tokenCookie(
   attributes: CookieAttributes,
   secure: boolean,
   token: string,
   life?: { now: number; expiry: number },
-): string {
+): SessionCookie {
+  const options = { ...optionsOf(attributes, secure), ...(life === undefined ? {} : lifeOf(life)) };
+  return { name: attributes.name, value: token, options };
+}
+
+/** Makes the cookie that removes the client's. It needs the same attributes, or the browser keeps the cookie. */
+export function removedCookie(attributes: CookieAttributes, secure: boolean): SessionCookie {
+  const options = { ...optionsOf(attributes, secure), maxAge: 0, expires: new Date(1000) };
+  return { name: attributes.name, value: "", options };
+}
+
+/** Writes a cookie as the value of a Set-Cookie header. */
+export function cookieText({ name, value, options }: SessionCookie): string {
+  const { path, sameSite, ...others } = options;
   return stringifySetCookie(
-    { ...attributesOf(attributes, secure), value: token, ...(life === undefined ? {} : lifeOf(life)) },
+    { name, value, ...others, ...(path === "" ? {} : { path }), ...(sameSite === false ? {} : { sameSite }) },
     { encode: String },
   );
+}
+
+/** Writes the Set-Cookie header that gives the client a token. @returns the header's value, which holds the token */
+export function setCookie(...parameters: Parameters<typeof tokenCookie>): string {
+  return cookieText(tokenCookie(...parameters));
 }
 
 function lifeOf({ now, expiry }: { now: number; expiry: number }): { maxAge: number; expires: Date } {
   const maxAge = Math.min(Math.max(Math.ceil((expiry - now) / 1000), 1), MAX_AGE_SECONDS);
   const end = Math.min(expiry, now + maxAge * 1000);
   return { maxAge, expires: new Date(Math.ceil(end / 1000) * 1000) };
-}
-
-/** Writes the Set-Cookie header that removes the cookie. It needs the same attributes, or the browser keeps the cookie. */
-export function clearCookie(attributes: CookieAttributes, secure: boolean): string {
-  const past = { maxAge: 0, expires: new Date(1000) };
-  return stringifySetCookie({ ...attributesOf(attributes, secure), value: "", ...past });
 }
 
 /** Tells whether a Set-Cookie header has this cookie's name and does more than remove the cookie from another scope. */
@@ -117,15 +151,7 @@ function isExpired(maxAge: string | undefined, expires: string | undefined): boo
   return expires !== undefined && Date.parse(expires) <= systemNow();
 }
 
-function attributesOf(attributes: CookieAttributes, secure: boolean) {
-  const { name, path, domain, httpOnly, sameSite, partitioned } = attributes;
-  return {
-    name,
-    ...(path === "" ? {} : { path }),
-    ...(domain === undefined ? {} : { domain }),
-    httpOnly,
-    secure,
-    ...(sameSite === false ? {} : { sameSite }),
-    partitioned,
-  };
+function optionsOf(attributes: CookieAttributes, secure: boolean): SessionCookieOptions {
+  const { path, domain, httpOnly, sameSite, partitioned } = attributes;
+  return { path, ...(domain === undefined ? {} : { domain }), httpOnly, secure, sameSite, partitioned };
 }

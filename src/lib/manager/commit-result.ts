@@ -1,5 +1,5 @@
 import { withNoStore } from "../http/headers.ts";
-import { clearCookie, replacesCookie, setCookie } from "../http/cookie.ts";
+import { cookieText, removedCookie, replacesCookie, type SessionCookie, tokenCookie } from "../http/cookie.ts";
 import type { CookieUpdate } from "../session/state.ts";
 import type { ResolvedOptions } from "./options.ts";
 
@@ -9,6 +9,11 @@ export interface CommitContext {
   tls?: boolean | (() => boolean);
   /** Whether later changes of the session throw, because the response's head leaves. Default false. */
   seal?: boolean;
+  /**
+   * Whether a persistent cookie of a session with an idle timeout is set again even if this commit does not move its expiry: a page that can't
+   * set cookies may have moved it. Default false.
+   */
+  refresh?: boolean;
 }
 
 /**
@@ -23,6 +28,13 @@ export class CommitResult {
   readonly kind: "set" | "clear" | "nothing";
   /** The value of the Set-Cookie header. It holds the token: never log it. */
   readonly setCookie: string | undefined;
+  /**
+   * The same cookie as name, value and options, for a framework's cookie jar: `jar.set(cookie.name, cookie.value, cookie.options)`. Never
+   * log it.
+   */
+  readonly cookie: SessionCookie | undefined;
+  /** The cookies to put into a jar before it, which remove the cookie from the scopes of `cookie.previous`. */
+  readonly clearingCookies: readonly SessionCookie[] = [];
   /** Values of Set-Cookie headers to send before it, which remove the cookie from the scopes of `cookie.previous`. */
   readonly clearing: readonly string[] = [];
   /** The token's header for the transport "header", with the value `""` when the session has ended. Never log it. */
@@ -44,11 +56,13 @@ export class CommitResult {
       return;
     }
     const secure = options.secure === "auto" ? isTls(context) : options.secure;
-    this.setCookie =
+    this.cookie =
       update.kind === "set"
-        ? setCookie(options.cookie, secure, update.token, update.life)
-        : clearCookie(options.cookie, secure);
-    this.clearing = options.previous.map((scope) => clearCookie({ ...options.cookie, ...scope }, secure));
+        ? tokenCookie(options.cookie, secure, update.token, update.life)
+        : removedCookie(options.cookie, secure);
+    this.setCookie = cookieText(this.cookie);
+    this.clearingCookies = options.previous.map((scope) => removedCookie({ ...options.cookie, ...scope }, secure));
+    this.clearing = this.clearingCookies.map(cookieText);
   }
 
   /**

@@ -292,6 +292,15 @@ export class Committer {
     state.tellToken(state.token, persistent ? { now, expiry: after.expiry.getTime() } : undefined);
   }
 
+  /** Tells the client the expiry of its persistent cookie again, if an idle timeout moves it. */
+  async refreshCookie(state: SessionState): Promise<void> {
+    const { row, token } = state;
+    const idleTimeout = state.ownTimes.idleTimeout ?? this.#options.idleTimeout;
+    if (row === undefined || token === undefined || state.cookieUpdate.kind !== "nothing" || idleTimeout === 0) return;
+    const now = await this.#access.now();
+    if (this.#isPersistent(row.values)) state.tellToken(token, { now, expiry: row.expiry.getTime() });
+  }
+
   #isPersistent(values: ReadonlyMap<string, Value>): boolean {
     return (values.get(REMEMBER_ME) ?? this.#options.persist) === true;
   }

@@ -146,13 +146,14 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       throw new AlreadyCommittedError("commit", "head");
     }
     await this.#committer.flush(state);
+    if (context.refresh === true) await this.#committer.refreshCookie(state);
     return this.#result(state, context);
   }
 
   /** Commits synchronously when there is nothing to write. Returns undefined otherwise: call `commit` then. */
   commitSettled(session: Session<Data>, context: CommitContext = {}): CommitResult | undefined {
     const state = stateOf(session);
-    if (!this.#committer.isSettled(state)) return undefined;
+    if (context.refresh === true || !this.#committer.isSettled(state)) return undefined;
     if (context.seal === true) state.seal("head");
     return this.#result(state, context);
   }

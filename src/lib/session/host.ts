@@ -1,9 +1,16 @@
 import type { SessionState } from "./state.ts";
+import type { Change } from "./values.ts";
 
 /** Services that a session gets from the manager that loaded it. */
 export interface SessionHost {
   /** Writes the state's changes to the store. */
   flush(state: SessionState): Promise<void>;
+  /**
+   * Stores a session that `login` or the like has given a token, if no response commits it later.
+   *
+   * @param changes - what to undo when it can't be stored
+   */
+  begin?(state: SessionState, changes: readonly Change[]): Promise<void>;
   /** Returns the id of a token's session. */
   idOf(token: string): string;
   /** Returns the store's time in milliseconds since 1970, or a promise of it when the store has to be asked. */

@@ -11,8 +11,9 @@ import { IDLE_TIMEOUT, isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, 
 import type { Change } from "./values.ts";
 import type { SessionData, SessionKey, SessionValue } from "./session-data.ts";
 
-/** Returns the state behind a session. For the manager. */
+/** Returns the state behind a session. For the manager and adapters, as is `hostOf`. */
 export let stateOf: (session: object) => SessionState;
+export let hostOf: (session: object) => SessionHost;
 
 /**
  * The session of one request: a map of values that persists between a client's requests.
@@ -30,6 +31,7 @@ export let stateOf: (session: object) => SessionState;
 export class Session<Data = SessionData> {
   static {
     stateOf = (session) => (session as Session<unknown>).#state;
+    hostOf = (session) => (session as Session<unknown>).#host;
     refuseIdioms(this.prototype);
   }
 
@@ -163,8 +165,7 @@ export class Session<Data = SessionData> {
    * @throws StoreUnavailableError or StoreError when the store fails; AlreadyCommittedError when the session is already committed
    */
   async reset(): Promise<void> {
-    const changes: Change[] = [{ kind: "clear", reserved: true }];
-    await this.#underNewToken("reset", changes, { keepDeadline: false, revive: true });
+    await this.#underNewToken("reset", [{ kind: "clear", reserved: true }], { keepDeadline: false, revive: true });
   }
 
   /**
@@ -207,8 +208,7 @@ export class Session<Data = SessionData> {
     if (options.tags !== undefined) this.#host.assertTags();
     const now = this.#host.now();
     const login = readLogin(userId, options, typeof now === "number" ? now : await now);
-    const changes: Change[] = [{ kind: "login", login }];
-    await this.#underNewToken("login", changes, { keepDeadline: false, revive: true });
+    await this.#underNewToken("login", [{ kind: "login", login }], { keepDeadline: false, revive: true });
   }
 
   /**
@@ -298,9 +298,8 @@ export class Session<Data = SessionData> {
    * @throws TypeError when it is no duration; AlreadyCommittedError when the session is already committed
    */
   setIdleTimeout(idleTimeout: Duration): void {
-    const state = this.#writable("setIdleTimeout");
-    const value = parseDuration("setIdleTimeout", idleTimeout);
-    state.values.apply({ kind: "set", key: IDLE_TIMEOUT, value });
+    const { values } = this.#writable("setIdleTimeout");
+    values.apply({ kind: "set", key: IDLE_TIMEOUT, value: parseDuration("setIdleTimeout", idleTimeout) });
   }
 
   /**
@@ -383,6 +382,7 @@ export class Session<Data = SessionData> {
       await this.#host.flush(state);
     } else {
       state.changeToken(token);
+      await this.#host.begin?.(state, changes);
     }
   }
 
