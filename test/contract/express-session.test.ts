@@ -1,10 +1,11 @@
-import { PGlite } from "@electric-sql/pglite";
+import type { PGlite } from "@electric-sql/pglite";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { ExpressSessionStore, type ExpressSessionStoreOptions } from "../../src/express-session.ts";
 import { MemoryStore, PgStore, type Store } from "../../src/index.ts";
 import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPglite } from "../support/pglite.ts";
 import { endedSessions, expressSessionContract, type ExpressSessionHost } from "./express-session-contract.ts";
 
 const userOf = (session: { passport?: { user?: unknown } }): unknown => session.passport?.user;
@@ -93,7 +94,7 @@ describe("with postgres.js", () => {
 describe("with PGlite", () => {
   let pglite: PGlite;
   beforeAll(async () => {
-    pglite = await PGlite.create();
+    pglite = await openPglite();
   });
   afterAll(() => pglite.close());
   onTable(

@@ -1,4 +1,4 @@
-import { PGlite, type PGliteOptions } from "@electric-sql/pglite";
+import type { PGliteOptions } from "@electric-sql/pglite";
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
@@ -6,6 +6,7 @@ import { MemoryStore, type PgClient, PgStore } from "../../src/index.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
 import { SCS_TABLE } from "../support/global-setup.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPglite } from "../support/pglite.ts";
 import { onPostgres } from "./on-postgres.ts";
 import { storeContract, type StoreHost } from "./store-contract.ts";
 
@@ -97,7 +98,7 @@ const pgliteOptions: Record<string, PGliteOptions> = {
 };
 for (const [name, options] of Object.entries(pgliteOptions)) {
   onPostgres(name, async () => {
-    const db = await PGlite.create(options);
+    const db = await openPglite(options);
     await new PgStore(db, { cleanupInterval: 0 }).migrate();
     const query: PgClient["query"] = (text, values) => db.query(text, values, { serializers: { 25: String } });
     return { db, query, close: () => db.close() };

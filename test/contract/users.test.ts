@@ -1,9 +1,9 @@
-import { PGlite } from "@electric-sql/pglite";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
 import { MemoryStore, type PgClient, PgStore } from "../../src/index.ts";
 import { type OpenClient, queryOf } from "./postgres-host.ts";
 import { clients } from "../support/clients.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPglite } from "../support/pglite.ts";
 import { userContract, type UserHost } from "./user-contract.ts";
 
 let database: TestDatabase;
@@ -16,7 +16,7 @@ afterAll(() => database.drop());
 const openers: Record<string, (url: string) => Promise<OpenClient>> = {
   ...clients,
   PGlite: async () => {
-    const db = await PGlite.create();
+    const db = await openPglite();
     return { db, close: () => db.close() };
   },
 };

@@ -1,7 +1,7 @@
-import { PGlite } from "@electric-sql/pglite";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PgStore, StoreUnavailableError } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPglite } from "../support/pglite.ts";
 import { cookieOf } from "../support/serve.ts";
 import { driverNames, type FaultyClient, openClient, startApp } from "./support.ts";
 
@@ -48,7 +48,7 @@ function onServer(client: FaultyClient): UsedUp {
 
 /** Its only connection is in a transaction of the application's. */
 async function onPGlite(): Promise<UsedUp> {
-  const db = await PGlite.create();
+  const db = await openPglite();
   await new PgStore(db, { cleanupInterval: 0 }).migrate();
   const useUp: UsedUp["useUp"] = () =>
     new Promise((began) => {

@@ -1,11 +1,11 @@
 import type pg from "pg";
-import { PGlite } from "@electric-sql/pglite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Finding, PgStore } from "../../src/index.ts";
 import { checkPooler } from "../../src/lib/postgres/check/pooler.ts";
 import { judgeTable } from "../../src/lib/postgres/check/table.ts";
 import type { IndexStats, TableStats } from "../../src/lib/postgres/check/table-stats.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPglite } from "../support/pglite.ts";
 
 let database: TestDatabase;
 let pool: pg.Pool;
@@ -84,7 +84,7 @@ describe("PgStore.diagnose", () => {
   });
 
   it("works on an embedded database", async () => {
-    const db = await PGlite.create();
+    const db = await openPglite();
     const store = new PgStore(db, { cleanupInterval: 0 });
     await store.migrate();
     const findings = await store.diagnose({ deep: true });

@@ -1,5 +1,4 @@
 import net from "node:net";
-import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type PgClient, PgStore, SessionManager, StoreUnavailableError } from "../../src/index.ts";
@@ -7,6 +6,7 @@ import { pause } from "../../src/lib/core/time.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPglite } from "../support/pglite.ts";
 import type { OpenClient } from "../contract/postgres-host.ts";
 
 let database: TestDatabase;
@@ -277,7 +277,7 @@ describe("a statement of postgres.js that was sent", () => {
 
 describe("a PGlite in a transaction of the application's", () => {
   it("carries out nothing that has failed meanwhile", async () => {
-    const db = await PGlite.create();
+    const db = await openPglite();
     onTestFinished(() => db.close());
     const patient = new PgStore(db, { cleanupInterval: 0 });
     await patient.migrate();

@@ -1,10 +1,10 @@
 import { fork } from "node:child_process";
 import { inspect } from "node:util";
-import { PGlite } from "@electric-sql/pglite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type PgClient, PgStore, SchemaError, StoreError } from "../../src/index.ts";
 import { bundleOf } from "../support/bundle.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPglite } from "../support/pglite.ts";
 
 let database: TestDatabase;
 let db: ReturnType<TestDatabase["pool"]>;
@@ -347,7 +347,7 @@ describe("PgStore.migrate", () => {
   });
 
   it("works on PGlite", async () => {
-    const lite = await PGlite.create();
+    const lite = await openPglite();
     const store = new PgStore(lite, { cleanupInterval: 0, table: 'a"b', schema: "s.t" });
     await Promise.all([store.migrate(), store.migrate(), store.migrate()]);
     expect(await store.check()).toEqual([]);
@@ -466,7 +466,7 @@ describe("PgStore.check of what migrate has made", () => {
 
 describe("an error of the database", () => {
   it("shows neither token nor data, wherever one looks", async () => {
-    const lite = await PGlite.create();
+    const lite = await openPglite();
     for (const client of [db, lite] as PgClient[]) {
       const store = new PgStore(client, { cleanupInterval: 0, table: "checked" });
       await store.migrate();

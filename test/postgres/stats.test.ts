@@ -1,8 +1,8 @@
-import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type HistoryPoint, PgStore, SessionManager, type StoreOperations } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPglite } from "../support/pglite.ts";
 
 let database: TestDatabase;
 let pool: pg.Pool;
@@ -238,7 +238,7 @@ describe("the search for users", () => {
   });
 
   it("works on PGlite as well", async () => {
-    const db = await PGlite.create();
+    const db = await openPglite();
     const store = new PgStore(db, { cleanupInterval: 0 });
     await store.migrate();
     const manager = new SessionManager(store);

@@ -1,6 +1,6 @@
-import { PGlite } from "@electric-sql/pglite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ConditionalStore, MemoryStore, PgStore, type Session, SessionManager } from "../../src/index.ts";
+import { openPglite } from "../support/pglite.ts";
 
 type Data = Record<string, unknown>;
 
@@ -60,7 +60,7 @@ function races(name: string, open: () => Promise<{ store: ConditionalStore; clos
 }
 
 races("PGlite", async () => {
-  const db = await PGlite.create();
+  const db = await openPglite();
   const store = new PgStore(db, { cleanupInterval: 0 });
   await store.migrate();
   return { store, close: () => db.close() };
