@@ -1,7 +1,7 @@
 import express, { type Request } from "express";
 import { openStore, SessionManager } from "pgstore";
 import { dashboard } from "pgstore/dashboard";
-import { connect } from "pgstore/node";
+import { session } from "pgstore/express";
 
 declare module "pgstore" {
   interface SessionData {
@@ -15,7 +15,7 @@ const store = await openStore();
 const manager = new SessionManager(store, { idleTimeout: "1h", recordIp: true, recordUserAgent: true });
 
 const app = express();
-app.use(connect(manager));
+app.use(session(manager));
 
 // Visitors are redirected to the login form. Users without the role get a 403.
 const sessions = dashboard<Request>(manager, {

@@ -1,7 +1,7 @@
 // npm install express-4@npm:express@4. If Express 4 is installed as "express", import "express" instead.
 import express, { type Request, type RequestHandler, type Response } from "express-4";
 import { openStore, SessionManager } from "pgstore";
-import { connect } from "pgstore/node";
+import { session } from "pgstore/express";
 
 declare module "pgstore" {
   interface SessionData {
@@ -13,7 +13,7 @@ const store = await openStore();
 const manager = new SessionManager(store, { idleTimeout: "1h" });
 
 const app = express();
-app.use(connect(manager));
+app.use(session(manager));
 app.use(express.urlencoded({ extended: false }));
 
 app.get("/", (req, res) => {

@@ -1,6 +1,6 @@
 import express from "express";
 import { openStore, SessionManager } from "pgstore";
-import { connect } from "pgstore/node";
+import { session } from "pgstore/express";
 
 declare module "pgstore" {
   interface SessionData {
@@ -12,7 +12,7 @@ const store = await openStore();
 const manager = new SessionManager(store, { idleTimeout: "1h" });
 
 const app = express();
-app.use(connect(manager));
+app.use(session(manager));
 app.use(express.urlencoded({ extended: false }));
 
 app.get("/", (req, res) => {

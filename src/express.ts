@@ -1,2 +1,2 @@
-export { connect, connect as session, connect as default, type WithSession } from "./lib/adapters/connect.ts";
+export { connect, connect as session, connect as default, type WithSession } from "./lib/adapters/express.ts";
 export type { PropertyOptions } from "./lib/adapters/property.ts";

@@ -64,7 +64,7 @@ export type {
 } from "./lib/core/store.ts";
 export type { CommitContext, CommitResult } from "./lib/manager/commit-result.ts";
 export type { SessionCookie, SessionCookieOptions } from "./lib/http/cookie.ts";
-export type { LazySession, SessionFor } from "./lib/manager/lazy-session.ts";
+export type { LazySession, RequestSession, SessionFor } from "./lib/manager/lazy-session.ts";
 export type {
   BatchEvent,
   CleanupEvent,
@@ -90,7 +90,7 @@ export type {
 } from "./lib/core/store.ts";
 export type { PgClient, PostgresSql } from "./lib/postgres/drivers/driver.ts";
 export type { Codec, DecodedSession } from "./lib/core/codec.ts";
-export type { Value } from "./lib/core/value.ts";
+export type { Storable, Value } from "./lib/core/value.ts";
 export type { Duration } from "./lib/core/options.ts";
 export {
   AlreadyCommittedError,

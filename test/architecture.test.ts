@@ -40,7 +40,7 @@ const NODE_MODULES: Record<string, string[]> = {
 const PACKAGES: Record<string, string[]> = {
   core: ["ms"],
   http: ["cookie"],
-  adapters: ["fastify", "fastify-plugin", "hono"],
+  adapters: ["fastify", "fastify-plugin", "hono", "koa"],
   postgres: ["pg", "@electric-sql/pglite"],
   cli: ["commander", "pg"],
   otel: ["@opentelemetry/api"],

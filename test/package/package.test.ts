@@ -10,6 +10,7 @@ import { onNode, startExample } from "./example-process.ts";
 import { loadedPackages } from "./loaded-packages.ts";
 import { changedLines, migrateAndBack } from "./migration.ts";
 import { pack, type Packed, run } from "./tarball.ts";
+import { checkTypes, typeProjects } from "./types.ts";
 import { APPS, EXAMPLES, RUNTIME_EXAMPLES, walkThrough } from "./walk.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -165,6 +166,14 @@ describe("the installed package", () => {
     const output = await run(process.execPath, ["-e", script, ...entries()], packed.full);
     expect(JSON.parse(output)).toEqual(entries().map(() => true));
   });
+});
+
+describe("the types", () => {
+  for (const project of typeProjects()) {
+    it(`hold in test/types/${project}`, async () => {
+      expect(await checkTypes(packed.full, project, join(root, "node_modules/typescript/bin/tsc"))).toBe("");
+    });
+  }
 });
 
 describe("examples", () => {

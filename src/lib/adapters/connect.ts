@@ -1,21 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
-import type { Session } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { passError } from "./node-error.ts";
 import { withSession } from "./node.ts";
 import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
-
-declare global {
-  // oxlint-disable-next-line typescript/no-namespace -- Express's types are made to be augmented so
-  namespace Express {
-    interface Request {
-      /** The session, set by `connect(manager)`. `manager.sessionOf(request)` has the exact type with `lazy: true` or your own data type. */
-      session: Session;
-    }
-  }
-}
 
 /** The property that `connect` adds to a request. */
 export type WithSession<Data = SessionData, Lazy extends boolean = false> = { session: SessionFor<Data, Lazy> };

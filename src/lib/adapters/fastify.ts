@@ -1,15 +1,15 @@
 import type { FastifyPluginAsync, FastifyRequest } from "fastify";
 import plugin from "fastify-plugin";
 import { wrong } from "../core/options.ts";
+import type { RequestSession } from "../manager/lazy-session.ts";
 import { SessionManager } from "../manager/session-manager.ts";
-import type { Session } from "../session/session.ts";
 import { withSession } from "./node.ts";
 import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** The session, set by `pgstore/fastify`. `manager.sessionOf(request)` has the exact type with `lazy: true` or your own data type. */
-    session: Session;
+    /** The session, set by `pgstore/fastify`. Its type is that of the manager that `Register` names, or has the keys of `SessionData`. */
+    session: RequestSession;
   }
 }
 

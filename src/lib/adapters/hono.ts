@@ -1,10 +1,17 @@
 import type { Context, MiddlewareHandler } from "hono";
-import type { SessionFor } from "../manager/lazy-session.ts";
+import type { RequestSession, SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
-import type { SessionData } from "../session/session-data.ts";
+import type { Register, SessionData } from "../session/session-data.ts";
 import { closeRequest, openRequest, applyCommitted, addVary } from "./fetch.ts";
-import { propertyName } from "./property.ts";
+import { propertyName, type PropertyOptions } from "./property.ts";
 import { isEntityHeader } from "./response-headers.ts";
+
+declare module "hono" {
+  /** Has `session`, if `Register` names the manager. Otherwise the type comes with `new Hono().use(session(manager)).get(…)`. */
+  interface ContextVariableMap extends RegisteredVariables {}
+}
+
+type RegisteredVariables = Register extends { manager: object } ? { session: RequestSession } : object;
 
 /**
  * Creates middleware for Hono that sets `c.var.session` and commits it before the response is sent.
@@ -14,12 +21,11 @@ import { isEntityHeader } from "./response-headers.ts";
  * @param options - `property`: the variable's name; several managers need different names
  * @throws TypeError when an option is wrong; it names the option
  * @example
- * app.use(session(manager));
- * app.get("/", (c) => c.text(String(c.var.session.get("message"))));
+ * const app = new Hono().use(session(manager)).get("/", (c) => c.text(c.var.session.get("message") ?? ""));
  */
 export function session<Data = SessionData, Lazy extends boolean = false, Property extends string = "session">(
   manager: SessionManager<Data, Lazy>,
-  options: { property?: Property } = {},
+  options: PropertyOptions<Property> = {},
 ): MiddlewareHandler<{ Variables: { [P in Property]: SessionFor<Data, Lazy> } }> {
   const property = propertyName(options) as Property;
   return async (context, next) => {

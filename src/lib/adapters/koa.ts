@@ -1,9 +1,19 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+// oxlint-disable-next-line import/no-empty-named-blocks, unicorn/require-module-specifiers -- for the compiler to find what is augmented below
+import type {} from "koa";
+import type { RequestSession, SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
-import type { SessionData } from "../session/session-data.ts";
+import type { Register, SessionData } from "../session/session-data.ts";
 import { withSession } from "./node.ts";
 import type { HeldResponse } from "./node-response.ts";
 import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
+
+declare module "koa" {
+  /** Has `session`, if `Register` names the manager. Otherwise the type comes with `new Koa().use(session(manager)).use(…)`. */
+  interface DefaultContext extends RegisteredContext {}
+}
+
+type RegisteredContext = Register extends { manager: object } ? { session: RequestSession } : object;
 
 /** The part of Koa's context that is used. */
 interface KoaContext {
@@ -21,15 +31,17 @@ interface KoaContext {
  * @returns middleware that rejects, so that Koa answers, when the session can't be loaded
  * @throws TypeError when an option is wrong; it names the option
  * @example
- * app.use(session(manager));
- * app.use((ctx) => {
- *   ctx.body = manager.sessionOf(ctx).get("message");
+ * const app = new Koa().use(session(manager)).use((ctx) => {
+ *   ctx.body = ctx.session.get("message");
  * });
  */
-export function session<Data = SessionData, Lazy extends boolean = false>(
+export function session<Data = SessionData, Lazy extends boolean = false, Property extends string = "session">(
   manager: SessionManager<Data, Lazy>,
-  options: PropertyOptions = {},
-): (context: KoaContext, next: () => Promise<unknown>) => Promise<unknown> {
+  options: PropertyOptions<Property> = {},
+): (
+  context: KoaContext & { [P in Property]: SessionFor<Data, Lazy> },
+  next: () => Promise<unknown>,
+) => Promise<unknown> {
   const property = propertyName(options);
   const descriptor = sessionProperty("ctx", property, (context) => manager.sessionOf(context));
   return async (context, next) => {

@@ -1,9 +1,9 @@
 import { OptionReader } from "../core/options.ts";
 
 /** Options of the adapters for Express, Fastify, Koa and Hono. */
-export interface PropertyOptions {
+export interface PropertyOptions<Property extends string = string> {
   /** Name of the request's or context's property that holds the session. Several managers need different names. Default `"session"`. */
-  property?: string | undefined;
+  property?: Property | undefined;
 }
 
 /**

@@ -3,7 +3,7 @@ import { type Duration, OptionReader } from "../core/options.ts";
 import { CsrfError } from "../core/errors.ts";
 import { after, MAX_DELAY_MS, repeat } from "../core/time.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
-import type { Session } from "../session/session.ts";
+import type { RegisteredData, Session } from "../session/session.ts";
 import type { SessionStatus } from "../session/state.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { type OriginOptions, OriginRule } from "../http/same-origin.ts";
@@ -18,7 +18,7 @@ export interface UpgradeOptions extends OriginOptions {
 }
 
 /** The session of an open WebSocket. */
-export interface UpgradedSession<Data = SessionData> {
+export interface UpgradedSession<Data = RegisteredData> {
   /** The session as of the handshake or the last `reload()`. To store changes, call `manager.commit(session)`. */
   readonly session: Session<Data>;
   /**

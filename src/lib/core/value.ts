@@ -1,6 +1,20 @@
 /** A value that a session can hold. Each is loaded as the same type that was stored. */
 export type Value = string | number | boolean | bigint | null | Date | Uint8Array | Value[] | { [key: string]: Value };
 
+/**
+ * A type as far as a session can hold its values. Functions, symbols, undefined and instances of classes with methods become never, also
+ * inside arrays and objects.
+ */
+export type Storable<T> = unknown extends T
+  ? T
+  : T extends string | number | boolean | bigint | null | Date | Uint8Array
+    ? T
+    : T extends object
+      ? T extends (...parameters: never[]) => unknown
+        ? never
+        : { [Key in keyof T]: Storable<T[Key]> }
+      : never;
+
 /** The first integer with more than 1,000 digits, which `scsJson` does not read. */
 const TOO_LARGE = 10n ** 1000n;
 
@@ -64,6 +78,12 @@ export function assertValue(key: string, value: unknown): asserts value is Value
     open.delete(container);
   };
   visit(value, "");
+}
+
+/** Returns a value that a session can hold. @throws TypeError, naming the key, when it can't */
+export function toValue(key: string, value: unknown): Value {
+  assertValue(key, value);
+  return value;
 }
 
 /** Sets an own property, even with a name such as `__proto__`, which an assignment would not store. */

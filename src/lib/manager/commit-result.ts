@@ -6,14 +6,14 @@ import type { ResolvedOptions } from "./options.ts";
 /** The circumstances of a commit. */
 export interface CommitContext {
   /** Whether the response uses TLS, for `secure: "auto"`. A function is called only when needed. Default true. */
-  tls?: boolean | (() => boolean);
+  tls?: boolean | (() => boolean) | undefined;
   /** Whether later changes of the session throw, because the response's head leaves. Default false. */
-  seal?: boolean;
+  seal?: boolean | undefined;
   /**
    * Whether a persistent cookie of a session with an idle timeout is set again even if this commit does not move its expiry: a page that can't
    * set cookies may have moved it. Default false.
    */
-  refresh?: boolean;
+  refresh?: boolean | undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { refuseProperties } from "../session/idioms.ts";
 import { stateOf, type Session } from "../session/session.ts";
-import type { SessionData } from "../session/session-data.ts";
+import type { Register, SessionData } from "../session/session-data.ts";
 
 /**
  * A session that is loaded when it is first awaited.
@@ -54,6 +54,11 @@ export class LazySession<Data = SessionData> implements PromiseLike<Session<Data
     return session;
   }
 }
+
+/** The session of a request in the types of frameworks: that of the manager that `Register` names, otherwise a `Session` of `SessionData`. */
+export type RequestSession = Register extends { manager: { sessionOf(request: object): infer Bound } }
+  ? Bound
+  : Session;
 
 /** The session of a request, or with `lazy: true` a promise of it. */
 export type SessionFor<Data, Lazy extends boolean> = [Lazy] extends [true] ? LazySession<Data> : Session<Data>;

@@ -5,7 +5,7 @@ import type { Store, StoreExtras, UserStore } from "../core/store.ts";
 import { SessionState } from "../session/state.ts";
 import type { SessionHost } from "../session/host.ts";
 import { stateOf, Session } from "../session/session.ts";
-import type { SessionData } from "../session/session-data.ts";
+import type { CheckedData, SessionData } from "../session/session-data.ts";
 import { type ClientSource, type Credentials, recordedClient, tokensOf } from "./request.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { assertStore } from "./complete-store.ts";
@@ -57,7 +57,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   readonly #varying: CommitResult;
 
   /** Makes a manager of a store's sessions. @throws TypeError, naming the option, when one is wrong */
-  constructor(store: Store & StoreExtras, options?: SessionOptions<Lazy>) {
+  constructor(store: Store & StoreExtras & CheckedData<Data>, options?: SessionOptions<Lazy>) {
     assertStore(store);
     const resolved = resolveOptions(options);
     warnOfSharing(store, resolved);

@@ -2,14 +2,17 @@ import { type Duration, OptionReader, parseDuration, wrong } from "../core/optio
 import { FreshLoginRequiredError, LoginRequiredError } from "../core/errors.ts";
 import { createToken } from "../core/token.ts";
 import { assertNewUserId } from "../core/user-id.ts";
-import { assertValue, type Value } from "../core/value.ts";
+import { toValue, type Value } from "../core/value.ts";
 import type { SessionHost } from "./host.ts";
 import { refuseIdioms } from "./idioms.ts";
 import { type LoginOptions, readLogin } from "./login-options.ts";
 import type { Renewal, SessionState, SessionStatus } from "./state.ts";
 import { IDLE_TIMEOUT, isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, USER_ID } from "./reserved.ts";
 import type { Change } from "./values.ts";
-import type { SessionData, SessionKey, SessionValue } from "./session-data.ts";
+import type { Register, SessionData, SessionKey, SessionValue } from "./session-data.ts";
+
+/** The data of the manager that `Register` names. */
+export type RegisteredData = Register extends { manager: { commit(s: Session<infer D>): unknown } } ? D : SessionData;
 
 /** Returns the state behind a session. For the manager and adapters, as is `hostOf`. */
 export let stateOf: (session: object) => SessionState;
@@ -28,7 +31,7 @@ export let hostOf: (session: object) => SessionHost;
  * A `login`, `reauthenticate`, `renewToken` or `reset` that rejects has no effect, then or later. Other changes of the request are kept.
  * When `destroy` rejects, the response's commit tries again.
  */
-export class Session<Data = SessionData> {
+export class Session<Data = RegisteredData> {
   static {
     stateOf = (session) => (session as Session<unknown>).#state;
     hostOf = (session) => (session as Session<unknown>).#host;
@@ -64,8 +67,7 @@ export class Session<Data = SessionData> {
    */
   set<K extends SessionKey<Data>>(key: K, value: SessionValue<Data, K>): this {
     const state = this.#writable("set", key);
-    assertValue(key, value);
-    state.values.apply({ kind: "set", key, value });
+    state.values.apply({ kind: "set", key, value: toValue(key, value) });
     return this;
   }
 
@@ -104,8 +106,7 @@ export class Session<Data = SessionData> {
 
   /** Lists the keys, sorted. The array is the caller's. */
   keys(): SessionKey<Data>[] {
-    const keys = [...this.#accessed().values.all.keys()].filter((key) => !isReserved(key));
-    return keys.toSorted() as SessionKey<Data>[];
+    return this.#accessed().values.keys() as SessionKey<Data>[];
   }
 
   /** The number of keys. */
@@ -132,11 +133,7 @@ export class Session<Data = SessionData> {
     state.values.apply({
       kind: "update",
       key,
-      step: (current) => {
-        const next: unknown = step(current as SessionValue<Data, K> | undefined);
-        assertValue(key, next);
-        return next;
-      },
+      step: (current) => toValue(key, step(current as SessionValue<Data, K> | undefined)),
     });
     return state.values.read(key) as SessionValue<Data, K>;
   }
@@ -151,7 +148,7 @@ export class Session<Data = SessionData> {
    * @example
    * await session.renewToken(); // after a change of roles
    */
-  async renewToken(options: { restart?: boolean } = {}): Promise<void> {
+  async renewToken(options: { restart?: boolean | undefined } = {}): Promise<void> {
     // Code written before the options existed may pass another value, such as the user's id.
     const read = new OptionReader(Object(options) === options ? options : {}, "renewToken: ");
     const restart = read.bool("restart", false);

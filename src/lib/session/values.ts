@@ -72,6 +72,12 @@ export class SessionValues {
     return size;
   }
 
+  /** Lists the application's keys, sorted. */
+  keys(): string[] {
+    const keys = [...this.#values.keys()].filter((key) => !isReserved(key));
+    return keys.toSorted();
+  }
+
   /** Reads a value and begins to watch it, if it is an object, for changes in place. */
   read(key: string): Value | undefined {
     const value = this.#values.get(key);
