@@ -29,7 +29,7 @@ const NODE_MODULES: Record<string, string[]> = {
   codec: ["node:crypto", "node:buffer"],
   http: ["node:crypto", "node:buffer"],
   postgres: ["node:buffer", "node:fs/promises", "node:path", "node:os"],
-  adapters: ["node:http", "node:http2", "node:net", "node:stream"],
+  adapters: ["node:async_hooks", "node:http", "node:http2", "node:net", "node:stream"],
   scs: ["node:http"],
   "express-session": ["node:events"],
   dashboard: ["node:http", "node:net"],
@@ -40,7 +40,7 @@ const NODE_MODULES: Record<string, string[]> = {
 const PACKAGES: Record<string, string[]> = {
   core: ["ms"],
   http: ["cookie"],
-  adapters: ["fastify", "fastify-plugin", "hono", "koa"],
+  adapters: ["fastify", "fastify-plugin", "hono", "koa", "next/headers.js", "next/server.js"],
   postgres: ["pg", "@electric-sql/pglite"],
   cli: ["commander", "pg"],
   otel: ["@opentelemetry/api"],

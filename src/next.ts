@@ -1,0 +1,1 @@
+export { action, getSession, type ProxyAnswer, sessionProxy } from "./lib/adapters/next.ts";
