@@ -7,6 +7,7 @@ import { pack, type Packed, run } from "../package/tarball.ts";
 import { APPS, walkThrough } from "../package/walk.ts";
 import { createDatabase } from "../support/database.ts";
 import { environment } from "../support/undertaker.ts";
+import { useForms } from "./forms.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -53,7 +54,9 @@ describe("applications", () => {
       const database = await createDatabase({ template: false });
       onTestFinished(() => database.drop());
       const running = await startExample(program, database.url, onTestFinished);
-      await walkThrough(example, running, database.pool({ max: 1 }));
+      const pool = database.pool({ max: 1 });
+      if (example.pages === true) await useForms(example, running.url, pool);
+      await walkThrough(example, running, pool);
     });
   }
 });

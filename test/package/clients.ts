@@ -23,12 +23,17 @@ export interface Client {
 /** Makes a client of the server at a URL, with nothing or with a token that it has got hold of. */
 export type MakeClient = (url: string, token?: string) => Client;
 
-/** A browser: a cookie jar, and forms, of which it tells the origin. @param name - of the cookie with the token */
-export function browser(url: string, token?: string, name = "session"): Client {
+/**
+ * A browser: a cookie jar, and forms, of which it tells the origin.
+ *
+ * @param name - of the cookie with the token
+ * @param base - the path below which the example answers with JSON
+ */
+export function browser(url: string, token?: string, name = "session", base = ""): Client {
   const jar = new CookieJar();
   if (token !== undefined) jar.setCookieSync(`${name}=${token}`, url);
   const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
-    const target = url + path;
+    const target = url + (base !== "" && path === "/" ? base : base + path);
     const response = await fetch(target, {
       ...init,
       redirect: "manual",
@@ -49,7 +54,7 @@ export function browser(url: string, token?: string, name = "session"): Client {
       return response.status;
     },
     begin: (path, fields) =>
-      begin(url + path, "application/x-www-form-urlencoded", new URLSearchParams(fields).toString()),
+      begin(url + base + path, "application/x-www-form-urlencoded", new URLSearchParams(fields).toString()),
   };
 }
 

@@ -16,10 +16,19 @@ export interface Example {
   /** What its framework has to say about the page that is missing; default nothing. */
   errors?: RegExp;
   /** What else to try while `client` is logged in; resolves to what to try when it has logged out. */
-  also?: (url: string, client: Client) => Promise<() => Promise<void>>;
+  also?: (url: string, client: Client, pool: pg.Pool) => Promise<() => Promise<void>>;
+  /** It has pages with forms, which a real browser uses. */
+  pages?: boolean;
 }
 
 const page: Example = { client: browser, posted: 303 };
+/** Pages with forms, and JSON below a path of its own. */
+const pages: Example = {
+  client: (url, token) => browser(url, token, "session", "/api"),
+  posted: 303,
+  also: usePages,
+  pages: true,
+};
 
 /** The examples that Node runs, and how they are walked through. */
 export const EXAMPLES: Record<string, Example> = {
@@ -45,7 +54,7 @@ export const RUNTIME_EXAMPLES: Record<string, Example> = { "bun.ts": page, "deno
 /** Those that are built. */
 export const APPS: Record<string, Example> = {
   // 128 and SIGTERM's number.
-  nextjs: { ...page, also: useMine, code: 143 },
+  nextjs: { ...pages, also: useMine, code: 143 },
   "react-router": { ...page, also: useHello, errors: /^Error: No route matches URL "\/nowhere"\n[^]*?\n\}\n\n$/ },
   sveltekit: { ...page, also: useHello, errors: /^\n\S*\[404\] GET \/nowhere\S*\n$/ },
 };
@@ -85,7 +94,7 @@ async function walk(example: Example, url: string, pool: pg.Pool): Promise<void>
   expect((await fetch(`${url}/nowhere`)).status).toBe(404);
   expect(await rows(pool, anonymous, token)).toEqual([idOf(token)]);
 
-  const after = await example.also?.(url, client);
+  const after = await example.also?.(url, client, pool);
   expect(await client.post("/logout")).toBe(posted);
   expect(client.token).toBe(undefined);
   expect(await client.read()).toEqual({ notes: [] });
@@ -123,18 +132,37 @@ async function useHello(url: string, client: Client): Promise<() => Promise<void
   };
 }
 
-/** The page, and a route that those who are not logged in are sent away from by Next's `redirect()`. */
-async function useMine(url: string, client: Client): Promise<() => Promise<void>> {
-  const after = await useHello(url, client);
+/** The pages, which only read, and extend the session by that. */
+async function usePages(url: string, client: Client, pool: pg.Pool): Promise<() => Promise<void>> {
+  const open = async (path: string, token = ""): Promise<Response> =>
+    fetch(url + path, { redirect: "manual", headers: { cookie: `session=${token}` } });
+  const { token } = client;
+  const stranger = await open("/account");
+  expect([stranger.status, stranger.headers.get("location")]).toEqual([expect.toBeOneOf([302, 303, 307]), "/"]);
+  expect(await (await open("/")).text()).toContain("Hello, stranger!");
+  await pool.query("UPDATE sessions SET expiry = now() + interval '5 minutes' WHERE token = $1", [idOf(token)]);
+  const response = await open("/account", token);
+  expect(await response.text()).toContain("Hello, ada!");
+  expect(response.headers.getSetCookie()).toEqual([]);
+  const sql = "SELECT expiry > now() + interval '55 minutes' AS extended FROM sessions WHERE token = $1";
+  expect((await pool.query(sql, [idOf(token)])).rows).toEqual([{ extended: true }]);
+  return async () => {
+    expect(await (await open("/", token)).text()).toContain("Hello, stranger!");
+  };
+}
+
+/** The pages, and a route that those who are not logged in are sent away from by Next's `redirect()`. */
+async function useMine(url: string, client: Client, pool: pg.Pool): Promise<() => Promise<void>> {
+  const after = await usePages(url, client, pool);
   const { token } = client;
   const open = async (): Promise<unknown[]> => {
-    const response = await fetch(`${url}/mine`, { redirect: "manual", headers: { cookie: `session=${token}` } });
+    const response = await fetch(`${url}/api/mine`, { redirect: "manual", headers: { cookie: `session=${token}` } });
     return [response.status, response.headers.get("location"), await response.text()];
   };
   expect(await open()).toEqual([200, null, JSON.stringify(["Buy milk", "Brot & Käse"])]);
   return async () => {
     await after();
-    expect(await open()).toEqual([307, "/hello", ""]);
+    expect(await open()).toEqual([307, "/", ""]);
   };
 }
 

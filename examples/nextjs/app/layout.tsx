@@ -1,9 +1,19 @@
+import { getSession } from "pgstore/next";
 import type { ReactNode } from "react";
+import { manager } from "../sessions";
 
-export default function Layout({ children }: { children: ReactNode }) {
+export default async function Layout({ children }: { children: ReactNode }) {
+  // The page below reads the same session, which costs no second query.
+  const { userId } = await getSession(manager);
   return (
     <html lang="en">
-      <body>{children}</body>
+      <head>
+        <title>Notes</title>
+      </head>
+      <body>
+        <header>{`Hello, ${userId ?? "stranger"}!`}</header>
+        <main>{children}</main>
+      </body>
     </html>
   );
 }
