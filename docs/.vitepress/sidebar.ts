@@ -10,7 +10,7 @@ const page = (link: string, text: string): { text: string; link: string } => ({ 
 export const sidebar: Part[] = [
   {
     text: "Guides",
-    items: [page("/testing", "Testing an application")],
+    items: [page("/passport", "Passport"), page("/testing", "Testing an application")],
   },
   {
     text: "Databases",

@@ -42,6 +42,7 @@ export const EXAMPLES: Record<string, Example> = {
   "hono.ts": page,
   "koa.ts": page,
   "node-http.ts": page,
+  "passport.ts": page,
   "polka.ts": page,
   "prometheus.ts": { ...page, also: useMetrics },
   "scs.ts": page,

@@ -19,6 +19,7 @@ function state(given: Partial<PlanState> = {}): PlanState {
     formLifetime: undefined,
     wasForm: false,
     keepDeadline: false,
+    endsEmpty: false,
     deadline: NOW + 10 * HOUR,
     deadlineMoved: false,
     expiry: NOW + 10 * HOUR,
@@ -178,6 +179,13 @@ describe("planCommit", () => {
       absolute,
       { kind: "replace", expiry: NOW + 7, deadline: NOW + 7 },
     ],
+    ["stored, left empty by a log-out", { ending: "renew", endsEmpty: true, empty: true }, idle, { kind: "destroy" }],
+    [
+      "stored, not left empty by a log-out",
+      { ending: "renew", endsEmpty: true },
+      absolute,
+      { kind: "renew", expiry: NOW + DAY, deadline: NOW + DAY },
+    ],
     ["stored, destroyed", { changed: true, ending: "destroy" }, idle, { kind: "destroy" }],
     ["ended", { phase: "ended", changed: true, ending: "renew" }, idle, { kind: "nothing" }],
     // It may go on under another token, as it does when a parallel request has renewed it.
@@ -208,6 +216,7 @@ describe("planCommit", () => {
     formLifetime: fc.option(fc.integer({ min: 1, max: 2 * DAY }), { nil: undefined }),
     wasForm: fc.boolean(),
     keepDeadline: fc.boolean(),
+    endsEmpty: fc.boolean(),
     deadline: fc.option(instant, { nil: undefined }),
     deadlineMoved: fc.boolean(),
     expiry: fc.option(instant, { nil: undefined }),
@@ -242,7 +251,8 @@ describe("planCommit", () => {
         if (any.phase === "ended" && any.ending !== "destroy") expect(kind).toBe("nothing");
         if (any.changed) expect(kind).not.toBe("touch");
         if (kind === "create") expect(any.phase).toBe("new");
-        if (kind === "destroy") expect([any.ending, any.presented]).toEqual(["destroy", true]);
+        const endsEmpty = any.ending === "renew" && any.endsEmpty && any.empty && any.phase === "stored";
+        if (kind === "destroy" && !endsEmpty) expect([any.ending, any.presented]).toEqual(["destroy", true]);
         if (["replace", "renew", "touch"].includes(kind)) expect(any.phase).toBe("stored");
       }),
     );

@@ -4,7 +4,8 @@ import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { passError } from "./node-error.ts";
 import { withSession } from "./node.ts";
-import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
+import { type AdapterOptions, readAdapterOptions } from "./passport/adapter.ts";
+import { sessionProperty } from "./property.ts";
 
 /** The property that `connect` adds to a request. */
 export type WithSession<Data = SessionData, Lazy extends boolean = false> = { session: SessionFor<Data, Lazy> };
@@ -14,7 +15,8 @@ export type WithSession<Data = SessionData, Lazy extends boolean = false> = { se
  *
  * `cookie.secure: "auto"` takes Express's `trust proxy` into account, and the manager's `trustProxy` everywhere.
  *
- * @param options - `property`: where the request holds the session; several managers need different properties
+ * @param options - `property`: where the request holds the session; several managers need different properties. `passport: true`: gives Passport
+ *   the session that it expects
  * @returns middleware that passes an error of loading the session to `next`
  * @throws TypeError when an option is wrong; it names the option
  * @example
@@ -23,10 +25,10 @@ export type WithSession<Data = SessionData, Lazy extends boolean = false> = { se
  */
 export function connect<Data = SessionData, Lazy extends boolean = false>(
   manager: SessionManager<Data, Lazy>,
-  options: PropertyOptions = {},
+  options: AdapterOptions = {},
 ): (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void {
-  const property = propertyName(options);
-  const descriptor = sessionProperty("request", property, (request) => manager.sessionOf(request));
+  const { property, view } = readAdapterOptions(manager, options, "property");
+  const descriptor = sessionProperty("request", property, (request) => view(manager.sessionOf(request)));
   return (request, response, next) => {
     const handle = (): void => {
       Object.defineProperty(request, property, descriptor);

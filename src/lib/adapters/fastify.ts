@@ -4,7 +4,8 @@ import { wrong } from "../core/options.ts";
 import type { RequestSession } from "../manager/lazy-session.ts";
 import { SessionManager } from "../manager/session-manager.ts";
 import { withSession } from "./node.ts";
-import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
+import { type AdapterOptions, readAdapterOptions } from "./passport/adapter.ts";
+import { sessionProperty } from "./property.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -14,7 +15,7 @@ declare module "fastify" {
 }
 
 /** Options of the Fastify plugin. */
-export interface FastifySessionOptions extends PropertyOptions {
+export interface FastifySessionOptions extends AdapterOptions {
   /** A SessionManager with any data type. */
   manager: { sessionOf(request: object): unknown };
 }
@@ -22,11 +23,11 @@ export interface FastifySessionOptions extends PropertyOptions {
 // It is async so that an error fails the registration.
 const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, options) => {
   // Fastify passes its own options along (prefix, logLevel, logSerializers), so unknown ones are not refused.
-  const { manager, property: given } = options;
+  const { manager, property: given, passport } = options;
   if (!(manager instanceof SessionManager)) throw wrong("manager", "a SessionManager", manager);
-  const property = propertyName({ property: given });
+  const { property, view } = readAdapterOptions(manager, { property: given, passport }, "value");
   const { get, set } = sessionProperty("request", property, (request) =>
-    manager.sessionOf((request as FastifyRequest).raw),
+    view(manager.sessionOf((request as FastifyRequest).raw)),
   );
   fastify.decorateRequest(property, { getter: get, setter: set });
   fastify.addHook("onRequest", (request, reply, next) => {

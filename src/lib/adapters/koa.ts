@@ -6,7 +6,8 @@ import type { SessionManager } from "../manager/session-manager.ts";
 import type { Register, SessionData } from "../session/session-data.ts";
 import { withSession } from "./node.ts";
 import type { HeldResponse } from "./node-response.ts";
-import { propertyName, type PropertyOptions, sessionProperty } from "./property.ts";
+import { type AdapterOptions, readAdapterOptions } from "./passport/adapter.ts";
+import { sessionProperty } from "./property.ts";
 
 declare module "koa" {
   /** Has `session`, if `Register` names the manager. Otherwise the type comes with `new Koa().use(session(manager)).use(…)`. */
@@ -27,7 +28,8 @@ interface KoaContext {
 /**
  * Creates middleware for Koa that sets `ctx.session` and commits it before the first byte of the response.
  *
- * @param options - `property`: where the context holds the session; several managers need different properties
+ * @param options - `property`: where the context holds the session; several managers need different properties. `passport: true`: gives
+ *   koa-passport the session that it expects
  * @returns middleware that rejects, so that Koa answers, when the session can't be loaded
  * @throws TypeError when an option is wrong; it names the option
  * @example
@@ -37,13 +39,13 @@ interface KoaContext {
  */
 export function session<Data = SessionData, Lazy extends boolean = false, Property extends string = "session">(
   manager: SessionManager<Data, Lazy>,
-  options: PropertyOptions<Property> = {},
+  options: AdapterOptions<Property> = {},
 ): (
   context: KoaContext & { [P in Property]: SessionFor<Data, Lazy> },
   next: () => Promise<unknown>,
 ) => Promise<unknown> {
-  const property = propertyName(options);
-  const descriptor = sessionProperty("ctx", property, (context) => manager.sessionOf(context));
+  const { property, view } = readAdapterOptions(manager, options, "property");
+  const descriptor = sessionProperty("ctx", property, (context) => view(manager.sessionOf(context)));
   return async (context, next) => {
     const { req, res } = context;
     const held = await new Promise<HeldResponse | undefined>((resolve, reject) => {

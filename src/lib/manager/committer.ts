@@ -94,6 +94,7 @@ export class Committer {
   }
 
   async #flushInTurn(state: SessionState, watch: CommitWatch | undefined): Promise<void> {
+    if (state.preparation !== undefined) state.preparation(await this.#access.now());
     const { id } = state;
     if (id === undefined || state.phase !== "stored") {
       await this.#write(state, watch);
@@ -131,6 +132,10 @@ export class Committer {
         outcome === "gone" || state.id === undefined ? undefined : await this.#access.lookUp(state.id, options);
       if (typeof found !== "object") {
         if (await this.#wasRenewed(state)) continue;
+        const { id, transition } = state;
+        if (id !== undefined && transition?.kind === "renew" && transition.isLogOut === true) {
+          await this.#access.end(id, "destroyed");
+        }
         if (!this.#dropOrRestart(state, found)) return undefined;
         continue;
       }

@@ -22,8 +22,8 @@ const ASSIGNED: Record<string, string> = {
 /** The call to make instead of a method of those packages. */
 const METHODS: Record<string, string> = {
   regenerate:
-    "await session.login(userId) where a user logs in, await session.renewToken() elsewhere; a library that calls it, as Passport " +
-    "does, needs express-session, with the ExpressSessionStore of pgstore/express-session",
+    "await session.login(userId) where a user logs in, await session.renewToken() elsewhere; for Passport, set the " +
+    "adapter's option passport: true",
   reload: "await manager.load(session.token)",
   touch: "session.setDeadline(date); the manager's option idleTimeout counts every request by itself",
   resetMaxAge: "session.setDeadline(date); the manager's option idleTimeout counts every request by itself",

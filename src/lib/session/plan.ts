@@ -4,7 +4,8 @@ import type { SessionState } from "./state.ts";
 /*
  * The policy of a commit: what happens to the session's row. One pure function decides it, from the state, the options and the time.
  *
- * - destroy: the request presented a session and the application ended it. Without one there is nothing to end.
+ * - destroy: the request presented a session and the application ended it, or Passport's log-out has left it empty. Without one there is
+ *   nothing to end.
  * - drop: the session ended shortly before the request. Its changes are lost and the client is told nothing.
  * - create: a new session has a value to keep. A visitor who stores nothing gets no row.
  * - renew: the row moves to a new token. The lifetime begins anew, unless the deadline is to be kept or was set.
@@ -45,6 +46,8 @@ export interface PlanState {
   wasForm: boolean;
   /** A renewal keeps the deadline. */
   keepDeadline: boolean;
+  /** A renewal ends a session without values: a log-out, when the response's head leaves. */
+  endsEmpty: boolean;
   /** The deadline from the row, or the one set in this request (`deadlineMoved`). */
   deadline: number | undefined;
   deadlineMoved: boolean;
@@ -89,6 +92,7 @@ export function planCommit(state: PlanState, options: PlanOptions, now: number):
   }
   const kept = until(ceiling(state));
   if (ending === "renew") {
+    if (state.endsEmpty && state.empty) return { kind: "destroy" };
     const isKept = (state.keepDeadline && !state.wasForm) || state.deadlineMoved;
     return { kind: "renew", ...(isKept ? kept : until(begun)) };
   }
@@ -131,6 +135,7 @@ export function planStateOf(state: SessionState): PlanState {
     formLifetime: state.formLifetime,
     wasForm: row !== undefined && formLifetimeIn(row.values) !== undefined,
     keepDeadline: transition?.kind === "renew" && transition.keepDeadline,
+    endsEmpty: transition?.kind === "renew" && transition.isLogOut === true && state.sealedBy === "head",
     deadline: values.deadline?.getTime(),
     deadlineMoved: values.isDeadlineMoved,
     expiry: row?.expiry.getTime(),

@@ -1,12 +1,12 @@
 import { type Duration, OptionReader, parseDuration, wrong } from "../core/options.ts";
 import { FreshLoginRequiredError, LoginRequiredError } from "../core/errors.ts";
-import { createToken } from "../core/token.ts";
 import { assertNewUserId } from "../core/user-id.ts";
 import { toValue, type Value } from "../core/value.ts";
 import type { SessionHost } from "./host.ts";
 import { refuseIdioms } from "./idioms.ts";
 import { type LoginOptions, readLogin } from "./login-options.ts";
-import type { Renewal, SessionState, SessionStatus } from "./state.ts";
+import { moveToNewToken, type RenewalOptions } from "./renewal.ts";
+import type { SessionState, SessionStatus } from "./state.ts";
 import { IDLE_TIMEOUT, isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, USER_ID } from "./reserved.ts";
 import type { Change } from "./values.ts";
 import type { Register, SessionData, SessionKey, SessionValue } from "./session-data.ts";
@@ -14,9 +14,12 @@ import type { Register, SessionData, SessionKey, SessionValue } from "./session-
 /** The data of the manager that `Register` names. */
 export type RegisteredData = Register extends { manager: { commit(s: Session<infer D>): unknown } } ? D : SessionData;
 
-/** Returns the state behind a session. For the manager and adapters, as is `hostOf`. */
+/** Returns the state behind a session. For the manager and adapters. */
 export let stateOf: (session: object) => SessionState;
+/** Returns the services that a session has from its manager. */
 export let hostOf: (session: object) => SessionHost;
+/** The property by which a wrapper of a session, such as the one for Passport, names the session. */
+export const UNWRAPPED = Symbol("pgstore unwrapped session");
 
 /**
  * The session of one request: a map of values that persists between a client's requests.
@@ -33,8 +36,8 @@ export let hostOf: (session: object) => SessionHost;
  */
 export class Session<Data = RegisteredData> {
   static {
-    stateOf = (session) => (session as Session<unknown>).#state;
-    hostOf = (session) => (session as Session<unknown>).#host;
+    stateOf = (session) => (session as Session<unknown>)[UNWRAPPED].#state;
+    hostOf = (session) => (session as Session<unknown>)[UNWRAPPED].#host;
     refuseIdioms(this.prototype);
   }
 
@@ -45,6 +48,11 @@ export class Session<Data = RegisteredData> {
   constructor(state: SessionState, host: SessionHost) {
     this.#state = state;
     this.#host = host;
+  }
+
+  /** This session. A wrapper returns the session that it wraps. */
+  get [UNWRAPPED](): Session<Data> {
+    return this;
   }
 
   /**
@@ -153,7 +161,7 @@ export class Session<Data = RegisteredData> {
     const read = new OptionReader(Object(options) === options ? options : {}, "renewToken: ");
     const restart = read.bool("restart", false);
     read.end();
-    await this.#underNewToken("renewToken", [], { keepDeadline: !restart, revive: false });
+    await this.#moveToNewToken("renewToken", [], { keepDeadline: !restart, revive: false });
   }
 
   /**
@@ -162,7 +170,7 @@ export class Session<Data = RegisteredData> {
    * @throws StoreUnavailableError or StoreError when the store fails; AlreadyCommittedError when the session is already committed
    */
   async reset(): Promise<void> {
-    await this.#underNewToken("reset", [{ kind: "clear", reserved: true }], { keepDeadline: false, revive: true });
+    await this.#moveToNewToken("reset", [{ kind: "clear", reserved: true }], { keepDeadline: false, revive: true });
   }
 
   /**
@@ -205,7 +213,7 @@ export class Session<Data = RegisteredData> {
     if (options.tags !== undefined) this.#host.assertTags();
     const now = this.#host.now();
     const login = readLogin(userId, options, typeof now === "number" ? now : await now);
-    await this.#underNewToken("login", [{ kind: "login", login }], { keepDeadline: false, revive: true });
+    await this.#moveToNewToken("login", [{ kind: "login", login }], { keepDeadline: false, revive: true });
   }
 
   /**
@@ -220,7 +228,7 @@ export class Session<Data = RegisteredData> {
     const now = this.#host.now();
     const value = Math.floor(typeof now === "number" ? now : await now);
     const changes: Change[] = [{ kind: "set", key: LOGGED_IN_AT, value }];
-    await this.#underNewToken("reauthenticate", changes, { keepDeadline: false, revive: false });
+    await this.#moveToNewToken("reauthenticate", changes, { keepDeadline: false, revive: false });
   }
 
   /**
@@ -359,28 +367,8 @@ export class Session<Data = RegisteredData> {
     return this.#accessed().status;
   }
 
-  async #underNewToken(
-    operation: string,
-    changes: readonly Change[],
-    how: Pick<Renewal, "keepDeadline" | "revive">,
-  ): Promise<void> {
-    const state = this.#writable(operation);
-    // A commit under way decides whether there is a row. Its failure is reported to its own caller.
-    while (state.pending !== undefined) {
-      await state.pending.catch(() => {});
-      this.#writable(operation);
-    }
-    const token = createToken();
-    if (how.revive && state.isOver) state.restart(token, "replaced");
-    if (how.revive) state.markDeliberate();
-    for (const change of changes) state.values.apply(change);
-    if (state.phase === "stored") {
-      state.plan({ kind: "renew", token, changes, ...how });
-      await this.#host.flush(state);
-    } else {
-      state.changeToken(token);
-      await this.#host.begin?.(state, changes);
-    }
+  #moveToNewToken(operation: string, changes: readonly Change[], options: RenewalOptions): Promise<void> {
+    return moveToNewToken(this.#accessed(), this.#host, operation, changes, options);
   }
 
   #accessed(): SessionState {

@@ -4,7 +4,8 @@ import type { EndReason } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
 import type { RecordedClient, RequestFacts } from "./request-facts.ts";
 import { formLifetimeIn, isReserved, type OwnTimes, ownTimesOf } from "./reserved.ts";
-import { type Change, SessionValues, type StoredRow } from "./values.ts";
+import { moveOn, type Transition } from "./transition.ts";
+import { SessionValues, type StoredRow } from "./values.ts";
 
 /**
  * "new": no row and no change. "unmodified": as loaded. "modified": the next commit writes it. "destroyed": ended, here or in another
@@ -14,20 +15,6 @@ export type SessionStatus = "new" | "unmodified" | "modified" | "destroyed";
 
 /** The phase of a session in one request. `SessionState` has the table. */
 export type Phase = "new" | "stored" | "stale" | "ended";
-
-/** A move of the session to a new token, written by the next commit. */
-export interface Renewal {
-  kind: "renew";
-  token: string;
-  keepDeadline: boolean;
-  /** When the session has ended elsewhere, the request begins a new one (a login) instead of being dropped. */
-  revive: boolean;
-  /** The changes that belong to the renewal: when it fails, they are undone with it. */
-  changes: readonly Change[];
-}
-
-/** A step that the next commit makes in addition to writing the changes. */
-export type Transition = Renewal | { kind: "destroy" };
 
 /** A renewal that the store reported as failed although it may have been carried out: its answer was lost. */
 export interface Doubt {
@@ -106,6 +93,7 @@ export class SessionState {
   #client: RecordedClient | undefined;
   #facts: RequestFacts | (() => RequestFacts) | undefined;
   #isAccessed = false;
+  #beforeCommit: ((now: number) => void) | undefined;
   #sealedBy: CommittedBy | undefined;
   /** The last of the commits under way, and how many there have been. */
   #pending: Promise<void> | undefined;
@@ -218,6 +206,16 @@ export class SessionState {
   /** Whether the session has ended, so that changes are not stored. */
   get isOver(): boolean {
     return this.#phase === "ended" || this.#phase === "stale";
+  }
+
+  /** Calls a listener in the turn of each commit, before its plan. @param listener - gets the store's time in milliseconds since 1970 */
+  beforeCommit(listener: (now: number) => void): void {
+    this.#beforeCommit = listener;
+  }
+
+  /** The listener of `beforeCommit`. */
+  get preparation(): ((now: number) => void) | undefined {
+    return this.#beforeCommit;
   }
 
   /** Records where the request came from. @param facts - called on demand. @param client - the part that a login stores */
@@ -383,9 +381,4 @@ export class SessionState {
   noteTold(): void {
     this.#cookieUpdate = NOTHING;
   }
-}
-
-/** Makes a renewal that changes only the token. */
-function moveOn(): Renewal {
-  return { kind: "renew", token: createToken(), keepDeadline: true, revive: false, changes: [] };
 }

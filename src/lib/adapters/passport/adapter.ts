@@ -1,0 +1,39 @@
+import { OptionReader } from "../../core/options.ts";
+import type { Session } from "../../session/session.ts";
+import type { PropertyOptions } from "../property.ts";
+import { type PassportOptions, readPassport, type UserPlace } from "./options.ts";
+import { passportSession } from "./session.ts";
+
+/** Options of the adapters for Express, Fastify and Koa. */
+export interface AdapterOptions<Property extends string = string> extends PropertyOptions<Property> {
+  /**
+   * Whether the session also has what Passport expects: its values as properties, `regenerate(callback)` and `save(callback)`. Each login and
+   * log-out of Passport then renews the token, and binds the user for `listByUser`. Default false.
+   */
+  passport?: boolean | PassportOptions | undefined;
+}
+
+/** The options of an adapter, checked and with their defaults. */
+export interface ResolvedAdapter {
+  property: string;
+  /** Returns what the property holds for a session. */
+  view: (session: object) => unknown;
+}
+
+/**
+ * Checks the options of an adapter.
+ *
+ * @throws TypeError, naming the option, when one is wrong
+ */
+export function readAdapterOptions(
+  { options: { lazy } }: { options: { lazy: boolean } },
+  options: AdapterOptions,
+  place: UserPlace,
+): ResolvedAdapter {
+  const read = new OptionReader(options);
+  const property = read.text("property", "session");
+  const passport = readPassport(read.value("passport"), lazy, place);
+  read.end();
+  if (passport === undefined) return { property, view: (session) => session };
+  return { property, view: (session) => passportSession(session as Session, passport) };
+}

@@ -1,0 +1,197 @@
+import { assertNewUserId } from "../../core/user-id.ts";
+import { assertValue, equalValues, tryCloneValue, type Value } from "../../core/value.ts";
+import type { SessionHost } from "../../session/host.ts";
+import { readLogin } from "../../session/login-options.ts";
+import { commitDone, planRenewal } from "../../session/renewal.ts";
+import { isReserved, REMEMBER_ME, RESERVED, REVOKED, userIn } from "../../session/reserved.ts";
+import type { SessionState } from "../../session/state.ts";
+import type { Change } from "../../session/values.ts";
+import type { ResolvedPassport } from "./options.ts";
+
+/*
+ * Passport logs a user in by writing into the session, sometimes after a `regenerate` and before a `save`, which depends on its version and
+ * options. So the user is compared before each commit: a serialized user that the row does not have is a login, one that has gone is a
+ * log-out. Both move the session to a new token, in the statement that stores the change. A `regenerate` only plans that statement.
+ *
+ * Why: docs/decisions/032-passport.md
+ */
+
+/** Everything that belongs to the user of a session, and what a log-out drops beyond that. */
+const BOUND = RESERVED.filter((key) => key !== REMEMBER_ME && key !== REVOKED).map((key) => deletion(key));
+const LEFT = [deletion(REMEMBER_ME), deletion(REVOKED)];
+
+/** Binds the user whom Passport has logged in to the session, and unbinds the one whom it has logged out. */
+export class PassportBinding {
+  readonly #state: SessionState;
+  readonly #host: SessionHost;
+  readonly #options: ResolvedPassport;
+  /** The changes of a regeneration, a login or a log-out that is not stored yet, and its planned renewal. */
+  #made: readonly Change[] = [];
+  #planned: SessionState["transition"];
+  /** The session was regenerated since the last commit. */
+  #isFresh = false;
+  /** The value of Passport's key was assigned since the last commit, as older versions of Passport do for each login. */
+  #isAssigned = false;
+  /** The user before the regeneration. */
+  #previous: string | undefined;
+  /** The row that was seen last and its serialized user, copied because the application may change it in place. */
+  #row: SessionState["row"];
+  #known: unknown;
+
+  /** Watches the commits of a session. */
+  constructor(state: SessionState, host: SessionHost, options: ResolvedPassport) {
+    this.#state = state;
+    this.#host = host;
+    this.#options = options;
+    state.beforeCommit((now) => this.#prepare(now));
+    this.#userOfRow();
+  }
+
+  /**
+   * Plans an empty session without a user, under a new token.
+   *
+   * @param keep - keys whose values stay
+   * @throws AlreadyCommittedError when the session is already committed
+   */
+  async regenerate(keep: readonly string[]): Promise<void> {
+    const state = this.#state;
+    state.assertWritable("regenerate", undefined);
+    while (state.pending !== undefined) await commitDone(state, "regenerate");
+    this.#forgetStored();
+    const { all } = state.values;
+    const kept = keep.filter((key) => !isReserved(key) && all.has(key));
+    this.#previous ??= userIn(all);
+    this.#isFresh = true;
+    const sets = kept.map((key): Change => ({ kind: "set", key, value: all.get(key) as Value }));
+    this.#plan([{ kind: "clear", reserved: false }, ...BOUND, ...sets], true);
+  }
+
+  /**
+   * Stores the session now. Later changes are allowed, and need another commit.
+   *
+   * @throws StoreUnavailableError or StoreError when the store fails: the login or log-out then has no effect; AlreadyCommittedError when the
+   *   session is already committed
+   */
+  async save(): Promise<void> {
+    const state = this.#state;
+    state.assertWritable("save", undefined);
+    while (state.pending !== undefined) await commitDone(state, "save");
+    try {
+      await this.#host.flush(state);
+      this.#userOfRow();
+    } catch (error) {
+      this.#undo();
+      throw error;
+    }
+  }
+
+  /** Records that the value of Passport's key was assigned. */
+  noteAssignment(): void {
+    this.#isAssigned = true;
+  }
+
+  /** Returns the serialized user of the row. */
+  #userOfRow(): unknown {
+    const { row } = this.#state;
+    if (row !== this.#row) {
+      const user = this.#options.userIn(row?.values.get(this.#options.key));
+      this.#row = row;
+      this.#known = user === undefined ? undefined : tryCloneValue(user as Value);
+    }
+    return this.#known;
+  }
+
+  /** Compares the user with that of the row. @param now - milliseconds since 1970, by the store's clock */
+  #prepare(now: number): void {
+    const state = this.#state;
+    this.#forgetStored();
+    // A login, log-out or renewal by the session's own methods counts as it is.
+    if (state.transition !== undefined && state.transition !== this.#planned) return;
+    state.values.collect();
+    const { key, userIn: serializedIn } = this.#options;
+    const before = this.#userOfRow();
+    const user = serializedIn(state.values.all.get(key));
+    const isAssigned = this.#isAssigned;
+    this.#isAssigned = false;
+    if (user !== undefined) {
+      if (this.#isFresh || isAssigned || !equalValues(before, user)) this.#logIn(user, now);
+    } else if (before !== undefined && !this.#isFresh && userIn(state.values.all) !== undefined) {
+      this.#logOut();
+    }
+  }
+
+  #logIn(user: unknown, now: number): void {
+    const { values } = this.#state;
+    const { key, idOf } = this.#options;
+    const written = values.changes.filter((change) => "key" in change && change.key === key);
+    try {
+      const value = storable(key, values.all.get(key));
+      const userId = idOf(user);
+      assertNewUserId("passport", userId);
+      const isAnothers = this.#previous !== undefined && this.#previous !== userId;
+      // Part of the login from now on: a login that fails leaves no trace of its user.
+      values.withdraw(written, this.#state.row);
+      const isolation: Change[] = isAnothers ? [{ kind: "clear", reserved: false }] : [];
+      const login: Change = { kind: "login", login: readLogin(userId, {}, now) };
+      this.#plan([...isolation, login, { kind: "set", key, value }], false);
+    } catch (error) {
+      values.withdraw(written, this.#state.row);
+      this.#undo();
+      throw error;
+    }
+  }
+
+  #logOut(): void {
+    const { key } = this.#options;
+    const rest = this.#state.values.all.get(key);
+    const isEmpty = typeof rest === "object" && rest !== null && Object.keys(rest).length === 0;
+    this.#plan([...BOUND, ...LEFT, ...(isEmpty ? [deletion(key)] : [])], true);
+  }
+
+  #plan(changes: readonly Change[], isLogOut: boolean): void {
+    planRenewal(this.#state, changes, { keepDeadline: false, revive: true, isLogOut }, this.#made);
+    this.#made = [...this.#made, ...changes];
+    this.#planned = this.#state.transition;
+  }
+
+  /** Undoes a login or log-out of a session without a row. That of a stored one is undone by its commit. */
+  #undo(): void {
+    const { values, row } = this.#state;
+    if (values.changes.some((change) => this.#made.includes(change))) values.withdraw(this.#made, row);
+    this.#forgetStored();
+  }
+
+  /** Forgets a plan that was stored or undone. */
+  #forgetStored(): void {
+    if (this.#state.values.changes.some((change) => this.#made.includes(change))) return;
+    this.#made = [];
+    this.#planned = undefined;
+    this.#isFresh = false;
+    this.#previous = undefined;
+  }
+}
+
+function deletion(key: string): Change {
+  return { kind: "delete", key };
+}
+
+/**
+ * Returns a serialized user as a session can hold it. Passport's users are used to stores that write JSON, where undefined members vanish and
+ * the ids of an ORM become strings.
+ *
+ * @throws TypeError, naming the key, when it can't be written as JSON either
+ */
+export function storable(key: string, value: unknown): Value {
+  try {
+    assertValue(key, value);
+    return value;
+  } catch (error) {
+    let copy: unknown;
+    try {
+      copy = JSON.parse(JSON.stringify(value)) as unknown;
+    } catch {
+      throw error;
+    }
+    return copy as Value;
+  }
+}

@@ -1,0 +1,23 @@
+import { createToken } from "../core/token.ts";
+import type { Change } from "./values.ts";
+
+/** A move of the session to a new token, written by the next commit. */
+export interface Renewal {
+  kind: "renew";
+  token: string;
+  keepDeadline: boolean;
+  /** When the session has ended elsewhere, the request begins a new one (a login) instead of being dropped. */
+  revive: boolean;
+  /** The session's user leaves: a session that keeps no value until the response's head leaves is ended, as is one that it was renewed to elsewhere. */
+  isLogOut?: boolean;
+  /** The changes that belong to the renewal: when it fails, they are undone with it. */
+  changes: readonly Change[];
+}
+
+/** A step that the next commit makes in addition to writing the changes. */
+export type Transition = Renewal | { kind: "destroy" };
+
+/** Makes a renewal that changes only the token. */
+export function moveOn(): Renewal {
+  return { kind: "renew", token: createToken(), keepDeadline: true, revive: false, changes: [] };
+}
