@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { sidebar } from "../docs/.vitepress/sidebar.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Every file of the repository, relative to its root. */
@@ -34,9 +35,25 @@ function exists(path: string): boolean {
   return files.some((file) => pattern.test(file));
 }
 
+const withoutCode = (text: string): string => text.replaceAll(/^```[^]*?^```/gm, "");
+
+/** The anchors of a page's headings: VitePress makes them as GitHub does, but for punctuation within. */
+function headingsOf(page: string): Set<string> {
+  const headings = [...withoutCode(read(page)).matchAll(/^#+ (.*)$/gm)].map((match) => match[1] ?? "");
+  return new Set(
+    headings.map((text) =>
+      text
+        .toLowerCase()
+        .replaceAll(/[`']/g, "")
+        .replaceAll(/[^\w]+/g, "-")
+        .replaceAll(/^-|-$/g, ""),
+    ),
+  );
+}
+
 /** Paths that a page names in backticks, outside of code blocks: `src/lib/core`, `postgres/open.ts`, `test/races`. */
 function pathsIn(page: string): string[] {
-  const prose = read(page).replaceAll(/^```[^]*?^```/gm, "");
+  const prose = withoutCode(read(page));
   return [...prose.matchAll(/`([^`\s]+)`/g)].map((match) => match[1] ?? "").filter((text) => /^[\w.*/-]+$/.test(text));
 }
 
@@ -62,6 +79,25 @@ describe("the documentation", () => {
         .map((target) => `${page}: ${target}`),
     );
     expect(broken).toEqual([]);
+  });
+
+  it("links to headings that exist", () => {
+    const broken = pages.flatMap((page) =>
+      [...withoutCode(read(page)).matchAll(/\]\((?!https?:)([^)\s#]*)#([^)]+)\)/g)]
+        .map(([, path = "", heading = ""]) => ({ target: path === "" ? page : join(dirname(page), path), heading }))
+        .filter(({ target, heading }) => target.endsWith(".md") && !headingsOf(target).has(heading))
+        .map(({ target, heading }) => `${page}: ${target}#${heading}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it("has pages in the navigation that exist, each once", () => {
+    const links = sidebar.flatMap(({ items }) => items.map(({ link }) => link));
+    expect(new Set(links).size).toBe(links.length);
+    const site = pages
+      .filter((page) => page.startsWith("docs/") && page !== "docs/index.md" && !decisions.includes(page))
+      .map((page) => page.slice("docs".length).replace(/(?:(?<=\/)(?:index|README))?\.md$/, ""));
+    expect(links.filter((link) => !site.includes(link))).toEqual([]);
   });
 
   it("names paths that exist", () => {
@@ -92,6 +128,7 @@ describe("the documentation", () => {
     const naming = files.filter(
       (file) => /\.(?:md|json|ts|tsx|mjs|svelte)$/.test(file) && /pgstore-org\//.test(read(file)),
     );
-    expect(naming.filter((file) => file !== "test/documentation.test.ts")).toEqual(["package.json"]);
+    // The README is also the registry's page, where no relative link works. Its test compares it with the manifest.
+    expect(naming.filter((file) => file !== "test/documentation.test.ts")).toEqual(["README.md", "package.json"]);
   });
 });

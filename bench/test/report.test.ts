@@ -54,7 +54,7 @@ describe("defeatsIn", () => {
 describe("drawCharts", () => {
   it("draws SVG that follows the reader's preference for dark", async () => {
     const charts = await drawCharts([store, http, result("touch", {})]);
-    assert.deepEqual(Object.keys(charts), ["store.svg", "http.svg"]);
+    assert.deepEqual(Object.keys(charts), ["store.svg", "http.svg", "choice.svg"]);
     for (const svg of Object.values(charts)) {
       assert.match(svg, /^<svg [^>]*><style>@media \(prefers-color-scheme:dark\)/);
       assert.doesNotMatch(svg, /NaN|undefined/);

@@ -49,7 +49,10 @@ export default defineConfig({
     socialLinks: [{ icon: "github", link: repository }],
     editLink: { pattern: `${repository}/edit/main/docs/:path`, text: "Edit this page" },
     nav: [
-      { text: "Operate", link: "/operate/cli", activeMatch: "^/operate/" },
+      { text: "Start", link: "/start", activeMatch: "^/(start|session|options|errors|troubleshooting|why)" },
+      { text: "Guides", link: "/guides/", activeMatch: "^/guides/" },
+      { text: "Recipes", link: "/recipes/", activeMatch: "^/recipes/" },
+      { text: "Security", link: "/security/threat-model", activeMatch: "^/security/" },
       { text: "API", link: "/api/pgstore", activeMatch: "^/api/" },
     ],
     sidebar: {

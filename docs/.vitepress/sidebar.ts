@@ -1,49 +1,101 @@
-/** The navigation of the site: each page once. `link` is the page's path without `.md`. test/site checks that none is missing. */
+/** A part of the navigation. `link` is a page's path without `.md`; "/recipes/" is its index. */
 export interface Part {
   text: string;
   collapsed?: boolean;
   items: { text: string; link: string }[];
 }
 
-const page = (link: string, text: string): { text: string; link: string } => ({ text, link });
+const part = (text: string, pages: Record<string, string>, collapsed = true): Part => ({
+  text,
+  collapsed,
+  items: Object.entries(pages).map(([link, title]) => ({ text: title, link })),
+});
 
+/** Every page of the site once, the home page and single decisions aside. test/documentation.test.ts finds those that are missing. */
 export const sidebar: Part[] = [
-  {
-    text: "Guides",
-    items: [page("/passport", "Passport"), page("/testing", "Testing an application")],
-  },
-  {
-    text: "Databases",
-    collapsed: true,
-    items: [page("/databases/schema", "The full schema")],
-  },
-  {
-    text: "Operate",
-    collapsed: true,
-    items: [
-      page("/operate/cli", "Command line"),
-      page("/operate/dashboard", "Dashboard"),
-      page("/operate/observability", "OpenTelemetry"),
-    ],
-  },
-  {
-    text: "Security",
-    collapsed: true,
-    items: [page("/security/threat-model", "Threat model"), page("/security/requirements", "ASVS, row by row")],
-  },
-  {
-    text: "Migrate",
-    collapsed: true,
-    items: [page("/migrate/from-connect-pg-simple", "From connect-pg-simple")],
-  },
-  {
-    text: "The project",
-    collapsed: true,
-    items: [
-      page("/benchmarks/", "Benchmarks"),
-      page("/benchmarks/profile", "Profile of a request"),
-      page("/decisions/", "Decisions"),
-      page("/releasing", "Releasing"),
-    ],
-  },
+  part(
+    "Start",
+    {
+      "/start": "A typed Express program",
+      "/session": "The session",
+      "/options": "Options",
+      "/errors": "Errors",
+      "/troubleshooting": "Troubleshooting",
+      "/why": "Why, and a comparison",
+    },
+    false,
+  ),
+  part(
+    "Guides",
+    {
+      "/guides/": "Frameworks and runtimes",
+      "/guides/express": "Express",
+      "/guides/fastify": "Fastify",
+      "/guides/hono": "Hono",
+      "/guides/koa": "Koa",
+      "/guides/node-http": "node:http",
+      "/guides/nextjs": "Next.js",
+      "/guides/sveltekit": "SvelteKit",
+      "/guides/react-router": "React Router",
+      "/guides/bun": "Bun",
+      "/guides/deno": "Deno",
+      "/guides/websockets": "WebSockets",
+    },
+    false,
+  ),
+  part(
+    "Recipes",
+    {
+      "/recipes/": "All recipes",
+      "/recipes/password-login": "Password login",
+      "/passport": "Passport",
+      "/recipes/flash": "Flash messages",
+      "/recipes/remember-me": "Remember me",
+      "/recipes/devices": "Devices",
+      "/recipes/log-out-everywhere": "Log out everywhere",
+      "/recipes/fresh-login": "Fresh login",
+      "/recipes/anonymous-basket": "Anonymous basket",
+      "/recipes/impersonation": "Impersonation",
+      "/recipes/rate-limit": "Rate limit",
+      "/recipes/several-managers": "Several managers",
+      "/recipes/streaming": "Streaming",
+      "/recipes/api-clients": "API and mobile clients",
+      "/recipes/lazy": "Lazy sessions",
+      "/testing": "Tests",
+    },
+    false,
+  ),
+  part("Databases", {
+    "/databases/drivers": "Drivers",
+    "/databases/orms": "ORMs",
+    "/databases/schema": "The full schema",
+    "/databases/roles": "Roles",
+    "/databases/own-store": "Your own store",
+  }),
+  part("Operate", {
+    "/operate/cli": "Command line",
+    "/operate/dashboard": "Dashboard",
+    "/operate/cleanup": "Cleanup and shutdown",
+    "/operate/observability": "OpenTelemetry",
+    "/operate/many-rows": "Many rows",
+  }),
+  part("Security", {
+    "/security/threat-model": "Threat model",
+    "/security/csrf": "CSRF",
+    "/security/proxies": "Proxies and caches",
+    "/security/encryption": "Encryption",
+    "/security/checklist": "Checklist",
+    "/security/requirements": "ASVS, row by row",
+  }),
+  part("Migrate", {
+    "/migrate/from-connect-pg-simple": "From connect-pg-simple",
+    "/migrate/express-session": "From express-session",
+    "/migrate/scs": "From SCS",
+  }),
+  part("The project", {
+    "/benchmarks/": "Benchmarks",
+    "/benchmarks/profile": "Profile of a request",
+    "/decisions/": "Decisions",
+    "/releasing": "Releasing",
+  }),
 ];

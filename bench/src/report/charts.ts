@@ -16,6 +16,17 @@ const PEERS: Record<string, string> = {
   "node-postgres, prepared": GREY,
   "connect-redis": RED,
 };
+/** Ids of the servers in the README's chart: what a user would choose between, each beside its rival. */
+const CHOICE = [
+  "pgstore-express",
+  "express",
+  "pgstore-fastify",
+  "fastify",
+  "pgstore",
+  "drop-in",
+  "connect-pg-simple",
+  "redis",
+];
 const KINDS: Record<string, string> = { pgstore: BLUE, peer: AMBER, bare: GREY };
 
 /** Vega measures text by a canvas; without one it takes it to be a third wider than it is, and leaves gaps. */
@@ -52,7 +63,9 @@ export async function drawCharts(results: readonly ScenarioResult[]): Promise<Re
   const charts: Record<string, string> = {};
   for (const result of results) {
     if (result.name === "store") charts["store.svg"] = await draw(storeChart(result));
-    if (result.name === "http") charts["http.svg"] = await draw(httpChart(result));
+    if (result.name !== "http") continue;
+    charts["http.svg"] = await draw(httpChart(result));
+    charts["choice.svg"] = await draw(httpChart({ ...result, title: "The same page by other packages" }, CHOICE));
   }
   return charts;
 }
@@ -95,9 +108,10 @@ function storeChart({ title, values }: ScenarioResult): TopLevelSpec {
   };
 }
 
-function httpChart({ title, values }: ScenarioResult): TopLevelSpec {
+function httpChart({ title, values }: ScenarioResult, ids = APPS.map(({ id }) => id)): TopLevelSpec {
   const points = ["get", "inc"].flatMap((operation) =>
-    APPS.flatMap(({ id, name }) => {
+    ids.flatMap((id) => {
+      const name = APPS.find((app) => app.id === id)?.name ?? id;
       const rates = values[`${operation}/${id}/rate`];
       const kind = id === "bare" ? "bare" : /^(?:pgstore|drop-in)/.test(id) ? "pgstore" : "peer";
       return rates === undefined ? [] : [{ operation: operation.toUpperCase(), name, kind, ...spread(rates) }];
