@@ -1,2 +1,8 @@
 export { dashboard, type Dashboard } from "./lib/dashboard/dashboard.ts";
-export type { DashboardManager, DashboardOptions, DashboardRequest } from "./lib/dashboard/options.ts";
+export type {
+  DashboardManager,
+  DashboardOptions,
+  DashboardRequest,
+  DescribedUsers,
+  UserDescription,
+} from "./lib/dashboard/options.ts";

@@ -243,13 +243,13 @@ describe("npx pgstore", () => {
     const users = (await page("users?q=ada")).text;
     expect(users).toContain("This store can't look for users");
     expect(users).not.toContain("user?id");
-    for (const path of ["user?id=ada", "end?user=ada"]) {
+    for (const path of ["user?id=ada", "revoke?user=ada"]) {
       expect(await page(path)).toMatchObject({
         status: 404,
         text: expect.stringContaining("no sessions by user") as string,
       });
     }
-    const asked = await page("end?everyone=1");
+    const asked = await page("revoke?everyone=1");
     const answer = await fetch(`${home}end`, {
       method: "POST",
       redirect: "manual",
@@ -258,7 +258,7 @@ describe("npx pgstore", () => {
     });
     expect(answer.status).toBe(303);
     const ended = await page(answer.headers.get("location") ?? "");
-    expect(ended.text).toContain("4 sessions ended.");
+    expect(ended.text).toContain("4 sessions revoked.");
     expect(overview.text + ended.text).not.toContain("npx pgstore migrate");
     expect(
       (await pool.query("SELECT FROM session WHERE expire > localtimestamp AND sess::text <> 'null'")).rowCount,

@@ -115,26 +115,26 @@ describe.skipIf(chromium === undefined)("the dashboard in Chromium", () => {
     await page.getByRole("link", { name: ADA }).click();
     await shows(`Sessions of ${ADA}`);
     const rows = page.getByRole("table").getByRole("row");
-    expect(await rows.count()).toBe(5);
+    expect(await rows.count()).toBe(6);
     expect(await rows.nth(2).textContent()).toContain("Safari 18 on iPhone");
 
-    const safari = page.getByRole("link", { name: /^End the session on Safari/ });
+    const safari = page.getByRole("link", { name: /^Revoke the session on Safari/ });
     await safari.click();
-    await shows(`End this session of ${ADA}?`);
+    await shows(`Revoke this session of ${ADA}?`);
     await page.getByRole("link", { name: "Cancel" }).click();
     await shows(`Sessions of ${ADA}`);
-    expect(await rows.count()).toBe(5);
+    expect(await rows.count()).toBe(6);
     await safari.click();
-    await page.getByRole("button", { name: "End the session" }).click();
-    expect(await flash()).toBe("1 session ended.");
-    expect(await rows.count()).toBe(4);
+    await page.getByRole("button", { name: "Revoke the session" }).click();
+    expect(await flash()).toBe("1 session revoked.");
+    expect(await rows.count()).toBe(5);
     expect(await page.getByRole("table").textContent()).not.toContain("iPhone");
 
-    await page.getByRole("link", { name: /^End others than the session on Edge/ }).click();
-    await shows(`End all other sessions of ${ADA}?`);
-    expect(await page.locator("main").textContent()).toContain("Sessions that end: 2.");
-    await page.getByRole("button", { name: "End all others" }).click();
-    expect(await flash()).toBe("2 sessions ended.");
+    await page.getByRole("link", { name: /^Revoke others than the session on Edge/ }).click();
+    await shows(`Revoke all other sessions of ${ADA}?`);
+    expect(await page.locator("main").textContent()).toContain("Sessions to revoke: 3.");
+    await page.getByRole("button", { name: "Revoke all others" }).click();
+    expect(await flash()).toBe("3 sessions revoked.");
     expect(await rows.count()).toBe(2);
     expect(await rows.nth(1).textContent()).toContain("Edge 141 on Windows");
   });
@@ -143,9 +143,9 @@ describe.skipIf(chromium === undefined)("the dashboard in Chromium", () => {
     const elsewhere = await place.login("admin");
     await page.goto(`${home}user?id=admin`);
     expect(await page.getByRole("row").filter({ hasText: "this one" }).count()).toBe(1);
-    await page.getByRole("link", { name: "End all but this one" }).click();
-    await page.getByRole("button", { name: "End all others" }).click();
-    expect(await flash()).toBe("1 session ended.");
+    await page.getByRole("link", { name: "Revoke all but this one" }).click();
+    await page.getByRole("button", { name: "Revoke all others" }).click();
+    expect(await flash()).toBe("1 session revoked.");
     expect(await place.alive(elsewhere, admin)).toEqual([false, true]);
   });
 
@@ -155,16 +155,16 @@ describe.skipIf(chromium === undefined)("the dashboard in Chromium", () => {
     await page.keyboard.press("Tab");
     expect(await page.evaluate("document.activeElement.textContent")).toBe("To the content");
     expect(await page.locator(".skip").isVisible()).toBe(true);
-    await tabTo("User, by how their id begins");
+    await tabTo("Beginning of a user id, whole session id, or IP address");
     await page.keyboard.type("bob");
     await page.keyboard.press("Enter");
     await shows("Users that begin with bob");
     await press("bob");
     await shows("Sessions of bob");
-    await press("End all sessions");
-    await shows("End all sessions of bob?");
-    await press("End all sessions");
-    expect(await flash()).toBe("1 session ended.");
+    await press("Revoke all sessions");
+    await shows("Revoke all sessions of bob?");
+    await press("Revoke all sessions");
+    expect(await flash()).toBe("1 session revoked.");
     expect(await place.alive(bob)).toEqual([false]);
   });
 
@@ -185,13 +185,24 @@ describe.skipIf(chromium === undefined)("the dashboard in Chromium", () => {
     await page.keyboard.press("Enter");
   }
 
-  const PAGES = ["", "users?q=al", "user?id=admin", "user?id=nobody&ended=2", "end?user=admin", "nowhere"];
+  const PAGES = [
+    "",
+    "?range=day&refresh=300",
+    "users?q=al",
+    "users?sort=sessions&page=2",
+    "user?id=admin",
+    "user?id=nobody&revoked=2",
+    "sessions?q=192.0.2.17",
+    "sessions?q=2001:db8::1",
+    "revoke?user=admin",
+    "nowhere",
+  ];
   for (const colorScheme of ["light", "dark"] as const) {
     it(`has nothing serious that axe-core could find, ${colorScheme}`, async () => {
       await page.emulateMedia({ colorScheme });
       for (const path of PAGES) {
         // What the phone turns into something else are the tables.
-        for (const size of path === "user?id=admin" ? [DESKTOP, PHONE] : [DESKTOP]) {
+        for (const size of /^(?:user\?id=admin|sessions)/.test(path) ? [DESKTOP, PHONE] : [DESKTOP]) {
           await page.setViewportSize(size);
           await page.goto(home + path);
           await openTables();
@@ -212,6 +223,40 @@ describe.skipIf(chromium === undefined)("the dashboard in Chromium", () => {
     });
   }
 
+  it("holds a table of IPv6 addresses and long agents from 900 to 1440 pixels", async () => {
+    await place.login("ipv6", "2001:db8:1111:2222:3333:4444:5555:6666", "y".repeat(300));
+    await place.login("ipv6", "2001:db8::1", "Agent/1.0 ".repeat(30));
+    for (const width of [900, 1000, 1024, 1100, 1440]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const path of ["user?id=ipv6", "sessions?q=2001:db8::1"]) {
+        await page.goto(home + path);
+        const measured = `[...document.querySelectorAll("tr")].map((row) => row.offsetHeight).concat(
+          [...document.querySelectorAll(".data .button, .data code")].map((part) => {
+            const [inner, outer] = [part, part.closest("td")].map((box) => box.getBoundingClientRect());
+            return inner.right > outer.right || inner.left < outer.left ? 1000 : 0;
+          }))`;
+        const heights = await page.evaluate<number[]>(measured);
+        expect(Math.max(...heights), `${path} ${width}`).toBeLessThan(200);
+        expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width);
+      }
+    }
+  });
+
+  it("tells local time on hover, and loads itself again where that was chosen", async () => {
+    await page.goto(`${home}?revoked=3`);
+    const title = await page.locator("time").first().getAttribute("title");
+    expect(title).toMatch(/ here\n\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
+    expect(await flash()).toBe("3 sessions revoked.");
+    await page.getByRole("navigation", { name: "Refresh" }).getByRole("link", { name: "5 s" }).click();
+    await page.waitForURL(`${home}?refresh=5`);
+    expect(await page.getByRole("status").count()).toBe(0);
+    const again = page.waitForEvent("load");
+    await again;
+    expect(page.url()).toBe(`${home}?refresh=5`);
+    await page.getByRole("navigation", { name: "Refresh" }).getByRole("link", { name: "off" }).click();
+    await page.waitForURL(home);
+  });
+
   it("fits a phone without scrolling to the side, long names included", async () => {
     const long = "w".repeat(300);
     await place.login(long, "2001:db8:1111:2222:3333:4444:5555:6666", "y".repeat(300));
@@ -219,15 +264,15 @@ describe.skipIf(chromium === undefined)("the dashboard in Chromium", () => {
     const user = `user?id=${long}`;
     await page.goto(home + user);
     // Each cell says what it is, as the heads are not seen.
-    const head = "getComputedStyle(document.querySelector('td[data-head=Device]'), '::before').content";
-    expect(await page.evaluate(head)).toContain("Device");
+    const head = "getComputedStyle(document.querySelector('td[data-head=Expires]'), '::before').content";
+    expect(await page.evaluate(head)).toContain("Expires");
     // What says more than one thing stays beside it, too.
     const cells = "Math.max(...[...document.querySelectorAll('td')].map((cell) => cell.childElementCount))";
     await page.goto(`${home}user?${new URLSearchParams({ id: admin.userId ?? "" }).toString()}`);
     expect(await page.getByText("this one", { exact: true }).count()).toBe(1);
     expect(await page.evaluate(cells)).toBe(1);
     await page.goto(home + user);
-    const end = (await page.getByRole("link", { name: /^End the session/ }).getAttribute("href")) ?? "";
+    const end = (await page.getByRole("link", { name: /^Revoke the session/ }).getAttribute("href")) ?? "";
     for (const path of [...PAGES, "?range=week", "users?q=w", user, end]) {
       await page.goto(home + path);
       await openTables();

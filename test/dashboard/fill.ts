@@ -16,6 +16,11 @@ const DEVICES: [ip: string, userAgent: string, minutes: number][] = [
     660,
   ],
   ["203.0.113.90", "curl/8.14.1", 1290],
+  [
+    "2001:0db8:85a3:1319:8a2e:0370:7344:abcd",
+    "AcmeSyncAgent/12.4.1-nightly+20260714.sha.5114f85 (enterprise-edition; build=x86_64-unknown-linux-gnu; like curl)",
+    1380,
+  ],
 ];
 
 /** A shop at some time of the day: two thousand sessions, seven hundred users, and the history of a week. */
@@ -27,7 +32,7 @@ export async function fill(pool: Pool): Promise<void> {
        CASE WHEN n % 5 < 3 THEN (ARRAY['alan', 'barbara', 'edsger', 'frances', 'grace', 'john', 'karen', 'margaret'])[1 + n % 8]
          || '.' || lpad((n % 89)::text, 3, '0') || '@example.com' END,
        CASE WHEN n % 5 < 3 THEN current_timestamp - n * interval '40 seconds' END, current_timestamp - n * interval '9 seconds',
-       '192.0.2.' || n % 250, 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+       CASE n % 3 WHEN 0 THEN '2001:db8:' || to_hex(n) || ':7f3a:9c1:88ff:fe21:' || to_hex(n % 97) ELSE '192.0.2.' || n % 250 END, 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
      FROM generate_series(1, 2100) n`,
   );
   await pool.query(

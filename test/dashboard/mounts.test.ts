@@ -137,15 +137,15 @@ describe("dashboard, mounted", () => {
         expect((await get(home, { cookie: `session=${ada.token}` })).status).toBe(403);
         expect((await get(home, {})).status).toBe(403);
 
-        const confirmation = await get(new URL("end?user=ada", home));
-        const ended = await fetch(new URL("end", home), {
+        const confirmation = await get(new URL("revoke?user=ada", home));
+        const ended = await fetch(new URL("revoke", home), {
           method: "POST",
           redirect: "manual",
           headers: { cookie, origin: url },
           body: new URLSearchParams(fieldsOf(await confirmation.text())),
         });
         expect(ended.status).toBe(303);
-        expect(new URL(ended.headers.get("location") ?? "", home).href).toBe(`${url}${PREFIX}/user?id=ada&ended=1`);
+        expect(new URL(ended.headers.get("location") ?? "", home).href).toBe(`${url}${PREFIX}/user?id=ada&revoked=1`);
         expect(await place.alive(ada, admin)).toEqual([false, true]);
         expect((await get(`${url}/admin/sessionsx`)).status).toBe(404);
       });
@@ -157,7 +157,7 @@ describe("dashboard, mounted", () => {
     app.use(dashboard(place.manager, { authorize: () => true }));
     const ada = await place.login("ada");
     await serving(app as NodeListener, async ({ url }) => {
-      const response = await fetch(`${url}/end`, {
+      const response = await fetch(`${url}/revoke`, {
         method: "POST",
         headers: { origin: url },
         body: new URLSearchParams({ user: "ada" }),
@@ -173,7 +173,7 @@ describe("dashboard, mounted", () => {
       (request, response) => sessions(request, response),
       async ({ url }) => {
         const body = new URLSearchParams({ user: "x".repeat(20_000) });
-        const response = await fetch(`${url}/end`, { method: "POST", headers: { origin: url }, body });
+        const response = await fetch(`${url}/revoke`, { method: "POST", headers: { origin: url }, body });
         expect([response.status, await response.text()]).toEqual([413, expect.stringContaining("could not be read")]);
       },
     );

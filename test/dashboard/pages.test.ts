@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { dashboard, type DashboardManager, type DashboardOptions } from "../../src/dashboard.ts";
@@ -22,7 +23,7 @@ const page = async (path: string, options?: Partial<DashboardOptions<Request>>):
   expect(response.status).toBe(200);
   return response.text();
 };
-const PAGES = ["/", "/?range=week", "/users", "/user?id=ada", "/end?user=ada", "/style.css", "/nowhere"];
+const PAGES = ["/", "/?range=week", "/users", "/user?id=ada", "/revoke?user=ada", "/style.css", "/nowhere"];
 
 describe("dashboard", () => {
   it("needs a manager whose ids are no tokens, and authorize", () => {
@@ -79,8 +80,8 @@ describe("dashboard", () => {
 
   it.each(PAGES)("sends %s with headers that let in nothing from elsewhere", async (path) => {
     const { headers } = await place.ask(path);
-    expect(headers.get("content-security-policy")).toBe(
-      "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    expect(headers.get("content-security-policy")).toMatch(
+      /^default-src 'none'; script-src 'sha256-[\w+/]{43}='; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'$/,
     );
     expect(headers.get("x-content-type-options")).toBe("nosniff");
     expect(headers.get("x-frame-options")).toBe("DENY");
@@ -91,10 +92,19 @@ describe("dashboard", () => {
     expect(headers.get("cache-control")).toBe(path === "/style.css" ? "private, no-cache" : "no-store");
   });
 
-  it("has no script, no style in a page, and no address of another host", async () => {
+  it("has one script, which the policy knows, no style in a page, and no address of another host", async () => {
     await place.login("ada", "192.0.2.1", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0");
     for (const path of PAGES) {
-      const text = (await (await place.ask(path)).text()).replaceAll("http://www.w3.org/2000/svg", "");
+      const response = await place.ask(path);
+      const whole = await response.text();
+      const [, script] = /<script>([\s\S]*?)<\/script>/.exec(whole) ?? [];
+      if (path !== "/style.css") {
+        const digest = createHash("sha256")
+          .update(script ?? "")
+          .digest("base64");
+        expect(response.headers.get("content-security-policy")).toContain(`script-src 'sha256-${digest}';`);
+      }
+      const text = whole.replaceAll("http://www.w3.org/2000/svg", "").replace(`<script>${script}</script>`, "");
       expect(text, path).not.toMatch(/<script|<style|\sstyle=|\son\w+=|https?:|url\(|@import|\/\/\w/);
     }
   });
@@ -107,9 +117,9 @@ describe("dashboard", () => {
       if (path === "/nowhere") continue;
       const other = await place.ask(path, { method: "DELETE" });
       expect(other.status).toBe(405);
-      expect(other.headers.get("allow")).toBe(path.startsWith("/end") ? "GET, HEAD, POST" : "GET, HEAD");
+      expect(other.headers.get("allow")).toBe(path.startsWith("/revoke") ? "GET, HEAD, POST" : "GET, HEAD");
     }
-    for (const path of ["/nowhere", "/users/", "/END", "/%75sers", "/../users/x", "//"]) {
+    for (const path of ["/nowhere", "/users/", "/REVOKE", "/%75sers", "/../users/x", "//"]) {
       expect((await place.ask(path)).status, path).toBe(404);
     }
     expect((await place.ask("/users", { method: "POST" })).status).toBe(405);
@@ -165,11 +175,19 @@ describe("the overview", () => {
     expect(await removed("day")).toBe(21);
     expect(await removed("week")).toBe(321);
     expect(await removed("<x>")).toBe(1);
+    expect(await page("/?range=week")).toMatch(/Recorded since \w{3} \d+, \d\d:\d\d\./);
+    await place.pool.query(
+      "UPDATE sessions_history SET at = at - interval '2 hours', cleaned = current_timestamp - interval '200 minutes'",
+    );
+    expect(await page("/")).toMatch(
+      /Nothing was recorded in the last hour\. The last cleanup was <time[^>]*>3 hours ago</,
+    );
   });
 
   it("can be shown with nothing to show", async () => {
     const text = await page("/");
-    expect(text).toContain("None is on record.");
+    expect(text).toContain("No cleanup is on record.");
+    expect(text.match(/No history yet\./g)).toHaveLength(3);
     expect(text).toMatch(/Created per minute<\/dt>\s*<dd>\s*<span class="value">–</);
     expect(await page("/users")).toContain(">No user has logged in lately.<");
     expect(text).not.toMatch(/NaN|undefined|Infinity/);
@@ -183,7 +201,7 @@ describe("the overview", () => {
     expect((await ask(memory, "/user?id=ada")).status).toBe(200);
     const { find, save, delete: remove } = memory.store;
     const bare = new SessionManager({ find, save, delete: remove });
-    for (const path of ["/user?id=ada", "/end?user=ada"]) {
+    for (const path of ["/user?id=ada", "/revoke?user=ada"]) {
       const response = await ask(bare, path);
       expect([response.status, await response.text()]).toEqual([404, expect.stringContaining("no sessions by user")]);
     }
@@ -215,18 +233,22 @@ describe("the overview", () => {
           ...(n === 2 || n === 3 ? { created: 45, live: 7 } : {}),
           ...(n === 11 ? { live: 9 } : {}),
         })),
-      searchUsers: async () => [{ userId: "ada", sessions: 1000, lastLogin: new Date(begin) }],
+      listUsers: async () => ({
+        users: [{ userId: "ada", sessions: 1000, lastLogin: new Date(begin) }],
+        sorted: "sample",
+      }),
+      countUsers: async (_prefix, limit) => limit,
     };
     const store = Object.assign(new MemoryStore({ cleanupInterval: 0 }), { operations: operations as StoreOperations });
     const ask = async (path: string): Promise<string> =>
       (await openTo(new SessionManager(store))(new Request(ORIGIN + path))).text();
     const text = await ask("/");
-    expect(text).toContain(">about 1,234,000<");
+    expect(text).toContain(">about 1.2 million<");
     expect(text).toContain("estimated from a sample");
     expect(text).toContain(">10,000 or more<");
     expect(text).toContain(">4 GB<");
-    expect(text).toMatch(/<dt>Logged-in users<\/dt>\s*<dd>\s*<span class="value">–<[\s\S]*?npx pgstore migrate/);
-    expect(text).toContain("Estimated: live sessions by when they expire. ≤ 1 minute: 4; &gt; 1 minute: 1,233,996");
+    expect(text).toMatch(/npx pgstore migrate[\s\S]*<dt>Logged-in users<\/dt>\s*<dd>\s*<span class="value">–</);
+    expect(text).toContain("Estimated: live sessions by when they expire. ≤ 1 minute: 4; &gt; 1 minute: 1,200,000");
     // 45 in a quarter of an hour, then 45 in five minutes.
     expect(text).toContain("Sessions created per minute over the last hour: from 0 to 9, at last 0;");
     const rates = /id="rates-title"[\s\S]*?<\/table>/.exec(text)?.[0] ?? "";
@@ -235,7 +257,10 @@ describe("the overview", () => {
     expect(/<path class="line c1" d="([^"]*)"/.exec(text)?.[1]).toMatch(
       /^M[\d.]+ [\d.]+L[\d.]+ [\d.]+M[\d.]+ [\d.]+h0$/,
     );
-    expect(await ask("/users")).toContain("1,000 or more");
+    const users = await ask("/users?sort=sessions");
+    expect(users).toContain("1,000 or more");
+    expect(users).toContain("More than 100,000 users");
+    expect(users).toContain("Users with few sessions may be missing");
   });
 
   it("says what to run when the table lacks the columns, and when there is none", async ({ onTestFinished }) => {
@@ -248,10 +273,12 @@ describe("the overview", () => {
     await scs.pool({ max: 1 }).query(SCS_TABLE);
     const old = managerOf(scs);
     expect(await (await ask(old, "/")).text()).toContain("npx pgstore migrate");
-    for (const path of ["/users", "/user?id=ada", "/end?user=ada"]) {
+    for (const path of ["/users", "/user?id=ada", "/revoke?user=ada"]) {
       const response = await ask(old, path);
       expect(response.status, path).toBe(503);
-      expect(await response.text()).toMatch(/The table is not ready[\s\S]*(?:npx pgstore migrate|store\.migrate\(\))/);
+      expect(await response.text()).toMatch(
+        /The table is not ready[\s\S]*<pre[^>]*><code>npx pgstore migrate<\/code><\/pre>[\s\S]*<code>await store\.migrate\(\);</,
+      );
     }
     const response = await ask(managerOf(empty), "/");
     expect([response.status, await response.text()]).toEqual([503, expect.stringContaining("sessions")]);
@@ -262,7 +289,7 @@ describe("the overview", () => {
     const nobody = new pg.Pool({ host: "127.0.0.1", port: 1, database: "secret" });
     nobody.on("error", () => {});
     const away = new SessionManager(new PgStore(nobody, { cleanupInterval: 0 }));
-    for (const path of ["/", "/users", "/user?id=ada", "/end?user=ada"]) {
+    for (const path of ["/", "/users", "/user?id=ada", "/revoke?user=ada"]) {
       const response = await openTo(away)(new Request(ORIGIN + path));
       expect(response.status, path).toBe(503);
       const text = await response.text();
@@ -327,9 +354,10 @@ describe("the page of a user", () => {
     const text = await page("/user?id=ada");
     expect(text).toContain("Firefox 141 on Windows");
     expect(text).toContain("192.0.2.7");
-    // The id is a token where tokens are not hashed: only its hash is shown.
+    // The id is a token where tokens are not hashed: only its beginning is shown, and links have its hash.
     const hash = sha256(session.id ?? "");
-    expect(text).toContain(`<code title="${hash}">${hash.slice(0, 12)}</code>`);
+    expect(text).toContain(`<code>${session.id?.slice(0, 12)}</code>`);
+    expect(text).toContain(`session=${hash}`);
     expect(text).not.toContain(session.id);
     expect(text).toContain("Not recorded");
     for (const { token = "?" } of [session, bare]) expect(text).not.toContain(token);
@@ -338,10 +366,20 @@ describe("the page of a user", () => {
     const first = await page("/user?id=ada");
     const [next = ""] = linksOf(first, "Next page");
     const second = await page(`/${next}`);
-    const ids = (text: string): string[] => [...text.matchAll(/<code title="([^"]*)"/g)].map(([, id = ""]) => id);
+    const ids = (text: string): string[] => [...text.matchAll(/<code>([\w-]{12})</g)].map(([, id = ""]) => id);
     expect([ids(first).length, ids(second).length]).toEqual([50, 12]);
     expect(new Set([...ids(first), ...ids(second)]).size).toBe(62);
     expect(linksOf(second, "First page")).toEqual(["user?id=ada"]);
+    expect(first).toContain("62 live sessions");
+    await place.pool.query(
+      `INSERT INTO sessions (token, data, expiry, user_id, created, last_seen) SELECT lpad(n::text, 43, '0'), 'x', current_timestamp + interval '1 hour',
+         'ada', current_timestamp - n * interval '1 minute', current_timestamp FROM generate_series(1, 40) n`,
+    );
+    const [one = "", two = "", three = ""] = await pagesFrom("user?id=ada");
+    expect([ids(one).length, ids(two).length, ids(three).length]).toEqual([50, 50, 2]);
+    const [back = ""] = linksOf(three, "Previous page");
+    expect(ids(await page(`/${back}`))).toEqual(ids(two));
+    expect(linksOf(two, "Previous page")).toEqual([]);
   });
 
   it.each([
@@ -359,8 +397,8 @@ describe("the page of a user", () => {
       const href = /href="(user\?id=[^"]*)"/.exec(list)?.[1] ?? "";
       expect(new URL(href, `${ORIGIN}/x/`).searchParams.get("id")).toBe(userId);
       const own = await page(`/${href}`);
-      const asked = await page(`/${linksOf(own, "End")[0]}`);
-      const all = await page(`/${linksOf(own, "End all sessions")[0]}`);
+      const asked = await page(`/${linksOf(own, "Revoke")[0]}`);
+      const all = await page(`/${linksOf(own, "Revoke all sessions")[0]}`);
       return [list, own, asked, all].map(skeleton);
     };
     expect(await walk(hostile)).toEqual(await walk("harmless"));
@@ -373,10 +411,10 @@ describe("the page of a user", () => {
     let last = "";
     for (let next: string | undefined = "user?id=ada"; next !== undefined; [next] = linksOf(last, "Next page")) {
       last = await page(`/${next}`);
-      seen.push(...linksOf(last, "End"));
+      seen.push(...linksOf(last, "Revoke"));
     }
     expect(new Set(seen).size).toBe(100);
-    for (const link of [seen[0], seen[99]]) expect(await page(`/${link}`)).toContain("End this session of");
+    for (const link of [seen[0], seen[99]]) expect(await page(`/${link}`)).toContain("Revoke this session of");
   });
 
   it("holds no token, in a table that holds them as they are", async () => {
@@ -386,7 +424,7 @@ describe("the page of a user", () => {
     await open.commit(session);
     const { token = "?" } = session;
     const list = await page("/user?id=ada");
-    const [link = ""] = linksOf(list, "End");
+    const [link = ""] = linksOf(list, "Revoke");
     for (const text of [list, await page(`/${link}`)]) expect(text).not.toContain(token);
     expect(list).toContain(sha256(token));
   });
@@ -395,8 +433,8 @@ describe("the page of a user", () => {
     const [mine, other] = [await place.login("ada"), await place.login("ada")];
     const text = await page("/user?id=ada", { currentSession: () => mine.id });
     expect(text.match(/this one/g)).toHaveLength(2);
-    expect(linksOf(text, "End all sessions")).toEqual([]);
-    expect(linksOf(text, "End all but this one")[0]).toContain(sha256(mine.id ?? ""));
+    expect(linksOf(text, "Revoke all sessions")).toEqual([]);
+    expect(linksOf(text, "Revoke all but this one")[0]).toContain(sha256(mine.id ?? ""));
     expect(await page("/user?id=ada", { currentSession: () => undefined })).not.toContain("this one");
     expect(other.id).not.toBe(mine.id);
   });
@@ -406,9 +444,9 @@ describe("the page of a user", () => {
     "/user?id=",
     "/user?id=%00",
     `/user?id=${"x".repeat(1025)}`,
-    "/end",
-    "/end?user=",
-    "/end?user=a&others=1",
+    "/revoke",
+    "/revoke?user=",
+    "/revoke?user=a&others=1",
   ])("says that there is nobody for %s", async (path) => {
     expect((await place.ask(path)).status).toBe(404);
   });
@@ -424,9 +462,18 @@ describe("the page of a user", () => {
     ]) {
       expect((await place.ask(`/user?id=nobody&${query}`)).status, query).toBe(200);
     }
-    expect(await page("/user?id=nobody&ended=%3Cb%3E")).not.toContain('role="status"');
+    expect(await page("/user?id=nobody&revoked=%3Cb%3E")).not.toContain('role="status"');
   });
 });
+
+/** The pages of a list. */
+async function pagesFrom(path: string): Promise<string[]> {
+  const pages: string[] = [];
+  for (let next: string | undefined = path; next !== undefined; [next] = linksOf(pages.at(-1) ?? "", "Next page")) {
+    pages.push(await page(`/${next}`));
+  }
+  return pages;
+}
 
 /** The tags of a page with the names of their attributes, as a parser sees them: what nobody's name may change. */
 function skeleton(page: string): string {

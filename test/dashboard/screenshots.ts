@@ -12,29 +12,31 @@ import { ADA, fill } from "./fill.ts";
 // Makes the pictures of the README again: `npm run screenshots`, or into another folder, `-- folder`.
 const folder = process.argv[2] ?? fileURLToPath(new URL("../../docs/operate", import.meta.url));
 
-const DESKTOP = { width: 1280, height: 800 };
-const PHONE = { width: 390, height: 844 };
 const user = `user?${new URLSearchParams({ id: ADA }).toString()}`;
 
 const PICTURES = [
-  { file: "dashboard-light.png", path: "?range=day", size: DESKTOP, scheme: "light" },
-  { file: "dashboard-dark.png", path: user, size: { width: 1280, height: 560 }, scheme: "dark" },
-  { file: "dashboard-phone.png", path: "?range=day", size: PHONE, scheme: "light" },
+  { file: "dashboard-light.png", path: "?range=day", width: 1280, scheme: "light" },
+  { file: "dashboard-dark.png", path: user, width: 1280, scheme: "dark" },
+  { file: "dashboard-phone.png", path: "?range=day", width: 390, scheme: "light" },
 ] as const;
 
-/** For looking at, not for the README. */
-const MORE = [
-  { file: "overview-dark.png", path: "?range=week", size: DESKTOP, scheme: "dark" },
-  { file: "hour.png", path: "", size: DESKTOP, scheme: "light" },
-  { file: "user-light.png", path: user, size: DESKTOP, scheme: "light" },
-  { file: "user-phone.png", path: user, size: PHONE, scheme: "dark" },
-  { file: "users.png", path: "users?q=al", size: DESKTOP, scheme: "light" },
-  { file: "users-phone.png", path: "users", size: PHONE, scheme: "light" },
-  { file: "end.png", path: `end?user=${ADA}`, size: DESKTOP, scheme: "light" },
-  { file: "end-everyone.png", path: "end?everyone=1", size: DESKTOP, scheme: "light" },
-  { file: "end-everyone-phone.png", path: "end?everyone=1", size: PHONE, scheme: "dark" },
-  { file: "overview-ended.png", path: "?ended=1234", size: DESKTOP, scheme: "light" },
-] as const;
+/** Pages to look at, in each width and scheme. */
+const LOOKED_AT: Record<string, string> = {
+  overview: "?range=week",
+  "overview-revoked": "?revoked=1234&refresh=30",
+  user,
+  users: "users",
+  "users-sorted": "users?sort=sessions&page=2",
+  "users-none": "users?q=zzz",
+  address: "sessions?q=192.0.2.17",
+  "address-none": "sessions?q=2001:db8::1",
+  revoke: `revoke?user=${ADA}`,
+  "revoke-everyone": "revoke?everyone=1",
+};
+const WIDTHS = [380, 900, 1024, 1440];
+
+/** Pages of a table that has not been migrated, and of one that is new. */
+const OTHERS: Record<string, string> = { missing: "users", scs: "", new: "" };
 
 const chromium = chromiumPath();
 if (chromium === undefined) process.exit(1);
@@ -44,16 +46,47 @@ pool.on("error", () => {});
 const store = new PgStore(pool, { cleanupInterval: 0 });
 await store.migrate();
 await fill(pool);
-const sessions = dashboard(new SessionManager(store), { authorize: () => true });
-const server = http.createServer((request, response) => sessions(request, response));
+
+const names: Record<string, string> = { [ADA]: "Ada Lovelace", "alan.000@example.com": "Alan Turing" };
+const describeUser = (ids: string[]): Map<string, { name?: string; href: string }> =>
+  new Map(ids.map((id) => [id, { ...(names[id] === undefined ? {} : { name: names[id] }), href: `/users/${id}` }]));
+const managerOf = (table: string): SessionManager =>
+  new SessionManager(new PgStore(pool, { cleanupInterval: 0, table }));
+await pool.query(
+  "CREATE TABLE scs (token text PRIMARY KEY, data bytea NOT NULL, expiry timestamptz NOT NULL); CREATE INDEX ON scs (expiry)",
+);
+await new PgStore(pool, { cleanupInterval: 0, table: "new" }).migrate();
+const shop = dashboard(new SessionManager(store), { authorize: () => true, title: "Shop sessions", describeUser });
+const mounts = Object.keys(OTHERS).map((name) => {
+  const prefix = `/${name}`;
+  return dashboard(managerOf(name), { authorize: () => true, prefix });
+});
+const server = http.createServer((request, response) => {
+  const at = Object.keys(OTHERS).findIndex((name) => request.url?.startsWith(`/${name}/`) === true);
+  (mounts[at] ?? shop)(request, response);
+});
 await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 const { browser, close } = await startChromium(chromium);
 const page = await browser.newPage();
-for (const { file, path, size, scheme } of process.argv[2] === undefined ? PICTURES : [...PICTURES, ...MORE]) {
-  await page.setViewportSize(size);
+
+async function take(file: string, path: string, width: number, scheme: "light" | "dark"): Promise<void> {
+  await page.setViewportSize({ width, height: 560 });
   await page.emulateMedia({ colorScheme: scheme });
-  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/${path}`);
+  await page.goto(origin + path);
   await page.screenshot({ path: join(folder, file), fullPage: true });
+}
+
+for (const { file, path, width, scheme } of PICTURES) await take(file, path, width, scheme);
+if (process.argv[2] !== undefined) {
+  for (const scheme of ["light", "dark"] as const) {
+    for (const width of WIDTHS) {
+      for (const [name, path] of Object.entries(LOOKED_AT))
+        await take(`${name}-${width}-${scheme}.png`, path, width, scheme);
+    }
+    for (const [name, path] of Object.entries(OTHERS))
+      await take(`${name}-${scheme}.png`, `${name}/${path}`, 1024, scheme);
+  }
 }
 await close();
 server.close();

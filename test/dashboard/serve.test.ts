@@ -67,13 +67,13 @@ describe("serveDashboard", () => {
     expect(new URL((await start()).address).pathname).not.toBe(new URL(served.address).pathname);
   });
 
-  it("ends sessions", async () => {
+  it("revokes sessions", async () => {
     const ada = await place.login("ada");
     const served = await start();
     const own = (await enter(served)).split(";", 1)[0] ?? "";
-    const page = await get(`${served.address}end?user=ada`, { cookie: own });
+    const page = await get(`${served.address}revoke?user=ada`, { cookie: own });
     const cookie = [own, page.headers.getSetCookie()[0]?.split(";", 1)[0]].join("; ");
-    const response = await fetch(`${served.address}end`, {
+    const response = await fetch(`${served.address}revoke`, {
       method: "POST",
       redirect: "manual",
       headers: { cookie, origin: new URL(served.address).origin },

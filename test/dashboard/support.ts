@@ -5,6 +5,8 @@ import { createDatabase } from "../support/database.ts";
 
 /** A database with sessions, as the dashboard meets it. */
 export interface Place {
+  /** A connection text of the database. */
+  url: string;
   /** The administrator's. */
   pool: Pool;
   store: PgStore;
@@ -34,6 +36,7 @@ export async function openPlace(options: SessionOptions = {}): Promise<Place> {
     return session;
   };
   return {
+    url: database.url,
     pool,
     store,
     manager,

@@ -198,7 +198,7 @@ async function useDashboard(url: string, client: Client): Promise<() => Promise<
   ]);
   expect(await (await ask("", admin.token)).text()).toContain("Live sessions");
   expect(await (await ask("users?q=bo", admin.token)).text()).toContain('href="user?id=bob"');
-  const page = await (await ask("end?user=bob", admin.token)).text();
+  const page = await (await ask("revoke?user=bob", admin.token)).text();
   const fields = [...page.matchAll(/type="hidden" name="([^"]*)" value="([^"]*)"/g)];
   const body = new URLSearchParams(Object.fromEntries(fields.map(([, name, value]) => [name, value])));
   expect((await ask("end", admin.token, { method: "POST", body })).status).toBe(303);

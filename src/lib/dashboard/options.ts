@@ -12,6 +12,17 @@ import type { StoreExtras } from "../core/store.ts";
 /** A request of the server or the framework. */
 export type DashboardRequest = Request | IncomingMessage;
 
+/** A user as the application knows it. */
+export interface UserDescription {
+  /** Name for people, such as `"Ada Lovelace"`. Shown beside the id. */
+  name?: string | undefined;
+  /** Address of the user's page in the application: relative, or with the scheme http or https. Others are left out. */
+  href?: string | undefined;
+}
+
+/** Descriptions by user id. Users may be missing. */
+export type DescribedUsers = ReadonlyMap<string, UserDescription> | Readonly<Record<string, UserDescription>>;
+
 /** Options of `dashboard`. */
 export interface DashboardOptions<Req = DashboardRequest> {
   /**
@@ -28,6 +39,11 @@ export interface DashboardOptions<Req = DashboardRequest> {
    * has loaded.
    */
   currentSession?: ((request: Req) => string | undefined | Promise<string | undefined>) | undefined;
+  /**
+   * Returns names and links for users. It is called once for a page, with the ids of at most 100 users as they are in the table. If it throws or
+   * takes longer than 2 seconds, the page shows the ids alone.
+   */
+  describeUser?: ((userIds: string[]) => DescribedUsers | Promise<DescribedUsers>) | undefined;
 }
 
 /** The part of a SessionManager that the dashboard uses, of whichever data. */
@@ -52,6 +68,7 @@ export interface ResolvedDashboard {
   prefix: string;
   title: string;
   currentSession: ((request: object) => unknown) | undefined;
+  describeUser: ((userIds: string[]) => DescribedUsers | Promise<DescribedUsers>) | undefined;
 }
 
 /** Checks the options of `dashboard`. @throws TypeError that names the option */
@@ -81,6 +98,7 @@ export function resolveDashboard<Req>(
     prefix: prefix.replace(/\/$/, ""),
     title: read.text("title", "Sessions"),
     currentSession: read.callback<NonNullable<ResolvedDashboard["currentSession"]>>("currentSession"),
+    describeUser: read.callback<NonNullable<ResolvedDashboard["describeUser"]>>("describeUser"),
   };
   read.end();
   return resolved;

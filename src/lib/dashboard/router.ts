@@ -4,11 +4,15 @@ import { systemNow } from "../core/time.ts";
 import { readBytes } from "../http/form.ts";
 import { createFormToken, currentIdOf, isFormToken, isSameOrigin, type Visit } from "./csrf.ts";
 import type { ResolvedDashboard } from "./options.ts";
-import { confirmationPage, revocationOf, revoke } from "./pages/end-sessions.ts";
+import { describeUsers } from "./describe.ts";
 import { type Html, html } from "./pages/html.ts";
-import { type Frame, link, messagePage, pageOf, PAGES } from "./pages/layout.ts";
+import { again as addressAgain, type Frame, link, messagePage, pageOf, PAGES, refreshIn } from "./pages/layout.ts";
+import { notMigrated } from "./pages/not-migrated.ts";
 import { overview } from "./pages/overview.ts";
-import { userPage, usersPage } from "./pages/users.ts";
+import { confirmationPage, revocationOf, revoke } from "./pages/revoke.ts";
+import { isAboutSessions, sessionsPage } from "./pages/sessions.ts";
+import { userPage } from "./pages/user.ts";
+import { isUserId, usersPage, type UsersView } from "./pages/users.ts";
 import { pageResponse, plainResponse, redirectResponse, styleResponse } from "./responses.ts";
 
 /** Target of a request within the dashboard. */
@@ -31,7 +35,8 @@ const SHOWN = new Map<string, (visit: PageVisit) => Promise<Response>>([
   ["/", showOverview],
   ["/users", showUsers],
   ["/user", showUser],
-  ["/end", askToRevoke],
+  ["/sessions", showSessions],
+  ["/revoke", askToRevoke],
 ]);
 
 /** More than any form of the dashboard has. */
@@ -82,7 +87,7 @@ async function route(dashboard: ResolvedDashboard, visit: Visit, { path, bare }:
   if (show === undefined && !isStyle) {
     return refusal(dashboard, 404, "There is no such page", html`Nothing is at this address.`);
   }
-  const takesPost = path === "/end";
+  const takesPost = path === "/revoke";
   if (!isRead && !(takesPost && method === "POST")) {
     return plainResponse(405, "Method Not Allowed\n", { Allow: takesPost ? "GET, HEAD, POST" : "GET, HEAD" });
   }
@@ -93,7 +98,7 @@ async function route(dashboard: ResolvedDashboard, visit: Visit, { path, bare }:
   try {
     const now = (await dashboard.manager.store.now?.()) ?? systemNow();
     const page = { ...visit, dashboard, query, now };
-    return await (isRead && show !== undefined ? show(page) : end(page));
+    return await (isRead && show !== undefined ? show(page) : revokeNow(page));
   } catch (error) {
     return failureResponse(dashboard, error);
   }
@@ -105,22 +110,34 @@ function below(path: string, prefix: string): string | undefined {
   return path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : undefined;
 }
 
-async function showOverview({ dashboard, query, now }: PageVisit): Promise<Response> {
-  const main = await overview(dashboard.manager.store, query, now);
-  return page(dashboard, { heading: "Overview", section: "overview", main });
+async function showOverview(visit: PageVisit): Promise<Response> {
+  const main = await overview(visit.dashboard.manager.store, visit.query, visit.now);
+  return view(visit, PAGES.overview, { heading: "Overview", section: "overview", main });
 }
 
-async function showUsers({ dashboard, query, now }: PageVisit): Promise<Response> {
-  const main = await usersPage(dashboard.manager.store, query, now);
-  return page(dashboard, { heading: "Users", section: "users", search: query.get("q") ?? "", main });
+async function showUsers(visit: PageVisit): Promise<Response> {
+  const { dashboard, query } = visit;
+  const search = query.get("q") ?? "";
+  if (isAboutSessions(search) && !query.has("as")) return redirectResponse(303, link(PAGES.sessions, { q: search }));
+  const main = await usersPage(dashboard.manager.store, usersView(visit));
+  return view(visit, PAGES.users, { heading: "Users", section: "users", search, main });
+}
+
+async function showSessions(visit: PageVisit): Promise<Response> {
+  const { dashboard, query } = visit;
+  const main = await sessionsPage(dashboard.manager, usersView(visit), await currentIdOf(dashboard, visit));
+  return view(visit, PAGES.sessions, { heading: "Sessions", section: "users", search: query.get("q") ?? "", main });
 }
 
 async function showUser(visit: PageVisit): Promise<Response> {
   const { dashboard, query, now } = visit;
   if (dashboard.manager.store.users === undefined) return withoutUsers(dashboard);
-  const main = await userPage(dashboard.manager, query, await currentIdOf(dashboard, visit), now);
-  if (main === undefined) return noSuchUser(dashboard);
-  return page(dashboard, { heading: `Sessions of ${query.get("id")}`, section: "users", main });
+  const userId = query.get("id") ?? "";
+  if (!isUserId(userId)) return noSuchUser(dashboard);
+  const user = (await describeUsers(dashboard, [userId]))(userId);
+  const currentId = await currentIdOf(dashboard, visit);
+  const main = await userPage(dashboard.manager, { user, query, currentId, now });
+  return view(visit, PAGES.user, { heading: `Sessions of ${user.name ?? userId}`, section: "users", main });
 }
 
 async function askToRevoke(visit: PageVisit): Promise<Response> {
@@ -131,14 +148,16 @@ async function askToRevoke(visit: PageVisit): Promise<Response> {
   const revocation = await revocationOf(manager, query, currentId);
   if (revocation === undefined) return noSuchUser(dashboard);
   if (revocation.kind === "gone") return backToUser(revocation.userId, 0);
+  const { userId } = revocation;
+  const user = userId === undefined ? undefined : (await describeUsers(dashboard, [userId]))(userId);
   const { token, setCookie } = await createFormToken(dashboard, visit);
-  const main = await confirmationPage(manager, { revocation, fields: query, csrfToken: token, currentId, now });
+  const main = await confirmationPage(manager, { revocation, fields: query, csrfToken: token, currentId, user, now });
   const section = revocation.kind === "everyone" ? "overview" : "users";
   const headers = setCookie === undefined ? undefined : { "Set-Cookie": setCookie };
-  return page(dashboard, { heading: "End sessions", section, main }, headers);
+  return view(visit, undefined, { heading: "Revoke sessions", section, main }, headers);
 }
 
-async function end(visit: PageVisit): Promise<Response> {
+async function revokeNow(visit: PageVisit): Promise<Response> {
   const { dashboard, request } = visit;
   const { manager } = dashboard;
   if (!isSameOrigin(request)) return forged(dashboard);
@@ -151,9 +170,15 @@ async function end(visit: PageVisit): Promise<Response> {
   if (manager.store.users === undefined && !form.has("everyone")) return withoutUsers(dashboard);
   const revocation = await revocationOf(manager, form, undefined);
   if (revocation === undefined) return noSuchUser(dashboard);
-  const { ended, goesOn } = await revoke(manager, revocation);
-  if (revocation.kind !== "everyone") return backToUser(revocation.userId, ended);
-  return redirectResponse(303, link(PAGES.overview, { ended: String(ended), more: goesOn === true ? "1" : undefined }));
+  const { revoked, goesOn } = await revoke(manager, revocation);
+  if (revocation.userId !== undefined) return backToUser(revocation.userId, revoked);
+  const more = goesOn === true ? "1" : undefined;
+  return redirectResponse(303, link(PAGES.overview, { revoked: String(revoked), more }));
+}
+
+function usersView(visit: PageVisit): UsersView {
+  const { dashboard, query, now } = visit;
+  return { query, now, describe: (userIds) => describeUsers(dashboard, userIds) };
 }
 
 /** Reads a form. Undefined: it is too large, the client has gone, or the body was read before. */
@@ -163,13 +188,38 @@ async function readForm({ body, bodyUsed }: Request): Promise<URLSearchParams | 
   return bytes && new URLSearchParams(new TextDecoder().decode(bytes));
 }
 
-function page({ title }: ResolvedDashboard, frame: Omit<Frame, "title">, headers?: Record<string, string>): Response {
-  return pageResponse(200, pageOf({ title, ...frame }), headers);
+/** Makes the response of a view of the database. @param path - of a page that may load itself again */
+async function view(
+  { dashboard, query, now }: PageVisit,
+  path: string | undefined,
+  frame: Omit<Frame, "title" | "status">,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const { title, manager } = dashboard;
+  const self = path === undefined ? undefined : { page: path, query };
+  const status = { place: await placeOf(manager), now, self };
+  const refresh = self && refreshIn(query);
+  // A header and not a tag: it needs no script, and only whoever chose it gets it.
+  const again =
+    self && refresh !== undefined ? { Refresh: `${refresh}; url=${addressAgain(self.page, query, refresh)}` } : {};
+  return pageResponse(200, pageOf({ title, ...frame, status }), { ...headers, ...again });
+}
+
+/** Returns the names of the database and its host, if the store knows them. A failure doesn't break the page. */
+async function placeOf({ store }: ResolvedDashboard["manager"]): Promise<string | undefined> {
+  try {
+    const place = await store.operations?.place();
+    if (place === undefined) return undefined;
+    return place.host === undefined ? place.database : `${place.database} on ${place.host}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Redirects after a POST, so that reloading the page doesn't send the form again. */
-function backToUser(userId: string, ended: number): Response {
-  return redirectResponse(303, link(PAGES.user, { id: userId, ended: String(ended) }));
+function backToUser(userId: string | undefined, revoked: number): Response {
+  const page = userId === undefined ? PAGES.overview : PAGES.user;
+  return redirectResponse(303, link(page, { id: userId, revoked: String(revoked) }));
 }
 
 function refusal(
@@ -183,7 +233,7 @@ function refusal(
 }
 
 function noSuchUser(dashboard: ResolvedDashboard): Response {
-  return refusal(dashboard, 404, "There is no such user", html`Nobody can be called that.`);
+  return refusal(dashboard, 404, "There is no such user", html`This is not a valid user id or session.`);
 }
 
 function withoutUsers(dashboard: ResolvedDashboard): Response {
@@ -192,12 +242,13 @@ function withoutUsers(dashboard: ResolvedDashboard): Response {
 
 function forged(dashboard: ResolvedDashboard): Response {
   const message = html`The form was not sent by this page, or it is an old one. Go back, reload, and try again.`;
-  return refusal(dashboard, 403, "Nothing was ended", message);
+  return refusal(dashboard, 403, "Nothing was revoked", message);
 }
 
 /** Makes a page of a failure that an operator can mend. Other failures are thrown on. */
 function failureResponse(dashboard: ResolvedDashboard, error: unknown): Response {
-  if (error instanceof SchemaError) return refusal(dashboard, 503, "The table is not ready", html`${error.message}`);
+  const { title } = dashboard;
+  if (error instanceof SchemaError) return pageResponse(503, pageOf({ title, ...notMigrated(error) }));
   if (error instanceof StoreUnavailableError || error instanceof StoreOverloadedError) {
     return refusal(dashboard, 503, "The database does not answer", html`Try again soon.`);
   }

@@ -1,3 +1,4 @@
+import type { FoundSession } from "../core/stats.ts";
 import { sha256 } from "../core/token.ts";
 import type { UserSession } from "../manager/user-sessions.ts";
 import type { DashboardManager } from "./options.ts";
@@ -76,4 +77,19 @@ export async function findAt(
     if (last.created.getTime() < place.created.getTime()) return undefined;
     after = last;
   }
+}
+
+/**
+ * Finds a session by its id, by an id from before it renewed its token, or by a hash that this process has shown.
+ *
+ * @throws PgStoreError when the store fails
+ */
+export async function findById({ store }: DashboardManager, text: string): Promise<FoundSession | undefined> {
+  const shownId = shown.get(text);
+  const ids = shownId === undefined ? [text] : [text, shownId];
+  for (const id of ids) {
+    const found = await store.operations?.findSession((await store.follow?.(id)) ?? id);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

@@ -25,6 +25,10 @@ export interface Chart {
   /** Texts below the plot, from left to right. */
   ticks: readonly string[];
   lines: readonly Line[];
+  /** Sentence below the plot, or in its place if there is nothing to plot. */
+  note?: Html | undefined;
+  /** Whether there is nothing to plot. */
+  isEmpty?: boolean;
 }
 
 /** Width and height of a plot in its own units. The page stretches it. */
@@ -64,7 +68,13 @@ export function barChart(chart: Chart): Html {
 }
 
 function figure(chart: Chart, top: number, shapes: readonly Html[], kind = "lines"): Html {
-  const { id, title, summary, ticks, lines, labels } = chart;
+  const { id, title, summary, ticks, lines, labels, note, isEmpty = false } = chart;
+  if (isEmpty) {
+    return html`<figure class="card chart">
+      <figcaption><h2>${title}</h2></figcaption>
+      <p class="empty"><span>${note}</span></p>
+    </figure>`;
+  }
   const width = SIZE / Math.max(labels.length, 1);
   // Transparent columns show the values of a point as a tooltip.
   const columns = labels.map((label, index) => {
@@ -90,7 +100,7 @@ function figure(chart: Chart, top: number, shapes: readonly Html[], kind = "line
         ${ticks.map((tick) => html`<span>${tick}</span>`)}
       </div>
     </div>
-    ${table(chart)}
+    ${note === undefined ? undefined : html`<p class="hint">${note}</p>`} ${table(chart)}
   </figure>`;
 }
 

@@ -1,4 +1,4 @@
-import { rate } from "../../core/format-number.ts";
+import { count, rate } from "../../core/format-number.ts";
 import { type Html, html } from "./html.ts";
 
 const SECOND = 1000;
@@ -20,13 +20,29 @@ export function brief(value: number): string {
   return value >= 10_000 ? compact.format(value) : rate(value);
 }
 
+const words = new Intl.NumberFormat("en", {
+  notation: "compact",
+  compactDisplay: "long",
+  maximumSignificantDigits: 2,
+});
+
+/** Rounds an estimate to two digits, so that it does not look like a count: 1234567 to 1200000. */
+export function rounded(value: number): number {
+  return Number(value.toPrecision(2));
+}
+
+/** Formats an estimate: 1234567 as "about 1.2 million". */
+export function about(value: number): string {
+  return `about ${value >= 1e6 ? words.format(value) : count(rounded(value))}`;
+}
+
 /** Formats milliseconds in the largest unit that they fill. */
 export function span(milliseconds: number): string {
-  const rounded = Math.round(milliseconds);
-  const found = UNITS.find(([, length]) => rounded >= length);
-  if (found === undefined) return `${rounded} ms`;
+  const whole = Math.round(milliseconds);
+  const found = UNITS.find(([, length]) => whole >= length);
+  if (found === undefined) return `${whole} ms`;
   const [unit, length] = found;
-  const value = unit === "second" ? Math.round(rounded / 100) / 10 : Math.floor(rounded / length);
+  const value = unit === "second" ? Math.round(whole / 100) / 10 : Math.floor(whole / length);
   return `${rate(value)} ${unit}${value === 1 ? "" : "s"}`;
 }
 
@@ -41,14 +57,18 @@ export function fromNow(date: Date, now: number): string {
 /** Renders an instant in UTC, to the minute. */
 export function instant(date: Date): Html {
   const text = date.toISOString();
-  return html`<time datetime="${text}">${text.slice(0, 10)} ${text.slice(11, 16)}</time>`;
+  return html`<time datetime="${text}" title="${exact(text)}">${text.slice(0, 10)} ${text.slice(11, 16)}</time>`;
 }
 
 /** Renders the distance of an instant from now, with the instant as a tooltip. */
 export function relative(date: Date, now: number): Html {
   const text = date.toISOString();
-  const exact = `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
-  return html`<time datetime="${text}" title="${exact}">${fromNow(date, now)}</time>`;
+  return html`<time datetime="${text}" title="${exact(text)}">${fromNow(date, now)}</time>`;
+}
+
+/** "2026-11-30T01:02:03.004Z" -> "2026-11-30 01:02:03 UTC" */
+function exact(text: string): string {
+  return `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
 }
 
 /** Formats a time in UTC: "13:05". */
@@ -59,4 +79,10 @@ export function clockTime(date: Date): string {
 /** Formats a day in UTC: "Tue 24". */
 export function weekday(date: Date): string {
   return `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][date.getUTCDay()]} ${date.getUTCDate()}`;
+}
+
+/** Renders an instant's time of the day in UTC, to the second. */
+export function instantOfDay(date: Date): Html {
+  const text = date.toISOString();
+  return html`<time datetime="${text}" title="${exact(text)}">${text.slice(11, 19)}</time>`;
 }

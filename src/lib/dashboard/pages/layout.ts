@@ -1,7 +1,24 @@
+import { instantOfDay } from "./format.ts";
 import { type Html, html } from "./html.ts";
+import { LOCAL_TIME } from "./local-time.ts";
 
 /** Relative addresses of the pages. They work under any mount, and behind a proxy that takes off a prefix. */
-export const PAGES = { overview: "./", users: "users", user: "user", end: "end", style: "style.css" } as const;
+export const PAGES = {
+  overview: "./",
+  users: "users",
+  user: "user",
+  sessions: "sessions",
+  revoke: "revoke",
+  style: "style.css",
+} as const;
+
+/** Choices of the time after which a page loads itself again. */
+const REFRESHES: [name: string, seconds: string | undefined][] = [
+  ["off", undefined],
+  ["5 s", "5"],
+  ["30 s", "30"],
+  ["5 min", "300"],
+];
 
 /** Contents of a page. */
 export interface Frame {
@@ -14,6 +31,18 @@ export interface Frame {
   /** Text in the search field. */
   search?: string;
   main: Html;
+  /** Line below the header. Undefined: the page is no view of the database. */
+  status?: Status;
+}
+
+/** Line with the database and the time of the figures. */
+export interface Status {
+  /** Database and host, without a password. */
+  place: string | undefined;
+  /** Milliseconds since 1970 by the store's clock. */
+  now: number;
+  /** Address of the page for the choices of refresh. Undefined: the page offers none. */
+  self: { page: string; query: URLSearchParams } | undefined;
 }
 
 /** Returns the address of a page with a query. Undefined fields are left out. */
@@ -22,12 +51,24 @@ export function link(page: string, query: Record<string, string | undefined>): s
   return given.length === 0 ? page : `${page}?${new URLSearchParams(given).toString()}`;
 }
 
+/** Returns the seconds after which a page loads itself again, if its query has one of the choices. */
+export function refreshIn(query: URLSearchParams): string | undefined {
+  const asked = query.get("refresh");
+  return REFRESHES.some(([, seconds]) => seconds === asked) ? (asked ?? undefined) : undefined;
+}
+
+/** Returns the address of a page without the message of a form before, and with another choice of refresh. */
+export function again(page: string, query: URLSearchParams, refresh: string | undefined): string {
+  const kept = [...query].filter(([name]) => !["refresh", "revoked", "more"].includes(name));
+  return link(page, { ...Object.fromEntries(kept), refresh });
+}
+
 const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E" +
   "%3Crect width='16' height='16' rx='4' fill='%233559c7'/%3E%3Cpath d='M4 11V8M8 11V4M12 11V6' stroke='%23fff' stroke-width='2' stroke-linecap='round'/%3E%3C/svg%3E";
 
 /** Renders a whole page. */
-export function pageOf({ title, heading, section, search = "", main }: Frame): Html {
+export function pageOf({ title, heading, section, search = "", main, status }: Frame): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -48,7 +89,7 @@ export function pageOf({ title, heading, section, search = "", main }: Frame): H
               ${entry("Users", PAGES.users, section === "users")}
             </nav>
             <form role="search" method="get" action="${PAGES.users}">
-              <label class="unseen" for="q">User, by how their id begins</label>
+              <label class="unseen" for="q">Beginning of a user id, whole session id, or IP address</label>
               <input
                 id="q"
                 name="q"
@@ -58,14 +99,18 @@ export function pageOf({ title, heading, section, search = "", main }: Frame): H
                 autocomplete="off"
                 autocapitalize="none"
                 spellcheck="false"
-                placeholder="User id begins with"
+                placeholder="User id, session id or address"
               />
               <button>Find</button>
             </form>
           </div>
+          ${status && statusLine(status)}
         </header>
         <main id="main" tabindex="-1">${main}</main>
-        <footer>Times are in UTC. Neither tokens nor what sessions hold is ever shown here.</footer>
+        <footer>
+          Times are in UTC. Point at one for your local time. Tokens and the data of sessions are never shown here.
+        </footer>
+        ${LOCAL_TIME.script}
       </body>
     </html> `;
 }
@@ -73,13 +118,41 @@ export function pageOf({ title, heading, section, search = "", main }: Frame): H
 /** Renders a page with one sentence, in place of a page that can't be shown. */
 export function messagePage(title: string, heading: string, message: Html): Html {
   const main = html`<h1>${heading}</h1>
-    <section class="card">
+    <section class="card narrow">
       <p>${message}</p>
       <p><a href="${PAGES.overview}">To the overview</a></p>
     </section>`;
   return pageOf({ title, heading, main });
 }
 
+/** Renders commands to copy. */
+export function codeBlock(label: string, code: string): Html {
+  return html`<pre tabindex="0" role="region" aria-label="${label}"><code>${code}</code></pre>`;
+}
+
+function statusLine({ place, now, self }: Status): Html {
+  const choices =
+    self &&
+    REFRESHES.map(([name, seconds]) =>
+      entryOf(name, again(self.page, self.query, seconds), seconds === refreshIn(self.query), "true"),
+    );
+  return html`<div class="bar status">
+    <p>
+      ${place === undefined ? undefined : html`<span class="place">${place}</span> · `}as of
+      ${instantOfDay(new Date(now))} UTC
+    </p>
+    ${
+      choices &&
+      html`<nav class="refresh" aria-label="Refresh"><span aria-hidden="true">Refresh</span> ${choices}</nav>`
+    }
+  </div>`;
+}
+
 function entry(name: string, href: string, isCurrent: boolean): Html {
-  return isCurrent ? html`<a href="${href}" aria-current="page">${name}</a>` : html`<a href="${href}">${name}</a>`;
+  return entryOf(name, href, isCurrent, "page");
+}
+
+/** Renders a link of a menu. @param mark - value of aria-current for the current one */
+export function entryOf(name: string, href: string, isCurrent: boolean, mark: "page" | "true"): Html {
+  return isCurrent ? html`<a href="${href}" aria-current="${mark}">${name}</a>` : html`<a href="${href}">${name}</a>`;
 }

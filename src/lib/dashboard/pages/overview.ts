@@ -2,10 +2,11 @@ import { bytes, count, counted, rate } from "../../core/format-number.ts";
 import { type HistoryPoint, MAX_EXPIRED, type StoreStats } from "../../core/stats.ts";
 import type { StoreExtras } from "../../core/store.ts";
 import { barChart, lineChart } from "./chart.ts";
-import { clockTime, instant, relative, span, weekday } from "./format.ts";
+import { about, clockTime, instant, relative, rounded, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
-import { link, PAGES } from "./layout.ts";
-import { endedMessage } from "./users.ts";
+import { link, PAGES, refreshIn } from "./layout.ts";
+import { missingColumns } from "./not-migrated.ts";
+import { choices, revokedMessage } from "./tables.ts";
 
 /** Spans of the plots, in milliseconds. A point is at least 5 minutes long, as each cleanup writes a row of the history. */
 const RANGES = {
@@ -28,10 +29,10 @@ export async function overview(
   const range: Range = asked === "day" || asked === "week" ? asked : "hour";
   const heading = html`<div class="heading">
       <h1>Overview</h1>
-      <nav class="ranges" aria-label="How far back">${rangeLinks(range)}</nav>
-      <a class="button danger" href="${link(PAGES.end, { everyone: "1" })}">End every session</a>
+      ${choices("How far back", rangesOf(range, refreshIn(query)))}
+      <a class="button" href="${link(PAGES.revoke, { everyone: "1" })}">Revoke every session</a>
     </div>
-    ${endedMessage(query)}`;
+    ${revokedMessage(query)}`;
   if (operations === undefined) {
     return html`${heading}
       <section class="card">
@@ -40,37 +41,33 @@ export async function overview(
   }
   const { length, points } = RANGES[range];
   const [stats, history] = await Promise.all([operations.stats(), operations.history(new Date(now - length), points)]);
-  return html`${heading} ${figures(stats, history, range, users !== undefined)}
-    <div class="charts">${plots(history, range)} ${expiryChart(stats)}</div>
+  const isOld = stats.loggedIn === undefined && users !== undefined;
+  return html`${heading} ${isOld ? missingColumns() : undefined} ${figures(stats, history, range)}
+    <div class="charts">${plots(history, range, stats.cleanup, now)} ${expiryChart(stats)}</div>
     ${cleanupCard(stats, now)}`;
 }
 
-function rangeLinks(range: Range): Html[] {
-  return (Object.keys(RANGES) as Range[]).map((key) => {
-    const href = link(PAGES.overview, { range: key });
-    return key === range
-      ? html`<a href="${href}" aria-current="true">${RANGES[key].name}</a>`
-      : html`<a href="${href}">${RANGES[key].name}</a>`;
-  });
+function rangesOf(range: Range, refresh: string | undefined): [string, string, boolean][] {
+  return (Object.keys(RANGES) as Range[]).map((key) => [
+    RANGES[key].name,
+    link(PAGES.overview, { range: key, refresh }),
+    key === range,
+  ]);
 }
 
-function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Range, canHaveUsers: boolean): Html {
-  const about = stats.isEstimate ? "about " : "";
+function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Range): Html {
+  const { isEstimate } = stats;
+  const shown = isEstimate ? about : count;
   const minutes = history.reduce((sum, { length }) => sum + length, 0) / 60_000;
   const average = (key: "created" | "ended"): string =>
     history.every(isUnknown) ? "–" : rate(history.reduce((sum, point) => sum + point[key], 0) / minutes);
   const window = `on average, in the last ${range}`;
+  const loggedIn =
+    stats.loggedIn === undefined ? "not known on such a table" : `with ${shown(stats.loggedIn)} sessions`;
+  const sample = "estimated from a sample";
   return html`<dl class="figures">
-    ${figure("Live sessions", about + count(stats.live), stats.isEstimate ? "estimated from a sample" : undefined)}
-    ${figure(
-      "Logged-in users",
-      stats.users === undefined ? "–" : about + count(stats.users),
-      stats.loggedIn === undefined
-        ? canHaveUsers
-          ? html`run <code>npx pgstore migrate</code>`
-          : "not known on such a table"
-        : `with ${about}${counted(stats.loggedIn, "session")}`,
-    )}
+    ${figure("Live sessions", shown(stats.live), isEstimate ? sample : undefined)}
+    ${figure("Logged-in users", stats.users === undefined ? "–" : shown(stats.users), stats.loggedIn === 1 ? "with 1 session" : loggedIn)}
     ${figure("Created per minute", average("created"), window)} ${figure("Ended per minute", average("ended"), window)}
     ${figure("Expired backlog", stats.expired >= MAX_EXPIRED ? `${count(MAX_EXPIRED)} or more` : count(stats.expired), "rows that wait for the cleanup")}
     ${figure(
@@ -91,7 +88,7 @@ function figure(name: string, value: string, hint: Content): Html {
   </div>`;
 }
 
-function plots(history: readonly HistoryPoint[], range: Range): Html {
+function plots(history: readonly HistoryPoint[], range: Range, cleanup: StoreStats["cleanup"], now: number): Html {
   const labels = history.map(({ at }) => (range === "hour" ? clockTime(at) : `${weekday(at)}, ${clockTime(at)}`));
   const begin = history[0]?.at.getTime() ?? 0;
   const length = history.reduce((sum, point) => sum + point.length, 0);
@@ -99,7 +96,8 @@ function plots(history: readonly HistoryPoint[], range: Range): Html {
     const at = new Date(begin + (index * length) / TICKS);
     return range === "week" ? weekday(at) : clockTime(at);
   });
-  const common = { labels, ticks, axis: "From" };
+  const { isEmpty, note } = beginningOf(history, range, cleanup, now);
+  const common = { labels, ticks, axis: "From", isEmpty, note };
   const live = history.map((point) => point.live);
   const created = perMinute(history, "created");
   const ended = perMinute(history, "ended");
@@ -148,6 +146,28 @@ function perMinute(history: readonly HistoryPoint[], key: "created" | "ended"): 
   });
 }
 
+/** Says since when there is history. */
+function beginningOf(
+  history: readonly HistoryPoint[],
+  range: Range,
+  cleanup: StoreStats["cleanup"],
+  now: number,
+): { isEmpty: boolean; note: Html | undefined } {
+  const first = history.findIndex((point) => !isUnknown(point) || point.removed > 0);
+  if (first > 0) {
+    const { at = new Date(now) } = history[first] ?? {};
+    const since = range === "hour" ? clockTime(at) : `${weekday(at)}, ${clockTime(at)}`;
+    return { isEmpty: false, note: html`Recorded since ${since}.` };
+  }
+  if (first === 0) return { isEmpty: false, note: undefined };
+  const note =
+    cleanup === undefined
+      ? html`No history yet. It begins with the first cleanup of any process, by default 5 minutes after its start
+        (<code>cleanupInterval</code>).`
+      : html`Nothing was recorded in the last ${range}. The last cleanup was ${relative(cleanup.at, now)}.`;
+  return { isEmpty: true, note };
+}
+
 /** Says whether no process has written a record in a point. */
 function isUnknown({ live, created, ended }: HistoryPoint): boolean {
   return live === undefined && created + ended === 0;
@@ -157,15 +177,15 @@ function expiryChart({ expiring, isEstimate }: StoreStats): Html {
   const labels = expiring.map(({ within }, index) =>
     Number.isFinite(within) ? `≤ ${span(within)}` : `> ${span(expiring[index - 1]?.within ?? 0)}`,
   );
-  const values = expiring.map((line) => line.count);
-  const about = isEstimate ? "Estimated: " : "";
+  const values = expiring.map((line) => (isEstimate ? rounded(line.count) : line.count));
+  const estimated = isEstimate ? "Estimated: " : "";
   return barChart({
     id: "expiry",
-    title: "Time to expiry",
-    summary: `${about}live sessions by when they expire. ${labels.map((label, n) => `${label}: ${count(values[n] ?? 0)}`).join("; ")}.`,
+    title: isEstimate ? "Time to expiry, estimated" : "Time to expiry",
+    summary: `${estimated}live sessions by when they expire. ${labels.map((label, n) => `${label}: ${count(values[n] ?? 0)}`).join("; ")}.`,
     axis: "Expires within",
     labels,
-    ticks: labels.map((label) => label.replace("≤ ", "").replace(/ (.)\w+$/, "$1")),
+    ticks: labels.map((label) => label.replace(/^[≤>] (\d+) (.)\w+$/, label.startsWith(">") ? "later" : "$1$2")),
     lines: [{ name: "Sessions", colour: 2, values }],
   });
 }
@@ -182,7 +202,7 @@ function cleanupCard({ cleanup }: StoreStats, now: number): Html {
     <h2>Last cleanup</h2>
     ${
       cleanup === undefined
-        ? html`<p>None is on record.</p>`
+        ? html`<p>No cleanup is on record.</p>`
         : html`<p>
             ${counted(cleanup.removed, "row")} removed in ${span(cleanup.took)}, ${relative(cleanup.at, now)}
             (${instant(cleanup.at)}).

@@ -13,8 +13,24 @@ export const CHART_STYLE = css`
 
   .figures {
     display: grid;
-    grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr));
+    grid-template-columns: repeat(6, minmax(0, 1fr));
     gap: 1rem;
+  }
+
+  @media (max-width: 62rem) {
+    .figures {
+      grid-template-columns: repeat(3, minmax(0, 1fr));
+    }
+  }
+
+  @media (max-width: 36rem) {
+    .figures {
+      grid-template-columns: repeat(2, minmax(0, 1fr));
+    }
+  }
+
+  .figures .card {
+    padding-inline: 1rem;
   }
 
   .figures dt {
@@ -39,7 +55,6 @@ export const CHART_STYLE = css`
     display: grid;
     grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr));
     gap: 1rem;
-    align-items: start;
   }
 
   .charts > * + * {
@@ -100,6 +115,17 @@ export const CHART_STYLE = css`
     width: 100%;
     height: 11rem;
     overflow: visible;
+  }
+
+  .empty {
+    display: grid;
+    place-content: center;
+    min-height: 12.5rem;
+    padding: 1rem;
+    border-radius: 0.5rem;
+    background: var(--page);
+    color: var(--soft);
+    text-align: center;
   }
 
   .scale,

@@ -121,8 +121,36 @@ const BASE = css`
     display: flex;
     flex: 1 1 16rem;
     gap: 0.5rem;
-    max-width: 26rem;
+    max-width: 28rem;
     margin-left: auto;
+  }
+
+  .bar.status {
+    justify-content: space-between;
+    padding-block: 0.25rem 0.5rem;
+    color: var(--soft);
+    font-size: 0.8125rem;
+    font-variant-numeric: tabular-nums;
+  }
+
+  .status .place {
+    color: var(--text);
+    font-weight: 600;
+  }
+
+  .refresh > span {
+    margin-right: 0.375rem;
+  }
+
+  .bar nav.refresh {
+    gap: 0.125rem;
+    align-items: center;
+  }
+
+  .bar nav.refresh a {
+    min-height: 1.5rem;
+    padding: 0.125rem 0.5rem;
+    border-radius: 0.375rem;
   }
 
   main {
@@ -163,6 +191,14 @@ const BASE = css`
     font-size: 0.875em;
   }
 
+  pre {
+    overflow-x: auto;
+    padding: 0.75rem 1rem;
+    border: 1px solid var(--line);
+    border-radius: 0.5rem;
+    background: var(--page);
+  }
+
   .card {
     min-width: 0;
     padding: 1.125rem 1.25rem;
@@ -181,6 +217,19 @@ const BASE = css`
     gap: 0.75rem 1.5rem;
     align-items: center;
     justify-content: space-between;
+  }
+
+  .heading p {
+    margin-top: 0.25rem;
+  }
+
+  .sort {
+    display: flex;
+    gap: 0.625rem;
+    align-items: center;
+    color: var(--soft);
+    font-size: 0.875rem;
+    white-space: nowrap;
   }
 
   .soft,
@@ -255,11 +304,6 @@ const CONTROL_STYLE = css`
   button:hover,
   .button:hover {
     background: var(--page);
-  }
-
-  .button.danger {
-    border-color: var(--danger);
-    color: var(--danger);
   }
 
   button.danger {

@@ -42,13 +42,61 @@ export const TABLE_STYLE = css`
     background: var(--tint);
   }
 
-  .data time,
-  .data td code {
-    white-space: nowrap;
+  /* The columns are as wide as their times and buttons. The first has the rest, however long its texts are. */
+  .data.sessions {
+    table-layout: fixed;
+  }
+
+  .data.sessions th,
+  .data.sessions td {
+    padding-inline: 0.5rem;
+  }
+
+  .data.sessions th:nth-last-child(-n + 4) {
+    width: 7.5rem;
+  }
+
+  .data.sessions th:last-child {
+    width: 14rem;
+  }
+
+  @media (min-width: 72rem) {
+    .data.sessions th:nth-last-child(-n + 4):not(:last-child) {
+      width: 9.5rem;
+    }
+  }
+
+  .data.found th:last-child {
+    width: 6rem;
+  }
+
+  .data.found th:nth-child(2) {
+    width: 24%;
+  }
+
+  .data .device {
+    font-weight: 600;
+  }
+
+  .data .hint {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0 0.75rem;
+  }
+
+  .data .button {
+    min-height: 2.125rem;
+    padding: 0.25rem 0.625rem;
+    font-size: 0.875rem;
+  }
+
+  .data.users th:nth-child(n + 2) {
+    width: 12rem;
   }
 
   .data .actions {
     flex-wrap: nowrap;
+    gap: 0.375rem;
     white-space: nowrap;
   }
 
@@ -66,6 +114,7 @@ export const TABLE_STYLE = css`
     display: flex;
     flex-wrap: wrap;
     gap: 0.5rem;
+    align-items: center;
   }
 
   .facts > div {
@@ -84,7 +133,7 @@ export const TABLE_STYLE = css`
     display: block;
   }
 
-  @media (max-width: 52rem) {
+  @media (max-width: 54rem) {
     .bar form {
       flex-basis: 100%;
       max-width: none;
@@ -97,7 +146,6 @@ export const TABLE_STYLE = css`
     }
 
     .figures {
-      grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr));
       gap: 0.75rem;
     }
 
@@ -141,7 +189,8 @@ export const TABLE_STYLE = css`
       background: var(--tint);
     }
 
-    .data td {
+    .data td,
+    .data.sessions td {
       display: grid;
       grid-template-columns: 6.5rem minmax(0, 1fr);
       gap: 0.75rem;
@@ -150,8 +199,23 @@ export const TABLE_STYLE = css`
       border-bottom: 0;
     }
 
-    .data td code {
-      white-space: normal;
+    .data.sessions td:first-child {
+      display: block;
+      padding-bottom: 0.375rem;
+    }
+
+    .data.sessions td:last-child {
+      display: block;
+      padding-top: 0.5rem;
+    }
+
+    .data.sessions td:first-child::before,
+    .data.sessions td:last-child::before {
+      content: none;
+    }
+
+    .data .button {
+      min-height: 2.5rem;
     }
 
     .data td::before {

@@ -52,41 +52,41 @@ async function messageOf(response: Response): Promise<string> {
 describe("ending sessions", () => {
   it("ends one, after it has been asked for", async () => {
     const sessions = await three();
-    const { fields, headers } = await asked("End", 1);
+    const { fields, headers } = await asked("Revoke", 1);
     expect(await place.alive(...sessions)).toEqual([true, true, true]);
-    expect(await messageOf(await place.ask("/end", post(fields, headers)))).toBe("1 session ended.");
+    expect(await messageOf(await place.ask("/revoke", post(fields, headers)))).toBe("1 session revoked.");
     expect(await place.alive(...sessions)).toEqual([true, false, true]);
-    expect(await messageOf(await place.ask("/end", post(fields, headers)))).toBe("Nothing was left to end.");
+    expect(await messageOf(await place.ask("/revoke", post(fields, headers)))).toBe("Nothing was left to revoke.");
   });
 
   it("ends all but one", async () => {
     const sessions = await three();
-    const { fields, headers } = await asked("End others", 2);
-    expect(await messageOf(await place.ask("/end", post(fields, headers)))).toBe("2 sessions ended.");
+    const { fields, headers } = await asked("Revoke others", 2);
+    expect(await messageOf(await place.ask("/revoke", post(fields, headers)))).toBe("2 sessions revoked.");
     expect(await place.alive(...sessions)).toEqual([false, false, true]);
   });
 
   it("ends all, and nobody else's", async () => {
     const sessions = await three();
     const bob = await place.login("bob");
-    const { fields, headers } = await asked("End all sessions");
-    expect(await messageOf(await place.ask("/end", post(fields, headers)))).toBe("3 sessions ended.");
+    const { fields, headers } = await asked("Revoke all sessions");
+    expect(await messageOf(await place.ask("/revoke", post(fields, headers)))).toBe("3 sessions revoked.");
     expect(await place.alive(...sessions, bob)).toEqual([false, false, false, true]);
   });
 
   it("does not end all where the one to be kept has ended meanwhile", async () => {
     const sessions = await three();
-    const { fields, headers } = await asked("End others", 0);
+    const { fields, headers } = await asked("Revoke others", 0);
     await place.manager.destroyById(sessions[0].id ?? "");
-    expect(await messageOf(await place.ask("/end", post(fields, headers)))).toBe("Nothing was left to end.");
+    expect(await messageOf(await place.ask("/revoke", post(fields, headers)))).toBe("Nothing was left to revoke.");
     expect(await place.alive(...sessions)).toEqual([false, true, true]);
   });
 
   it("ends no session of another user than the page has said", async () => {
     const [ada, bob] = [await place.login("ada"), await place.login("bob")];
-    const { fields, headers } = await asked("End");
+    const { fields, headers } = await asked("Revoke");
     const forged = { ...fields, session: bob.id ?? "" };
-    expect(await messageOf(await place.ask("/end", post(forged, headers)))).toBe("Nothing was left to end.");
+    expect(await messageOf(await place.ask("/revoke", post(forged, headers)))).toBe("Nothing was left to revoke.");
     expect(await place.alive(ada, bob)).toEqual([true, true]);
   });
 
@@ -95,19 +95,19 @@ describe("ending sessions", () => {
     const ask = async (path: string): Promise<string> =>
       (await place.ask(path, {}, { currentSession: () => sessions[0].id })).text();
     const list = await ask("/user?id=ada");
-    expect(await ask(`/${linksOf(list, "End all but this one")[0]}`)).toMatch(
-      /^(?![\s\S]*warning)[\s\S]*Sessions that end: 2\./,
+    expect(await ask(`/${linksOf(list, "Revoke all but this one")[0]}`)).toMatch(
+      /^(?![\s\S]*warning)[\s\S]*Sessions to revoke: 2\./,
     );
-    expect(await ask("/end?user=ada")).toMatch(/warning[\s\S]*Sessions that end: 3\./);
-    expect(await ask(`/${linksOf(list, "End")[0]}`)).toContain('class="warning"');
-    expect(await ask(`/${linksOf(list, "End")[1]}`)).not.toContain('class="warning"');
+    expect(await ask("/revoke?user=ada")).toMatch(/warning[\s\S]*Sessions to revoke: 3\./);
+    expect(await ask(`/${linksOf(list, "Revoke")[0]}`)).toContain('class="warning"');
+    expect(await ask(`/${linksOf(list, "Revoke")[1]}`)).not.toContain('class="warning"');
   });
 
   it("does nothing by GET or HEAD", async () => {
     const sessions = await three();
-    const { fields, headers } = await asked("End all sessions");
+    const { fields, headers } = await asked("Revoke all sessions");
     const query = new URLSearchParams(fields).toString();
-    for (const method of ["GET", "HEAD"]) await place.ask(`/end?${query}`, { method, headers });
+    for (const method of ["GET", "HEAD"]) await place.ask(`/revoke?${query}`, { method, headers });
     expect(await place.alive(...sessions)).toEqual([true, true, true]);
   });
 });
@@ -140,43 +140,43 @@ describe("a forged form", () => {
   for (const [what, change] of refused) {
     it(`ends nothing: ${what}`, async () => {
       const sessions = await three();
-      const response = await place.ask("/end", change(await asked("End all sessions")));
+      const response = await place.ask("/revoke", change(await asked("Revoke all sessions")));
       expect(response.status).toBe(403);
-      expect(await response.text()).toContain("Nothing was ended");
+      expect(await response.text()).toContain("Nothing was revoked");
       expect(await place.alive(...sessions)).toEqual([true, true, true]);
     });
   }
 
   it("is told by the origin where the browser sends nothing newer", async () => {
     await three();
-    const { fields, headers } = await asked("End all sessions");
-    expect((await place.ask("/end", without(post(fields, headers), "sec-fetch-site"))).status).toBe(303);
+    const { fields, headers } = await asked("Revoke all sessions");
+    expect((await place.ask("/revoke", without(post(fields, headers), "sec-fetch-site"))).status).toBe(303);
   });
 
   it("is refused before it is read, when it is too large, and when it makes no sense", async () => {
     const { fields, headers } = await askedForAll();
-    const large = await place.ask("/end", post({ ...fields, more: "x".repeat(20_000) }, headers));
+    const large = await place.ask("/revoke", post({ ...fields, more: "x".repeat(20_000) }, headers));
     expect([large.status, large.headers.get("connection")]).toEqual([413, "close"]);
-    expect((await place.ask("/end", post({ ...fields, user: "" }, headers))).status).toBe(404);
-    expect((await place.ask("/end", post({ ...fields, session: "\0" }, headers))).status).toBe(404);
+    expect((await place.ask("/revoke", post({ ...fields, user: "" }, headers))).status).toBe(404);
+    expect((await place.ask("/revoke", post({ ...fields, session: "\0" }, headers))).status).toBe(404);
   });
 
   it("is no form where it has no body, where somebody has read it, and where the host is not the one of its origin", async () => {
     const { fields, headers } = await askedForAll();
     const { headers: sent } = post({}, headers);
-    expect((await place.ask("/end", { method: "POST", headers: sent ?? {} })).status).toBe(403);
-    const read = new Request(`${ORIGIN}/end`, post(fields, headers));
+    expect((await place.ask("/revoke", { method: "POST", headers: sent ?? {} })).status).toBe(403);
+    const read = new Request(`${ORIGIN}/revoke`, post(fields, headers));
     await read.text();
     expect((await openTo(place.manager)(read)).status).toBe(413);
     const elsewhere = without(post(fields, { ...headers, host: "other.test" }), "sec-fetch-site");
-    expect((await place.ask("/end", elsewhere)).status).toBe(403);
+    expect((await place.ask("/revoke", elsewhere)).status).toBe(403);
     const proxied = without(post(fields, { ...headers, host: "app.test:80" }), "sec-fetch-site");
-    expect((await place.ask("/end", proxied)).status).toBe(303);
+    expect((await place.ask("/revoke", proxied)).status).toBe(303);
   });
 
   async function askedForAll(): Promise<Asked> {
     await three();
-    return asked("End all sessions");
+    return asked("Revoke all sessions");
   }
 
   it("is bound to the viewer's session where the manager knows it, and needs no cookie of its own then", async () => {
@@ -188,25 +188,25 @@ describe("a forged form", () => {
       const target = await place.login("ada");
       const cookieOf = ({ token }: Session): Record<string, string> => ({ cookie: `session=${token}` });
       const request = (path: string, init: RequestInit = {}) => app(new Request(ORIGIN + path, init));
-      const page = await request("/end?user=ada", { headers: cookieOf(viewer) });
+      const page = await request("/revoke?user=ada", { headers: cookieOf(viewer) });
       expect(page.headers.getSetCookie()).toEqual([]);
       const fields = fieldsOf(await page.text());
-      expect((await request("/end", post(fields, cookieOf(other)))).status).toBe(403);
-      expect((await request("/end", post(fields))).status).toBe(403);
+      expect((await request("/revoke", post(fields, cookieOf(other)))).status).toBe(403);
+      expect((await request("/revoke", post(fields))).status).toBe(403);
       expect(await place.alive(target)).toEqual([true]);
-      expect((await request("/end", post(fields, cookieOf(viewer)))).status).toBe(303);
+      expect((await request("/revoke", post(fields, cookieOf(viewer)))).status).toBe(303);
       expect(await place.alive(target, viewer, other)).toEqual([false, true, true]);
       const own = await request("/user?id=admin", { headers: cookieOf(viewer) });
-      expect(await own.text()).toContain("End all but this one");
+      expect(await own.text()).toContain("Revoke all but this one");
       await manager.destroyByUser("admin");
     }
   });
 
   it("may go to another process than the page came from", async () => {
     const sessions = await three();
-    const { fields, headers } = await asked("End all sessions");
+    const { fields, headers } = await asked("Revoke all sessions");
     const elsewhere = openTo(new SessionManager(place.store));
-    expect((await elsewhere(new Request(`${ORIGIN}/end`, post(fields, headers)))).status).toBe(303);
+    expect((await elsewhere(new Request(`${ORIGIN}/revoke`, post(fields, headers)))).status).toBe(303);
     expect(await place.alive(...sessions)).toEqual([false, false, false]);
   });
 });
@@ -236,10 +236,10 @@ describe("ending every session", () => {
 
   /** From the overview to the page that asks. */
   async function askedFor(ask: Ask): Promise<Asked> {
-    const [link = ""] = linksOf(await (await ask("/")).text(), "End every session");
+    const [link = ""] = linksOf(await (await ask("/")).text(), "Revoke every session");
     const response = await ask(`/${link}`);
     const text = await response.text();
-    expect(text).toContain("End all sessions of everybody?");
+    expect(text).toContain("Revoke every session of every user?");
     expect(linksOf(text, "Cancel")).toEqual(["./"]);
     const [cookie = ""] = response.headers.getSetCookie();
     return { fields: fieldsOf(text), headers: { cookie: cookie.split(";", 1)[0] ?? "" } };
@@ -253,12 +253,14 @@ describe("ending every session", () => {
     await reached(host, async (ask, origin) => {
       const { fields, headers } = await askedFor(ask);
       expect(await place.alive(ada, bob)).toEqual([true, true]);
-      const done = await ask("/end", post(fields, { ...headers, origin }));
-      expect([done.status, done.headers.get("location"), heard]).toEqual([303, "./?ended=4", ["bob"]]);
+      const done = await ask("/revoke", post(fields, { ...headers, origin }));
+      expect([done.status, done.headers.get("location"), heard]).toEqual([303, "./?revoked=4", ["bob"]]);
       expect(await place.alive(ada, bob)).toEqual([false, false]);
-      expect(await (await ask("/?ended=4")).text()).toContain('<p class="flash" role="status">4 sessions ended.</p>');
-      const again = await ask("/end", post(fields, { ...headers, origin }));
-      expect(again.headers.get("location")).toBe("./?ended=0");
+      expect(await (await ask("/?revoked=4")).text()).toContain(
+        '<p class="flash" role="status">4 sessions revoked.</p>',
+      );
+      const again = await ask("/revoke", post(fields, { ...headers, origin }));
+      expect(again.headers.get("location")).toBe("./?revoked=0");
     });
   });
 
@@ -272,12 +274,12 @@ describe("ending every session", () => {
         post(fields, { ...headers, origin, "sec-fetch-site": "cross-site" }),
         without(post(fields, { ...headers, origin: "http://evil.test" }), "sec-fetch-site"),
       ]) {
-        expect((await ask("/end", init)).status).toBe(403);
+        expect((await ask("/revoke", init)).status).toBe(403);
       }
       // One that names a user as well is about this user.
       expect(
-        (await ask("/end", post({ ...fields, user: "ada" }, { ...headers, origin }))).headers.get("location"),
-      ).toBe("user?id=ada&ended=1");
+        (await ask("/revoke", post({ ...fields, user: "ada" }, { ...headers, origin }))).headers.get("location"),
+      ).toBe("user?id=ada&revoked=1");
     });
     expect(await place.alive(ada)).toEqual([false]);
   });
@@ -294,7 +296,7 @@ describe("ending every session", () => {
     const sessions = openTo(new SessionManager(Object.fromEntries(known) as never));
     const ask: Ask = (path, init) => sessions(new Request(ORIGIN + path, init));
     const { fields, headers } = await askedFor(ask);
-    expect((await ask("/end", post(fields, headers))).headers.get("location")).toBe("./?ended=1");
+    expect((await ask("/revoke", post(fields, headers))).headers.get("location")).toBe("./?revoked=1");
     expect((await manager.load(session.token)).status).toBe("new");
   });
 
@@ -311,15 +313,15 @@ describe("ending every session", () => {
     const { fields, headers } = await askedFor(ask);
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
-      const answer = ask("/end", post(fields, headers));
+      const answer = ask("/revoke", post(fields, headers));
       await running;
       await vi.advanceTimersByTimeAsync(20_000);
-      expect((await answer).headers.get("location")).toBe("./?ended=1000&more=1");
+      expect((await answer).headers.get("location")).toBe("./?revoked=1000&more=1");
     } finally {
       vi.useRealTimers();
     }
-    expect(await (await ask("/?ended=1000&more=1")).text()).toContain(
-      "1,000 sessions ended so far. The others are still being ended.",
+    expect(await (await ask("/?revoked=1000&more=1")).text()).toContain(
+      "1,000 sessions revoked so far. The others are still being revoked.",
     );
   });
 });

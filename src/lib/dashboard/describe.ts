@@ -1,0 +1,71 @@
+import { atMost } from "../core/time.ts";
+import type { DescribedUsers, ResolvedDashboard } from "./options.ts";
+
+/** A user as pages show it. */
+export interface ShownUser {
+  /** The user's name in the table. */
+  userId: string;
+  /** Name for people. Undefined: the id is shown alone. */
+  name: string | undefined;
+  /** Address of the user's page in the application: relative, or with the scheme http or https. */
+  href: string | undefined;
+}
+
+/** Returns how to show each of some users. */
+export type ShowUser = (userId: string) => ShownUser;
+
+/** Time that a page waits for `describeUser`. */
+const MAX_WAIT_MS = 2000;
+const MAX_NAME_CHARACTERS = 100;
+
+/**
+ * Asks the application once for the names of a page's users. A failure is logged, and so is an answer that takes longer than 2 seconds. The
+ * page then shows ids alone.
+ */
+export async function describeUsers(
+  { describeUser }: Pick<ResolvedDashboard, "describeUser">,
+  userIds: readonly string[],
+): Promise<ShowUser> {
+  let described: DescribedUsers | undefined;
+  if (describeUser !== undefined && userIds.length > 0) {
+    try {
+      const asked = Promise.resolve(describeUser([...new Set(userIds)])).then((answer) => (described = answer));
+      let isLate = true;
+      await atMost(
+        asked.finally(() => (isLate = false)),
+        MAX_WAIT_MS,
+      );
+      if (isLate) asked.catch(() => {});
+      if (isLate) console.error(`pgstore: describeUser took more than ${MAX_WAIT_MS} ms`);
+    } catch (error) {
+      console.error("pgstore: describeUser failed:", error);
+    }
+  }
+  return (userId) => {
+    const { name, href } = descriptionIn(described, userId);
+    return { userId, name: nameIn(name), href: addressIn(href) };
+  };
+}
+
+function descriptionIn(described: unknown, userId: string): { name?: unknown; href?: unknown } {
+  let found: unknown;
+  if (described instanceof Map) found = described.get(userId);
+  // Not by the prototype: a user may be called "constructor".
+  else if (typeof described === "object" && described !== null && Object.hasOwn(described, userId)) {
+    found = (described as Record<string, unknown>)[userId];
+  }
+  return typeof found === "object" && found !== null ? found : {};
+}
+
+function nameIn(name: unknown): string | undefined {
+  if (typeof name !== "string" || name === "") return undefined;
+  return name.length > MAX_NAME_CHARACTERS ? `${name.slice(0, MAX_NAME_CHARACTERS - 1).toWellFormed()}…` : name;
+}
+
+/** Returns an address that a browser opens as a page, without "javascript:" and its like. */
+function addressIn(href: unknown): string | undefined {
+  if (typeof href !== "string" || href === "") return undefined;
+  // The parser of browsers: it ignores blanks and line breaks, as in "java\nscript:".
+  const base = "http://base.invalid/";
+  return URL.canParse(href, base) && /^https?:$/.test(new URL(href, base).protocol) ? href : undefined;
+}

@@ -1,0 +1,140 @@
+import { isIP } from "node:net";
+import { count, counted, shortId } from "../../core/format-number.ts";
+import type { FoundSession } from "../../core/stats.ts";
+import { isToken } from "../../core/token.ts";
+import { lowerAscii } from "../../http/headers.ts";
+import type { ShowUser } from "../describe.ts";
+import type { DashboardManager } from "../options.ts";
+import { fieldsOf, findById } from "../session-place.ts";
+import { about, relative } from "./format.ts";
+import { type Html, html } from "./html.ts";
+import { link, PAGES } from "./layout.ts";
+import { cell, dataTable, sessionCell, userLink } from "./tables.ts";
+import { isUserId, type UsersView } from "./users.ts";
+
+/** Sessions of an address that a page shows. */
+const MAX_SESSIONS = 100;
+
+/** Says whether a text is an IP address or has the form of a session's id. Other texts are the beginnings of user ids. */
+export function isAboutSessions(text: string): boolean {
+  return isIP(text) > 0 || isToken(text);
+}
+
+/** Renders the sessions with an id or an address. @throws PgStoreError when the store fails */
+export async function sessionsPage(manager: DashboardManager, view: UsersView, currentId?: string): Promise<Html> {
+  const { operations, users } = manager.store;
+  const text = view.query.get("q") ?? "";
+  if (operations === undefined || users === undefined || !isAboutSessions(text)) {
+    const reason = isAboutSessions(text)
+      ? "This store finds no sessions by id or address."
+      : "This is no session id or address.";
+    return html`<h1>Sessions</h1>
+      <section class="card"><p>${reason}</p></section>`;
+  }
+  return isIP(text) > 0 ? addressPage(manager, view, text, currentId) : idPage(manager, view, text, currentId);
+}
+
+async function idPage(manager: DashboardManager, view: UsersView, id: string, currentId?: string): Promise<Html> {
+  const session = await findById(manager, id);
+  return html`${heading(html`Session <code>${shortId(id)}…</code>`, id)}
+  ${
+    session === undefined
+      ? html`<p class="card">
+          No live session has this id. It has expired, was revoked or destroyed, or never existed.
+        </p>`
+      : await table([session], view, currentId, { q: id })
+  }`;
+}
+
+async function addressPage(
+  manager: DashboardManager,
+  view: UsersView,
+  address: string,
+  currentId?: string,
+): Promise<Html> {
+  const asked = view.query.get("after") ?? "";
+  const after = isUserId(asked) ? asked : undefined;
+  const page = await manager.store.operations?.findByAddress(spellingsOf(address), MAX_SESSIONS, after);
+  const { sessions = [], next, read = 0, rows = 0 } = page ?? {};
+  const part = after === undefined ? "" : " in this part of the table";
+  const isCut = sessions.length === MAX_SESSIONS;
+  return html`${heading(html`Sessions from <bdi>${address}</bdi>`, address)}
+    <p class="soft">
+      ${isCut ? `The first ${counted(MAX_SESSIONS, "session")}` : counted(sessions.length, "live session")}${part}.
+      ${next === undefined ? undefined : `${count(read)} rows of ${about(Math.max(rows, read))} were read.`}
+    </p>
+    ${
+      sessions.length === 0
+        ? html`<p class="card">
+            ${next === undefined ? "No live session" : "So far no live session"} began at this address. Addresses are
+            recorded at the login, with the option <code>recordIp</code>.
+          </p>`
+        : await table(sessions, view, currentId)
+    }
+    ${
+      next === undefined
+        ? undefined
+        : html`<nav class="pager" aria-label="Parts of the table">
+            <a class="button" href="${link(PAGES.sessions, { q: address, after: next })}" rel="next"
+              >Continue the search</a
+            >
+          </nav>`
+    }`;
+}
+
+/** Renders the heading, with a way to users whose ids look like an address or a session's id. */
+function heading(title: Html, text: string): Html {
+  return html`<div class="heading">
+    <h1>${title}</h1>
+    <a href="${link(PAGES.users, { q: text, as: "user" })}">Search the user ids instead</a>
+  </div>`;
+}
+
+/** Renders sessions. @param anonymous - fields by which `revoke` finds a session without a user */
+async function table(
+  sessions: readonly FoundSession[],
+  view: UsersView,
+  currentId: string | undefined,
+  anonymous: Record<string, string> = {},
+): Promise<Html> {
+  const show = await view.describe(sessions.flatMap(({ userId }) => userId ?? []));
+  const rows = sessions.map((session) => {
+    const { id, userId, created } = session;
+    const isOwned = userId !== undefined && created !== undefined;
+    const place = isOwned ? { user: userId, ...fieldsOf({ id, created }) } : anonymous;
+    return row(session, place, show, view.now, id === currentId);
+  });
+  return dataTable(
+    "Live sessions",
+    "sessions found",
+    ["Session", "User", "Logged in", "Last seen", "Expires", "Revoke"],
+    rows,
+  );
+}
+
+function row(session: FoundSession, place: Record<string, string>, show: ShowUser, now: number, isOwn: boolean): Html {
+  const { id, userId, created, lastSeen, expiry } = session;
+  const unknown = html`<span class="soft">–</span>`;
+  return html`<tr role="row" class="${isOwn ? "current" : ""}">
+    ${sessionCell(session, isOwn)}
+    ${cell("User", userId === undefined ? html`<span class="soft">Nobody is logged in</span>` : userLink(show(userId)))}
+    ${cell("Logged in", created ? relative(created, now) : unknown)}
+    ${cell("Last seen", lastSeen ? relative(lastSeen, now) : unknown)} ${cell("Expires", relative(expiry, now))}
+    ${cell(
+      "Revoke",
+      html`<a class="button" href="${link(PAGES.revoke, place)}" aria-label="Revoke the session ${shortId(id)}"
+        >Revoke</a
+      >`,
+    )}
+  </tr>`;
+}
+
+/** Returns the texts under which an address may be recorded. */
+function spellingsOf(address: string): string[] {
+  const texts = [address, lowerAscii(address)];
+  const url = `http://[${address}]/`;
+  // The URL parser shortens an IPv6 address as Node does.
+  if (isIP(address) === 6 && URL.canParse(url)) texts.push(new URL(url).hostname.slice(1, -1));
+  if (isIP(address) === 4) texts.push(`::ffff:${address}`);
+  return [...new Set(texts)];
+}

@@ -1,0 +1,114 @@
+import { counted, shortId } from "../../core/format-number.ts";
+import type { UserSession } from "../../manager/user-sessions.ts";
+import type { ShownUser } from "../describe.ts";
+import type { DashboardManager } from "../options.ts";
+import { beforeAllOf, fieldsOf, findAt, placeIn } from "../session-place.ts";
+import { describeUserAgent } from "../user-agent.ts";
+import { relative } from "./format.ts";
+import { type Html, html } from "./html.ts";
+import { link, PAGES, refreshIn } from "./layout.ts";
+import { cell, dataTable, dotted, type Neighbours, pager, revokedMessage, sessionCell, userFacts } from "./tables.ts";
+import { MAX_PAGE, PAGE_ENTRIES, pageIn } from "./users.ts";
+
+/** Sessions of a user that a store counts. */
+const MAX_COUNTED_SESSIONS = 1000;
+
+/** Data of the page of a user's sessions. */
+export interface UserView {
+  user: ShownUser;
+  query: URLSearchParams;
+  /** Id of the viewer's own session. */
+  currentId: string | undefined;
+  /** Milliseconds since 1970 by the store's clock. */
+  now: number;
+}
+
+/** Renders the page of a user's sessions. @throws PgStoreError when the store fails */
+export async function userPage(manager: DashboardManager, view: UserView): Promise<Html> {
+  const { user, query, currentId, now } = view;
+  const { userId } = user;
+  const page = pageIn(query);
+  const found = await partOf(manager, userId, query, page, currentId);
+  const total = (await manager.store.operations?.countSessions(userId)) ?? undefined;
+  const shown = found.slice(0, PAGE_ENTRIES);
+  return html`<div class="heading">
+      <div>
+        <h1>Sessions of <bdi>${user.name ?? userId}</bdi></h1>
+        <p class="soft">${dotted([...userFacts(user), ...(total === undefined ? [] : [totalText(total)])])}</p>
+      </div>
+      ${shown.length === 0 ? undefined : revokeAll(userId, currentId, shown)}
+    </div>
+    ${revokedMessage(query)}
+    ${
+      shown.length === 0
+        ? html`<p class="card">${page === 1 ? "This user has no live session." : "There are no more."}</p>`
+        : dataTable(
+            "Live sessions",
+            "sessions",
+            ["Session", "Logged in", "Last seen", "Expires", "Revoke"],
+            shown.map((session) => sessionRow(userId, session, now)),
+          )
+    }
+    ${pager(neighboursOf(userId, query, page, found))}`;
+}
+
+/** Reads a page, and one session more. By the place of the session before it, otherwise by the number of the page. */
+async function partOf(
+  manager: DashboardManager,
+  userId: string,
+  query: URLSearchParams,
+  page: number,
+  current: string | undefined,
+): Promise<UserSession[]> {
+  const place = placeIn(query);
+  if (place === undefined) {
+    const found = await manager.listByUser(userId, { limit: page * PAGE_ENTRIES + 1, current });
+    return found.slice((page - 1) * PAGE_ENTRIES);
+  }
+  // Where the last session of the page before has ended meanwhile, the page begins with all sessions of its instant.
+  const after = (await findAt(manager, userId, place)) ?? beforeAllOf(place);
+  return manager.listByUser(userId, { limit: PAGE_ENTRIES + 1, after, current });
+}
+
+function neighboursOf(userId: string, query: URLSearchParams, page: number, found: readonly UserSession[]): Neighbours {
+  const to = (place: Record<string, string | undefined>): string =>
+    link(PAGES.user, { id: userId, ...place, refresh: refreshIn(query) });
+  const last = found.length > PAGE_ENTRIES ? found[PAGE_ENTRIES - 1] : undefined;
+  const isFirst = page === 1 && placeIn(query) === undefined;
+  return {
+    first: isFirst ? undefined : to({}),
+    previous: page < 3 ? undefined : to({ page: String(page - 1) }),
+    // Beyond the last number the pages go on by their place.
+    next: last && to({ page: String(Math.min(page + 1, MAX_PAGE)), ...fieldsOf(last) }),
+    here: isFirst && last === undefined ? undefined : `Page ${page}`,
+  };
+}
+
+function sessionRow(userId: string, session: UserSession, now: number): Html {
+  const { id, ip, userAgent, created, lastSeen, expiry, current } = session;
+  const place = { user: userId, ...fieldsOf(session) };
+  const what = `the session on ${describeUserAgent(userAgent)}, ${ip ?? "no address"}, ${shortId(id)}`;
+  const actions = html`<span class="actions">
+    <a class="button" href="${link(PAGES.revoke, place)}" aria-label="Revoke ${what}">Revoke</a>
+    <a class="button" href="${link(PAGES.revoke, { ...place, others: "1" })}" aria-label="Revoke others than ${what}"
+      >Revoke others</a
+    >
+  </span>`;
+  return html`<tr role="row" class="${current ? "current" : ""}">
+    ${sessionCell(session, current)} ${cell("Logged in", relative(created, now))}
+    ${cell("Last seen", relative(lastSeen, now))} ${cell("Expires", relative(expiry, now))} ${cell("Revoke", actions)}
+  </tr>`;
+}
+
+function revokeAll(userId: string, currentId: string | undefined, shown: readonly UserSession[]): Html {
+  const own = shown.find(({ id }) => id === currentId);
+  return own === undefined
+    ? html`<a class="button" href="${link(PAGES.revoke, { user: userId })}">Revoke all sessions</a>`
+    : html`<a class="button" href="${link(PAGES.revoke, { user: userId, ...fieldsOf(own), others: "1" })}"
+        >Revoke all but this one</a
+      >`;
+}
+
+function totalText(total: number): string {
+  return total >= MAX_COUNTED_SESSIONS ? "1,000 live sessions or more" : counted(total, "live session");
+}
