@@ -33,7 +33,7 @@ const NODE_MODULES: Record<string, string[]> = {
   scs: ["node:http"],
   "express-session": ["node:events"],
   dashboard: ["node:http", "node:net"],
-  cli: ["node:fs", "node:http", "node:readline/promises"],
+  cli: ["node:fs", "node:http", "node:readline/promises", "node:util"],
 };
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */

@@ -53,7 +53,33 @@ describe("pgstore migrate", () => {
       table: QUOTED,
       location: expect.stringContaining(database.name) as string,
       migrated: true,
+      steps: [],
     });
+  });
+
+  it("says what it did, and that there was nothing to do", async () => {
+    const run = (...args: string[]) => pgstore("migrate", "--url", database.url, "--table", ...args);
+    await pool.query(SCS_TABLE.replaceAll("sessions", "grown"));
+    await pool.query("DROP INDEX IF EXISTS grown_expiry_idx");
+    const grown = await run("grown");
+    expect(grown.out.replace(/ in PostgreSQL \S+/, "")).toBe(
+      [
+        '  + created table "grown_users"',
+        '  + created table "grown_history"',
+        '  + added 6 columns to "grown": user_id, created, last_seen, ip, user_agent, tags',
+        '  + created index grown_expiry_idx on "grown"',
+        '  + created index grown_user_id_created_token_idx on "grown"',
+        '  + created index grown_tags_idx on "grown"',
+        'Table "grown" is up to date.\n',
+      ].join("\n"),
+    );
+    expect((await run("grown")).out).toMatch(/is up to date\. There was nothing to do\.\n$/);
+    const fresh = await run("fresh");
+    expect(fresh.out).toMatch(/^ {2}\+ created table "fresh"\n/);
+    expect(fresh.out).not.toMatch(/column|_pkey/);
+    // Only who shares a schema with the tables of an ORM needs the advice.
+    expect(fresh.out).toContain("drizzle-kit push");
+    expect((await run("fresh", "--schema", "own")).out).not.toContain("drizzle-kit");
   });
 
   it("--print shows SQL that makes the same, without a database", async () => {
@@ -305,10 +331,10 @@ describe("pgstore revoke", () => {
     const common = { url: database.url, table: TABLE, schema: SCHEMA };
     const user = "Evil\u001B[31m";
     for (const [which, question] of [
-      [{ all: true }, /^Revoke every live session in .* \(about [\d,]+ rows?\) in PostgreSQL .*\?$/],
+      [{ all: true }, /^Revoke all sessions in .* in PostgreSQL .*\? That ends [\d,]+ live sessions\.$/],
       [{ id }, new RegExp(`^Revoke session ${id.slice(0, 12)}\\?$`)],
-      [{ user }, /^Revoke the live sessions of Evil\\u\{1b\}\[31m\?$/],
-      [{ user, except: other }, new RegExp(` except ${other.slice(0, 12)}\\?$`)],
+      [{ user }, /^Revoke 2 live sessions of Evil\\u\{1b\}\[31m\?$/],
+      [{ user, except: other }, new RegExp(`^Revoke 1 live session of Evil.* except ${other.slice(0, 12)}\\?$`)],
     ] as const) {
       const asked: string[] = [];
       const no = (text: string): Promise<boolean> => Promise.resolve((asked.push(text), false));
@@ -383,7 +409,7 @@ describe("--layout connect-pg-simple", () => {
     expect((await pgstore("stats", ...theirs)).out).toMatch(/^Users +unknown on this table$/m);
     for (const command of ["stats", "cleanup", "cleanup --dry-run", "revoke --all --yes"]) {
       const { code: missing, err } = await pgstore(...command.split(" "), "--table", "nowhere", ...theirs);
-      expect([missing, err], command).toEqual([4, expect.stringContaining("connect-pg-simple has made")]);
+      expect([missing, err], command).toEqual([4, expect.stringContaining("the table that the package created")]);
       expect(err).not.toContain("pgstore migrate");
     }
     expect(await run("check")).toMatchObject({ code: 0 });

@@ -126,7 +126,7 @@ describe("Progress", () => {
     expect(stream.text).toBe("");
     clock.now = 1000;
     progress.update(50);
-    expect(stream.text).toBe(`\r\u001B[Kwork [${"#".repeat(8)}${"-".repeat(22)}] 25% 50 of 200 50/s`);
+    expect(stream.text).toBe(`\r\u001B[Kwork [${"#".repeat(8)}${"-".repeat(22)}] 25% 50 of 200 50/s, 3 s left`);
     clock.now = 1050;
     progress.update(60);
     clock.now = 2000;

@@ -1,3 +1,5 @@
+import { PLAIN, type Style } from "./style.ts";
+
 /** Exit codes of the process. */
 export const EXIT = {
   /** Done, and nothing is wrong. */
@@ -16,9 +18,14 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** The output of a command. */
 export interface Answer {
-  /** For people. */
-  text: string;
+  /** For people. A function: for the terminal that it will be written to. */
+  text: string | ((style: Style) => string);
   /** For programs: with --json the only document on standard output. */
   json: unknown;
   exitCode: ExitCode;
+}
+
+/** Returns the text of an answer. */
+export function textOf({ text }: Answer, style = PLAIN): string {
+  return typeof text === "function" ? text(style) : text;
 }

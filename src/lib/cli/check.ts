@@ -1,21 +1,19 @@
+import { counted } from "../core/format-number.ts";
 import type { Finding } from "../postgres/check/finding.ts";
 import { checkPooler } from "../postgres/check/pooler.ts";
-import { MIGRATE } from "../postgres/check/schema.ts";
 import { type Answer, EXIT } from "./answer.ts";
-import { type CommonOptions, connect, type Connection } from "./connection.ts";
+import { type CommonOptions, type Connection, onStore, shellRemedy } from "./connection.ts";
 import { InterruptedError } from "./failures.ts";
 import { Progress } from "./progress.ts";
+import { hanging, type Style } from "./style.ts";
 import { interruptible } from "./terminal.ts";
 
 /** Prints the store's diagnosis, and whether a pooler stands before the server. */
 export async function check(options: CommonOptions & { deep?: boolean }): Promise<Answer> {
-  const connection = await connect(options);
-  try {
+  return onStore(options, async (connection) => {
     const findings = options.deep === true ? await diagnoseDeep(connection) : await connection.store.diagnose();
     return answerOf(connection, [...findings, await checkPooler(connection.isServer ? connection.url : undefined)]);
-  } finally {
-    await connection.close();
-  }
+  });
 }
 
 /** @throws InterruptedError at Ctrl-C */
@@ -33,11 +31,6 @@ async function diagnoseDeep({ store }: Connection): Promise<Finding[]> {
   return findings;
 }
 
-/** A remedy for people at a shell. */
-export function shellRemedy(remedy: string): string {
-  return remedy.replaceAll(MIGRATE, "npx pgstore migrate");
-}
-
 function answerOf({ table, location }: Connection, found: Finding[]): Answer {
   const findings = found.map(({ subject, severity, text, remedy, figures }) => ({
     name: subject,
@@ -49,10 +42,21 @@ function answerOf({ table, location }: Connection, found: Finding[]): Answer {
   const has = (severity: Finding["severity"]): boolean => found.some((finding) => finding.severity === severity);
   const isSchema = found.some(({ subject, severity }) => severity === "error" && subject === "table");
   const exitCode = isSchema ? EXIT.schema : has("error") || has("warn") ? EXIT.problem : EXIT.ok;
-  const lines = findings.flatMap(({ name, level, text, remedy }) => [
-    `${level.padEnd(5)}  ${name.padEnd(11)}  ${text}`,
-    ...(remedy === undefined ? [] : [`${" ".repeat(20)}-> ${remedy}`]),
-  ]);
-  const text = [`${table.quoted} in ${location}`, ...lines].join("\n");
+  const text = (style: Style): string => {
+    const paints = { ok: style.green, warn: style.yellow, error: style.red };
+    const lines = findings.flatMap(({ name, level, text: said, remedy }) => [
+      hanging(`${level.padEnd(5)}  ${name.padEnd(11)}  `, said, style, undefined, paints[level]),
+      ...(remedy === undefined ? [] : [hanging(`${" ".repeat(20)}-> `, remedy, style, style.cyan, style.dim)]),
+    ]);
+    return [style.bold(`${table.quoted} in ${location}`), ...lines, verdictOf(found, style)].join("\n");
+  };
   return { text, json: { ok: exitCode === EXIT.ok, table: table.quoted, location, findings }, exitCode };
+}
+
+function verdictOf(found: Finding[], { red, yellow, green }: Style): string {
+  const many = (level: Finding["severity"]): number => found.filter(({ severity }) => severity === level).length;
+  const [errors, warnings] = [many("error"), many("warn")];
+  if (errors + warnings === 0) return green("Nothing is wrong.");
+  const parts = [errors > 0 && red(counted(errors, "error")), warnings > 0 && yellow(counted(warnings, "warning"))];
+  return `${parts.filter(Boolean).join(" and ")} found.`;
 }

@@ -1,7 +1,7 @@
 import { counted } from "../core/format-number.ts";
 import { parseDuration } from "../core/options.ts";
 import { type Answer, EXIT } from "./answer.ts";
-import { type CommonOptions, connect } from "./connection.ts";
+import { type CommonOptions, type Connection, onStore } from "./connection.ts";
 import { INTERRUPTED, interruptible } from "./terminal.ts";
 import { Progress } from "./progress.ts";
 
@@ -24,8 +24,7 @@ const MAX_COUNTED_ROWS = 200_000;
 export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {
   const { limit, dryRun, endedGrace = ENDED_GRACE } = options;
   const graceMs = parseDuration("--ended-grace", endedGrace);
-  const { store, operator, close } = await connect(options, false, endedGrace);
-  try {
+  const clean = async ({ store, operator }: Connection): Promise<Answer> => {
     if (dryRun === true) {
       const expired = await operator.countRemovable(graceMs, limit);
       const text = `${counted(expired, "row")} would be removed.`;
@@ -41,7 +40,6 @@ export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {
     const text = `${counted(removed, "row")} removed.${interrupted ? ` ${INTERRUPTED}` : ""}`;
     const exitCode = interrupted ? EXIT.problem : EXIT.ok;
     return { text, json: { removed, dryRun: false, interrupted }, exitCode };
-  } finally {
-    await close();
-  }
+  };
+  return onStore(options, clean, false, endedGrace);
 }

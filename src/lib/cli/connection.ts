@@ -1,13 +1,15 @@
 import { existsSync } from "node:fs";
-import { StoreUnavailableError } from "../core/errors.ts";
+import { SchemaError, StoreUnavailableError } from "../core/errors.ts";
+import { MIGRATE } from "../postgres/check/schema.ts";
 import type { Duration } from "../core/options.ts";
+import { isMissing } from "../postgres/drivers/errors.ts";
 import type { PgClient, Query } from "../postgres/drivers/driver.ts";
 import { folderOf, openDatabase } from "../postgres/open.ts";
 import { openQuery, Operator } from "../postgres/operator.ts";
 import { connectPgSimpleLayout, type Layout, scsLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
 import { type TableName, tableName } from "../postgres/sql/table-name.ts";
-import { UsageError } from "./failures.ts";
+import { TableProblemError, UsageError } from "./failures.ts";
 
 /** Layouts of tables, by the package that created them. */
 export const LAYOUTS = { pgstore: scsLayout, "connect-pg-simple": connectPgSimpleLayout } satisfies Record<
@@ -96,6 +98,49 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
   };
   const operator = new Operator(database.query, name, layout);
   return { ...database, store, operator, table: name, layout, close };
+}
+
+/**
+ * Runs the work of a command on the store, and closes it.
+ *
+ * @param connecting - the other parameters of `connect`
+ * @throws TableProblemError when the table is missing or lacks something, in the same words for every command
+ */
+export async function onStore<T>(
+  options: CommonOptions,
+  work: (connection: Connection) => Promise<T>,
+  ...connecting: [mayCreate?: boolean, endedGrace?: string]
+): Promise<T> {
+  const connection = await connect(options, ...connecting);
+  try {
+    return await work(connection);
+  } catch (error) {
+    throw error instanceof SchemaError && !(error instanceof TableProblemError)
+      ? await problemOf(connection, error)
+      : error;
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Says in words for people at a shell what is wrong with the table. */
+async function problemOf({ operator, table, layout }: Connection, cause: SchemaError): Promise<SchemaError> {
+  const objects = layout.users ? await operator.listObjects() : [];
+  const hasColumn = (column: string): boolean => objects.some(({ kind, name }) => kind === "column" && name === column);
+  if (isMissing(cause) && hasColumn("token") && !hasColumn("user_id")) {
+    const text = `table ${table.quoted} has no columns about users`;
+    return new TableProblemError(table.quoted, text, shellRemedy(`run ${MIGRATE} to add them`), cause);
+  }
+  const [first] = (await operator.findProblems()).filter(({ severity }) => severity === "error");
+  if (first === undefined) return cause;
+  return new TableProblemError(table.quoted, first.text, shellRemedy(first.remedy ?? "run npx pgstore check"), cause);
+}
+
+/** Words a remedy for people at a shell. */
+export function shellRemedy(remedy: string): string {
+  return remedy
+    .replace(/^run store\.migrate\(\), or .*/s, `run ${MIGRATE}, or name another table with --table and --schema`)
+    .replaceAll(MIGRATE, "npx pgstore migrate");
 }
 
 /**

@@ -7,6 +7,20 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** The table is missing, or lacks something that a command needs. */
+export class TableProblemError extends SchemaError {
+  /** The problem, without its remedy. */
+  readonly problem: string;
+  readonly remedy: string;
+
+  /** Makes the error. @param table - quoted */
+  constructor(table: string, problem: string, remedy: string, cause?: unknown) {
+    super(table, `${problem}: ${remedy}`, cause === undefined ? {} : { cause });
+    this.problem = problem;
+    this.remedy = remedy;
+  }
+}
+
 /** The user pressed Ctrl-C. */
 export class InterruptedError extends Error {
   override readonly name = "InterruptedError";
@@ -23,12 +37,18 @@ interface Failure {
   code: string;
   /** One line. */
   message: string;
+  /** The message in two parts, for a terminal. */
+  parts?: { problem: string; remedy: string };
 }
 
 /** Turns an error into a report. @param foreign - removes secrets from text that others wrote */
 export function failureOf(error: unknown, foreign: (text: string) => string = (text) => text): Failure {
   const message = withCause(error, foreign);
   if (error instanceof StoreUnavailableError) return { exitCode: EXIT.unreachable, code: error.code, message };
+  if (error instanceof TableProblemError) {
+    const { problem, remedy } = error;
+    return { exitCode: EXIT.schema, code: error.code, message: textOf(error), parts: { problem, remedy } };
+  }
   if (error instanceof SchemaError) return { exitCode: EXIT.schema, code: error.code, message: textOf(error) };
   if (error instanceof PgStoreError) return { exitCode: EXIT.problem, code: error.code, message };
   if (error instanceof InterruptedError) return { exitCode: EXIT.problem, code: "INTERRUPTED", message };

@@ -1,8 +1,9 @@
 import { shortId } from "../core/format-number.ts";
 import type { OwnedEntry, OwnedPlace } from "../core/store.ts";
 import { type Answer, EXIT } from "./answer.ts";
-import { type CommonOptions, connect } from "./connection.ts";
+import { type CommonOptions, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
+import type { Style } from "./style.ts";
 import { columns, instant, plain } from "./terminal.ts";
 import { usersOf } from "./user-sessions.ts";
 
@@ -13,8 +14,7 @@ const MAX_DATE_MS = 8.64e15;
 export async function list(options: CommonOptions & { user: string; limit: number; after?: string }): Promise<Answer> {
   const { user, limit, after } = options;
   const place = after === undefined ? undefined : placeOf(after);
-  const { store, close } = await connect(options);
-  try {
+  return onStore(options, async ({ store }) => {
     // One more than is shown, to learn whether there is another page.
     const found = await usersOf(store, user).list(user, limit + 1, place);
     const shown = found.slice(0, limit);
@@ -27,10 +27,8 @@ export async function list(options: CommonOptions & { user: string; limit: numbe
       userAgent,
     }));
     const json = { user, sessions, next: next ?? null };
-    return { text: textOf(sessions, next), json, exitCode: EXIT.ok };
-  } finally {
-    await close();
-  }
+    return { text: (style) => textOf(sessions, next, style), json, exitCode: EXIT.ok };
+  });
 }
 
 /** A session as it is printed. */
@@ -40,7 +38,7 @@ interface Shown extends Pick<OwnedEntry, "created" | "lastSeen" | "expiry"> {
   userAgent: string | null;
 }
 
-function textOf(sessions: Shown[], next: string | undefined): string {
+function textOf(sessions: Shown[], next: string | undefined, style: Style): string {
   if (sessions.length === 0) return "No live session.";
   const rows = sessions.map(({ id, created, lastSeen, expiry, ip, userAgent }) => [
     plain(id),
@@ -50,8 +48,8 @@ function textOf(sessions: Shown[], next: string | undefined): string {
     plain(ip ?? ""),
     plain(userAgent ?? ""),
   ]);
-  const table = columns([["ID", "CREATED", "LAST SEEN", "ENDS", "IP", "USER AGENT"], ...rows]);
-  return next === undefined ? table : `${table}\nMore: --after ${next}`;
+  const table = columns([["ID", "CREATED", "LAST SEEN", "ENDS", "IP", "USER AGENT"], ...rows], { style });
+  return next === undefined ? table : `${table}\n${style.dim("More:")} --after ${next}`;
 }
 
 /** Makes a cursor of the last session of a page. A shortened id is enough: what comes after the id comes after its beginning. */

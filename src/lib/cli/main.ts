@@ -1,14 +1,18 @@
-import { EXIT, type ExitCode } from "./answer.ts";
+import { EXIT, type ExitCode, textOf } from "./answer.ts";
 import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import type { CommonOptions } from "./connection.ts";
 import { failureOf, isOurs, redact, redactForeign, UsageError } from "./failures.ts";
 import { programOf } from "./program.ts";
+import { hanging, PLAIN, type Style, styleOf } from "./style.ts";
 
 /** Destinations of the output. */
 export interface Output {
   out(text: string): void;
   err(text: string): void;
+  /** Default: no colours, no line breaks. */
+  outStyle?: Style;
+  errStyle?: Style;
 }
 
 /**
@@ -18,16 +22,18 @@ export interface Output {
  * @returns the exit code
  */
 export async function main(args: string[], output = standardOutput()): Promise<ExitCode> {
-  const { out, err } = output;
+  const { out, err, outStyle = PLAIN, errStyle = PLAIN } = output;
   const foreign = (text: string): string => {
     const { DATABASE_URL, PGPASSWORD } = process.env;
     return redactForeign(text, [...args.map((arg) => arg.replace(/^--[a-z-]+=/, "")), DATABASE_URL], PGPASSWORD);
   };
   const report = (error: unknown, { json, debug }: CommonOptions): ExitCode => {
-    const { exitCode, code, message: text } = failureOf(error, foreign);
+    const { exitCode, code, message: text, parts } = failureOf(error, foreign);
     const message = redact(text);
     if (json === true) out(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
-    err(`pgstore: ${message}\n`);
+    const { problem = text, remedy } = errStyle.isTTY ? (parts ?? {}) : {};
+    err(`${hanging("pgstore: ", redact(problem), errStyle, undefined, errStyle.red)}\n`);
+    if (remedy !== undefined) err(`${hanging("      -> ", redact(remedy), errStyle, errStyle.cyan, errStyle.dim)}\n`);
     if (debug === true && error instanceof Error) {
       const stack = String(error.stack);
       err(`${redact(isOurs(error) ? stack : foreign(stack))}\n`);
@@ -39,7 +45,7 @@ export async function main(args: string[], output = standardOutput()): Promise<E
     const options = command.opts<CommonOptions>();
     try {
       const answer = await work();
-      out(`${options.json === true ? JSON.stringify(answer.json, null, 2) : answer.text}\n`);
+      out(`${options.json === true ? JSON.stringify(answer.json, null, 2) : textOf(answer, outStyle)}\n`);
       exitCode = answer.exitCode;
     } catch (error) {
       exitCode = report(error, options);
@@ -75,7 +81,12 @@ function standardOutput(): Output {
   process.stdout.on("error", (error: { code?: string }) =>
     process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.problem),
   );
-  return { out: (text) => process.stdout.write(text), err: (text) => process.stderr.write(text) };
+  return {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    outStyle: styleOf(process.stdout),
+    errStyle: styleOf(process.stderr),
+  };
 }
 
 function versionOfPackage(): string {

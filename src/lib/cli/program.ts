@@ -1,7 +1,8 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import type { Answer } from "./answer.ts";
 import { check } from "./check.ts";
 import { cleanup } from "./cleanup.ts";
+import { completion, type Shell, SHELLS } from "./completion.ts";
 import { dashboardCommand } from "./dashboard.ts";
 import { demo } from "./demo/serve.ts";
 import { importSessions } from "./import/import.ts";
@@ -11,7 +12,9 @@ import { list } from "./list.ts";
 import { migrate } from "./migrate.ts";
 import { revoke } from "./revoke.ts";
 import { schema } from "./schema.ts";
+import { show } from "./show.ts";
 import { stats } from "./stats.ts";
+import { ORDERS, users } from "./users.ts";
 
 const EXIT_CODES = `
 Exit codes:
@@ -35,12 +38,12 @@ export function programOf(version: string, run: Run): Command {
       "after",
       "\nExample:\n  DATABASE_URL=postgres://me@db/app npx pgstore check\n\nEach command has its own --help.",
     );
-  /** Adds a command. @param work - receives the options */
+  /** Adds a command. @param work - receives the options and the argument */
   const add = (
     name: string,
     description: string,
     example: string,
-    work: (options: never) => Promise<Answer>,
+    work: (options: never, argument: string) => Promise<Answer>,
   ): Command => {
     const command = program.command(name).description(description);
     return command
@@ -56,7 +59,7 @@ export function programOf(version: string, run: Run): Command {
       .option("--debug", "print an error's stack")
       .allowExcessArguments(false)
       .addHelpText("after", `\nExample:\n  ${example}`)
-      .action(() => run(command, () => work(command.opts<never>())));
+      .action(() => run(command, () => work(command.opts<never>(), command.args[0] ?? "")));
   };
 
   add("migrate", "Creates the table, or adds what it lacks.", "npx pgstore migrate --print", migrate).option(
@@ -77,15 +80,32 @@ export function programOf(version: string, run: Run): Command {
     "read the whole table as well, which takes long",
   );
   add("stats", "Shows the number of sessions and the size of the table.", "npx pgstore stats --json", stats);
+  add("users", "Lists users, with their live sessions and last logins.", "npx pgstore users --sort sessions", users)
+    .option("--prefix <text>", "only users whose id begins with this")
+    .addOption(
+      new Option("--sort <order>", "by id, by number of live sessions, or by last login")
+        .choices(Object.keys(ORDERS))
+        .default("name"),
+    )
+    .addOption(new Option("--limit <number>", "the most users to list").default(100).argParser(upTo(10_000)))
+    .option("--after <cursor>", "continue after the page that printed this cursor");
   add("list", "Lists a user's live sessions, the newest first.", "npx pgstore list --user ada", list)
     .requiredOption("--user <id>", "the user")
     .addOption(new Option("--limit <number>", "the most sessions to list").default(100).argParser(upTo(10_000)))
     .option("--after <cursor>", "continue after the page that printed this cursor");
   add(
+    "show",
+    "Shows one live session: its user, its times, and the keys and sizes of its data.",
+    "npx pgstore show --id Kw3v0mUeFqYx --user ada",
+    show,
+  )
+    .requiredOption("--id <id>", "the session: its full id, or with --user the beginning that list shows")
+    .option("--user <id>", "the user of the session");
+  add(
     "revoke",
     "Revokes sessions: those of a user, a single one, or all.",
     "npx pgstore revoke --user ada --except Kw3v0mUeFqYx",
-    revoke,
+    (options) => revoke(options),
   )
     .option("--user <id>", "the user")
     .option("--id <id>", "a single session: its full id, or with --user the beginning that list shows")
@@ -126,6 +146,12 @@ export function programOf(version: string, run: Run): Command {
     "npx pgstore dashboard",
     dashboardCommand,
   ).addOption(new Option("--port <number>", "the port to listen on (default: any free port)").argParser(upTo(65_535)));
+  add(
+    "completion",
+    "Prints a script that makes your shell complete commands and options.",
+    "npx pgstore completion bash >> ~/.bashrc",
+    (_options, shell) => completion(program, shell as Shell),
+  ).addArgument(new Argument("<shell>", "the shell").choices(Object.keys(SHELLS)));
   return program;
 }
 

@@ -1,13 +1,16 @@
 import { monotonicNow } from "../core/time.ts";
-import { count } from "../core/format-number.ts";
+import { count, durationText } from "../core/format-number.ts";
+import { type Style, type StyledStream, styleOf } from "./style.ts";
 
 /** The part of standard error that is used. */
-export interface ProgressStream {
-  isTTY?: boolean;
+export interface ProgressStream extends StyledStream {
   write(text: string): unknown;
 }
 
 const BAR_CHARACTERS = 30;
+/** Before this share and this time, the time left would be a guess. */
+const MIN_SHARE = 0.01;
+const MIN_SPENT_MS = 1000;
 /** Between two drawings on a terminal, and between two lines elsewhere. */
 const REDRAW_MS = 100;
 const LINE_MS = 5000;
@@ -18,6 +21,7 @@ export class Progress {
   readonly #label: string;
   #total: number | undefined;
   readonly #now: () => number;
+  readonly #style: Style;
   readonly #begun: number;
   #shownAt: number;
   #done = 0;
@@ -29,6 +33,7 @@ export class Progress {
     this.#label = label;
     this.#total = total;
     this.#now = now;
+    this.#style = styleOf(stream);
     this.#begun = now();
     this.#shownAt = this.#begun;
   }
@@ -43,22 +48,32 @@ export class Progress {
     this.#show();
   }
 
-  /** Ends the line. */
+  /** Ends the line, if there is one: work that is soon done has shown none. */
   finish(): void {
-    if (this.#stream.isTTY === true) this.#show();
-    if (this.#isDrawn) this.#stream.write("\n");
+    if (!this.#isDrawn) return;
+    this.#show();
+    this.#stream.write("\n");
     this.#isDrawn = false;
   }
 
   #show(): void {
-    const rate = Math.round(this.#done / Math.max(0.001, (this.#now() - this.#begun) / 1000));
-    const speed = `${count(rate)}/s`;
+    const spent = this.#now() - this.#begun;
+    const rate = Math.round(this.#done / Math.max(0.001, spent / 1000));
+    const figures = `${this.#sum} ${count(rate)}/s${this.#timeLeft(spent)}`;
     if (this.#stream.isTTY !== true) {
-      this.#stream.write(`${this.#label}: ${this.#sum} ${speed}\n`);
+      this.#stream.write(`${this.#label}: ${figures}\n`);
       return;
     }
     this.#isDrawn = true;
-    this.#stream.write(`\r\u001B[K${this.#label} ${this.#bar}${this.#sum} ${speed}`);
+    const room = this.#style.width - this.#label.length - figures.length - " [] 100% ".length;
+    // Erased to the end of the line, which a shorter text would leave there.
+    this.#stream.write(`\r\u001B[K${this.#label} ${this.#bar(Math.min(BAR_CHARACTERS, room))}${figures}`);
+  }
+
+  #timeLeft(spent: number): string {
+    const share = this.#share;
+    if (share < MIN_SHARE || share >= 1 || spent < MIN_SPENT_MS) return "";
+    return `, ${durationText((spent * (1 - share)) / share)} left`;
   }
 
   get #share(): number {
@@ -66,10 +81,14 @@ export class Progress {
     return this.#total === undefined || this.#total === 0 ? 0 : Math.min(1, this.#done / this.#total);
   }
 
-  get #bar(): string {
+  /** @param width - characters of the bar. Without room there is only the percentage */
+  #bar(width: number): string {
     if (this.#total === undefined) return "";
-    const full = Math.round(this.#share * BAR_CHARACTERS);
-    return `[${"#".repeat(full)}${"-".repeat(BAR_CHARACTERS - full)}] ${Math.floor(this.#share * 100)}% `;
+    const percent = `${Math.floor(this.#share * 100)}% `;
+    if (width < 5) return percent;
+    const full = Math.round(this.#share * width);
+    const { green, dim } = this.#style;
+    return `[${green("#".repeat(full))}${dim("-".repeat(width - full))}] ${percent}`;
   }
 
   get #sum(): string {

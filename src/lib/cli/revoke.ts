@@ -1,10 +1,11 @@
 import { counted, shortId } from "../core/format-number.ts";
+import type { StoreExtras } from "../core/store.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import { confirmed, INTERRUPTED, interruptible, plain } from "./terminal.ts";
-import { type CommonOptions, connect, type Connection } from "./connection.ts";
+import { type CommonOptions, type Connection, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 import { Progress } from "./progress.ts";
-import { findId, usersOf } from "./user-sessions.ts";
+import { findId, fullIdOf, MAX_COUNTED_SESSIONS, operationsOf, usersOf } from "./user-sessions.ts";
 
 /** Options of `revoke`. */
 export interface RevokeOptions extends CommonOptions {
@@ -30,23 +31,18 @@ export async function revoke(options: RevokeOptions, ask: Ask = confirmed): Prom
   if (except !== undefined && (user === undefined || id !== undefined)) {
     throw new UsageError("--except: needs --user, and cannot be combined with --id");
   }
-  const connection = await connect(options);
-  try {
-    if (all === true) return await revokeAll(connection, options, ask);
-    if (id !== undefined) return await revokeOne(connection, id, options, ask);
-    return await revokeUser(connection, user ?? "", options, ask);
-  } finally {
-    await connection.close();
-  }
+  return onStore(options, (connection) => {
+    if (all === true) return revokeAll(connection, options, ask);
+    if (id !== undefined) return revokeOne(connection, id, options, ask);
+    return revokeUser(connection, user ?? "", options, ask);
+  });
 }
 
-async function revokeAll(
-  { store, operator, table, location }: Connection,
-  { yes }: RevokeOptions,
-  ask: Ask,
-): Promise<Answer> {
-  const live = await operator.estimateRows();
-  const question = `Revoke every live session in ${table.quoted} (about ${counted(live, "row")}) in ${location}?`;
+async function revokeAll({ store, table, location }: Connection, { yes }: RevokeOptions, ask: Ask): Promise<Answer> {
+  const { operations }: StoreExtras = store;
+  const { live = 0, isEstimate = true } = (await operations?.stats()) ?? {};
+  const many = `${isEstimate ? "about " : ""}${counted(live, "live session")}`;
+  const question = `Revoke all sessions in ${table.quoted} in ${location}? That ends ${many}.`;
   if (!(await ask(question, yes))) return declined();
   const progress = new Progress("revoke", live);
   let revoked = 0;
@@ -61,7 +57,7 @@ async function revokeAll(
 }
 
 async function revokeOne({ store }: Connection, id: string, { user, yes }: RevokeOptions, ask: Ask): Promise<Answer> {
-  const full = user === undefined ? id : ((await findId(usersOf(store, user), user, id)) ?? (await store.follow(id)));
+  const full = user === undefined ? id : await fullIdOf(store, id, user);
   if (full !== undefined && !(await ask(`Revoke session ${plain(shortId(full))}?`, yes))) return declined();
   const isRevoked = full !== undefined && (await store.terminate(full, "revoked", user)) !== undefined;
   if (isRevoked) return done(1);
@@ -90,7 +86,11 @@ async function revokeUser(
     throw new UsageError("--except: this user has no such live session, so nothing was revoked");
   }
   const exception = kept === undefined ? "" : ` except ${plain(shortId(kept))}`;
-  if (!(await ask(`Revoke the live sessions of ${plain(user)}${exception}?`, yes))) return declined();
+  const live = yes === true ? 0 : await operationsOf(store).countSessions(user);
+  const isMore = live >= MAX_COUNTED_SESSIONS;
+  const ending = Math.max(0, live - (kept === undefined ? 0 : 1));
+  const many = `${isMore ? "at least " : ""}${counted(ending, "live session")}`;
+  if (!(await ask(`Revoke ${many} of ${plain(user)}${exception}?`, yes))) return declined();
   const revoked = await users.end(user, kept === undefined ? [] : [kept]);
   return done(revoked.length);
 }

@@ -2,21 +2,20 @@ import { bytes, count, durationText } from "../core/format-number.ts";
 import type { StoreExtras } from "../core/store.ts";
 import { MAX_EXPIRED, type StoreStats } from "../core/stats.ts";
 import { type Answer, EXIT } from "./answer.ts";
-import { type CommonOptions, connect } from "./connection.ts";
+import { type CommonOptions, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
+import type { Style } from "./style.ts";
 import { instant } from "./terminal.ts";
 
 /** Prints the statistics of the store. */
 export async function stats(options: CommonOptions): Promise<Answer> {
-  const { store, location, table, layout, close } = await connect(options);
-  try {
+  return onStore(options, async ({ store, location, table, layout }) => {
     const { operations }: StoreExtras = store;
     if (operations === undefined) throw new UsageError("this table has no statistics");
     const found = await operations.stats();
-    return { text: textOf(found, layout.users), json: jsonOf(table.quoted, location, found), exitCode: EXIT.ok };
-  } finally {
-    await close();
-  }
+    const text = (style: Style): string => textOf(found, layout.users, style);
+    return { text, json: jsonOf(table.quoted, location, found), exitCode: EXIT.ok };
+  });
 }
 
 /** Unknown values are null, and so is the limit of the last range, which is open. */
@@ -25,7 +24,7 @@ function jsonOf(table: string, location: string, found: StoreStats): unknown {
   return { table, location, ...found, loggedIn, users, cleanup };
 }
 
-function textOf(found: StoreStats, canHaveUsers: boolean): string {
+function textOf(found: StoreStats, canHaveUsers: boolean, { dim }: Style): string {
   const about = found.isEstimate ? "about " : "";
   const unknown = canHaveUsers ? "unknown: run npx pgstore migrate to add what this needs" : "unknown on this table";
   const number = (value: number | undefined): string => (value === undefined ? unknown : about + count(value));
@@ -49,5 +48,5 @@ function textOf(found: StoreStats, canHaveUsers: boolean): string {
     ],
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
-  return lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
+  return lines.map(([name, value]) => `${dim(name.padEnd(width))}  ${value}`).join("\n");
 }

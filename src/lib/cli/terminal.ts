@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline/promises";
+import { PLAIN, type Style } from "./style.ts";
 import { InterruptedError, UsageError } from "./failures.ts";
 
 /** Escapes what a terminal would obey in a text that others wrote. */
@@ -8,19 +9,29 @@ export function plain(text: string): string {
   });
 }
 
-/** Aligns columns. The first row is the header. @param gap - the text between two columns */
-export function columns(rows: readonly (readonly string[])[], gap = "  "): string {
+/**
+ * Aligns columns. The first row is the header.
+ *
+ * @param style - of the terminal, at whose edge the last column is cut
+ * @param gap - the text between two columns
+ */
+export function columns(
+  rows: readonly (readonly string[])[],
+  { style = PLAIN, gap = "  " }: { style?: Style; gap?: string } = {},
+): string {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length);
   }
   return rows
-    .map((row) =>
-      row
+    .map((row, n) => {
+      const line = row
         .map((cell, index) => cell.padEnd(widths[index] ?? 0))
         .join(gap)
-        .trimEnd(),
-    )
+        .trimEnd();
+      const shown = line.length > style.width ? `${line.slice(0, style.width - 1)}…` : line;
+      return n === 0 && style.isTTY ? style.dim(shown) : shown;
+    })
     .join("\n");
 }
 

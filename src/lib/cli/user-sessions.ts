@@ -2,9 +2,30 @@ import { shortId } from "../core/format-number.ts";
 import { assertUserId } from "../core/user-id.ts";
 import type { OwnedEntry, OwnedPlace, UserStore } from "../core/store.ts";
 import type { PgStore } from "../postgres/pg-store.ts";
+import type { StoreOperations } from "../core/stats.ts";
 import { UsageError } from "./failures.ts";
 
 const PAGE_ROWS = 1000;
+/** Live sessions of a user that the store counts. */
+export const MAX_COUNTED_SESSIONS = 1000;
+
+/** Figures and searches of a store. @throws UsageError when the table has no users */
+export function operationsOf(store: PgStore): StoreOperations {
+  if (store.operations === undefined || store.users === undefined) {
+    throw new UsageError("this table has no sessions by user");
+  }
+  return store.operations;
+}
+
+/**
+ * Finds the full id of a session.
+ *
+ * @param id - a full id, also one that was listed before a renewal, or with a user its beginning
+ */
+export async function fullIdOf(store: PgStore, id: string, user: string | undefined): Promise<string | undefined> {
+  if (user === undefined) return (await store.follow(id)) ?? id;
+  return (await findId(usersOf(store, user), user, id)) ?? store.follow(id);
+}
 
 /** The part of a store that knows users. @throws TypeError when the user's id is malformed. UsageError when the table has no users. */
 export function usersOf(store: PgStore, userId: string): UserStore {

@@ -1,11 +1,11 @@
 import { monotonicNow } from "../core/time.ts";
 import { findProblems } from "./check/schema.ts";
 import type { Finding } from "./check/finding.ts";
-import { loadUntil, type PgClient, type Query } from "./drivers/driver.ts";
+import { loadUntil, type PgClient, type Query, textOf } from "./drivers/driver.ts";
 import { toStoreError } from "./drivers/errors.ts";
 import { driverOf } from "./drivers/index.ts";
 import type { Layout } from "./sql/layout.ts";
-import { countPresent, countRemovable, ESTIMATE, PING } from "./sql/operator.ts";
+import { countPresent, countRemovable, ESTIMATE, INDEX_PROGRESS, PING, SCHEMA_OBJECTS } from "./sql/operator.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { arrayText } from "./sql/text-format.ts";
 
@@ -33,6 +33,15 @@ export async function openQuery(client: PgClient, timeoutMs: number, table: stri
   return query;
 }
 
+/** A table of pgstore's, one of its columns or one of its indexes. */
+export interface SchemaObject {
+  readonly kind: "table" | "column" | "index";
+  /** Quoted. */
+  readonly table: string;
+  /** For a table: quoted. */
+  readonly name: string;
+}
+
 /** Counts and checks that the command line needs, and that no store offers. */
 export class Operator {
   readonly #query: Query;
@@ -49,6 +58,23 @@ export class Operator {
   /** Finds the problems that `store.check()` lists. */
   findProblems(): Promise<Finding[]> {
     return findProblems(this.#query, this.#table, this.#layout);
+  }
+
+  /** Lists the tables that exist, with their columns and indexes. */
+  async listObjects(): Promise<SchemaObject[]> {
+    const { quoted, users, history } = this.#table;
+    const rows = await this.#query(SCHEMA_OBJECTS, [arrayText([quoted, users, history])]);
+    return rows.map((row) => ({
+      kind: textOf(row, "kind") as SchemaObject["kind"],
+      table: textOf(row, "table"),
+      name: textOf(row, "name"),
+    }));
+  }
+
+  /** The progress of the indexes that are being created, in blocks of the table. `total` is 0 when there are none. */
+  async indexProgress(): Promise<{ done: number; total: number }> {
+    const [row] = await this.#query(INDEX_PROGRESS, [this.#table.quoted]);
+    return { done: Number(textOf(row, "done")), total: Number(textOf(row, "total")) };
   }
 
   /** The number of rows by PostgreSQL's statistics; 0 where it has none. */

@@ -1,12 +1,9 @@
-import { SchemaError } from "../../core/errors.ts";
 import { count } from "../../core/format-number.ts";
-import { sentenceOf } from "../../postgres/check/schema.ts";
 import { type ForeignRow, ForeignTable } from "../../postgres/foreign-table.ts";
 import { tableName } from "../../postgres/sql/table-name.ts";
 import { type Answer, EXIT } from "../answer.ts";
-import { shellRemedy } from "../check.ts";
-import { type CommonOptions, connect, type Connection, type Database, openUrl } from "../connection.ts";
-import { UsageError } from "../failures.ts";
+import { type CommonOptions, type Connection, type Database, onStore, openUrl, shellRemedy } from "../connection.ts";
+import { TableProblemError, UsageError } from "../failures.ts";
 import { Progress } from "../progress.ts";
 import { INTERRUPTED, interruptible } from "../terminal.ts";
 import { type ImportSource, type SkipReason, type SourceName, SOURCES } from "./source.ts";
@@ -23,8 +20,7 @@ export interface ImportOptions extends CommonOptions {
 export async function importSessions(options: ImportOptions): Promise<Answer> {
   const source: ImportSource = SOURCES[options.from];
   const { quoted } = tableName(options.fromTable ?? source.table, options.fromSchema);
-  const to = await connect(options);
-  try {
+  return onStore(options, async (to) => {
     await assertUsable(to);
     const { fromUrl } = options;
     const database: Database = fromUrl === undefined || fromUrl === to.url ? to : await openUrl(fromUrl, quoted);
@@ -37,21 +33,20 @@ export async function importSessions(options: ImportOptions): Promise<Answer> {
       }
       if (!(await from.exists())) {
         const text = `there is no table ${quoted} with the columns ${from.columns.join(", ")} to import from`;
-        throw new SchemaError(quoted, text);
+        throw new TableProblemError(quoted, text, "name it with --from-table and --from-schema");
       }
       return await copy(from, source, to);
     } finally {
       if (database !== to) await database.close();
     }
-  } finally {
-    await to.close();
-  }
+  });
 }
 
-/** @throws SchemaError when pgstore's table lacks something */
+/** @throws TableProblemError when pgstore's table lacks something */
 async function assertUsable({ operator, table }: Connection): Promise<void> {
-  const problems = await operator.findProblems();
-  if (problems.length > 0) throw new SchemaError(table.quoted, shellRemedy(problems.map(sentenceOf).join("; ")));
+  const [first] = await operator.findProblems();
+  if (first === undefined) return;
+  throw new TableProblemError(table.quoted, first.text, shellRemedy(first.remedy ?? "run npx pgstore check"));
 }
 
 /** What became of the rows of the other table. Each is counted in `read`, and in one of the others. */

@@ -37,7 +37,7 @@ ${models.map((model) => modelOf(model, schema)).join("\n\n")}`;
 }
 
 function modelOf({ role, table, columns }: Model, schema: string | undefined): string {
-  const fields = aligned(columns.map(fieldOf), " ").replaceAll(/^/gm, "  ");
+  const fields = aligned(columns.map(fieldOf), { gap: " " }).replaceAll(/^/gm, "  ");
   const indexes = role === "sessions" ? INDEXES.map((index) => indexOf(table, index)) : [];
   const attributes = [
     ...indexes,

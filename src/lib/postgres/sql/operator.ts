@@ -33,6 +33,21 @@ export const SCHEMA_INDEXES = `
   WHERE i.indrelid ${EQ} ${regclass("$1::text")}
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid ${EQ} i.indexrelid)
   ORDER BY i.indexrelid`;
+/** Tables of a list, their columns and valid indexes, in the order in which they were made. */
+export const SCHEMA_OBJECTS = `
+  SELECT o.kind AS kind, t.name AS "table", o.name AS name
+  FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY t(name, n)
+  CROSS JOIN LATERAL (
+    SELECT 'table'::text AS kind, t.name AS name, 1 AS k, 0::bigint AS m WHERE ${regclass("t.name")} IS NOT NULL
+    UNION ALL SELECT 'column'::text, a.attname::text, 2, a.attnum::bigint FROM pg_catalog.pg_attribute a
+      WHERE a.attrelid ${EQ} ${regclass("t.name")} AND a.attnum ${GT} 0 AND NOT a.attisdropped
+    UNION ALL SELECT 'index'::text, x.relname::text, 3, x.oid::bigint FROM pg_catalog.pg_index i
+      JOIN pg_catalog.pg_class x ON x.oid ${EQ} i.indexrelid WHERE i.indrelid ${EQ} ${regclass("t.name")} AND i.indisvalid
+  ) o ORDER BY t.n, o.k, o.m`;
+/** The progress of the indexes that are being created on a table, in blocks. */
+export const INDEX_PROGRESS = `
+  SELECT COALESCE(pg_catalog.sum(p.blocks_done), 0)::text AS done, COALESCE(pg_catalog.sum(p.blocks_total), 0)::text AS total
+  FROM pg_catalog.pg_stat_progress_create_index p WHERE p.relid ${EQ} ${regclass("$1::text")}`;
 /** Schemas of the search path in which every role may create objects. */
 export const OPEN_SCHEMAS = `
   SELECT pg_catalog.quote_ident(n.nspname::text) AS name FROM pg_catalog.pg_namespace n
