@@ -69,6 +69,7 @@ export type {
   BatchEvent,
   CleanupEvent,
   CommitEvent,
+  InvalidEvent,
   LoadEvent,
   SessionEvent,
   StoreErrorEvent,
@@ -91,6 +92,8 @@ export type {
 export type { PgClient, PostgresSql } from "./lib/postgres/drivers/driver.ts";
 export type { Codec, DecodedSession } from "./lib/core/codec.ts";
 export type { Storable, Value } from "./lib/core/value.ts";
+export type { SchemaIssue, SchemaResult, StandardSchema } from "./lib/core/standard-schema.ts";
+export type { OnInvalid, SessionSchema } from "./lib/session/schema.ts";
 export type { Duration } from "./lib/core/options.ts";
 export {
   AlreadyCommittedError,
@@ -104,6 +107,7 @@ export {
   LoginRequiredError,
   RefusedError,
   SessionDecodeError,
+  SessionInvalidError,
   SessionMissingError,
   SessionTooLargeError,
   StoreError,

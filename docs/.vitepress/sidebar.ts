@@ -19,6 +19,7 @@ export const sidebar: Part[] = [
       "/start": "A typed Express program",
       "/session": "The session",
       "/options": "Options",
+      "/validated-data": "Validated data",
       "/errors": "Errors",
       "/troubleshooting": "Troubleshooting",
       "/why": "Why, and a comparison",

@@ -3,14 +3,14 @@ import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
-import { SessionManager, type Session } from "../../src/index.ts";
+import { type Session, SessionManager, type SessionOptions } from "../../src/index.ts";
 import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
 import { GatedStore } from "../support/gated-store.ts";
 import { cookieOf, serving } from "../support/serve.ts";
 
 type Routes = Record<string, (session: Session, response: ServerResponse, request: IncomingMessage) => unknown>;
 
-function app(routes: Routes, options: ConstructorParameters<typeof SessionManager>[1] = {}) {
+function app(routes: Routes, options: SessionOptions = {}) {
   const store = new GatedStore();
   const manager = new SessionManager(store, options);
   const listener = nodeHandler(manager, (request, response) =>

@@ -226,6 +226,8 @@ describe("options that are undefined", () => {
       hashTokens: none,
       scope: none,
       codec: none,
+      schema: none,
+      onInvalid: none,
       maxBytes: none,
       maxSessionsPerUser: none,
       recordIp: none,

@@ -40,6 +40,7 @@ const EVENTS: { [Name in keyof Events]: Name extends SessionChannel ? Events[Nam
   stale: { id: "id" },
   duplicate: { id: "id", live: 2 },
   error: { id: "id", error: new Error("bad") },
+  invalid: { id: "id", key: "cart" },
   batch: { operation: "find", size: 2, wait: 1, duration: 1, failed: 1, code: "SCHEMA" },
   "store-error": { operation: "find", code: "SCHEMA" },
   cleanup: { removed: 1, duration: 1, code: "SCHEMA", heldUp: true },

@@ -1,3 +1,5 @@
+import type { SchemaIssue } from "./standard-schema.ts";
+
 /** The kind of an error, as a constant to switch on. */
 export type PgStoreErrorCode =
   | "STORE_UNAVAILABLE"
@@ -8,6 +10,7 @@ export type PgStoreErrorCode =
   | "SESSION_MISSING"
   | "SESSION_CONFLICT"
   | "SESSION_TOO_LARGE"
+  | "SESSION_INVALID"
   | "LOGIN_REFUSED"
   | "ALREADY_COMMITTED"
   | "TYPE_ASSERTION"
@@ -121,6 +124,27 @@ export class SessionConflictError extends PgStoreError {
       `session ${id} was changed by other requests before each of ${attempts} attempts to commit`,
     );
     this.id = id;
+  }
+}
+
+/** The schema of a key refuses a value. Nothing of a commit with such a value was stored. The message names only the key. */
+export class SessionInvalidError extends PgStoreError {
+  override readonly name = "SessionInvalidError";
+  /** The session's key. */
+  readonly key: string;
+  // Not a property of its own, as logs show those.
+  readonly #issues: readonly SchemaIssue[];
+
+  /** Makes the error. @param what - the value's origin, for the message */
+  constructor(key: string, what: string, issues: readonly SchemaIssue[]) {
+    super("SESSION_INVALID", `session key ${JSON.stringify(key)}: the schema refuses the ${what}`);
+    this.key = key;
+    this.#issues = issues;
+  }
+
+  /** The problems that the schema has found. Their messages may quote the value: don't log them. */
+  get issues(): readonly SchemaIssue[] {
+    return this.#issues;
   }
 }
 

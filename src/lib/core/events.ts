@@ -20,6 +20,14 @@ export interface SessionEvent {
   error?: unknown;
 }
 
+/** The event on `pgstore:invalid`, after a load has dropped a stored value that its schema refuses. */
+export interface InvalidEvent {
+  /** The SHA-256 of the session's token. */
+  id: string;
+  /** The session's key. */
+  key: string;
+}
+
 /** The event on `pgstore:load`, after the session of one or several well-formed tokens was looked up. */
 export interface LoadEvent {
   /** The token's SHA-256. Of several tokens, the first one's. */
@@ -98,6 +106,7 @@ export interface Events {
   duplicate: SessionEvent;
   conflict: SessionEvent;
   error: SessionEvent;
+  invalid: InvalidEvent;
   load: LoadEvent;
   commit: CommitEvent;
   batch: BatchEvent;
@@ -111,6 +120,7 @@ const CHANNELS = {
   duplicate: channel("pgstore:duplicate"),
   conflict: channel("pgstore:conflict"),
   error: channel("pgstore:error"),
+  invalid: channel("pgstore:invalid"),
   load: channel("pgstore:load"),
   commit: channel("pgstore:commit"),
   batch: channel("pgstore:batch"),

@@ -1,4 +1,4 @@
-import { SessionDecodeError } from "../core/errors.ts";
+import { SessionDecodeError, SessionInvalidError } from "../core/errors.ts";
 import { codeOf, isWatched, type LoadEvent, publish } from "../core/events.ts";
 import type { Found, StoredSession } from "../core/store.ts";
 import { monotonicNow } from "../core/time.ts";
@@ -128,6 +128,17 @@ export class Loader {
     const now = this.#access.now();
     const live = (time: number): StoredRow | undefined => (row.deadline.getTime() > time ? row : undefined);
     return typeof now === "number" ? live(now) : Promise.resolve(now).then(live);
+  }
+
+  /** Decodes a row of a list. Also a row with values that its schema refuses, with `onInvalid: "fail"`, is published and skipped. */
+  async readListed(id: string, found: StoredSession): Promise<StoredRow | undefined> {
+    try {
+      return await this.read(id, found);
+    } catch (error) {
+      if (!(error instanceof SessionInvalidError)) throw error;
+      publish("error", { id: this.#rows.publicId(id), error });
+      return undefined;
+    }
   }
 
   #stateOf(

@@ -5,6 +5,7 @@ import type { Codec } from "../core/codec.ts";
 import { type CookieOptions, HTTP_TOKEN, type ResolvedCookie, resolveCookie } from "./cookie-options.ts";
 import type { EndEvent, LoginEvent } from "./hooks.ts";
 import type { PlanOptions } from "../session/plan.ts";
+import { DataSchema, type OnInvalid, type SessionSchema } from "../session/schema.ts";
 
 /** A request as `onError` gets it: Node's, or a web-standard Request. */
 export interface FailedRequest {
@@ -61,6 +62,17 @@ export interface SessionOptions<Lazy extends boolean = false> {
    * the same user id in another scope is another user. Managers with the same scope share their sessions. Default: none.
    */
   scope?: string | undefined;
+  /**
+   * A schema for each key, of Zod, Valibot, ArkType or any other library with Standard Schema. It types the data, checks each value in `set`,
+   * in `update`, at the commit after a change in place, and at the load, and gives absent keys their defaults. What it returns is stored, so
+   * it must accept its own output. Values of other keys are not checked. Its exact type is `SessionSchema`. Default: none.
+   */
+  schema?: object | undefined;
+  /**
+   * What becomes of a stored value that its schema refuses: `"drop"` (the default) leaves the key out, `"fail"` fails the load with a
+   * SessionInvalidError, and a function returns another value, or undefined to leave the key out.
+   */
+  onInvalid?: OnInvalid | undefined;
   /** Turns sessions into bytes and back. Default `scsJson`. */
   codec?: Codec | undefined;
   /**
@@ -85,6 +97,11 @@ export interface SessionOptions<Lazy extends boolean = false> {
   onEnd?: ((end: EndEvent) => unknown) | undefined;
 }
 
+/** Options of `SessionManager`, whose schema types the data. */
+export type ManagerOptions<Data, Lazy extends boolean> = SessionOptions<Lazy> & {
+  schema?: SessionSchema<Data> | undefined;
+};
+
 /** The options, checked and with their defaults. */
 export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   /** The response header that carries the token, in lower case. Undefined for the transport "cookie". */
@@ -94,6 +111,7 @@ export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   hashTokens: boolean;
   scope: string | undefined;
   codec: Codec;
+  schema: DataSchema | undefined;
   maxBytes: number;
   /** 0: no limit. */
   maxSessionsPerUser: number;
@@ -134,6 +152,7 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
     hashTokens: read.bool("hashTokens", true),
     scope: resolveScope(read),
     codec,
+    schema: DataSchema.read(read),
     maxBytes,
     maxSessionsPerUser: maxSessionsPerUser === Number.POSITIVE_INFINITY ? 0 : maxSessionsPerUser,
     isLimitDefault: options.maxSessionsPerUser === undefined,

@@ -44,9 +44,16 @@ export class RowCodec {
   /**
    * Decodes the bytes of a row.
    *
-   * @throws SessionDecodeError when the bytes are unreadable or too many; `cause` has the reason
+   * @throws SessionDecodeError when the bytes are unreadable or too many; `cause` has the reason. SessionInvalidError as `onInvalid` says
    */
   decode(id: string, found: StoredSession): StoredRow {
+    const row = this.#decode(id, found);
+    const { schema } = this.#options;
+    if (schema !== undefined) row.values = schema.load(row.values, this.publicId(id));
+    return row;
+  }
+
+  #decode(id: string, found: StoredSession): StoredRow {
     try {
       const { maxBytes } = this.#options;
       // Checked before parsing, as another program may have written any size.
@@ -76,7 +83,8 @@ export class RowCodec {
    *   one that can't be stored
    */
   encode(state: SessionState, plan: { expiry: number; deadline: number }, id: string): StoredRow {
-    const { codec, maxBytes } = this.#options;
+    const { codec, maxBytes, schema } = this.#options;
+    if (schema !== undefined) state.values.checkChanged(schema);
     const values = state.values.all as Map<string, Value>;
     // An unchanged deadline stays the Date that was decoded, as the codec may keep its nanoseconds.
     const loaded = state.values.deadline;

@@ -12,7 +12,7 @@ import { assertStore } from "./complete-store.ts";
 import { Committer } from "./committer.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { Loader } from "./loader.ts";
-import { resolveOptions, type ResolvedOptions, type SessionOptions } from "./options.ts";
+import { type ManagerOptions, resolveOptions, type ResolvedOptions } from "./options.ts";
 import { RowCodec } from "./row-codec.ts";
 import { nameOf, scopedUsers, warnOfSharing } from "./scope.ts";
 import { StoreAccess } from "./store-access.ts";
@@ -57,7 +57,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   readonly #varying: CommitResult;
 
   /** Makes a manager of a store's sessions. @throws TypeError, naming the option, when one is wrong */
-  constructor(store: Store & StoreExtras & CheckedData<Data>, options?: SessionOptions<Lazy>) {
+  constructor(store: Store & StoreExtras & CheckedData<Data>, options?: ManagerOptions<Data, Lazy>) {
     assertStore(store);
     const resolved = resolveOptions(options);
     warnOfSharing(store, resolved);
@@ -83,6 +83,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.#committer = committer;
     this.#loader = new Loader(access, rows);
     this.#host = {
+      schema: resolved.schema,
       flush: (state) => committer.flush(state),
       idOf: (token) => rows.idOf(token),
       now: () => access.now(),
@@ -307,7 +308,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   async *iterate(): AsyncGenerator<Session<Data>, void, undefined> {
     if (this.store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
     for await (const { id, ...found } of this.store.all()) {
-      const row = await this.#loader.read(id, found);
+      const row = await this.#loader.readListed(id, found);
       if (row !== undefined) yield this.#session(SessionState.load(row, id));
     }
   }

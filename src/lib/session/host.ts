@@ -1,8 +1,11 @@
+import type { DataSchema } from "./schema.ts";
 import type { SessionState } from "./state.ts";
 import type { Change } from "./values.ts";
 
 /** Services that a session gets from the manager that loaded it. */
 export interface SessionHost {
+  /** The schemas of the data, if there are any. */
+  readonly schema: DataSchema | undefined;
   /** Writes the state's changes to the store. */
   flush(state: SessionState): Promise<void>;
   /**

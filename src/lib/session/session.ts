@@ -1,8 +1,9 @@
 import { type Duration, OptionReader, parseDuration, wrong } from "../core/options.ts";
 import { FreshLoginRequiredError, LoginRequiredError } from "../core/errors.ts";
 import { assertNewUserId } from "../core/user-id.ts";
-import { toValue, type Value } from "../core/value.ts";
+import type { Value } from "../core/value.ts";
 import type { SessionHost } from "./host.ts";
+import { accept, orDefault } from "./schema.ts";
 import { refuseIdioms } from "./idioms.ts";
 import { type LoginOptions, readLogin } from "./login-options.ts";
 import { moveToNewToken, type RenewalOptions } from "./renewal.ts";
@@ -56,38 +57,39 @@ export class Session<Data = RegisteredData> {
   }
 
   /**
-   * Reads a value. Returns undefined when the key is absent.
+   * Reads a value. When the key is absent, returns the default of its schema, or undefined.
    *
    * @example
    * const cart = session.get("cart") ?? [];
    */
   get<K extends SessionKey<Data>>(key: K): SessionValue<Data, K> | undefined {
-    const state = this.#accessed();
-    return (isReserved(key) ? undefined : state.values.read(key)) as SessionValue<Data, K> | undefined;
+    const { values } = this.#accessed();
+    return (isReserved(key) ? undefined : values.read(key, this.#host.schema)) as SessionValue<Data, K> | undefined;
   }
 
   /**
    * Sets a value. When parallel requests set different keys, all of them are stored. For the same key, the last commit wins.
    *
-   * @throws TypeError, naming the key, when a session can't hold the value; AlreadyCommittedError when the session is already committed
+   * @throws TypeError, naming the key, when a session can't hold the value; SessionInvalidError when its schema refuses it;
+   *   AlreadyCommittedError when the session is already committed
    * @example
    * session.set("cart", [{ sku: "A-1", count: 2 }]);
    */
   set<K extends SessionKey<Data>>(key: K, value: SessionValue<Data, K>): this {
     const state = this.#writable("set", key);
-    state.values.apply({ kind: "set", key, value: toValue(key, value) });
+    state.values.apply({ kind: "set", key, value: accept(this.#host.schema, key, value) });
     return this;
   }
 
   /** Tells whether a key is present. */
   has(key: SessionKey<Data>): boolean {
-    return !isReserved(key) && this.#accessed().values.all.has(key);
+    return !isReserved(key) && this.#accessed().values.has(key);
   }
 
   /** Removes a key. Returns whether it was present. @throws AlreadyCommittedError when the session is already committed */
   delete(key: SessionKey<Data>): boolean {
     const state = this.#writable("delete", key);
-    const present = state.values.all.has(key);
+    const present = state.values.has(key);
     if (present) state.values.apply({ kind: "delete", key });
     return present;
   }
@@ -101,9 +103,7 @@ export class Session<Data = RegisteredData> {
    */
   pop<K extends SessionKey<Data>>(key: K): SessionValue<Data, K> | undefined {
     const state = this.#writable("pop", key);
-    const value = state.values.all.get(key);
-    if (state.values.all.has(key)) state.values.apply({ kind: "delete", key });
-    return value as SessionValue<Data, K> | undefined;
+    return state.values.pop(key, this.#host.schema) as SessionValue<Data, K> | undefined;
   }
 
   /** Removes every key. Token, user and deadline stay. @throws AlreadyCommittedError when the session is already committed */
@@ -129,7 +129,7 @@ export class Session<Data = RegisteredData> {
    * @param step - gets the current value (undefined when absent) and returns the new one. It may run several times, so it must be
    *   synchronous and free of side effects
    * @returns the new value, computed from the one that this request knows
-   * @throws TypeError, naming the key, when a session can't hold the new value; AlreadyCommittedError when the session is already committed
+   * @throws TypeError, SessionInvalidError or AlreadyCommittedError as `set`
    * @example
    * session.update("visits", (visits = 0) => visits + 1);
    */
@@ -138,10 +138,11 @@ export class Session<Data = RegisteredData> {
     step: (current: SessionValue<Data, K> | undefined) => SessionValue<Data, K>,
   ): SessionValue<Data, K> {
     const state = this.#writable("update", key);
+    const { schema } = this.#host;
     state.values.apply({
       kind: "update",
       key,
-      step: (current) => toValue(key, step(current as SessionValue<Data, K> | undefined)),
+      step: (value) => accept(schema, key, step(orDefault(schema, key, value) as SessionValue<Data, K> | undefined)),
     });
     return state.values.read(key) as SessionValue<Data, K>;
   }

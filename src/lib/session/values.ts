@@ -1,5 +1,6 @@
 import { assertValue, cloneValue, equalValues, tryCloneValue, type Value } from "../core/value.ts";
 import { isReserved, type Login, REMEMBER_ME, RESERVED, REVOKED, USER_ID } from "./reserved.ts";
+import type { DataSchema } from "./schema.ts";
 
 /** A row as this process has read or written it. */
 export interface StoredRow {
@@ -11,7 +12,7 @@ export interface StoredRow {
 
 /** One change of a session, recorded so that it can be replayed on newer values. */
 export type Change =
-  | { kind: "set"; key: string; value: Value }
+  | { kind: "set"; key: string; value: Value; isInPlace?: boolean }
   | { kind: "delete"; key: string }
   | { kind: "clear"; reserved: boolean }
   | { kind: "login"; login: Login }
@@ -67,6 +68,7 @@ export class SessionValues {
 
   /** The number of the application's keys. */
   get size(): number {
+    this.#collectDefaults();
     let size = this.#values.size;
     for (const key of RESERVED) if (this.#values.has(key)) size--;
     return size;
@@ -74,15 +76,53 @@ export class SessionValues {
 
   /** Lists the application's keys, sorted. */
   keys(): string[] {
+    this.#collectDefaults();
     const keys = [...this.#values.keys()].filter((key) => !isReserved(key));
     return keys.toSorted();
   }
 
-  /** Reads a value and begins to watch it, if it is an object, for changes in place. */
-  read(key: string): Value | undefined {
+  /** Tells whether a key is present. */
+  has(key: string): boolean {
+    this.#collectDefaults();
+    return this.#values.has(key);
+  }
+
+  /**
+   * Reads a value and begins to watch it, if it is an object, for changes in place.
+   *
+   * @param schema - has the defaults of absent keys. A default belongs to the session once it was changed in place
+   */
+  read(key: string, schema?: DataSchema): Value | undefined {
     const value = this.#values.get(key);
+    if (value === undefined) return schema && this.#readDefault(key, schema);
     if (typeof value === "object" && value !== null) (this.#held ??= new HeldObjects()).hold(key, value);
     return value;
+  }
+
+  /** Reads a value and removes its key. */
+  pop(key: string, schema: DataSchema | undefined): Value | undefined {
+    const isPresent = this.has(key);
+    const value = isPresent ? this.#values.get(key) : schema?.defaultOf(key);
+    if (isPresent) this.apply({ kind: "delete", key });
+    else this.#held?.release(key);
+    return value;
+  }
+
+  #readDefault(key: string, schema: DataSchema): Value | undefined {
+    const known = this.#held?.defaults.get(key);
+    if (known !== undefined) return known;
+    const value = schema.defaultOf(key);
+    if (typeof value === "object" && value !== null) {
+      this.#held ??= new HeldObjects();
+      this.#held.hold(key, value);
+      this.#held.defaults.set(key, value);
+    }
+    return value;
+  }
+
+  /** Records defaults that the application has changed in place, so that their keys are present. */
+  #collectDefaults(): void {
+    for (const key of this.#held?.defaults.keys() ?? []) this.collect(key);
   }
 
   /** Makes and records a change, after recording earlier changes in place. */
@@ -123,7 +163,19 @@ export class SessionValues {
     for (const { key: name, value, isStorable } of this.#held.takeChanged(key)) {
       this.#own().set(name, value);
       const isNoted = this.#changes.some((change) => change.kind === "set" && change.value === value);
-      if (isStorable || !isNoted) this.#changes.push({ kind: "set", key: name, value });
+      if (isStorable || !isNoted) this.#changes.push({ kind: "set", key: name, value, isInPlace: true });
+    }
+  }
+
+  /** Checks the values that were changed in place, and replaces them with those that the schemas return. @throws as `DataSchema.accept` */
+  checkChanged(schema: DataSchema): void {
+    this.collect();
+    for (const change of this.#changes) {
+      if (change.kind !== "set" || change.isInPlace !== true) continue;
+      const { key, value } = change;
+      change.value = schema.accept(key, value, "value that was changed in place");
+      change.isInPlace = false;
+      if (this.#values.get(key) === value) this.#own().set(key, change.value);
     }
   }
 
@@ -256,6 +308,8 @@ export class SessionValues {
 class HeldObjects {
   /** The objects by key, in the order of their first read, with their copies. The copy of an object that can't be stored is undefined. */
   readonly #objects = new Map<string, Map<object, Value | undefined>>();
+  /** The objects among them that are defaults of absent keys. */
+  readonly defaults = new Map<string, Value>();
 
   /** Begins to watch a value, if it is an object. */
   hold(key: string, value: Value | undefined): void {
@@ -288,6 +342,7 @@ class HeldObjects {
   /** Stops watching the objects of a key. */
   release(key: string): void {
     this.#objects.delete(key);
+    this.defaults.delete(key);
   }
 
   /** Replaces values that equal an object of the application with that object. */
@@ -301,5 +356,6 @@ class HeldObjects {
 
   clear(): void {
     this.#objects.clear();
+    this.defaults.clear();
   }
 }
