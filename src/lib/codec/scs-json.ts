@@ -18,6 +18,9 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** The text after the data, as pgstore and Go write it. Anchored and with a single `.*`, it matches in linear time. */
 const TAIL = /^,"deadline":(-?(?:0|[1-9]\d{0,18}))(?:,"types":(\{.*\}))?\}[ \t\n\r]*$/s;
 
+/** The number of digits of an instant from 2001 to 2262, in nanoseconds since 1970. */
+const NANOSECOND_DIGITS = 19;
+
 /** JSON's white space. Each character stands for two bits of a mark. */
 const BLANKS = [" ", "\t", "\n", "\r"];
 const BYTES_AS_BLANKS = Array.from({ length: 256 }, (_, byte) =>
@@ -65,7 +68,9 @@ export const scsJson = {
     const text = utf8.decode(bytes);
     const { data, deadline, types } = readQuickly(text) ?? readExactly(text);
     if (types !== undefined) applyHints(data, types);
-    return { values: new Map(Object.entries(data)), deadline: dateOf(deadline) };
+    const values = new Map<string, Value>();
+    for (const key of Object.keys(data)) values.set(key, data[key] as Value);
+    return { values, deadline: deadline instanceof Date ? deadline : dateOf(deadline) };
   },
 };
 
@@ -101,19 +106,40 @@ interface Members {
  */
 function readQuickly(text: string): Members | undefined {
   const cut = text.lastIndexOf('},"deadline":') + 1;
-  const tail = cut > 0 && text.startsWith('{"data":{') ? TAIL.exec(text.slice(cut)) : null;
-  if (tail === null) return undefined;
-  const [, deadline = "", types] = tail;
+  if (cut === 0 || !text.startsWith('{"data":{')) return undefined;
+  let deadline: Date | bigint | undefined = plainDeadline(text, cut + ',"deadline":'.length);
+  let types: unknown;
   try {
-    const members = {
-      data: JSON.parse(text.slice('{"data":'.length, cut)) as Record<string, Value>,
-      deadline: wholeMilliseconds(deadline) ?? BigInt(deadline),
-      types: types === undefined ? undefined : (JSON.parse(types) as unknown),
-    };
-    return magnitudeOf(members.data) <= Number.MAX_SAFE_INTEGER ? members : undefined;
+    if (deadline === undefined) {
+      const tail = TAIL.exec(text.slice(cut));
+      if (tail === null) return undefined;
+      const [, digits = "", hints] = tail;
+      deadline = BigInt(digits);
+      types = hints === undefined ? undefined : (JSON.parse(hints) as unknown);
+    }
+    const data = JSON.parse(text.slice('{"data":'.length, cut)) as Record<string, Value>;
+    return magnitudeOf(data) <= Number.MAX_SAFE_INTEGER ? { data, deadline, types } : undefined;
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Reads a deadline of the present, in whole milliseconds, that ends the text: what pgstore writes for a session without types.
+ *
+ * @returns undefined for any other tail
+ */
+function plainDeadline(text: string, start: number): Date | undefined {
+  const end = start + NANOSECOND_DIGITS;
+  let at = start;
+  while (at < end && isDigit(text.charCodeAt(at))) at++;
+  if (at < end || text.startsWith("0", start) || !text.startsWith("000000}", end - 6)) return undefined;
+  for (at = end + 1; at < text.length; at++) if (!BLANKS.includes(text.charAt(at))) return undefined;
+  return new Date(Number(text.slice(start, end - 6)));
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
 }
 
 /** Reads the members of any JSON text. */
@@ -162,14 +188,7 @@ function utf8Bytes(text: string): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** Reads nanoseconds that are whole milliseconds, as pgstore writes them. Undefined for others. */
-function wholeMilliseconds(nanoseconds: string): Date | undefined {
-  if (!nanoseconds.endsWith("000000")) return undefined;
-  return new Date(Number(nanoseconds.slice(0, -6)));
-}
-
-function dateOf(deadline: bigint | Date): Date {
-  if (deadline instanceof Date) return deadline;
+function dateOf(deadline: bigint): Date {
   const date = new Date(millisecondsOf(deadline));
   nanoseconds.set(date, deadline);
   return date;
