@@ -4,7 +4,7 @@ import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { DeferredHold } from "../../src/lib/adapters/held/calls.ts";
-import { holdResponse } from "../../src/lib/adapters/node-response.ts";
+import { holdResponse } from "../../src/lib/adapters/node.ts";
 import type { HeadChange, ResponseGate } from "../../src/lib/adapters/held/gates.ts";
 import { serving } from "../support/serve.ts";
 
@@ -29,9 +29,11 @@ class TestGate implements ResponseGate {
 
   commit(): HeadChange | Promise<HeadChange> {
     this.#arrived();
-    const change: HeadChange = (headers) => {
-      headers.delete("X-Gone");
-      headers.setSetCookie([...headers.getSetCookie(), `${this.name}=1`]);
+    const change: HeadChange = {
+      applyTo: (headers) => {
+        headers.delete("X-Gone");
+        headers.setSetCookie([...headers.getSetCookie(), `${this.name}=1`]);
+      },
     };
     if (this.outcome === "at once") return change;
     if (this.outcome === "fails at once") throw new Error("expected by the test");
@@ -42,7 +44,7 @@ class TestGate implements ResponseGate {
   }
 
   committed(): HeadChange {
-    return (headers) => headers.set("X-Committed", this.name);
+    return { applyTo: (headers) => headers.set("X-Committed", this.name) };
   }
 
   fail(_error: unknown, response: ServerResponse): void {

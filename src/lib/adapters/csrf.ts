@@ -6,7 +6,7 @@ import { type Duration, OptionReader } from "../core/options.ts";
 import { CsrfError } from "../core/errors.ts";
 import { createToken } from "../core/token.ts";
 import type { SessionState } from "../session/state.ts";
-import { CSRF } from "../session/reserved.ts";
+import { CSRF, formLifetimeIn } from "../session/values.ts";
 import { stateOf } from "../session/session.ts";
 import { readForm } from "../http/form.ts";
 import { passError } from "./node-error.ts";
@@ -187,7 +187,7 @@ export class CsrfProtection {
     const { phase, sealedBy, values } = state;
     if (phase === "new") return !values.all.has(CSRF) && state.facts.speculative !== true;
     const isOpen = phase === "stored" && state.transition === undefined && sealedBy === undefined;
-    if (!isOpen || state.formLifetime === undefined || values.deadline === undefined) return false;
+    if (!isOpen || formLifetimeIn(values.all) === undefined || values.deadline === undefined) return false;
     return values.deadline.getTime() - systemNow() < this.#formLifetime / 2 && state.facts.speculative !== true;
   }
 

@@ -1,12 +1,11 @@
 import { RefusedError } from "../core/errors.ts";
 import { failureLog } from "../core/log.ts";
-import { withVary } from "../http/headers.ts";
+import { type OpenHeaders, withVary } from "../http/headers.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { isWebTls, warnOfCookie, webClient } from "./request.ts";
-import { type OpenHeaders, applyCommit, changesNothing } from "./response-headers.ts";
 
 /**
  * Wraps a handler of web-standard requests so that each has a session, which is committed before the response is returned.
@@ -108,13 +107,13 @@ export async function closeRequest<Data, Lazy extends boolean>(
   addResult(request, result);
   const missing = resultsOf(request).filter((one) => !carries(response.headers, one));
   if (missing.length === 0) {
-    if (changesNothing(result) || addInPlace(response, (headers) => applyCommit(headers, result))) return response;
+    if (result.isSilent || addInPlace(response, (headers) => result.applyTo(headers))) return response;
     // Response.error() has status 0 and can't be copied.
     if (response.status < 200) return response;
   }
   const change = (headers: OpenHeaders): void => {
-    if (result.kind === "nothing") applyCommit(headers, result);
-    for (const one of missing) applyCommit(headers, one);
+    if (result.kind === "nothing") result.applyTo(headers);
+    for (const one of missing) one.applyTo(headers);
   };
   // The runtime recognises an upgrade by the response's identity.
   if (response.status === 101) {
@@ -137,7 +136,7 @@ export function applyCommitted<Data, Lazy extends boolean>(
   headers: Headers,
 ): void {
   addResult(request, manager.committed(request, contextOf(manager, request)));
-  for (const result of resultsOf(request)) applyCommit(openHeaders(headers), result);
+  for (const result of resultsOf(request)) result.applyTo(openHeaders(headers));
   addVary(manager, headers);
 }
 

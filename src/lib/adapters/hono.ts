@@ -1,10 +1,10 @@
 import type { Context, MiddlewareHandler } from "hono";
 import type { RequestSession, SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
+import { isEntityHeader } from "../http/headers.ts";
 import type { Register, SessionData } from "../session/session-data.ts";
 import { closeRequest, openRequest, applyCommitted, addVary } from "./fetch.ts";
 import { propertyName, type PropertyOptions } from "./property.ts";
-import { isEntityHeader } from "./response-headers.ts";
 
 declare module "hono" {
   /** Has `session`, if `Register` names the manager. Otherwise the type comes with `new Hono().use(session(manager)).get(…)`. */

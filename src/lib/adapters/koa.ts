@@ -4,8 +4,7 @@ import type {} from "koa";
 import type { RequestSession, SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { Register, SessionData } from "../session/session-data.ts";
-import { withSession } from "./node.ts";
-import type { HeldResponse } from "./node-response.ts";
+import { type HeldResponse, withSession } from "./node.ts";
 import { type AdapterOptions, readAdapterOptions } from "./passport/adapter.ts";
 import { sessionProperty } from "./property.ts";
 

@@ -75,18 +75,13 @@ export function answerError(
     close();
     return;
   }
-  if (!isThenable(outcome)) settle();
+  if (typeof outcome !== "object" || outcome === null) settle();
   else {
-    outcome.then(settle, (second: unknown) => {
+    Promise.resolve(outcome).then(settle, (second: unknown) => {
       logError(second);
       close();
     });
   }
-}
-
-/** Says whether a value is a promise or promise-like. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
 const logFailure = failureLog("the request failed");

@@ -1,16 +1,18 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { withVary } from "../http/headers.ts";
+import { type OpenHeaders, withVary } from "../http/headers.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionData } from "../session/session-data.ts";
-import type { RequestClient } from "../manager/request.ts";
+import type { AfterOpen, RequestClient } from "../manager/request.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { WhenGone } from "../session/request-facts.ts";
+import { DeferredHold } from "./held/calls.ts";
 import type { HeadChange, ResponseGate } from "./held/gates.ts";
-import { answerError, type ErrorHook, isThenable } from "./node-error.ts";
-import { canSetCookie, type HeldResponse, holdResponse } from "./node-response.ts";
+import { Http1Hold } from "./held/http1.ts";
+import { Http2Hold } from "./held/http2.ts";
+import { isCaptured } from "./held/socket.ts";
+import { answerError, type ErrorHook } from "./node-error.ts";
 import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie, whenClosed } from "./request.ts";
-import { applyCommit, changesNothing } from "./response-headers.ts";
 
 /** A request listener of `node:http`, which may be asynchronous. */
 export type NodeListener = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -39,71 +41,75 @@ export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
   manager: SessionManager<Data, Lazy>,
   listener: NodeListener,
 ): NodeHandler {
+  const calls = new ListenerCalls(manager.options.onError, listener);
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
-    withSession(manager, request, response, new ListenerCall(manager.options.onError, listener, request, response));
+    withSession(manager, request, response, calls);
   };
   // HTTP/2's compatibility API has every member that is used here.
   return handler as NodeHandler;
 }
 
-/** Continues a request after its session was loaded or could not be loaded. */
-export interface Continuation {
-  handle(held?: HeldResponse): void;
-  /** Answers a request whose session could not be loaded. Also called with an error that `handle` throws after a load. */
-  fail(error: unknown): void;
+/** A response that is held until its sessions are committed. */
+export interface HeldResponse {
+  /** Returns the response on which an error can be answered. A head that is fixed but not sent is discarded. */
+  restart(): ServerResponse;
+  /** Commits without an answer when the client disconnects after the handler has finished and before the first byte. */
+  settle(): void;
 }
 
-/** One call of a listener of `node:http`. */
-class ListenerCall implements Continuation {
+/** Continues a request after its session was loaded or could not be loaded. One object may serve every request. */
+export interface Continuation {
+  handle(held: HeldResponse | undefined, request: IncomingMessage, response: ServerResponse): void;
+  /** Answers a request whose session could not be loaded. Also called with an error that `handle` throws after a load. */
+  fail(error: unknown, request: IncomingMessage, response: ServerResponse): void;
+}
+
+/** The calls of a listener of `node:http`. */
+class ListenerCalls implements Continuation {
   readonly #onError: ErrorHook | undefined;
   readonly #listener: NodeListener;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
 
-  /** Prepares a call of the listener. */
-  constructor(
-    onError: ErrorHook | undefined,
-    listener: NodeListener,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ) {
+  /** Prepares the calls of a listener. */
+  constructor(onError: ErrorHook | undefined, listener: NodeListener) {
     this.#onError = onError;
     this.#listener = listener;
-    this.#request = request;
-    this.#response = response;
   }
 
-  handle(held?: HeldResponse): void {
+  handle(held: HeldResponse | undefined, request: IncomingMessage, response: ServerResponse): void {
     try {
-      const outcome = this.#listener(this.#request, this.#response);
+      const outcome = this.#listener(request, response);
       if (!isThenable(outcome)) held?.settle();
       else
         outcome.then(
           () => held?.settle(),
-          (error: unknown) => this.#failed(error, held),
+          (error: unknown) => this.#failed(error, held, request, response),
         );
     } catch (error) {
-      this.#failed(error, held);
+      this.#failed(error, held, request, response);
     }
   }
 
-  fail(error: unknown): void {
-    answerError(this.#onError, error, this.#request, this.#response);
+  fail(error: unknown, request: IncomingMessage, response: ServerResponse): void {
+    answerError(this.#onError, error, request, response);
   }
 
-  #failed(error: unknown, held: HeldResponse | undefined): void {
-    const response = this.#response;
+  #failed(error: unknown, held: HeldResponse | undefined, request: IncomingMessage, response: ServerResponse): void {
     if (response.headersSent && held !== undefined) {
       const answer = held.restart();
       if (answer !== response) {
-        answerError(this.#onError, error, this.#request, answer);
+        answerError(this.#onError, error, request, answer);
         return;
       }
       // Part of the answer was sent. Cut the connection, so that the client doesn't take it for complete.
       if (!response.finished) response.destroy();
     }
-    this.fail(error);
+    this.fail(error, request, response);
   }
+}
+
+/** Says whether a value is a promise or promise-like. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
 /** Facts about a request that a framework knows better than `node:http`. */
@@ -129,20 +135,22 @@ export function withSession<Data, Lazy extends boolean>(
   frame: RequestFrame = NO_FRAME,
 ): void {
   // The same manager has wrapped the request further out, and does the work there.
-  if (manager.has(request)) continuation.handle();
+  if (manager.has(request)) continuation.handle(undefined, request, response);
   else new NodeRequest(manager, request, response, continuation, frame).load();
 }
 
 const NO_FRAME: RequestFrame = {};
 
 /** One request from its session's load to its commit. It is the gate of its response and the context of its commit, and describes its client. */
-class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitContext, RequestClient {
+class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitContext, RequestClient, AfterOpen {
   readonly seal = true;
   readonly #manager: SessionManager<Data, Lazy>;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #continuation: Continuation;
   readonly #frame: RequestFrame;
+  /** Whether the session is being opened synchronously. */
+  #isOpening = true;
 
   /** Prepares a request. `load` begins it. */
   constructor(
@@ -161,42 +169,51 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
 
   /** Loads the session, then continues the request. */
   load(): void {
-    const opening = this.#manager.open(this.#request, this.#request.headers, this);
-    if (opening === undefined) this.#start();
-    else
-      opening.then(
-        () => this.#startLater(),
-        (error: unknown) => this.#failToLoad(error),
-      );
+    void this.#manager.open(this.#request, this.#request.headers, this, this);
+    this.#isOpening = false;
+  }
+
+  /** Starts the handler. After a load, an error that the next middleware throws is reported like a failed load. */
+  opened(): void {
+    if (this.#isOpening) {
+      this.#start();
+      return;
+    }
+    try {
+      this.#start();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  failed(error: unknown): void {
+    const response = this.#response;
+    const { tokenHeader } = this.#manager.options;
+    // The error's answer depends on the session as well, whoever sends it and whatever clears the headers meanwhile.
+    if (canSetCookie(response) && !response.headersSent) {
+      holdResponse(response, this.#request, tokenHeader === undefined ? VARY.Cookie : VARY.Authorization);
+    }
+    this.#fail(error);
   }
 
   #start(): void {
     const response = this.#response;
     if (canSetCookie(response) && !response.headersSent) {
-      this.#continuation.handle(holdResponse(response, this.#request, this));
+      this.#continue(holdResponse(response, this.#request, this));
       return;
     }
     // No cookie can be sent. Commit before the handler runs, so that changes throw.
     const closing = this.#manager.close(this.#request, this);
-    if (!(closing instanceof Promise)) this.#continuation.handle();
-    else closing.then(() => this.#continuation.handle()).catch((error: unknown) => this.#continuation.fail(error));
+    if (!(closing instanceof Promise)) this.#continue(undefined);
+    else closing.then(() => this.#continue(undefined)).catch((error: unknown) => this.#fail(error));
   }
 
-  /** Starts after a load. An error that the next middleware throws is then reported like a failed load. */
-  #startLater(): void {
-    try {
-      this.#start();
-    } catch (error) {
-      this.#continuation.fail(error);
-    }
+  #continue(held: HeldResponse | undefined): void {
+    this.#continuation.handle(held, this.#request, this.#response);
   }
 
-  #failToLoad(error: unknown): void {
-    const response = this.#response;
-    // The error's answer depends on the session as well, whoever sends it and whatever clears the headers meanwhile.
-    if (canSetCookie(response) && !response.headersSent)
-      holdResponse(response, this.#request, new VaryGate(this.#manager));
-    this.#continuation.fail(error);
+  #fail(error: unknown): void {
+    this.#continuation.fail(error, this.#request, this.#response);
   }
 
   get ip(): string | undefined {
@@ -215,12 +232,12 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     return whenClosed(this.#response);
   }
 
-  commit(): HeadChange | Promise<HeadChange> {
+  commit(): HeadChange | undefined | Promise<HeadChange | undefined> {
     const result = this.#manager.close(this.#request, this);
     return result instanceof Promise ? result.then((later) => this.#change(later)) : this.#change(result);
   }
 
-  committed(): HeadChange {
+  committed(): HeadChange | undefined {
     return this.#change(this.#manager.committed(this.#request, this));
   }
 
@@ -235,34 +252,39 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     return this.#manager.options.trustProxy && isForwardedSecure(this.#request.headers["x-forwarded-proto"]);
   }
 
-  #change(result: CommitResult): HeadChange {
-    if (changesNothing(result)) return undefined;
+  #change(result: CommitResult): HeadChange | undefined {
+    if (result.kind === "nothing") return result.vary && VARY[result.vary];
     if (result.kind === "set") {
       warnOfCookie(this.#manager.options, result, () => this.tls(), this.#request.headers["x-forwarded-proto"]);
     }
-    return (headers) => applyCommit(headers, result);
+    return result;
   }
 }
 
-/** Adds Vary to the answer of a request whose session could not be loaded. It commits nothing. */
-class VaryGate implements ResponseGate {
-  readonly #vary: "Cookie" | "Authorization";
+/** Adds Vary to an answer. As a gate it is for a request whose session could not be loaded, and commits nothing. */
+class Vary implements ResponseGate, HeadChange {
+  readonly #name: string;
 
-  /** Creates the gate of a manager that could not load a session. */
-  constructor({ options }: { options: { tokenHeader?: string | undefined } }) {
-    this.#vary = options.tokenHeader === undefined ? "Cookie" : "Authorization";
+  /** Adds the name of a request header. */
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  applyTo(headers: OpenHeaders): void {
+    const present = headers.get("Vary");
+    headers.set("Vary", typeof present === "string" ? withVary(present, this.#name) : this.#name);
   }
 
   commit(): HeadChange {
-    return (headers) => headers.set("Vary", withVary(headers.get("Vary") ?? undefined, this.#vary));
+    return this;
   }
 
-  committed(): HeadChange {
-    return undefined;
-  }
+  committed(): undefined {}
 
   fail(): void {}
 }
+
+const VARY = { Cookie: new Vary("Cookie"), Authorization: new Vary("Authorization") };
 
 /** Says whether the request came over TLS. Express's `request.secure` follows its setting "trust proxy". */
 function isEncrypted(request: IncomingMessage): boolean {
@@ -286,4 +308,30 @@ function addressOf(
   const told: unknown = frameworks?.() ?? (request as { ip?: unknown }).ip;
   if (typeof told === "string" && told !== connection) return told;
   return (trustProxy ? forwardedFor(request.headers["x-forwarded-for"]) : undefined) ?? connection;
+}
+
+/** Holds a response until the sessions of all its gates are committed. The first bytes begin the commit. */
+export function holdResponse(response: ServerResponse, request: IncomingMessage, gate: ResponseGate): HeldResponse {
+  if (isHttp1(response)) return Http1Hold.hold(response, request, gate);
+  return Http2Hold.hold(response, gate) ?? DeferredHold.hold(response, gate);
+}
+
+/** Says whether an object is a response that can carry a cookie. Upgrades and WebSocket servers pass objects that can't. */
+export function canSetCookie(response: Partial<ServerResponse> | null | undefined): response is ServerResponse {
+  if (response instanceof ServerResponse) return true;
+  const { writeHead, write, end, getHeader, getHeaderNames, setHeader, removeHeader } = response ?? {};
+  const methods = [writeHead, write, end, getHeader, getHeaderNames, setHeader, removeHeader];
+  return methods.every((method) => typeof method === "function");
+}
+
+/** Bun and Deno have a node:http of their own. */
+const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
+
+/** Says whether a response sends its bytes by Node's own `_writeRaw`. */
+function isHttp1(response: ServerResponse): boolean {
+  if (!IS_NODE || !(response instanceof ServerResponse)) return false;
+  // A program that runs handlers without a network may override write and end, as Fastify's inject does.
+  const { write, end } = Object.getPrototypeOf(response) as ServerResponse;
+  const isPlain = write === ServerResponse.prototype.write && end === ServerResponse.prototype.end;
+  return isPlain || !isCaptured(response);
 }

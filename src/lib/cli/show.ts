@@ -4,7 +4,7 @@ import { bytes, counted, shortId } from "../core/format-number.ts";
 import type { FoundSession } from "../core/stats.ts";
 import type { Value } from "../core/value.ts";
 import { parseSession } from "../express-session/data.ts";
-import { isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn } from "../session/reserved.ts";
+import { isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn } from "../session/values.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, type Connection, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";

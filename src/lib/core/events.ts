@@ -114,7 +114,8 @@ export interface Events {
   cleanup: CleanupEvent;
 }
 
-const CHANNELS = {
+/** The channels. A frequent path asks them itself whether they have subscribers. */
+export const CHANNELS = {
   gone: channel("pgstore:gone"),
   stale: channel("pgstore:stale"),
   duplicate: channel("pgstore:duplicate"),

@@ -66,7 +66,10 @@ export async function currentIdOf(
 }
 
 /** Returns the secrets to which a form of this viewer can be bound. */
-async function secretsOf(manager: ResolvedDashboard["manager"], { request, original }: Visit): Promise<string[]> {
+async function secretsOf(
+  manager: ResolvedDashboard["manager"],
+  { request, original }: Visit,
+): Promise<readonly string[]> {
   const session = await viewerSession(manager, original);
   if (session === undefined) return cookieValues(request.headers.get("cookie") ?? undefined, COOKIE, isToken);
   return typeof session.token === "string" ? [session.token] : [];

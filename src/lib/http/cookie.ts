@@ -16,24 +16,39 @@ const MAX_VALUES = 64;
  * @returns the distinct accepted values, at most 64
  * @see RFC 6265bis, section 5.8.3
  */
-export function cookieValues(header: string | undefined, name: string, accept: (value: string) => boolean): string[] {
-  const values = new Set<string>();
-  if (header === undefined || !header.includes(name)) return [];
+export function cookieValues(
+  header: string | undefined,
+  name: string,
+  accept: (value: string) => boolean,
+): readonly string[] {
+  if (header === undefined || !header.includes(name)) return NONE;
+  const values: string[] = [];
   let start = 0;
   let equals = -1;
-  while (start < header.length && values.size < MAX_VALUES) {
+  while (start < header.length && values.length < MAX_VALUES) {
     let end = header.indexOf(";", start);
     if (end === -1) end = header.length;
     // Searched only once passed, so that a header of many `;` before one `=` costs one scan in total.
     if (equals < start) equals = header.indexOf("=", start);
     if (equals === -1) break;
-    if (equals < end && trimBlanks(header.slice(start, equals)) === name) {
-      const value = trimBlanks(header.slice(equals + 1, end));
-      if (accept(value)) values.add(value);
+    const first = afterBlanks(header, start, end);
+    if (equals < end && header.startsWith(name, first) && afterBlanks(header, first + name.length, end) === equals) {
+      let value = header.slice(afterBlanks(header, equals + 1, end), end);
+      if (value !== "" && value.charCodeAt(value.length - 1) <= 0x20) value = trimBlanks(value);
+      if (accept(value) && !values.includes(value)) values.push(value);
     }
     start = end + 1;
   }
-  return [...values];
+  return values;
+}
+
+const NONE: readonly string[] = [];
+
+/** Returns the first place from `start` without a space or a tab. */
+function afterBlanks(header: string, start: number, end: number): number {
+  let at = start;
+  while (at < end && (header.charCodeAt(at) === 0x20 || header.charCodeAt(at) === 0x09)) at++;
+  return at;
 }
 
 /** The scope of a cookie. A browser keeps one cookie of a name for each scope. */

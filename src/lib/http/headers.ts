@@ -89,3 +89,29 @@ export function bearerToken(header: string | undefined): string | undefined {
   if (header === undefined || header.length > 1024) return undefined;
   return /^bearer +([^ ,]+) *$/i.exec(header)?.[1];
 }
+
+/** The headers of a response that was not sent yet, whichever class it has. */
+export interface OpenHeaders {
+  /** Returns the value. Several values are joined by commas. */
+  get(name: string): string | null | undefined;
+  set(name: string, value: string): void;
+  delete(name: string): void;
+  /** Returns the names of all headers, in any case. */
+  names(): Iterable<string>;
+  /** Returns each Set-Cookie header. */
+  getSetCookie(): string[];
+  setSetCookie(values: string[]): void;
+}
+
+/**
+ * Headers that belong to one particular answer: they describe its body (`Content-*`, `ETag`), its transfer, its caching, the file that a
+ * proxy sends instead (`X-Accel-Redirect`), and what the client does with it (`Location`, `Refresh`, `Set-Cookie`, `Clear-Site-Data`).
+ * Security policies are not among them.
+ */
+const ENTITY_HEADER =
+  /^(?:content-(?!security-policy).+|etag|last-modified|cache-control|expires|age|location|refresh|set-cookie|clear-site-data|accept-ranges|transfer-encoding|trailer|digest|repr-digest|(?:x-)?sourcemap|x-accel-(?!buffering).+|x-sendfile|x-lighttpd-send-file|x-litespeed-location)$/i;
+
+/** Says whether a header must be removed when another answer replaces a failed one. */
+export function isEntityHeader(name: string): boolean {
+  return ENTITY_HEADER.test(name) || isTargetedCacheHeader(name);
+}

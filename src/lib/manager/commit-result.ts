@@ -1,5 +1,13 @@
-import { withNoStore } from "../http/headers.ts";
+import { systemNow } from "../core/time.ts";
 import { cookieText, removedCookie, replacesCookie, type SessionCookie, tokenCookie } from "../http/cookie.ts";
+import {
+  forbidsStoring,
+  isTargetedCacheHeader,
+  lowerAscii,
+  type OpenHeaders,
+  withNoStore,
+  withVary,
+} from "../http/headers.ts";
 import type { CookieUpdate } from "../session/state.ts";
 import type { ResolvedOptions } from "./options.ts";
 
@@ -73,6 +81,25 @@ export class CommitResult {
     return replacesCookie(this.#options.cookie, setCookie);
   }
 
+  /** Whether the response needs no header. */
+  get isSilent(): boolean {
+    return this.kind === "nothing" && this.vary === undefined;
+  }
+
+  /** Applies the cookie, the token header, Vary and the caching rules to a response. At most one Set-Cookie of the session's name is live. */
+  applyTo(headers: OpenHeaders): void {
+    const { kind, setCookie: own, tokenHeader, vary } = this;
+    if (vary !== undefined) headers.set("Vary", withVary(headers.get("Vary") ?? undefined, vary));
+    if (kind === "nothing") return;
+    forbidStoring(headers);
+    if (tokenHeader !== undefined) headers.set(tokenHeader.name, tokenHeader.value);
+    if (own === undefined) return;
+    const added = new Set([...this.clearing, own]);
+    const others = headers.getSetCookie().filter((header) => !this.replaces(header) && !added.has(header));
+    // The session's cookie comes last, so that a cookie jar that confuses two scopes keeps it.
+    headers.setSetCookie([...others, ...added]);
+  }
+
   /**
    * The headers to add: Set-Cookie or the token's header, `Cache-Control: private, no-store`, and Vary, as far as they are needed. Merge them
    * with headers of the same names that the response already has. The object is the caller's.
@@ -91,4 +118,18 @@ export class CommitResult {
 
 function isTls(context: CommitContext): boolean {
   return typeof context.tls === "function" ? context.tls() : (context.tls ?? true);
+}
+
+/** Forbids every cache to store a response with a token. Pragma stays, because it never permits storing. */
+function forbidStoring(headers: OpenHeaders): void {
+  headers.set("Cache-Control", withNoStore(headers.get("Cache-Control") ?? undefined));
+  for (const name of Array.from(headers.names())) {
+    if (mayAllowStoring(name, () => headers.get(name) ?? "")) headers.delete(name);
+  }
+}
+
+function mayAllowStoring(name: string, value: () => string): boolean {
+  if (isTargetedCacheHeader(name)) return !forbidsStoring(value());
+  // Old caches that ignore Cache-Control obey Expires. A past or invalid date forbids storing.
+  return lowerAscii(name) === "expires" && Date.parse(value()) > systemNow();
 }

@@ -4,10 +4,9 @@ import type { EndReason, OperationOptions } from "../core/store.ts";
 import { monotonicNow, pause } from "../core/time.ts";
 import { createToken } from "../core/token.ts";
 import { equalValues, type Value } from "../core/value.ts";
-import { type CommitPlan, isUntouched, planCommit, planStateOf } from "../session/plan.ts";
-import { REMEMBER_ME, REVOKED, userIn } from "../session/reserved.ts";
+import { type CommitPlan, planCommit, planStateOf } from "../session/plan.ts";
 import type { SessionState } from "../session/state.ts";
-import type { StoredRow } from "../session/values.ts";
+import { idleTimeoutIn, REMEMBER_ME, REVOKED, type StoredRow, userIn } from "../session/values.ts";
 import { callHook } from "./hooks.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -68,9 +67,8 @@ export class Committer {
 
   /** Tells, without asking the store, whether a flush has nothing to do. */
   isSettled(state: SessionState): boolean {
+    if (state.isUntouched(this.#options.idleTimeout)) return true;
     if (state.pending !== undefined || state.doubt !== undefined) return false;
-    state.values.collect();
-    if (isUntouched(state, this.#options)) return true;
     // Without a row the time does not decide whether there is anything to write.
     const now = state.phase === "stored" ? this.#access.now() : 0;
     if (typeof now === "number") return planCommit(planStateOf(state), this.#options, now).kind === "nothing";
@@ -129,7 +127,7 @@ export class Committer {
       if (typeof outcome === "object") return outcome.row;
       if (outcome === "again") continue;
       const found =
-        outcome === "gone" || state.id === undefined ? undefined : await this.#access.lookUp(state.id, options);
+        outcome === "gone" || state.id === undefined ? undefined : await this.#access.reader.lookUp(state.id, options);
       if (typeof found !== "object") {
         if (await this.#wasRenewed(state)) continue;
         const { id, transition } = state;
@@ -171,7 +169,7 @@ export class Committer {
         const isRevoked = predecessor?.why === "revoked";
         if (isRevoked && !isDeliberate) {
           // The holder may have logged in since, and must stay logged in.
-          const why = await this.#access.lookUp(predecessor.id);
+          const why = await this.#access.reader.lookUp(predecessor.id);
           if (why !== undefined && why !== "revoked") return "gone";
           state.values.mark(REVOKED, predecessor.id);
         }
@@ -263,7 +261,7 @@ export class Committer {
   async #wasRenewed(state: SessionState): Promise<boolean> {
     const { doubt } = state;
     if (doubt === undefined || state.phase !== "stored") return false;
-    const found = await this.#access.lookUp(doubt.id);
+    const found = await this.#access.reader.lookUp(doubt.id);
     if (typeof found !== "object" || !equalValues(found.data, doubt.data)) return false;
     state.adopt(doubt);
     return true;
@@ -300,7 +298,7 @@ export class Committer {
   /** Tells the client the expiry of its persistent cookie again, if an idle timeout moves it. */
   async refreshCookie(state: SessionState): Promise<void> {
     const { row, token } = state;
-    const idleTimeout = state.ownTimes.idleTimeout ?? this.#options.idleTimeout;
+    const idleTimeout = idleTimeoutIn(state.values.all) ?? this.#options.idleTimeout;
     if (row === undefined || token === undefined || state.cookieUpdate.kind !== "nothing" || idleTimeout === 0) return;
     const now = await this.#access.now();
     if (this.#isPersistent(row.values)) state.tellToken(token, { now, expiry: row.expiry.getTime() });

@@ -1,10 +1,14 @@
 import { SessionDecodeError, SessionInvalidError } from "../core/errors.ts";
-import { codeOf, isWatched, type LoadEvent, publish } from "../core/events.ts";
+import { CHANNELS, codeOf, type LoadEvent, publish } from "../core/events.ts";
 import type { Found, StoredSession } from "../core/store.ts";
 import { monotonicNow } from "../core/time.ts";
 import { isToken } from "../core/token.ts";
+import { cookieValues } from "../http/cookie.ts";
+import { bearerToken } from "../http/headers.ts";
 import { SessionState } from "../session/state.ts";
 import type { StoredRow } from "../session/values.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { type ClientSource, type Credentials, recordedClient } from "./request.ts";
 import type { RowCodec } from "./row-codec.ts";
 import type { StoreAccess } from "./store-access.ts";
 
@@ -26,11 +30,21 @@ const MAX_TOKENS = 4;
 export class Loader {
   readonly #access: StoreAccess;
   readonly #rows: RowCodec;
+  readonly #options: ResolvedOptions;
 
   /** Reads from a store. */
-  constructor(access: StoreAccess, rows: RowCodec) {
+  constructor(access: StoreAccess, rows: RowCodec, options: ResolvedOptions) {
     this.#access = access;
     this.#rows = rows;
+    this.#options = options;
+  }
+
+  /** Returns the well-formed tokens of a request, from the manager's transport only. */
+  tokensOf({ cookie, authorization }: Credentials): readonly string[] {
+    const { tokenHeader, cookie: own } = this.#options;
+    if (tokenHeader === undefined) return cookieValues(cookie ?? undefined, own.name, isToken);
+    const token = bearerToken(authorization ?? undefined);
+    return token !== undefined && isToken(token) ? [token] : [];
   }
 
   /**
@@ -40,29 +54,64 @@ export class Loader {
    * @param open - turns the state into the caller's result
    */
   load<T>(presented: readonly string[], open: (state: SessionState) => T): T | Promise<T> {
-    const [first] = presented;
-    if (presented.length === 1 && first !== undefined && isToken(first) && !isWatched("load")) {
-      const id = this.#rows.idOf(first);
-      return this.#lookUp(id).then((found) => {
-        const state = this.#stateOf(id, first, found, undefined);
-        return state instanceof Promise ? state.then(open) : open(state);
-      });
-    }
     const tokens = [...new Set(presented)].filter(isToken);
-    if (tokens.length === 0) return open(SessionState.empty(presented.length > 0));
-    return (isWatched("load") ? this.#watchedLoad(tokens) : this.#loadOneOf(tokens)).then(open);
+    return tokens.length === 0 ? open(SessionState.empty(presented.length > 0)) : this.#loadTokens(tokens, open);
+  }
+
+  /**
+   * Loads the session of a request, synchronously and without a query when it has no well-formed token.
+   *
+   * @param client - the origin of the request
+   * @param open - turns the state into the caller's result. With `failed` it must not throw
+   * @param failed - gets an error of the store. Without it the result rejects
+   */
+  loadFrom<T>(
+    credentials: Credentials,
+    client: ClientSource | undefined,
+    open: (state: SessionState) => T,
+    failed?: (error: unknown) => T,
+  ): T | Promise<T> {
+    const { recordIp, recordUserAgent } = this.#options;
+    const recorded = client && (recordIp || recordUserAgent) ? recordedClient(client, this.#options) : undefined;
+    const opened = (state: SessionState): T => {
+      state.noteRequest(client, recorded);
+      return open(state);
+    };
+    const tokens = this.tokensOf(credentials);
+    return tokens.length === 0 ? opened(SessionState.empty()) : this.#loadTokens(tokens, opened, failed);
+  }
+
+  #loadTokens<T>(
+    tokens: readonly string[],
+    open: (state: SessionState) => T,
+    failed?: (error: unknown) => T,
+  ): Promise<T> {
+    const [token] = tokens;
+    if (CHANNELS.load.hasSubscribers) return this.#watchedLoad(tokens).then(open, failed);
+    if (tokens.length > 1 || token === undefined) return this.#loadOneOf(tokens).then(open, failed);
+    const id = this.#rows.idOf(token);
+    return this.#lookUp(id).then((found) => {
+      let state: SessionState | Promise<SessionState>;
+      try {
+        state = this.#stateOf(id, token, found, undefined);
+      } catch (error) {
+        if (failed === undefined) throw error;
+        return failed(error);
+      }
+      return state instanceof Promise ? state.then(open, failed) : open(state);
+    }, failed);
   }
 
   /** Looks an id up. A synchronous error of the store becomes a rejection. */
   #lookUp(id: string): Promise<Found> {
     try {
-      return Promise.resolve(this.#access.lookUp(id));
+      return Promise.resolve(this.#access.reader.lookUp(id));
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  async #watchedLoad(tokens: string[]): Promise<SessionState> {
+  async #watchedLoad(tokens: readonly string[]): Promise<SessionState> {
     const id = this.#rows.publicId(this.#rows.idOf(tokens[0] ?? ""));
     const event: LoadEvent = { id, duration: 0, outcome: "failed" };
     const begun = monotonicNow();
@@ -78,7 +127,7 @@ export class Loader {
   }
 
   /** Looks all tokens up and chooses the one that counts. @param event - gets the outcome */
-  async #loadOneOf(tokens: string[], event?: LoadEvent): Promise<SessionState> {
+  async #loadOneOf(tokens: readonly string[], event?: LoadEvent): Promise<SessionState> {
     if (tokens.length > MAX_TOKENS) {
       const ids = tokens.map((token) => this.#rows.idOf(token));
       publish("duplicate", { id: this.#rows.publicId(ids[0]) });
@@ -88,7 +137,7 @@ export class Loader {
     const candidates = await Promise.all(
       tokens.map(async (token) => {
         const id = this.#rows.idOf(token);
-        return { token, id, found: await this.#access.lookUp(id) };
+        return { token, id, found: await this.#access.reader.lookUp(id) };
       }),
     );
     const [only] = candidates;
@@ -107,7 +156,7 @@ export class Loader {
   async peek(token: string, mine: string | undefined): Promise<StoredRow | undefined> {
     const id = isToken(token) ? this.#rows.idOf(token) : undefined;
     if (id === undefined || id === mine) return undefined;
-    const found = await this.#access.lookUp(id);
+    const found = await this.#access.reader.lookUp(id);
     return typeof found === "object" ? this.read(id, found) : undefined;
   }
 
@@ -152,17 +201,19 @@ export class Loader {
       return SessionState.empty(true);
     }
     if (typeof found === "object") {
-      const open = (row: StoredRow | undefined): SessionState => {
-        note(event, row === undefined ? "unreadable" : "live");
-        return row === undefined ? SessionState.empty(true) : SessionState.load(row, id, token);
-      };
       const row = this.read(id, found);
-      return row instanceof Promise ? row.then(open) : open(row);
+      if (row instanceof Promise) return row.then((read) => stateOfRow(read, id, token, event));
+      return stateOfRow(row, id, token, event);
     }
     note(event, "ended");
     publish("stale", { id: this.#rows.publicId(id) });
     return SessionState.loadEnded(id, found);
   }
+}
+
+function stateOfRow(row: StoredRow | undefined, id: string, token: string, event: LoadEvent | undefined): SessionState {
+  note(event, row === undefined ? "unreadable" : "live");
+  return row === undefined ? SessionState.empty(true) : SessionState.load(row, id, token);
 }
 
 function note(event: LoadEvent | undefined, outcome: LoadEvent["outcome"]): void {

@@ -1,6 +1,3 @@
-import { isToken } from "../core/token.ts";
-import { cookieValues } from "../http/cookie.ts";
-import { bearerToken } from "../http/headers.ts";
 import type { WhenGone } from "../session/request-facts.ts";
 import type { LoginEvent } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -22,12 +19,8 @@ export type ClientSource = RequestClient | (() => RequestClient);
 const MAX_USER_AGENT_CHARACTERS = 512;
 const MAX_IP_CHARACTERS = 64;
 
-/** Returns the parts that a login stores. Undefined when the options record nothing. */
-export function recordedClient(
-  client: ClientSource,
-  { recordIp, recordUserAgent }: ResolvedOptions,
-): RequestClient | undefined {
-  if (!recordIp && !recordUserAgent) return undefined;
+/** Returns the parts that a login stores. */
+export function recordedClient(client: ClientSource, { recordIp, recordUserAgent }: ResolvedOptions): RequestClient {
   const { ip, userAgent } = cleanClient(typeof client === "function" ? client() : client);
   return { ip: recordIp ? ip : undefined, userAgent: recordUserAgent ? userAgent : undefined };
 }
@@ -56,12 +49,9 @@ export interface Credentials {
   authorization?: string | null | undefined;
 }
 
-/** Returns the well-formed tokens of a request, from the manager's transport only. */
-export function tokensOf(
-  { cookie, authorization }: Credentials,
-  { tokenHeader, cookie: { name } }: ResolvedOptions,
-): string[] {
-  if (tokenHeader === undefined) return cookieValues(cookie ?? undefined, name, isToken);
-  const token = bearerToken(authorization ?? undefined);
-  return token !== undefined && isToken(token) ? [token] : [];
+/** Continues a request after its session was opened. `opened` must not throw when it is called after a load. */
+export interface AfterOpen {
+  opened(): void;
+  /** The session could not be loaded. */
+  failed(error: unknown): void;
 }

@@ -66,13 +66,15 @@ export class RowCodec {
   }
 
   #decodeOnce(data: Uint8Array, id: string): DecodedSession {
+    const { codec } = this.#options;
+    if (data.length <= LARGE_BYTES) return codec.decode(data, id);
     const known = this.#decoded.get(data);
     if (known !== undefined) return known;
-    const decoded = this.#options.codec.decode(data, id);
+    const decoded = codec.decode(data, id);
     const isImmutable = Array.from(decoded.values.values()).every(
       (value) => typeof value !== "object" || value === null,
     );
-    if (isImmutable && data.length > LARGE_BYTES) this.#decoded.set(data, decoded);
+    if (isImmutable) this.#decoded.set(data, decoded);
     return decoded;
   }
 

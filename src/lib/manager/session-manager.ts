@@ -6,7 +6,7 @@ import { SessionState } from "../session/state.ts";
 import type { SessionHost } from "../session/host.ts";
 import { stateOf, Session } from "../session/session.ts";
 import type { CheckedData, SessionData } from "../session/session-data.ts";
-import { type ClientSource, type Credentials, recordedClient, tokensOf } from "./request.ts";
+import type { AfterOpen, ClientSource, Credentials } from "./request.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { assertStore } from "./complete-store.ts";
 import { Committer } from "./committer.ts";
@@ -52,7 +52,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   readonly #host: SessionHost;
   /** The property of a request that holds its session. A WeakMap would cost more than the rest of the request's work here. */
   readonly #key = Symbol("pgstore session");
-  /** The result for a request whose session was not read. `#varying`: for one whose session could not be loaded. */
+  /** The result for a request whose session was not read and needs no cookie. `#varying`: for one whose session was read. */
   readonly #nothing: CommitResult;
   readonly #varying: CommitResult;
 
@@ -81,7 +81,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       destroyById: (id, options) => access.end(id, "revoked", options?.userId),
     };
     this.#committer = committer;
-    this.#loader = new Loader(access, rows);
+    this.#loader = new Loader(access, rows, resolved);
     this.#host = {
       schema: resolved.schema,
       flush: (state) => committer.flush(state),
@@ -107,7 +107,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   async load(token?: string | readonly string[] | null): Promise<Session<Data>> {
     const presented = typeof token === "string" ? [token] : (token ?? []);
-    return this.#loader.load(presented, (state) => this.#session(state));
+    return this.#loader.load(presented, (state) => new Session<Data>(state, this.#host));
   }
 
   /**
@@ -117,19 +117,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
    */
   loadFrom(credentials: Credentials, client?: ClientSource): Session<Data> | Promise<Session<Data>> {
-    return this.#loadFrom(credentials, client, (session) => session);
-  }
-
-  #loadFrom<T>(
-    credentials: Credentials,
-    client: ClientSource | undefined,
-    open: (session: Session<Data>) => T,
-  ): T | Promise<T> {
-    const recorded = client && recordedClient(client, this.options);
-    return this.#loader.load(tokensOf(credentials, this.options), (state) => {
-      state.noteRequest(client, recorded);
-      return open(this.#session(state));
-    });
+    return this.#loader.loadFrom(credentials, client, (state) => new Session<Data>(state, this.#host));
   }
 
   /**
@@ -154,7 +142,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   /** Commits synchronously when there is nothing to write. Returns undefined otherwise: call `commit` then. */
   commitSettled(session: Session<Data>, context: CommitContext = {}): CommitResult | undefined {
     const state = stateOf(session);
-    if (context.refresh === true || !this.#committer.isSettled(state)) return undefined;
+    const isSettled = state.isUntouched(this.options.idleTimeout) || this.#committer.isSettled(state);
+    if (context.refresh === true || !isSettled) return undefined;
     if (context.seal === true) state.seal("head");
     return this.#result(state, context);
   }
@@ -164,15 +153,21 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * for each request.
    *
    * @param client - the origin of the request. A function is called only when it is needed
+   * @param next - is called when the session is open or the load has failed, which then doesn't reject
    * @returns undefined when the session could be opened synchronously
    * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
    */
-  open(request: object, credentials: Credentials, client?: ClientSource): Promise<void> | undefined {
+  open(request: object, credentials: Credentials, client?: ClientSource, next?: AfterOpen): Promise<void> | undefined {
     if (this.options.lazy) {
       this.#bind(request, new LazySession(async () => this.loadFrom(credentials, client)));
+      next?.opened();
       return undefined;
     }
-    const opening = this.#loadFrom(credentials, client, (session) => this.#bind(request, session));
+    const opened = (state: SessionState): void => {
+      this.#bind(request, new Session<Data>(state, this.#host));
+      next?.opened();
+    };
+    const opening = this.#loader.loadFrom(credentials, client, opened, next && ((error) => next.failed(error)));
     return opening instanceof Promise ? opening : undefined;
   }
 
@@ -250,7 +245,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   ): Promise<{ session: Session<Data>; unwatch: () => void }> {
     let id: string | undefined;
     const ended = new Set<string>();
-    const presented = tokensOf(credentials, this.options).map((token) => this.#rows.idOf(token));
+    const presented = this.#loader.tokensOf(credentials).map((token) => this.#rows.idOf(token));
     const unwatch = this.#access.endListeners.watchAll(presented, (endedId) => {
       ended.add(endedId);
       if (endedId === id) listener();
@@ -309,7 +304,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     if (this.store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
     for await (const { id, ...found } of this.store.all()) {
       const row = await this.#loader.readListed(id, found);
-      if (row !== undefined) yield this.#session(SessionState.load(row, id));
+      if (row !== undefined) yield new Session<Data>(SessionState.load(row, id), this.#host);
     }
   }
 
@@ -386,12 +381,9 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     (request as Record<symbol, unknown>)[this.#key] = session;
   }
 
-  #session(state: SessionState): Session<Data> {
-    return new Session<Data>(state, this.#host);
-  }
-
   #result(state: SessionState, context: CommitContext): CommitResult {
     const varies = state.isAccessed || state.row !== undefined;
+    if (state.cookieUpdate.kind === "nothing") return varies ? this.#varying : this.#nothing;
     const result = new CommitResult(state.cookieUpdate, varies, this.options, context);
     state.noteTold();
     return result;

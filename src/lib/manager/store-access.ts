@@ -1,7 +1,7 @@
 import { codeOf, publish } from "../core/events.ts";
 import type { ConditionalStore, Found, OperationOptions, Store, StoreExtras } from "../core/store.ts";
 import { systemNow } from "../core/time.ts";
-import { userIn } from "../session/reserved.ts";
+import { userIn } from "../session/values.ts";
 import { isConditional, LastWriteWins } from "./complete-store.ts";
 import { EndListeners } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -13,6 +13,8 @@ export class StoreAccess {
   readonly store: ConditionalStore;
   /** Returns the store's time in milliseconds since 1970, or a promise of it when the store has to be asked. */
   readonly now: () => number | Promise<number>;
+  /** Looks ids up: a live session, the reason of a recent end, or undefined. The store itself, if it can. */
+  readonly reader: { lookUp(id: string, options?: OperationOptions): Promise<Found> };
   /** Listeners for sessions ended by this process. */
   readonly endListeners: EndListeners;
   readonly #extras: StoreExtras;
@@ -23,6 +25,7 @@ export class StoreAccess {
   constructor(store: Store & StoreExtras, rows: RowCodec, options: ResolvedOptions) {
     this.store = isConditional(store) ? store : new LastWriteWins(store);
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
+    this.reader = canLookUp(store) ? store : { lookUp: (id) => store.find(id) };
     this.endListeners = new EndListeners(options.onEnd, (id) => rows.publicId(id));
     this.#extras = store;
     this.#rows = rows;
@@ -40,11 +43,6 @@ export class StoreAccess {
   /** Estimates the store's time without asking it, in milliseconds since 1970. */
   localNow(): number {
     return this.#extras.hasLocalClock === true ? (this.now() as number) : systemNow();
-  }
-
-  /** Looks an id up: a live session, the reason of a recent end, or undefined. */
-  lookUp(id: string, options?: OperationOptions): Promise<Found> {
-    return this.#extras.lookUp?.(id, options) ?? this.store.find(id);
   }
 
   /**
@@ -109,4 +107,8 @@ export class StoreAccess {
     const found = await this.store.find(last);
     return found && userIn(this.#rows.decode(last, found).values);
   }
+}
+
+function canLookUp(store: StoreExtras): store is Required<Pick<StoreExtras, "lookUp">> {
+  return store.lookUp !== undefined;
 }

@@ -14,8 +14,7 @@ import type {
   WriteOutcome,
 } from "../core/store.ts";
 import type { SessionState } from "../session/state.ts";
-import type { StoredRow } from "../session/values.ts";
-import { tagsIn, userIn } from "../session/reserved.ts";
+import { type StoredRow, tagsIn, userIn } from "../session/values.ts";
 import { Session } from "../session/session.ts";
 import type { EndListeners } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";

@@ -1,7 +1,7 @@
 import { type Duration, OptionReader } from "../core/options.ts";
 import { assertTag } from "../core/user-id.ts";
 import type { Value } from "../core/value.ts";
-import { IDLE_TIMEOUT, LIFETIME, LOGGED_IN_AT, type Login, REMEMBER_ME, TAGS, USER_ID } from "./reserved.ts";
+import { IDLE_TIMEOUT, LIFETIME, LOGGED_IN_AT, type Login, REMEMBER_ME, TAGS, USER_ID } from "./values.ts";
 
 /** Options of `session.login`. Durations are milliseconds or a text such as `"20m"`. */
 export interface LoginOptions {

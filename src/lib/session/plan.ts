@@ -1,4 +1,4 @@
-import { formLifetimeIn, IDLE_TIMEOUT, REMEMBER_ME } from "./reserved.ts";
+import { formLifetimeIn, IDLE_TIMEOUT, idleTimeoutIn, LIFETIME, numberIn, REMEMBER_ME } from "./values.ts";
 import type { SessionState } from "./state.ts";
 
 /*
@@ -115,12 +115,6 @@ function touchAfterOf({ idleTimeout }: PlanState, options: PlanOptions): number 
   return options.idleTimeout === 0 ? idleTimeout / 20 : (options.touchAfter / options.idleTimeout) * idleTimeout;
 }
 
-/** Tells whether a commit has nothing to do at any time, without making a plan. True for most requests. */
-export function isUntouched(state: SessionState, options: PlanOptions): boolean {
-  if (state.hasChanged || state.transition !== undefined) return false;
-  return state.phase !== "stored" || (state.ownTimes.idleTimeout ?? options.idleTimeout) === 0;
-}
-
 /** Collects the facts that the plan depends on. */
 export function planStateOf(state: SessionState): PlanState {
   const { phase, transition, row, values } = state;
@@ -132,13 +126,14 @@ export function planStateOf(state: SessionState): PlanState {
     empty: all.size === Number(all.has(REMEMBER_ME)) + Number(all.has(IDLE_TIMEOUT)),
     presented: state.isPresented,
     ending: transition?.kind,
-    formLifetime: state.formLifetime,
+    formLifetime: formLifetimeIn(all),
     wasForm: row !== undefined && formLifetimeIn(row.values) !== undefined,
     keepDeadline: transition?.kind === "renew" && transition.keepDeadline,
     endsEmpty: transition?.kind === "renew" && transition.isLogOut === true && state.sealedBy === "head",
     deadline: values.deadline?.getTime(),
     deadlineMoved: values.isDeadlineMoved,
     expiry: row?.expiry.getTime(),
-    ...state.ownTimes,
+    lifetime: numberIn(all, LIFETIME),
+    idleTimeout: idleTimeoutIn(all),
   };
 }

@@ -3,7 +3,7 @@ import { publish } from "../core/events.ts";
 import { type OptionReader, wrong } from "../core/options.ts";
 import { isStandardSchema, type SchemaIssue, type SchemaResult, type StandardSchema } from "../core/standard-schema.ts";
 import { assertValue, cloneValue, equalValues, toValue, type Value } from "../core/value.ts";
-import { isReserved } from "./reserved.ts";
+import { isReserved } from "./values.ts";
 
 /*
  * Validated data. A value is checked where it enters a session: in `set` and `update`, at the commit if an object was changed in place, and

@@ -1,15 +1,13 @@
 import { type Duration, OptionReader, parseDuration, wrong } from "../core/options.ts";
 import { FreshLoginRequiredError, LoginRequiredError } from "../core/errors.ts";
 import { assertNewUserId } from "../core/user-id.ts";
-import type { Value } from "../core/value.ts";
 import type { SessionHost } from "./host.ts";
 import { accept, orDefault } from "./schema.ts";
 import { refuseIdioms } from "./idioms.ts";
 import { type LoginOptions, readLogin } from "./login-options.ts";
 import { moveToNewToken, type RenewalOptions } from "./renewal.ts";
 import type { SessionState, SessionStatus } from "./state.ts";
-import { IDLE_TIMEOUT, isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, USER_ID } from "./reserved.ts";
-import type { Change } from "./values.ts";
+import { type Change, IDLE_TIMEOUT, LIFETIME, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, userIn } from "./values.ts";
 import type { Register, SessionData, SessionKey, SessionValue } from "./session-data.ts";
 
 /** The data of the manager that `Register` names. */
@@ -63,8 +61,7 @@ export class Session<Data = RegisteredData> {
    * const cart = session.get("cart") ?? [];
    */
   get<K extends SessionKey<Data>>(key: K): SessionValue<Data, K> | undefined {
-    const { values } = this.#accessed();
-    return (isReserved(key) ? undefined : values.read(key, this.#host.schema)) as SessionValue<Data, K> | undefined;
+    return this.#accessed().values.get(key, this.#host.schema) as SessionValue<Data, K> | undefined;
   }
 
   /**
@@ -83,7 +80,7 @@ export class Session<Data = RegisteredData> {
 
   /** Tells whether a key is present. */
   has(key: SessionKey<Data>): boolean {
-    return !isReserved(key) && this.#accessed().values.has(key);
+    return this.#accessed().values.has(key);
   }
 
   /** Removes a key. Returns whether it was present. @throws AlreadyCommittedError when the session is already committed */
@@ -328,7 +325,7 @@ export class Session<Data = RegisteredData> {
   /** The instant at which the session ends, regardless of activity. An estimate until the first commit of a new session. */
   get deadline(): Date {
     const state = this.#accessed();
-    return new Date(state.values.deadline ?? this.#host.newDeadline(state.ownTimes.lifetime));
+    return new Date(state.values.deadline ?? this.#host.newDeadline(numberIn(state.values.all, LIFETIME)));
   }
 
   /**
@@ -347,8 +344,7 @@ export class Session<Data = RegisteredData> {
 
   /** The id of the user who is logged in. Undefined for an anonymous session. */
   get userId(): string | undefined {
-    const userId: Value | undefined = this.#accessed().values.all.get(USER_ID);
-    return typeof userId === "string" ? userId : undefined;
+    return userIn(this.#accessed().values.all);
   }
 
   /** The time of the last `login` or `reauthenticate`, by the store's clock. Undefined while no user is logged in. */

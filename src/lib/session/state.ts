@@ -3,9 +3,8 @@ import { wrong } from "../core/options.ts";
 import type { EndReason } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
 import type { RecordedClient, RequestFacts } from "./request-facts.ts";
-import { formLifetimeIn, isReserved, type OwnTimes, ownTimesOf } from "./reserved.ts";
 import { moveOn, type Transition } from "./transition.ts";
-import { SessionValues, type StoredRow } from "./values.ts";
+import { idleTimeoutIn, isReserved, SessionValues, type StoredRow } from "./values.ts";
 
 /**
  * "new": no row and no change. "unmodified": as loaded. "modified": the next commit writes it. "destroyed": ended, here or in another
@@ -188,14 +187,16 @@ export class SessionState {
     return this.values.changes.length > 0;
   }
 
-  /** The session's own times, where they override the manager's. */
-  get ownTimes(): OwnTimes {
-    return ownTimesOf(this.values.all);
-  }
-
-  /** Milliseconds that the session lives while it only backs an open form. Undefined: it holds more. */
-  get formLifetime(): number | undefined {
-    return formLifetimeIn(this.values.all);
+  /**
+   * Tells whether a commit has nothing to do at any time, so that no plan is needed. True for most requests.
+   *
+   * @param idleTimeout - the manager's, in milliseconds. 0: none
+   */
+  isUntouched(idleTimeout: number): boolean {
+    if (this.#pending !== undefined || this.#doubt !== undefined || this.#transition !== undefined) return false;
+    this.values.collect();
+    if (this.hasChanged) return false;
+    return this.#phase !== "stored" || (idleTimeoutIn(this.values.all) ?? idleTimeout) === 0;
   }
 
   /** Whether `destroy` has a session to end: the one presented, or the one that it was renewed to elsewhere. */

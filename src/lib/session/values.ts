@@ -1,6 +1,80 @@
-import { assertValue, cloneValue, equalValues, tryCloneValue, type Value } from "../core/value.ts";
-import { isReserved, type Login, REMEMBER_ME, RESERVED, REVOKED, USER_ID } from "./reserved.ts";
-import type { DataSchema } from "./schema.ts";
+import { assertValue, cloneValue, tryCloneValue, type Value } from "../core/value.ts";
+import { HeldObjects } from "./held-objects.ts";
+
+/*
+ * Keys among a session's values that pgstore reserves. Applications can't read or write them. SCS in Go keeps them, as it keeps any key.
+ */
+
+/** Whether the cookie is persistent. SCS v2 writes the same key. */
+export const REMEMBER_ME = "__rememberMe";
+export const USER_ID = "__userId";
+/** Milliseconds that a session lives while it only backs an open form with a CSRF token. */
+export const CSRF = "__csrf";
+/** The id of the revoked session that this one has replaced. */
+export const REVOKED = "__revoked";
+/** The time of the last login or reauthentication, in milliseconds since 1970, by the store's clock. */
+export const LOGGED_IN_AT = "__loggedInAt";
+/** The session's own lifetime and idle timeout in milliseconds (idle timeout 0: none), which override the manager's. */
+export const LIFETIME = "__lifetime";
+export const IDLE_TIMEOUT = "__idleTimeout";
+/** The tags by which `destroyByTag` finds the session: an array of strings. */
+export const TAGS = "__tags";
+
+export const RESERVED: readonly string[] = [
+  REMEMBER_ME,
+  USER_ID,
+  CSRF,
+  REVOKED,
+  LOGGED_IN_AT,
+  LIFETIME,
+  IDLE_TIMEOUT,
+  TAGS,
+];
+
+/** Tells whether pgstore reserves a key. */
+export function isReserved(key: string): boolean {
+  return key.startsWith("__") && RESERVED.includes(key);
+}
+
+/** The effect of a login on a session. */
+export interface Login {
+  /** Values of reserved keys, the user's id among them. */
+  values: ReadonlyMap<string, Value>;
+  /** Tells which of the application's keys stay. When the session was another user's, none stays. */
+  keeps: (key: string) => boolean;
+  /** Milliseconds. Undefined: the manager's. */
+  lifetime: number | undefined;
+}
+
+/** Reads the session's own idle timeout in milliseconds, 0: none. A remembered session has none unless it was set for the session. */
+export function idleTimeoutIn(values: ReadonlyMap<string, Value>): number | undefined {
+  return numberIn(values, IDLE_TIMEOUT) ?? (values.get(REMEMBER_ME) === true ? 0 : undefined);
+}
+
+/** Reads a non-negative number. Anyone with write access to the table can have stored another value there. */
+export function numberIn(values: ReadonlyMap<string, Value>, key: string): number | undefined {
+  const value = values.get(key);
+  return typeof value === "number" && value >= 0 ? value : undefined;
+}
+
+/** Reads the id of the session's user. */
+export function userIn(values: ReadonlyMap<string, Value>): string | undefined {
+  const userId = values.get(USER_ID);
+  return typeof userId === "string" ? userId : undefined;
+}
+
+/** Reads the session's tags. */
+export function tagsIn(values: ReadonlyMap<string, Value>): string[] {
+  const tags = values.get(TAGS);
+  return Array.isArray(tags) ? tags.filter((tag) => typeof tag === "string") : [];
+}
+
+/** Returns the milliseconds that a session lives while it only backs an open form. Undefined: it holds more than that. */
+export function formLifetimeIn(values: ReadonlyMap<string, Value>): number | undefined {
+  const lifetime = values.get(CSRF);
+  if (typeof lifetime !== "number" || values.has(USER_ID)) return undefined;
+  return [...values.keys()].every(isReserved) ? lifetime : undefined;
+}
 
 /** A row as this process has read or written it. */
 export interface StoredRow {
@@ -8,6 +82,14 @@ export interface StoredRow {
   values: ReadonlyMap<string, Value>;
   deadline: Date;
   expiry: Date;
+}
+
+/** The part of a schema that the values need. */
+interface ValueRules {
+  /** Returns a new default of an absent key. Undefined: it has none. */
+  defaultOf(key: string): Value | undefined;
+  /** Checks a value. Returns the one to store. */
+  accept(key: string, value: unknown, how?: string): Value;
 }
 
 /** One change of a session, recorded so that it can be replayed on newer values. */
@@ -81,10 +163,16 @@ export class SessionValues {
     return keys.toSorted();
   }
 
-  /** Tells whether a key is present. */
+  /** Tells whether the application has a value under a key. */
   has(key: string): boolean {
+    if (isReserved(key)) return false;
     this.#collectDefaults();
     return this.#values.has(key);
+  }
+
+  /** Reads a value of the application, as `read` does. */
+  get(key: string, schema: ValueRules | undefined): Value | undefined {
+    return isReserved(key) ? undefined : this.read(key, schema);
   }
 
   /**
@@ -92,7 +180,7 @@ export class SessionValues {
    *
    * @param schema - has the defaults of absent keys. A default belongs to the session once it was changed in place
    */
-  read(key: string, schema?: DataSchema): Value | undefined {
+  read(key: string, schema?: ValueRules): Value | undefined {
     const value = this.#values.get(key);
     if (value === undefined) return schema && this.#readDefault(key, schema);
     if (typeof value === "object" && value !== null) (this.#held ??= new HeldObjects()).hold(key, value);
@@ -100,7 +188,7 @@ export class SessionValues {
   }
 
   /** Reads a value and removes its key. */
-  pop(key: string, schema: DataSchema | undefined): Value | undefined {
+  pop(key: string, schema: ValueRules | undefined): Value | undefined {
     const isPresent = this.has(key);
     const value = isPresent ? this.#values.get(key) : schema?.defaultOf(key);
     if (isPresent) this.apply({ kind: "delete", key });
@@ -108,7 +196,7 @@ export class SessionValues {
     return value;
   }
 
-  #readDefault(key: string, schema: DataSchema): Value | undefined {
+  #readDefault(key: string, schema: ValueRules): Value | undefined {
     const known = this.#held?.defaults.get(key);
     if (known !== undefined) return known;
     const value = schema.defaultOf(key);
@@ -168,7 +256,7 @@ export class SessionValues {
   }
 
   /** Checks the values that were changed in place, and replaces them with those that the schemas return. @throws as `DataSchema.accept` */
-  checkChanged(schema: DataSchema): void {
+  checkChanged(schema: ValueRules): void {
     this.collect();
     for (const change of this.#changes) {
       if (change.kind !== "set" || change.isInPlace !== true) continue;
@@ -296,66 +384,5 @@ export class SessionValues {
     }
     for (const [key, value] of added) values.set(key, value);
     if (lifetime !== undefined) this.#resetDeadline();
-  }
-}
-
-/**
- * The objects of a session that the application holds, each with a copy of its last known state. A difference is a change of the key.
- *
- * After a conflict the row is decoded again, into new objects. Where one equals the application's object, the application's takes its
- * place, so that later changes in place still reach the session.
- */
-class HeldObjects {
-  /** The objects by key, in the order of their first read, with their copies. The copy of an object that can't be stored is undefined. */
-  readonly #objects = new Map<string, Map<object, Value | undefined>>();
-  /** The objects among them that are defaults of absent keys. */
-  readonly defaults = new Map<string, Value>();
-
-  /** Begins to watch a value, if it is an object. */
-  hold(key: string, value: Value | undefined): void {
-    if (typeof value !== "object" || value === null) return;
-    const held = this.#objects.get(key);
-    if (held === undefined) this.#objects.set(key, new Map([[value, tryCloneValue(value)]]));
-    else if (!held.has(value)) held.set(value, tryCloneValue(value));
-  }
-
-  /**
-   * Returns the objects that were changed in place since the last call, and each time those that can't be stored.
-   *
-   * @param key - limits it to one key
-   */
-  takeChanged(key?: string): { key: string; value: Value & object; isStorable: boolean }[] {
-    const changed: { key: string; value: Value & object; isStorable: boolean }[] = [];
-    for (const [name, held] of this.#objects) {
-      if (key !== undefined && key !== name) continue;
-      for (const [object, copy] of held) {
-        if (copy !== undefined && equalValues(copy, object)) continue;
-        const value = object as Value & object;
-        const next = tryCloneValue(value);
-        held.set(value, next);
-        changed.push({ key: name, value, isStorable: next !== undefined });
-      }
-    }
-    return changed;
-  }
-
-  /** Stops watching the objects of a key. */
-  release(key: string): void {
-    this.#objects.delete(key);
-    this.defaults.delete(key);
-  }
-
-  /** Replaces values that equal an object of the application with that object. */
-  putBack(values: Map<string, Value>): void {
-    for (const [key, held] of this.#objects) {
-      const current = values.get(key);
-      if (current === undefined || held.has(current as object)) continue;
-      for (const [object, copy] of held) if (equalValues(copy, current)) values.set(key, object as Value);
-    }
-  }
-
-  clear(): void {
-    this.#objects.clear();
-    this.defaults.clear();
   }
 }

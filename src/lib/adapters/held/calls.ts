@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { checkHead, discardEntityHeaders, foldHeaders, type HeadArguments, openHeaders } from "./head.ts";
-import { type GateFailure, overrideState, type StateOverride, type ResponseGate, ResponseGates } from "./gates.ts";
+import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
+import { isCaptured } from "./socket.ts";
 
 const HELD = Symbol("pgstore deferred response");
 
@@ -26,7 +27,10 @@ interface Calls {
  */
 export class DeferredHold {
   readonly #response: ServerResponse;
-  readonly #gates: ResponseGates;
+  /** The sessions that wait for their commit. */
+  #gate: ResponseGate | undefined;
+  /** What the commits so far change in the head. */
+  #change: HeadChange | undefined;
   readonly #original: Calls;
   #state: "open" | "held" | "released" = "open";
   #head: HeadArguments | undefined;
@@ -40,7 +44,7 @@ export class DeferredHold {
 
   private constructor(response: DeferredResponse, gate: ResponseGate) {
     this.#response = response;
-    this.#gates = new ResponseGates(gate);
+    this.#gate = gate;
     const { writeHead, write, end, flushHeaders } = response;
     this.#original = { writeHead, write, end, flushHeaders };
     response[HELD] = this;
@@ -51,7 +55,7 @@ export class DeferredHold {
   static hold(response: ServerResponse, gate: ResponseGate): DeferredHold {
     const { [HELD]: held } = response as DeferredResponse;
     if (held === undefined) return new DeferredHold(response, gate);
-    held.#gates.add(gate);
+    held.#gate = nested(held.#gate, gate);
     return held;
   }
 
@@ -143,45 +147,48 @@ export class DeferredHold {
   }
 
   #begin(): void {
-    let commit: Promise<void> | undefined;
+    const gate = this.#gate;
+    let commit: ReturnType<ResponseGate["commit"]>;
+    this.#gate = undefined;
     try {
-      commit = this.#gates.commit();
-    } catch (failure) {
-      this.#fail(failure as GateFailure);
+      commit = gate?.commit();
+    } catch (error) {
+      this.#fail(gate, error);
       return;
     }
-    if (commit === undefined) {
-      this.#passHead();
+    if (!(commit instanceof Promise)) {
+      this.#passHead(commit);
       return;
     }
     this.#state = "held";
     this.#setOverride(true);
     commit.then(
-      () => this.#release(),
-      (failure: GateFailure) => this.#fail(failure),
+      (change) => this.#release(gate, change),
+      (error: unknown) => this.#fail(gate, error),
     );
   }
 
-  #passHead(): void {
+  #passHead(change: HeadChange | undefined): void {
     const response = this.#response;
     this.#state = "released";
     this.#setOverride(false);
-    if (!this.#gates.isSilent && !response.headersSent) {
+    this.#change = both(this.#change, change);
+    if (this.#change !== undefined && !response.headersSent) {
       if (this.#head !== undefined) foldHeaders(response, this.#head);
-      this.#gates.change(openHeaders(response));
+      this.#change.applyTo(openHeaders(response));
     }
     if (this.#head !== undefined) this.#pass("writeHead", this.#head);
   }
 
-  #release(): void {
+  #release(gate: ResponseGate | undefined, change: HeadChange | undefined): void {
     const response = this.#response;
     try {
-      this.#passHead();
+      this.#passHead(change);
       for (let kept = this.#kept.shift(); kept !== undefined; kept = this.#kept.shift()) kept.call();
     } catch (error) {
       // Without the hold, the application's own call would have thrown this error.
       if (response.headersSent) response.destroy();
-      this.#fail(this.#gates.refused(error));
+      this.#fail(gate, error);
       return;
     }
     if (!response.writableNeedDrain) this.#settleDrain();
@@ -193,8 +200,10 @@ export class DeferredHold {
     if (isOwed && !this.#response.destroyed) this.#response.emit("drain");
   }
 
-  #fail({ gate, cause }: GateFailure): void {
+  #fail(gate: ResponseGate | undefined, cause: unknown): void {
     const response = this.#response;
+    this.#change = both(this.#change, gate?.committed());
+    this.#gate = gate?.rest;
     this.#setOverride(false);
     if (this.#head !== undefined && !response.headersSent) foldHeaders(response, this.#head);
     this.#head = undefined;
@@ -205,7 +214,7 @@ export class DeferredHold {
     for (const { args } of this.#kept.splice(0)) callBack(args);
     this.#settleDrain();
     this.#override.ended = false;
-    gate.fail(cause, this.#answerOf(this.#writer));
+    gate?.fail(cause, this.#answerOf(this.#writer));
   }
 
   /** Returns a proxy of the response on which the error is answered. */
@@ -234,4 +243,53 @@ function callBack(args: unknown[]): true {
   const callback = args.at(-1);
   if (typeof callback === "function") queueMicrotask(callback as () => void);
   return true;
+}
+
+/** The state that a response reports while its calls are kept: its head counts as sent. */
+interface StateOverride {
+  active: boolean;
+  /** Whether `end` was called. */
+  ended: boolean;
+}
+
+const STATE_OVERRIDE = Symbol("pgstore override");
+
+type OverriddenResponse = ServerResponse & { [STATE_OVERRIDE]?: StateOverride };
+
+/** Overrides `headersSent`, `finished` and `writableEnded` while the override is active. */
+function overrideState(response: ServerResponse, override: StateOverride): void {
+  (response as OverriddenResponse)[STATE_OVERRIDE] = override;
+  // Node has a plain property here, HTTP/2 an accessor.
+  let finished = Object.getOwnPropertyDescriptor(response, "finished")?.value as boolean | undefined;
+  Object.defineProperties(response, PROPERTIES);
+  Object.defineProperty(response, "finished", {
+    configurable: true,
+    get: () => (override.active ? override.ended : (finished ?? classValue(response, "finished"))),
+    set: (value: boolean) => {
+      finished = value;
+    },
+  });
+}
+
+const PROPERTIES: PropertyDescriptorMap & ThisType<OverriddenResponse> = {
+  headersSent: {
+    configurable: true,
+    enumerable: true,
+    get() {
+      return this[STATE_OVERRIDE]?.active === true || classValue(this, "headersSent");
+    },
+  },
+  writableEnded: {
+    configurable: true,
+    enumerable: true,
+    get() {
+      const { active = false, ended = false } = this[STATE_OVERRIDE] ?? {};
+      return active ? ended && !isCaptured(this) : classValue(this, "writableEnded");
+    },
+  },
+};
+
+/** Reads the property from the response's class. */
+function classValue(response: OverriddenResponse, name: "headersSent" | "writableEnded" | "finished"): boolean {
+  return Reflect.get(Object.getPrototypeOf(response) as object, name, response) as boolean;
 }

@@ -1,5 +1,5 @@
 import { ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
-import { isEntityHeader, type OpenHeaders } from "../response-headers.ts";
+import { isEntityHeader, type OpenHeaders } from "../../http/headers.ts";
 
 /** The arguments of `writeHead`. */
 export type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
@@ -130,15 +130,24 @@ export class HeadText implements OpenHeaders {
   }
 
   #values(name: string): string[] {
-    if (!patternOf(name).test(this.text)) return [];
+    if (!hasLine(this.text, name)) return [];
     return Array.from(this.text.matchAll(patternOf(name)), (match) => String(match[1]));
   }
 
   #replace(name: string, values: string[]): void {
-    const pattern = patternOf(name);
-    const text = pattern.test(this.text) ? this.text.replaceAll(pattern, "") : this.text;
+    const text = hasLine(this.text, name) ? this.text.replaceAll(patternOf(name), "") : this.text;
     this.text = `${text.slice(0, -2)}${values.map((value) => `${name}: ${value}\r\n`).join("")}\r\n`;
   }
+}
+
+/** Says whether a head may have a line of a header, by the first letter and the length of the names. Most headers then need no pattern. */
+function hasLine(text: string, name: string): boolean {
+  const { length } = name;
+  const first = name.charCodeAt(0) | 0x20;
+  for (let at = text.indexOf("\r\n"); at !== -1; at = text.indexOf("\r\n", at + 2)) {
+    if (text.charCodeAt(at + 2 + length) === 0x3a && (text.charCodeAt(at + 2) | 0x20) === first) return true;
+  }
+  return false;
 }
 
 /** Returns the pattern of a header's lines, each with the line break before it. */

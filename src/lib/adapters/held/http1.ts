@@ -1,8 +1,8 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { HeadText, currentTurn, findHead, type Http1Response, type Piece } from "./head.ts";
-import { guard, unguard } from "./socket.ts";
-import { type GateFailure, isCaptured, type ResponseGate, ResponseGates } from "./gates.ts";
+import { guard, isCaptured, unguard } from "./socket.ts";
+import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
 import { discard, finishWith, standInFor, startOver, StreamDestroyedError, discardQueue } from "./restart.ts";
 
 const HELD = Symbol("pgstore held response");
@@ -36,7 +36,10 @@ const node = ServerResponse.prototype as Http1Response;
 export class Http1Hold {
   readonly #response: HeldResponse;
   readonly #request: IncomingMessage;
-  readonly #gates: ResponseGates;
+  /** The sessions that wait for their commit. */
+  #gate: ResponseGate | undefined;
+  /** What the commits so far change in the head. */
+  #change: HeadChange | undefined;
   #state: "open" | "held" | "released" | "dead" = "open";
   /** The piece that begins with the head. */
   #first: Piece | undefined;
@@ -55,11 +58,11 @@ export class Http1Hold {
   /** Number of queued pieces that came before the end of the socket. Node never sends later ones. */
   #beforeEnd = Infinity;
 
-  private constructor(response: ServerResponse, request: IncomingMessage, gates: ResponseGates) {
+  private constructor(response: ServerResponse, request: IncomingMessage, gate: ResponseGate | undefined) {
     const held = response as HeldResponse;
     this.#response = held;
     this.#request = request;
-    this.#gates = gates;
+    this.#gate = gate;
     held[HELD] = this;
     held._writeRaw = takeRaw;
   }
@@ -67,13 +70,15 @@ export class Http1Hold {
   /** Holds a response, or adds a gate to a response that is held already. */
   static hold(response: ServerResponse, request: IncomingMessage, gate: ResponseGate): Http1Hold {
     const { [HELD]: held } = response as HeldResponse;
-    if (held === undefined) return Http1Hold.#hold(response, request, new ResponseGates(gate));
-    held.#gates.add(gate);
+    if (held === undefined) return new Http1Hold(response, request, gate);
+    held.#gate = nested(held.#gate, gate);
     return held;
   }
 
-  static #hold(response: ServerResponse, request: IncomingMessage, gates: ResponseGates): Http1Hold {
-    return new Http1Hold(response, request, gates);
+  /** Holds the second response for the sessions that still wait. */
+  #passTo(answer: ServerResponse): void {
+    const held = new Http1Hold(answer, this.#request, this.#gate);
+    held.#change = this.#change;
   }
 
   /** Returns the response on which an error can be answered: a second one if the head is fixed but not sent. */
@@ -162,15 +167,17 @@ export class Http1Hold {
   }
 
   #begin(): void {
-    let commit: Promise<void> | undefined;
+    const gate = this.#gate;
+    let commit: ReturnType<ResponseGate["commit"]>;
+    this.#gate = undefined;
     try {
-      commit = this.#gates.commit();
-    } catch (failure) {
-      this.#fail(failure as GateFailure);
+      commit = gate?.commit();
+    } catch (error) {
+      this.#fail(gate, error);
       return;
     }
-    if (commit === undefined) {
-      this.#release();
+    if (!(commit instanceof Promise)) {
+      this.#release(commit);
       return;
     }
     this.#state = "held";
@@ -179,8 +186,8 @@ export class Http1Hold {
     this.#guard();
     this.#stopCounting();
     commit.then(
-      () => this.#resume(),
-      (failure: GateFailure) => this.#fail(failure),
+      (change) => this.#resume(change),
+      (error: unknown) => this.#fail(gate, error),
     );
   }
 
@@ -199,19 +206,21 @@ export class Http1Hold {
   }
 
   /** Adds the sessions' headers to the head and gives the response back to Node. */
-  #release(): void {
+  #release(last: HeadChange | undefined): void {
     const response = this.#response;
     const first = this.#first;
+    const change = this.#change === undefined ? last : both(this.#change, last);
     this.#first = undefined;
+    this.#change = undefined;
     this.#state = "released";
     response._writeRaw = node._writeRaw;
-    if (first === undefined || this.#gates.isSilent) return;
+    if (first === undefined || change === undefined) return;
     const before = response._header ?? "";
     const head = new HeadText(before, response);
     // Node refuses headers while `_header` is set.
     response._header = null;
     try {
-      this.#gates.change(head);
+      change.applyTo(head);
     } finally {
       response._header = head.text;
     }
@@ -222,10 +231,10 @@ export class Http1Hold {
     response._onPendingData(more);
   }
 
-  #resume(): void {
+  #resume(change: HeadChange | undefined): void {
     const response = this.#response;
     const { socket } = response;
-    this.#release();
+    this.#release(change);
     this.#unguard();
     response._flush = node._flush;
     if (response.emit === emitHeld) response.emit = this.#emit;
@@ -304,9 +313,10 @@ export class Http1Hold {
     if (response.outputSize > 0 && response.socket === null) response._onPendingData(response.outputSize);
   }
 
-  #fail({ gate, cause }: GateFailure): void {
-    const answer = this.#replaceResponse();
-    gate.fail(cause, answer);
+  #fail(gate: ResponseGate | undefined, cause: unknown): void {
+    this.#change = both(this.#change, gate?.committed());
+    this.#gate = gate?.rest;
+    gate?.fail(cause, this.#replaceResponse());
   }
 
   /** Makes the response dead and creates the second response, which is held for the sessions that still wait. */
@@ -318,7 +328,7 @@ export class Http1Hold {
     this.#state = "dead";
     discardQueue(response);
     const answer = startOver(response, this.#request);
-    Http1Hold.#hold(answer, this.#request, this.#gates);
+    this.#passTo(answer);
     this.#answer = answer;
     answer.once("finish", () => {
       this.#answer = undefined;

@@ -4,8 +4,8 @@ import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { Writable } from "node:stream";
 import { type PackedHead, PackedHeaders } from "./packed-headers.ts";
 import { discard } from "./restart.ts";
-import { type GateFailure, type ResponseGate, ResponseGates } from "./gates.ts";
-import { isEntityHeader } from "../response-headers.ts";
+import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
+import { isEntityHeader } from "../../http/headers.ts";
 
 const HELD = Symbol("pgstore held stream");
 
@@ -58,7 +58,10 @@ export class Http2Hold {
   readonly #response: Http2ServerResponse;
   readonly #stream: HeldStream;
   readonly #handle: Handle;
-  readonly #gates: ResponseGates;
+  /** The sessions that wait for their commit. */
+  #gate: ResponseGate | undefined;
+  /** What the commits so far change in the head. */
+  #change: HeadChange | undefined;
   #state: "open" | "held" | "released" | "dead" = "open";
   readonly #flags: unknown;
   #head: [PackedHead, number] | undefined;
@@ -72,11 +75,17 @@ export class Http2Hold {
   /** Deferred calls that close or destroy the stream. They run after the kept frames were sent. */
   #closing: (() => void)[] = [];
 
-  private constructor(response: Http2ServerResponse, handle: Handle, gates: ResponseGates) {
+  private constructor(
+    response: Http2ServerResponse,
+    handle: Handle,
+    gate: ResponseGate | undefined,
+    change: HeadChange | undefined,
+  ) {
     this.#response = response;
     this.#stream = response.stream as unknown as HeldStream;
     this.#handle = handle;
-    this.#gates = gates;
+    this.#gate = gate;
+    this.#change = change;
     this.#flags = privateState(this.#stream)?.["flags"];
     handle[HELD] = this;
     handle.respond = respondHeld;
@@ -91,9 +100,10 @@ export class Http2Hold {
     if (Compatible === undefined || !(response instanceof Compatible)) return undefined;
     const handle = handleOf(response);
     if (handle === undefined) return undefined;
-    if (handle[HELD] === undefined) return new Http2Hold(response, handle, new ResponseGates(gate));
-    handle[HELD].#gates.add(gate);
-    return handle[HELD];
+    const { [HELD]: held } = handle;
+    if (held === undefined) return new Http2Hold(response, handle, gate, undefined);
+    held.#gate = nested(held.#gate, gate);
+    return held;
   }
 
   /** Returns the response itself: in HTTP/2 a fixed head is already being sent, so no second response is possible. */
@@ -108,35 +118,41 @@ export class Http2Hold {
       this.#stream.once("close", () => this.settle());
       return;
     }
+    const gate = this.#gate;
     this.#state = "released";
-    const fail = ({ gate, cause }: GateFailure): void => gate.fail(cause, this.restart());
+    this.#gate = undefined;
+    const fail = (error: unknown): void => gate?.fail(error, this.restart());
     try {
-      this.#gates.commit()?.catch(fail);
-    } catch (failure) {
-      fail(failure as GateFailure);
+      const commit = gate?.commit();
+      if (commit instanceof Promise) commit.catch(fail);
+    } catch (error) {
+      fail(error);
     }
   }
 
   /** Takes the head that Node would pass to nghttp2. */
   take(head: PackedHead, options: number): number {
     if (this.#state !== "open") return this.#send(head, options);
-    let commit: Promise<void> | undefined;
+    const gate = this.#gate;
+    let commit: ReturnType<ResponseGate["commit"]>;
     this.#head = [head, options];
+    this.#gate = undefined;
     try {
-      commit = this.#gates.commit();
-    } catch (failure) {
+      commit = gate?.commit();
+    } catch (error) {
       this.#keep();
-      this.#fail(failure as GateFailure);
+      this.#fail(gate, error);
       return 0;
     }
-    if (commit === undefined) {
+    if (!(commit instanceof Promise)) {
       this.#state = "released";
+      this.#change = both(this.#change, commit);
       return this.#send(head, options);
     }
     this.#keep();
     commit.then(
-      () => this.#resume(),
-      (failure: GateFailure) => this.#fail(failure),
+      (change) => this.#resume(change),
+      (error: unknown) => this.#fail(gate, error),
     );
     return 0;
   }
@@ -151,8 +167,8 @@ export class Http2Hold {
     const handle = this.#handle;
     const { respond, shutdown } = Object.getPrototypeOf(handle) as Handle;
     Object.assign(handle, { respond, shutdown });
-    const headers = this.#gates.isSilent ? undefined : new PackedHeaders(fields);
-    if (headers !== undefined) this.#gates.change(headers);
+    const headers = this.#change && new PackedHeaders(fields);
+    if (headers !== undefined) this.#change?.applyTo(headers);
     // Node ends the stream before it sends the head.
     const isDone = this.#end !== undefined && handle.shutdown(this.#end) === 1;
     const outcome = handle.respond(headers?.packed ?? [fields, count], options);
@@ -191,8 +207,9 @@ export class Http2Hold {
     Object.assign(this.#stream, this.#methods);
   }
 
-  #resume(): void {
+  #resume(change: HeadChange | undefined): void {
     const stream = this.#stream;
+    this.#change = both(this.#change, change);
     this.#state = "released";
     this.#restore();
     if (!this.#isGone && this.#head !== undefined) {
@@ -208,19 +225,21 @@ export class Http2Hold {
     return destroyed || closed || session === undefined || session.destroyed;
   }
 
-  #fail({ gate, cause }: GateFailure): void {
+  #fail(gate: ResponseGate | undefined, cause: unknown): void {
     const stream = this.#stream;
+    this.#change = both(this.#change, gate?.committed());
+    this.#gate = gate?.rest;
     this.#state = "dead";
     if (this.#isGone) {
       this.#restore();
       for (const close of this.#closing) close();
-      gate.fail(cause, this.restart());
+      gate?.fail(cause, this.restart());
       return;
     }
     if (this.#methods?._final === null) {
       // nghttp2 has the file's bytes already, and no other answer can come before them.
       this.#restore();
-      gate.fail(cause, this.restart());
+      gate?.fail(cause, this.restart());
       stream.close(2);
       for (const close of this.#closing) close();
       return;
@@ -235,7 +254,7 @@ export class Http2Hold {
     // Everything buffered was discarded by then.
     setImmediate(() => {
       this.#restore();
-      gate.fail(cause, this.#isGone ? this.restart() : this.#startOver());
+      gate?.fail(cause, this.#isGone ? this.restart() : this.#startOver());
     });
   }
 
@@ -276,12 +295,17 @@ export class Http2Hold {
     });
     answer.once("close", () => response.emit("close"));
     this.#handle[HELD] = undefined;
-    Http2Hold.#hold(answer, this.#handle, this.#gates);
+    Http2Hold.#hold(answer, this.#handle, this.#gate, this.#change);
     return answer as unknown as ServerResponse;
   }
 
-  static #hold(response: Http2ServerResponse, handle: Handle, gates: ResponseGates): Http2Hold {
-    return new Http2Hold(response, handle, gates);
+  static #hold(
+    response: Http2ServerResponse,
+    handle: Handle,
+    gate: ResponseGate | undefined,
+    change: HeadChange | undefined,
+  ): void {
+    void new Http2Hold(response, handle, gate, change);
   }
 }
 

@@ -1,5 +1,4 @@
-import { lowerAscii } from "../../http/headers.ts";
-import type { OpenHeaders } from "../response-headers.ts";
+import { lowerAscii, type OpenHeaders } from "../../http/headers.ts";
 
 /** A head as Node passes it to nghttp2: `name \0 value \0 flags` for each field, with one character of flags, and the number of fields. */
 export type PackedHead = [fields: string, count: number];

@@ -1,6 +1,6 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { isEntityHeader } from "../response-headers.ts";
+import { isEntityHeader } from "../../http/headers.ts";
 import { HeadText, type Http1Response } from "./head.ts";
 
 /** The fields of a response that describe its connection. */

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 const KEEPER = Symbol("pgstore keeper of a socket");
@@ -48,4 +49,12 @@ function passOrClose(socket: HeldSocket, name: "destroy" | "end", args: unknown[
 function uncorkHeld(this: HeldSocket): void {
   this[UNGUARDED]?.uncork.call(this);
   this[KEEPER]?.noteCork();
+}
+
+/**
+ * Says whether a response is captured by a program in this process, such as an adapter for cloud functions, instead of sent to a network.
+ * Such a program takes the output as soon as `writableEnded` is true.
+ */
+export function isCaptured({ socket }: ServerResponse): boolean {
+  return socket != null && (socket as { server?: unknown }).server === undefined;
 }

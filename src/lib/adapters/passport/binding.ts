@@ -3,9 +3,8 @@ import { assertValue, equalValues, tryCloneValue, type Value } from "../../core/
 import type { SessionHost } from "../../session/host.ts";
 import { readLogin } from "../../session/login-options.ts";
 import { commitDone, planRenewal } from "../../session/renewal.ts";
-import { isReserved, REMEMBER_ME, RESERVED, REVOKED, userIn } from "../../session/reserved.ts";
 import type { SessionState } from "../../session/state.ts";
-import type { Change } from "../../session/values.ts";
+import { type Change, isReserved, REMEMBER_ME, RESERVED, REVOKED, userIn } from "../../session/values.ts";
 import type { ResolvedPassport } from "./options.ts";
 
 /*
