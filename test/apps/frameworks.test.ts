@@ -13,9 +13,11 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What `npm start` runs: npm itself would not hand on the signal that ends it. */
 const START: Record<string, string[]> = {
+  astro: ["../server.mjs"],
   nextjs: [".bin/next", "start", "-H", "127.0.0.1"],
   "react-router": [".bin/react-router-serve", "build/server/index.js"],
   sveltekit: ["../build"],
+  "tanstack-start": ["../server.mjs"],
 };
 
 const NPM = ["install", "--prefer-offline", "--no-audit", "--no-fund"];
@@ -29,14 +31,15 @@ afterAll(() => packed?.remove());
 /** Installs an application with the packed library, checks its types and builds it, as a user would. */
 async function build(name: string): Promise<Program> {
   const folder = join(dirname(packed.tarball), name);
-  const isSource = (path: string): boolean => !/[\\/](?:node_modules|build|\.[a-z-]+|package-lock\.json)$/.test(path);
+  const isSource = (path: string): boolean =>
+    !/[\\/](?:node_modules|build|dist|\.[a-z-]+|package-lock\.json)$/.test(path);
   cpSync(join(root, "examples", name), folder, { recursive: true, filter: isSource });
   const file = join(folder, "package.json");
   const manifest = JSON.parse(readFileSync(file, "utf8")) as { dependencies: Record<string, string> };
   manifest.dependencies["pgstore"] = `file:${packed.tarball}`;
   writeFileSync(file, JSON.stringify(manifest));
   const own = Object.entries(environment()).filter(([variable]) => !variable.startsWith("VITEST"));
-  const env = { ...Object.fromEntries(own), NEXT_TELEMETRY_DISABLED: "1" };
+  const env = { ...Object.fromEntries(own), NEXT_TELEMETRY_DISABLED: "1", ASTRO_TELEMETRY_DISABLED: "1" };
   for (const args of [NPM, ["run", "build"], ["run", "types", "--if-present"]]) await run("npm", args, folder, env);
   const [script = "", ...args] = START[name] ?? [];
   return {
@@ -55,7 +58,7 @@ describe("applications", () => {
       onTestFinished(() => database.drop());
       const running = await startExample(program, database.url, onTestFinished);
       const pool = database.pool({ max: 1 });
-      if (example.pages === true) await useForms(example, running.url, pool);
+      if (example.pages !== undefined) await useForms(example, running.url, pool);
       await walkThrough(example, running, pool);
     });
   }

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What a checkout does not have, and what other tests may write to just now. */
 const NOT_COPIED =
-  /^(?:node_modules|dist|coverage|\.git|results|pgstore-data.*|.*\.timestamp-.*|\.next|\.svelte-kit|\.react-router|stage-.*|.*\.tgz)$/;
+  /^(?:node_modules|dist|coverage|\.git|results|pgstore-data.*|.*\.timestamp-.*|\.next|\.astro|\.svelte-kit|\.react-router|stage-.*|.*\.tgz)$/;
 
 /** The manifest as far as tests read it. */
 export interface Manifest {

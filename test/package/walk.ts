@@ -17,8 +17,8 @@ export interface Example {
   errors?: RegExp;
   /** What else to try while `client` is logged in; resolves to what to try when it has logged out. */
   also?: (url: string, client: Client, pool: pg.Pool) => Promise<() => Promise<void>>;
-  /** It has pages with forms, which a real browser uses. */
-  pages?: boolean;
+  /** It has pages with forms, which a real browser uses: also without scripts, or only with them. */
+  pages?: "also without scripts" | "with scripts";
 }
 
 const page: Example = { client: browser, posted: 303 };
@@ -27,7 +27,7 @@ const pages: Example = {
   client: (url, token) => browser(url, token, "session", "/api"),
   posted: 303,
   also: usePages,
-  pages: true,
+  pages: "also without scripts",
 };
 
 /** The examples that Node runs, and how they are walked through. */
@@ -54,10 +54,12 @@ export const RUNTIME_EXAMPLES: Record<string, Example> = { "bun.ts": page, "deno
 
 /** Those that are built. */
 export const APPS: Record<string, Example> = {
+  astro: pages,
   // 128 and SIGTERM's number.
   nextjs: { ...pages, also: useMine, code: 143 },
   "react-router": { ...page, also: useHello, errors: /^Error: No route matches URL "\/nowhere"\n[^]*?\n\}\n\n$/ },
-  sveltekit: { ...page, also: useHello, errors: /^\n\S*\[404\] GET \/nowhere\S*\n$/ },
+  sveltekit: { ...pages, errors: /^\n\S*\[404\] GET \/nowhere\S*\n$/ },
+  "tanstack-start": { ...pages, pages: "with scripts" },
 };
 
 /** Walks through an example, and then looks whether it finishes what is under way when it is told to stop. */

@@ -1,5 +1,7 @@
+import type { RequestEvent } from "@sveltejs/kit";
 import pg from "pg";
-import { PgStore, SessionManager } from "pgstore";
+import { PgStore, type Session, SessionManager } from "pgstore";
+import { withSession } from "pgstore/cookies";
 import { env } from "$env/dynamic/private";
 
 export interface Data {
@@ -15,3 +17,8 @@ const pool = new pg.Pool({
 pool.on("error", console.error);
 export const store = new PgStore(pool);
 export const manager = new SessionManager<Data>(store, { idleTimeout: "1h" });
+
+/** Opens the request's session for `load`, a form action or an endpoint. It is stored when `work` returns or throws a redirect. */
+export function inSession<T>(event: RequestEvent, work: (session: Session<Data>) => T | Promise<T>): Promise<T> {
+  return withSession(manager, event.cookies, work, { request: event.request });
+}
