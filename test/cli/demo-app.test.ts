@@ -4,10 +4,9 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MemoryStore, SessionManager, StoreUnavailableError } from "../../src/index.ts";
+import { MemoryStore, StoreUnavailableError } from "../../src/index.ts";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { answerError, createApp } from "../../src/lib/cli/demo/app.ts";
-import type { DemoSession } from "../../src/lib/cli/demo/actions.ts";
+import { createDemo } from "../../src/lib/cli/demo/app.ts";
 import { html } from "../../src/lib/dashboard/pages/html.ts";
 import { serve } from "../support/serve.ts";
 
@@ -54,8 +53,7 @@ class Browser {
 }
 
 async function demo(store: MemoryStore): Promise<{ url: string; close: () => Promise<void> }> {
-  const manager = new SessionManager<DemoSession>(store, { onError: answerError });
-  const served = await serve(createApp(manager, { location: "a test" }));
+  const served = await serve(createDemo(store).listener);
   onTestFinished(() => served.close());
   return served;
 }
@@ -208,6 +206,73 @@ describe("demo", () => {
     expect((await fetch(`${url}/nowhere`)).status).toBe(404);
     expect((await fetch(`${url}/login`)).status).toBe(404);
     expect((await fetch(`${url}/style.css`)).headers.get("content-type")).toContain("text/css");
+    expect((await fetch(`${url}/demo.js`)).headers.get("content-type")).toContain("text/javascript");
+  });
+
+  it("lists a user's browsers, revokes one of them, and none of somebody else", async () => {
+    const { url } = await demo(new MemoryStore());
+    const [one, two, eve] = [new Browser(url), new Browser(url), new Browser(url)];
+    await one.post("/login", { name: "Ada" });
+    await two.post("/login", { name: "Ada" });
+    await eve.post("/login", { name: "Eve" });
+    const page = await one.get();
+    const ids = [...page.matchAll(/name="id" value="([^"]+)"/g)].map(([, id = ""]) => id);
+    expect(ids).toHaveLength(1);
+    expect(page.match(/>this one</g)).toHaveLength(1);
+    expect(await eve.post("/revoke", { id: ids[0] ?? "" })).toContain("That session was over already.");
+    expect(await two.get()).toContain("Hello, Ada");
+    expect(await one.post("/revoke", { id: ids[0] ?? "" })).toContain("Revoked. That browser has just been told.");
+    expect(await two.get()).toContain("nobody is logged in");
+    expect(await one.get()).toContain("Hello, Ada");
+    expect(await eve.get()).toContain("Hello, Eve");
+  });
+
+  it("logs out the other browsers, and everywhere", async () => {
+    const { url } = await demo(new MemoryStore());
+    const browsers = [new Browser(url), new Browser(url), new Browser(url)] as const;
+    const [one, two, three] = browsers;
+    for (const browser of browsers) await browser.post("/login", { name: "Ada" });
+    expect(await one.post("/logout/others")).toContain("Other browsers logged out: 2.");
+    expect(await one.post("/logout/others")).toContain("There was no other browser.");
+    expect(await two.get()).toContain("nobody is logged in");
+    await three.get();
+    await three.post("/login", { name: "Ada" });
+    expect(await one.post("/logout/everywhere")).toContain("You are logged out everywhere. Browsers: 2.");
+    for (const browser of browsers) expect(await browser.get()).toContain("nobody is logged in");
+    for (const path of ["/logout/others", "/logout/everywhere", "/revoke"]) {
+      expect(await one.post(path)).toContain("Log in first.");
+    }
+  });
+
+  it("shows the dashboard to whoever is logged in", async () => {
+    const { url } = await demo(new MemoryStore());
+    const browser = new Browser(url);
+    const visit = () => fetch(`${url}/dashboard/`, { headers: { cookie: browser.cookie }, redirect: "manual" });
+    expect((await visit()).status).toBe(303);
+    await browser.post("/login", { name: "Ada" });
+    const response = await visit();
+    expect([response.status, await response.text()]).toEqual([200, expect.stringContaining("Overview")]);
+  });
+
+  it("writes the race without a script as well", async () => {
+    const browser = new Browser((await demo(new MemoryStore())).url);
+    await browser.get();
+    const writes = await Promise.all([browser.post("/race"), browser.post("/race")]);
+    expect(writes.some((page) => page.includes('<output for="kept">2</output>'))).toBe(true);
+    expect(await browser.get()).toContain('<output for="overwritten">1</output>');
+    expect(await browser.post("/race/reset")).toContain('<output for="kept">0</output>');
+  });
+
+  it("tells nothing on the stream of a session that is over", async () => {
+    const { url } = await demo(new MemoryStore());
+    const none = await fetch(`${url}/events`);
+    expect([none.headers.get("content-type"), await none.text()]).toEqual([
+      "text/event-stream",
+      expect.stringContaining("event: ended"),
+    ]);
+    const other = await fetch(`${url}/events`, { headers: { origin: "https://evil.example" } });
+    expect(other.status).toBe(403);
+    expect((await fetch(`${url}/devices`)).status).toBe(204);
   });
 
   it("answers with a page when the database is away", async () => {

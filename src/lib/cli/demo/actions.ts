@@ -1,3 +1,4 @@
+import type { SessionManager } from "../../manager/session-manager.ts";
 import type { Session } from "../../session/session.ts";
 
 /** The keys of the demo's sessions, and the types of their values. */
@@ -8,18 +9,27 @@ export interface DemoSession {
   flash: string;
   /** The last argument of `rememberMe`. */
   remembered: boolean;
+  /** Writes of the race. */
+  race: number;
 }
 
 /** Limits of the forms. Lengths are in characters. */
 export const LIMITS = { name: 40, note: 200, notes: 20 };
 
 /** Carries out a form. Returns the message for the next page. */
-type Action = (session: Session<DemoSession>, form: URLSearchParams) => string | Promise<string>;
+type Action = (
+  session: Session<DemoSession>,
+  form: URLSearchParams,
+  manager: SessionManager<DemoSession>,
+) => string | Promise<string>;
 
 /** Actions by the path that their form is posted to. */
 export const ACTIONS = new Map<string, Action>([
   ["/login", logIn],
   ["/logout", logOut],
+  ["/logout/others", logOutOthers],
+  ["/logout/everywhere", logOutEverywhere],
+  ["/revoke", revoke],
   ["/token", renewToken],
   ["/notes", addNote],
   ["/notes/remove", removeNote],
@@ -40,6 +50,41 @@ async function logOut(session: Session<DemoSession>): Promise<string> {
   // logout() would end the session, which then could not hold the message. reset() continues with an empty one.
   await session.reset();
   return "You are logged out.";
+}
+
+async function logOutOthers(
+  session: Session<DemoSession>,
+  _form: URLSearchParams,
+  manager: SessionManager<DemoSession>,
+): Promise<string> {
+  if (session.userId === undefined) return "Log in first.";
+  const revoked = await manager.destroyByUser(session.userId, { except: session });
+  return revoked === 0 ? "There was no other browser." : `Other browsers logged out: ${revoked}.`;
+}
+
+async function logOutEverywhere(
+  session: Session<DemoSession>,
+  _form: URLSearchParams,
+  manager: SessionManager<DemoSession>,
+): Promise<string> {
+  if (session.userId === undefined) return "Log in first.";
+  const revoked = await manager.destroyByUser(session.userId, { except: session });
+  await session.reset();
+  return `You are logged out everywhere. Browsers: ${revoked + 1}.`;
+}
+
+async function revoke(
+  session: Session<DemoSession>,
+  form: URLSearchParams,
+  manager: SessionManager<DemoSession>,
+): Promise<string> {
+  const { userId } = session;
+  if (userId === undefined) return "Log in first.";
+  const id = form.get("id") ?? "";
+  if (id === session.id) return logOut(session);
+  // The id comes from the form, so the user is checked as well.
+  const isRevoked = await manager.destroyById(id, { userId });
+  return isRevoked ? "Revoked. That browser has just been told." : "That session was over already.";
 }
 
 async function renewToken(session: Session<DemoSession>): Promise<string> {

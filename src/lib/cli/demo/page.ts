@@ -1,7 +1,8 @@
 import type { SessionStatus } from "../../session/state.ts";
 import type { Session } from "../../session/session.ts";
-import { type DemoSession, LIMITS } from "./actions.ts";
 import { type Html, html } from "../../dashboard/pages/html.ts";
+import { type DemoSession, LIMITS } from "./actions.ts";
+import { type Form, formsWith } from "./forms.ts";
 
 /** The content of the home page. */
 export interface Home {
@@ -12,45 +13,40 @@ export interface Home {
   status: SessionStatus;
   flash: string | undefined;
   visits: number;
+  /** The list of the user's browsers. */
+  devices: Html;
   liveSessions: string;
   location: string | undefined;
+  /** What the race has left in a store that overwrites the whole session. */
+  overwritten: number;
+  /** Address of the same server under another name, for which the browser has other cookies. */
+  elsewhere: string | undefined;
 }
 
 /** The page of the session. */
 export function homePage(home: Home): Html {
-  const { session, flash, visits } = home;
+  const { session, flash } = home;
   const form = formsWith(home.csrfToken);
-  const visited = visits === 1 ? "This is the first page of this session." : `Page ${visits} of this session.`;
-  return layout(
-    "pgstore demo",
-    html`
-      ${flash === undefined ? undefined : html`<p class="flash" role="status">${flash}</p>`}
-      <div class="columns">
-        <div>
-          <section>
-            <h2>${session.userId === undefined ? "Log in" : html`Hello, ${session.userId}`}</h2>
-            ${session.userId === undefined ? loginForm(form) : logoutForm(form)}
-          </section>
-          <section>${notesPart(form, session.get("notes") ?? [])}</section>
-        </div>
-        <section>
-          <h2>This session</h2>
-          <p class="hint">${visited} Its token stays in the cookie; the page shows only what is safe to show.</p>
-          ${facts(home)} ${endings(form)}
-        </section>
-      </div>
-    `,
-  );
+  const { userId } = session;
+  const main = html`
+    ${flash === undefined ? undefined : html`<p class="flash" role="status">${flash}</p>`}
+    ${userId === undefined ? welcome(form) : devicesCard(userId, home)}
+    <div class="columns">
+      ${raceCard(form, session, home.overwritten)} ${notesCard(form, session.get("notes") ?? [])}
+    </div>
+    ${sessionCard(home, form)} ${endedDialog()}
+  `;
+  return layout("pgstore demo", main, { isLive: true, user: userId });
 }
 
 /** The page after a session was destroyed. */
 export function endedPage(): Html {
   return layout(
     "Session ended",
-    html`<section>
+    html`<section class="card">
       <h2>You have no session</h2>
       <p>A destroyed session leaves nothing: no row, no cookie. This page stores nothing, so it begins no new one.</p>
-      <p><a class="button" href="/">Begin a new one</a></p>
+      <p><a class="button primary" href="/">Begin a new one</a></p>
     </section>`,
   );
 }
@@ -59,14 +55,22 @@ export function endedPage(): Html {
 export function messagePage(message: string): Html {
   return layout(
     message,
-    html`<section>
+    html`<section class="card">
       <h2>${message}</h2>
       <p><a class="button" href="/">To the demo</a></p>
     </section>`,
   );
 }
 
-function layout(title: string, main: Html): Html {
+const ICON =
+  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='8' fill='%23f3b61f'/%3E" +
+  "%3Cg fill='%23143a35'%3E%3Ccircle cx='5.5' cy='6' r='1.4'/%3E%3Ccircle cx='10.5' cy='5' r='1.1'/%3E%3Ccircle cx='9' cy='10.5' r='1.6'/%3E%3C/g%3E%3C/svg%3E";
+
+function layout(
+  title: string,
+  main: Html,
+  { isLive = false, user }: { isLive?: boolean; user?: string | undefined } = {},
+): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -74,51 +78,80 @@ function layout(title: string, main: Html): Html {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>${title}</title>
+        <link rel="icon" href="${ICON}" />
         <link rel="stylesheet" href="/style.css" />
+        <script src="/demo.js" defer></script>
       </head>
-      <body>
+      <body data-live="${isLive ? "1" : ""}">
         <header>
-          <h1>pgstore demo</h1>
-          <p>HTTP sessions in PostgreSQL. Restart the server: you stay logged in, and your notes stay.</p>
+          <div class="bar">
+            <p class="brand"><span class="cookie" aria-hidden="true"></span>pgstore <span>demo</span></p>
+            ${user === undefined ? undefined : html`<p class="who">${user}</p>`}
+            ${user === undefined ? undefined : html`<a class="button" href="/dashboard/">Open the dashboard</a>`}
+          </div>
+          <h1>Sessions that you can see, and end.</h1>
+          <p class="lead">HTTP sessions in PostgreSQL. Restart the server: you stay logged in, and your notes stay.</p>
         </header>
         <main>${main}</main>
       </body>
     </html> `;
 }
 
-/** A form with what shows that this page has sent it. */
-type Form = (action: string, content: Html, kind?: string) => Html;
-
-function formsWith(csrfToken: string): Form {
-  return (action, content, kind = "") =>
-    html`<form method="post" action="${action}" class="${kind}">
-      <input type="hidden" name="_csrf" value="${csrfToken}" />
-      ${content}
-    </form>`;
+function welcome(form: Form): Html {
+  const fields = html`<label for="name">Your name <span class="hint">(any; there is no password)</span></label>
+    <div class="field">
+      <input id="name" name="name" value="ada" required maxlength="${LIMITS.name}" autocomplete="username" />
+      <button class="primary">Log in</button>
+    </div>
+    <label class="check"><input type="checkbox" name="remember" /> Remember me on this device</label>`;
+  return html`<section class="card hero">
+    <div>
+      <h2>Log in</h2>
+      ${form("/login", fields)}
+    </div>
+    <ol class="steps">
+      <li>Log in here, and again in a second browser.</li>
+      <li>Revoke one from the other. It ends at once, without a reload.</li>
+      <li>Let two tabs write at the same time. Nothing is lost.</li>
+    </ol>
+  </section>`;
 }
 
-function loginForm(form: Form): Html {
-  return form(
-    "/login",
-    html`<label for="name">Your name <span class="hint">(any; there is no password)</span></label>
-      <div class="field">
-        <input id="name" name="name" required maxlength="${LIMITS.name}" autocomplete="username" />
-        <button class="primary">Log in</button>
-      </div>
-      <label class="check"><input type="checkbox" name="remember" /> Remember me on this device</label>`,
-  );
+function devicesCard(userId: string, { devices, elsewhere }: Home): Html {
+  const second =
+    elsewhere === undefined
+      ? html`Open a private window and log in as ${userId} again.`
+      : html`<a href="${elsewhere}" target="_blank" rel="noopener">Open a second browser</a> and log in as ${userId}
+          again. It is this server under another name, for which your browser keeps other cookies.`;
+  return html`<section class="card">
+    <h2>Hello, ${userId}</h2>
+    <p>You are logged in here. ${second} Then revoke one from the other, and watch it end.</p>
+    ${devices}
+  </section>`;
 }
 
-function logoutForm(form: Form): Html {
-  return form(
-    "/logout",
-    html`<button>Log out</button>
-      <p class="hint">Goes on with an empty session under a new token.</p>`,
-    "choice",
-  );
+function raceCard(form: Form, session: Session<DemoSession>, overwritten: number): Html {
+  const written = session.get("race") ?? 0;
+  const meter = (id: string, name: string, value: number): Html =>
+    html`<div class="lane">
+      <label for="${id}">${name}</label>
+      <progress id="${id}" max="20" value="${Math.min(value, 20)}"></progress>
+      <output for="${id}">${value}</output>
+    </div>`;
+  return html`<section class="card">
+    <h2>Two tabs, one session</h2>
+    <p>
+      Twenty requests add 1 to a counter in this session, two at a time. Both have read the session before either
+      writes.
+    </p>
+    ${meter("kept", "pgstore", written)}
+    ${meter("overwritten", "A store that overwrites the whole session", overwritten)}
+    ${form("/race", html`<button class="primary">Start the race</button>`, { id: "race" })}
+    <p id="race-said" class="hint" role="status"></p>
+  </section>`;
 }
 
-function notesPart(form: Form, notes: readonly string[]): Html {
+function notesCard(form: Form, notes: readonly string[]): Html {
   const list = notes.map((note) => {
     const button = html`<button name="note" value="${note}" aria-label="Remove the note ${note}">Remove</button>`;
     return html`<li>
@@ -131,12 +164,37 @@ function notesPart(form: Form, notes: readonly string[]): Html {
       <input id="note" name="note" required maxlength="${LIMITS.note}" autocomplete="off" />
       <button class="primary">Add</button>
     </div>`;
-  return html`<h2>Notes <span class="hint">${notes.length} of ${LIMITS.notes}</span></h2>
-    ${notes.length === 0 ? html`<p class="hint">None yet. Notes need no login.</p>` : undefined}
+  return html`<section class="card">
+    <h2>Notes <span class="hint">${notes.length} of ${LIMITS.notes}</span></h2>
+    <p>They are in the session, and need no login.</p>
     <ul class="notes">
       ${list}
     </ul>
-    ${form("/notes", fields)}`;
+    ${form("/notes", fields)}
+  </section>`;
+}
+
+function sessionCard(home: Home, form: Form): Html {
+  const { session, visits } = home;
+  const visited = visits === 1 ? "This is the first page of this session." : `Page ${visits} of this session.`;
+  const renewing = html`<button>New token</button>
+    <p class="hint">Same session, same values. A copy of the old cookie is worthless.</p>`;
+  const destroying = html`<button class="danger">Destroy</button>
+    <p class="hint">Ends the session and clears the cookie. The notes are gone.</p>`;
+  const leaving = html`<button>Log out</button>
+    <p class="hint">Goes on with an empty session under a new token.</p>`;
+  return html`<section class="card">
+    <h2>This session</h2>
+    <p>${visited} Its token stays in the cookie. The page shows only what is safe to show.</p>
+    <div class="columns">
+      ${facts(home)}
+      <div>
+        ${form("/token", renewing, { kind: "choice" })}
+        ${session.userId === undefined ? undefined : form("/logout", leaving, { kind: "choice" })}
+        ${form("/destroy", destroying, { kind: "choice" })}
+      </div>
+    </div>
+  </section>`;
 }
 
 function facts({ session, status, liveSessions, location }: Home): Html {
@@ -145,7 +203,7 @@ function facts({ session, status, liveSessions, location }: Home): Html {
     ["User", session.userId ?? "nobody is logged in"],
     ["Status", status, "as this request found it"],
     ["Id", html`<code>${session.id}</code>`, "the SHA-256 of the token, and the key of the row"],
-    ["Ends", dateOf(session.deadline), "however active it is; a new token begins the time anew"],
+    ["Ends", dateOf(session.deadline), "however active it is"],
     ["Keys", session.keys().join(", "), `${session.size} in all`],
     ["Cookie", remembered ? "persistent" : "until the browser is closed"],
     ["Live sessions", liveSessions, "in the table, this one included"],
@@ -161,12 +219,13 @@ function facts({ session, status, liveSessions, location }: Home): Html {
   return html`<dl>${shown}</dl>`;
 }
 
-function endings(form: Form): Html {
-  const renewing = html`<button>New token</button>
-    <p class="hint">Same session, same values; a copy of the old cookie is worth nothing any more.</p>`;
-  const destroying = html`<button class="danger">Destroy</button>
-    <p class="hint">Ends the session and clears the cookie. The notes are gone.</p>`;
-  return html`${form("/token", renewing, "choice")} ${form("/destroy", destroying, "choice")}`;
+/** Shown by the script when the session has ended. */
+function endedDialog(): Html {
+  return html`<dialog id="ended" aria-labelledby="ended-title">
+    <h2 id="ended-title">This session was revoked</h2>
+    <p>Another browser has just ended it. The row in PostgreSQL is dead, so this page can do nothing any more.</p>
+    <p><a class="button primary" href="/">Log in again</a></p>
+  </dialog>`;
 }
 
 function dateOf(date: Date): Html {

@@ -1,12 +1,10 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import { SessionManager } from "../../manager/session-manager.ts";
 import { openStore } from "../../postgres/open.ts";
 import type { PgStore } from "../../postgres/pg-store.ts";
 import { type Answer, EXIT } from "../answer.ts";
 import { type CommonOptions, findUrl } from "../connection.ts";
 import { UsageError } from "../failures.ts";
-import type { DemoSession } from "./actions.ts";
-import { answerError, createApp } from "./app.ts";
+import { createDemo } from "./app.ts";
 
 /** How long requests under way may take to finish when the server stops. */
 const MAX_SHUTDOWN_MS = 5000;
@@ -29,15 +27,15 @@ export async function serveDemo(
   open: () => Promise<PgStore>,
   onError: (error: unknown) => void,
 ): Promise<Served> {
-  let answer = answerStarting;
+  let answer: (request: IncomingMessage, response: ServerResponse) => unknown = answerStarting;
   const server = http.createServer((request, response) => void answer(request, response));
   // Before the store is opened, so that a port in use is reported at once.
   await listen(server, port, host);
   try {
     const store = await open();
-    const manager = new SessionManager<DemoSession>(store, { lifetime: "7d", onError: answerError });
-    answer = createApp(manager, store);
-    stopOnSignal(server, () => store.close().catch(onError));
+    const { listener, close } = createDemo(store);
+    answer = listener;
+    stopOnSignal(server, close, () => store.close().catch(onError));
     return { url: addressOf(server), location: store.location ?? "" };
   } catch (error) {
     server.close();
@@ -75,8 +73,12 @@ function addressOf(server: http.Server): string {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** Stops the server on SIGINT and SIGTERM: it finishes the requests under way, then releases everything. */
-function stopOnSignal(server: http.Server, release: () => Promise<void>): void {
+/**
+ * Stops the server on SIGINT and SIGTERM: it finishes the requests under way, then releases everything.
+ *
+ * @param closeStreams - ends the responses that would go on as long as their pages are open
+ */
+function stopOnSignal(server: http.Server, closeStreams: () => void, release: () => Promise<void>): void {
   let active = 0;
   let stopping = false;
   // Browsers keep spare connections open. Once no request is under way, the server doesn't wait for them.
@@ -93,6 +95,7 @@ function stopOnSignal(server: http.Server, release: () => Promise<void>): void {
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
+    closeStreams();
     server.close(() => void release());
     setTimeout(() => server.closeAllConnections(), MAX_SHUTDOWN_MS).unref();
     closeIfIdle();

@@ -1,200 +1,232 @@
-/** The page's style sheet. */
-export const STYLE = `:root {
-  color-scheme: light dark;
-  --page: #f4f6f8;
-  --card: #ffffff;
-  --line: #d5dbe1;
-  --edge: #7b8794;
-  --text: #1d2733;
-  --soft: #56626f;
-  --accent: #245a8d;
-  --on-accent: #ffffff;
-  --danger: #a32020;
-  --flash: #e3eef8;
-}
+import { CONTROL_STYLE, PART_STYLE } from "./style-parts.ts";
 
-@media (prefers-color-scheme: dark) {
+/** Tags style sheets, so that formatters recognise them. */
+const css = String.raw;
+
+const COLOURS = css`
   :root {
-    --page: #12171d;
-    --card: #1b222a;
-    --line: #323c47;
-    --edge: #6d7a88;
-    --text: #e4e9ee;
-    --soft: #a2aebb;
-    --accent: #86b9e8;
-    --on-accent: #0d1a26;
-    --danger: #f09a94;
-    --flash: #1d3447;
+    color-scheme: light dark;
+    --page: #f6efe1;
+    --card: #fffdf7;
+    --ink: #143a35;
+    --text: #1d2b28;
+    --soft: #56655f;
+    --line: #dcd2bc;
+    --edge: #143a35;
+    --accent: #0f6b5e;
+    --on-accent: #ffffff;
+    --sun: #f3b61f;
+    --on-sun: #2a2204;
+    --danger: #a3271b;
+    --flash: #fdebb9;
+    --head: #143a35;
+    --on-head: #fbf4e3;
+    --soft-on-head: #c4d6cf;
+    --shadow: #143a35;
   }
-}
 
-* {
-  box-sizing: border-box;
-  margin: 0;
-}
-
-body {
-  max-width: 64rem;
-  margin: 0 auto;
-  padding: 2rem 1rem 3rem;
-  background: var(--page);
-  color: var(--text);
-  font-family: system-ui, sans-serif;
-  line-height: 1.5;
-  overflow-wrap: anywhere;
-}
-
-h2 {
-  margin-bottom: 0.75rem;
-  font-size: 1.2rem;
-}
-
-header {
-  margin-bottom: 1.5rem;
-}
-
-header p,
-dt,
-.hint {
-  color: var(--soft);
-}
-
-.hint {
-  font-size: 0.875rem;
-  font-weight: normal;
-}
-
-.columns,
-.columns > div {
-  display: grid;
-  gap: 1rem;
-  align-items: start;
-}
-
-@media (min-width: 52rem) {
-  .columns {
-    grid-template-columns: 1fr 1fr;
+  @media (prefers-color-scheme: dark) {
+    :root {
+      --page: #0d1614;
+      --card: #14211e;
+      --ink: #e9f2ee;
+      --text: #e3ece8;
+      --soft: #a3b5ae;
+      --line: #2a3d38;
+      --edge: #6f8a82;
+      --accent: #6fd3bf;
+      --on-accent: #07211c;
+      --sun: #f3b61f;
+      --on-sun: #2a2204;
+      --danger: #ff9d8f;
+      --flash: #3a3010;
+      --head: #10312c;
+      --on-head: #f4ead2;
+      --soft-on-head: #b7ccc4;
+      --shadow: #050a09;
+    }
   }
-}
-
-section,
-.flash {
-  min-width: 0;
-  padding: 1.25rem;
-  border: 1px solid var(--line);
-  border-radius: 0.5rem;
-  background: var(--card);
-}
-
-p + p {
-  margin-top: 0.75rem;
-}
-
-.flash {
-  margin-bottom: 1rem;
-  padding-block: 0.75rem;
-  border-color: var(--accent);
-  background: var(--flash);
-}
-
-label {
-  display: block;
-  width: fit-content;
-  padding: 0.25rem 0;
-}
-
-.check {
-  display: flex;
-  gap: 0.5rem;
-  align-items: center;
-  margin-top: 0.75rem;
-}
-
-input,
-button,
-.button {
-  padding: 0.5rem 0.75rem;
-  border: 1px solid var(--edge);
-  border-radius: 0.375rem;
-  background: var(--page);
-  color: inherit;
-  font: inherit;
-}
-
-[type="checkbox"] {
-  flex: none;
-  width: 1.125rem;
-  height: 1.125rem;
-  accent-color: var(--accent);
-}
-
-button,
-.button {
-  display: inline-block;
-  background: transparent;
-  text-decoration: none;
-  cursor: pointer;
-}
-
-button:hover,
-.button:hover {
-  text-decoration: underline;
-}
-
-button.primary {
-  border-color: var(--accent);
-  background: var(--accent);
-  color: var(--on-accent);
-}
-
-button.danger {
-  border-color: var(--danger);
-  color: var(--danger);
-}
-
-:focus-visible {
-  outline: 3px solid var(--accent);
-  outline-offset: 2px;
-}
-
-.field,
-.choice,
-li,
-dl > div {
-  display: grid;
-  grid-template-columns: 1fr auto;
-  gap: 0.75rem;
-  align-items: center;
-}
-
-.choice,
-dl > div {
-  grid-template-columns: 7rem 1fr;
-}
-
-.choice + .choice {
-  margin-top: 0.75rem;
-}
-
-ul,
-dl {
-  margin: 0.75rem 0;
-  padding: 0;
-}
-
-li,
-dl > div {
-  align-items: baseline;
-  padding: 0.5rem 0;
-  border-top: 1px solid var(--line);
-}
-
-dd .hint {
-  display: block;
-}
-
-code {
-  font-size: 0.875rem;
-  word-break: break-all;
-}
 `;
+
+const BASE = css`
+  * {
+    box-sizing: border-box;
+    margin: 0;
+  }
+
+  body {
+    min-height: 100vh;
+    padding-bottom: 3rem;
+    background: var(--page);
+    color: var(--text);
+    font:
+      1rem/1.55 system-ui,
+      -apple-system,
+      "Segoe UI",
+      Roboto,
+      "Noto Sans",
+      sans-serif;
+    overflow-wrap: anywhere;
+  }
+
+  h1,
+  h2 {
+    color: var(--ink);
+    font-family: "Iowan Old Style", "Palatino Linotype", Palatino, "URW Palladio L", "P052", Georgia, serif;
+    line-height: 1.15;
+  }
+
+  h1 {
+    margin-top: 2.25rem;
+    color: var(--on-head);
+    font-size: clamp(2.125rem, 6vw, 3.5rem);
+    font-weight: 600;
+    letter-spacing: -0.02em;
+  }
+
+  h2 {
+    font-size: 1.5rem;
+    font-weight: 600;
+  }
+
+  a {
+    color: var(--accent);
+    text-underline-offset: 0.15em;
+  }
+
+  code {
+    font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+    font-size: 0.875em;
+  }
+
+  header {
+    padding: 1rem 1.25rem 6rem;
+    background: var(--head);
+    color: var(--on-head);
+  }
+
+  header > * {
+    max-width: 66rem;
+    margin-inline: auto;
+  }
+
+  header > h1 {
+    max-width: 66rem;
+  }
+
+  .bar {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0.5rem 1rem;
+    align-items: center;
+  }
+
+  .brand {
+    display: flex;
+    gap: 0.5rem;
+    align-items: center;
+    margin-right: auto;
+    font-weight: 700;
+  }
+
+  .brand span:last-child {
+    color: var(--soft-on-head);
+    font-weight: 400;
+  }
+
+  .cookie {
+    width: 1.5rem;
+    height: 1.5rem;
+    border-radius: 50%;
+    background:
+      radial-gradient(circle at 34% 38%, var(--head) 0 2px, transparent 2.5px),
+      radial-gradient(circle at 66% 30%, var(--head) 0 1.5px, transparent 2px),
+      radial-gradient(circle at 58% 68%, var(--head) 0 2.5px, transparent 3px), var(--sun);
+  }
+
+  .who {
+    padding: 0.125rem 0.75rem;
+    border-radius: 1rem;
+    background: var(--sun);
+    color: var(--on-sun);
+    font-size: 0.875rem;
+    font-weight: 600;
+  }
+
+  header .button {
+    border-color: var(--soft-on-head);
+    background: transparent;
+    color: var(--on-head);
+  }
+
+  .lead {
+    margin-top: 0.75rem;
+    color: var(--soft-on-head);
+    font-size: 1.125rem;
+  }
+
+  main {
+    display: grid;
+    gap: 1.25rem;
+    max-width: 68.5rem;
+    margin: -4rem auto 0;
+    padding-inline: 1.25rem;
+  }
+
+  .card,
+  .flash,
+  dialog {
+    min-width: 0;
+    padding: 1.5rem;
+    border: 1.5px solid var(--edge);
+    border-radius: 0.75rem;
+    background: var(--card);
+    color: var(--text);
+  }
+
+  .card {
+    box-shadow: 0.25rem 0.25rem 0 var(--shadow);
+  }
+
+  .card > * + *,
+  dialog > * + * {
+    margin-top: 0.75rem;
+  }
+
+  .flash {
+    padding-block: 0.75rem;
+    background: var(--flash);
+  }
+
+  .columns,
+  .hero {
+    display: grid;
+    gap: 1.25rem;
+  }
+
+  .hero > * + * {
+    margin-top: 0;
+  }
+
+  .hero form {
+    margin-top: 0.75rem;
+  }
+
+  @media (min-width: 52rem) {
+    .columns,
+    .hero {
+      grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
+    }
+  }
+
+  .hint,
+  dt {
+    color: var(--soft);
+    font-size: 0.875rem;
+    font-family: system-ui, sans-serif;
+    font-weight: 400;
+  }
+`;
+
+/** The page's style sheet, on the system's fonts, light or dark as the browser prefers. */
+export const STYLE = COLOURS + BASE + PART_STYLE + CONTROL_STYLE;

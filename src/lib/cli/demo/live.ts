@@ -1,0 +1,57 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { fromUpgrade } from "../../adapters/websocket.ts";
+import type { SessionManager } from "../../manager/session-manager.ts";
+import type { DemoSession } from "./actions.ts";
+
+/** How often a stream looks for the end of its session in the database, as another process may have revoked it. */
+const CHECK_INTERVAL = "2s";
+
+/** Streams of server-sent events to the demo's pages: the session has ended, or the user's devices have changed. */
+export class LiveStreams {
+  readonly #byUser = new Map<string, Set<() => void>>();
+  readonly #open = new Set<ServerResponse>();
+
+  /** Tells the pages of a user that their list of devices has changed. */
+  devicesChanged(userId: string | undefined): void {
+    for (const tell of this.#byUser.get(userId ?? "") ?? []) tell();
+  }
+
+  /** Answers a request for a stream. The stream lasts until the session ends or the page is closed. */
+  async open(manager: SessionManager<DemoSession>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const watched = await fromUpgrade(manager, request, { checkInterval: CHECK_INTERVAL });
+    response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
+    response.write("retry: 1000\n\n");
+    const { session, signal } = watched;
+    const stop = this.#listen(session.userId, () => {
+      if (!response.writableEnded) response.write("event: devices\ndata:\n\n");
+    });
+    this.#open.add(response);
+    const ended = (): void => {
+      if (!response.writableEnded) response.end("event: ended\ndata:\n\n");
+    };
+    response.once("close", () => {
+      stop();
+      this.#open.delete(response);
+      signal.removeEventListener("abort", ended);
+      watched.close();
+    });
+    if (signal.aborted || session.status === "new") ended();
+    else signal.addEventListener("abort", ended);
+  }
+
+  /** Closes all streams, so that the server can stop. */
+  close(): void {
+    for (const response of this.#open) response.end();
+  }
+
+  #listen(userId: string | undefined, tell: () => void): () => void {
+    if (userId === undefined) return () => {};
+    const listeners = this.#byUser.get(userId) ?? new Set();
+    listeners.add(tell);
+    this.#byUser.set(userId, listeners);
+    return () => {
+      listeners.delete(tell);
+      if (listeners.size === 0) this.#byUser.delete(userId);
+    };
+  }
+}
