@@ -174,8 +174,14 @@ describe("architecture", () => {
   });
 
   it("has one entry file for each key of exports, which only re-exports", () => {
-    const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { exports: object };
-    const keys = Object.keys(exports).filter((key) => key !== "./package.json");
+    const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+      exports: object;
+      typesVersions: { "*": object };
+    };
+    const keys = Object.keys(manifest.exports).filter((key) => key !== "./package.json");
+    // Resolvers that know no exports find the types by these.
+    const typed = Object.keys(manifest.typesVersions["*"]).map((name) => `./${name}`);
+    expect([".", ...typed].toSorted()).toEqual(keys.toSorted());
     const expected = entries.map((file) => (file === "index.ts" ? "." : `./${file.slice(0, -3)}`));
     expect(keys.toSorted()).toEqual(expected.toSorted());
     for (const entry of entries) {
