@@ -16,7 +16,7 @@ export type WithSession<Data = SessionData, Lazy extends boolean = false> = { se
  * `cookie.secure: "auto"` takes Express's `trust proxy` into account, and the manager's `trustProxy` everywhere.
  *
  * @param options - `property`: where the request holds the session; several managers need different properties. `passport: true`: gives Passport
- *   the session that it expects
+ *   the session that it expects; `migrateFrom`: continues sessions of express-session
  * @returns middleware that passes an error of loading the session to `next`
  * @throws TypeError when an option is wrong; it names the option
  * @example
@@ -27,13 +27,14 @@ export function connect<Data = SessionData, Lazy extends boolean = false>(
   manager: SessionManager<Data, Lazy>,
   options: AdapterOptions = {},
 ): (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void {
-  const { property, view } = readAdapterOptions(manager, options, "property");
+  const { property, view, migrate } = readAdapterOptions(manager, options, "property");
   const descriptor = sessionProperty("request", property, (request) => view(manager.sessionOf(request)));
+  const frame = { migrate };
   return (request, response, next) => {
     const handle = (): void => {
       Object.defineProperty(request, property, descriptor);
       next();
     };
-    withSession(manager, request, response, { handle, fail: (error) => passError(error, response, next) });
+    withSession(manager, request, response, { handle, fail: (error) => passError(error, response, next) }, frame);
   };
 }

@@ -23,9 +23,10 @@ export interface FastifySessionOptions extends AdapterOptions {
 // It is async so that an error fails the registration.
 const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, options) => {
   // Fastify passes its own options along (prefix, logLevel, logSerializers), so unknown ones are not refused.
-  const { manager, property: given, passport } = options;
+  const { manager, property: given, passport, migrateFrom } = options;
   if (!(manager instanceof SessionManager)) throw wrong("manager", "a SessionManager", manager);
-  const { property, view } = readAdapterOptions(manager, { property: given, passport }, "value");
+  const read = { property: given, passport, migrateFrom };
+  const { property, view, migrate } = readAdapterOptions(manager, read, "value");
   const { get, set } = sessionProperty("request", property, (request) =>
     view(manager.sessionOf((request as FastifyRequest).raw)),
   );
@@ -43,6 +44,7 @@ const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, opti
       reply.raw,
       { handle, fail },
       {
+        migrate,
         isSecure: () => request.protocol === "https",
         ip: () => request.ip,
         log: (error) => request.log.error(error),

@@ -43,12 +43,12 @@ export function session<Data = SessionData, Lazy extends boolean = false, Proper
   context: KoaContext & { [P in Property]: SessionFor<Data, Lazy> },
   next: () => Promise<unknown>,
 ) => Promise<unknown> {
-  const { property, view } = readAdapterOptions(manager, options, "property");
+  const { property, view, migrate } = readAdapterOptions(manager, options, "property");
   const descriptor = sessionProperty("ctx", property, (context) => view(manager.sessionOf(context)));
   return async (context, next) => {
     const { req, res } = context;
     const held = await new Promise<HeldResponse | undefined>((resolve, reject) => {
-      const frame = { isSecure: () => context.secure, ip: () => context.ip };
+      const frame = { migrate, isSecure: () => context.secure, ip: () => context.ip };
       withSession(manager, req, res, { handle: resolve, fail: reject }, frame);
     });
     manager.alias(context, req);

@@ -11,6 +11,7 @@ import type { HeadChange, ResponseGate } from "./held/gates.ts";
 import { Http1Hold } from "./held/http1.ts";
 import { Http2Hold } from "./held/http2.ts";
 import { isCaptured } from "./held/socket.ts";
+import type { Migration } from "./migration.ts";
 import { answerError, type ErrorHook } from "./node-error.ts";
 import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie, whenClosed } from "./request.ts";
 
@@ -117,6 +118,8 @@ interface RequestFrame {
   /** Says whether the request came over TLS. */
   isSecure?: () => boolean;
   ip?: () => string;
+  /** Makes the request's new session go on from that of another package. Returns undefined when the request has none. */
+  migrate?: Migration | undefined;
   /** Logs an error when the manager has no `onError`. */
   log?: (error: unknown) => void;
 }
@@ -173,17 +176,12 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     this.#isOpening = false;
   }
 
-  /** Starts the handler. After a load, an error that the next middleware throws is reported like a failed load. */
+  /** Continues the session of another package if the request has one, and starts the handler. */
   opened(): void {
-    if (this.#isOpening) {
-      this.#start();
-      return;
-    }
-    try {
-      this.#start();
-    } catch (error) {
-      this.#fail(error);
-    }
+    const migrate = this.#frame.migrate?.(this.#request);
+    if (migrate !== undefined) void this.#migrate(migrate);
+    else if (this.#isOpening) this.#start();
+    else this.#startLater();
   }
 
   failed(error: unknown): void {
@@ -194,6 +192,25 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
       holdResponse(response, this.#request, tokenHeader === undefined ? VARY.Cookie : VARY.Authorization);
     }
     this.#fail(error);
+  }
+
+  async #migrate(migrate: (session: object) => Promise<void>): Promise<void> {
+    try {
+      await migrate(await this.#manager.sessionOf(this.#request));
+    } catch (error) {
+      this.failed(error);
+      return;
+    }
+    this.#startLater();
+  }
+
+  /** Starts the handler after a load. An error that the next middleware throws is then reported like a failed load. */
+  #startLater(): void {
+    try {
+      this.#start();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #start(): void {

@@ -8,7 +8,7 @@ import {
   withNoStore,
   withVary,
 } from "../http/headers.ts";
-import type { CookieUpdate } from "../session/state.ts";
+import type { CookieUpdate } from "../session/cookie-update.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** The circumstances of a commit. */
@@ -41,9 +41,9 @@ export class CommitResult {
    * log it.
    */
   readonly cookie: SessionCookie | undefined;
-  /** The cookies to put into a jar before it, which remove the cookie from the scopes of `cookie.previous`. */
+  /** The cookies to put into a jar before it, which remove the cookie from the scopes of `cookie.previous`, and a cookie that was continued. */
   readonly clearingCookies: readonly SessionCookie[] = [];
-  /** Values of Set-Cookie headers to send before it, which remove the cookie from the scopes of `cookie.previous`. */
+  /** Values of Set-Cookie headers to send before it, which remove the cookie from the scopes of `cookie.previous`, and a cookie that was continued. */
   readonly clearing: readonly string[] = [];
   /** The token's header for the transport "header", with the value `""` when the session has ended. Never log it. */
   readonly tokenHeader: { readonly name: string; readonly value: string } | undefined;
@@ -69,7 +69,11 @@ export class CommitResult {
         ? tokenCookie(options.cookie, secure, update.token, update.life)
         : removedCookie(options.cookie, secure);
     this.setCookie = cookieText(this.cookie);
-    this.clearingCookies = options.previous.map((scope) => removedCookie({ ...options.cookie, ...scope }, secure));
+    this.clearingCookies = [
+      ...options.previous.map((scope) => removedCookie({ ...options.cookie, ...scope }, secure)),
+      // The prefixes __Host- and __Secure- require Secure.
+      ...update.clearing.map((cookie) => removedCookie(cookie, secure || cookie.name.startsWith("__"))),
+    ];
     this.clearing = this.clearingCookies.map(cookieText);
   }
 

@@ -10,20 +10,15 @@ import type { AfterOpen, ClientSource, Credentials } from "./request.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { assertStore } from "./complete-store.ts";
 import { Committer } from "./committer.ts";
+import { Continuation } from "./continuation.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { Loader } from "./loader.ts";
 import { type ManagerOptions, resolveOptions, type ResolvedOptions } from "./options.ts";
 import { RowCodec } from "./row-codec.ts";
 import { nameOf, scopedUsers, warnOfSharing } from "./scope.ts";
 import { StoreAccess } from "./store-access.ts";
-import {
-  type DestroyAllOptions,
-  type DestroyByIdOptions,
-  type DestroyByUserOptions,
-  type ListOptions,
-  UserSessions,
-  type UserSession,
-} from "./user-sessions.ts";
+import type { DestroyAllOptions, DestroyByIdOptions, DestroyByUserOptions, ListOptions } from "./user-sessions.ts";
+import { UserSessions, type UserSession } from "./user-sessions.ts";
 
 /**
  * Loads the sessions of requests, commits them, and ends sessions from outside.
@@ -90,6 +85,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       estimatedNow: () => access.estimatedNow(),
       newDeadline: (lifetime = resolved.lifetime) => new Date(access.localNow() + lifetime),
       assertTags: () => users.assertTags("login"),
+      continue: (state, token, read) => new Continuation(access, rows, users, resolved).begin(state, token, read),
     };
   }
 

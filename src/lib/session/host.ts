@@ -1,6 +1,16 @@
+import type { Value } from "../core/value.ts";
 import type { DataSchema } from "./schema.ts";
 import type { SessionState } from "./state.ts";
 import type { Change } from "./values.ts";
+
+/** A session of another package that is to be continued. */
+export interface ContinuedSession {
+  values: Record<string, Value>;
+  /** The user who is logged in. */
+  userId: string | undefined;
+  /** Whether its cookie outlives the browser's session. */
+  isPersistent: boolean;
+}
 
 /** Services that a session gets from the manager that loaded it. */
 export interface SessionHost {
@@ -22,6 +32,13 @@ export interface SessionHost {
   estimatedNow(): number;
   /** Estimates the deadline of a session that begins now. @param lifetime - milliseconds. Undefined: the manager's */
   newDeadline(lifetime: number | undefined): Date;
+  /**
+   * Makes a request's new session the continuation of another package's session, once for all requests with the same token.
+   *
+   * @param read - reads the other session; undefined when it is gone
+   * @returns whether the other session is over: it was continued, now or before, or its user's sessions were revoked
+   */
+  continue(state: SessionState, token: string, read: () => Promise<ContinuedSession | undefined>): Promise<boolean>;
   /** Checks that the store can find sessions by tags. @throws TypeError when it can't */
   assertTags(): void;
 }

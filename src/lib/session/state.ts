@@ -2,6 +2,8 @@ import { AlreadyCommittedError, type CommittedBy } from "../core/errors.ts";
 import { wrong } from "../core/options.ts";
 import type { EndReason } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
+import type { CookieAttributes } from "../http/cookie.ts";
+import { type CookieUpdate, NOTHING } from "./cookie-update.ts";
 import type { RecordedClient, RequestFacts } from "./request-facts.ts";
 import { moveOn, type Transition } from "./transition.ts";
 import { idleTimeoutIn, isReserved, SessionValues, type StoredRow } from "./values.ts";
@@ -22,12 +24,6 @@ export interface Doubt {
   /** The bytes of its row, if it was carried out. */
   data: Uint8Array;
 }
-
-/** The change of the client's cookie that the response's head carries. `life` is in milliseconds since 1970. */
-export type CookieUpdate =
-  { kind: "nothing" } | { kind: "clear" } | { kind: "set"; token: string; life?: { now: number; expiry: number } };
-
-const NOTHING: CookieUpdate = { kind: "nothing" };
 
 /**
  * One session in one request: the row that was loaded, the changes made since, and the pending change of the client's cookie.
@@ -60,12 +56,7 @@ export class SessionState {
   /** Makes the session of a tombstone. A revoked session is succeeded by a new one. Otherwise this is a late request. */
   static loadEnded(id: string, why: EndReason): SessionState {
     const state = SessionState.empty(true);
-    if (why === "revoked") {
-      state.#predecessor = { id, why };
-    } else {
-      state.#phase = "stale";
-      state.#id = id;
-    }
+    state.endElsewhere(id, why);
     return state;
   }
 
@@ -89,6 +80,7 @@ export class SessionState {
   /** The row comes from a renewal that was reported as failed: the session must not stay under its token. */
   #mustMove = false;
   #cookieUpdate: CookieUpdate = NOTHING;
+  #clearing: readonly CookieAttributes[] = [];
   #client: RecordedClient | undefined;
   #facts: RequestFacts | (() => RequestFacts) | undefined;
   #isAccessed = false;
@@ -341,6 +333,21 @@ export class SessionState {
     this.values.rebase(undefined);
   }
 
+  /** Records that the session of a request without a row has ended before. A revoked session is succeeded by a new one. */
+  endElsewhere(id: string, why: EndReason): void {
+    if (why === "revoked") {
+      this.#predecessor = { id, why };
+    } else {
+      this.#phase = "stale";
+      this.#id = id;
+    }
+  }
+
+  /** Lets each response that sets or clears the session's cookie remove another cookie, too. */
+  clearAlso(cookie: CookieAttributes): void {
+    this.#clearing = [cookie];
+  }
+
   /** Records that a touch has moved the row's expiry. */
   touch(row: StoredRow): void {
     this.#row = row;
@@ -370,12 +377,12 @@ export class SessionState {
     this.#row = undefined;
     this.values.drop();
     this.#transition = undefined;
-    this.#cookieUpdate = update === "nothing" ? NOTHING : { kind: update };
+    this.#cookieUpdate = update === "nothing" ? NOTHING : { kind: update, clearing: this.#clearing };
   }
 
   /** Records the token that the response must set. @param life - of a persistent cookie, in milliseconds since 1970 */
   tellToken(token: string, life: { now: number; expiry: number } | undefined): void {
-    this.#cookieUpdate = { kind: "set", token, ...(life === undefined ? {} : { life }) };
+    this.#cookieUpdate = { kind: "set", token, clearing: this.#clearing, ...(life === undefined ? {} : { life }) };
   }
 
   /** Records that the client has been told. */

@@ -1,5 +1,6 @@
 import { OptionReader } from "../../core/options.ts";
 import type { Session } from "../../session/session.ts";
+import { type Migration, type MigrationOptions, readMigration } from "../migration.ts";
 import type { PropertyOptions } from "../property.ts";
 import { type PassportOptions, readPassport, type UserPlace } from "./options.ts";
 import { passportSession } from "./session.ts";
@@ -11,6 +12,11 @@ export interface AdapterOptions<Property extends string = string> extends Proper
    * log-out of Passport then renews the token, and binds the user for `listByUser`. Default false.
    */
   passport?: boolean | PassportOptions | undefined;
+  /**
+   * Sessions of express-session that go on: a request with that package's cookie and none of pgstore's gets the values and the user of its
+   * session, once, and the old session ends. For the last step of a migration. Default: none.
+   */
+  migrateFrom?: MigrationOptions | undefined;
 }
 
 /** The options of an adapter, checked and with their defaults. */
@@ -18,6 +24,7 @@ export interface ResolvedAdapter {
   property: string;
   /** Returns what the property holds for a session. */
   view: (session: object) => unknown;
+  migrate: Migration | undefined;
 }
 
 /**
@@ -33,7 +40,8 @@ export function readAdapterOptions(
   const read = new OptionReader(options);
   const property = read.text("property", "session");
   const passport = readPassport(read.value("passport"), lazy, place);
+  const migrate = readMigration(read.value("migrateFrom"));
   read.end();
-  if (passport === undefined) return { property, view: (session) => session };
-  return { property, view: (session) => passportSession(session as Session, passport) };
+  if (passport === undefined) return { property, migrate, view: (session) => session };
+  return { property, migrate, view: (session) => passportSession(session as Session, passport) };
 }

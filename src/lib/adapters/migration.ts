@@ -1,0 +1,133 @@
+import type { IncomingMessage } from "node:http";
+import { OptionReader, wrong } from "../core/options.ts";
+import type { Value } from "../core/value.ts";
+import { cookieValues } from "../http/cookie.ts";
+import { continuedToken, type CookieSecret, verifySignedCookie } from "../http/signed-cookie.ts";
+import type { ContinuedSession } from "../session/host.ts";
+import { hostOf, stateOf } from "../session/session.ts";
+
+/** The part of a store for express-session that is used: connect-pg-simple, `ExpressSessionStore`, connect-redis, and so on. */
+export interface OldStore {
+  // oxlint-disable-next-line typescript/no-explicit-any -- each store has types of its own
+  get(sid: string, callback: (error: any, session?: any) => void): unknown;
+  // oxlint-disable-next-line typescript/no-explicit-any -- as above
+  destroy(sid: string, callback?: (error?: any) => void): unknown;
+}
+
+/** Sessions of express-session or @fastify/session that go on as pgstore's. */
+export interface ExpressSessionSource {
+  /** The secret that has signed the cookies, or several, the current one first. */
+  secret: CookieSecret | readonly CookieSecret[];
+  /** The store with the sessions. Each session that goes on is destroyed in it. The caller closes it. */
+  store: OldStore;
+  /** The cookie's name. Default `"connect.sid"`. @fastify/session calls it `"sessionId"`. */
+  name?: string | undefined;
+  /** The attribute Domain that the cookie was set with, for its removal. Default: none. */
+  domain?: string | undefined;
+  /** The attribute Path that the cookie was set with, for its removal. Default `"/"`. */
+  path?: string | undefined;
+  /**
+   * Returns the user of a session, whom the new session is bound to. A result other than a string or number means that no user is logged
+   * in. Default: the user that Passport has serialized, or that user's property `id`.
+   */
+  // oxlint-disable-next-line typescript/no-explicit-any -- applications augment the type of their sessions
+  userOf?: ((session: any) => unknown) | undefined;
+}
+
+/** The option `migrateFrom` of adapters. */
+export interface MigrationOptions {
+  /** Sessions of express-session. */
+  expressSession: ExpressSessionSource;
+}
+
+/** Looks for a cookie to go on from. Returns undefined without one, otherwise a function that makes the request's session go on from it. */
+export type Migration = (request: IncomingMessage) => ((session: object) => Promise<void>) | undefined;
+
+/** Maximum number of cookies of one name whose signatures are checked. */
+const MAX_COOKIES = 4;
+
+/**
+ * Checks the option `migrateFrom`.
+ *
+ * @throws TypeError, naming the option, when it is wrong
+ */
+export function readMigration(given: unknown): Migration | undefined {
+  if (given === undefined) return undefined;
+  const outer = new OptionReader(given, "migrateFrom.");
+  const read = new OptionReader(outer.value("expressSession"), "migrateFrom.expressSession.");
+  outer.end();
+  const secrets = readSecrets(read.value("secret"));
+  const store = read.value("store") as OldStore | undefined;
+  if (typeof store?.get !== "function" || typeof store.destroy !== "function") {
+    throw read.wrong("store", "a store for express-session, with get and destroy");
+  }
+  const name = read.text("name", "connect.sid");
+  const scope = { domain: read.text("domain", undefined), path: read.text("path", "/") };
+  const userOf = read.callback<(session: unknown) => unknown>("userOf") ?? passportUserOf;
+  read.end();
+  const cookie = { name, ...scope, httpOnly: true, sameSite: false, partitioned: false } as const;
+  return (request) => {
+    const header = request.headers.cookie;
+    if (header?.includes(`${name}=`) !== true) return undefined;
+    const values = cookieValues(header, name, (value) => value !== "").slice(0, MAX_COOKIES);
+    const [signed] = values.flatMap((value) => verifySignedCookie(value, secrets) ?? []);
+    if (signed === undefined) return undefined;
+    return async (session) => {
+      const state = stateOf(session);
+      // A request with a token of pgstore's has moved before.
+      if (state.phase !== "new" || state.isAccessed) return;
+      const sid = signed.value;
+      state.clearAlso(cookie);
+      state.noteAccess();
+      const isOver = await hostOf(session).continue(state, continuedToken(sid, signed.secret), async () => {
+        const old = await call<unknown>((callback) => store.get(sid, callback));
+        return isObject(old) ? continued(old, userOf) : undefined;
+      });
+      // After the new session is stored, so that a crash in between logs nobody out. A cookie that is still sent is destroyed again.
+      if (isOver) await call((callback) => store.destroy(sid, callback));
+    };
+  };
+}
+
+function readSecrets(given: unknown): CookieSecret[] {
+  const secrets: unknown[] = Array.isArray(given) ? given : [given];
+  const isSecret = (secret: unknown): boolean =>
+    (typeof secret === "string" && secret !== "") || (secret instanceof Uint8Array && secret.length > 0);
+  if (secrets.length > 0 && secrets.every(isSecret)) return secrets as CookieSecret[];
+  // The value is not quoted, as part of it may be a secret.
+  throw wrong("migrateFrom.expressSession.secret", "a non-empty string, bytes, or an array of these", typeof given);
+}
+
+function continued(
+  { cookie, ...values }: Record<string, unknown>,
+  userOf: (session: unknown) => unknown,
+): ContinuedSession {
+  const user = userOf({ cookie, ...values });
+  const { originalMaxAge, expires } = isObject(cookie) ? cookie : {};
+  return {
+    // As JSON, whatever the store has made of it.
+    values: JSON.parse(JSON.stringify(values)) as Record<string, Value>,
+    userId: typeof user === "string" || typeof user === "number" ? String(user) : undefined,
+    isPersistent:
+      typeof originalMaxAge === "number" || (typeof expires === "string" && expires !== "") || expires instanceof Date,
+  };
+}
+
+function passportUserOf(session: unknown): unknown {
+  const { passport } = session as { passport?: { user?: unknown } };
+  const user = passport?.user;
+  return isObject(user) ? user["id"] : user;
+}
+
+/** Calls a function of a store, which may take a callback or return a promise. */
+function call<T>(
+  operation: (callback: (error: Error | null | undefined, result?: T) => void) => unknown,
+): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    operation((error, result) => (error ? reject(error) : resolve(result)));
+  });
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
