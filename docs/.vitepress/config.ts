@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitepress";
 import { linkToRepository } from "./links.ts";
 import { sidebar } from "./sidebar.ts";
+import { labelCells } from "./tables.ts";
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const manifest = JSON.parse(readFileSync(file("../../package.json"), "utf8")) as {
@@ -22,9 +23,9 @@ const decisions = readdirSync(file("../decisions"))
   }));
 
 const api = Object.keys(manifest.exports)
-  .filter((key) => key !== "./package.json")
+  .filter((key) => key !== "./package.json" && key !== "./session")
   .map((key) => key.replace(/^\./, "pgstore"))
-  .map((name) => ({ text: name, link: `/api/${name}` }));
+  .map((name) => ({ text: name, link: `/api/${name}/` }));
 
 export default defineConfig({
   title: "pgstore",
@@ -40,8 +41,12 @@ export default defineConfig({
   ],
   markdown: {
     theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" },
-    config: (markdown) => linkToRepository(markdown, repository),
+    config: (markdown) => {
+      linkToRepository(markdown, repository);
+      labelCells(markdown);
+    },
   },
+  vite: { build: { chunkSizeWarningLimit: 2000 } },
   themeConfig: {
     logo: "/ticket.svg",
     outline: [2, 3],
@@ -53,7 +58,7 @@ export default defineConfig({
       { text: "Guides", link: "/guides/", activeMatch: "^/guides/" },
       { text: "Recipes", link: "/recipes/", activeMatch: "^/recipes/" },
       { text: "Security", link: "/security/threat-model", activeMatch: "^/security/" },
-      { text: "API", link: "/api/pgstore", activeMatch: "^/api/" },
+      { text: "API", link: "/api/pgstore/", activeMatch: "^/api/" },
     ],
     sidebar: {
       "/": sidebar,
