@@ -282,7 +282,9 @@ describe("migrateFrom", () => {
   });
 
   it("gives the values that a schema refuses to onInvalid", async () => {
-    const refused = { "~standard": { version: 1, vendor: "test", validate: () => ({ issues: [{ message: "no" }] }) } };
+    const refused = {
+      "~standard": { version: 1 as const, vendor: "test", validate: () => ({ issues: [{ message: "no" }] }) },
+    };
     const seen: unknown[] = [];
     const store = new MemoryStore({ cleanupInterval: 0 });
     const onInvalid = (key: string, value: unknown): undefined => void seen.push([key, value]);
