@@ -100,24 +100,30 @@ describe("findSession", () => {
 describe("findByAddress", () => {
   const ids = (sessions: readonly { id: string }[]): string[] => sessions.map(({ id }) => id).toSorted();
 
-  it("reads the whole table page by page where no index helps", async () => {
-    const { sessions, next, read } = await operations.findByAddress([ADDRESS, "other"], 10);
-    expect([ids(sessions), next]).toEqual([["zzzzzzzzz1", "zzzzzzzzz2"], undefined]);
+  /** Continues a search until its end. A busy machine takes more calls. */
+  async function whole(addresses: string[], limit: number): Promise<{ ids: Set<string>; read: number; calls: number }> {
+    const found = { ids: new Set<string>(), read: 0, calls: 0 };
+    for (let after: string | undefined, isOver = false; !isOver; isOver = after === undefined) {
+      const { sessions, next, read } = await operations.findByAddress(addresses, limit, after);
+      for (const { id } of sessions) found.ids.add(id);
+      if (next !== undefined) expect(next).toHaveLength(8);
+      after = next;
+      found.read += read;
+      found.calls += 1;
+    }
+    return found;
+  }
+
+  it("reads the whole table, part by part, where no index helps", async () => {
+    const { ids: seen, read } = await whole([ADDRESS, "other"], 10);
+    expect([...seen].toSorted()).toEqual(["zzzzzzzzz1", "zzzzzzzzz2"]);
     expect(read).toBeGreaterThanOrEqual(ROWS);
   });
 
   it("stops at the limit, at a place that is no id, from where it continues", async () => {
-    const seen = new Set<string>();
-    let after: string | undefined;
-    let pages = 0;
-    do {
-      const { sessions, next } = await operations.findByAddress(["192.0.2.1"], 50_000, after);
-      for (const { id } of sessions) seen.add(id);
-      if (next !== undefined) expect(next).toHaveLength(8);
-      after = next;
-      pages += 1;
-    } while (after !== undefined);
-    expect([seen.size, pages]).toEqual([ROWS, 3]);
+    const { ids: seen, calls } = await whole(["192.0.2.1"], 50_000);
+    expect(seen.size).toBe(ROWS);
+    expect(calls).toBeGreaterThanOrEqual(3);
   });
 
   it("uses an index on the address", async () => {
@@ -162,5 +168,5 @@ describe("place", () => {
     for (const order of ["lastLogin", "sessions"] as const) {
       expect((await own?.listUsers({ order, limit: 1 }))?.users).toMatchObject([{ userId: "ada", sessions: 1 }]);
     }
-  }, 30_000);
+  }, 60_000);
 });

@@ -89,7 +89,7 @@ function layout(
             ${user === undefined ? undefined : html`<p class="who">${user}</p>`}
             ${user === undefined ? undefined : html`<a class="button" href="/dashboard/">Open the dashboard</a>`}
           </div>
-          <h1>Sessions that you can see, and end.</h1>
+          <h1>Sessions you can see and revoke.</h1>
           <p class="lead">HTTP sessions in PostgreSQL. Restart the server: you stay logged in, and your notes stay.</p>
         </header>
         <main>${main}</main>
@@ -186,13 +186,11 @@ function sessionCard(home: Home, form: Form): Html {
   return html`<section class="card">
     <h2>This session</h2>
     <p>${visited} Its token stays in the cookie. The page shows only what is safe to show.</p>
-    <div class="columns">
-      ${facts(home)}
-      <div>
-        ${form("/token", renewing, { kind: "choice" })}
-        ${session.userId === undefined ? undefined : form("/logout", leaving, { kind: "choice" })}
-        ${form("/destroy", destroying, { kind: "choice" })}
-      </div>
+    ${facts(home)}
+    <div class="choices">
+      ${form("/token", renewing, { kind: "choice" })}
+      ${session.userId === undefined ? undefined : form("/logout", leaving, { kind: "choice" })}
+      ${form("/destroy", destroying, { kind: "choice" })}
     </div>
   </section>`;
 }

@@ -121,11 +121,21 @@ export async function demo(options: DemoOptions): Promise<Answer> {
   const served = await serveDemo(
     port,
     options.host ?? "127.0.0.1",
-    () => openStore(findUrl(options), { table, schema }),
+    () => openStore(findUrl(options), { table, schema }).catch(explained),
     (error) => {
       console.error("pgstore demo:", error);
       process.exitCode = EXIT.problem;
     },
   );
   return { text: `pgstore demo on ${served.url}, sessions in ${served.location}`, json: served, exitCode: EXIT.ok };
+}
+
+/** Says how to run the demo where PGlite is not installed, as with a plain npx. */
+function explained(error: unknown): never {
+  const { code } = ((error as Error).cause ?? {}) as { code?: unknown };
+  if (code !== "ERR_MODULE_NOT_FOUND") throw error;
+  throw new UsageError(
+    "the demo needs a database. Run it with an embedded one: npx -p pgstore -p @electric-sql/pglite pgstore demo. " +
+      "Or set DATABASE_URL to that of a server",
+  );
 }

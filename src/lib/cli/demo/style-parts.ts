@@ -130,8 +130,12 @@ export const PART_STYLE = css`
     background: var(--danger);
   }
 
-  dl > div,
-  .choice {
+  dl {
+    display: grid;
+    gap: 0 1.25rem;
+  }
+
+  dl > div {
     display: grid;
     grid-template-columns: 6.5rem minmax(0, 1fr);
     gap: 0.75rem;
@@ -140,9 +144,25 @@ export const PART_STYLE = css`
     border-top: 1px solid var(--line);
   }
 
-  .choice {
-    grid-template-columns: 8rem minmax(0, 1fr);
-    align-items: center;
+  .choices {
+    display: grid;
+    gap: 1rem 1.25rem;
+    padding-top: 1rem;
+    border-top: 1px solid var(--line);
+  }
+
+  .choice > .hint {
+    margin-top: 0.375rem;
+  }
+
+  @media (min-width: 52rem) {
+    dl {
+      grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
+    }
+
+    .choices {
+      grid-template-columns: repeat(3, minmax(0, 1fr));
+    }
   }
 
   dd .hint {
