@@ -89,7 +89,7 @@ export type {
   StoreExtras,
   TouchOptions,
 } from "./lib/core/store.ts";
-export type { PgClient, PostgresSql } from "./lib/postgres/drivers/driver.ts";
+export type { BunSql, DatabaseClient, PgClient, PostgresSql } from "./lib/postgres/drivers/driver.ts";
 export type { Codec, DecodedSession } from "./lib/core/codec.ts";
 export type { Storable, Value } from "./lib/core/value.ts";
 export type { SchemaIssue, SchemaResult, StandardSchema } from "./lib/core/standard-schema.ts";

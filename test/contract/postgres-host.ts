@@ -1,9 +1,9 @@
-import { type PgClient, PgStore, type PgStoreOptions, type PostgresSql } from "../../src/index.ts";
+import { type DatabaseClient, type PgClient, PgStore, type PgStoreOptions, type PostgresSql } from "../../src/index.ts";
 import type { StoreHost } from "./store-contract.ts";
 
 /** A client of a database that has the table `sessions`. */
 export interface OpenClient {
-  db: PgClient | PostgresSql;
+  db: DatabaseClient;
   /** Where `db` has no such function. */
   query?: PgClient["query"];
   close(): Promise<void>;

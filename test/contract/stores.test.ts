@@ -1,4 +1,5 @@
 import type { PGliteOptions } from "@electric-sql/pglite";
+import { neon, neonConfig } from "@neondatabase/serverless";
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
@@ -6,6 +7,7 @@ import { MemoryStore, type PgClient, PgStore } from "../../src/index.ts";
 import { clients, openPostgresJs } from "../support/clients.ts";
 import { SCS_TABLE } from "../support/global-setup.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { neonUrl, startNeonHttpBridge } from "../support/neon-http-bridge.ts";
 import { openPglite } from "../support/pglite.ts";
 import { onPostgres } from "./on-postgres.ts";
 import { storeContract, type StoreHost } from "./store-contract.ts";
@@ -66,6 +68,17 @@ onPostgres("pg.Pool with binary results", onPool({ binary: true } as pg.PoolConf
 onPostgres("an object with query(text, values) that parses every type but text", async () => {
   const pool = database.pool({ max: 5, types: types({ ...parsers, 25: String }) });
   return { db: { query: (text, values) => pool.query(text, values) }, close: async () => {} };
+});
+
+onPostgres("Neon's neon(), over HTTP", async () => {
+  const port = await startNeonHttpBridge(database.pool({ max: 5 }));
+  neonConfig.fetchEndpoint = () => `http://127.0.0.1:${port}/sql`;
+  const pool = database.pool({ max: 1 });
+  return {
+    db: neon(neonUrl(database.url), { fullResults: true }),
+    query: (text, values) => pool.query(text, values),
+    close: async () => {},
+  };
 });
 
 const sqlOptions: Record<string, postgres.Options<Record<string, postgres.PostgresType>>> = {

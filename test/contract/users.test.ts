@@ -28,7 +28,7 @@ for (const [name, open] of Object.entries(openers)) {
     beforeAll(async () => {
       opened = await open(database.url);
       const { db } = opened;
-      query = "unsafe" in db ? queryOf(db) : (text, values) => db.query(text, values);
+      query = "typed" in db ? queryOf(db) : (text, values) => (db as PgClient).query(text, values);
       if (name === "PGlite") await new PgStore(db, { cleanupInterval: 0 }).migrate();
     });
     beforeEach(async () => {

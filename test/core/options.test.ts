@@ -59,6 +59,30 @@ describe("new PgStore", () => {
     expect(() => new PgStore(drizzle as never)).toThrow(/, got a Drizzle database: pass db\.\$client$/);
   });
 
+  // test/apps/orms.test.ts passes the real ones.
+  it.each([
+    ["a PrismaClient", ["$queryRawUnsafe", "$transaction"], /PrismaPg/],
+    ["pg-promise's database", ["query", "$pool", "$config"], /db\.\$pool$/],
+    ["a Kysely instance", ["selectFrom", "getExecutor"], /PostgresDialect$/],
+    ["a Sequelize instance", ["query", "getQueryInterface", "connectionManager"], /a separate pg\.Pool/],
+    ["a TypeORM DataSource", ["query", "createQueryRunner", "driver"], /dataSource\.driver\.master/],
+    ["a TypeORM EntityManager", ["query", "createQueryBuilder", "getRepository"], /dataSource\.driver\.master/],
+    ["a TypeORM QueryRunner", ["query", "startTransaction", "broadcaster"], /dataSource\.driver\.master/],
+    ["MikroORM", ["em", "discovery"], /a separate pg\.Pool/],
+    ["MikroORM's EntityManager", ["createQueryBuilder", "getRepository", "getUnitOfWork", "getConnection"], /separate/],
+    ["a Slonik pool", ["query", "anyFirst", "maybeOne"], /a separate pg\.Pool/],
+  ])("refuses %s with a remedy", (name, members, remedy) => {
+    const db = Object.fromEntries(members.map((member) => [member, () => Promise.resolve({ rows: [] })]));
+    expect(() => new PgStore(db as never)).toThrow(TypeError);
+    expect(() => new PgStore(db as never)).toThrow(`, got ${name}: pass `);
+    expect(() => new PgStore(db as never)).toThrow(remedy);
+  });
+
+  it("refuses a Knex instance, which is a function", () => {
+    const knex = Object.assign(() => {}, { raw: 0, schema: 0, client: 0, migrate: 0 });
+    expect(() => new PgStore(knex as never)).toThrow(/, got a Knex instance: pass a separate pg\.Pool/);
+  });
+
   it.each([[[]], [{}], [undefined], [{ rows: 1 }]])(
     "says what a client must answer with, when that is %j",
     async (answer) => {

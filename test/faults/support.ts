@@ -1,6 +1,6 @@
 import pg from "pg";
 import { expect, onTestFinished } from "vitest";
-import { type PgClient, PgStore, type PgStoreOptions, type PostgresSql, SessionManager } from "../../src/index.ts";
+import { type DatabaseClient, PgStore, type PgStoreOptions, SessionManager } from "../../src/index.ts";
 import { nodeHandler } from "../../src/node.ts";
 import { openPostgresJs } from "../support/clients.ts";
 import { cookieOf, serve, type Served } from "../support/serve.ts";
@@ -12,7 +12,7 @@ const RECOVERY_MS = 30_000;
 
 /** What an application has of its driver. */
 export interface FaultyClient {
-  db: PgClient | PostgresSql;
+  db: DatabaseClient;
   /** Ends it. That fails, or takes for ever, as long as a connection is taken. */
   end(): Promise<unknown>;
 }

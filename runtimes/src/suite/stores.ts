@@ -1,7 +1,7 @@
 import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import postgres from "postgres";
-import { PgStore } from "../../../src/index.ts";
+import { type BunSql, PgStore } from "../../../src/index.ts";
 import { emptyHost, type OpenClient, queryOf } from "../../../test/contract/postgres-host.ts";
 import { storeContract } from "../../../test/contract/store-contract.ts";
 import type { Group } from "./group.ts";
@@ -17,9 +17,27 @@ export function storeGroups(url: string): Group[] {
       const sql = postgres(url, { max: 5, onnotice: () => {} });
       return { db: sql, query: queryOf(sql), close: () => sql.end({ timeout: 1 }) };
     }),
+    ...bunGroups(url),
     storeGroup("PGlite", async () => {
       const db = await PGlite.create();
       return { db, close: () => db.close() };
+    }),
+  ];
+}
+
+/** Bun's own client, on Bun. */
+function bunGroups(url: string): Group[] {
+  const { Bun } = globalThis as {
+    Bun?: { SQL: new (url: string, options: object) => BunSql & { close(): Promise<void> } };
+  };
+  if (Bun === undefined) return [];
+  return [
+    storeGroup("Bun.SQL", async () => {
+      const sql = new Bun.SQL(url, { max: 5 });
+      const query: OpenClient["query"] = async (text, values = []) => ({
+        rows: (await sql.unsafe(text, values)) as unknown[],
+      });
+      return { db: sql, query, close: () => sql.close() };
     }),
   ];
 }

@@ -1,5 +1,5 @@
 import { sha256 } from "../core/token.ts";
-import type { PgClient, PostgresSql } from "../postgres/drivers/driver.ts";
+import type { DatabaseClient } from "../postgres/drivers/driver.ts";
 import type { ConditionalStore, StoredEntry } from "../core/store.ts";
 import { connectPgSimpleLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
@@ -44,7 +44,7 @@ const PAGE = 500;
  * const { imported } = await importConnectPgSimple(pool, store);
  */
 export async function importConnectPgSimple(
-  from: PgClient | PostgresSql,
+  from: DatabaseClient,
   to: Pick<ConditionalStore, "create">,
   options: ImportOptions = {},
 ): Promise<ImportResult> {

@@ -5,7 +5,7 @@ import { publish } from "../core/events.ts";
 import { sha256 } from "../core/token.ts";
 import { assertUserId } from "../core/user-id.ts";
 import { KeyedQueue } from "../manager/keyed-queue.ts";
-import type { PgClient, PostgresSql } from "../postgres/drivers/driver.ts";
+import type { DatabaseClient } from "../postgres/drivers/driver.ts";
 import type { Store, StoredEntry, StoreExtras } from "../core/store.ts";
 import { connectPgSimpleLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
@@ -20,7 +20,7 @@ export interface ExpressSessionStoreOptions extends PgStoreOptions {
   /** Store that keeps the sessions: a PgStore after `migrate()`, a MemoryStore, or one of your own. The caller closes it. */
   store?: (Store & StoreExtras) | undefined;
   /** Client of the database, as for `PgStore`, instead of `store`. The caller closes it. */
-  pool?: PgClient | PostgresSql | undefined;
+  pool?: DatabaseClient | undefined;
   /**
    * Layout of the table. `"connect-pg-simple"` needs `pool` and works on that package's existing table, `"session"` unless `table` names
    * another. Default `"pgstore"`.

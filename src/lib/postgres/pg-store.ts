@@ -17,7 +17,7 @@ import type {
 import { diagnose } from "./check/diagnose.ts";
 import { findProblems, sentenceOf } from "./check/schema.ts";
 import type { DiagnoseOptions, Finding } from "./check/finding.ts";
-import type { PgClient, PostgresSql, Query } from "./drivers/driver.ts";
+import type { DatabaseClient, Query } from "./drivers/driver.ts";
 import type { StoreOperations } from "../core/stats.ts";
 import type { Input } from "./execution/dispatch.ts";
 import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
@@ -83,12 +83,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   /**
    * Creates a store and starts its periodic cleanup. Sends nothing to the database yet.
    *
-   * @param db - a pg.Pool, pg.Client, the `sql` of postgres.js, a PGlite, or an object with `query(text, values)`. The
-   *   caller closes it
+   * @param db - a pg.Pool, pg.Client, the `sql` of postgres.js, a PGlite, a Bun.SQL, the function of Neon's `neon()`, or an
+   *   object with `query(text, values)`. The caller closes it
    * @param inside - internal
    * @throws TypeError when an option is wrong
    */
-  constructor(db: PgClient | PostgresSql, options: PgStoreOptions = {}, inside: Inside = {}) {
+  constructor(db: DatabaseClient, options: PgStoreOptions = {}, inside: Inside = {}) {
     const resolved = resolveStoreOptions(options);
     const { table, cleanupInterval, onError } = resolved;
     const { own, layout = scsLayout } = inside;

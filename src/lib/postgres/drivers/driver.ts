@@ -23,6 +23,17 @@ export interface PostgresSql {
   readonly options: { readonly prepare: boolean };
 }
 
+/** The members of a `Bun.SQL` that pgstore uses. */
+export interface BunSql {
+  unsafe(query: string, values?: unknown[]): PromiseLike<unknown>;
+  reserve(): PromiseLike<unknown>;
+  flush(): void;
+  readonly options: { readonly max?: number | undefined };
+}
+
+/** A client of the database. */
+export type DatabaseClient = PgClient | PostgresSql | BunSql;
+
 /** A row of a result: each selected column is text or null. */
 export type Row = Record<string, string | null>;
 

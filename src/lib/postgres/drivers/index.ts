@@ -1,6 +1,9 @@
 import { StoreError } from "../../core/errors.ts";
 import { shown } from "../../core/options.ts";
-import type { Driver, PgClient, PostgresSql, Row } from "./driver.ts";
+import { bunSql, isBunSql } from "./bun-sql.ts";
+import type { DatabaseClient, Driver, PgClient, Row } from "./driver.ts";
+import { isNeonHttp, neonHttp } from "./neon-http.ts";
+import { otherClient } from "./other-clients.ts";
 import { isNodePostgres, nodePostgres } from "./node-postgres.ts";
 import { isPGlite, pglite } from "./pglite.ts";
 import { perClient, Places } from "./places.ts";
@@ -16,17 +19,14 @@ const placesOf = perClient(() => Places.untilOverdue(MAX_OVERDUE));
  *
  * @throws TypeError when the value is not a client
  */
-export function driverOf(db: PgClient | PostgresSql): Driver {
+export function driverOf(db: DatabaseClient): Driver {
   if (isPostgresJs(db)) return postgresJs(db);
-  if (typeof db !== "object" || db === null || typeof db.query !== "function") {
-    // A Drizzle database has its client in $client.
-    const isDrizzle = typeof db === "object" && db !== null && "$client" in db;
+  if (isNeonHttp(db)) return neonHttp(db);
+  if (isBunSql(db)) return bunSql(db);
+  const other = otherClient(db);
+  if (other !== undefined || typeof db !== "object" || db === null || typeof db.query !== "function") {
     // A string may be a URL with a password.
-    const got = isDrizzle
-      ? "a Drizzle database: pass db.$client"
-      : typeof db === "string"
-        ? "a string: openStore takes a URL"
-        : shown(db);
+    const got = other ?? (typeof db === "string" ? "a string: openStore takes a URL" : shown(db));
     throw new TypeError(
       `db: expected a pg.Pool, the sql of postgres.js, a PGlite or an object with query(text, values), got ${got}`,
     );

@@ -99,6 +99,11 @@ export class Places {
     return new Places((held) => held.size === 0);
   }
 
+  /** Creates the places of a client with so many connections. */
+  static upTo(most: number): Places {
+    return new Places((held) => held.size < most);
+  }
+
   /** Creates places for an unknown client, which gets statements until `most` are overdue. */
   static untilOverdue(most: number): Places {
     return new Places((held) => {
@@ -138,10 +143,10 @@ export class Places {
 }
 
 /** Makes a function that keeps one object per client, shared by all its stores. */
-export function perClient<T>(make: () => T): (client: object) => T {
+export function perClient<T>(make: (client: object) => T): (client: object) => T {
   const known = new WeakMap<object, T>();
   return (client) => {
-    const kept = known.get(client) ?? make();
+    const kept = known.get(client) ?? make(client);
     known.set(client, kept);
     return kept;
   };

@@ -1,0 +1,40 @@
+import type { BunSql, Driver, Row } from "./driver.ts";
+import { sqlstateOf } from "./errors.ts";
+import { perClient, Places } from "./places.ts";
+
+/** The default number of connections of a Bun.SQL. */
+const USUAL_CONNECTIONS = 10;
+
+export function isBunSql(db: unknown): db is BunSql {
+  const { unsafe, reserve, flush, options } = (db ?? {}) as Partial<BunSql>;
+  const hasMembers = [unsafe, reserve, flush].every((member) => typeof member === "function");
+  return typeof db === "function" && hasMembers && typeof options === "object" && !("typed" in db);
+}
+
+/** A statement that waited in Bun's pool could not be taken back. So Bun gets no more at once than it has connections. */
+const placesOf = perClient((sql) => Places.upTo((sql as BunSql).options.max ?? USUAL_CONNECTIONS));
+
+/** Makes a driver for a Bun.SQL. Bun prepares statements itself, unless its option `prepare` is false. */
+export function bunSql(sql: BunSql): Driver {
+  const places = placesOf(sql);
+  return {
+    prepares: false,
+    run: (errand, timeout) =>
+      places.run(errand, timeout, async ({ values }) => {
+        try {
+          return Array.from((await sql.unsafe(errand.text, values)) as Row[]);
+        } catch (error) {
+          throw withSqlstate(error);
+        }
+      }),
+  };
+}
+
+/** Copies an error of Bun, which has the SQLSTATE in `errno`, and in `code` a name of its own. */
+function withSqlstate(error: unknown): unknown {
+  const { errno } = (error ?? {}) as { errno?: unknown };
+  if (!(error instanceof Error) || sqlstateOf({ code: errno }) === undefined) return error;
+  const copy = Object.assign(new Error(error.message), { name: error.name, code: errno });
+  if (error.stack !== undefined) copy.stack = error.stack;
+  return copy;
+}

@@ -1,0 +1,40 @@
+import type { Driver, Row } from "./driver.ts";
+import { perClient, Places } from "./places.ts";
+
+/** The members of the function which `neon()` of @neondatabase/serverless returns. Each query is an HTTP request. */
+interface NeonSql {
+  query(text: string, values: unknown[], options: object): Promise<{ rows: unknown[] }>;
+  unsafe(text: string): unknown;
+  transaction(queries: unknown): unknown;
+}
+
+/** Overdue requests after which the client gets no more. */
+const MAX_OVERDUE = 10;
+
+/** Bypasses the application's options and type parsers, as each column is text. */
+const AS_IT_IS = {
+  fullResults: true,
+  arrayMode: false,
+  types: { getTypeParser: () => (text: string) => text },
+};
+
+export function isNeonHttp(db: unknown): db is NeonSql {
+  const { query, unsafe, transaction } = (db ?? {}) as Partial<NeonSql>;
+  return typeof db === "function" && [query, unsafe, transaction].every((member) => typeof member === "function");
+}
+
+const placesOf = perClient(() => Places.untilOverdue(MAX_OVERDUE));
+
+/** Makes a driver for the function of `neon()`. */
+export function neonHttp(sql: NeonSql): Driver {
+  const places = placesOf(sql);
+  return {
+    prepares: false,
+    run: (errand, timeout) =>
+      places.run(errand, timeout, async ({ values }) => {
+        // A request has no time limit of its own.
+        const fetchOptions = { signal: AbortSignal.timeout(Math.ceil(timeout)) };
+        return (await sql.query(errand.text, values, { ...AS_IT_IS, fetchOptions })).rows as Row[];
+      }),
+  };
+}

@@ -1,0 +1,46 @@
+import { once } from "node:events";
+import http from "node:http";
+import type net from "node:net";
+import { json } from "node:stream/consumers";
+import type pg from "pg";
+
+/** Text as PostgreSQL sends it, which Neon's client parses. */
+const RAW = { getTypeParser: () => (text: string) => text } as unknown as pg.CustomTypesConfig;
+
+/**
+ * Starts what Neon has in front of its servers for queries over HTTP: a statement and its parameters come as JSON, run on a pool,
+ * and go back as Neon's answers do. On loopback; it keeps no process alive, and ends with it.
+ *
+ * @returns the port
+ */
+export async function startNeonHttpBridge(pool: pg.Pool): Promise<number> {
+  const server = http.createServer((request, response) => void answer(pool, request, response)).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  server.unref();
+  return (server.address() as net.AddressInfo).port;
+}
+
+async function answer(pool: pg.Pool, request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+  response.setHeader("Content-Type", "application/json");
+  try {
+    const { query, params } = (await json(request)) as { query: string; params: unknown[] };
+    const { command, rowCount, rows, fields } = await pool.query({
+      text: query,
+      values: params,
+      rowMode: "array",
+      types: RAW,
+    });
+    response.end(JSON.stringify({ command, rowCount, rows, fields }));
+  } catch (error) {
+    // Neon sends the fields of the server's error.
+    response.statusCode = 400;
+    response.end(JSON.stringify({ ...(error as object), message: (error as Error).message }));
+  }
+}
+
+/** A URL of a test's database as `neon()` wants it, with a password. */
+export function neonUrl(url: string): string {
+  const made = new URL(url);
+  made.password ||= "none";
+  return made.href;
+}
