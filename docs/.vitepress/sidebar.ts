@@ -64,6 +64,8 @@ export const sidebar: Part[] = [
       "/recipes/several-managers": "Several managers",
       "/recipes/streaming": "Streaming",
       "/recipes/api-clients": "API and mobile clients",
+      "/recipes/trpc": "tRPC",
+      "/recipes/lambda": "AWS Lambda",
       "/recipes/lazy": "Lazy sessions",
       "/testing": "Tests",
     },

@@ -11,13 +11,14 @@ import { useForms } from "./forms.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What `npm start` runs: npm itself would not hand on the signal that ends it. */
+/** What `npm start` gives Node: npm itself would not hand on the signal that ends it. */
 const START: Record<string, string[]> = {
-  astro: ["../server.mjs"],
-  nextjs: [".bin/next", "start", "-H", "127.0.0.1"],
-  "react-router": [".bin/react-router-serve", "build/server/index.js"],
-  sveltekit: ["../build"],
-  "tanstack-start": ["../server.mjs"],
+  astro: ["server.mjs"],
+  nextjs: ["node_modules/.bin/next", "start", "-H", "127.0.0.1"],
+  "react-router": ["node_modules/.bin/react-router-serve", "build/server/index.js"],
+  sveltekit: ["build"],
+  "tanstack-start": ["server.mjs"],
+  trpc: ["--import", "tsx", "server.ts"],
 };
 
 const NPM = ["install", "--prefer-offline", "--no-audit", "--no-fund"];
@@ -40,12 +41,12 @@ async function build(name: string): Promise<Program> {
   writeFileSync(file, JSON.stringify(manifest));
   const own = Object.entries(environment()).filter(([variable]) => !variable.startsWith("VITEST"));
   const env = { ...Object.fromEntries(own), NEXT_TELEMETRY_DISABLED: "1", ASTRO_TELEMETRY_DISABLED: "1" };
-  for (const args of [NPM, ["run", "build"], ["run", "types", "--if-present"]]) await run("npm", args, folder, env);
-  const [script = "", ...args] = START[name] ?? [];
+  for (const args of [NPM, ["run", "build", "--if-present"], ["run", "types", "--if-present"]])
+    await run("npm", args, folder, env);
   return {
     folder,
     command: process.execPath,
-    args: [join(folder, "node_modules", script), ...args],
+    args: START[name] ?? [],
     env: (url) => ({ HOST: "127.0.0.1", ORIGIN: url, NODE_ENV: "production", NEXT_TELEMETRY_DISABLED: "1" }),
   };
 }

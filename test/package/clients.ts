@@ -80,6 +80,27 @@ export const apiClient: MakeClient = (url, token) => {
   };
 };
 
+/** A client of tRPC, whose procedures have the names of the paths and take objects. */
+export const trpcClient: MakeClient = (url, token) => {
+  const jar = new CookieJar();
+  if (token !== undefined) jar.setCookieSync(`session=${token}`, url);
+  const send = async (path: string, body?: object): Promise<Response> => {
+    const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+    const headers = { cookie: jar.getCookieStringSync(url), "content-type": "application/json" };
+    const response = await fetch(url + path, { ...init, headers });
+    for (const cookie of response.headers.getSetCookie()) jar.setCookieSync(cookie, url);
+    return response;
+  };
+  return {
+    get token() {
+      return jar.getCookiesSync(url).find(({ key }) => key === "session")?.value;
+    },
+    read: async () => ((await (await send("/show")).json()) as { result: { data: Page } }).result.data,
+    post: async (path, fields = {}) => (await send(path, fields)).status,
+    begin: (path, fields) => begin(url + path, "application/json", JSON.stringify(fields)),
+  };
+};
+
 async function begin(target: string, type: string, body: string): Promise<() => Promise<number>> {
   // The server's 100 says that it has the head.
   const headers = {

@@ -213,7 +213,8 @@ describe("examples", () => {
       it(
         file,
         async ({ onTestFinished }) => {
-          const running = await startExample(onNode(packed.full, file), database.url, onTestFinished);
+          const { start = onNode } = example;
+          const running = await startExample(start(packed.full, file), database.url, onTestFinished);
           const pool = database.pool({ max: 1 });
           await walkThrough(example, running, pool);
         },

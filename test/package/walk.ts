@@ -1,22 +1,25 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import type pg from "pg";
 import { expect } from "vitest";
 import { WebSocket } from "ws";
-import { apiClient, browser, type Client, type MakeClient } from "./clients.ts";
-import type { RunningExample } from "./example-process.ts";
+import { apiClient, browser, type Client, type MakeClient, trpcClient } from "./clients.ts";
+import { onNode, type Program, type RunningExample } from "./example-process.ts";
 
 /** What is particular about an example. */
 export interface Example {
   client: MakeClient;
   /** What it answers to what changes the session. */
-  posted: 303 | 204;
+  posted: 303 | 204 | 200;
   /** How it ends when it is told to stop; default 0. */
   code?: number;
   /** What its framework has to say about the page that is missing; default nothing. */
   errors?: RegExp;
   /** What else to try while `client` is logged in; resolves to what to try when it has logged out. */
   also?: (url: string, client: Client, pool: pg.Pool) => Promise<() => Promise<void>>;
+  /** How it is started, unless by Node; from the folder that it is in. */
+  start?: (folder: string, file: string) => Program;
   /** It has pages with forms, which a real browser uses: also without scripts, or only with them. */
   pages?: "also without scripts" | "with scripts";
 }
@@ -41,6 +44,7 @@ export const EXAMPLES: Record<string, Example> = {
   "fetch.ts": page,
   "hono.ts": page,
   "koa.ts": page,
+  "lambda.ts": { ...page, start: onGateway },
   "node-http.ts": page,
   "passport.ts": page,
   "polka.ts": page,
@@ -60,7 +64,14 @@ export const APPS: Record<string, Example> = {
   "react-router": { ...page, also: useHello, errors: /^Error: No route matches URL "\/nowhere"\n[^]*?\n\}\n\n$/ },
   sveltekit: { ...pages, errors: /^\n\S*\[404\] GET \/nowhere\S*\n$/ },
   "tanstack-start": { ...pages, pages: "with scripts" },
+  trpc: { client: trpcClient, posted: 200, also: useProcedures },
 };
+
+/** Starts a server that calls a function as a cloud does. */
+function onGateway(folder: string, file: string): Program {
+  const { args, ...program } = onNode(folder, fileURLToPath(new URL("lambda-server.ts", import.meta.url)));
+  return { ...program, args: [...args, file] };
+}
 
 /** Walks through an example, and then looks whether it finishes what is under way when it is told to stop. */
 export async function walkThrough(example: Example, running: RunningExample, pool: pg.Pool): Promise<void> {
@@ -167,6 +178,28 @@ async function useMine(url: string, client: Client, pool: pg.Pool): Promise<() =
     await after();
     expect(await open()).toEqual([307, "/", ""]);
   };
+}
+
+/** Several procedures in a request, and those of users who are logged in. */
+async function useProcedures(url: string, client: Client): Promise<() => Promise<void>> {
+  const { token = "" } = client;
+  const headers = { cookie: `session=${token}`, "content-type": "application/json" };
+  const devices = async (cookie: string): Promise<unknown[]> => {
+    const response = await fetch(`${url}/devices`, { headers: { cookie } });
+    return [response.status, await response.json()];
+  };
+  expect(await devices("")).toMatchObject([401, { error: { data: { code: "UNAUTHORIZED" } } }]);
+  expect(await devices(headers.cookie)).toMatchObject([200, { result: { data: [{ current: true }] } }]);
+  const body = JSON.stringify({ 0: { note: "one" }, 1: { note: "two" } });
+  const batch = await fetch(`${url}/notes,notes?batch=1`, { method: "POST", headers, body });
+  expect(await batch.json()).toEqual([{ result: {} }, { result: {} }]);
+  expect((await client.read()).notes.slice(-2)).toEqual(["one", "two"]);
+  // Its answer begins before the procedures do: they fail, and nothing is lost in silence.
+  const streaming = { ...headers, "trpc-accept": "application/jsonl" };
+  const stream = await fetch(`${url}/notes,notes?batch=1`, { method: "POST", headers: streaming, body });
+  expect(await stream.text()).toContain("update: the session is already committed");
+  expect((await client.read()).notes).toHaveLength(4);
+  return async () => expect((await devices(headers.cookie))[0]).toBe(401);
 }
 
 /** What Prometheus would read: commits by what they did. */
