@@ -75,7 +75,7 @@ async function measureClicks({ postgres, sizes, undo }: Bench, touchAfter: Durat
   await pool.query("ALTER TABLE sessions SET (autovacuum_enabled = off)");
 
   let now = Date.now();
-  const options = { idleTimeout: `${IDLE_MINUTES}m`, ...(touchAfter === undefined ? {} : { touchAfter }) };
+  const options = { idleTimeout: IDLE_MINUTES * 60_000, ...(touchAfter === undefined ? {} : { touchAfter }) };
   const manager = new SessionManager<Data>(
     atTime(store, () => now),
     options,
