@@ -53,13 +53,15 @@ export const scsJson = {
   encode({ values, deadline }: Session, _id?: string, unique = false): Uint8Array {
     const mark = unique ? uniqueBlanks() : "";
     const hints = new Map<string, Hint>();
-    const members = sorted(values).map(([key, value]) => {
+    let members = "";
+    for (const key of sortedKeys(values)) {
+      const value = values.get(key);
       assertValue(key, value);
-      return `${goString(key)}:${goJson(value, [key], hints)}`;
-    });
-    const text = `{"data":{${members.join()}},"deadline":${nanosecondsOf(deadline)}`;
+      members += `${members === "" ? "" : ","}${goString(key)}:${typeof value === "string" ? goString(value) : goJson(value, [key], hints)}`;
+    }
+    const text = `{"data":{${members}},"deadline":${nanosecondsOf(deadline)}`;
     if (hints.size === 0) return utf8Bytes(`${text}}${mark}`);
-    const types = sorted(hints).map(([pointer, hint]) => `${goString(pointer)}:"${hint}"`);
+    const types = sortedKeys(hints).map((pointer) => `${goString(pointer)}:"${hints.get(pointer)}"`);
     return utf8Bytes(`${text},"types":{${types.join()}}}${mark}`);
   },
 
@@ -178,8 +180,12 @@ function magnitudeOf(value: unknown, depth = 0): number {
   return largest;
 }
 
-function sorted<T>(entries: Map<string, T>): [string, T][] {
-  return [...entries].toSorted(([a], [b]) => compareStrings(a, b));
+function sortedKeys(entries: Map<string, unknown>): string[] {
+  const keys = [...entries.keys()];
+  // Sessions are mostly stored as they were loaded, with their keys in order.
+  return keys.every((key, at) => at === 0 || compareStrings(keys[at - 1] ?? "", key) < 0)
+    ? keys
+    : keys.sort(compareStrings);
 }
 
 /** Encodes a text from Buffer's pool. An ArrayBuffer for each text would be allocated outside the heap, which is expensive to collect. */

@@ -35,6 +35,7 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
  * @throws TypeError, naming the key and the path of a nested value, when it can't
  */
 export function assertValue(key: string, value: unknown): asserts value is Value {
+  if (typeof value === "string" || typeof value === "boolean" || Number.isFinite(value)) return;
   const refuse = (path: string, what: string): never => {
     const at = path === "" ? "" : ` (at ${path})`;
     throw new TypeError(`session key ${JSON.stringify(key)}: ${what} can't be stored${at}`);
