@@ -96,10 +96,10 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /** Finds a live session, or the reason why it ended a short while ago. */
-  async lookUp(id: string): Promise<Found> {
+  lookUp(id: string): Promise<Found> {
     const row = this.#rows.get(id);
     const isRemembered = row !== undefined && this.#hasEnded(row) && row.expiry > this.#now() - this.#grace;
-    return isRemembered ? (row.end?.why ?? "destroyed") : this.find(id);
+    return isRemembered ? Promise.resolve(row.end?.why ?? "destroyed") : this.find(id);
   }
 
   /** Inserts the session or overwrites it: the last write wins. */
@@ -334,8 +334,10 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   #put(id: string, data: Uint8Array, expiry: Date): void {
     assertId(id);
     if (!(data instanceof Uint8Array)) throw wrong("data", "a Uint8Array", data);
-    const row = { data: Uint8Array.from(data), expiry: milliseconds(expiry), lastSeen: this.#now(), end: undefined };
-    this.#rows.set(id, Object.assign(this.#rows.get(id) ?? {}, row));
+    const bytes = new Uint8Array(data);
+    const row = this.#rows.get(id);
+    if (row === undefined) this.#rows.set(id, { data: bytes, expiry: milliseconds(expiry), lastSeen: this.#now() });
+    else Object.assign(row, { data: bytes, expiry: milliseconds(expiry), lastSeen: this.#now(), end: undefined });
   }
 }
 
@@ -345,7 +347,9 @@ function milliseconds(expiry: unknown): number {
 }
 
 function equalBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+  if (one.length !== other.length) return false;
+  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
+  return true;
 }
 
 function newestFirst(one: OwnedPlace, other: OwnedPlace): number {
