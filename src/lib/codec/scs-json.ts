@@ -185,7 +185,7 @@ function sortedKeys(entries: Map<string, unknown>): string[] {
   // Sessions are mostly stored as they were loaded, with their keys in order.
   return keys.every((key, at) => at === 0 || compareStrings(keys[at - 1] ?? "", key) < 0)
     ? keys
-    : keys.sort(compareStrings);
+    : keys.toSorted(compareStrings);
 }
 
 /** Encodes a text from Buffer's pool. An ArrayBuffer for each text would be allocated outside the heap, which is expensive to collect. */

@@ -69,6 +69,7 @@ export class Committer {
   isSettled(state: SessionState): boolean {
     if (state.isUntouched(this.#options.idleTimeout)) return true;
     if (state.pending !== undefined || state.doubt !== undefined) return false;
+    if (state.phase === "stored" && state.hasChanged) return false;
     // Without a row the time does not decide whether there is anything to write.
     const now = state.phase === "stored" ? this.#access.now() : 0;
     if (typeof now === "number") return planCommit(planStateOf(state), this.#options, now).kind === "nothing";
@@ -94,28 +95,33 @@ export class Committer {
   async #flushInTurn(state: SessionState, watch: CommitWatch | undefined): Promise<void> {
     if (state.preparation !== undefined) state.preparation(await this.#access.now());
     const { id } = state;
-    if (id === undefined || state.phase !== "stored") {
-      await this.#write(state, watch);
-      return;
+    if (id === undefined || state.phase !== "stored") await this.#write(state, watch);
+    else {
+      await this.#queue.enter(
+        id,
+        (newest, signal) => this.#write(state, watch, newest, signal),
+        () => state.facts.whenGone,
+      );
     }
-    const write = async (newest: StoredRow | undefined, signal?: AbortSignal): Promise<StoredRow | undefined> => {
-      // Begins from the row that the previous commit in the queue has written. It is decoded again, as requests never share an object.
-      if (newest !== undefined && state.id === id && state.row?.data !== newest.data) {
-        state.rebase(this.#rows.decode(id, newest));
-      }
-      const row = await this.#write(state, watch, signal && { signal });
-      // A login that finds the session ended begins another one, whose row is of no use to the next commit in the queue.
-      return state.id === id ? row : undefined;
-    };
-    await this.#queue.enter(id, write, () => state.facts.whenGone);
   }
 
-  /** Repeats attempts until one succeeds. @param options - the remaining time of a commit that has waited */
+  /**
+   * Repeats attempts until one succeeds.
+   *
+   * @param newest - the row that the previous commit in the queue has written, to begin from
+   * @param signal - the remaining time of a commit that has waited
+   * @returns the row for the next commit in the queue
+   */
   async #write(
     state: SessionState,
     watch: CommitWatch | undefined,
-    options?: OperationOptions,
+    newest?: StoredRow,
+    signal?: AbortSignal,
   ): Promise<StoredRow | undefined> {
+    const { id } = state;
+    const options = signal && { signal };
+    // It is decoded again, as requests never share an object.
+    if (newest !== undefined && state.row?.data !== newest.data) state.rebase(this.#rows.decode(id ?? "", newest));
     if (state.doubt !== undefined) await this.#resolveDoubt(state);
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       state.values.collect();
@@ -124,7 +130,8 @@ export class Committer {
       const plan = planCommit(planStateOf(state), this.#options, now);
       if (watch !== undefined) Object.assign(watch, { plan: plan.kind, attempts: attempt });
       const outcome = await this.#perform(plan, state, now, options);
-      if (typeof outcome === "object") return outcome.row;
+      // A login that finds the session ended begins another one, whose row is of no use to the next commit in the queue.
+      if (typeof outcome === "object") return state.id === id ? outcome.row : undefined;
       if (outcome === "again") continue;
       const found =
         outcome === "gone" || state.id === undefined ? undefined : await this.#access.reader.lookUp(state.id, options);

@@ -4,7 +4,7 @@ import type { DecodedSession } from "../core/codec.ts";
 import type { StoredSession } from "../core/store.ts";
 import type { Value } from "../core/value.ts";
 import type { SessionState } from "../session/state.ts";
-import type { StoredRow } from "../session/values.ts";
+import type { Change, StoredRow } from "../session/values.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { tokenPrefix } from "./scope.ts";
 
@@ -91,7 +91,7 @@ export class RowCodec {
     // An unchanged deadline stays the Date that was decoded, as the codec may keep its nanoseconds.
     const loaded = state.values.deadline;
     const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
-    const unique = state.values.changes.some(({ kind }) => kind === "update");
+    const unique = state.values.changes.some(isUpdate);
     let data: Uint8Array;
     try {
       data = codec.encode({ values, deadline }, this.publicId(id), unique);
@@ -102,4 +102,8 @@ export class RowCodec {
     if (data.length > maxBytes) throw new SessionTooLargeError(this.publicId(id), data.length, maxBytes);
     return { data, values: state.values.snapshot(), deadline, expiry: new Date(plan.expiry) };
   }
+}
+
+function isUpdate({ kind }: Change): boolean {
+  return kind === "update";
 }

@@ -246,7 +246,7 @@ export class Http1Hold {
       } else if (socket?.writable === true && socket.writableCorked > 0) this.#flushCorked(socket);
       else response._flush();
       this.#countAgain();
-      process.nextTick(() => this.#emitLate());
+      if (this.#late !== undefined) process.nextTick(() => this.#emitLate());
       for (const close of this.#closing ?? []) close();
     } catch (error) {
       // The error of an application's listener is no failure of the commit.
@@ -301,7 +301,7 @@ export class Http1Hold {
     const response = this.#response;
     this.#count = response._onPendingData;
     if (response.outputSize > 0) this.#count(-response.outputSize);
-    response._onPendingData = () => {};
+    response._onPendingData = countNothing;
   }
 
   #countAgain(): void {
@@ -381,6 +381,8 @@ function takeRaw(this: HeldResponse, data: string | Uint8Array, ...rest: [unknow
 function flushHeld(this: HeldResponse): void {
   this[HELD]?.flush();
 }
+
+function countNothing(): void {}
 
 function emitHeld(this: HeldResponse, event: string | symbol, ...args: unknown[]): boolean {
   return (this[HELD] as Http1Hold).emit(event as string, args);
