@@ -2,14 +2,16 @@ import { mkdirSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { MemoryStore } from "../../src/index.ts";
 import { createDemo } from "../../src/lib/cli/demo/app.ts";
 import { chromiumPath, startChromium } from "../support/chromium.ts";
 
-// Pictures of the demo, to look at: two browsers before and after a revoke. `node --import tsx test/cli/demo-screenshots.ts folder`
-const folder = process.argv[2] ?? "demo-pictures";
-mkdirSync(folder, { recursive: true });
+// Makes the picture of the demo for the documentation: two browsers after a revoke. With a folder, all pictures to look at, into it.
+const folder = process.argv[2];
+const docs = fileURLToPath(new URL("../../docs/operate/demo.png", import.meta.url));
+if (folder !== undefined) mkdirSync(folder, { recursive: true });
 
 const chromium = chromiumPath();
 if (chromium === undefined) process.exit(1);
@@ -26,7 +28,25 @@ async function logIn(page: Page, url: string): Promise<void> {
   await page.getByRole("heading", { name: "Hello, ada" }).waitFor();
 }
 
+/** Puts the views of two browsers side by side. */
+async function pair(...pages: Page[]): Promise<void> {
+  const images: string[] = [];
+  for (const page of pages) {
+    await page.setViewportSize({ width: 760, height: 700 });
+    images.push((await page.screenshot()).toString("base64"));
+  }
+  const both = await browser.newPage();
+  await both.setViewportSize({ width: 1160, height: 552 });
+  const views = images.map((image) => `<img src="data:image/png;base64,${image}" width="560" alt="">`);
+  await both.setContent(
+    `<style>body{margin:0;padding:16px;display:flex;gap:8px;background:#8a9a94}img{border-radius:8px}</style>${views.join("")}`,
+  );
+  await both.screenshot({ path: docs });
+  await both.close();
+}
+
 for (const scheme of ["light", "dark"] as const) {
+  if (folder === undefined && scheme === "dark") break;
   for (const [kind, size] of [
     ["desktop", { width: 1280, height: 900 }],
     ["phone", { width: 380, height: 800 }],
@@ -37,8 +57,10 @@ for (const scheme of ["light", "dark"] as const) {
       await page.setViewportSize(size);
       await page.emulateMedia({ colorScheme: scheme });
     }
-    const take = (page: Page, name: string, fullPage = true) =>
-      page.screenshot({ path: join(folder, `${name}-${kind}-${scheme}.png`), fullPage });
+    const take = async (page: Page, name: string, fullPage = true): Promise<void> => {
+      if (folder === undefined) return;
+      await page.screenshot({ path: join(folder, `${name}-${kind}-${scheme}.png`), fullPage });
+    };
     await one.goto(hosts[0]);
     await take(one, "login");
     await logIn(one, hosts[0]);
@@ -57,6 +79,7 @@ for (const scheme of ["light", "dark"] as const) {
     await two.getByRole("dialog").waitFor();
     await take(one, "after-one");
     await take(two, "after-two", false);
+    if (kind === "desktop" && scheme === "light") await pair(one, two);
     await one.getByRole("button", { name: "Log out everywhere" }).click();
     await one.getByRole("status").first().waitFor();
     await Promise.all([one.close(), two.close()]);

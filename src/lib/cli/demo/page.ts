@@ -221,7 +221,7 @@ function facts({ session, status, liveSessions, location }: Home): Html {
 function endedDialog(): Html {
   return html`<dialog id="ended" aria-labelledby="ended-title">
     <h2 id="ended-title">This session was revoked</h2>
-    <p>Another browser has just ended it. The row in PostgreSQL is dead, so this page can do nothing any more.</p>
+    <p>Another browser has just revoked it. Nothing on this page works until you log in again.</p>
     <p><a class="button primary" href="/">Log in again</a></p>
   </dialog>`;
 }

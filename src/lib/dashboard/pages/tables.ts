@@ -36,7 +36,7 @@ export function sessionCell({ id, ip, userAgent }: Pick<UserSession, "id" | "ip"
     html`<div>
       <span class="device" title="${userAgent}">${describeUserAgent(userAgent)}</span>${mark}
       <span class="hint"
-        >${address} · <span class="unbroken">id <code>${shortId(id)}</code></span></span
+        ><span>${address}</span> <span>id <code>${shortId(id)}</code></span></span
       >
     </div>`,
   );
@@ -49,7 +49,7 @@ export function userLink(user: ShownUser): Html {
   const own = html`<a href="${link(PAGES.user, { id: userId })}"><bdi>${name ?? userId}</bdi></a>`;
   if (facts.length === 0) return own;
   return name === undefined
-    ? html`<div>${own} <span class="soft">· ${facts}</span></div>`
+    ? html`<div class="beside">${own} ${facts}</div>`
     : html`<div>${own}<span class="hint">${facts.map((fact) => html`<span>${fact}</span>`)}</span></div>`;
 }
 

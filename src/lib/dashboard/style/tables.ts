@@ -78,7 +78,8 @@ export const TABLE_STYLE = css`
     font-weight: 600;
   }
 
-  .data .hint {
+  .data .hint,
+  .data .beside {
     display: flex;
     flex-wrap: wrap;
     gap: 0 0.75rem;
