@@ -18,6 +18,7 @@ export const sidebar: Part[] = [
     {
       "/start": "A typed Express program",
       "/session": "The session",
+      "/types": "Types",
       "/options": "Options",
       "/validated-data": "Validated data",
       "/errors": "Errors",

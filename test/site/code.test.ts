@@ -86,6 +86,21 @@ describe("code on the pages", () => {
     }
   });
 
+  it("does not compile with a mistyped key in the README's first example", { timeout: 120_000 }, async () => {
+    const [first] = compiled.filter(({ page }) => page === "README.md");
+    const code = first?.code.replace('req.session.update("visits"', 'req.session.update("visit"') ?? "";
+    expect(code).not.toBe(first?.code);
+    const folder = mkdtempSync(join(root, "test/.pages-"));
+    try {
+      const complaints = await complaintsAbout(folder, first === undefined ? [] : [{ ...first, code }]);
+      expect(complaints.join("\n")).toMatch(
+        /Argument of type '"visit"' is not assignable to parameter of type '"visits"'/,
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it("is in the example that it comes from", () => {
     for (const { page, line, code, notes } of blocks.filter(({ notes }) => notes.has("from"))) {
       const file = notes.get("from") ?? "";

@@ -23,7 +23,7 @@ type RegisteredVariables = Register extends { manager: object } ? { session: Req
  * @example
  * const app = new Hono().use(session(manager)).get("/", (c) => c.text(c.var.session.get("message") ?? ""));
  */
-export function session<Data = SessionData, Lazy extends boolean = false, Property extends string = "session">(
+export function session<Data = SessionData, Lazy extends boolean = false, const Property extends string = "session">(
   manager: SessionManager<Data, Lazy>,
   options: PropertyOptions<Property> = {},
 ): MiddlewareHandler<{ Variables: { [P in Property]: SessionFor<Data, Lazy> } }> {

@@ -36,7 +36,7 @@ interface KoaContext {
  *   ctx.body = ctx.session.get("message");
  * });
  */
-export function session<Data = SessionData, Lazy extends boolean = false, Property extends string = "session">(
+export function session<Data = SessionData, Lazy extends boolean = false, const Property extends string = "session">(
   manager: SessionManager<Data, Lazy>,
   options: AdapterOptions<Property> = {},
 ): (
