@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
 import express from "express";
 import passport from "passport";
@@ -8,9 +6,8 @@ import { describe, expect, it } from "vitest";
 import * as pgstoreExpress from "../../src/express.ts";
 import * as pgstore from "../../src/index.ts";
 import type { NodeListener } from "../../src/node.ts";
+import { example } from "../support/pages.ts";
 import { cookieOf, serving } from "../support/serve.ts";
-
-const page = readFileSync(fileURLToPath(new URL("../../docs/passport.md", import.meta.url)), "utf8");
 
 const modules: Record<string, unknown> = {
   express: { default: express },
@@ -22,8 +19,11 @@ const modules: Record<string, unknown> = {
 
 /** Runs an example of the page, and returns its `app`. */
 async function run(name: string): Promise<NodeListener> {
-  const block = new RegExp(`<!-- example: ${name} -->\\s*\`\`\`ts\\n([^]*?)\`\`\``).exec(page)?.[1] ?? "";
-  const { code } = await transform(block, { loader: "ts", format: "esm", target: "node20" });
+  const { code } = await transform(example("docs/passport.md", name).code, {
+    loader: "ts",
+    format: "esm",
+    target: "node20",
+  });
   const body = code.replace(/^import\s+(\w+|\{[^}]*\})\s+from\s+"([^"]+)";$/gm, (_, bound: string, id: string) =>
     bound.startsWith("{") ? `const ${bound} = require("${id}");` : `const ${bound} = require("${id}").default;`,
   );

@@ -1,7 +1,7 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import type Koa from "koa";
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -14,11 +14,11 @@ import {
   type KoaPassport,
 } from "../adapters/passport-apps.ts";
 import { pack, type Packed, run } from "../package/tarball.ts";
+import { example } from "../support/pages.ts";
 import { cookieOf, serving } from "../support/serve.ts";
 import { environment } from "../support/undertaker.ts";
 
 const PACKAGES = ["koa@3", "koa-passport@6", "fastify@5", "@fastify/passport@4"];
-const page = readFileSync(fileURLToPath(new URL("../../docs/passport.md", import.meta.url)), "utf8");
 
 let packed: Packed;
 let folder: string;
@@ -49,10 +49,9 @@ describePassport("@fastify/passport", (setup) => {
 
 describe("docs/passport.md", () => {
   /** Imports an example of the page as a user's module, and returns its `app`. */
-  async function example<T>(name: string): Promise<T> {
-    const block = new RegExp(`<!-- example: ${name} -->\\s*\`\`\`ts\\n([^]*?)\`\`\``).exec(page)?.[1] ?? "";
+  async function appOf<T>(name: string): Promise<T> {
     const file = join(folder, `${name}.js`);
-    writeFileSync(file, `${block}\nexport { app };\n`);
+    writeFileSync(file, `${example("docs/passport.md", name).code}\nexport { app };\n`);
     return ((await import(/* @vite-ignore */ pathToFileURL(file).href)) as { app: T }).app;
   }
 
@@ -67,11 +66,11 @@ describe("docs/passport.md", () => {
   }
 
   it("shows koa-passport", async () => {
-    await logInAndOut((await example<Koa>("koa")).callback());
+    await logInAndOut((await appOf<Koa>("koa")).callback());
   });
 
   it("shows @fastify/passport", async () => {
-    const app = await example<FastifyInstance>("fastify");
+    const app = await appOf<FastifyInstance>("fastify");
     await app.ready();
     await logInAndOut((request, response) => app.server.emit("request", request, response));
   });
