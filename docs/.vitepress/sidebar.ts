@@ -75,15 +75,20 @@ export const sidebar: Part[] = [
   part("Databases", {
     "/databases/drivers": "Drivers",
     "/databases/orms": "ORMs",
+    "/databases/poolers": "Poolers",
     "/databases/schema": "The full schema",
     "/databases/roles": "Roles",
+    "/databases/partitions": "Partitions",
+    "/databases/citus": "Citus",
     "/databases/own-store": "Your own store",
   }),
   part("Operate", {
+    "/operate/migrate": "Create and upgrade the tables",
     "/operate/cli": "Command line",
     "/operate/dashboard": "Dashboard",
     "/operate/cleanup": "Cleanup and shutdown",
     "/operate/observability": "OpenTelemetry",
+    "/operate/kubernetes": "Kubernetes",
     "/operate/many-rows": "Many rows",
   }),
   part("Security", {
@@ -97,6 +102,7 @@ export const sidebar: Part[] = [
   part("Migrate", {
     "/migrate/from-connect-pg-simple": "From connect-pg-simple",
     "/migrate/express-session": "From express-session",
+    "/migrate/iron-session": "From iron-session",
     "/migrate/scs": "From SCS",
   }),
   part("The project", {

@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import express from "express";
 import { Server as SocketServer } from "socket.io";
 import { io as connectSocket } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
+import { connect } from "../../src/express.ts";
 import * as pgstore from "../../src/index.ts";
 import * as node from "../../src/node.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -95,6 +97,59 @@ describe("the pages", () => {
     await pool.query("DROP TABLE byhand.sessions");
     await store.migrate();
     expect((await pool.query(indexes)).rows).toEqual(expect.arrayContaining(byHand.rows));
+  });
+
+  it("Partitions: shows a table that migrate completes and that logs users in and out", async () => {
+    const pool = database.pool({ options: "-c search_path=parts" });
+    await pool.query(`CREATE SCHEMA parts; ${example("docs/databases/partitions.md", "partitions").code}`);
+    const store = new pgstore.PgStore(pool, { cleanupInterval: 0 });
+    await store.migrate();
+    expect(await store.check()).toEqual([]);
+    const manager = new pgstore.SessionManager(store);
+    const session = await manager.load();
+    await session.login("ada");
+    await manager.commit(session);
+    expect(await manager.listByUser("ada")).toHaveLength(1);
+    expect(await manager.destroyByUser("ada")).toBe(1);
+    expect((await manager.load(session.token)).userId).toBe(undefined);
+  });
+
+  it("Fastify, Hono and Koa: count, log in, and answer 401 without a login", async () => {
+    const manager = inMemory();
+    for (const name of ["fastify", "koa"]) {
+      await pages.run(example(`docs/guides/${name}.md`, name), [], { manager });
+      const browser = new Browser(await pages.url());
+      expect(await (await browser.get("/")).json(), name).toEqual({ visits: 1 });
+      expect((await browser.get("/me")).status, name).toBe(401);
+      expect((await (name === "koa" ? browser.get("/login") : browser.post("/login"))).status, name).toBeLessThan(400);
+      expect(await (await browser.get("/me")).text(), name).toContain("ada");
+    }
+    const { app } = await pages.run(example("docs/guides/hono.md", "hono"), ["app"], { manager });
+    const { request } = app as { request: (path: string, init?: RequestInit) => Promise<Response> };
+    expect((await request("/me")).status).toBe(401);
+    const cookie = cookieOf(await request("/login", { method: "POST" })) ?? "";
+    expect(await (await request("/me", { headers: { cookie } })).text()).toBe("ada");
+  });
+
+  it("From iron-session: takes a login over once, and removes the old cookie", async () => {
+    const manager = inMemory();
+    const old: { userId?: string; destroyed: number; destroy(): void } = {
+      userId: "ada",
+      destroyed: 0,
+      destroy() {
+        delete this.userId;
+        this.destroyed += 1;
+      },
+    };
+    const app = express().use(connect(manager));
+    const scope = { app, ironOptions: {}, getIronSession: async () => old };
+    await pages.run(example("docs/migrate/iron-session.md", "takeover"), [], scope);
+    app.get("/", (req, res) => void res.send(manager.sessionOf(req).userId));
+    app.listen(4000);
+    const browser = new Browser(await pages.url());
+    expect(await (await browser.get("/")).text()).toBe("ada");
+    expect(await (await browser.get("/")).text()).toBe("ada");
+    expect(old.destroyed).toBe(1);
   });
 
   it("Dashboard: shows how to mount it", async () => {
