@@ -57,6 +57,17 @@ describe("pgstore demo", () => {
     expect(await pgstore("demo", "--port", "0", "--host", "203.0.113.1")).toMatchObject({ code: 1 });
   });
 
+  it("ends the streams of open pages when it stops", async () => {
+    const terminate = terminating();
+    const { json } = await pgstoreJson("demo", "--port", "0", "--url", database.url);
+    const url = local(json as unknown as Served);
+    const [cookie = ""] = (await fetch(url)).headers.getSetCookie();
+    const stream = await fetch(`${url}/events`, { headers: { cookie: cookie.split(";", 1)[0] ?? "" } });
+    expect(stream.headers.get("content-type")).toBe("text/event-stream");
+    terminate();
+    expect(await stream.text()).toBe("retry: 1000\n\n");
+  });
+
   it("finishes what is under way before it lets go of the database, and tells when that fails", async () => {
     const terminate = terminating();
     const store = new PgStore(database.pool(), { cleanupInterval: 0 });

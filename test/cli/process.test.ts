@@ -250,7 +250,7 @@ describe("npx pgstore", () => {
       });
     }
     const asked = await page("revoke?everyone=1");
-    const answer = await fetch(`${home}end`, {
+    const answer = await fetch(`${home}revoke`, {
       method: "POST",
       redirect: "manual",
       headers: { cookie: [own, asked.cookies[0]?.split(";", 1)[0]].join("; "), origin: new URL(home).origin },

@@ -236,7 +236,7 @@ async function useDashboard(url: string, client: Client): Promise<() => Promise<
   const page = await (await ask("revoke?user=bob", admin.token)).text();
   const fields = [...page.matchAll(/type="hidden" name="([^"]*)" value="([^"]*)"/g)];
   const body = new URLSearchParams(Object.fromEntries(fields.map(([, name, value]) => [name, value])));
-  expect((await ask("end", admin.token, { method: "POST", body })).status).toBe(303);
+  expect((await ask("revoke", admin.token, { method: "POST", body })).status).toBe(303);
   expect(await bob.read()).toEqual({ notes: [] });
   return async () => {
     expect((await ask("", admin.token)).status).toBe(200);
