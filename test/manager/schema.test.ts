@@ -319,6 +319,7 @@ describe("a schema", () => {
     const validate = async (): Promise<never> => Promise.reject(new Error("never reported"));
     const session = await load({ name: later, failing: { "~standard": { version: 1, validate } } });
     expect(() => session.set("failing", 1)).toThrow(/^session key "failing": the schema is asynchronous/);
+    expect(() => session.get("failing")).toThrow(/^session key "failing": the schema is asynchronous/);
     const message = 'session key "name": the schema is asynchronous, a session needs a synchronous one';
     expect(() => session.set("name", "Ada")).toThrow(new TypeError(message));
     const store = new MemoryStore({ cleanupInterval: 0 });

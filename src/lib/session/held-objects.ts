@@ -10,7 +10,23 @@ export class HeldObjects {
   /** The objects by key, in the order of their first read, with their copies. The copy of an object that can't be stored is undefined. */
   readonly #objects = new Map<string, Map<object, Value | undefined>>();
   /** The objects among them that are defaults of absent keys. */
-  readonly defaults = new Map<string, Value>();
+  #defaults: Map<string, Value> | undefined;
+
+  /** Begins to watch the default of an absent key. */
+  holdDefault(key: string, value: Value & object): void {
+    this.hold(key, value);
+    (this.#defaults ??= new Map()).set(key, value);
+  }
+
+  /** Returns the default that the application holds. */
+  defaultOf(key: string): Value | undefined {
+    return this.#defaults?.get(key);
+  }
+
+  /** The keys of the defaults. */
+  get defaultKeys(): Iterable<string> {
+    return this.#defaults?.keys() ?? [];
+  }
 
   /** Begins to watch a value, if it is an object. */
   hold(key: string, value: Value | undefined): void {
@@ -43,7 +59,7 @@ export class HeldObjects {
   /** Stops watching the objects of a key. */
   release(key: string): void {
     this.#objects.delete(key);
-    this.defaults.delete(key);
+    this.#defaults?.delete(key);
   }
 
   /** Replaces values that equal an object of the application with that object. */
@@ -57,6 +73,6 @@ export class HeldObjects {
 
   clear(): void {
     this.#objects.clear();
-    this.defaults.clear();
+    this.#defaults?.clear();
   }
 }

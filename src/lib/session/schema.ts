@@ -11,6 +11,8 @@ import { isReserved } from "./values.ts";
  *
  * The value that is stored must come back from the next load as it is. So a schema has to accept its own output and return an equal value,
  * which `set` checks if the schema has changed the value. `z.string().trim()` does. A schema that turns a text into its length does not.
+ *
+ * Why: docs/decisions/038-validated-data.md
  */
 
 /** A schema for each key whose values are checked. Values of other keys are not checked. */
@@ -138,9 +140,9 @@ export function orDefault(schema: DataSchema | undefined, key: string, value: Va
 /** @throws TypeError, naming the key, when the schema is asynchronous */
 function check(key: string, schema: StandardSchema, value: unknown): SchemaResult<unknown> {
   const result = schema["~standard"].validate(value);
-  if (!(result instanceof Promise)) return result;
+  if (!("then" in result)) return result;
   // Its rejection would otherwise be an unhandled one.
-  result.catch(() => {});
+  result.then(undefined, () => {});
   throw new TypeError(
     `session key ${JSON.stringify(key)}: the schema is asynchronous, a session needs a synchronous one`,
   );

@@ -197,20 +197,16 @@ export class SessionValues {
   }
 
   #readDefault(key: string, schema: ValueRules): Value | undefined {
-    const known = this.#held?.defaults.get(key);
+    const known = this.#held?.defaultOf(key);
     if (known !== undefined) return known;
     const value = schema.defaultOf(key);
-    if (typeof value === "object" && value !== null) {
-      this.#held ??= new HeldObjects();
-      this.#held.hold(key, value);
-      this.#held.defaults.set(key, value);
-    }
+    if (typeof value === "object" && value !== null) (this.#held ??= new HeldObjects()).holdDefault(key, value);
     return value;
   }
 
   /** Records defaults that the application has changed in place, so that their keys are present. */
   #collectDefaults(): void {
-    for (const key of this.#held?.defaults.keys() ?? []) this.collect(key);
+    for (const key of this.#held?.defaultKeys ?? []) this.collect(key);
   }
 
   /** Makes and records a change, after recording earlier changes in place. */
