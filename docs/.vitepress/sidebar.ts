@@ -54,6 +54,7 @@ export const sidebar: Part[] = [
       "/recipes/": "All recipes",
       "/recipes/password-login": "Password login",
       "/passport": "Passport",
+      "/recipes/oauth": "OAuth and OpenID Connect",
       "/recipes/flash": "Flash messages",
       "/recipes/remember-me": "Remember me",
       "/recipes/devices": "Devices",
