@@ -67,6 +67,7 @@ export const sidebar: Part[] = [
       "/recipes/streaming": "Streaming",
       "/recipes/api-clients": "API and mobile clients",
       "/recipes/trpc": "tRPC",
+      "/recipes/apollo": "Apollo Server",
       "/recipes/lambda": "AWS Lambda",
       "/recipes/lazy": "Lazy sessions",
       "/testing": "Tests",

@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What `npm start` gives Node: npm itself would not hand on the signal that ends it. */
 const START: Record<string, string[]> = {
+  apollo: ["--import", "tsx", "server.ts"],
   astro: ["server.mjs"],
   nextjs: ["node_modules/.bin/next", "start", "-H", "127.0.0.1"],
   "react-router": ["node_modules/.bin/react-router-serve", "build/server/index.js"],

@@ -80,24 +80,58 @@ export const apiClient: MakeClient = (url, token) => {
   };
 };
 
-/** A client of tRPC, whose procedures have the names of the paths and take objects. */
-export const trpcClient: MakeClient = (url, token) => {
+/** A browser whose page sends JSON. */
+function jsonBrowser(url: string, token: string | undefined) {
   const jar = new CookieJar();
   if (token !== undefined) jar.setCookieSync(`session=${token}`, url);
-  const send = async (path: string, body?: object): Promise<Response> => {
-    const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-    const headers = { cookie: jar.getCookieStringSync(url), "content-type": "application/json" };
-    const response = await fetch(url + path, { ...init, headers });
-    for (const cookie of response.headers.getSetCookie()) jar.setCookieSync(cookie, url);
-    return response;
+  return {
+    token: (): string | undefined => jar.getCookiesSync(url).find(({ key }) => key === "session")?.value,
+    send: async (path: string, body?: object): Promise<Response> => {
+      const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+      const headers = { cookie: jar.getCookieStringSync(url), "content-type": "application/json" };
+      const response = await fetch(url + path, { ...init, headers });
+      for (const cookie of response.headers.getSetCookie()) jar.setCookieSync(cookie, url);
+      return response;
+    },
   };
+}
+
+/** A client of tRPC, whose procedures have the names of the paths and take objects. */
+export const trpcClient: MakeClient = (url, presented) => {
+  const { token, send } = jsonBrowser(url, presented);
   return {
     get token() {
-      return jar.getCookiesSync(url).find(({ key }) => key === "session")?.value;
+      return token();
     },
     read: async () => ((await (await send("/show")).json()) as { result: { data: Page } }).result.data,
     post: async (path, fields = {}) => (await send(path, fields)).status,
     begin: (path, fields) => begin(url + path, "application/json", JSON.stringify(fields)),
+  };
+};
+
+/** The mutations of GraphQL that stand for the paths. */
+const MUTATIONS: Record<string, string> = {
+  "/login": "mutation ($user: String!) { login(user: $user) { user } }",
+  "/notes": "mutation ($note: String!) { addNote(note: $note) { notes } }",
+  "/logout": "mutation { logout }",
+};
+
+/** A client of GraphQL. */
+export const graphqlClient: MakeClient = (url, presented) => {
+  const { token, send } = jsonBrowser(url, presented);
+  const bodyOf = (path: string, variables: object): object => ({ query: MUTATIONS[path], variables });
+  return {
+    get token() {
+      return token();
+    },
+    read: async () => {
+      const response = await send("/graphql", { query: "{ visitor { user notes } }" });
+      const { data } = (await response.json()) as { data: { visitor: Page & { user: string | null } } };
+      const { user, notes } = data.visitor;
+      return user === null ? { notes } : { user, notes };
+    },
+    post: async (path, fields = {}) => (await send("/graphql", bodyOf(path, fields))).status,
+    begin: (path, fields) => begin(`${url}/graphql`, "application/json", JSON.stringify(bodyOf(path, fields))),
   };
 };
 

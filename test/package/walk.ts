@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type pg from "pg";
 import { expect } from "vitest";
 import { WebSocket } from "ws";
-import { apiClient, browser, type Client, type MakeClient, trpcClient } from "./clients.ts";
+import { apiClient, browser, type Client, graphqlClient, type MakeClient, trpcClient } from "./clients.ts";
 import { onNode, type Program, type RunningExample } from "./example-process.ts";
 
 /** What is particular about an example. */
@@ -58,6 +58,7 @@ export const RUNTIME_EXAMPLES: Record<string, Example> = { "bun.ts": page, "deno
 
 /** Those that are built. */
 export const APPS: Record<string, Example> = {
+  apollo: { client: graphqlClient, posted: 200, also: useResolvers },
   astro: pages,
   // 128 and SIGTERM's number.
   nextjs: { ...pages, also: useMine, code: 143 },
@@ -200,6 +201,22 @@ async function useProcedures(url: string, client: Client): Promise<() => Promise
   expect(await stream.text()).toContain("update: the session is already committed");
   expect((await client.read()).notes).toHaveLength(4);
   return async () => expect((await devices(headers.cookie))[0]).toBe(401);
+}
+
+/** What needs a user, and two mutations in one request. */
+async function useResolvers(url: string, client: Client): Promise<() => Promise<void>> {
+  const ask = async (query: string, token = client.token): Promise<unknown[]> => {
+    const headers = { cookie: `session=${token}`, "content-type": "application/json" };
+    const response = await fetch(`${url}/graphql`, { method: "POST", headers, body: JSON.stringify({ query }) });
+    return [response.status, await response.json()];
+  };
+  const devices = "{ devices { current } }";
+  const { token } = client;
+  expect(await ask(devices, "")).toMatchObject([401, { errors: [{ extensions: { code: "UNAUTHENTICATED" } }] }]);
+  expect(await ask(devices)).toEqual([200, { data: { devices: [{ current: true }] } }]);
+  await ask('mutation { one: addNote(note: "one") { notes } two: addNote(note: "two") { notes } }');
+  expect((await client.read()).notes.slice(-2)).toEqual(["one", "two"]);
+  return async () => expect((await ask(devices, token))[0]).toBe(401);
 }
 
 /** What Prometheus would read: commits by what they did. */
