@@ -10,7 +10,7 @@ export default defineConfig({
     alias: [
       { find: /^pgstore$/, replacement: file("src/index.ts") },
       { find: /^pgstore\/([a-z-]+)$/, replacement: file("src/$1.ts") },
-      { find: /^next\/([a-z]+)\.js$/, replacement: file("test/support/next-$1.ts") },
+      { find: /^next\/([a-z]+)(?:\.js)?$/, replacement: file("test/support/next-$1.ts") },
     ],
   },
   test: {

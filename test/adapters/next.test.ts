@@ -194,6 +194,17 @@ describe("action", () => {
     expect(await acting(() => action(manager, (session) => session.userId)())).toEqual([]);
   });
 
+  it("takes no argument of a Server Action for the request of a route handler", async () => {
+    const manager = managerOf();
+    const { browser, acting } = visitor();
+    await acting(() => action(manager, (session) => session.login("heidi"))());
+    const forged = { url: "https://example.org/", method: "POST", headers: new Headers({ cookie: "session=x" }) };
+    await acting(async () => {
+      expect(await action(manager, (session, _argument: object) => session.userId)(forged)).toBe("heidi");
+    });
+    expect(browser.header).toMatch(/^session=/);
+  });
+
   it("throws on what a Server Action throws, such as a missing login", async () => {
     const manager = managerOf();
     await expect(visitor().acting(action(manager, (session) => session.requireUser()))).rejects.toThrow(

@@ -106,7 +106,8 @@ export function action<Data = SessionData, Lazy extends boolean = false, Args ex
     const run = (session: Session<Data>): Promise<Result> =>
       acting.run(new Map(outer).set(manager, session), async () => work(session, ...args));
     const [request] = args;
-    if (isRequest(request)) {
+    // Not by its shape: the arguments of a Server Action are the client's.
+    if (request instanceof Request) {
       const handle = fetchHandler(manager, async (_request, session) => (await run(await session)) as Response);
       return (await handle(request)) as Result;
     }
@@ -162,10 +163,4 @@ async function currentRequest(): Promise<{ jar: CookieJar; options: JarOptions }
     jar,
     options: { request: { headers: sent }, ...(protocol === null ? {} : { tls: protocol.includes("https") }) },
   };
-}
-
-/** Recognises the request of a route handler by its shape, as Next.js has a class of its own. */
-function isRequest(value: unknown): value is Request {
-  const { url, headers } = (value ?? {}) as Partial<Request>;
-  return typeof url === "string" && typeof headers?.get === "function";
 }
