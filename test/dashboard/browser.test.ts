@@ -155,7 +155,7 @@ describe.skipIf(chromium === undefined)("the dashboard in Chromium", () => {
     await page.keyboard.press("Tab");
     expect(await page.evaluate("document.activeElement.textContent")).toBe("To the content");
     expect(await page.locator(".skip").isVisible()).toBe(true);
-    await tabTo("Beginning of a user id, whole session id, or IP address");
+    await tabTo("Beginning of a user id, session id, or IP address");
     await page.keyboard.type("bob");
     await page.keyboard.press("Enter");
     await shows("Users that begin with bob");

@@ -39,6 +39,10 @@ describe("the search for sessions", () => {
     expect(await find(id)).toContain(renewed.id?.slice(0, 12));
     const [link = ""] = linksOf(await page("/user?id=ada"), "Revoke");
     expect(await find(new URL(link, ORIGIN).searchParams.get("session") ?? "")).toContain("192.0.2.7");
+    // What the pages show of an id may be the beginning of a user's.
+    const shown = renewed.id?.slice(0, 12) ?? "";
+    const [other = ""] = linksOf(await page(`/users?q=${shown}`), "Find the session whose id begins so instead");
+    expect(await page(`/${other}`)).toContain('href="user?id=ada"');
     expect(await find("A".repeat(43))).toContain("No live session has this id.");
     await place.manager.destroyByUser("ada");
     expect(await find(id)).toContain("No live session has this id.");

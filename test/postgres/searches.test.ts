@@ -88,9 +88,15 @@ describe("listUsers", () => {
 });
 
 describe("findSession", () => {
-  it("finds a live session by its id, also one that nobody has logged in", async () => {
+  it("finds a live session by its id or 12 characters of it, also one that nobody has logged in", async () => {
     expect(await operations.findSession("zzzzzzzzz1")).toMatchObject({ userId: "user01", ip: ADDRESS });
     expect(await operations.findSession("anonymous")).toMatchObject({ userId: undefined, created: undefined });
+    const { rows } = await pool.query<{ token: string }>("SELECT token FROM sessions WHERE ip = '192.0.2.1' LIMIT 5");
+    for (const { token } of rows) {
+      expect((await operations.findSession(token.slice(0, 12)))?.id).toBe(token);
+      expect(await operations.findSession(token.slice(0, 11))).toBeUndefined();
+      expect(await operations.findSession(`${token.slice(0, 12)}!`)).toBeUndefined();
+    }
     for (const id of ["zzzzzzzzz3", "none", "", "\0", "pgstore:fence"]) {
       expect(await operations.findSession(id)).toBeUndefined();
     }

@@ -125,7 +125,7 @@ export interface StoreOperations {
   countUsers(prefix: string, limit: number): Promise<number>;
   /** Counts the live sessions of a user, up to 1000. */
   countSessions(userId: string): Promise<number>;
-  /** Finds a live session by its id, also one without a user. */
+  /** Finds a live session, also one without a user, by its id or at least the first 12 characters of it. */
   findSession(id: string): Promise<FoundSession | undefined>;
   /**
    * Finds live sessions by the recorded address of their login. With an index on the column `ip` the answer is complete. Without one

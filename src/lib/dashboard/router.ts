@@ -10,7 +10,8 @@ import { again as addressAgain, type Frame, link, messagePage, pageOf, PAGES, re
 import { notMigrated } from "./pages/not-migrated.ts";
 import { overview } from "./pages/overview.ts";
 import { confirmationPage, revocationOf, revoke } from "./pages/revoke.ts";
-import { isAboutSessions, sessionsPage } from "./pages/sessions.ts";
+import { isAboutSessions } from "./pages/session-text.ts";
+import { sessionsPage } from "./pages/sessions.ts";
 import { userPage } from "./pages/user.ts";
 import { isUserId, usersPage, type UsersView } from "./pages/users.ts";
 import { pageResponse, plainResponse, redirectResponse, styleResponse } from "./responses.ts";

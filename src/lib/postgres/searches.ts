@@ -12,6 +12,8 @@ import { arrayText, readInstant } from "./sql/text-format.ts";
 const SCANNED_ROWS = 10_000;
 /** Milliseconds after which a search by address begins no more statements. */
 const MAX_SCAN_MS = 2000;
+/** Characters of an id by which its session is found. Pages and the command line show as many. */
+const MIN_CHARACTERS = 12;
 /** Characters of the id at which a search stopped. The ids of sessions have 43. */
 const PLACE_CHARACTERS = 8;
 
@@ -62,7 +64,11 @@ export class Searches {
   async findSession(id: string): Promise<FoundSession | undefined> {
     if (!isId(id)) return undefined;
     const [row] = await this.#engine.run(this.#sql.sessionById, [id]);
-    return row && sessionIn(row);
+    if (row !== undefined) return sessionIn(row);
+    if (!/^[\w-]+$/.test(id) || id.length < MIN_CHARACTERS) return undefined;
+    const next = await this.#engine.run(this.#sql.sessionsFrom, [id]);
+    const found = next.find(({ token }) => token?.startsWith(id) === true);
+    return found && sessionIn(found);
   }
 
   async findByAddress(addresses: readonly string[], limit: number, after = ""): Promise<AddressPage> {

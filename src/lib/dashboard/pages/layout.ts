@@ -89,7 +89,7 @@ export function pageOf({ title, heading, section, search = "", main, status }: F
               ${entry("Users", PAGES.users, section === "users")}
             </nav>
             <form role="search" method="get" action="${PAGES.users}">
-              <label class="unseen" for="q">Beginning of a user id, whole session id, or IP address</label>
+              <label class="unseen" for="q">Beginning of a user id, session id, or IP address</label>
               <input
                 id="q"
                 name="q"

@@ -1,7 +1,6 @@
 import { count, shortId } from "../../core/format-number.ts";
 import type { FoundSession } from "../../core/stats.ts";
 import { atMost } from "../../core/time.ts";
-import { isToken } from "../../core/token.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
 import type { ShownUser } from "../describe.ts";
 import { describeUserAgent } from "../user-agent.ts";
@@ -10,6 +9,7 @@ import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "../options.ts";
 import { findAt, findById, placeIn } from "../session-place.ts";
+import { isBeginningOfId } from "./session-text.ts";
 import { dotted, userFacts } from "./tables.ts";
 import { isUserId } from "./users.ts";
 
@@ -53,7 +53,7 @@ export async function revocationOf(
   if (fields.get("everyone") === "1" && !fields.has("user")) return { kind: "everyone", userId: undefined };
   const text = fields.get("q");
   if (text !== null && !fields.has("user")) {
-    if (!isToken(text)) return undefined;
+    if (!isBeginningOfId(text)) return undefined;
     const session = await findById(manager, text);
     if (session === undefined) return { kind: "gone", userId: undefined };
     // Revoked by the id alone only where no user is to be told.

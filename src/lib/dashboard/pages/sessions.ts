@@ -1,7 +1,6 @@
 import { isIP } from "node:net";
 import { count, counted, shortId } from "../../core/format-number.ts";
 import type { FoundSession } from "../../core/stats.ts";
-import { isToken } from "../../core/token.ts";
 import { lowerAscii } from "../../http/headers.ts";
 import type { ShowUser } from "../describe.ts";
 import type { DashboardManager } from "../options.ts";
@@ -9,25 +8,20 @@ import { fieldsOf, findById } from "../session-place.ts";
 import { about, relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
+import { isAboutSessions, isBeginningOfId } from "./session-text.ts";
 import { cell, dataTable, sessionCell, userLink } from "./tables.ts";
 import { isUserId, type UsersView } from "./users.ts";
 
 /** Sessions of an address that a page shows. */
 const MAX_SESSIONS = 100;
 
-/** Says whether a text is an IP address or has the form of a session's id. Other texts are the beginnings of user ids. */
-export function isAboutSessions(text: string): boolean {
-  return isIP(text) > 0 || isToken(text);
-}
-
 /** Renders the sessions with an id or an address. @throws PgStoreError when the store fails */
 export async function sessionsPage(manager: DashboardManager, view: UsersView, currentId?: string): Promise<Html> {
   const { operations, users } = manager.store;
   const text = view.query.get("q") ?? "";
-  if (operations === undefined || users === undefined || !isAboutSessions(text)) {
-    const reason = isAboutSessions(text)
-      ? "This store finds no sessions by id or address."
-      : "This is no session id or address.";
+  const isKnown = isAboutSessions(text) || isBeginningOfId(text);
+  if (operations === undefined || users === undefined || !isKnown) {
+    const reason = isKnown ? "This store finds no sessions by id or address." : "This is no session id or address.";
     return html`<h1>Sessions</h1>
       <section class="card"><p>${reason}</p></section>`;
   }

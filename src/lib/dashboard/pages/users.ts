@@ -6,6 +6,7 @@ import type { ShowUser } from "../describe.ts";
 import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, PAGES, refreshIn } from "./layout.ts";
+import { isBeginningOfId } from "./session-text.ts";
 import { cell, choices, dataTable, type Neighbours, pager, userLink } from "./tables.ts";
 
 /** Rows of a page. */
@@ -62,6 +63,11 @@ export async function usersPage(
       </div>
     </div>
     ${sortNote(found.sorted, order)}
+    ${
+      isBeginningOfId(prefix)
+        ? html`<p><a href="${link(PAGES.sessions, { q: prefix })}">Find the session whose id begins so instead</a></p>`
+        : undefined
+    }
     ${
       shown.length === 0
         ? html`<p class="card">No ${prefix === "" ? "" : "such "}user has logged in lately.</p>`

@@ -1,4 +1,4 @@
-import { EQ, GT, LE, leavesOf, LT, MATCHES, regclass, ROWS } from "./catalog.ts";
+import { EQ, GE, GT, LE, leavesOf, LT, MATCHES, regclass, ROWS } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
 import { liveRow, millisecondsOf, type Statement } from "./fragments.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
@@ -23,6 +23,8 @@ export interface SearchStatements {
   /** Ranks users by their sessions in a sample of the table's pages. */
   bySessionsIn(percent: number): Statement;
   sessionById: Statement;
+  /** The next live sessions by id. Those whose ids begin with a text of 12 random characters are the first. */
+  sessionsFrom: Statement;
   /** Says whether an index begins with the column `ip`. */
   hasAddressIndex: Statement;
   byAddress: Statement;
@@ -58,7 +60,7 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout): 
   const counted = "(SELECT pg_catalog.count(*)::text FROM few)";
   const columns =
     `s.${token} AS token, s.user_id AS user_id, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
-    `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM ${quoted} s`;
+    `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM`;
   const ofAddress = `s.ip ${EQ} ANY ($1::text[]) AND ${live}`;
   return {
     place: {
@@ -94,14 +96,19 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout): 
           `WHERE s.user_id ${MATCHES} $1::text AND ${live}`,
         counted,
       ),
-    sessionById: { text: `SELECT ${columns} WHERE s.${token} ${EQ} $1::text AND ${live}` },
+    sessionById: { text: `SELECT ${columns} ${quoted} s WHERE s.${token} ${EQ} $1::text AND ${live}` },
+    sessionsFrom: {
+      text:
+        `SELECT ${columns} (SELECT * FROM ${quoted} s WHERE s.${token} ${GE} $1::text ` +
+        `ORDER BY s.${token} LIMIT 5) s WHERE ${live} ORDER BY s.${token}`,
+    },
     hasAddressIndex: {
       text:
         "SELECT (EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a " +
         `ON a.attrelid ${EQ} i.indrelid AND a.attnum ${EQ} i.indkey[0] WHERE i.indrelid ${EQ} ${regclass(name)} ` +
         `AND i.indisvalid AND a.attname ${EQ} 'ip'))::text AS found`,
     },
-    byAddress: { text: `SELECT ${columns} WHERE ${ofAddress} LIMIT $2::text::int` },
+    byAddress: { text: `SELECT ${columns} ${quoted} s WHERE ${ofAddress} LIMIT $2::text::int` },
     nextRows: {
       text:
         "SELECT pg_catalog.max(few.token) AS last, pg_catalog.count(*)::text AS count FROM (" +
@@ -109,7 +116,7 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout): 
     },
     byAddressBetween: {
       text:
-        `SELECT ${columns} WHERE ${ofAddress} AND s.${token} ${GT} $2::text AND s.${token} ${LE} $3::text ` +
+        `SELECT ${columns} ${quoted} s WHERE ${ofAddress} AND s.${token} ${GT} $2::text AND s.${token} ${LE} $3::text ` +
         `ORDER BY s.${token} LIMIT $4::text::int`,
     },
   };
