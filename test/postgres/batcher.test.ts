@@ -24,6 +24,8 @@ function setup(limits: Partial<BatchLimits> = {}) {
   const answer = async (): Promise<void> => {
     answers.shift()?.();
     await new Promise(setImmediate);
+    // Those that hear of it go on, and leave at the end of that turn.
+    await new Promise(setImmediate);
   };
   return { batcher, sent, submit, answer };
 }

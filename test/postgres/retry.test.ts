@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import pg from "pg";
 import { PgStore, StoreUnavailableError } from "../../src/index.ts";
-import { RetryBudget, retrying } from "../../src/lib/postgres/execution/retry.ts";
+import { RetryBudget, retrying } from "../../src/lib/postgres/execution/executor.ts";
 import {
   failureOf,
   type Failure,

@@ -19,7 +19,7 @@ import { findProblems, sentenceOf } from "./check/schema.ts";
 import type { DiagnoseOptions, Finding } from "./check/finding.ts";
 import type { DatabaseClient, Query } from "./drivers/driver.ts";
 import type { StoreOperations } from "../core/stats.ts";
-import type { Input } from "./execution/dispatch.ts";
+import type { Dispatcher, Input } from "./execution/dispatch.ts";
 import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
 import { hostOf } from "./drivers/host.ts";
 import { driverOf } from "./drivers/index.ts";
@@ -72,6 +72,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #table: TableName;
   readonly #layout: Layout;
   readonly #engine: Engine;
+  readonly #operations: Dispatcher;
   readonly #endings: Endings;
   readonly #users: UserSessions | undefined;
   readonly #history: History | undefined;
@@ -99,6 +100,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#table = table;
     this.#layout = layout;
     this.#engine = new Engine(driverOf(db), layout, resolved);
+    this.#operations = this.#engine.operations;
     this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
     const operations = new Operations(this.#engine, sql, new Searches(this.#engine, table, layout, hostOf(db)));
@@ -125,17 +127,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   /** As `find`, but resolves to the reason when the session was ended, and not longer ago than `endedGrace`. */
   lookUp(id: string, options?: OperationOptions): Promise<Found> {
     if (!isId(id)) return Promise.resolve(undefined);
-    // Not async, as each of its promises counts here.
-    try {
-      return this.#engine.find(id, options?.signal);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#operations.find(id, options?.signal);
   }
 
   /** Inserts the row or overwrites it: the last write wins. SCS: `Save`. */
   async save(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<void> {
-    await this.#engine.write("save", this.#rowOf(id, data, expiry), options?.signal);
+    await this.#operations.write("save", this.#rowOf(id, data, expiry), options?.signal);
   }
 
   /** Inserts the row or overwrites it. Resolves to false, with nothing changed, when its session was ended. */
@@ -362,7 +359,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #query: Query = (text, values = [], timeout) => this.#engine.run({ text }, values, timeout);
 
   async #write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
-    return (await this.#engine.write(kind, input, signal)) === true;
+    return (await this.#operations.write(kind, input, signal)) === true;
   }
 
   get #logins(): UserSessions {

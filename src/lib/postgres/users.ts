@@ -132,18 +132,18 @@ export class UserSessions implements UserStore {
     signal?: AbortSignal,
   ): Promise<WriteOutcome> {
     if (tags !== undefined) {
-      const write = this.#engine.write(`${kind}Tagged`, [...row, ...columns, arrayText(tags)], signal);
+      const write = this.#engine.operations.write(`${kind}Tagged`, [...row, ...columns, arrayText(tags)], signal);
       return this.explained(write);
     }
     if (this.#engine.additions?.owners === true || (await this.#engine.probe()).owners) {
       try {
-        return await this.#engine.write(`${kind}For`, [...row, ...columns], signal);
+        return await this.#engine.operations.write(`${kind}For`, [...row, ...columns], signal);
       } catch (error) {
         if (!isMissing(error)) throw error;
         if ((await this.#engine.probe()).owners) throw this.#explain(error);
       }
     }
-    const outcome = await this.#engine.write(kind, row, signal);
+    const outcome = await this.#engine.operations.write(kind, row, signal);
     this.#warn();
     return outcome;
   }

@@ -117,6 +117,14 @@ export function mayLieInRow(error: unknown): boolean {
   return /^(?:22|23|38|44|54|P0)/.test(sqlstateOf(error) ?? "") && failureOf(error) === "refused";
 }
 
+const UNIQUE_VIOLATION = "23505";
+
+/** Returns no rows for the error of an id that is taken. Throws every other one. */
+export function noRowsIfTaken(error: unknown): never[] {
+  if (sqlstateOf(error) === UNIQUE_VIOLATION) return [];
+  throw error;
+}
+
 /** Properties of a driver's error that contain no session data. */
 const SAFE = [
   "code",

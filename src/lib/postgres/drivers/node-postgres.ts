@@ -1,15 +1,15 @@
 import { monotonicNow } from "../../core/time.ts";
-import type { Driver, Row } from "./driver.ts";
-import { lookedAtLate, perClient, Places, WaitingLine } from "./places.ts";
+import { type Driver, type Row, tooLate } from "./driver.ts";
+import { Deadlines, lookedAtLate, perClient, Places, WaitingLine } from "./places.ts";
 import { failureOf, NotSentError } from "./errors.ts";
 import { utf8 } from "../sql/text-format.ts";
 
 interface Query {
   text: string;
-  name?: string;
+  name?: string | undefined;
   values: unknown[];
   /** Milliseconds. */
-  query_timeout: number;
+  query_timeout?: number;
   types: typeof AS_IT_IS;
 }
 
@@ -63,51 +63,20 @@ function onPool(pool: Pool): Driver["run"] {
   warnOfNoLimit(pool);
   return ({ text, name, load }, timeout) =>
     new Promise((resolve, reject) => {
+      const end = monotonicNow() + timeout;
       const use = (connection: Connection): boolean => {
         const loaded = load();
         if (loaded === undefined) return false;
-        // The client's own timeout closes a connection that no longer answers. Otherwise it would be kept for ever.
-        const query = { text, ...(name && { name }), values: loaded.values, query_timeout: timeout, types: AS_IT_IS };
-        send(connection, query, resolve, (error) => {
+        const query = { text, name, values: loaded.values, types: AS_IT_IS };
+        line.send(connection, query, end, resolve, (error) => {
           // The idle connections of the pool lead to the same server.
-          if (failureOf(error) === "standby") dropIdle(pool);
-          reject(error);
+          if (error !== undefined && failureOf(error) === "standby") dropIdle(pool);
+          reject(error ?? tooLate(timeout));
         });
         return true;
       };
       line.add(use, timeout, reject);
     });
-}
-
-function send(
-  { client, release }: Connection,
-  query: Query,
-  resolve: (rows: Row[]) => void,
-  reject: (error: unknown) => void,
-): void {
-  client.on("error", ignore);
-  let isOver = false;
-  const finish = (error: unknown): void => {
-    release(error);
-    client.removeListener("error", ignore);
-  };
-  const fail = (error: unknown): void => {
-    isOver = true;
-    finish(error);
-    reject(error);
-  };
-  try {
-    client.query(query, undefined, (error, result) => {
-      if (isOver) return;
-      if (error) return fail(error);
-      isOver = true;
-      finish(undefined);
-      resolve(result.rows as Row[]);
-    });
-  } catch (error) {
-    // A wrapper around the client threw. Thrown on, the error would end the process from within the pool.
-    fail(error);
-  }
 }
 
 const lines = new WeakMap<Pool, PoolLine>();
@@ -125,7 +94,8 @@ function lineOf(pool: Pool): PoolLine {
  */
 class PoolLine {
   readonly #pool: Pool;
-  readonly #line = new WaitingLine<Connection>();
+  readonly #deadlines = new Deadlines();
+  readonly #line = new WaitingLine<Connection>(this.#deadlines);
   /** Requests for a connection that the pool has not answered. */
   #asked = 0;
 
@@ -137,6 +107,52 @@ class PoolLine {
   add(use: (connection: Connection) => boolean, timeout: number, fail: (error: unknown) => void): void {
     this.#line.add(timeout, use, fail);
     this.#ask();
+  }
+
+  /**
+   * Sends a statement.
+   *
+   * @param end - moment at which it fails, with `undefined`, by the monotonic clock in milliseconds. The connection is closed, as
+   *   one that no longer answers would otherwise be kept for ever
+   */
+  send(
+    { client, release }: Connection,
+    query: Query,
+    end: number,
+    resolve: (rows: Row[]) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    client.on("error", ignore);
+    let isOver = false;
+    const finish = (error: unknown): void => {
+      isOver = true;
+      this.#deadlines.remove(limited);
+      release(error);
+      client.removeListener("error", ignore);
+    };
+    const fail = (error: unknown): void => {
+      finish(error);
+      reject(error);
+    };
+    const limited = {
+      end,
+      expire: () => {
+        finish(true);
+        reject(undefined);
+      },
+    };
+    this.#deadlines.add(limited);
+    try {
+      client.query(query, undefined, (error, result) => {
+        if (isOver) return;
+        if (error) return fail(error);
+        finish(undefined);
+        resolve(result.rows as Row[]);
+      });
+    } catch (error) {
+      // A wrapper around the client threw. Thrown on, the error would end the process from within the pool.
+      fail(error);
+    }
   }
 
   #ask(): void {
@@ -194,7 +210,7 @@ function onClient(client: NodePostgres): Driver["run"] {
       const late = (): unknown[] => lookedAtLate(errand, load, timeout).map((toPostgres) => ({ toPostgres }));
       const values = "native" in client ? load.values : late();
       const { text, name } = errand;
-      const query = { text, ...(name && { name }), values, query_timeout: timeout, types: AS_IT_IS };
+      const query = { text, name, values, query_timeout: timeout, types: AS_IT_IS };
       return (await client.query(query)).rows as Row[];
     });
 }

@@ -1,16 +1,74 @@
 import { monotonicNow } from "../../core/time.ts";
-import { tooLate } from "./deadline.ts";
-import type { Errand, Load, Row } from "./driver.ts";
+import { type Errand, type Load, type Row, tooLate } from "./driver.ts";
 
 /**
  * Statements wait here until the client has a place for them. One that waits in the client can't be taken back when it has
  * failed, and keeps its memory.
  */
 
-/** A statement that waits for a place. */
-interface Waiting<Place> {
+/** A statement with a time limit. */
+interface Limited {
   /** Moment at which it fails, by the monotonic clock in milliseconds. */
-  end: number;
+  readonly end: number;
+  /** Called when its time is over. */
+  expire(): void;
+}
+
+/**
+ * The time limits of the statements of a client, with one timer for all of them. A timer for each statement would cost more
+ * than half of the garbage collection: those that live long enough once keep others, until all of memory is collected.
+ */
+export class Deadlines {
+  readonly #open: Limited[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Moment at which the timer fires, by the monotonic clock in milliseconds. */
+  #alarm = Number.POSITIVE_INFINITY;
+
+  /** Begins to watch a statement. */
+  add(limited: Limited): void {
+    this.#open.push(limited);
+    if (limited.end < this.#alarm) this.#arm(limited.end);
+    else if (this.#open.length === 1) this.#timer?.ref?.();
+  }
+
+  /** Forgets a statement. The timer stays, but doesn't keep the process alive for nothing. */
+  remove(limited: Limited): void {
+    const index = this.#open.indexOf(limited);
+    if (index >= 0) this.#open.splice(index, 1);
+    if (this.#open.length === 0) this.#timer?.unref?.();
+  }
+
+  /** Waits for an answer up to a time limit in milliseconds. A later answer is ignored. */
+  limit<T>(answer: Promise<T>, timeout: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const limited = { end: monotonicNow() + timeout, expire: () => reject(tooLate(timeout)) };
+      const forget = (): void => this.remove(limited);
+      this.add(limited);
+      answer.then(resolve, reject);
+      answer.then(forget, forget);
+    });
+  }
+
+  #arm(alarm: number): void {
+    clearTimeout(this.#timer);
+    this.#alarm = alarm;
+    this.#timer = setTimeout(this.#ring, Math.ceil(alarm - monotonicNow()));
+  }
+
+  readonly #ring = (): void => {
+    const now = monotonicNow();
+    const overdue = this.#open.filter(({ end }) => end <= now);
+    this.#timer = undefined;
+    this.#alarm = Number.POSITIVE_INFINITY;
+    for (const limited of overdue) this.remove(limited);
+    const next = this.#open.reduce((earliest, { end }) => Math.min(earliest, end), Number.POSITIVE_INFINITY);
+    if (next < this.#alarm) this.#arm(next);
+    for (const limited of overdue) limited.expire();
+  };
+}
+
+/** A statement that waits for a place. */
+interface Waiting<Place> extends Limited {
   /** Sends it. Returns false when it is too old to be sent. */
   use(place: Place): boolean;
   fail(error: unknown): void;
@@ -18,30 +76,40 @@ interface Waiting<Place> {
 
 /** A queue of statements that wait for a place, oldest first. */
 export class WaitingLine<Place> {
-  readonly #waiting = new Set<Waiting<Place>>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Moment at which the timer fires, by the monotonic clock in milliseconds. */
-  #alarm = Number.POSITIVE_INFINITY;
+  // No Set: its outgrown tables keep what has left it, until all of memory is collected.
+  readonly #waiting: Waiting<Place>[] = [];
+  readonly #deadlines: Deadlines;
+
+  /** Creates an empty line. @param deadlines - watch those that wait */
+  constructor(deadlines = new Deadlines()) {
+    this.#deadlines = deadlines;
+  }
 
   get length(): number {
-    return this.#waiting.size;
+    return this.#waiting.length;
   }
 
   /** Adds a statement. @param timeout - milliseconds after which it fails and is forgotten */
   add(timeout: number, use: (place: Place) => boolean, fail: (error: unknown) => void): void {
-    const waiting = {
+    const waiting: Waiting<Place> = {
       end: monotonicNow() + timeout,
       use,
-      fail: (error?: unknown) => fail(error ?? tooLate(timeout)),
+      fail: (error) => fail(error ?? tooLate(timeout)),
+      expire: () => {
+        const index = this.#waiting.indexOf(waiting);
+        // One that expired at the same moment may have given it a place.
+        if (index < 0) return;
+        this.#waiting.splice(index, 1);
+        waiting.fail(undefined);
+      },
     };
-    this.#waiting.add(waiting);
-    if (waiting.end < this.#alarm) this.#arm(waiting.end);
+    this.#waiting.push(waiting);
+    this.#deadlines.add(waiting);
   }
 
   /** Gives a place to the first statement that can still be sent. Returns false when there is none. */
   serve(place: Place): boolean {
-    for (const waiting of this.#waiting) {
-      this.#waiting.delete(waiting);
+    for (let waiting = this.#shift(); waiting !== undefined; waiting = this.#shift()) {
       if (waiting.use(place)) return true;
       waiting.fail(undefined);
     }
@@ -50,31 +118,13 @@ export class WaitingLine<Place> {
 
   /** Fails the first statement. */
   fail(error: unknown): void {
-    const [first] = this.#waiting;
-    if (first === undefined) return;
-    this.#waiting.delete(first);
-    first.fail(error);
+    this.#shift()?.fail(error);
   }
 
-  #arm(alarm: number): void {
-    clearTimeout(this.#timer);
-    this.#alarm = alarm;
-    if (alarm === Number.POSITIVE_INFINITY) return;
-    this.#timer = setTimeout(() => this.#expire(), alarm - monotonicNow());
-    this.#timer.unref?.();
-  }
-
-  #expire(): void {
-    const now = monotonicNow();
-    let next = Number.POSITIVE_INFINITY;
-    for (const waiting of this.#waiting) {
-      if (waiting.end > now) next = Math.min(next, waiting.end);
-      else {
-        this.#waiting.delete(waiting);
-        waiting.fail(undefined);
-      }
-    }
-    this.#arm(next);
+  #shift(): Waiting<Place> | undefined {
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) this.#deadlines.remove(waiting);
+    return waiting;
   }
 }
 
@@ -85,7 +135,8 @@ interface Held {
 
 /** Limits the statements that a client without a limit of its own gets at once. */
 export class Places {
-  readonly #line = new WaitingLine<void>();
+  readonly #deadlines = new Deadlines();
+  readonly #line = new WaitingLine<void>(this.#deadlines);
   readonly #held = new Set<Held>();
   readonly #isFree: (held: ReadonlySet<Held>) => boolean;
 
@@ -117,7 +168,7 @@ export class Places {
 
   /** Runs a statement when there is a place. @param send - hands the statement to the client */
   run(errand: Errand, timeout: number, send: (load: Load) => Promise<Row[]>): Promise<Row[]> {
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<Row[]>((resolve, reject) => {
       const use = (): boolean => {
         const load = errand.load();
         if (load === undefined) return false;
@@ -127,14 +178,15 @@ export class Places {
           this.#held.delete(held);
           this.#serve();
         };
-        const answer = send(load);
-        answer.then(resolve, reject);
-        answer.then(back, back);
+        const sent = send(load);
+        sent.then(resolve, reject);
+        sent.then(back, back);
         return true;
       };
       this.#line.add(timeout, use, reject);
       this.#serve();
     });
+    return this.#deadlines.limit(answer, timeout);
   }
 
   #serve(): void {

@@ -1,6 +1,6 @@
 import { monotonicNow } from "../../core/time.ts";
-import type { Driver, Errand, Load, PostgresSql, Row } from "./driver.ts";
-import { tooLate } from "./deadline.ts";
+import { type Driver, type Errand, type Load, type PostgresSql, type Row, tooLate } from "./driver.ts";
+import { Deadlines } from "./places.ts";
 import { NotSentError, sqlstateOf } from "./errors.ts";
 import { utf8 } from "../sql/text-format.ts";
 
@@ -70,23 +70,22 @@ export function postgresJs(sql: PostgresSql): Driver {
       clearTimeout(timer);
     }
   };
-  return {
-    prepares: prepare,
-    run: async (errand, timeout) => {
-      for (let tries = 1; ;) {
-        const load = errand.load();
-        if (load === undefined) throw tooLate(timeout);
-        const { rows, error, sent } = await once(errand, load);
-        if (rows !== undefined) return rows;
-        if (sent) throw error;
-        const sqlstate = sqlstateOf(error);
-        // Withdrawn because some operations became too old: send the rest.
-        if (sqlstate === CANCELLED) continue;
-        // postgres.js fails the first statement of a new connection with the last error of the killed one.
-        if (sqlstate === undefined || tries++ === MAX_TRIES) throw new NotSentError(error);
-      }
-    },
+  const deadlines = new Deadlines();
+  const run = async (errand: Errand, timeout: number): Promise<Row[]> => {
+    for (let tries = 1; ;) {
+      const load = errand.load();
+      if (load === undefined) throw tooLate(timeout);
+      const { rows, error, sent } = await once(errand, load);
+      if (rows !== undefined) return rows;
+      if (sent) throw error;
+      const sqlstate = sqlstateOf(error);
+      // Withdrawn because some operations became too old: send the rest.
+      if (sqlstate === CANCELLED) continue;
+      // postgres.js fails the first statement of a new connection with the last error of the killed one.
+      if (sqlstate === undefined || tries++ === MAX_TRIES) throw new NotSentError(error);
+    }
   };
+  return { prepares: prepare, run: (errand, timeout) => deadlines.limit(run(errand, timeout), timeout) };
 }
 
 /**

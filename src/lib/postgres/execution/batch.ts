@@ -8,6 +8,9 @@ export interface BatchLimits {
   waiting: number;
 }
 
+/** Statements of an unshared operation under way at once: the default number of connections of a pool. */
+export const MAX_LONE_STATEMENTS = 10;
+
 /** Approximate limit of a statement's or an answer's size. */
 export const MAX_BATCH_BYTES = 1 << 20;
 
@@ -92,3 +95,22 @@ export type BatchOutput<Out> = Out | Large<Out> | Failed | Again;
  * @returns their results, in the same order
  */
 export type RunBatch<In, Out> = (items: Item<In>[], left: number) => Promise<BatchOutput<Out>[]>;
+
+/** Divides a refused batch: three operations go alone, to find out whether the reason lies in single rows, the rest in halves. */
+export function inCompanies(count: number, refusal: Refusal): Again[] {
+  const halves = [new Again(new Company(refusal)), new Again(new Company(refusal))] as const;
+  const alone = new Set([0, count >> 1, count - 1]);
+  return Array.from({ length: count }, (_, n) =>
+    alone.has(n) ? new Again(new Company(refusal)) : n < count / 2 ? halves[0] : halves[1],
+  );
+}
+
+/** Remembered ids whose rows were refused. */
+const MAX_OFFENDERS = 1000;
+
+/** Adds an id whose row was refused to those that are known, of which the oldest are forgotten. */
+export function remember(offenders: Set<string>, id: string): void {
+  const [oldest] = offenders;
+  if (offenders.size >= MAX_OFFENDERS && oldest !== undefined) offenders.delete(oldest);
+  offenders.add(id);
+}

@@ -1,7 +1,7 @@
 import { StoreOverloadedError } from "../../core/errors.ts";
-import { type BatchEvent, codeOf, isWatched, publish } from "../../core/events.ts";
+import { codeOf, isWatched, publish } from "../../core/events.ts";
 import { monotonicNow } from "../../core/time.ts";
-import { lastDeparture, tooLate } from "../drivers/deadline.ts";
+import { lastDeparture, tooLate } from "../drivers/driver.ts";
 import {
   Again,
   type BatchLimits,
@@ -12,12 +12,14 @@ import {
   MAX_BATCH_BYTES,
   type RunBatch,
 } from "./batch.ts";
+import { reportBatch, reporter } from "./batch-report.ts";
 import { type Entry, Queue } from "./queue.ts";
 
 /*
  * Operations of one kind share statements, because a statement costs far more than a row.
  *
- * 1. An operation leaves in the call itself when no statement of its kind is under way. Otherwise it waits in the queue.
+ * 1. An operation leaves in the call itself when no statement of its kind is under way and the last one carried a single row.
+ *    After one of several rows it waits for the end of this turn of the event loop, in which other requests may arrive.
  * 2. While a statement is under way, another one leaves when at least MIN_FURTHER_ROWS operations wait, and half of all that are open,
  *    up to the limit of statements. An operation that has waited for MAX_GATHER_MS leaves without that.
  * 3. An answer settles the operations of its batch. What their callers submit in the same turn of the event loop leaves together.
@@ -43,10 +45,14 @@ const MAX_GATHER_MS = 100;
 export class Batcher<In, Out> {
   readonly #limits: BatchLimits;
   readonly #timeout: number;
+  /** Milliseconds from `submit` in which an operation may be sent. */
+  readonly #patience: number;
   readonly #run: RunBatch<In, Out>;
   readonly #operation: string;
   readonly #queue = new Queue<In, Out>();
   #statements = 0;
+  /** Operations of the last statement. */
+  #lastRows = 0;
   /** A dispatch is about to come. */
   #soon = false;
   #deadline: ReturnType<typeof setTimeout> | undefined;
@@ -60,6 +66,7 @@ export class Batcher<In, Out> {
   constructor(limits: BatchLimits, timeout: number, run: RunBatch<In, Out>, operation: string) {
     this.#limits = limits;
     this.#timeout = timeout;
+    this.#patience = lastDeparture(0, timeout);
     this.#run = run;
     this.#operation = operation;
   }
@@ -81,7 +88,7 @@ export class Batcher<In, Out> {
     return new Promise<Out>((resolve, reject) => {
       const report = isWatched("batch") ? reporter() : undefined;
       const since = monotonicNow();
-      const until = lastDeparture(since, this.#timeout);
+      const until = since + this.#patience;
       const entry: Entry<In, Out> = {
         key,
         input,
@@ -93,10 +100,15 @@ export class Batcher<In, Out> {
         report,
         resolve,
         reject,
+        older: undefined,
+        younger: undefined,
+        next: undefined,
       };
       if (signal !== undefined) this.#watch(entry, signal);
       if (this.#deadline === undefined) this.#deadline = arm(this.#timeout, this.#expire);
-      if (this.#queue.add(entry) && !this.#soon) this.#dispatch();
+      if (!this.#queue.add(entry) || this.#soon) return;
+      if (this.#lastRows > 1) this.#dispatchSoon();
+      else this.#dispatch();
     });
   }
 
@@ -142,14 +154,17 @@ export class Batcher<In, Out> {
 
   async #send(batch: Entry<In, Out>[]): Promise<void> {
     this.#statements++;
+    this.#lastRows = batch.length;
     // The youngest decides: the older ones fail by themselves when their time is over.
-    const youngest = batch.reduce((latest, { since }) => Math.max(latest, since), 0);
+    let youngest = 0;
+    for (const { since } of batch) if (since > youngest) youngest = since;
     const sentAt = monotonicNow();
     const outputs = await this.#attempt(batch, youngest + this.#timeout - sentAt);
     this.#statements--;
     if (isWatched("batch")) reportBatch(this.#operation, batch, outputs, sentAt);
     let bytes = 0;
-    for (const [index, entry] of batch.entries()) {
+    for (let index = 0; index < batch.length; index++) {
+      const entry = batch[index] as Entry<In, Out>;
       const output = outputs instanceof Failed ? outputs : (outputs[index] as BatchOutput<Out>);
       if (output instanceof Large && (bytes += output.size) > MAX_BATCH_BYTES) {
         await new Promise(setImmediate);
@@ -174,15 +189,17 @@ export class Batcher<In, Out> {
     }
   }
 
-  /** Gives those who hear of their answers now the chance to leave together, still in this turn of the event loop. */
+  /** Lets what is submitted in this turn of the event loop leave together: by those who hear of their answers, and by other requests. */
   #dispatchSoon(): void {
     if (this.#soon) return;
     this.#soon = true;
-    process.nextTick(() => {
-      this.#soon = false;
-      this.#dispatch();
-    });
+    setImmediate(this.#depart);
   }
+
+  readonly #depart = (): void => {
+    this.#soon = false;
+    this.#dispatch();
+  };
 
   #settled(): void {
     if (!this.#isIdle) return;
@@ -216,42 +233,4 @@ function arm(milliseconds: number, action: () => void): ReturnType<typeof setTim
   const timer = setTimeout(action, milliseconds);
   timer.unref?.();
   return timer;
-}
-
-/**
- * Makes what tells the observers of a batch, later and yet in the asynchronous context of this call: that of the request
- * that waits for the batch, which tracers go by.
- */
-function reporter(): (event: BatchEvent) => void {
-  let report: (event: BatchEvent) => void = tellNow;
-  void new Promise<BatchEvent>((resolve) => (report = resolve)).then(tellNow);
-  return report;
-}
-
-/** Tells the observers of what has ended of a batch, on behalf of the operation that has waited for the longest. */
-function reportBatch<In, Out>(
-  operation: string,
-  batch: readonly Entry<In, Out>[],
-  outputs: readonly BatchOutput<Out>[] | Failed,
-  sentAt: number,
-): void {
-  const ended = outputs instanceof Failed ? batch : batch.filter((_, index) => !(outputs[index] instanceof Again));
-  if (ended.length === 0) return;
-  const oldest = ended.reduce((one, other) => (other.since < one.since ? other : one));
-  const failures =
-    outputs instanceof Failed ? batch.map(() => outputs) : outputs.filter((one) => one instanceof Failed);
-  const [first] = failures;
-  const event: BatchEvent = {
-    operation,
-    size: ended.length,
-    wait: sentAt - oldest.since,
-    duration: monotonicNow() - sentAt,
-    failed: failures.length,
-  };
-  if (first !== undefined) event.code = codeOf(first.error);
-  (oldest.report ?? tellNow)(event);
-}
-
-function tellNow(event: BatchEvent): void {
-  publish("batch", event);
 }

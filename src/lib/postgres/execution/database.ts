@@ -1,19 +1,16 @@
 import { StoreUnavailableError } from "../../core/errors.ts";
-import type { Found, WriteOutcome } from "../../core/store.ts";
 import { monotonicNow, RemoteClock } from "../../core/time.ts";
-import { lastDeparture, withTimeout } from "../drivers/deadline.ts";
-import { type Driver, loadUntil, type Row, textOf } from "../drivers/driver.ts";
+import { type Driver, lastDeparture, loadUntil, type Row, textOf, withTimeout } from "../drivers/driver.ts";
 import { isMissing } from "../drivers/errors.ts";
 import type { ResolvedStoreOptions } from "../options.ts";
 import type { Layout } from "../sql/layout.ts";
-import { operationsFor, type WriteKind } from "../sql/operations.ts";
+import { operationsFor } from "../sql/operations.ts";
 import type { Statement } from "../sql/fragments.ts";
 import { type Additions, type Statements, statementsFor } from "../sql/statements.ts";
 import { arrayText, readInstant } from "../sql/text-format.ts";
 import { type UserStatements, userStatements } from "../sql/user-statements.ts";
-import { Dispatcher, type Input } from "./dispatch.ts";
-import { Executor } from "./executor.ts";
-import { retrying } from "./retry.ts";
+import { Dispatcher } from "./dispatch.ts";
+import { Executor, retrying } from "./executor.ts";
 
 /** Milliseconds after which the database is asked for its time again. Clocks drift about 50 ppm: 15 ms in that time. */
 const MAX_CLOCK_AGE_MS = 5 * 60 * 1000;
@@ -30,7 +27,8 @@ export class Engine {
   readonly userSql: UserStatements;
   readonly #timeout: number;
   readonly #executor: Executor;
-  readonly #dispatcher: Dispatcher;
+  /** The operations of the request path. */
+  readonly operations: Dispatcher;
   readonly #clock = new RemoteClock(MAX_CLOCK_AGE_MS);
   #isStopped = false;
   #additions: Additions | undefined;
@@ -44,14 +42,14 @@ export class Engine {
     this.userSql = userStatements(table, layout);
     this.#timeout = queryTimeout;
     this.#executor = new Executor(driver, queryTimeout, prepare, table, layout.remedy(table));
-    this.#dispatcher = new Dispatcher(
+    this.operations = new Dispatcher(
       this.#executor,
       operationsFor(table, layout, endedGrace),
       layout,
       batch,
       queryTimeout,
       {
-        onTime: (now) => this.#clock.observe(now),
+        clock: this.#clock,
         additions: () => this.#additions ?? this.#probeOnce(),
         onMissing: () => (this.#additions = undefined),
         onWritten: ({ counts }, rows) => {
@@ -60,18 +58,6 @@ export class Engine {
         onFence: (ids) => this.behindFence(ids),
       },
     );
-  }
-
-  /** Reads a row, batched with other look-ups. */
-  find(id: string, signal?: AbortSignal): Promise<Found> {
-    this.#assertRunning();
-    return this.#dispatcher.find(id, signal);
-  }
-
-  /** Writes a row, batched if its operation is shared. */
-  write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<WriteOutcome> {
-    this.#assertRunning();
-    return this.#dispatcher.write(kind, input, signal);
   }
 
   /** Runs a statement that may be repeated. */
@@ -156,13 +142,14 @@ export class Engine {
 
   /** Resolves when no operation is under way. */
   async idle(): Promise<void> {
-    await this.#dispatcher.idle();
+    await this.operations.idle();
     await this.#executor.idle();
   }
 
   /** Refuses new operations from now on. */
   refuse(): void {
     this.#isStopped = true;
+    this.operations.refuse();
   }
 
   #assertRunning(): void {

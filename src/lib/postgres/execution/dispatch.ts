@@ -1,6 +1,5 @@
-import { monotonicNow } from "../../core/time.ts";
+import { monotonicNow, type RemoteClock } from "../../core/time.ts";
 import { StoreUnavailableError } from "../../core/errors.ts";
-import { FENCE_ID } from "../../core/token.ts";
 import type { Found, WriteOutcome } from "../../core/store.ts";
 import {
   Again,
@@ -8,28 +7,29 @@ import {
   type BatchOutput,
   Company,
   Failed,
+  inCompanies,
   type Item,
   Large,
+  MAX_LONE_STATEMENTS,
   Refusal,
+  remember,
   type RunBatch,
 } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
-import { tooLate } from "../drivers/deadline.ts";
-import { type Load, loadUntil, type Row, textOf } from "../drivers/driver.ts";
-import type { Executor } from "./executor.ts";
+import { type Errand, loadUntil, type Row, textOf, tooLate } from "../drivers/driver.ts";
+import { type Executor, retrying } from "./executor.ts";
 import type { Statement } from "../sql/fragments.ts";
 import { holds, type Layout, reasonOf } from "../sql/layout.ts";
-import type { Operation } from "../sql/operation.ts";
+import type { Find, Operation } from "../sql/operation.ts";
 import type { Operations, WriteKind } from "../sql/operations.ts";
 import type { Additions } from "../sql/statements.ts";
-import { retrying } from "./retry.ts";
-import { mayLieInRow, sqlstateOf } from "../drivers/errors.ts";
-import { arrayText, readInstant } from "../sql/text-format.ts";
+import { mayLieInRow, noRowsIfTaken, sqlstateOf } from "../drivers/errors.ts";
+import { arrayText, type FoundRow, instantOf, readFound, readSingle } from "../sql/text-format.ts";
 
 /** A row of an operation: its columns as text, the id first. */
 export type Input = readonly [id: string, ...columns: string[]];
 
-/** The row that a statement returned for an id, if any. */
+/** The row that a write returned for an id, if any. */
 type Output = Row | undefined;
 
 /** Characters of a row's data from which parallel look-ups of it are answered one after the other. */
@@ -38,19 +38,14 @@ const LARGE_CHARACTERS = 1 << 16;
 const MAX_REFUSED_ALONE = 6;
 /** SQLSTATEs: untranslatable_character, invalid_text_representation. */
 const VALUE_REFUSED = /^22P0[25]$/;
-/** Remembered ids whose rows were refused. */
-const MAX_OFFENDERS = 1000;
 
-/** Statements of an unshared operation under way at once: the default number of connections of a pool. */
-const MAX_LONE_STATEMENTS = 10;
-const UNIQUE_VIOLATION = "23505";
 /** undefined_column, insufficient_privilege */
 const NO_COLUMN = /^(?:42703|42501)$/;
 
 /** Callbacks from the operations to their store. */
 interface Told {
-  /** @param now - the database's time, in milliseconds since 1970 */
-  onTime: (now: number) => void;
+  /** Follows the database's time. */
+  clock: RemoteClock;
   /** Returns the known additions of `migrate`, or asks for them. */
   additions: () => Additions | Promise<Additions>;
   /** Called when a column from `additions` turns out to be missing. */
@@ -71,10 +66,11 @@ export class Dispatcher {
   /** Ids whose rows the database has refused. Their next writes go alone, so that they don't hold up others again. */
   readonly #offenders = new Set<string>();
   /** The bytes of large rows, shared by parallel look-ups. */
-  readonly #shared = new WeakMap<Row, Uint8Array>();
+  readonly #shared = new WeakMap<FoundRow, Uint8Array>();
   /** Whether the data column has refused what the layout calls refusable. */
   #refusesThose = false;
-  readonly #reads: Batcher<Input, Found>;
+  #isStopped = false;
+  readonly #reads: Batcher<string, Found>;
   readonly #writes: ReadonlyMap<WriteKind, Batcher<Input, WriteOutcome>>;
 
   /** Creates the queues of a store. @param timeout - milliseconds for an operation */
@@ -105,7 +101,8 @@ export class Dispatcher {
 
   /** Reads a row, batched with other look-ups, even of the same id. */
   find(id: string, signal?: AbortSignal): Promise<Found> {
-    return this.#reads.submit(undefined, [id], id.length, signal);
+    if (this.#isStopped) return Promise.reject(closed());
+    return this.#reads.submit(undefined, id, id.length, signal);
   }
 
   /**
@@ -114,6 +111,7 @@ export class Dispatcher {
    * @param input - the columns of its operation
    */
   write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<WriteOutcome> {
+    if (this.#isStopped) return Promise.reject(closed());
     let weight = 0;
     for (const text of input) weight += text.length;
     const refusable = this.#refusableIn(this.#operations[kind], input);
@@ -123,20 +121,30 @@ export class Dispatcher {
     return batcher.submit(input[0], input, weight, signal, isSuspect ? new Company() : undefined);
   }
 
+  /** Refuses new operations from now on. */
+  refuse(): void {
+    this.#isStopped = true;
+  }
+
   /** Resolves when no operation is under way. */
   async idle(): Promise<void> {
     await Promise.all([this.#reads, ...this.#writes.values()].map((batcher) => batcher.idle()));
   }
 
-  async #find(find: Operation, items: readonly Item<Input>[], left: number): Promise<BatchOutput<Found>[]> {
-    const outputs = await this.#run(find, items, left);
-    const first = outputs.find(isRow);
-    if (first !== undefined) this.#told.onTime(readInstant(first["now"]).getTime());
-    const behind = await this.#behindFence(outputs);
-    const rest = new Again(new Company());
-    return outputs.map((output) =>
-      output === undefined || isRow(output) ? this.#foundIn(output, rest, behind) : output,
-    );
+  async #find(find: Find, items: readonly Item<string>[], left: number): Promise<BatchOutput<Found>[]> {
+    let isFenced = false;
+    const outputs = await this.#run(find, items, left, async () => {
+      const seen = await this.#see(items, items[0]?.company !== undefined);
+      ({ isFenced } = seen);
+      return seen.outputs;
+    });
+    const behind = isFenced ? await this.#behindFence(outputs, items) : undefined;
+    /** The rows that are read again, together. */
+    let rest: Again | undefined;
+    return outputs.map((output, index) => {
+      if (!isFound(output)) return output;
+      return this.#foundIn(output, behind, items[index]?.input ?? "") ?? (rest ??= new Again(new Company()));
+    });
   }
 
   async #write(
@@ -144,43 +152,54 @@ export class Dispatcher {
     items: readonly Item<Input>[],
     left: number,
   ): Promise<BatchOutput<WriteOutcome>[]> {
-    const outputs = await this.#run(operation, items, left);
-    const behind = await this.#behindFence(outputs);
+    const { whenLost } = operation;
+    const outputs = await this.#run<Row, Input>(operation, items, left, async (inDoubt) => {
+      if (!inDoubt) return this.#once(operation, items);
+      const first = whenLost === "look" ? items.map(() => undefined) : await this.#once(operation, items);
+      return whenLost === "repeat" ? first : this.#look(operation, items, first);
+    });
+    const fenced = outputs.filter(hasFence);
+    const behind = fenced.length > 0 ? await this.#told.onFence(fenced.map((row) => textOf(row, "token"))) : undefined;
     const outcomes = outputs.map((output) =>
-      output === undefined || isRow(output) ? outcomeOf(output, behind) : output,
+      output instanceof Failed || output instanceof Again ? output : outcomeOf(output, behind),
     );
     this.#told.onWritten(operation, outcomes.filter((outcome) => outcome === true || outcome === "few").length);
     return outcomes;
   }
 
-  /** Runs a batch. If the reason of a refusal may lie in a row, the batch is divided until that row stands alone. */
-  async #run(operation: Operation, items: readonly Item<Input>[], time: number): Promise<(Output | Failed | Again)[]> {
-    const refusal = items[0]?.company?.refusal;
+  /**
+   * Runs a batch. If the reason of a refusal may lie in a row, the batch is divided until that row stands alone.
+   *
+   * @param attempt - called with whether an earlier attempt may have been carried out
+   */
+  async #run<Row, In extends string | Input>(
+    operation: Operation,
+    items: readonly Item<In>[],
+    time: number,
+    attempt: (inDoubt: boolean) => Promise<(Row | undefined | Failed)[]>,
+  ): Promise<(Row | undefined | Failed | Again)[]> {
+    const [first] = items;
+    const refusal = first?.company?.refusal;
     if (refusal !== undefined && !refusal.wasAccepted && refusal.refusedAlone >= MAX_REFUSED_ALONE) {
       return items.map(() => new Failed(refusal.error));
     }
-    const { whenLost } = operation;
     let inDoubt = refusal?.inDoubt === true;
     try {
-      const outputs = await retrying(time, whenLost !== "fail", async (lost) => {
-        inDoubt ||= lost;
-        const first = inDoubt && whenLost === "look" ? items.map(() => undefined) : await this.#once(operation, items);
-        return inDoubt && whenLost !== "repeat" ? this.#look(operation, items, first) : first;
-      });
+      const outputs = await retrying(time, operation.whenLost !== "fail", (lost) => attempt((inDoubt ||= lost)));
       if (refusal !== undefined) refusal.wasAccepted = true;
-      if (items.length === 1) this.#offenders.delete(items[0]?.input[0] ?? "");
+      if (items.length === 1 && this.#offenders.size > 0) this.#offenders.delete(idOf(first));
       return outputs;
     } catch (thrown) {
       const error = this.#executor.explain(thrown);
       if (!mayLieInRow(thrown)) return items.map(() => new Failed(error));
       if (items.length > 1) return inCompanies(items.length, refusal ?? new Refusal(error, inDoubt));
-      const refusable = items[0] && this.#refusableIn(operation, items[0].input);
+      const refusable = typeof first?.input === "object" ? this.#refusableIn(operation, first.input) : undefined;
       if (refusable !== undefined && VALUE_REFUSED.test(sqlstateOf(thrown) ?? "")) {
         this.#refusesThose = true;
         return [new Failed(new TypeError(refusable, { cause: error }))];
       }
       if (refusal !== undefined) refusal.refusedAlone++;
-      this.#remember(items[0]?.input[0] ?? "");
+      remember(this.#offenders, idOf(first));
       return [new Failed(error)];
     }
   }
@@ -192,41 +211,45 @@ export class Dispatcher {
     return data < 0 ? undefined : refusable(input[data] ?? "");
   }
 
-  #remember(offender: string): void {
-    const [oldest] = this.#offenders;
-    if (this.#offenders.size >= MAX_OFFENDERS && oldest !== undefined) this.#offenders.delete(oldest);
-    this.#offenders.add(offender);
+  /** Sends look-ups that are not too old at the moment of sending. @param isRest - reads rows that were left out before */
+  async #see(
+    items: readonly Item<string>[],
+    isRest: boolean,
+  ): Promise<{ outputs: (FoundRow | undefined | Failed)[]; isFenced: boolean }> {
+    const { single, large, statement } = this.#operations.find;
+    const isLone = items.length === 1;
+    /** The positions of the ids that were sent. Parallel look-ups may share one. */
+    let positions = new Map<string, number>();
+    const load = loadInTime(items, (inTime) => {
+      positions = new Map();
+      for (const { input } of inTime) if (!positions.has(input)) positions.set(input, positions.size);
+      return isLone ? [items[0]?.input] : [arrayText([...positions.keys()])];
+    });
+    const answer = await this.#executor.run(isLone ? single : isRest ? large : statement, load);
+    const [first] = answer;
+    if (first?.["now"] != null) this.#told.clock.observe(instantOf(first["now"]));
+    const { rows, isFenced } = isLone ? readSingle(answer) : readFound(first?.["found"], positions.size);
+    const outputs = items.map(({ input }) => {
+      const position = positions.get(input);
+      return position === undefined ? new Failed(tooLate(this.#timeout)) : rows[position];
+    });
+    return { outputs, isFenced };
   }
 
-  /** Sends the operations of a batch that are not too old at the moment of sending. */
-  async #once(operation: Operation, items: readonly Item<Input>[], isRest = false): Promise<(Output | Failed)[]> {
+  /** Sends the writes of a batch that are not too old at the moment of sending. */
+  async #once(operation: Operation, items: readonly Item<Input>[]): Promise<(Output | Failed)[]> {
     const [only] = items;
     if (!operation.isShared && only !== undefined) return [await this.#alone(operation, only)];
-    const isFind = operation === this.#operations.find;
     // Writes lock rows in the order of their ids.
-    const ordered = isFind ? items : items.toSorted((a, b) => (a.input[0] < b.input[0] ? -1 : 1));
-    const isLone = isFind && items.length === 1;
+    const ordered = items.toSorted((a, b) => (a.input[0] < b.input[0] ? -1 : 1));
     /** The ids that were sent in time. Undefined means all. */
-    let sent = new Set<string>() as Set<string> | undefined;
-    const load = (): Load | undefined => {
-      const now = monotonicNow();
-      const inTime = ordered.filter(({ until }) => now < until);
-      if (inTime.length === 0) return undefined;
-      sent = inTime.length === ordered.length ? undefined : new Set(inTime.map(({ input }) => input[0]));
-      const until = inTime.reduce((earliest, item) => Math.min(earliest, item.until), Number.POSITIVE_INFINITY);
-      if (isFind) {
-        // Parallel look-ups may share an id.
-        const ids = [...new Set(inTime.map(({ input }) => input[0]))];
-        return { values: isLone ? ids : [arrayText(ids)], until };
-      }
-      return { values: operation.columns.map((_, n) => arrayText(inTime.map(({ input }) => input[n] ?? ""))), until };
-    };
-    const answer = isFind
-      ? this.#executor.run(this.#findBy(isLone, isRest || only?.company !== undefined), load)
-      : this.#runWrite(operation, load);
+    let sent: ReadonlySet<string> | undefined;
+    const load = loadInTime(ordered, (inTime) => {
+      sent = inTime.length === ordered.length ? undefined : new Set(inTime.map(idOf));
+      return operation.columns.map((_, n) => arrayText(inTime.map(({ input }) => input[n] ?? "")));
+    });
     const rows = new Map<string, Row>();
-    for (const row of await answer) rows.set(textOf(row, "token"), row);
-    if (rows.delete(FENCE_ID)) for (const row of rows.values()) row["fence"] = "true";
+    for (const row of await this.#runWrite(operation, load)) rows.set(textOf(row, "token"), row);
     return items.map(({ input }) =>
       sent === undefined || sent.has(input[0]) ? rows.get(input[0]) : new Failed(tooLate(this.#timeout)),
     );
@@ -234,18 +257,12 @@ export class Dispatcher {
 
   /** Sends a row in its own statement. */
   async #alone(operation: Operation, { input, until }: Item<Input>): Promise<Output> {
-    const rows = await this.#executor.run(operation.statement, loadUntil([...input], until)).catch(unlessTaken);
+    const rows = await this.#executor.run(operation.statement, loadUntil([...input], until)).catch(noRowsIfTaken);
     return rows[0];
   }
 
-  #findBy(isLone: boolean, isRest: boolean): Statement {
-    const { single, large, statement } = this.#operations.find;
-    if (isLone) return single;
-    return isRest ? large : statement;
-  }
-
   /** Runs a shared write, in the same tick if it is known whether the column `last_seen` can be written. */
-  #runWrite(operation: Operation, load: () => Load | undefined): Promise<Row[]> {
+  #runWrite(operation: Operation, load: Errand["load"]): Promise<Row[]> {
     const { statement, noting } = operation;
     if (noting === undefined) return this.#executor.run(statement, load);
     const known = this.#told.additions();
@@ -255,7 +272,7 @@ export class Dispatcher {
   }
 
   /** Runs a statement. @param otherwise - the statement to run if the column is missing or denied */
-  async #note(statement: Statement, otherwise: Statement, load: () => Load | undefined): Promise<Row[]> {
+  async #note(statement: Statement, otherwise: Statement, load: Errand["load"]): Promise<Row[]> {
     try {
       return await this.#executor.run(statement, load);
     } catch (error) {
@@ -276,20 +293,20 @@ export class Dispatcher {
   ): Promise<(Output | Failed)[]> {
     const id = Math.max(columns.indexOf("new_token"), 0);
     const data = columns.indexOf("data");
-    const sought = items.map((item): Item<Input> => ({ ...item, input: [item.input[id] ?? ""] }));
+    const sought = items.map((item): Item<string> => ({ ...item, input: item.input[id] ?? "" }));
     let open = sought.filter((_, index) => outputs[index] === undefined);
-    const found = new Map<string, Output | Failed>();
+    const found = new Map<string, FoundRow | undefined | Failed>();
     while (open.length > 0) {
-      const answers = await this.#once(this.#operations.find, open, true);
-      for (const [index, { input }] of open.entries()) found.set(input[0], answers[index]);
-      open = open.filter((_, index) => isRow(answers[index]) && isDeferred(answers[index]));
+      const answers = (await this.#see(open, true)).outputs;
+      for (const [index, { input }] of open.entries()) found.set(input, answers[index]);
+      open = open.filter((_, index) => isFound(answers[index]) && answers[index].data === undefined);
     }
     return items.map(({ input }, index) => {
       if (outputs[index] !== undefined) return outputs[index];
       const answer = found.get(input[id] ?? "");
       if (answer instanceof Failed) return answer;
-      const row = isEnded(answer) ? undefined : answer;
-      if (row !== undefined && holds(this.#layout, row, input[data] ?? "")) return row;
+      const row = answer?.isEnded === true ? undefined : answer;
+      if (row !== undefined && holds(this.#layout, row.data, input[data] ?? "")) return { token: input[id] ?? "" };
       // The row is gone, whether or not it ever held these bytes.
       if (whenLost === "repeat and look" && row === undefined) return undefined;
       return new Failed(
@@ -298,64 +315,75 @@ export class Dispatcher {
     });
   }
 
-  /** Asks which sessions are behind the fence. Resolves to undefined when no statement has seen one. */
-  async #behindFence(outputs: readonly (Output | Failed | Again)[]): Promise<ReadonlyMap<string, boolean> | undefined> {
-    if (!outputs.some(hasFence)) return undefined;
-    const ids = new Set(outputs.filter(hasFence).map((row) => textOf(row, "token")));
-    return this.#told.onFence([...ids]);
+  /** Asks which of the sessions that were found live are behind the fence. */
+  async #behindFence(
+    outputs: readonly (FoundRow | undefined | Failed | Again)[],
+    items: readonly Item<string>[],
+  ): Promise<ReadonlyMap<string, boolean> | undefined> {
+    const live = items.filter((_, index) => isFound(outputs[index]) && !outputs[index].isEnded);
+    return live.length > 0 ? this.#told.onFence([...new Set(live.map(idOf))]) : undefined;
   }
 
   /**
-   * Turns a row into the result of a look-up.
+   * Turns a row into the result of a look-up. Undefined: it has to be read again, as its data was left out or it has ended since.
    *
-   * @param rest - the result for a row to be read again: its data was left out, or it has ended since
-   * @param behind - whether sessions are behind the fence
+   * @param behind - whether sessions are behind the fence, if there is one
    */
-  #foundIn(row: Output, rest: Again, behind?: ReadonlyMap<string, boolean>): BatchOutput<Found> {
-    if (row === undefined) return undefined;
-    if (isDeferred(row)) return rest;
-    const text = row["data"];
-    if (isEnded(row)) return reasonOf(this.#layout.decode(text));
-    if (hasFence(row)) {
-      const isBehind = behind?.get(textOf(row, "token"));
-      if (isBehind !== false) return isBehind === true ? "revoked" : rest;
-    }
-    const expiry = readInstant(row["expiry"]);
-    const length = text?.length ?? 0;
-    if (length <= LARGE_CHARACTERS) return { data: this.#layout.decode(text), expiry };
-    return new Large(length, () => {
-      const data = this.#shared.get(row) ?? this.#layout.decode(text);
-      this.#shared.set(row, data);
-      return { data, expiry };
+  #foundIn(
+    row: FoundRow,
+    behind: ReadonlyMap<string, boolean> | undefined,
+    id: string,
+  ): Exclude<Found, undefined> | Large<Found> | undefined {
+    const { data, expiry, isEnded } = row;
+    if (data === undefined) return undefined;
+    if (isEnded) return reasonOf(this.#layout.decode(data));
+    const isBehind = behind !== undefined && behind.get(id);
+    if (isBehind !== false) return isBehind === true ? "revoked" : undefined;
+    if (!(data.length > LARGE_CHARACTERS)) return { data: this.#layout.decode(data), expiry: new Date(expiry) };
+    return new Large(data.length, () => {
+      const bytes = this.#shared.get(row) ?? this.#layout.decode(data);
+      this.#shared.set(row, bytes);
+      return { data: bytes, expiry: new Date(expiry) };
     });
   }
 }
 
-/** Divides a refused batch: three operations go alone, to find out whether the reason lies in single rows, the rest in halves. */
-function inCompanies(count: number, refusal: Refusal): Again[] {
-  const halves = [new Again(new Company(refusal)), new Again(new Company(refusal))] as const;
-  const alone = new Set([0, count >> 1, count - 1]);
-  return Array.from({ length: count }, (_, n) =>
-    alone.has(n) ? new Again(new Company(refusal)) : n < count / 2 ? halves[0] : halves[1],
-  );
+/** Makes the `load` of operations, without those that are too old to be sent. @param values - makes the parameters */
+function loadInTime<In>(
+  items: readonly Item<In>[],
+  values: (inTime: readonly Item<In>[]) => unknown[],
+): Errand["load"] {
+  return () => {
+    const now = monotonicNow();
+    let inTime = 0;
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const { until } of items) {
+      if (until <= now) continue;
+      inTime++;
+      if (until < earliest) earliest = until;
+    }
+    if (inTime === 0) return undefined;
+    const left = inTime === items.length ? items : items.filter(({ until }) => until > now);
+    return { values: values(left), until: earliest };
+  };
 }
 
-/** Whether the data was left out because the answer would have been too long. */
-function isDeferred(row: Row): boolean {
-  return row["data"] === null;
+function idOf(item: Item<string | Input> | undefined): string {
+  const input = item?.input ?? "";
+  return typeof input === "string" ? input : input[0];
 }
 
-function isRow(output: Output | Failed | Again): output is Row {
+function closed(): StoreUnavailableError {
+  return new StoreUnavailableError("the store is closed");
+}
+
+function isFound(output: FoundRow | undefined | Failed | Again): output is FoundRow {
   return output !== undefined && !(output instanceof Failed) && !(output instanceof Again);
 }
 
-/** Whether the statement has seen the fence and found this session live. */
+/** Whether the statement has seen the fence and written this row. */
 function hasFence(output: Output | Failed | Again): output is Row {
-  return isRow(output) && output["fence"] != null && !isEnded(output);
-}
-
-function isEnded(row: Output): boolean {
-  return row?.["ended"] === "true";
+  return output !== undefined && !(output instanceof Failed) && !(output instanceof Again) && output["fence"] != null;
 }
 
 /** Turns a row into the outcome of a write. @param behind - whether sessions are behind the fence */
@@ -363,10 +391,4 @@ function outcomeOf(row: Output, behind?: ReadonlyMap<string, boolean>): WriteOut
   if (row?.["crossed"] === "true") return "revoked";
   if (row === undefined || row["done"] === "false" || behind?.get(textOf(row, "token")) === true) return false;
   return row["few"] === "true" ? "few" : true;
-}
-
-/** Returns no rows when the new id is taken. */
-function unlessTaken(error: unknown): Row[] {
-  if (sqlstateOf(error) === UNIQUE_VIOLATION) return [];
-  throw error;
 }

@@ -1,38 +1,54 @@
-import { monotonicNow } from "../../core/time.ts";
 import type { BatchEvent } from "../../core/events.ts";
+import { monotonicNow } from "../../core/time.ts";
 import type { Company, Item } from "./batch.ts";
 
-/** An operation in the queue. */
+/** An operation in the queue, from its submission to its answer. */
 export interface Entry<In, Out> extends Item<In> {
-  key: string | undefined;
+  readonly key: string | undefined;
   until: number;
   company: Company | undefined;
-  weight: number;
+  readonly weight: number;
   /** Its start by the monotonic clock, in milliseconds. */
-  since: number;
-  state: "queued" | "ready" | "sent";
+  readonly since: number;
+  state: "queued" | "ready" | "sent" | "settled";
   /** Reports its batch to observers, if there are any. */
-  report: ((event: BatchEvent) => void) | undefined;
+  readonly report: ((event: BatchEvent) => void) | undefined;
   resolve(output: Out): void;
   reject(error: unknown): void;
+  /** Its neighbours among the unsettled operations. */
+  older: Entry<In, Out> | undefined;
+  younger: Entry<In, Out> | undefined;
+  /** The next operation with its key. */
+  next: Entry<In, Out> | undefined;
 }
+
+/** Operations with a key after which the map of keys is replaced by a copy. */
+const MAX_KEYED = 1024;
+/** Failed operations that may stay in the line, in addition to as many as are ready. */
+const MAX_LEFTOVERS = 64;
 
 /**
  * The unsettled operations of a kind. Two with the same key run one after the other: they never share a statement or overtake
  * each other.
+ *
+ * Each operation is one object, which is linked to its neighbours by age and to the next one with its key.
  */
 export class Queue<In, Out> {
-  /** All unsettled operations, oldest first. */
-  readonly #open = new Set<Entry<In, Out>>();
-  /** Operations that may be sent, in the order in which they became ready. */
-  readonly #ready = new Set<Entry<In, Out>>();
-  /** Keys of ready and sent operations, each with the operations queued behind. */
-  readonly #lines = new Map<string, Entry<In, Out>[]>();
+  #oldest: Entry<In, Out> | undefined;
+  #youngest: Entry<In, Out> | undefined;
+  #size = 0;
   #waiting = 0;
+  /** Operations that may be sent, in the order in which they became ready, and some that have failed since. */
+  #line: Entry<In, Out>[] = [];
+  #ready = 0;
+  /** The last unsettled operation of each key. */
+  #last = new Map<string, Entry<In, Out>>();
+  /** Operations with a key that were added to this map. */
+  #keyed = 0;
 
   /** Number of ready operations. */
   get ready(): number {
-    return this.#ready.size;
+    return this.#ready;
   }
 
   /** Number of operations not sent yet. */
@@ -42,27 +58,33 @@ export class Queue<In, Out> {
 
   /** Number of unsettled operations. */
   get size(): number {
-    return this.#open.size;
+    return this.#size;
   }
 
   /** The operation that has been ready for the longest time. */
   get first(): Entry<In, Out> | undefined {
-    const [first] = this.#ready;
-    return first;
+    return this.#line.find(isReady);
   }
 
   /** Adds an operation. Returns whether it is ready. */
   add(entry: Entry<In, Out>): boolean {
     const { key } = entry;
-    this.#open.add(entry);
+    entry.older = this.#youngest;
+    if (this.#youngest === undefined) this.#oldest = entry;
+    else this.#youngest.younger = entry;
+    this.#youngest = entry;
+    this.#size++;
     this.#waiting++;
+    if (this.#line.length > 2 * this.#ready + MAX_LEFTOVERS) this.#line = this.#line.filter(isReady);
     if (key !== undefined) {
-      const line = this.#lines.get(key);
-      if (line !== undefined) {
-        line.push(entry);
+      // What has left a long-lived Map is kept by its outgrown tables, until all of memory is collected.
+      if (++this.#keyed % MAX_KEYED === 0) this.#last = new Map(this.#last);
+      const last = this.#last.get(key);
+      this.#last.set(key, entry);
+      if (last !== undefined) {
+        last.next = entry;
         return false;
       }
-      this.#lines.set(key, []);
     }
     this.#makeReady(entry);
     return true;
@@ -75,27 +97,37 @@ export class Queue<In, Out> {
   take(most: number, heaviest: number, tooLate: () => Error): Entry<In, Out>[] {
     const now = monotonicNow();
     const batch: Entry<In, Out>[] = [];
+    const line = this.#line;
     let weight = 0;
-    for (const entry of this.#ready) {
+    let kept = 0;
+    let index = 0;
+    for (; index < line.length; index++) {
+      const entry = line[index] as Entry<In, Out>;
+      if (entry.state !== "ready") continue;
       if (entry.until <= now) {
         this.fail(entry, tooLate());
         continue;
       }
-      if (batch.length > 0 && entry.company !== batch[0]?.company) continue;
+      if (batch.length > 0 && entry.company !== batch[0]?.company) {
+        line[kept++] = entry;
+        continue;
+      }
       weight += entry.weight;
       if (batch.length > 0 && (batch.length === most || weight > heaviest)) break;
       entry.state = "sent";
       batch.push(entry);
     }
-    for (const entry of batch) this.#ready.delete(entry);
+    line.copyWithin(kept, index);
+    line.length -= index - kept;
+    this.#ready -= batch.length;
     this.#waiting -= batch.length;
     return batch;
   }
 
   /** Makes a sent operation ready again, behind the others. */
   takeBack(entry: Entry<In, Out>, company: Company | undefined): void {
-    if (!this.#open.has(entry)) {
-      this.#next(entry.key);
+    if (entry.state === "settled") {
+      this.#next(entry);
       return;
     }
     entry.company = company;
@@ -105,23 +137,25 @@ export class Queue<In, Out> {
 
   /** Removes a sent operation, and makes the next one with its key ready. Returns whether it was unsettled. */
   done(entry: Entry<In, Out>): boolean {
-    this.#next(entry.key);
-    return this.#open.delete(entry);
+    this.#next(entry);
+    if (entry.state === "settled") return false;
+    this.#remove(entry);
+    return true;
   }
 
   /** Fails an operation, which is then not sent any more. */
   fail(entry: Entry<In, Out>, error: unknown): void {
-    if (!this.#open.delete(entry)) return;
+    const { state } = entry;
+    if (state === "settled") return;
+    this.#remove(entry);
     // Its statement may still wait for a connection.
     entry.until = Number.NEGATIVE_INFINITY;
     entry.reject(error);
-    if (entry.state === "sent") return;
+    if (state === "sent") return;
     this.#waiting--;
-    if (this.#ready.delete(entry)) this.#next(entry.key);
-    else {
-      const line = this.#lines.get(entry.key ?? "") ?? [];
-      line.splice(line.indexOf(entry), 1);
-    }
+    if (state === "queued") return;
+    this.#ready--;
+    this.#next(entry);
   }
 
   /**
@@ -132,7 +166,7 @@ export class Queue<In, Out> {
    */
   failOlder(age: number, error: () => Error): number | undefined {
     const now = monotonicNow();
-    for (const entry of this.#open) {
+    for (let entry = this.#oldest; entry !== undefined; entry = this.#oldest) {
       const left = entry.since + age - now;
       if (left > 0) return left;
       this.fail(entry, error());
@@ -142,13 +176,32 @@ export class Queue<In, Out> {
 
   #makeReady(entry: Entry<In, Out>): void {
     entry.state = "ready";
-    this.#ready.add(entry);
+    this.#ready++;
+    this.#line.push(entry);
   }
 
-  #next(key: string | undefined): void {
-    if (key === undefined) return;
-    const entry = this.#lines.get(key)?.shift();
-    if (entry === undefined) this.#lines.delete(key);
-    else this.#makeReady(entry);
+  /** Makes the next operation with the key of one ready. */
+  #next(entry: Entry<In, Out>): void {
+    if (entry.key === undefined) return;
+    let { next } = entry;
+    entry.next = undefined;
+    while (next?.state === "settled") ({ next } = next);
+    if (next === undefined) this.#last.delete(entry.key);
+    else this.#makeReady(next);
   }
+
+  #remove(entry: Entry<In, Out>): void {
+    const { older, younger } = entry;
+    if (older === undefined) this.#oldest = younger;
+    else older.younger = younger;
+    if (younger === undefined) this.#youngest = older;
+    else younger.older = older;
+    entry.older = entry.younger = undefined;
+    entry.state = "settled";
+    this.#size--;
+  }
+}
+
+function isReady({ state }: { state: string }): boolean {
+  return state === "ready";
 }

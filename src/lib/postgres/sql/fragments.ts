@@ -2,6 +2,7 @@ import { FENCE_ID, sha256 } from "../../core/token.ts";
 import { MAX_BATCH_BYTES } from "../execution/batch.ts";
 import { CONCAT, EQ, GT, LT, MINUS, OVER, PLUS, TIMES } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
+import { SEPARATOR, STATES, UNIT } from "./text-format.ts";
 
 // Parts of SQL texts.
 
@@ -64,15 +65,28 @@ export const fenceIn = (table: string, layout: Layout): string =>
 /** SQL of the expiry of a row `s`. A column without time zone is read in the connection's zone, as in comparisons. */
 export const expiryText = ({ expiry }: Layout): string => millisecondsOf(`s.${expiry}::timestamptz`);
 
-/** SQL of a page's data and expiry. Rows beyond the size limit of an answer come without data, and are read again. */
-export const foundInBounds = (layout: Layout, order = ""): string => {
+/** SQL of data, or of null for rows beyond the size limit of an answer, which are read again. */
+export const dataInBounds = (layout: Layout, order = ""): string => {
   const size = layout.size(`s.${layout.data}`);
   return (
     `CASE WHEN (pg_catalog.sum(${size}) OVER (${order}ROWS UNBOUNDED PRECEDING) ${MINUS} ${size}) ${LT} ${MAX_BATCH_BYTES} ` +
-    `THEN ${layout.read(`s.${layout.data}`)} END AS data, ${expiryText(layout)} AS expiry`
+    `THEN ${layout.read(`s.${layout.data}`)} END`
   );
 };
 
 /** SQL of an instant, from a text of microseconds since 1970. Exact, because places are compared by it. */
 export const micros = (text: string): string =>
   `(timestamptz 'epoch' ${PLUS} (${text}::float8 ${TIMES} interval '1 microsecond'))`;
+
+/** SQL of the text of an answer to look-ups (sql/text-format.ts). @param rows - a relation of n, expiry, ended and data */
+export function foundText(rows: string): string {
+  const state = `CASE WHEN ${rows}.ended THEN '${STATES.ended}' ELSE '${STATES.live}' END`;
+  const content = `COALESCE((${state} ${CONCAT} ${rows}.data), '${STATES.deferred}')`;
+  const row = [`${rows}.n::text`, codeUnit(UNIT), `${rows}.expiry`, codeUnit(UNIT), content].join(` ${CONCAT} `);
+  return `pg_catalog.string_agg((${row}), ${codeUnit(SEPARATOR)})`;
+}
+
+/** SQL of a control character. */
+function codeUnit(character: string): string {
+  return `pg_catalog.chr(${character.charCodeAt(0)})`;
+}

@@ -1,6 +1,5 @@
 import { Buffer } from "node:buffer";
 import { CONCAT, CONTAINS, EQ, LE, PLUS } from "./catalog.ts";
-import type { Row } from "../drivers/driver.ts";
 import type { EndReason } from "../../core/store.ts";
 import { type TableName } from "./table-name.ts";
 import { setupSql } from "./tables.ts";
@@ -137,9 +136,10 @@ export const connectPgSimpleLayout: Layout = {
 /**
  * Says whether a row holds the data that were sent.
  *
+ * @param found - the row's data as a text for `decode`
  * @param sent - the data as a text from `encode`
  */
-export function holds({ decode }: Layout, row: Row, sent: string): boolean {
-  const [one, other] = [decode(row["data"]), decode(sent)];
+export function holds({ decode }: Layout, found: string | undefined, sent: string): boolean {
+  const [one, other] = [decode(found), decode(sent)];
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }

@@ -26,7 +26,7 @@ export interface Operation {
   readonly counts?: "created" | "ended";
 }
 
-/** A look-up. */
+/** A look-up. `statement` and `large` answer with one row, whose texts `readFound` reads (sql/text-format.ts). */
 export interface Find extends Operation {
   /** Reads rows whose data `statement` left out: as many as fit into one answer, at least one. */
   readonly large: Statement;

@@ -2,10 +2,11 @@ import { FENCE_ID } from "../../core/token.ts";
 import { MAX_BATCH_BYTES } from "../execution/batch.ts";
 import { EQ, GT, LE, OVER } from "./catalog.ts";
 import {
+  dataInBounds,
   entomb,
   expiryText,
   fenceIn,
-  foundInBounds,
+  foundText,
   instant,
   isFence,
   isFree,
@@ -56,12 +57,13 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
   const isEnded = `(${ended})::text AS ended`;
   const now = millisecondsOf("current_timestamp");
   const found = `${layout.read(`s.${data}`)} AS data, ${expiryText(layout)} AS expiry`;
+  const size = layout.size(`s.${data}`);
   const share = `(${MAX_BATCH_BYTES} ${OVER} pg_catalog.cardinality($1::text[]))`;
-  const foundInShare = `CASE WHEN ${layout.size(`s.${data}`)} ${LE} ${share} THEN ${layout.read(`s.${data}`)} END AS data, ${expiryText(layout)} AS expiry`;
-  // A subquery, so that the time is formatted once and not for each row.
-  const findIn = (columns: string): Statement =>
+  const read = layout.read(`s.${data}`);
+  const findIn = (contents: string): Statement =>
     prepared(
-      `SELECT s.${token} AS token, ${columns}, ${isEnded}, (SELECT ${now}) AS now FROM ${table} s, ROWS FROM (pg_catalog.unnest(${together})) AS v(token) WHERE ${joined} AND ${known}`,
+      `SELECT ${foundText("f")} AS found, ${now} AS now FROM (SELECT v.n AS n, ${expiryText(layout)} AS expiry, ${ended} AS ended, ${contents} AS data ` +
+        `FROM ${table} s, ROWS FROM (pg_catalog.unnest(${together})) WITH ORDINALITY AS v(token, n) WHERE ${joined} AND ${known}) f`,
     );
 
   const insert = (rows: string): string =>
@@ -86,8 +88,8 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
       columns: ["token"],
       isShared: true,
       // Leaves out the data of a row that is longer than its share of one answer.
-      statement: findIn(foundInShare),
-      large: findIn(foundInBounds(layout)),
+      statement: findIn(`CASE WHEN ${size} ${LE} ${share} THEN ${read} END`),
+      large: findIn(dataInBounds(layout)),
       single: prepared(
         `SELECT s.${token} AS token, ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} ${EQ} ${alone} AND ${known}`,
       ),

@@ -1,8 +1,8 @@
 import { EQ, GE, GT, LE, regclass } from "./catalog.ts";
 import {
+  dataInBounds,
   expiryText,
   fenceIn,
-  foundInBounds,
   instant,
   joinedBy,
   liveRow,
@@ -43,7 +43,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
     probe: `SELECT ${millisecondsOf("current_timestamp")} AS now${layout.users ? `, ${additions(name)}` : ""}`,
     count: `SELECT pg_catalog.count(*)::text AS count FROM ${table} s WHERE ${live}`,
     page:
-      `SELECT s.${token} AS token, ${foundInBounds(layout, `ORDER BY s.${token} `)} FROM (SELECT s.${token}, s.${data}, s.${expiry} ` +
+      `SELECT s.${token} AS token, ${dataInBounds(layout, `ORDER BY s.${token} `)} AS data, ${expiryText(layout)} AS expiry FROM (SELECT s.${token}, s.${data}, s.${expiry} ` +
       `FROM ${table} s WHERE s.${token} ${GT} $1::text AND ${live} ORDER BY s.${token} LIMIT $2::text::int) s ORDER BY s.${token}`,
     // One statement, so that the advisory lock needs no transaction. It starts where the last page ended: until a vacuum, the
     // index still holds the rows removed before. Locked rows stay for the next time. A row that was extended meanwhile no
