@@ -45,10 +45,14 @@ function answerOf({ table, location }: Connection, found: Finding[]): Answer {
   const text = (style: Style): string => {
     const paints = { ok: style.green, warn: style.yellow, error: style.red };
     const lines = findings.flatMap(({ name, level, text: said, remedy }) => [
-      hanging(`${level.padEnd(5)}  ${name.padEnd(11)}  `, said, style, undefined, paints[level]),
+      hanging(`${level.padEnd(5)}  ${name.padEnd(11)}  `, said, style, undefined, (beginning) =>
+        beginning.replace(level, paints[level]),
+      ),
       ...(remedy === undefined ? [] : [hanging(`${" ".repeat(20)}-> `, remedy, style, style.cyan, style.dim)]),
     ]);
-    return [style.bold(`${table.quoted} in ${location}`), ...lines, verdictOf(found, style)].join("\n");
+    return [hanging("", `${table.quoted} in ${location}`, style, style.bold), ...lines, verdictOf(found, style)].join(
+      "\n",
+    );
   };
   return { text, json: { ok: exitCode === EXIT.ok, table: table.quoted, location, findings }, exitCode };
 }

@@ -17,8 +17,8 @@ export interface CleanupCommandOptions extends CommonOptions {
  * knows. Its own cleanup removes the rest.
  */
 const ENDED_GRACE = "1d";
-/** A progress bar needs no more. */
-const MAX_COUNTED_ROWS = 200_000;
+/** Counting so many takes a second or two, and removing them many minutes. With more, the time left is unknown. */
+const MAX_COUNTED_ROWS = 5_000_000;
 
 /** Removes expired rows, as the cleanup of an application does. */
 export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {

@@ -4,7 +4,7 @@ import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 import type { Style } from "./style.ts";
-import { columns, instant, plain } from "./terminal.ts";
+import { columns, instant, plain, relative } from "./terminal.ts";
 import { usersOf } from "./user-sessions.ts";
 
 /** The last instant that a Date can hold. */
@@ -27,7 +27,8 @@ export async function list(options: CommonOptions & { user: string; limit: numbe
       userAgent,
     }));
     const json = { user, sessions, next: next ?? null };
-    return { text: (style) => textOf(sessions, next, style), json, exitCode: EXIT.ok };
+    const now = await store.now();
+    return { text: (style) => textOf(sessions, next, now, style), json, exitCode: EXIT.ok };
   });
 }
 
@@ -38,13 +39,16 @@ interface Shown extends Pick<OwnedEntry, "created" | "lastSeen" | "expiry"> {
   userAgent: string | null;
 }
 
-function textOf(sessions: Shown[], next: string | undefined, style: Style): string {
+/** @param now - milliseconds since 1970 by the database's clock */
+function textOf(sessions: Shown[], next: string | undefined, now: number, style: Style): string {
   if (sessions.length === 0) return "No live session.";
+  // A terminal has no room for three instants beside the browser.
+  const at = (date: Date): string => (style.isTTY ? relative(date, now) : instant(date));
   const rows = sessions.map(({ id, created, lastSeen, expiry, ip, userAgent }) => [
     plain(id),
-    instant(created),
-    instant(lastSeen),
-    instant(expiry),
+    at(created),
+    at(lastSeen),
+    at(expiry),
     plain(ip ?? ""),
     plain(userAgent ?? ""),
   ]);

@@ -4,7 +4,7 @@ import { CommanderError } from "commander";
 import type { CommonOptions } from "./connection.ts";
 import { failureOf, isOurs, redact, redactForeign, UsageError } from "./failures.ts";
 import { programOf } from "./program.ts";
-import { hanging, PLAIN, type Style, styleOf } from "./style.ts";
+import { COLOURED, hanging, PLAIN, type Style, styleOf } from "./style.ts";
 
 /** Destinations of the output. */
 export interface Output {
@@ -52,7 +52,23 @@ export async function main(args: string[], output = standardOutput()): Promise<E
     }
   });
   for (const command of [program, ...program.commands]) {
-    command.exitOverride().configureOutput({ writeOut: out, writeErr: err, outputError: () => {} });
+    command
+      .exitOverride()
+      .configureOutput({
+        writeOut: out,
+        writeErr: err,
+        outputError: () => {},
+        getOutHasColors: () => outStyle.hasColors,
+        getErrHasColors: () => errStyle.hasColors,
+      })
+      // Commander removes these colours where the output has none.
+      .configureHelp({
+        styleTitle: COLOURED.bold,
+        styleCommandText: COLOURED.cyan,
+        styleOptionTerm: COLOURED.cyan,
+        styleSubcommandTerm: COLOURED.cyan,
+        subcommandTerm: (subcommand) => subcommand.name(),
+      });
   }
   try {
     readEnvironmentFile();

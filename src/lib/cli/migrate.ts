@@ -33,7 +33,7 @@ async function migrated(
   const steps = stepsBetween(before, await operator.listObjects());
   const text = (style: Style): string => {
     const upToDate = `Table ${quoted} in ${location} is up to date.`;
-    if (steps.length === 0) return `${upToDate} There was nothing to do.`;
+    if (steps.length === 0) return hanging("", `${upToDate} There was nothing to do.`, style);
     const lines = steps.map((step) => hanging("  + ", step, style, undefined, style.green));
     const advice =
       before.length === 0 && isShared
@@ -48,7 +48,7 @@ async function migrated(
             ),
           ]
         : [];
-    return [...lines, style.bold(upToDate), ...advice].join("\n");
+    return [...lines, hanging("", upToDate, style, style.bold), ...advice].join("\n");
   };
   return { text, json: { table: quoted, location, migrated: true, steps }, exitCode: EXIT.ok };
 }

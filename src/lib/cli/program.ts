@@ -31,7 +31,9 @@ export type Run = (command: Command, work: () => Promise<Answer>) => Promise<voi
 export function programOf(version: string, run: Run): Command {
   const program = new Command("pgstore")
     .description("Manages the sessions that pgstore keeps in PostgreSQL.")
-    .version(version)
+    .version(version, "-V, --version", "show the version")
+    .helpOption("-h, --help", "show this help")
+    .helpCommand("help [command]", "Shows the help of a command.")
     .showSuggestionAfterError()
     .addHelpText("after", EXIT_CODES)
     .addHelpText(
@@ -47,16 +49,7 @@ export function programOf(version: string, run: Run): Command {
   ): Command => {
     const command = program.command(name).description(description);
     return command
-      .option("--url <url>", "the database: postgres://… or a PGlite folder (default: DATABASE_URL)")
-      .option("--table <name>", 'the table (default: "sessions")')
-      .option("--schema <name>", "its schema (default: the search path decides)")
-      .addOption(
-        new Option("--layout <package>", 'the package that created the table (default: "pgstore")').choices(
-          Object.keys(LAYOUTS),
-        ),
-      )
-      .option("--json", "print one JSON document")
-      .option("--debug", "print an error's stack")
+      .helpOption("-h, --help", "show this help")
       .allowExcessArguments(false)
       .addHelpText("after", `\nExample:\n  ${example}`)
       .action(() => run(command, () => work(command.opts<never>(), command.args[0] ?? "")));
@@ -152,7 +145,23 @@ export function programOf(version: string, run: Run): Command {
     "npx pgstore completion bash >> ~/.bashrc",
     (_options, shell) => completion(program, shell as Shell),
   ).addArgument(new Argument("<shell>", "the shell").choices(Object.keys(SHELLS)));
+  for (const command of program.commands) {
+    for (const option of commonOptions()) command.addOption(option.helpGroup("Options of every command:"));
+  }
   return program;
+}
+
+function commonOptions(): Option[] {
+  return [
+    new Option("--url <url>", "the database: postgres://… or a PGlite folder (default: DATABASE_URL)"),
+    new Option("--table <name>", 'the table (default: "sessions")'),
+    new Option("--schema <name>", "its schema (default: the search path decides)"),
+    new Option("--layout <package>", 'the package that created the table (default: "pgstore")').choices(
+      Object.keys(LAYOUTS),
+    ),
+    new Option("--json", "print one JSON document"),
+    new Option("--debug", "print an error's stack"),
+  ];
 }
 
 /** Makes a parser of whole numbers from 1. */

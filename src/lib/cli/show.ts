@@ -8,7 +8,7 @@ import { isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn } from "../sess
 import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, type Connection, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
-import type { Style } from "./style.ts";
+import { hanging, type Style } from "./style.ts";
 import { columns, instant, plain } from "./terminal.ts";
 import { fullIdOf, operationsOf } from "./user-sessions.ts";
 
@@ -137,7 +137,7 @@ function answerOf(
     const width = Math.max(...known.map(([name]) => name.length));
     return [
       style.bold(`Session ${plain(id)}`),
-      ...known.map(([name, value]) => `  ${style.dim(name.padEnd(width))}  ${value}`),
+      ...known.map(([name, value]) => hanging(`  ${name.padEnd(width)}  `, value, style, undefined, style.dim)),
       ...tableOf(keys, style),
     ].join("\n");
   };

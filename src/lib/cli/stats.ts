@@ -31,7 +31,7 @@ function textOf(found: StoreStats, canHaveUsers: boolean, { dim }: Style): strin
   const { cleanup } = found;
   const lines: [name: string, value: string][] = [
     ["Live sessions", number(found.live)],
-    ["Of users", number(found.loggedIn)],
+    ["Logged in", number(found.loggedIn)],
     ["Users", number(found.users)],
     ["Expired, to be removed", count(found.expired) + (found.expired < MAX_EXPIRED ? "" : " or more")],
     ...found.expiring.map(({ within, count: many }): [string, string] => [

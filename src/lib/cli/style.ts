@@ -54,6 +54,8 @@ export function styleOf(stream: StyledStream): Style {
 
 /** Text for pipes, files and tests. */
 export const PLAIN: Style = styleOf({});
+/** Text with colours, whatever it is written to. */
+export const COLOURED: Style = styleOf({ isTTY: true, hasColors: () => true });
 
 /**
  * Breaks a text into lines at spaces. A longer word gets a line of its own, so that a link or a name can still be copied.

@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline/promises";
+import { durationText } from "../core/format-number.ts";
 import { PLAIN, type Style } from "./style.ts";
 import { InterruptedError, UsageError } from "./failures.ts";
 
@@ -38,6 +39,12 @@ export function columns(
 /** Writes an instant to the second. */
 export function instant(date: Date): string {
   return `${date.toISOString().slice(0, 19).replace("T", " ")}Z`;
+}
+
+/** Writes an instant as a distance: "2 min ago", "in 3 h". @param now - milliseconds since 1970 */
+export function relative(date: Date, now: number): string {
+  const distance = date.getTime() - now;
+  return distance > 0 ? `in ${durationText(distance)}` : `${durationText(-distance)} ago`;
 }
 
 /** The terminal to ask on: by default standard error, so that --json prints one document on standard output. */
