@@ -29,6 +29,13 @@ export function compareStrings(a: string, b: string): number {
   return a.length - b.length;
 }
 
+/** Writes a value whose type the text alone tells. Undefined: `goJson` writes it. Most values of sessions are such. */
+export function plainJson(value: Value): string | undefined {
+  if (typeof value === "string") return goString(value);
+  if (typeof value === "boolean") return value ? "true" : "false";
+  return typeof value === "number" && Number.isSafeInteger(value) && value !== 0 ? String(value) : undefined;
+}
+
 /**
  * Writes a value as Go's encoding/json does, with the keys of objects in their own order.
  *

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { applyHints, compareStrings, goJson, goString, type Hint } from "./go-json.ts";
+import { applyHints, compareStrings, goJson, goString, type Hint, plainJson } from "./go-json.ts";
 import { parseJson } from "./json-reader.ts";
 import { assertValue, isPlainObject, MAX_DEPTH, type Value } from "../core/value.ts";
 
@@ -18,8 +18,9 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** The text after the data, as pgstore and Go write it. Anchored and with a single `.*`, it matches in linear time. */
 const TAIL = /^,"deadline":(-?(?:0|[1-9]\d{0,18}))(?:,"types":(\{.*\}))?\}[ \t\n\r]*$/s;
 
-/** The number of digits of an instant from 2001 to 2262, in nanoseconds since 1970. */
-const NANOSECOND_DIGITS = 19;
+/** An instant from 2001 to 2262 in whole milliseconds, written as nanoseconds, at the end of a text. */
+const PLAIN_TAIL = /[1-9]\d{12}000000\}[ \t\n\r]*$/y;
+const MILLISECOND_DIGITS = 13;
 
 /** JSON's white space. Each character stands for two bits of a mark. */
 const BLANKS = [" ", "\t", "\n", "\r"];
@@ -52,17 +53,17 @@ export const scsJson = {
    */
   encode({ values, deadline }: Session, _id?: string, unique = false): Uint8Array {
     const mark = unique ? uniqueBlanks() : "";
-    const hints = new Map<string, Hint>();
+    let hints: Map<string, Hint> | undefined;
     let members = "";
     for (const key of sortedKeys(values)) {
       const value = values.get(key);
       assertValue(key, value);
-      members += `${members === "" ? "" : ","}${goString(key)}:${typeof value === "string" ? goString(value) : goJson(value, [key], hints)}`;
+      const json = plainJson(value) ?? goJson(value, [key], (hints ??= new Map<string, Hint>()));
+      members += `${members === "" ? "" : ","}${goString(key)}:${json}`;
     }
     const text = `{"data":{${members}},"deadline":${nanosecondsOf(deadline)}`;
-    if (hints.size === 0) return utf8Bytes(`${text}}${mark}`);
-    const types = sortedKeys(hints).map((pointer) => `${goString(pointer)}:"${hints.get(pointer)}"`);
-    return utf8Bytes(`${text},"types":{${types.join()}}}${mark}`);
+    if (hints === undefined || hints.size === 0) return utf8Bytes(`${text}}${mark}`);
+    return utf8Bytes(`${text},"types":{${typesOf(hints)}}}${mark}`);
   },
 
   /** Decodes a session. @throws SyntaxError or TypeError for bytes of another format */
@@ -126,22 +127,10 @@ function readQuickly(text: string): Members | undefined {
   }
 }
 
-/**
- * Reads a deadline of the present, in whole milliseconds, that ends the text: what pgstore writes for a session without types.
- *
- * @returns undefined for any other tail
- */
+/** Reads a deadline that ends the text, as pgstore writes it for a session without types. Undefined for any other tail. */
 function plainDeadline(text: string, start: number): Date | undefined {
-  const end = start + NANOSECOND_DIGITS;
-  let at = start;
-  while (at < end && isDigit(text.charCodeAt(at))) at++;
-  if (at < end || text.startsWith("0", start) || !text.startsWith("000000}", end - 6)) return undefined;
-  for (at = end + 1; at < text.length; at++) if (!BLANKS.includes(text.charAt(at))) return undefined;
-  return new Date(Number(text.slice(start, end - 6)));
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39;
+  PLAIN_TAIL.lastIndex = start;
+  return PLAIN_TAIL.test(text) ? new Date(Number(text.slice(start, start + MILLISECOND_DIGITS))) : undefined;
 }
 
 /** Reads the members of any JSON text. */
@@ -178,6 +167,12 @@ function magnitudeOf(value: unknown, depth = 0): number {
     if (magnitude > largest) largest = magnitude;
   }
   return largest;
+}
+
+function typesOf(hints: Map<string, Hint>): string {
+  return sortedKeys(hints)
+    .map((pointer) => `${goString(pointer)}:"${hints.get(pointer)}"`)
+    .join();
 }
 
 function sortedKeys(entries: Map<string, unknown>): string[] {
