@@ -78,6 +78,8 @@ export class HeadText implements OpenHeaders {
   /** The head with all changes. */
   text: string;
   readonly #response: ServerResponse;
+  /** The header that was last looked for and not found. */
+  #absent: string | undefined;
 
   /**
    * Creates an editor of a serialized head.
@@ -130,12 +132,17 @@ export class HeadText implements OpenHeaders {
   }
 
   #values(name: string): string[] {
-    if (!hasLine(this.text, name)) return [];
+    if (!hasLine(this.text, name)) {
+      this.#absent = name;
+      return [];
+    }
     return Array.from(this.text.matchAll(patternOf(name)), (match) => String(match[1]));
   }
 
   #replace(name: string, values: string[]): void {
-    const text = hasLine(this.text, name) ? this.text.replaceAll(patternOf(name), "") : this.text;
+    const isPresent = this.#absent !== name && hasLine(this.text, name);
+    const text = isPresent ? this.text.replaceAll(patternOf(name), "") : this.text;
+    this.#absent = undefined;
     this.text = `${text.slice(0, -2)}${values.map((value) => `${name}: ${value}\r\n`).join("")}\r\n`;
   }
 }
