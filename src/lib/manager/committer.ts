@@ -40,6 +40,12 @@ const MAX_PAUSE_MS = 50;
 /** The outcome of an attempt: the current row (none after an end), or the reason for another attempt. */
 type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "again";
 
+/** The expiry and the deadline of the row that a plan writes, in milliseconds since 1970. */
+interface RowTimes {
+  expiry: number;
+  deadline: number;
+}
+
 /** Writes sessions to the store. No other code does. */
 export class Committer {
   readonly #access: StoreAccess;
@@ -92,17 +98,24 @@ export class Committer {
     return state.queue(() => this.#flushInTurn(state, watch));
   }
 
-  async #flushInTurn(state: SessionState, watch: CommitWatch | undefined): Promise<void> {
-    if (state.preparation !== undefined) state.preparation(await this.#access.now());
+  #flushInTurn(state: SessionState, watch: CommitWatch | undefined): Promise<unknown> {
+    return state.preparation === undefined ? this.#enter(state, watch) : this.#prepare(state, watch);
+  }
+
+  async #prepare(state: SessionState, watch: CommitWatch | undefined): Promise<void> {
+    state.preparation?.(await this.#access.now());
+    await this.#enter(state, watch);
+  }
+
+  /** Writes after the commits of other requests of the session. */
+  #enter(state: SessionState, watch: CommitWatch | undefined): Promise<unknown> {
     const { id } = state;
-    if (id === undefined || state.phase !== "stored") await this.#write(state, watch);
-    else {
-      await this.#queue.enter(
-        id,
-        (newest, signal) => this.#write(state, watch, newest, signal),
-        () => state.facts.whenGone,
-      );
-    }
+    if (id === undefined || state.phase !== "stored") return this.#write(state, watch);
+    return this.#queue.enter(
+      id,
+      (newest, signal) => this.#write(state, watch, newest, signal),
+      () => state.facts.whenGone,
+    );
   }
 
   /**
@@ -151,101 +164,126 @@ export class Committer {
     throw new SessionConflictError(this.#rows.publicId(state.id), MAX_ATTEMPTS);
   }
 
-  async #perform(plan: CommitPlan, state: SessionState, now: number, options?: OperationOptions): Promise<Outcome> {
-    const { id = "", row } = state;
+  #perform(plan: CommitPlan, state: SessionState, now: number, options?: OperationOptions): Outcome | Promise<Outcome> {
     switch (plan.kind) {
       case "nothing":
-        if (state.transition?.kind === "destroy") {
-          // Not in the turn of `destroy()`, in which later changes must throw.
-          await Promise.resolve();
-          state.end("nothing");
-        }
-        return { row };
-      case "touch": {
-        if (row === undefined) return "gone";
-        // Only on the same bytes, because they hold the deadline that bounds the expiry.
-        if (!(await this.#access.store.touch(id, new Date(plan.expiry), { unchanged: row.data, ...options })))
-          return "conflict";
-        const touched = { ...row, expiry: new Date(plan.expiry) };
-        state.touch(touched);
-        this.#tellToken(state, row, touched, now);
-        return { row: touched };
-      }
-      case "create": {
-        const { predecessor, isDeliberate } = state;
-        const isRevoked = predecessor?.why === "revoked";
-        if (isRevoked && !isDeliberate) {
-          // The holder may have logged in since, and must stay logged in.
-          const why = await this.#access.reader.lookUp(predecessor.id);
-          if (why !== undefined && why !== "revoked") return "gone";
-          state.values.mark(REVOKED, predecessor.id);
-        }
-        const newId = this.#rows.idOf(state.ensureToken());
-        const next = this.#rows.encode(state, plan, newId);
-        const count = state.values.changes.length;
-        // Before the new session begins: with a live rival the next request would again have two live tokens.
-        await this.#endRivals(state);
-        const outcome = await this.#users.create(newId, next, state);
-        if (outcome === "revoked") {
-          // A later commit of this state must not log the user in after all.
-          state.end("nothing");
-          throw new LoginRefusedError();
-        }
-        if (outcome === false) state.changeToken(createToken());
-        if (outcome !== true) return "again";
-        state.settle(next, newId, state.token, count);
-        this.#tellToken(state, undefined, next, now);
-        this.#announceLogin(state, newId);
-        if (isRevoked && isDeliberate) await this.#access.supersede(predecessor.id, newId);
-        return { row: next };
-      }
-      case "replace": {
-        const next = this.#rows.encode(state, plan, id);
-        const count = state.values.changes.length;
-        if (row === undefined) return "conflict";
-        if (!(await this.#access.store.replace(id, row.data, next.data, next.expiry, options))) return "conflict";
-        state.settle(next, id, state.token, count);
-        this.#tellToken(state, row, next, now);
-        return { row: next };
-      }
-      case "renew": {
-        const { transition: renewal } = state;
-        if (row === undefined || renewal?.kind !== "renew") return "gone";
-        const newId = this.#rows.idOf(renewal.token);
-        const revoked = renewal.revive ? state.values.unmark(REVOKED) : undefined;
-        const next = this.#rows.encode(state, plan, newId);
-        const count = state.values.changes.length;
-        // If the answer is lost, only the table can tell whether the renewal was carried out.
-        const { doubt } = state;
-        state.suspect({ token: renewal.token, id: newId, data: next.data });
-        const outcome = await this.#users.renew([id, newId], row, next, state, options);
-        state.suspect(outcome === true ? undefined : doubt);
-        // A renewal that is no login depends on its old row alone, which may have ended with the user's other sessions.
-        if (outcome === "revoked" && renewal.revive) throw new LoginRefusedError();
-        if (outcome !== true) return "conflict";
-        state.settle(next, newId, renewal.token, count);
-        this.#tellToken(state, undefined, next, now);
-        const [before, after] = [userIn(row.values), userIn(next.values)];
-        if (before !== undefined && before !== after) this.#access.endListeners.ended(id, "replaced", before);
-        else this.#access.endListeners.tell(id);
-        if (renewal.revive) this.#announceLogin(state, newId);
-        if (typeof revoked === "string") await this.#access.supersede(revoked, newId);
-        return { row: undefined };
-      }
+        return state.transition?.kind === "destroy" ? this.#forget(state) : { row: state.row };
+      case "touch":
+        return this.#touch(plan, state, now, options);
+      case "create":
+        return this.#create(plan, state, now);
+      case "replace":
+        return this.#replace(plan, state, now, options);
+      case "renew":
+        return this.#renew(plan, state, now, options);
       case "drop":
         return "gone";
-      case "destroy": {
-        // When the session was gone already, clearing the cookie could remove the newer cookie of its renewal.
-        const isContested = state.rivals.length > 0;
-        await this.#endRivals(state);
-        const ids = new Set([state.predecessor?.id, state.id]);
-        let ended = isContested;
-        for (const each of ids) if (each !== undefined && (await this.#access.end(each, "destroyed"))) ended = true;
-        if (await this.#wasRenewed(state)) return "again";
-        state.end(ended ? "clear" : "nothing");
-        return { row: undefined };
-      }
+      case "destroy":
+        return this.#destroy(state);
     }
+  }
+
+  /** Ends a session without a row. */
+  async #forget(state: SessionState): Promise<Outcome> {
+    const { row } = state;
+    // Not in the turn of `destroy()`, in which later changes must throw.
+    await Promise.resolve();
+    state.end("nothing");
+    return { row };
+  }
+
+  async #touch(
+    { expiry }: { expiry: number },
+    state: SessionState,
+    now: number,
+    options?: OperationOptions,
+  ): Promise<Outcome> {
+    const { id = "", row } = state;
+    if (row === undefined) return "gone";
+    // Only on the same bytes, because they hold the deadline that bounds the expiry.
+    if (!(await this.#access.store.touch(id, new Date(expiry), { unchanged: row.data, ...options }))) return "conflict";
+    const touched = { ...row, expiry: new Date(expiry) };
+    state.touch(touched);
+    this.#tellToken(state, row, touched, now);
+    return { row: touched };
+  }
+
+  async #create(times: RowTimes, state: SessionState, now: number): Promise<Outcome> {
+    const { predecessor, isDeliberate } = state;
+    const isRevoked = predecessor?.why === "revoked";
+    if (isRevoked && !isDeliberate) {
+      // The holder may have logged in since, and must stay logged in.
+      const why = await this.#access.reader.lookUp(predecessor.id);
+      if (why !== undefined && why !== "revoked") return "gone";
+      state.values.mark(REVOKED, predecessor.id);
+    }
+    const newId = this.#rows.idOf(state.ensureToken());
+    const next = this.#rows.encode(state, times, newId);
+    const count = state.values.changes.length;
+    // Before the new session begins: with a live rival the next request would again have two live tokens.
+    await this.#endRivals(state);
+    const outcome = await this.#users.create(newId, next, state);
+    if (outcome === "revoked") {
+      // A later commit of this state must not log the user in after all.
+      state.end("nothing");
+      throw new LoginRefusedError();
+    }
+    if (outcome === false) state.changeToken(createToken());
+    if (outcome !== true) return "again";
+    state.settle(next, newId, state.token, count);
+    this.#tellToken(state, undefined, next, now);
+    this.#announceLogin(state, newId);
+    if (isRevoked && isDeliberate) await this.#access.supersede(predecessor.id, newId);
+    return { row: next };
+  }
+
+  async #replace(times: RowTimes, state: SessionState, now: number, options?: OperationOptions): Promise<Outcome> {
+    const { id = "", row } = state;
+    const next = this.#rows.encode(state, times, id);
+    const count = state.values.changes.length;
+    if (row === undefined) return "conflict";
+    if (!(await this.#access.store.replace(id, row.data, next.data, next.expiry, options))) return "conflict";
+    state.settle(next, id, state.token, count);
+    this.#tellToken(state, row, next, now);
+    return { row: next };
+  }
+
+  async #renew(times: RowTimes, state: SessionState, now: number, options?: OperationOptions): Promise<Outcome> {
+    const { id = "", row } = state;
+    const { transition: renewal } = state;
+    if (row === undefined || renewal?.kind !== "renew") return "gone";
+    const newId = this.#rows.idOf(renewal.token);
+    const revoked = renewal.revive ? state.values.unmark(REVOKED) : undefined;
+    const next = this.#rows.encode(state, times, newId);
+    const count = state.values.changes.length;
+    // If the answer is lost, only the table can tell whether the renewal was carried out.
+    const { doubt } = state;
+    state.suspect({ token: renewal.token, id: newId, data: next.data });
+    const outcome = await this.#users.renew([id, newId], row, next, state, options);
+    state.suspect(outcome === true ? undefined : doubt);
+    // A renewal that is no login depends on its old row alone, which may have ended with the user's other sessions.
+    if (outcome === "revoked" && renewal.revive) throw new LoginRefusedError();
+    if (outcome !== true) return "conflict";
+    state.settle(next, newId, renewal.token, count);
+    this.#tellToken(state, undefined, next, now);
+    const [before, after] = [userIn(row.values), userIn(next.values)];
+    if (before !== undefined && before !== after) this.#access.endListeners.ended(id, "replaced", before);
+    else this.#access.endListeners.tell(id);
+    if (renewal.revive) this.#announceLogin(state, newId);
+    if (typeof revoked === "string") await this.#access.supersede(revoked, newId);
+    return { row: undefined };
+  }
+
+  async #destroy(state: SessionState): Promise<Outcome> {
+    // When the session was gone already, clearing the cookie could remove the newer cookie of its renewal.
+    const isContested = state.rivals.length > 0;
+    await this.#endRivals(state);
+    const ids = new Set([state.predecessor?.id, state.id]);
+    let ended = isContested;
+    for (const each of ids) if (each !== undefined && (await this.#access.end(each, "destroyed"))) ended = true;
+    if (await this.#wasRenewed(state)) return "again";
+    state.end(ended ? "clear" : "nothing");
+    return { row: undefined };
   }
 
   /** Ends the sessions that the request presented together. */

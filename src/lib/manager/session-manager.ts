@@ -126,13 +126,17 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   async commit(session: Session<Data>, context: CommitContext = {}): Promise<CommitResult> {
     const state = stateOf(session);
-    if (context.seal === true) state.seal("head");
-    else if (state.sealedBy === "head" && state.phase === "new" && state.hasChanged) {
+    if (context.seal !== true && state.sealedBy === "head" && state.phase === "new" && state.hasChanged) {
       throw new AlreadyCommittedError("commit", "head");
     }
-    await this.#committer.flush(state);
-    if (context.refresh === true) await this.#committer.refreshCookie(state);
-    return this.#result(state, context);
+    return await this.#flushed(state, context);
+  }
+
+  #flushed(state: SessionState, context: CommitContext): Promise<CommitResult> {
+    if (context.seal === true) state.seal("head");
+    const flushed = this.#committer.flush(state);
+    const refreshed = context.refresh === true ? flushed.then(() => this.#committer.refreshCookie(state)) : flushed;
+    return refreshed.then(() => this.#result(state, context));
   }
 
   /** Commits synchronously when there is nothing to write. Returns undefined otherwise: call `commit` then. */
@@ -182,7 +186,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     const bound = this.#bound(request);
     if (bound === undefined) return this.#nothing;
     const sealing = context.seal === true ? context : { ...context, seal: true };
-    if (bound instanceof Session) return this.commitSettled(bound, sealing) ?? this.commit(bound, sealing);
+    if (bound instanceof Session) return this.commitSettled(bound, sealing) ?? this.#flushed(stateOf(bound), sealing);
     const { asked } = bound;
     if (asked === undefined) {
       bound.seal();

@@ -266,11 +266,11 @@ export class SessionState {
   }
 
   /** Runs a commit after the earlier ones of this state. @param commit - must reject, not throw */
-  queue(commit: () => Promise<void>): Promise<void> {
+  queue(commit: () => Promise<unknown>): Promise<void> {
     return (this.#pending = this.#commitAfter(this.#pending, commit, ++this.#commits));
   }
 
-  async #commitAfter(before: Promise<void> | undefined, commit: () => Promise<void>, number: number): Promise<void> {
+  async #commitAfter(before: Promise<void> | undefined, commit: () => Promise<unknown>, number: number): Promise<void> {
     // The earlier commit's failure was reported to its own caller. Its changes are written now.
     if (before !== undefined) await before.catch(() => {});
     try {
