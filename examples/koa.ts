@@ -1,6 +1,6 @@
 import { text } from "node:stream/consumers";
 import Koa from "koa";
-import { openStore, type Session, SessionManager } from "pgstore";
+import { openStore, SessionManager } from "pgstore";
 import { session } from "pgstore/koa";
 
 interface Data {
@@ -10,8 +10,7 @@ interface Data {
 const store = await openStore();
 const manager = new SessionManager<Data>(store, { idleTimeout: "1h" });
 
-const app = new Koa<Koa.DefaultState, { session: Session<Data> }>();
-app.use(session(manager));
+const app = new Koa().use(session(manager)); // types ctx.session of what follows
 
 app.use(async (ctx) => {
   switch (`${ctx.method} ${ctx.path}`) {

@@ -2,18 +2,22 @@
 export type Value = string | number | boolean | bigint | null | Date | Uint8Array | Value[] | { [key: string]: Value };
 
 /**
- * A type as far as a session can hold its values. Functions, symbols, undefined and instances of classes with methods become never, also
- * inside arrays and objects.
+ * A type to which `T` is assignable if a session can hold its values. Functions, symbols, undefined and instances of classes with methods are
+ * never, also inside arrays and objects.
  */
 export type Storable<T> = unknown extends T
   ? T
-  : T extends string | number | boolean | bigint | null | Date | Uint8Array
+  : T extends Value
     ? T
-    : T extends object
-      ? T extends (...parameters: never[]) => unknown
-        ? never
+    : T extends readonly unknown[]
+      ? number extends T["length"]
+        ? readonly Storable<T[number]>[]
         : { [Key in keyof T]: Storable<T[Key]> }
-      : never;
+      : T extends object
+        ? T extends (...parameters: never[]) => unknown
+          ? never
+          : { [Key in keyof T]: Storable<T[Key]> }
+        : never;
 
 /** The first integer with more than 1,000 digits, which `scsJson` does not read. */
 const TOO_LARGE = 10n ** 1000n;
