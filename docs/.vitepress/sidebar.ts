@@ -66,6 +66,7 @@ export const sidebar: Part[] = [
       "/recipes/several-managers": "Several managers",
       "/recipes/streaming": "Streaming",
       "/recipes/api-clients": "API and mobile clients",
+      "/recipes/nestjs": "NestJS",
       "/recipes/trpc": "tRPC",
       "/recipes/apollo": "Apollo Server",
       "/recipes/lambda": "AWS Lambda",

@@ -15,6 +15,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const START: Record<string, string[]> = {
   apollo: ["--import", "tsx", "server.ts"],
   astro: ["server.mjs"],
+  nestjs: ["dist/main.js"],
   nextjs: ["node_modules/.bin/next", "start", "-H", "127.0.0.1"],
   "react-router": ["node_modules/.bin/react-router-serve", "build/server/index.js"],
   sveltekit: ["build"],

@@ -60,6 +60,7 @@ export const RUNTIME_EXAMPLES: Record<string, Example> = { "bun.ts": page, "deno
 export const APPS: Record<string, Example> = {
   apollo: { client: graphqlClient, posted: 200, also: useResolvers },
   astro: pages,
+  nestjs: { ...page, also: useGuard },
   // 128 and SIGTERM's number.
   nextjs: { ...pages, also: useMine, code: 143 },
   "react-router": { ...page, also: useHello, errors: /^Error: No route matches URL "\/nowhere"\n[^]*?\n\}\n\n$/ },
@@ -130,6 +131,14 @@ function idOf(token: string | undefined): string {
   return createHash("sha256")
     .update(token ?? "")
     .digest("base64url");
+}
+
+/** A route for users who are logged in. */
+async function useGuard(url: string, client: Client): Promise<() => Promise<void>> {
+  const { token } = client;
+  const ask = (): Promise<Response> => fetch(`${url}/devices`, { headers: { cookie: `session=${token}` } });
+  expect(await (await ask()).json()).toEqual([expect.objectContaining({ current: true })]);
+  return async () => expect((await ask()).status).toBe(401);
 }
 
 /** The page that a server component or a loader makes. */
