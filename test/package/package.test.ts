@@ -185,7 +185,7 @@ describe("examples", () => {
     const found = readdirSync(join(root, "examples")).filter(
       (file) => !/^(?:README\.md|tsconfig\.json|pgstore-data.*)$/.test(file),
     );
-    const walked = Object.keys({ "express-session.mjs": true, ...EXAMPLES, ...RUNTIME_EXAMPLES, ...APPS });
+    const walked = Object.keys({ "express-session.mjs": true, oauth: true, ...EXAMPLES, ...RUNTIME_EXAMPLES, ...APPS });
     expect(found.toSorted()).toEqual(walked.toSorted());
     const readme = readFileSync(join(root, "examples/README.md"), "utf8");
     expect(found.filter((file) => !readme.includes(`(${basename(file)})`))).toEqual([]);

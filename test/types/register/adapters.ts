@@ -4,11 +4,13 @@ import createFastify from "fastify";
 import { Hono } from "hono";
 import Koa from "koa";
 import type { Session } from "pgstore";
+import { openSession, withSession } from "pgstore/cookies";
 import { session as expressSession } from "pgstore/express";
 import { session as fastifySession } from "pgstore/fastify";
 import { fetchHandler } from "pgstore/fetch";
 import { session as honoSession } from "pgstore/hono";
 import { session as koaSession } from "pgstore/koa";
+import { action, getSession, sessionProxy } from "pgstore/next";
 import { fromUpgrade, nodeHandler, type UpgradedSession } from "pgstore/node";
 import { type Data, manager } from "./manager.js";
 
@@ -67,3 +69,39 @@ http
     const live: UpgradedSession = await fromUpgrade(manager, req);
     visit(live.session);
   });
+
+/** Jars as frameworks declare them. */
+interface NextCookies {
+  get(...args: [name: string] | [{ name: string }]): { name: string; value: string } | undefined;
+  set(
+    ...args: [key: string, value: string, cookie?: { path?: string; maxAge?: number; expires?: number | Date }]
+  ): this;
+}
+interface SvelteKitCookies {
+  get(name: string, options?: { decode?: (text: string) => string }): string | undefined;
+  set(
+    name: string,
+    value: string,
+    options: { path: string; maxAge?: number | undefined; expires?: Date | undefined },
+  ): void;
+}
+declare const cookies: { next: () => Promise<NextCookies>; svelteKit: SvelteKitCookies };
+
+visit(await openSession(manager, cookies.next()));
+const visits: number = await withSession(manager, cookies.svelteKit, (session) => visit(session));
+// @ts-expect-error a jar without set
+await openSession(manager, { get: () => undefined });
+
+visit(await getSession(manager));
+export const add: (previous: number, form: FormData) => Promise<number> = action(
+  manager,
+  (session, previous: number, _form: FormData) => {
+    // @ts-expect-error a mistyped key
+    session.set("mesage", "Hello");
+    return previous + visits + visit(session);
+  },
+);
+export const GET: (request: Request) => Promise<Response> = action(manager, (session, _request: Request) =>
+  Response.json(visit(session)),
+);
+export const proxy = sessionProxy(manager, (_request, session) => void visit(session));
