@@ -1,4 +1,4 @@
-import { PGlite } from "@electric-sql/pglite";
+import type { PGlite } from "@electric-sql/pglite";
 import { parseSetCookie, stringifySetCookie } from "cookie";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -14,6 +14,7 @@ import {
 import { JarBrowser, JARS } from "../support/cookie-jars.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { GatedStore } from "../support/gated-store.ts";
+import { openPglite } from "../support/pglite.ts";
 
 interface Data {
   basket: number;
@@ -25,7 +26,7 @@ let lite: PGlite;
 const stores: Record<string, PgStore> = {};
 beforeAll(async () => {
   database = await createDatabase();
-  lite = await PGlite.create();
+  lite = await openPglite();
   stores["PostgreSQL"] = new PgStore(database.pool(), { cleanupInterval: 0 });
   stores["PGlite"] = new PgStore(lite, { cleanupInterval: 0 });
   await stores["PGlite"].migrate();
@@ -357,7 +358,7 @@ describe("CommitResult.cookie", () => {
         const headers = [...result.clearing, result.setCookie ?? ""];
         expect(written.map((text) => parseSetCookie(text))).toEqual(headers.map((text) => parseSetCookie(text)));
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
