@@ -7,8 +7,9 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 
 /** The one module that knows of channels, as it would be if there were none. */
 const SILENT = `
+const none = { hasSubscribers: false };
+export const CHANNELS = { load: none, commit: none, batch: none, cleanup: none, "store-error": none };
 export const EVENT_NAMES = [];
-export function isWatched() { return false; }
 export function publish() {}
 export function listen() { return () => {}; }
 export function codeOf() { return ""; }

@@ -114,7 +114,7 @@ export interface Events {
   cleanup: CleanupEvent;
 }
 
-/** The channels. A frequent path asks them itself whether they have subscribers. */
+/** The channels. Ask one whether it `hasSubscribers` before an event for it is made. */
 export const CHANNELS = {
   gone: channel("pgstore:gone"),
   stale: channel("pgstore:stale"),
@@ -131,11 +131,6 @@ export const CHANNELS = {
 
 /** The names of all channels, without `pgstore:`. */
 export const EVENT_NAMES = Object.keys(CHANNELS) as (keyof Events)[];
-
-/** Tells whether a channel has subscribers. Without any, the cost of its events is saved. */
-export function isWatched(name: keyof Events): boolean {
-  return CHANNELS[name].hasSubscribers;
-}
 
 /** Publishes an event, if its channel has subscribers. */
 export function publish<Name extends keyof Events>(name: Name, event: Events[Name]): void {

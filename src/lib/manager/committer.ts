@@ -1,5 +1,5 @@
 import { LoginRefusedError, SessionConflictError } from "../core/errors.ts";
-import { codeOf, type CommitEvent, isWatched, publish } from "../core/events.ts";
+import { CHANNELS, codeOf, type CommitEvent, publish } from "../core/events.ts";
 import type { EndReason, OperationOptions } from "../core/store.ts";
 import { monotonicNow, pause } from "../core/time.ts";
 import { createToken } from "../core/token.ts";
@@ -86,7 +86,7 @@ export class Committer {
 
   /** Writes the state's changes to the store, after its earlier flushes. */
   flush(state: SessionState): Promise<void> {
-    if (!isWatched("commit")) return this.#flush(state);
+    if (!CHANNELS.commit.hasSubscribers) return this.#flush(state);
     return watchCommit(
       state,
       (watch) => this.#flush(state, watch),

@@ -1,6 +1,6 @@
 import { monotonicNow, pause } from "../core/time.ts";
 import { OptionReader } from "../core/options.ts";
-import { codeOf, isWatched, publish } from "../core/events.ts";
+import { CHANNELS, codeOf, publish } from "../core/events.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import { type PageBounds, Pager } from "./pager.ts";
 import type { Statement } from "./sql/fragments.ts";
@@ -110,7 +110,9 @@ export async function deleteExpired(
     onProgress: read.callback<(progress: CleanupProgress) => void>("onProgress"),
   };
   read.end();
-  return isWatched("cleanup") ? watchedDelete(run, sql, resolved, turns) : deletePages(run, sql, resolved, turns);
+  return CHANNELS.cleanup.hasSubscribers
+    ? watchedDelete(run, sql, resolved, turns)
+    : deletePages(run, sql, resolved, turns);
 }
 
 async function watchedDelete(

@@ -1,5 +1,5 @@
 import { StoreOverloadedError } from "../../core/errors.ts";
-import { codeOf, isWatched, publish } from "../../core/events.ts";
+import { CHANNELS, codeOf, publish } from "../../core/events.ts";
 import { monotonicNow } from "../../core/time.ts";
 import { lastDeparture, tooLate } from "../drivers/driver.ts";
 import {
@@ -86,7 +86,7 @@ export class Batcher<In, Out> {
     const { waiting } = this.#queue;
     if (waiting >= this.#limits.waiting) return Promise.reject(this.#failed(new StoreOverloadedError(waiting)));
     return new Promise<Out>((resolve, reject) => {
-      const report = isWatched("batch") ? reporter() : undefined;
+      const report = CHANNELS.batch.hasSubscribers ? reporter() : undefined;
       const since = monotonicNow();
       const until = since + this.#patience;
       const entry: Entry<In, Out> = {
@@ -161,7 +161,7 @@ export class Batcher<In, Out> {
     const sentAt = monotonicNow();
     const outputs = await this.#attempt(batch, youngest + this.#timeout - sentAt);
     this.#statements--;
-    if (isWatched("batch")) reportBatch(this.#operation, batch, outputs, sentAt);
+    if (CHANNELS.batch.hasSubscribers) reportBatch(this.#operation, batch, outputs, sentAt);
     let bytes = 0;
     for (let index = 0; index < batch.length; index++) {
       const entry = batch[index] as Entry<In, Out>;
@@ -212,7 +212,8 @@ export class Batcher<In, Out> {
 
   /** Tells the observers of an operation that has failed. */
   #failed<E>(error: E): E {
-    if (isWatched("store-error")) publish("store-error", { operation: this.#operation, code: codeOf(error) });
+    if (CHANNELS["store-error"].hasSubscribers)
+      publish("store-error", { operation: this.#operation, code: codeOf(error) });
     return error;
   }
 
