@@ -16,7 +16,9 @@ import {
 } from "../../src/index.ts";
 import { listen } from "../../src/lib/core/events.ts";
 import { equalValues } from "../../src/lib/core/value.ts";
+import { nodeHandler } from "../../src/node.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { serving } from "../support/serve.ts";
 
 type Store = MemoryStore | PgStore;
 type Free = Session<Record<string, unknown>>;
@@ -236,6 +238,33 @@ describe("onInvalid", () => {
     expect(listed).toEqual([["a"]]);
     expect(published).toEqual(errors);
     expect((await manager.load(good)).get("cart")).toEqual(["a"]);
+  });
+
+  it("is not asked for what a handler sets or changes: the answer is a 500 without the value", async () => {
+    const store = new MemoryStore({ cleanupInterval: 0 });
+    const errors: unknown[] = [];
+    const manager = manage(store, schema, {
+      onInvalid: () => expect.unreachable(),
+      onError: (error) => errors.push(error),
+    });
+    const token = await stored(manager, { cart: ["a"] });
+    const listener = nodeHandler(manager, (request, response) => {
+      const session = manager.sessionOf(request);
+      if (request.url === "/set") session.set("name", 17);
+      else (session.get("cart") as unknown[]).push(17);
+      response.end("never");
+    });
+    await serving(listener, async ({ get }) => {
+      for (const path of ["/set", "/push"]) {
+        const answer = await get(path, `session=${token}`);
+        expect([answer.status, await answer.text()]).toEqual([500, "Internal Server Error\n"]);
+      }
+    });
+    expect(errors).toEqual([
+      expect.objectContaining({ name: "SessionInvalidError", key: "name" }),
+      expect.objectContaining({ name: "SessionInvalidError", key: "cart" }),
+    ]);
+    expect((await manager.load(token)).get("cart")).toEqual(["a"]);
   });
 
   it("fails a commit whose newer row has a value that the schema refuses", async () => {

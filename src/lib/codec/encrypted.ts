@@ -17,7 +17,7 @@ export interface NamedEncryptionKey {
 interface AnyCodec<S> {
   encode(session: S, id?: string, unique?: boolean): Uint8Array;
   decode(bytes: Uint8Array, id?: string): S;
-  readonly isSealed?: boolean;
+  readonly isSealed?: boolean | undefined;
 }
 
 interface Key {

@@ -37,5 +37,5 @@ export interface Codec {
    * Whether `decode` rejects every byte sequence that this codec has not written. A session past its deadline then counts as expired even if
    * someone with write access to the table has moved the row's expiry.
    */
-  readonly isSealed?: boolean;
+  readonly isSealed?: boolean | undefined;
 }

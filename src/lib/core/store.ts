@@ -109,7 +109,7 @@ export interface StoreExtras {
    */
   now?(): number | Promise<number>;
   /** Whether `now` always returns a number, because the clock is this process's own. */
-  readonly hasLocalClock?: boolean;
+  readonly hasLocalClock?: boolean | undefined;
   /**
    * Finds a live row, or the reason why its session ended a short while ago. A late request of a replaced or destroyed
    * session must not begin a new one: its cookie could overwrite that of a login made meanwhile.
