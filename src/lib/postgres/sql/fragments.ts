@@ -63,7 +63,9 @@ export const fenceIn = (table: string, layout: Layout): string =>
   layout.users ? `(SELECT 'true' FROM ${table} f WHERE ${isFence(layout, "f")})` : "NULL";
 
 /** SQL of the expiry of a row `s`. A column without time zone is read in the connection's zone, as in comparisons. */
-export const expiryText = ({ expiry }: Layout): string => millisecondsOf(`s.${expiry}::timestamptz`);
+export const expiryText = ({ expiry }: Layout): string =>
+  // A float, as "extract" makes a numeric, which costs the server a tenth of a look-up. `instantOf` makes up for its rounding.
+  `(pg_catalog.date_part('epoch', s.${expiry}::timestamptz) ${TIMES} 1000)::text`;
 
 /** SQL of data, or of null for rows beyond the size limit of an answer, which are read again. */
 export const dataInBounds = (layout: Layout, order = ""): string => {
