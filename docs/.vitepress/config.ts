@@ -57,6 +57,7 @@ export default defineConfig({
       { text: "Start", link: "/start", activeMatch: "^/(start|session|options|errors|troubleshooting|why)" },
       { text: "Guides", link: "/guides/", activeMatch: "^/guides/" },
       { text: "Recipes", link: "/recipes/", activeMatch: "^/recipes/" },
+      { text: "Operate", link: "/operate/cli", activeMatch: "^/(operate|databases)/" },
       { text: "Security", link: "/security/threat-model", activeMatch: "^/security/" },
       { text: "API", link: "/api/pgstore/", activeMatch: "^/api/" },
     ],
