@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type pg from "pg";
+import { io } from "socket.io-client";
 import { expect } from "vitest";
 import { WebSocket } from "ws";
 import { apiClient, browser, type Client, graphqlClient, type MakeClient, trpcClient } from "./clients.ts";
@@ -50,6 +51,7 @@ export const EXAMPLES: Record<string, Example> = {
   "polka.ts": page,
   "prometheus.ts": { ...page, also: useMetrics },
   "scs.ts": page,
+  "socket-io.ts": { ...page, also: useSocketIo },
   "websocket.ts": { ...page, also: useSocket },
 };
 
@@ -285,5 +287,32 @@ async function useSocket(url: string, client: Client): Promise<() => Promise<voi
   const closed = once(socket, "close");
   return async () => {
     expect((await closed)[0]).toBe(4001);
+  };
+}
+
+/** Sockets of socket.io, over each of its transports. */
+async function useSocketIo(url: string, client: Client): Promise<() => Promise<void>> {
+  const open = (transport: string, headers: Record<string, string>) =>
+    io(url, { transports: [transport], extraHeaders: headers, forceNew: true, reconnection: false });
+  const cookie = `session=${client.token}`;
+  const heard = <T>(socket: ReturnType<typeof io>, event: string): Promise<T> =>
+    new Promise((resolve) => socket.once(event, resolve));
+  const disconnected: Promise<string>[] = [];
+  for (const transport of ["websocket", "polling"]) {
+    for (const refused of [{}, { cookie, origin: "http://elsewhere.example" }]) {
+      const socket = open(transport, refused);
+      expect((await heard<Error>(socket, "connect_error")).message).toMatch(/^log in first$|page of another host/);
+      socket.close();
+    }
+    const socket = open(transport, { cookie });
+    await heard(socket, "connect");
+    const note = heard(socket, "note");
+    expect(await client.post("/notes", { note: `By ${transport}` })).toBe(303);
+    expect(await note).toBe(`By ${transport}`);
+    expect(await socket.emitWithAck("notes")).toContain(`By ${transport}`);
+    disconnected.push(heard(socket, "disconnect"));
+  }
+  return async () => {
+    expect(await Promise.all(disconnected)).toEqual(["io server disconnect", "io server disconnect"]);
   };
 }
