@@ -185,7 +185,9 @@ describe("examples", () => {
     const found = readdirSync(join(root, "examples")).filter(
       (file) => !/^(?:README\.md|tsconfig\.json|pgstore-data.*)$/.test(file),
     );
-    const walked = Object.keys({ "express-session.mjs": true, oauth: true, ...EXAMPLES, ...RUNTIME_EXAMPLES, ...APPS });
+    // test/apps/grafana.test.ts runs the queries of the dashboard.
+    const others = { "express-session.mjs": true, oauth: true, grafana: true };
+    const walked = Object.keys({ ...others, ...EXAMPLES, ...RUNTIME_EXAMPLES, ...APPS });
     expect(found.toSorted()).toEqual(walked.toSorted());
     const readme = readFileSync(join(root, "examples/README.md"), "utf8");
     expect(found.filter((file) => !readme.includes(`(${basename(file)})`))).toEqual([]);
