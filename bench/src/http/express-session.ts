@@ -35,8 +35,7 @@ export function onNode(openStore: (context: AppContext) => Promise<session.Store
 /** What the servers with express-session answer. */
 export function answer(request: Request, response: http.ServerResponse): void {
   const { url } = request;
-  // In this program pgstore types the property as well.
-  const session = request.session as unknown as session.Session & Partial<session.SessionData>;
+  const { session } = request;
   if (url === ROUTES.get) {
     sendText(response, session.name ?? "");
   } else if (url === ROUTES.inc) {
