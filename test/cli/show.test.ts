@@ -1,4 +1,3 @@
-import { PGlite } from "@electric-sql/pglite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +8,7 @@ import { PgStore, SessionManager } from "../../src/index.ts";
 import { encrypted, scsJson } from "../../src/codecs.ts";
 import { connectPgSimpleTable } from "../support/connect-pg-simple.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPglite } from "../support/pglite.ts";
 import { SCS_TABLE } from "../support/global-setup.ts";
 import { pgstore, pgstoreJson } from "./run.ts";
 
@@ -48,7 +48,7 @@ const hosts: Record<string, () => Promise<Host>> = {
   PGlite: async () => {
     const folder = mkdtempSync(join(tmpdir(), "pgstore-show-"));
     const url = join(folder, "data");
-    const db = await PGlite.create(url);
+    const db = await openPglite({ dataDir: url });
     const store = new PgStore(db, { cleanupInterval: 0 });
     await fill(store);
     const ids = (await store.users?.list("ada", 10)) ?? [];

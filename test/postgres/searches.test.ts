@@ -1,10 +1,10 @@
-import { PGlite } from "@electric-sql/pglite";
 import type pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PgStore, SessionManager, type StoreOperations, type UserOrder } from "../../src/index.ts";
 import { hostOf } from "../../src/lib/postgres/drivers/host.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPglite } from "../support/pglite.ts";
 
 const ROWS = 120_000;
 const ADDRESS = "2001:db8::7f3a";
@@ -159,7 +159,7 @@ describe("place", () => {
   });
 
   it("works on PGlite, as do the searches", async () => {
-    const db = await PGlite.create();
+    const db = await openPglite();
     onTestFinished(() => db.close());
     const store = new PgStore(db, { cleanupInterval: 0 });
     await store.migrate();

@@ -8,7 +8,7 @@ const cache = fileURLToPath(new URL("../../node_modules/.cache", import.meta.url
 const require = createRequire(import.meta.url);
 
 /**
- * Opens an empty database of PGlite in memory. The first one of a PGlite version takes seconds. It is kept beside the
+ * Opens an empty database of PGlite, in memory unless `dataDir` names a folder. The first one of a PGlite version takes seconds. It is kept beside the
  * installed packages, and later ones start from its copy in a fraction of the time.
  */
 export async function openPglite(options: PGliteOptions = {}): Promise<PGlite> {
