@@ -282,6 +282,31 @@ describe("onInvalid", () => {
   });
 });
 
+describe("an object that a schema or onInvalid returns each time", () => {
+  const shared: string[] = [];
+  const caught = z.object({ tags: z.array(z.string()).catch(shared) }).catch({ tags: shared });
+  const same = type("string[]");
+
+  it.each([
+    ["set", caught, { tags: 5 }, (session: Free): void => void session.set("key", 5)],
+    ["update", caught, { tags: 5 }, (session: Free): void => void session.update("key", () => ({ tags: 5 }))],
+    ["load", caught, { tags: 5 }, undefined],
+    ["onInvalid", same, 5, undefined],
+  ])("is copied for each session: %s", async (_name, schema, stale, write) => {
+    const store = new MemoryStore({ cleanupInterval: 0 });
+    const before = new SessionManager<Record<string, unknown>>(store);
+    const manager = manage(store, { key: schema }, { onInvalid: () => shared });
+    const begin = async (): Promise<string[]> => {
+      const session = await manager.load(write === undefined ? await stored(before, { key: stale }) : undefined);
+      write?.(session);
+      const value = session.get("key") as string[] | { tags: string[] };
+      return Array.isArray(value) ? value : value.tags;
+    };
+    (await begin()).push("a secret of one user");
+    expect([await begin(), shared]).toEqual([[], []]);
+  });
+});
+
 describe("a default", () => {
   const schema = {
     list: z.array(z.number()).default([]),

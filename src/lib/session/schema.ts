@@ -78,12 +78,17 @@ export class DataSchema {
     const result = check(key, schema, value);
     if (result.issues !== undefined) throw new SessionInvalidError(key, how, result.issues);
     const accepted = toValue(key, result.value);
-    if (accepted === value || (isStorable(key, value) && equalValues(accepted, value))) return accepted;
-    const again = check(key, schema, accepted);
-    if (again.issues === undefined && equalValues(again.value, accepted)) return accepted;
-    throw new TypeError(
-      `session key ${JSON.stringify(key)}: the schema must accept its own output and return it unchanged, as the next load checks it again`,
-    );
+    if (accepted === value) return accepted;
+    if (!isStorable(key, value) || !equalValues(accepted, value)) {
+      const again = check(key, schema, accepted);
+      if (again.issues !== undefined || !equalValues(again.value, accepted)) {
+        throw new TypeError(
+          `session key ${JSON.stringify(key)}: the schema must accept its own output and return it unchanged, as the next load checks it again`,
+        );
+      }
+    }
+    // The schema may return one object each time, or a part of one, which sessions must not share.
+    return cloneValue(accepted);
   }
 
   /** Returns a new default for an absent key: the value that the schema makes of undefined. Undefined: it has none. */
@@ -91,7 +96,7 @@ export class DataSchema {
     const schema = this.#schemas.get(key);
     if (schema === undefined || this.#bare.has(key)) return undefined;
     const result = check(key, schema, undefined);
-    // The schema may return one object each time, which sessions must not share.
+    // Sessions must not share it either.
     if (result.issues === undefined && result.value !== undefined) return cloneValue(toValue(key, result.value));
     this.#bare.add(key);
     return undefined;
@@ -113,7 +118,7 @@ export class DataSchema {
       if (next === value) continue;
       changed ??= new Map(values);
       if (next === undefined) changed.delete(key);
-      else changed.set(key, toValue(key, next));
+      else changed.set(key, cloneValue(toValue(key, next)));
     }
     return changed ?? values;
   }
