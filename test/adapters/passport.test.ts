@@ -184,6 +184,52 @@ describe("connect(manager, { passport: true })", () => {
     });
   });
 
+  it("binds and unbinds a user who is changed in place before or after a commit of the session's own", async () => {
+    const manager = inMemory();
+    const use: Setup["use"] = (app) => {
+      app.get("/in", async (req, res) => {
+        (req.session as PassportSession)["passport"] ??= {};
+        await manager.commit(manager.sessionOf(req));
+        (req.session as PassportSession)["passport"].user = "u-eve";
+        await req.session.renewToken();
+        res.json([req.session.userId, req.session.loggedInAt !== undefined]);
+      });
+      app.get("/again", async (req, res) => {
+        (req.session as PassportSession)["passport"].user = "u-bob";
+        await req.session.reauthenticate();
+        res.json(req.session.userId);
+      });
+      app.get("/out", async (req, res) => {
+        delete (req.session as PassportSession)["passport"].user;
+        await req.session.renewToken();
+        res.json(req.session.userId ?? null);
+      });
+      app.get("/late-out", async (req, res) => {
+        (req.session as PassportSession)["passport"].seen = true;
+        await req.session.renewToken();
+        delete (req.session as PassportSession)["passport"].user;
+        res.send("out");
+      });
+    };
+    await serving(expressApp({ manager, use }), async (served) => {
+      const browser = new Browser(served);
+      await browser.go("/visit");
+      expect(await (await browser.go("/in")).json()).toEqual(["u-eve", true]);
+      expect(await manager.listByUser("u-eve")).toHaveLength(1);
+      expect(await (await browser.go("/again")).json()).toBe("u-bob");
+      expect(await browser.me()).toEqual(["u-bob", "u-bob", null]);
+      const { cookie } = browser;
+      expect(await (await browser.go("/out")).json()).toBe(null);
+      expect(await browser.me()).toEqual(NOBODY);
+      expect(await manager.listByUser("u-bob")).toEqual([]);
+      expect(await new Browser(served, cookie).me()).toEqual(NOBODY);
+      await browser.go("/in");
+      await browser.go("/late-out");
+      expect(await browser.me()).toEqual(NOBODY);
+      expect(await manager.listByUser("u-eve")).toEqual([]);
+    });
+  });
+
   it("leaves logins by the session's own methods alone", async () => {
     const manager = inMemory();
     const use: Setup["use"] = (app) => {

@@ -99,11 +99,11 @@ export class Committer {
   }
 
   #flushInTurn(state: SessionState, watch: CommitWatch | undefined): Promise<unknown> {
-    return state.preparation === undefined ? this.#enter(state, watch) : this.#prepare(state, watch);
+    return state.watcher === undefined ? this.#enter(state, watch) : this.#prepare(state, watch);
   }
 
   async #prepare(state: SessionState, watch: CommitWatch | undefined): Promise<void> {
-    state.preparation?.(await this.#access.now());
+    state.watcher?.prepare(await this.#access.now());
     await this.#enter(state, watch);
   }
 

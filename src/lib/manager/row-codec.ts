@@ -100,7 +100,9 @@ export class RowCodec {
       throw error;
     }
     if (data.length > maxBytes) throw new SessionTooLargeError(this.publicId(id), data.length, maxBytes);
-    return { data, values: state.values.snapshot(), deadline, expiry: new Date(plan.expiry) };
+    const stored = state.values.snapshot();
+    state.watcher?.encoded(stored);
+    return { data, values: stored, deadline, expiry: new Date(plan.expiry) };
   }
 }
 

@@ -5,7 +5,7 @@ import { createToken } from "../core/token.ts";
 import type { CookieAttributes } from "../http/cookie.ts";
 import { type CookieUpdate, NOTHING } from "./cookie-update.ts";
 import type { RecordedClient, RequestFacts } from "./request-facts.ts";
-import { moveOn, type Transition } from "./transition.ts";
+import { type CommitWatcher, moveOn, type Transition } from "./transition.ts";
 import { idleTimeoutIn, isReserved, SessionValues, type StoredRow } from "./values.ts";
 
 /**
@@ -84,7 +84,7 @@ export class SessionState {
   #client: RecordedClient | undefined;
   #facts: RequestFacts | (() => RequestFacts) | undefined;
   #isAccessed = false;
-  #beforeCommit: ((now: number) => void) | undefined;
+  #watcher: CommitWatcher | undefined;
   #sealedBy: CommittedBy | undefined;
   /** The last of the commits under way, and how many there have been. */
   #pending: Promise<void> | undefined;
@@ -201,14 +201,14 @@ export class SessionState {
     return this.#phase === "ended" || this.#phase === "stale";
   }
 
-  /** Calls a listener in the turn of each commit, before its plan. @param listener - gets the store's time in milliseconds since 1970 */
-  beforeCommit(listener: (now: number) => void): void {
-    this.#beforeCommit = listener;
+  /** Makes a watcher take part in each commit. */
+  watchCommits(watcher: CommitWatcher): void {
+    this.#watcher = watcher;
   }
 
-  /** The listener of `beforeCommit`. */
-  get preparation(): ((now: number) => void) | undefined {
-    return this.#beforeCommit;
+  /** The watcher of `watchCommits`. */
+  get watcher(): CommitWatcher | undefined {
+    return this.#watcher;
   }
 
   /** Records where the request came from. @param facts - called on demand. @param client - the part that a login stores */

@@ -1,5 +1,5 @@
 import { createToken } from "../core/token.ts";
-import type { Change } from "./values.ts";
+import type { Change, StoredRow } from "./values.ts";
 
 /** A move of the session to a new token, written by the next commit. */
 export interface Renewal {
@@ -16,6 +16,14 @@ export interface Renewal {
 
 /** A step that the next commit makes in addition to writing the changes. */
 export type Transition = Renewal | { kind: "destroy" };
+
+/** A part of an adapter that takes part in commits. */
+export interface CommitWatcher {
+  /** Is called in the turn of each commit, before its plan. @param now - the store's time in milliseconds since 1970 */
+  prepare(now: number): void;
+  /** Is called when the values of a row were encoded, while they are what the row will have. */
+  encoded(values: StoredRow["values"]): void;
+}
 
 /** Makes a renewal that changes only the token. */
 export function moveOn(): Renewal {

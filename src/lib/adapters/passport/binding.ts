@@ -4,7 +4,15 @@ import type { SessionHost } from "../../session/host.ts";
 import { readLogin } from "../../session/login-options.ts";
 import { commitDone, planRenewal } from "../../session/renewal.ts";
 import type { SessionState } from "../../session/state.ts";
-import { type Change, isReserved, REMEMBER_ME, RESERVED, REVOKED, userIn } from "../../session/values.ts";
+import {
+  type Change,
+  isReserved,
+  REMEMBER_ME,
+  RESERVED,
+  REVOKED,
+  type StoredRow,
+  userIn,
+} from "../../session/values.ts";
 import type { ResolvedPassport } from "./options.ts";
 
 /*
@@ -33,16 +41,15 @@ export class PassportBinding {
   #isAssigned = false;
   /** The user before the regeneration. */
   #previous: string | undefined;
-  /** The row that was seen last and its serialized user, copied because the application may change it in place. */
-  #row: SessionState["row"];
-  #known: unknown;
+  /** The serialized users of rows, copied before the application can change them in place. */
+  readonly #known = new WeakMap<StoredRow["values"], unknown>();
 
   /** Watches the commits of a session. */
   constructor(state: SessionState, host: SessionHost, options: ResolvedPassport) {
     this.#state = state;
     this.#host = host;
     this.#options = options;
-    state.beforeCommit((now) => this.#prepare(now));
+    state.watchCommits({ prepare: (now) => this.#prepare(now), encoded: (values) => this.#note(values) });
     this.#userOfRow();
   }
 
@@ -77,7 +84,6 @@ export class PassportBinding {
     while (state.pending !== undefined) await commitDone(state, "save");
     try {
       await this.#host.flush(state);
-      this.#userOfRow();
     } catch (error) {
       this.#undo();
       throw error;
@@ -91,21 +97,25 @@ export class PassportBinding {
 
   /** Returns the serialized user of the row. */
   #userOfRow(): unknown {
-    const { row } = this.#state;
-    if (row !== this.#row) {
-      const user = this.#options.userIn(row?.values.get(this.#options.key));
-      this.#row = row;
-      this.#known = user === undefined ? undefined : tryCloneValue(user as Value);
-    }
-    return this.#known;
+    const values = this.#state.row?.values;
+    if (values === undefined) return undefined;
+    if (!this.#known.has(values)) this.#note(values);
+    return this.#known.get(values);
+  }
+
+  #note(values: StoredRow["values"]): void {
+    const user = this.#options.userIn(values.get(this.#options.key));
+    this.#known.set(values, user === undefined ? undefined : tryCloneValue(user as Value));
   }
 
   /** Compares the user with that of the row. @param now - milliseconds since 1970, by the store's clock */
   #prepare(now: number): void {
     const state = this.#state;
     this.#forgetStored();
-    // A login, log-out or renewal by the session's own methods counts as it is.
-    if (state.transition !== undefined && state.transition !== this.#planned) return;
+    // A login, reset or log-out by the session's own methods counts as it is. A renewal carries out Passport's change as well.
+    const { transition } = state;
+    const isForeign = transition !== undefined && transition !== this.#planned;
+    if (isForeign && (transition.kind === "destroy" || transition.revive)) return;
     state.values.collect();
     const { key, userIn: serializedIn } = this.#options;
     const before = this.#userOfRow();
@@ -148,7 +158,11 @@ export class PassportBinding {
   }
 
   #plan(changes: readonly Change[], isLogOut: boolean): void {
-    planRenewal(this.#state, changes, { keepDeadline: false, revive: true, isLogOut }, this.#made);
+    const { transition } = this.#state;
+    // Those of the session's own renewal are undone with this one.
+    const others = transition?.kind === "renew" && transition !== this.#planned ? transition.changes : [];
+    const earlier = [...others, ...this.#made];
+    planRenewal(this.#state, changes, { keepDeadline: false, revive: true, isLogOut }, earlier);
     this.#made = [...this.#made, ...changes];
     this.#planned = this.#state.transition;
   }
