@@ -234,6 +234,27 @@ describe("very many sessions of a user, while their pages wait", () => {
   });
 });
 
+describe("a write that was carried out before the fence, and whose answer was lost", () => {
+  it("counts as refused behind it, as the session is over", async () => {
+    const [over = "", spared = ""] = (await fill("alice")).slice(1500);
+    let writes = 0;
+    const store = open(
+      {},
+      {
+        async query(text, values) {
+          const answer = await pool.query(text, values);
+          if (!text.startsWith("UPDATE") || ++writes > 1) return answer;
+          await expect(open({}, dying()).users?.end("alice", [spared])).rejects.toThrow(StoreUnavailableError);
+          throw new Error("Connection terminated unexpectedly");
+        },
+      },
+    );
+    const replace = (id: string) => store.replace(id, data, bytes("new"), later());
+    expect(await Promise.all([replace(over), replace(spared)])).toEqual([false, true]);
+    expect(await answers(open(), [over])).toEqual(["revoked"]);
+  });
+});
+
 describe("the end of very many sessions whose process dies", () => {
   const die = (except: string[]) =>
     expect(open({}, dying()).users?.end("alice", except)).rejects.toThrow(StoreUnavailableError);

@@ -296,8 +296,10 @@ export class Dispatcher {
     const sought = items.map((item): Item<string> => ({ ...item, input: item.input[id] ?? "" }));
     let open = sought.filter((_, index) => outputs[index] === undefined);
     const found = new Map<string, FoundRow | undefined | Failed>();
+    let fence: Row = {};
     while (open.length > 0) {
-      const answers = (await this.#see(open, true)).outputs;
+      const { outputs: answers, isFenced } = await this.#see(open, true);
+      if (isFenced) fence = { fence: "true" };
       for (const [index, { input }] of open.entries()) found.set(input, answers[index]);
       open = open.filter((_, index) => isFound(answers[index]) && answers[index].data === undefined);
     }
@@ -306,7 +308,8 @@ export class Dispatcher {
       const answer = found.get(input[id] ?? "");
       if (answer instanceof Failed) return answer;
       const row = answer?.isEnded === true ? undefined : answer;
-      if (row !== undefined && holds(this.#layout, row.data, input[data] ?? "")) return { token: input[id] ?? "" };
+      if (row !== undefined && holds(this.#layout, row.data, input[data] ?? ""))
+        return { token: input[id] ?? "", ...fence };
       // The row is gone, whether or not it ever held these bytes.
       if (whenLost === "repeat and look" && row === undefined) return undefined;
       return new Failed(
