@@ -350,6 +350,33 @@ describe("a row that somebody has given no end", () => {
   });
 });
 
+describe("the expiry of a row", () => {
+  it.each([
+    "-c extra_float_digits=0",
+    "-c extra_float_digits=-15",
+    "-c DateStyle=German -c TimeZone=Asia/Kathmandu -c IntervalStyle=sql_standard -c bytea_output=escape -c standard_conforming_strings=off",
+  ])("is the same to the millisecond, whatever the connection's settings are: %s", async (options) => {
+    const store = new PgStore(database.pool({ max: 2, options }), { cleanupInterval: 0 });
+    const instants = ["2001-02-03T04:05:06.999Z", "2038-01-19T03:14:08.001Z", "2105-12-31T23:59:59.999Z"];
+    for (const at of instants) {
+      const id = `at ${at}`;
+      await store.save(id, bytes("data"), new Date(at));
+      // Others may write microseconds.
+      await pool.query("UPDATE sessions SET expiry = $2::timestamptz + interval '999 microseconds' WHERE token = $1", [
+        id,
+        at,
+      ]);
+    }
+    const listed: string[] = [];
+    for await (const { expiry } of store.all()) listed.push(expiry.toISOString());
+    expect(listed).toEqual(instants.slice(1));
+    const ids = instants.slice(1).map((at) => `at ${at}`);
+    expect((await store.find(ids[0] ?? ""))?.expiry.toISOString()).toBe(instants[1]);
+    const found = await Promise.all([...ids, ...ids].map((id) => store.find(id)));
+    expect(found.map((each) => each?.expiry.toISOString())).toEqual([...instants.slice(1), ...instants.slice(1)]);
+  });
+});
+
 describe("a batch that waits for its statement to be sent", () => {
   it("goes without those whose time is over by then, or who have given up", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });

@@ -2,7 +2,7 @@ import { FENCE_ID, sha256 } from "../../core/token.ts";
 import { MAX_BATCH_BYTES } from "../execution/batch.ts";
 import { CONCAT, EQ, GT, LT, MINUS, OVER, PLUS, TIMES } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
-import { SEPARATOR, STATES, UNIT } from "./text-format.ts";
+import { MAX_INSTANT_MS, SEPARATOR, STATES, UNIT } from "./text-format.ts";
 
 // Parts of SQL texts.
 
@@ -62,10 +62,19 @@ export const isFence = ({ token }: Layout, alias: string): string => `(${alias}.
 export const fenceIn = (table: string, layout: Layout): string =>
   layout.users ? `(SELECT 'true' FROM ${table} f WHERE ${isFence(layout, "f")})` : "NULL";
 
-/** SQL of the expiry of a row `s`. A column without time zone is read in the connection's zone, as in comparisons. */
+/** Half a microsecond, PostgreSQL's unit. More than a float's error in milliseconds since 1970 until the year 2106. */
+const ROUNDING_MS = 0.0005;
+
+/**
+ * SQL of the expiry of a row `s`, rounded down to milliseconds since 1970. A column without time zone is read in the connection's zone, as in
+ * comparisons.
+ *
+ * It is computed as a float, as "extract" makes a numeric, which costs the server a tenth of a look-up. It is written as an integer, because
+ * the setting `extra_float_digits` shortens the text of a float. An integer holds no infinity, so that becomes the last instant of a Date.
+ */
 export const expiryText = ({ expiry }: Layout): string =>
-  // A float, as "extract" makes a numeric, which costs the server a tenth of a look-up. `instantOf` makes up for its rounding.
-  `(pg_catalog.date_part('epoch', s.${expiry}::timestamptz) ${TIMES} 1000)::text`;
+  `pg_catalog.floor((least(greatest(pg_catalog.date_part('epoch', s.${expiry}::timestamptz) ${TIMES} 1000, ` +
+  `'-${MAX_INSTANT_MS}'::float8), '${MAX_INSTANT_MS}'::float8) ${PLUS} ${ROUNDING_MS}))::int8::text`;
 
 /** SQL of data, or of null for rows beyond the size limit of an answer, which are read again. */
 export const dataInBounds = (layout: Layout, order = ""): string => {

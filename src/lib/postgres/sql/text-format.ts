@@ -5,9 +5,7 @@ import type { Row } from "../drivers/driver.ts";
 
 /** Range of instants that both Date and timestamptz can hold, in milliseconds since 1970. */
 const MIN_INSTANT_MS = Date.UTC(-4712, 0, 1);
-const MAX_INSTANT_MS = 8.64e15;
-/** Half a microsecond, PostgreSQL's unit. More than a float's error in milliseconds since 1970 until the year 2106. */
-const ROUNDING_MS = 0.0005;
+export const MAX_INSTANT_MS = 8.64e15;
 
 /** Encodes bytes as base64. @throws TypeError when the value is not a Uint8Array */
 export function bytesText(data: unknown): string {
@@ -33,7 +31,7 @@ export function utf8(bytes: Uint8Array): string {
 
 /** Reads milliseconds since 1970. PostgreSQL's 'infinity' becomes the last instant that a Date can hold. */
 export function instantOf(text: string | null | undefined): number {
-  return Math.min(Math.max(Math.floor(Number(text) + ROUNDING_MS), -MAX_INSTANT_MS), MAX_INSTANT_MS);
+  return Math.min(Math.max(Math.floor(Number(text)), -MAX_INSTANT_MS), MAX_INSTANT_MS);
 }
 
 /** Reads milliseconds since 1970, as `instantOf`. */
