@@ -70,6 +70,7 @@ export const sidebar: Part[] = [
       "/recipes/trpc": "tRPC",
       "/recipes/apollo": "Apollo Server",
       "/recipes/lambda": "AWS Lambda",
+      "/recipes/docker": "Docker",
       "/recipes/lazy": "Lazy sessions",
       "/testing": "Tests",
     },

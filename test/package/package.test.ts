@@ -185,8 +185,8 @@ describe("examples", () => {
     const found = readdirSync(join(root, "examples")).filter(
       (file) => !/^(?:README\.md|tsconfig\.json|pgstore-data.*)$/.test(file),
     );
-    // test/apps/grafana.test.ts runs the queries of the dashboard.
-    const others = { "express-session.mjs": true, oauth: true, grafana: true };
+    // test/apps/grafana.test.ts runs the queries of the dashboard, test/apps/docker.test.ts the steps of the images.
+    const others = { "express-session.mjs": true, oauth: true, grafana: true, docker: true };
     const walked = Object.keys({ ...others, ...EXAMPLES, ...RUNTIME_EXAMPLES, ...APPS });
     expect(found.toSorted()).toEqual(walked.toSorted());
     const readme = readFileSync(join(root, "examples/README.md"), "utf8");
