@@ -281,6 +281,93 @@ describe("migrateFrom", () => {
     });
   });
 
+  /** An old store with the given sessions. */
+  function holding(sessions: Record<string, object>): ExpressSessionSource["store"] & { left: () => string[] } {
+    const left = new Map(Object.entries(sessions));
+    return {
+      get: (sid: string, callback: (error: unknown, found?: unknown) => void) => callback(null, left.get(sid)),
+      destroy: (sid: string, callback?: (error?: unknown) => void) => (left.delete(sid), callback?.()),
+      left: () => [...left.keys()],
+    };
+  }
+  const theirCookie = (sid: string, prefix = "s:"): string =>
+    `connect.sid=${encodeURIComponent(`${prefix}${sign(sid, secret)}`)}`;
+
+  it("takes of several signed cookies, one of which may be planted, only the one with a session", async () => {
+    const ada = { cookie: {}, cart: ["book"], passport: { user: "u-ada" } };
+    const both = holding({ "planted-1": { cookie: {}, passport: { user: "u-eve" } }, "adas-1": ada });
+    const manager = onPostgres();
+    await serving(afterwards(manager, { store: both }), async ({ get }) => {
+      const answer = await get("/me", `${theirCookie("planted-1")}; ${theirCookie("adas-1")}`);
+      expect([await answer.json(), told(answer).text, both.left()]).toEqual([NOBODY, [], ["planted-1", "adas-1"]]);
+      // The planted session has moved before.
+      await get("/me", theirCookie("planted-1"));
+      const alone = await get("/me", `${theirCookie("planted-1")}; ${theirCookie("adas-1")}`);
+      expect([await alone.json(), both.left()]).toEqual([ADA, []]);
+      const late = await get("/me", `${theirCookie("planted-1")}; ${theirCookie("adas-1")}`);
+      expect([await late.json(), told(late).text]).toEqual([NOBODY, []]);
+    });
+    const twice = holding({ "adas-2": ada });
+    await serving(afterwards(manager, { store: twice }), async ({ get }) => {
+      const many = Array.from({ length: 4 }, (_, index) => `connect.sid=${index}`).join("; ");
+      expect(await (await get("/me", `${theirCookie("adas-2")}; ${many}`)).json()).toEqual(NOBODY);
+      const answer = await get("/me", `${theirCookie("adas-2")}; ${theirCookie("adas-2", "")}; ${theirCookie("gone")}`);
+      expect(await answer.json()).toEqual(ADA);
+    });
+  });
+
+  it("binds nobody to an empty name, and refuses names that a login refuses", async () => {
+    const users: [user: unknown, status: number][] = [
+      ["", 200],
+      [Number.NaN, 200],
+      ["%admin:1", 500],
+      ["a\0b", 500],
+    ];
+    for (const [index, [user, status]] of users.entries()) {
+      const sid = `named-${index}`;
+      const store = holding({ [sid]: { cookie: {}, cart: ["book"] } });
+      await serving(afterwards(onPostgres(), { store, userOf: () => user }), async ({ get }) => {
+        const answer = await get("/me", theirCookie(sid));
+        expect(answer.status).toBe(status);
+        if (status === 200) expect(await answer.json()).toEqual([null, null, ["book"]]);
+        else expect(store.left()).toEqual([sid]);
+      });
+    }
+  });
+
+  it("finds Passport's user as the option passport does, and goes on for no user whom it can't name", async () => {
+    const options = { passport: { key: "login", userId: (user: { mail?: string }) => user.mail as string } };
+    const app = (manager: SessionManager<Data>, store: ExpressSessionSource["store"]): NodeListener => {
+      const express_ = express().use(
+        connect(manager, { ...options, migrateFrom: { expressSession: { secret, store } } }),
+      );
+      express_.get("/me", (req, res) => void res.json(manager.sessionOf(req).userId ?? null));
+      const errorPage: express.ErrorRequestHandler = (error, _req, res, _next) =>
+        void res.status(500).send(String(error));
+      return express_.use(errorPage);
+    };
+    const store = holding({
+      "mail-1": { cookie: {}, login: { user: { mail: "ada@example.com" } } },
+      "mail-2": { cookie: {}, login: { user: {} } },
+    });
+    await serving(app(onPostgres(), store), async ({ get }) => {
+      expect(await (await get("/me", theirCookie("mail-1"))).json()).toBe("ada@example.com");
+      expect((await get("/me", theirCookie("mail-2"))).status).toBe(500);
+      expect(store.left()).toEqual(["mail-2"]);
+    });
+  });
+
+  it("answers when the old store rejects and never calls back", async () => {
+    const store = {
+      get: async () => Promise.reject(new Error("down")),
+      destroy: async () => Promise.reject(new Error("down")),
+    };
+    await serving(afterwards(onPostgres(), { store }), async ({ get }) => {
+      const answer = await get("/me", theirCookie("rejected"));
+      expect([answer.status, await answer.text()]).toEqual([500, "Error: down"]);
+    });
+  });
+
   it("gives the values that a schema refuses to onInvalid", async () => {
     const refused = {
       "~standard": { version: 1 as const, vendor: "test", validate: () => ({ issues: [{ message: "no" }] }) },

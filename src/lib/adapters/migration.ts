@@ -1,10 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { OptionReader, wrong } from "../core/options.ts";
+import { assertNewUserId } from "../core/user-id.ts";
 import type { Value } from "../core/value.ts";
 import { cookieValues } from "../http/cookie.ts";
 import { continuedToken, type CookieSecret, verifySignedCookie } from "../http/signed-cookie.ts";
 import type { ContinuedSession } from "../session/host.ts";
 import { hostOf, stateOf } from "../session/session.ts";
+import type { ResolvedPassport } from "./passport/options.ts";
 
 /** The part of a store for express-session that is used: connect-pg-simple, `ExpressSessionStore`, connect-redis, and so on. */
 export interface OldStore {
@@ -27,8 +29,8 @@ export interface ExpressSessionSource {
   /** The attribute Path that the cookie was set with, for its removal. Default `"/"`. */
   path?: string | undefined;
   /**
-   * Returns the user of a session, whom the new session is bound to. A result other than a string or number means that no user is logged
-   * in. Default: the user that Passport has serialized, or that user's property `id`.
+   * Returns the user of a session, whom the new session is bound to. An empty string and other results than a string or number mean that no
+   * user is logged in. Default: the user that Passport has serialized, as the adapter's option `passport` names it, or its property `id`.
    */
   // oxlint-disable-next-line typescript/no-explicit-any -- applications augment the type of their sessions
   userOf?: ((session: any) => unknown) | undefined;
@@ -43,15 +45,16 @@ export interface MigrationOptions {
 /** Looks for a cookie to go on from. Returns undefined without one, otherwise a function that makes the request's session go on from it. */
 export type Migration = (request: IncomingMessage) => ((session: object) => Promise<void>) | undefined;
 
-/** Maximum number of cookies of one name whose signatures are checked. */
+/** Maximum number of cookies of one name. With more, an attacker who plants cookies could choose which ones are checked. */
 const MAX_COOKIES = 4;
 
 /**
  * Checks the option `migrateFrom`.
  *
+ * @param passport - the adapter's option `passport`, which finds the user of a session by default
  * @throws TypeError, naming the option, when it is wrong
  */
-export function readMigration(given: unknown): Migration | undefined {
+export function readMigration(given: unknown, passport: ResolvedPassport | undefined): Migration | undefined {
   if (given === undefined) return undefined;
   const outer = new OptionReader(given, "migrateFrom.");
   const read = new OptionReader(outer.value("expressSession"), "migrateFrom.expressSession.");
@@ -63,23 +66,30 @@ export function readMigration(given: unknown): Migration | undefined {
   }
   const name = read.text("name", "connect.sid");
   const scope = { domain: read.text("domain", undefined), path: read.text("path", "/") };
-  const userOf = read.callback<(session: unknown) => unknown>("userOf") ?? passportUserOf;
+  const userOf = read.callback<(session: unknown) => unknown>("userOf") ?? userByPassport(passport);
   read.end();
   const cookie = { name, ...scope, httpOnly: true, sameSite: false, partitioned: false } as const;
   return (request) => {
     const header = request.headers.cookie;
     if (header?.includes(`${name}=`) !== true) return undefined;
-    const values = cookieValues(header, name, (value) => value !== "").slice(0, MAX_COOKIES);
-    const [signed] = values.flatMap((value) => verifySignedCookie(value, secrets) ?? []);
-    if (signed === undefined) return undefined;
+    const values = cookieValues(header, name, (value) => value !== "");
+    if (values.length > MAX_COOKIES) return undefined;
+    const signed = new Map<string, CookieSecret>();
+    for (const value of values) {
+      const verified = verifySignedCookie(value, secrets);
+      if (verified !== undefined) signed.set(verified.value, verified.secret);
+    }
+    if (signed.size === 0) return undefined;
     return async (session) => {
       const state = stateOf(session);
       // A request with a token of pgstore's has moved before.
       if (state.phase !== "new" || state.isAccessed) return;
-      const sid = signed.value;
       state.clearAlso(cookie);
       state.noteAccess();
-      const isOver = await hostOf(session).continue(state, continuedToken(sid, signed.secret), async () => {
+      const one = await onlyOneOf(signed, store);
+      if (one === undefined) return;
+      const [sid, secret] = one;
+      const isOver = await hostOf(session).continue(state, continuedToken(sid, secret), async () => {
         const old = await call<unknown>((callback) => store.get(sid, callback));
         return isObject(old) ? continued(old, userOf) : undefined;
       });
@@ -87,6 +97,22 @@ export function readMigration(given: unknown): Migration | undefined {
       if (isOver) await call((callback) => store.destroy(sid, callback));
     };
   };
+}
+
+/**
+ * Chooses among the ids of signed cookies: of several, one of which may be planted, the only one that has a session in the old store.
+ *
+ * @param signed - the secrets by id
+ */
+async function onlyOneOf(
+  signed: ReadonlyMap<string, CookieSecret>,
+  store: OldStore,
+): Promise<[sid: string, secret: CookieSecret] | undefined> {
+  const entries = [...signed];
+  if (entries.length === 1) return entries[0];
+  const found = await Promise.all(entries.map(([sid]) => call<unknown>((callback) => store.get(sid, callback))));
+  const live = entries.filter((_entry, index) => isObject(found[index]));
+  return live.length === 1 ? live[0] : undefined;
 }
 
 function readSecrets(given: unknown): CookieSecret[] {
@@ -103,13 +129,25 @@ function continued(
   userOf: (session: unknown) => unknown,
 ): ContinuedSession {
   const user = userOf({ cookie, ...values });
+  const isUser = (typeof user === "string" && user !== "") || (typeof user === "number" && !Number.isNaN(user));
+  const userId = isUser ? String(user) : undefined;
+  if (userId !== undefined) assertNewUserId("migrateFrom", userId);
   const { originalMaxAge, expires } = isObject(cookie) ? cookie : {};
   return {
     // As JSON, whatever the store has made of it.
     values: JSON.parse(JSON.stringify(values)) as Record<string, Value>,
-    userId: typeof user === "string" || typeof user === "number" ? String(user) : undefined,
+    userId,
     isPersistent:
       typeof originalMaxAge === "number" || (typeof expires === "string" && expires !== "") || expires instanceof Date,
+  };
+}
+
+function userByPassport(passport: ResolvedPassport | undefined): (session: unknown) => unknown {
+  if (passport === undefined) return passportUserOf;
+  return (session) => {
+    const user = passport.userIn((session as Record<string, unknown>)[passport.key]);
+    // Fails if the user has no id: the new session would be a user's whom no revocation finds.
+    return user === undefined ? undefined : passport.idOf(user);
   };
 }
 
@@ -119,12 +157,13 @@ function passportUserOf(session: unknown): unknown {
   return isObject(user) ? user["id"] : user;
 }
 
-/** Calls a function of a store, which may take a callback or return a promise. */
+/** Calls a function of a store. It may also return a promise, whose rejection counts if the callback is never called. */
 function call<T>(
   operation: (callback: (error: Error | null | undefined, result?: T) => void) => unknown,
 ): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
-    operation((error, result) => (error ? reject(error) : resolve(result)));
+    const returned = operation((error, result) => (error ? reject(error) : resolve(result)));
+    Promise.resolve(returned).catch(reject);
   });
 }
 

@@ -40,7 +40,7 @@ export function readAdapterOptions(
   const read = new OptionReader(options);
   const property = read.text("property", "session");
   const passport = readPassport(read.value("passport"), lazy, place);
-  const migrate = readMigration(read.value("migrateFrom"));
+  const migrate = readMigration(read.value("migrateFrom"), passport);
   read.end();
   if (passport === undefined) return { property, migrate, view: (session) => session };
   return { property, migrate, view: (session) => passportSession(session as Session, passport) };
