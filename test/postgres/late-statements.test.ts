@@ -210,6 +210,22 @@ async function busyClient() {
   return { client, free };
 }
 
+describe("a pool with a shorter query_timeout of the application's", () => {
+  it("doesn't fail a statement that waits for a lock, as it may still be carried out", async () => {
+    const store = new PgStore(database.pool({ query_timeout: 50 }), { cleanupInterval: 0 });
+    await store.save("t", bytes("one"), soon());
+    const holder = await database.pool({ max: 1 }).connect();
+    onTestFinished(() => holder.release());
+    await holder.query("BEGIN");
+    await holder.query("SELECT FROM sessions WHERE token = 't' FOR UPDATE");
+    const saved = store.save("t", bytes("two"), soon());
+    await holder.query("SELECT pg_sleep(0.2)");
+    await holder.query("COMMIT");
+    await saved;
+    expect(await textOf(store, "t")).toBe("two");
+  });
+});
+
 describe("a pg.Client that the application keeps busy", () => {
   it("carries out nothing that has failed, also of what had waited in the store before", async () => {
     const { client, free } = await busyClient();

@@ -8,8 +8,8 @@ interface Query {
   text: string;
   name?: string | undefined;
   values: unknown[];
-  /** Milliseconds. */
-  query_timeout?: number;
+  /** Milliseconds. In place of the application's limit, which would fail a statement that may still be carried out. */
+  query_timeout?: number | undefined;
   types: typeof AS_IT_IS;
 }
 
@@ -20,6 +20,8 @@ interface NodePostgres {
   on(event: "error", listener: (error: unknown) => void): unknown;
   removeListener(event: "error", listener: (error: unknown) => void): unknown;
   listenerCount(event: "error"): number;
+  /** Missing in a pool. */
+  connectionParameters?: { query_timeout?: unknown };
 }
 
 interface Pool extends NodePostgres {
@@ -67,7 +69,9 @@ function onPool(pool: Pool): Driver["run"] {
       const use = (connection: Connection): boolean => {
         const loaded = load();
         if (loaded === undefined) return false;
-        const query = { text, name, values: loaded.values, types: AS_IT_IS };
+        // Without a limit of the application's, the line's own spares a timer for each statement.
+        const query_timeout = connection.client.connectionParameters?.query_timeout ? timeout : undefined;
+        const query = { text, name, values: loaded.values, query_timeout, types: AS_IT_IS };
         line.send(connection, query, end, resolve, (error) => {
           // The idle connections of the pool lead to the same server.
           if (error !== undefined && failureOf(error) === "standby") dropIdle(pool);
