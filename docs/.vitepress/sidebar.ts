@@ -23,6 +23,7 @@ export const sidebar: Part[] = [
       "/validated-data": "Validated data",
       "/errors": "Errors",
       "/troubleshooting": "Troubleshooting",
+      "/works-with": "Works with",
       "/why": "Why, and a comparison",
     },
     false,
