@@ -230,6 +230,45 @@ describe("connect(manager, { passport: true })", () => {
     });
   });
 
+  it.each([
+    ["in place", (session: PassportSession) => void (session["passport"].user.name = "Ada")],
+    [
+      "by assignment",
+      (session: PassportSession) => void (session["passport"] = { user: { id: "u-ada", name: "Ada" } }),
+    ],
+  ])("takes a change of the same user %s for no login that outlives a revocation", async (how, change) => {
+    const manager = inMemory();
+    const [arrived, gate] = [new Gate(), new Gate()];
+    const use: Setup["use"] = (app) => {
+      app.get("/rename", (req, res) => {
+        change(req.session as PassportSession);
+        res.send("renamed");
+      });
+      app.get("/slow-rename", async (req, res) => {
+        arrived.open();
+        await gate.wait();
+        change(req.session as PassportSession);
+        res.send("renamed");
+      });
+    };
+    await serving(expressApp({ manager, use, serialize: ({ id }) => ({ id }) }), async (served) => {
+      const browser = new Browser(served);
+      await browser.go(LOGIN);
+      const { cookie } = browser;
+      const [before] = await manager.listByUser("u-ada");
+      await browser.go("/rename");
+      expect(browser.cookie === cookie).toBe(how === "in place");
+      if (how === "in place") expect((await manager.listByUser("u-ada"))[0]?.created).toEqual(before?.created);
+      const late = new Browser(served, browser.cookie);
+      const answer = late.go("/slow-rename");
+      await arrived.wait();
+      await manager.destroyByUser("u-ada");
+      gate.open();
+      expect((await answer).headers.getSetCookie()).toEqual([]);
+      expect(await manager.listByUser("u-ada")).toEqual([]);
+    });
+  });
+
   it("leaves logins by the session's own methods alone", async () => {
     const manager = inMemory();
     const use: Setup["use"] = (app) => {

@@ -69,7 +69,7 @@ export class PassportBinding {
     this.#previous ??= userIn(all);
     this.#isFresh = true;
     const sets = kept.map((key): Change => ({ kind: "set", key, value: all.get(key) as Value }));
-    this.#plan([{ kind: "clear", reserved: false }, ...BOUND, ...sets], true);
+    this.#plan([{ kind: "clear", reserved: false }, ...BOUND, ...sets], { revive: true, isLogOut: true });
   }
 
   /**
@@ -123,13 +123,23 @@ export class PassportBinding {
     const isAssigned = this.#isAssigned;
     this.#isAssigned = false;
     if (user !== undefined) {
-      if (this.#isFresh || isAssigned || !equalValues(before, user)) this.#logIn(user, now);
+      // The user of the row may only have another name now. No version of Passport logs the same user in by a change in place.
+      const isSame = !this.#isFresh && before !== undefined && this.#isBound(user);
+      const isChanged = !isSame && !equalValues(before, user);
+      if (this.#isFresh || isAssigned || isChanged) this.#logIn(user, now, !isSame);
     } else if (before !== undefined && !this.#isFresh && userIn(state.values.all) !== undefined) {
       this.#logOut();
     }
   }
 
-  #logIn(user: unknown, now: number): void {
+  /** Tells whether the session is bound to a serialized user already. */
+  #isBound(user: unknown): boolean {
+    const userId = userIn(this.#state.values.all);
+    return userId !== undefined && this.#options.idOf(user) === userId;
+  }
+
+  /** @param revive - whether the login begins another session if this one has ended elsewhere */
+  #logIn(user: unknown, now: number, revive: boolean): void {
     const { values } = this.#state;
     const { key, idOf } = this.#options;
     const written = values.changes.filter((change) => "key" in change && change.key === key);
@@ -142,7 +152,7 @@ export class PassportBinding {
       values.withdraw(written, this.#state.row);
       const isolation: Change[] = isAnothers ? [{ kind: "clear", reserved: false }] : [];
       const login: Change = { kind: "login", login: readLogin(userId, {}, now) };
-      this.#plan([...isolation, login, { kind: "set", key, value }], false);
+      this.#plan([...isolation, login, { kind: "set", key, value }], { revive, isLogOut: false });
     } catch (error) {
       values.withdraw(written, this.#state.row);
       this.#undo();
@@ -154,15 +164,15 @@ export class PassportBinding {
     const { key } = this.#options;
     const rest = this.#state.values.all.get(key);
     const isEmpty = typeof rest === "object" && rest !== null && Object.keys(rest).length === 0;
-    this.#plan([...BOUND, ...LEFT, ...(isEmpty ? [deletion(key)] : [])], true);
+    this.#plan([...BOUND, ...LEFT, ...(isEmpty ? [deletion(key)] : [])], { revive: true, isLogOut: true });
   }
 
-  #plan(changes: readonly Change[], isLogOut: boolean): void {
+  #plan(changes: readonly Change[], options: { revive: boolean; isLogOut: boolean }): void {
     const { transition } = this.#state;
     // Those of the session's own renewal are undone with this one.
     const others = transition?.kind === "renew" && transition !== this.#planned ? transition.changes : [];
     const earlier = [...others, ...this.#made];
-    planRenewal(this.#state, changes, { keepDeadline: false, revive: true, isLogOut }, earlier);
+    planRenewal(this.#state, changes, { keepDeadline: false, ...options }, earlier);
     this.#made = [...this.#made, ...changes];
     this.#planned = this.#state.transition;
   }
