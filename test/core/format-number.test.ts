@@ -21,8 +21,9 @@ describe("counted", () => {
 
 describe("bytes", () => {
   it("chooses the unit", () => {
-    expect([bytes(0), bytes(1536), bytes(5 * 1024 ** 3), bytes(2 ** 60)]).toEqual([
+    expect([bytes(0), bytes(1), bytes(1536), bytes(5 * 1024 ** 3), bytes(2 ** 60)]).toEqual([
       "0 bytes",
+      "1 byte",
       "1.5 kB",
       "5 GB",
       "1,048,576 TB",

@@ -19,6 +19,7 @@ export function rate(value: number): string {
 
 /** Formats a number of bytes, like PostgreSQL's pg_size_pretty with 1 kB = 1024 bytes. */
 export function bytes(value: number): string {
+  if (value === 1) return "1 byte";
   const units = ["bytes", "kB", "MB", "GB", "TB"];
   let [size, unit] = [value, 0];
   while (size >= 1024 && unit < units.length - 1) {
