@@ -152,6 +152,17 @@ describe("openSession", () => {
       expect((await openSession(manager, jar)).userId).toBe("mallory");
       expect((await openSession(manager, jar, { request })).userId).toBe(undefined);
     });
+    // Jars decode this value, which no header counts as a token.
+    const encoded = `%${planted.token?.charCodeAt(0).toString(16)}${planted.token?.slice(1)}`;
+    for (const order of [0, 1]) {
+      const pairs = [`session=${encoded}`, `session=${mine.token}`];
+      const header = [...(order === 0 ? pairs : pairs.toReversed()), "other=%zz"].join("; ");
+      const request = { headers: new Headers({ cookie: header }) };
+      for (const shown of [planted.token, mine.token]) {
+        const jar: CookieJar = { get: () => shown, set: () => {} };
+        expect((await openSession(manager, jar, { request })).userId).toBe("ada");
+      }
+    }
     browser.plant("session=garbage; Path=/app; Secure");
     await browser.request(async (jar, request) => {
       expect((await openSession(manager, jar)).userId).toBe(undefined);

@@ -216,7 +216,14 @@ function credentialsOf(
   request: WebRequest | undefined,
 ): Credentials {
   if (value === undefined || value === "") return {};
-  const cookie = request?.headers.get("cookie") ?? undefined;
-  if (cookieValues(cookie, name, () => true).includes(value)) return { cookie };
-  return isToken(value) ? { cookie: `${name}=${value}` } : {};
+  const cookie = request?.headers.get("cookie") ?? "";
+  const isSent = (text: string): boolean => text === value || decoded(text) === value;
+  if (!isToken(value)) return cookieValues(cookie, name, isSent).length > 0 ? { cookie } : {};
+  // Jars decode what they show, and remove quotes and more. A token that was set in this request is nowhere in the headers.
+  return cookie.includes(value) || decoded(cookie).includes(value) ? { cookie } : { cookie: `${name}=${value}` };
+}
+
+/** Decodes the percent-encoded bytes of a text, each as one character. Malformed ones stay. */
+function decoded(text: string): string {
+  return text.replaceAll(/%[\dA-Fa-f]{2}/g, (code) => String.fromCharCode(Number.parseInt(code.slice(1), 16)));
 }
