@@ -316,6 +316,17 @@ describe("migrateFrom", () => {
     });
   });
 
+  it("begins a session of its own where the old one is empty, which the old cookie doesn't lead to", async () => {
+    const store = holding({ empty: { cookie: {} } });
+    await serving(afterwards(onPostgres(), { store }), async ({ get }) => {
+      const planted = theirCookie("empty");
+      const { cookie } = told(await get("/write", planted));
+      expect(cookie).toBeDefined();
+      const replayed = await get("/me", planted);
+      expect([await replayed.json(), told(replayed).text]).toEqual([NOBODY, []]);
+    });
+  });
+
   it("binds nobody to an empty name, and refuses names that a login refuses", async () => {
     const users: [user: unknown, status: number][] = [
       ["", 200],

@@ -1,4 +1,5 @@
 import type { WriteOutcome } from "../core/store.ts";
+import { createToken } from "../core/token.ts";
 import type { Value } from "../core/value.ts";
 import type { ContinuedSession } from "../session/host.ts";
 import { planCommit, planStateOf } from "../session/plan.ts";
@@ -81,7 +82,11 @@ export class Continuation {
       await this.#tell(state, token, row);
       return true;
     } finally {
-      if (state.phase === "new") state.values.withdraw(changes, undefined);
+      if (state.phase === "new") {
+        state.values.withdraw(changes, undefined);
+        // A session that begins now is not the continuation, so the old cookie must not lead to it.
+        state.changeToken(createToken());
+      }
     }
   }
 
