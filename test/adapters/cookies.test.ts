@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { PGlite } from "@electric-sql/pglite";
 import { parseSetCookie, stringifySetCookie } from "cookie";
 import fc from "fast-check";
@@ -11,6 +12,7 @@ import {
   type SessionOptions,
   StoreUnavailableError,
 } from "../../src/index.ts";
+import { Gate } from "../support/barrier.ts";
 import { JarBrowser, JARS } from "../support/cookie-jars.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { GatedStore } from "../support/gated-store.ts";
@@ -191,6 +193,29 @@ describe("openSession", () => {
     expect(await secure({ request: request("http://example.org", "https") }, { trustProxy: true })).toBe(true);
     expect(await secure({ request: request("https://example.org"), tls: false })).toBe(false);
     expect(await secure({ tls: false }, { cookie: { prefix: "__Host-" } })).toBe(true);
+  });
+
+  it("leaves the latest token in a jar that takes its time", async () => {
+    const manager = managerOn("memory");
+    const slow = new Gate();
+    const seen: string[] = [];
+    const jar: CookieJar = {
+      get: () => undefined,
+      set: async (_name, value) => {
+        if (seen.push(value) === 1) await slow.wait();
+        shown = value;
+      },
+    };
+    let shown = "";
+    const session = await openSession(manager, jar);
+    const first = session.login("ada");
+    const second = session.login("ada");
+    // The second login has been stored when the first one's token is no longer live.
+    while (seen[0] === undefined || (await manager.load(seen[0])).userId !== undefined) await setImmediate();
+    await setImmediate();
+    slow.open();
+    await Promise.all([first, second]);
+    expect((await manager.load(shown)).userId).toBe("ada");
   });
 
   it("records where a login came from", async () => {

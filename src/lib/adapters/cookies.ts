@@ -158,10 +158,7 @@ export async function open<Data, Lazy extends boolean>(
   const isTls = tls ?? (request && isWebTls(manager.options, request));
   /** A result that the jar has refused. */
   let refused: CommitResult | undefined;
-  const commit = async (context: CommitContext = {}): Promise<void> => {
-    const result = await manager.commit(loaded, { ...context, tls: isTls ?? true });
-    // Unlike the head of a response, a jar takes the cookie of a later change.
-    state.unseal("save");
+  const tell = async (result: CommitResult): Promise<void> => {
     const latest = result.kind === "nothing" ? refused : result;
     if (latest?.cookie === undefined) return;
     refused = latest;
@@ -175,6 +172,14 @@ export async function open<Data, Lazy extends boolean>(
       if (latest.cookie.value !== presented) throw error;
     }
     refused = undefined;
+  };
+  let telling: Promise<void> | undefined;
+  const commit = async (context: CommitContext = {}): Promise<void> => {
+    const result = await manager.commit(loaded, { ...context, tls: isTls ?? true });
+    // Unlike the head of a response, a jar takes the cookie of a later change.
+    state.unseal("save");
+    // In turn, as a slow jar would otherwise end with the older token.
+    await (telling = tellAfter(telling, () => tell(result)));
   };
   const session = new Session<Data>(state, {
     ...host,
@@ -191,6 +196,12 @@ export async function open<Data, Lazy extends boolean>(
     },
   });
   return { session, commit, seal: (by) => state.seal(by) };
+}
+
+/** Tells a jar of a result after the earlier ones, whose failures were reported to their own callers. */
+async function tellAfter(earlier: Promise<void> | undefined, tell: () => Promise<void>): Promise<void> {
+  await earlier?.catch(() => {});
+  await tell();
 }
 
 function readOptions(operation: string, options: JarOptions): JarOptions {
