@@ -1,6 +1,6 @@
 import fastifyCookie from "@fastify/cookie";
 import fastifySession, { type FastifySessionOptions } from "@fastify/session";
-import fastify from "fastify";
+import fastify, { type FastifyRequest, type Session } from "fastify";
 import type net from "node:net";
 import { openPgSession } from "../peers/connect-pg-simple.ts";
 import type { App } from "./app.ts";
@@ -12,6 +12,9 @@ declare module "fastify" {
     n: number;
   }
 }
+
+/** Returns the session of @fastify/session. In this program pgstore types the property. */
+const sessionOf = ({ session }: FastifyRequest): Session => session as unknown as Session;
 
 /** @fastify/session, which renews no cookie and stores nothing that did not change. */
 export const onFastify: App = async ({ pool }) => {
@@ -25,13 +28,15 @@ export const onFastify: App = async ({ pool }) => {
     rolling: false,
     cookie: { secure: false },
   });
-  app.get(ROUTES.get, async ({ session }) => session.name);
-  app.post(ROUTES.inc, async ({ session }) => {
+  app.get(ROUTES.get, async (request) => sessionOf(request).name);
+  app.post(ROUTES.inc, async (request) => {
+    const session = sessionOf(request);
     session.n += 1;
     return String(session.n);
   });
-  app.post(ROUTES.put, async ({ session, url }) => {
-    session.name = nameOf(clientOf(url));
+  app.post(ROUTES.put, async (request) => {
+    const session = sessionOf(request);
+    session.name = nameOf(clientOf(request.url));
     session.n = 0;
     return "OK";
   });
