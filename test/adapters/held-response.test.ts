@@ -779,22 +779,25 @@ describe("a response of HTTP/2 that is held", () => {
     }
   });
 
-  it("waits for two managers, and tells of the one that could store", async () => {
-    const [outerStore, innerStore] = [new GatedStore(), new GatedStore()];
-    outerStore.failure = down;
-    const outer = new SessionManager(outerStore, { cookie: { name: "outer" }, onError: () => {} });
-    const inner = new SessionManager(innerStore, { cookie: { name: "inner" }, onError: () => {} });
-    const work: NodeListener = (request, response) => {
-      outer.sessionOf(request).set("key", 1);
-      inner.sessionOf(request).set("key", 1);
-      response.end("body");
-    };
-    const [answer] = await asking(nodeHandler(outer, nodeHandler(inner, work)), "/");
-    expect([answer?.head[":status"], answer?.cookies.map((cookie) => cookie.split("=", 1)[0])]).toEqual([
-      500,
-      ["inner"],
-    ]);
-  });
+  it.each([0, 1, 2])(
+    "waits for three managers, and tells of those that could store: the one at %i can't",
+    async (failing) => {
+      const managers = [0, 1, 2].map((place) => {
+        const store = new GatedStore();
+        if (place === failing) store.failure = down;
+        return new SessionManager(store, { cookie: { name: `at${place}` }, onError: () => {} });
+      });
+      const work: NodeListener = (request, response) => {
+        for (const manager of managers) manager.sessionOf(request).set("key", 1);
+        response.write("bo");
+        response.end("dy");
+      };
+      const listener = managers.reduceRight<NodeListener>((inner, manager) => nodeHandler(manager, inner), work);
+      const [answer] = await asking(listener, "/");
+      const names = answer?.cookies.map((cookie) => cookie.split("=", 1)[0]).toSorted();
+      expect([answer?.head[":status"], names]).toEqual([500, ["at0", "at1", "at2"].toSpliced(failing, 1)]);
+    },
+  );
 
   it("merges its headers with those of the application", async () => {
     const { listener } = app((_request, response) => {

@@ -346,7 +346,10 @@ function withoutApplication(stream: HeldStream): HeldStream {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
-      return (...args: unknown[]) => asAnswer(() => Reflect.apply(Reflect.get(target, name, target), target, args));
+      // Only the discarding methods are looked up during the call. Another hold may put its own in the place of any other, and calls this one.
+      const isDiscarding = Object.hasOwn(discarding, name);
+      const method = (): Sink => (isDiscarding ? (Reflect.get(target, name, target) as Sink) : (value as Sink));
+      return (...args: unknown[]) => asAnswer(() => Reflect.apply(method(), target, args));
     },
     set: (target, name, value) => Reflect.set(target, name, value, target),
   });
