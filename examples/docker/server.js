@@ -45,9 +45,9 @@ const server = app.listen(port, "0.0.0.0", (error) => {
 
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.once(signal, () => {
-    server.close(async () => {
-      await store.close({ timeout: "10s" }); // waits for operations under way
-      await pool.end();
+    server.close(() => {
+      // The store waits for operations under way.
+      void store.close({ timeout: "10s" }).then(() => pool.end());
     });
   });
 }
