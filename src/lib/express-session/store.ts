@@ -52,8 +52,8 @@ type HostsOwn = any;
 
 /** Number of sessions that `clear` destroys at a time. */
 const CLEAR_BATCH = 1000;
-/** Most sessions that are remembered as live, at some 100 bytes each. */
-const MAX_SEEN = 50_000;
+/** Most sessions in each of the two maps of those that are remembered as live, at some 100 bytes each. */
+const MAX_SEEN = 25_000;
 /** Most bytes of a session ID. */
 const MAX_SID_BYTES = 1024;
 
@@ -84,7 +84,9 @@ export class ExpressSessionStore extends EventEmitter {
   /** The session ID of each session that a request of express-session has loaded. */
   readonly #loaded = new WeakMap<object, string>();
   /** Expiry, in milliseconds since 1970, of the sessions that were read or stored last. */
-  readonly #seen = new Map<string, number>();
+  #seen = new Map<string, number>();
+  /** Those before them. Removing the oldest of one Map, one by one, would step over the gaps of all that were removed. */
+  #seenBefore = new Map<string, number>();
   /** Runs the writes of one session in turn, so that a `set` under way can't come after the `destroy` that follows it. */
   readonly #queue: KeyedQueue<unknown>;
 
@@ -263,7 +265,7 @@ export class ExpressSessionStore extends EventEmitter {
     const expiry = this.#expiryOf(session);
     const isLoaded = this.#loaded.get(session) === sid;
     await this.#write(sid, id, session, expiry, async (until) => {
-      const wasLive = isLoaded || (this.#seen.get(id) ?? 0) > (await this.#now());
+      const wasLive = isLoaded || (this.#seen.get(id) ?? this.#seenBefore.get(id) ?? 0) > (await this.#now());
       return this.#store[wasLive ? "update" : "upsert"](id, data, until);
     });
   }
@@ -359,12 +361,10 @@ export class ExpressSessionStore extends EventEmitter {
 
   /** Remembers that a session was live a moment ago. */
   #remember(id: string, expiry: Date): void {
-    this.#seen.delete(id);
     this.#seen.set(id, expiry.getTime());
-    for (const oldest of this.#seen.keys()) {
-      if (this.#seen.size <= MAX_SEEN) break;
-      this.#seen.delete(oldest);
-    }
+    if (this.#seen.size < MAX_SEEN) return;
+    this.#seenBefore = this.#seen;
+    this.#seen = new Map();
   }
 }
 
