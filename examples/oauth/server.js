@@ -34,7 +34,7 @@ app.get("/login", (req, res) => {
 
 app.get("/login/callback", async (req, res) => {
   const { code, state } = req.query;
-  // pop: a callback counts once. Another browser has no such state, so nobody can be logged in as somebody else by a link.
+  // pop: a callback counts once. A link from an attacker fails, because the browser of the victim has no such state.
   const pending = req.session.pop("oauth");
   if (typeof code !== "string" || pending === undefined || state !== pending.state) {
     return res.status(400).send("This login was not begun here, or has been used. Log in again.");

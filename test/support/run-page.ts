@@ -31,7 +31,6 @@ export class PageRunner {
   }
 
   #replaceListen(): void {
-    // eslint-disable-next-line @typescript-eslint/unbound-method
     const listen = Server.prototype.listen as (...args: unknown[]) => Server;
     const servers = this.#servers;
     vi.spyOn(Server.prototype, "listen").mockImplementation(function (this: Server, ...args: unknown[]) {

@@ -21,7 +21,7 @@ import { isWebTls, warnOfCookie, type WebRequest, webClient } from "./request.ts
  * Why: docs/decisions/032-cookie-jars.md
  */
 
-/** What a jar's `get` may return. */
+/** A cookie as a jar's `get` may return it. Null and undefined: the jar has none. */
 export type JarValue = string | { readonly value: string } | null | undefined;
 
 /**

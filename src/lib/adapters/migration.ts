@@ -93,7 +93,7 @@ export function readMigration(given: unknown, passport: ResolvedPassport | undef
         const old = await call<unknown>((callback) => store.get(sid, callback));
         return isObject(old) ? continued(old, userOf) : undefined;
       });
-      // After the new session is stored, so that a crash in between logs nobody out. A cookie that is still sent is destroyed again.
+      // After the new session is stored, so users stay logged in if the process crashes in between. A cookie that is still sent is destroyed again.
       if (isOver) await call((callback) => store.destroy(sid, callback));
     };
   };

@@ -148,7 +148,7 @@ export function sessionProxy<Data = SessionData, Lazy extends boolean = false, I
   };
 }
 
-/** What the handler of `sessionProxy` returns: an answer, or nothing to let the request go on. */
+/** The answer of `sessionProxy`'s handler. Nothing lets the request go on. */
 // oxlint-disable-next-line typescript/no-invalid-void-type -- for handlers without a return
 export type ProxyAnswer = Response | undefined | void;
 

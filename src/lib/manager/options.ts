@@ -69,7 +69,7 @@ export interface SessionOptions<Lazy extends boolean = false> {
    */
   schema?: object | undefined;
   /**
-   * What becomes of a stored value that its schema refuses: `"drop"` (the default) leaves the key out, `"fail"` fails the load with a
+   * Treatment of a stored value that its schema refuses: `"drop"` (the default) leaves the key out, `"fail"` fails the load with a
    * SessionInvalidError, and a function returns another value, or undefined to leave the key out.
    */
   onInvalid?: OnInvalid | undefined;

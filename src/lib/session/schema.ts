@@ -19,7 +19,7 @@ import { isReserved } from "./values.ts";
 export type SessionSchema<Data> = { readonly [Key in keyof Data]?: StandardSchema<Data[Key]> | undefined };
 
 /**
- * What happens to a stored value that its schema refuses at the load: the key is absent ("drop"), the load fails ("fail"), or a function
+ * Treatment of a stored value that its schema refuses at the load: the key is absent ("drop"), the load fails ("fail"), or a function
  * returns the value to use instead, or undefined to drop the key. The row changes with the next write.
  */
 export type OnInvalid = "drop" | "fail" | ((key: string, value: unknown, issues: readonly SchemaIssue[]) => unknown);

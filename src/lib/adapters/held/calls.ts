@@ -29,7 +29,7 @@ export class DeferredHold {
   readonly #response: ServerResponse;
   /** The sessions that wait for their commit. */
   #gate: ResponseGate | undefined;
-  /** What the commits so far change in the head. */
+  /** Changes of the head by the commits so far. */
   #change: HeadChange | undefined;
   readonly #original: Calls;
   #state: "open" | "held" | "released" = "open";

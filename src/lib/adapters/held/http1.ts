@@ -38,7 +38,7 @@ export class Http1Hold {
   readonly #request: IncomingMessage;
   /** The sessions that wait for their commit. */
   #gate: ResponseGate | undefined;
-  /** What the commits so far change in the head. */
+  /** Changes of the head by the commits so far. */
   #change: HeadChange | undefined;
   #state: "open" | "held" | "released" | "dead" = "open";
   /** The piece that begins with the head. */

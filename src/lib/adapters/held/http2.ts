@@ -60,7 +60,7 @@ export class Http2Hold {
   readonly #handle: Handle;
   /** The sessions that wait for their commit. */
   #gate: ResponseGate | undefined;
-  /** What the commits so far change in the head. */
+  /** Changes of the head by the commits so far. */
   #change: HeadChange | undefined;
   #state: "open" | "held" | "released" | "dead" = "open";
   readonly #flags: unknown;

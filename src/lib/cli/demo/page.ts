@@ -17,7 +17,7 @@ export interface Home {
   devices: Html;
   liveSessions: string;
   location: string | undefined;
-  /** What the race has left in a store that overwrites the whole session. */
+  /** The result of the race in a store that overwrites the whole session. */
   overwritten: number;
   /** Address of the same server under another name, for which the browser has other cookies. */
   elsewhere: string | undefined;

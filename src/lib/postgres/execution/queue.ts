@@ -77,7 +77,7 @@ export class Queue<In, Out> {
     this.#waiting++;
     if (this.#line.length > 2 * this.#ready + MAX_LEFTOVERS) this.#line = this.#line.filter(isReady);
     if (key !== undefined) {
-      // What has left a long-lived Map is kept by its outgrown tables, until all of memory is collected.
+      // A long-lived Map keeps removed entries alive in its outgrown tables until a full garbage collection.
       if (++this.#keyed % MAX_KEYED === 0) this.#last = new Map(this.#last);
       const last = this.#last.get(key);
       this.#last.set(key, entry);

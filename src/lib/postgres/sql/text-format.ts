@@ -77,7 +77,7 @@ export interface FoundRow {
   readonly data: string | undefined;
 }
 
-/** What a statement has found. */
+/** The rows that a look-up has found. */
 export interface FoundRows {
   /** The rows by the position of their ids. */
   readonly rows: (FoundRow | undefined)[];
