@@ -19,8 +19,7 @@ export const TYPE_PROJECTS: readonly string[] = readdirSync(types, { withFileTyp
  */
 export async function checkTypes(folder: string, project: string, tsc: string, options: object = {}): Promise<void> {
   const target = mkdtempSync(join(folder, "types-"));
-  cpSync(join(types, "tsconfig.json"), join(target, "tsconfig.json"));
-  cpSync(join(types, project), join(target, project), { recursive: true });
+  cpSync(types, target, { recursive: true });
   writeFileSync(join(target, "package.json"), JSON.stringify({ type: "module" }));
   const config = join(target, project, "tsconfig.here.json");
   writeFileSync(config, JSON.stringify({ extends: "./tsconfig.json", compilerOptions: options }));

@@ -1,6 +1,6 @@
 import { MemoryStore, type Session, SessionManager, type Value } from "pgstore";
 
-/** More kinds of data, in a strict program. */
+/** More kinds of data. `../loose` compiles this file without `strict`, as older generators set it. */
 enum Level {
   Low,
   High = "high",
