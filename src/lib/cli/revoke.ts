@@ -1,11 +1,12 @@
 import { counted, shortId } from "../core/format-number.ts";
+import { MAX_COUNTED_SESSIONS } from "../core/stats.ts";
 import type { StoreExtras } from "../core/store.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import { confirmed, INTERRUPTED, interruptible, plain } from "./terminal.ts";
 import { type CommonOptions, type Connection, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 import { Progress } from "./progress.ts";
-import { findId, fullIdOf, MAX_COUNTED_SESSIONS, operationsOf, usersOf } from "./user-sessions.ts";
+import { findId, fullIdOf, operationsOf, usersOf } from "./user-sessions.ts";
 
 /** Options of `revoke`. */
 export interface RevokeOptions extends CommonOptions {

@@ -6,8 +6,6 @@ import type { StoreOperations } from "../core/stats.ts";
 import { UsageError } from "./failures.ts";
 
 const PAGE_ROWS = 1000;
-/** Live sessions of a user that the store counts. */
-export const MAX_COUNTED_SESSIONS = 1000;
 
 /** Figures and searches of a store. @throws UsageError when the table has no users */
 export function operationsOf(store: PgStore): StoreOperations {

@@ -1,11 +1,11 @@
 import { count, counted } from "../core/format-number.ts";
-import type { UserEntry, UserOrder, UserPage } from "../core/stats.ts";
+import { MAX_COUNTED_SESSIONS, MAX_SORTED_ROWS, type UserEntry, type UserOrder, type UserPage } from "../core/stats.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 import type { Style } from "./style.ts";
 import { columns, instant, plain } from "./terminal.ts";
-import { MAX_COUNTED_SESSIONS, operationsOf } from "./user-sessions.ts";
+import { operationsOf } from "./user-sessions.ts";
 
 /** Orders by the values of `--sort`. */
 export const ORDERS = { name: "name", sessions: "sessions", login: "lastLogin" } satisfies Record<string, UserOrder>;
@@ -57,7 +57,7 @@ function textOf(shown: UserEntry[], sorted: UserPage["sorted"], next: string | n
   ]);
   const notes = {
     all: undefined,
-    some: `Only ${counted(200_000, "row")} were sorted, as more match.`,
+    some: `Only ${counted(MAX_SORTED_ROWS, "row")} were sorted, as more match.`,
     sample: "Sorted by a sample of the table: users with few sessions may be missing.",
   };
   const note = notes[sorted];

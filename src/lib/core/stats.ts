@@ -1,5 +1,9 @@
 /** Maximum number of expired rows that are counted. */
 export const MAX_EXPIRED = 10_000;
+/** Maximum number of a user's live sessions that are counted. */
+export const MAX_COUNTED_SESSIONS = 1000;
+/** Maximum number of users or sessions that one statement sorts. A sort of so many takes about 0.2 s. */
+export const MAX_SORTED_ROWS = 200_000;
 
 /** Figures about a store's table. */
 export interface StoreStats {

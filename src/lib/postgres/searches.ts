@@ -1,10 +1,18 @@
-import type { AddressPage, FoundSession, StorePlace, UserEntry, UserPage, UserQuery } from "../core/stats.ts";
+import {
+  type AddressPage,
+  type FoundSession,
+  MAX_SORTED_ROWS,
+  type StorePlace,
+  type UserEntry,
+  type UserPage,
+  type UserQuery,
+} from "../core/stats.ts";
 import { isId } from "../core/token.ts";
 import { monotonicNow } from "../core/time.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import type { Engine } from "./execution/database.ts";
 import type { Layout } from "./sql/layout.ts";
-import { MAX_SORTED_ROWS, type SearchStatements, searchStatements } from "./sql/search.ts";
+import { type SearchStatements, searchStatements } from "./sql/search.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { arrayText, readInstant } from "./sql/text-format.ts";
 

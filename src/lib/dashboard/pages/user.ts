@@ -1,4 +1,5 @@
 import { counted, shortId } from "../../core/format-number.ts";
+import { MAX_COUNTED_SESSIONS } from "../../core/stats.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
 import type { ShownUser } from "../describe.ts";
 import type { DashboardManager } from "../options.ts";
@@ -9,9 +10,6 @@ import { type Html, html } from "./html.ts";
 import { link, PAGES, refreshIn } from "./layout.ts";
 import { cell, dataTable, dotted, type Neighbours, pager, revokedMessage, sessionCell, userFacts } from "./tables.ts";
 import { MAX_PAGE, PAGE_ENTRIES, pageIn } from "./users.ts";
-
-/** Sessions of a user that a store counts. */
-const MAX_COUNTED_SESSIONS = 1000;
 
 /** Data of the page of a user's sessions. */
 export interface UserView {
@@ -110,5 +108,6 @@ function revokeAll(userId: string, currentId: string | undefined, shown: readonl
 }
 
 function totalText(total: number): string {
-  return total >= MAX_COUNTED_SESSIONS ? "1,000 live sessions or more" : counted(total, "live session");
+  const text = counted(total, "live session");
+  return total >= MAX_COUNTED_SESSIONS ? `${text} or more` : text;
 }

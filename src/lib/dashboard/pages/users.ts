@@ -1,6 +1,13 @@
 import { count, counted } from "../../core/format-number.ts";
 import { assertUserId } from "../../core/user-id.ts";
-import type { StoreOperations, UserEntry, UserOrder, UserPage } from "../../core/stats.ts";
+import {
+  MAX_COUNTED_SESSIONS,
+  MAX_SORTED_ROWS,
+  type StoreOperations,
+  type UserEntry,
+  type UserOrder,
+  type UserPage,
+} from "../../core/stats.ts";
 import type { StoreExtras } from "../../core/store.ts";
 import type { ShowUser } from "../describe.ts";
 import { relative } from "./format.ts";
@@ -167,7 +174,7 @@ function addressOf(
 function userRow({ userId, sessions, lastLogin }: UserEntry, show: ShowUser, now: number): Html {
   return html`<tr role="row">
     ${cell("User", userLink(show(userId)))}
-    ${cell("Live sessions", sessions >= 1000 ? "1,000 or more" : count(sessions))}
+    ${cell("Live sessions", count(sessions) + (sessions < MAX_COUNTED_SESSIONS ? "" : " or more"))}
     ${cell("Last login", relative(lastLogin, now))}
   </tr>`;
 }
@@ -179,12 +186,13 @@ function totalText(total: number): string {
 function sortNote(sorted: UserPage["sorted"], order: UserOrder): Html | undefined {
   if (sorted === "all") return undefined;
   const what = order === "sessions" ? "sessions" : "users";
+  const most = count(MAX_SORTED_ROWS);
   return sorted === "sample"
     ? html`<p class="soft">
         The table is large: these users have the most sessions in a sample. Users with few sessions may be missing.
       </p>`
     : html`<p class="soft">
-        More than 200,000 ${what} match, and the first 200,000 are sorted. Search for more of the id.
+        More than ${most} ${what} match, and the first ${most} are sorted. Search for more of the id.
       </p>`;
 }
 

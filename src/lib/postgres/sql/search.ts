@@ -1,12 +1,8 @@
+import { MAX_COUNTED_SESSIONS, MAX_SORTED_ROWS } from "../../core/stats.ts";
 import { EQ, GE, GT, LE, leavesOf, LT, MATCHES, regclass, ROWS } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
 import { liveRow, millisecondsOf, type Statement } from "./fragments.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
-
-/** Users or sessions that one statement sorts or counts. A sort of so many takes about 0.2 s. */
-export const MAX_SORTED_ROWS = 200_000;
-/** Live sessions of a user that are counted. */
-const MAX_COUNTED_SESSIONS = 1000;
 
 /** Statements that find users and sessions for operators. Each reads a bounded number of rows. */
 export interface SearchStatements {
