@@ -1,5 +1,6 @@
 import type { Command, Option } from "commander";
 import { type Answer, EXIT } from "./answer.ts";
+import { shellQuoted } from "./terminal.ts";
 
 /** Writes a script that completes the commands and options of a program. */
 type Writer = (program: Command) => string;
@@ -62,15 +63,17 @@ complete -o bashdefault -o default -F _pgstore pgstore npx`;
 }
 
 function zsh(program: Command): string {
-  const commands = program.commands.map((command) => `    ${zshQuoted(`${command.name()}:${command.description()}`)}`);
+  const commands = program.commands.map(
+    (command) => `    ${shellQuoted(`${command.name()}:${command.description()}`)}`,
+  );
   const cases = program.commands.map((command) => {
     const options = optionsOf(command).map((option) => {
       const { long, description, argChoices, required } = option;
       const value = argChoices !== undefined ? `:value:(${argChoices.join(" ")})` : required ? ":value:_files" : "";
-      return `      ${zshQuoted(`${long}[${description.replaceAll(/[[\]:]/g, "\\$&")}]${value}`)}`;
+      return `      ${shellQuoted(`${long}[${description.replaceAll(/[[\]:]/g, "\\$&")}]${value}`)}`;
     });
     const words = argumentChoices(command);
-    const all = words.length === 0 ? options : [...options, `      ${zshQuoted(`1:argument:(${words.join(" ")})`)}`];
+    const all = words.length === 0 ? options : [...options, `      ${shellQuoted(`1:argument:(${words.join(" ")})`)}`];
     return `    ${command.name()}) _arguments \\\n${all.join(" \\\n")} ;;`;
   });
   return `#compdef pgstore
@@ -121,5 +124,4 @@ complete -c pgstore -f
 ${both.join("\n")}`;
 }
 
-const zshQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 const fishQuoted = (text: string): string => `'${text.replaceAll(/[\\']/g, "\\$&")}'`;

@@ -10,6 +10,11 @@ export function plain(text: string): string {
   });
 }
 
+/** Quotes an argument for a shell, if it needs that. */
+export function shellQuoted(text: string): string {
+  return /^[\w.@:/+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /**
  * Aligns columns. The first row is the header.
  *

@@ -4,7 +4,7 @@ import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 import type { Style } from "./style.ts";
-import { columns, instant, plain } from "./terminal.ts";
+import { columns, instant, plain, shellQuoted } from "./terminal.ts";
 import { operationsOf } from "./user-sessions.ts";
 
 /** Orders by the values of `--sort`. */
@@ -66,9 +66,4 @@ function textOf(shown: UserEntry[], sorted: UserPage["sorted"], next: string | n
     ...(note === undefined ? [] : [style.dim(note)]),
     ...(next === null ? [] : [`${style.dim("More:")} --after ${shellQuoted(plain(next))}`]),
   ].join("\n");
-}
-
-/** Quotes an argument for a shell, if it needs that. */
-function shellQuoted(text: string): string {
-  return /^[\w.@:/+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
