@@ -3,10 +3,10 @@ import { CHANNELS, codeOf, type CommitEvent, publish } from "../core/events.ts";
 import type { EndReason, OperationOptions } from "../core/store.ts";
 import { monotonicNow, pause } from "../core/time.ts";
 import { createToken } from "../core/token.ts";
-import { equalValues, type Value } from "../core/value.ts";
-import { type CommitPlan, planCommit, planStateOf } from "../session/plan.ts";
+import { equalValues } from "../core/value.ts";
+import { type CommitPlan, hasPersistentCookie, planCommit, planStateOf } from "../session/plan.ts";
 import type { SessionState } from "../session/state.ts";
-import { idleTimeoutIn, REMEMBER_ME, REVOKED, type StoredRow, userIn } from "../session/values.ts";
+import { idleTimeoutIn, REVOKED, type StoredRow, userIn } from "../session/values.ts";
 import { callHook } from "./hooks.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -331,10 +331,10 @@ export class Committer {
 
   /** Records the change of the client's cookie: a new token, or a new expiry of a persistent cookie. */
   #tellToken(state: SessionState, before: StoredRow | undefined, after: StoredRow, now: number): void {
-    const persistent = this.#isPersistent(after.values);
+    const persistent = hasPersistentCookie(after.values, this.#options);
     const moved =
       before === undefined ||
-      persistent !== this.#isPersistent(before.values) ||
+      persistent !== hasPersistentCookie(before.values, this.#options) ||
       (persistent && before.expiry.getTime() !== after.expiry.getTime());
     if (state.token === undefined || !(moved || state.cookieUpdate.kind === "set")) return;
     state.tellToken(state.token, persistent ? { now, expiry: after.expiry.getTime() } : undefined);
@@ -346,11 +346,7 @@ export class Committer {
     const idleTimeout = idleTimeoutIn(state.values.all) ?? this.#options.idleTimeout;
     if (row === undefined || token === undefined || state.cookieUpdate.kind !== "nothing" || idleTimeout === 0) return;
     const now = await this.#access.now();
-    if (this.#isPersistent(row.values)) state.tellToken(token, { now, expiry: row.expiry.getTime() });
-  }
-
-  #isPersistent(values: ReadonlyMap<string, Value>): boolean {
-    return (values.get(REMEMBER_ME) ?? this.#options.persist) === true;
+    if (hasPersistentCookie(row.values, this.#options)) state.tellToken(token, { now, expiry: row.expiry.getTime() });
   }
 }
 

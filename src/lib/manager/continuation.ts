@@ -2,7 +2,7 @@ import type { WriteOutcome } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
 import type { Value } from "../core/value.ts";
 import type { ContinuedSession } from "../session/host.ts";
-import { planCommit, planStateOf } from "../session/plan.ts";
+import { hasPersistentCookie, planCommit, planStateOf } from "../session/plan.ts";
 import type { SessionState } from "../session/state.ts";
 import { type Change, IDLE_TIMEOUT, isReserved, REMEMBER_ME, type StoredRow, USER_ID } from "../session/values.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -110,8 +110,7 @@ export class Continuation {
   }
 
   async #tell(state: SessionState, token: string, { values, expiry }: StoredRow): Promise<void> {
-    const isPersistent = (values.get(REMEMBER_ME) ?? this.#options.persist) === true;
     const now = await this.#access.now();
-    state.tellToken(token, isPersistent ? { now, expiry: expiry.getTime() } : undefined);
+    state.tellToken(token, hasPersistentCookie(values, this.#options) ? { now, expiry: expiry.getTime() } : undefined);
   }
 }

@@ -1,3 +1,4 @@
+import type { Value } from "../core/value.ts";
 import { formLifetimeIn, IDLE_TIMEOUT, idleTimeoutIn, LIFETIME, numberIn, REMEMBER_ME } from "./values.ts";
 import type { SessionState } from "./state.ts";
 
@@ -113,6 +114,11 @@ function ceiling(state: PlanState): number {
 function touchAfterOf({ idleTimeout }: PlanState, options: PlanOptions): number {
   if (idleTimeout === undefined) return options.touchAfter;
   return options.idleTimeout === 0 ? idleTimeout / 20 : (options.touchAfter / options.idleTimeout) * idleTimeout;
+}
+
+/** Tells whether a session's cookie outlives the browser's session: its own choice, or else the manager's option. */
+export function hasPersistentCookie(values: ReadonlyMap<string, Value>, { persist }: { persist: boolean }): boolean {
+  return (values.get(REMEMBER_ME) ?? persist) === true;
 }
 
 /** Collects the facts that the plan depends on. */
