@@ -123,7 +123,7 @@ class LiveSession implements TestSession {
   readonly token: string;
   readonly id: string;
   readonly #options: ResolvedOptions;
-  readonly #setCookie: string;
+  readonly #expires: Date | undefined;
 
   /** Describes a session that `result` has told to the client. */
   constructor(options: ResolvedOptions, result: CommitResult, token: string, id: string) {
@@ -134,7 +134,7 @@ class LiveSession implements TestSession {
     this.token = token;
     this.id = id;
     this.#options = options;
-    this.#setCookie = result.setCookie ?? "";
+    this.#expires = result.cookie?.options.expires;
   }
 
   storageState(url: string): StorageState {
@@ -142,7 +142,6 @@ class LiveSession implements TestSession {
     if (!URL.canParse(url)) throw wrong("storageState", 'an address such as "http://localhost:3000"', url);
     const { hostname, protocol } = new URL(url);
     const { cookie, secure } = this.#options;
-    const expires = /; Expires=([^;]+)/.exec(this.#setCookie)?.[1];
     const { sameSite } = cookie;
     return {
       cookies: [
@@ -151,7 +150,7 @@ class LiveSession implements TestSession {
           value: this.token,
           domain: cookie.domain === undefined ? hostname : `.${cookie.domain.replace(/^\./, "")}`,
           path: cookie.path === "" ? "/" : cookie.path,
-          expires: expires === undefined ? -1 : Date.parse(expires) / 1000,
+          expires: this.#expires === undefined ? -1 : this.#expires.getTime() / 1000,
           httpOnly: cookie.httpOnly,
           secure: secure === "auto" ? protocol === "https:" : secure,
           sameSite: sameSite === "strict" ? "Strict" : sameSite === "none" ? "None" : "Lax",
