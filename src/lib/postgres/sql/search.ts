@@ -45,15 +45,15 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout): 
       `SELECT u.user_id AS user_id, ${millisecondsOf("u.last_login")} AS last_login, ${sessionsOf("u.user_id")} AS sessions ` +
       `FROM ${users} u WHERE ${matching} AND u.user_id ${compared} $2::text ORDER BY u.user_id ${order} LIMIT $3::text::int`,
   });
-  /** @param few - SQL of the users of the counted sessions @param read - SQL of the number of the counted sessions */
-  const ranked = (few: string, read: string): Statement => ({
+  const counted = "(SELECT pg_catalog.count(*)::text FROM few)";
+  /** @param few - SQL of the users of the counted sessions */
+  const ranked = (few: string): Statement => ({
     text:
       `WITH few AS (${few}), page AS (SELECT few.user_id AS user_id, pg_catalog.count(*) AS sessions FROM few GROUP BY few.user_id ` +
       "ORDER BY sessions DESC, few.user_id LIMIT $2::text::int OFFSET $3::text::int) " +
       `SELECT page.user_id AS user_id, ${millisecondsOf("u.last_login")} AS last_login, ${sessionsOf("page.user_id")} AS sessions, ` +
-      `${read} AS read FROM page JOIN ${users} u ON u.user_id ${EQ} page.user_id AND u.last_login IS NOT NULL ORDER BY page.sessions DESC, page.user_id`,
+      `${counted} AS read FROM page JOIN ${users} u ON u.user_id ${EQ} page.user_id AND u.last_login IS NOT NULL ORDER BY page.sessions DESC, page.user_id`,
   });
-  const counted = "(SELECT pg_catalog.count(*)::text FROM few)";
   const columns =
     `s.${token} AS token, s.user_id AS user_id, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
     `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM`;
@@ -62,7 +62,7 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout): 
     place: {
       text:
         "SELECT pg_catalog.current_database()::text AS database, " +
-        "pg_catalog.host(pg_catalog.inet_server_addr()) AS host, pg_catalog.inet_server_port()::text AS port",
+        "pg_catalog.host(pg_catalog.inet_server_addr()) AS host",
     },
     rows: {
       text: `SELECT ${ROWS} AS rows FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ANY (ARRAY(${leavesOf(regclass(name))}))`,
@@ -84,13 +84,11 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout): 
     bySessions: ranked(
       `SELECT s.user_id AS user_id FROM ${quoted} s WHERE s.user_id ${MATCHES} $1::text AND s.user_id IS NOT NULL AND ${live} ` +
         `LIMIT ${MAX_SORTED_ROWS}`,
-      counted,
     ),
     bySessionsIn: (percent) =>
       ranked(
         `SELECT s.user_id AS user_id FROM ${quoted} s TABLESAMPLE SYSTEM (${percent}) REPEATABLE (0) ` +
           `WHERE s.user_id ${MATCHES} $1::text AND ${live}`,
-        counted,
       ),
     sessionById: { text: `SELECT ${columns} ${quoted} s WHERE s.${token} ${EQ} $1::text AND ${live}` },
     sessionsFrom: {
