@@ -3,10 +3,10 @@ import { assertUserId } from "../../core/user-id.ts";
 import {
   MAX_COUNTED_SESSIONS,
   MAX_SORTED_ROWS,
-  type StoreOperations,
   type UserEntry,
   type UserOrder,
   type UserPage,
+  type UserQuery,
 } from "../../core/stats.ts";
 import type { StoreExtras } from "../../core/store.ts";
 import type { ShowUser } from "../describe.ts";
@@ -51,23 +51,21 @@ export async function usersPage(
   const none: UserPage = { users: [], sorted: "all" };
   const found = isPossible ? await operations.listUsers(questionOf(prefix, asked)) : none;
   const total = isPossible ? await operations.countUsers(prefix, MAX_COUNTED_USERS + 1) : 0;
-  const { shown, neighbours } = cut(found.users, prefix, asked, refreshIn(view.query));
+  const refresh = refreshIn(view.query);
+  const { shown, neighbours } = cut(found.users, prefix, asked, refresh);
   const show = await view.describe(shown.map(({ userId }) => userId));
   const { order } = asked;
-  const sorts = ORDERS.map(
-    ([name, key]) => [name, addressOf(prefix, key, refreshIn(view.query), {}), key === order] as const,
-  );
+  const sorts = ORDERS.map(([name, key]): [string, string, boolean] => [
+    name,
+    addressOf(prefix, key, refresh, {}),
+    key === order,
+  ]);
   return html`<div class="heading">
       <div>
         ${title}
         <p class="soft">${totalText(total)}</p>
       </div>
-      <div class="sort">
-        <span aria-hidden="true">Sort by</span> ${choices(
-          "Sort by",
-          sorts.map(([name, href, isCurrent]) => [name, href, isCurrent]),
-        )}
-      </div>
+      <div class="sort"><span aria-hidden="true">Sort by</span> ${choices("Sort by", sorts)}</div>
     </div>
     ${sortNote(found.sorted, order)}
     ${
@@ -124,10 +122,7 @@ function askedFor(query: URLSearchParams): Asked {
 }
 
 /** One more than a page shows, to know whether there are more. */
-function questionOf(
-  prefix: string,
-  { order, after, before, page }: Asked,
-): Parameters<StoreOperations["listUsers"]>[0] {
+function questionOf(prefix: string, { order, after, before, page }: Asked): UserQuery {
   return { prefix, order, after, before, limit: PAGE_ENTRIES + 1, offset: (page - 1) * PAGE_ENTRIES };
 }
 
