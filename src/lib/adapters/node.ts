@@ -288,8 +288,7 @@ class Vary implements ResponseGate, HeadChange {
   }
 
   applyTo(headers: OpenHeaders): void {
-    const present = headers.get("Vary");
-    headers.set("Vary", typeof present === "string" ? withVary(present, this.#name) : this.#name);
+    headers.set("Vary", withVary(headers.get("Vary") ?? undefined, this.#name));
   }
 
   commit(): HeadChange {
