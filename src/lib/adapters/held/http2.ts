@@ -295,17 +295,8 @@ export class Http2Hold {
     });
     answer.once("close", () => response.emit("close"));
     this.#handle[HELD] = undefined;
-    Http2Hold.#hold(answer, this.#handle, this.#gate, this.#change);
+    void new Http2Hold(answer, this.#handle, this.#gate, this.#change);
     return answer as unknown as ServerResponse;
-  }
-
-  static #hold(
-    response: Http2ServerResponse,
-    handle: Handle,
-    gate: ResponseGate | undefined,
-    change: HeadChange | undefined,
-  ): void {
-    void new Http2Hold(response, handle, gate, change);
   }
 }
 
