@@ -1,4 +1,4 @@
-import { tableName } from "../postgres/sql/table-name.ts";
+import { type TableName, tableName } from "../postgres/sql/table-name.ts";
 import { schemaSql } from "../postgres/sql/tables.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import type { CommonOptions } from "./connection.ts";
@@ -28,4 +28,4 @@ export async function schema(options: SchemaOptions): Promise<Answer> {
   return { text, json: { format, schema: text }, exitCode: EXIT.ok };
 }
 
-const sqlOf = (name: ReturnType<typeof tableName>): string => `${schemaSql(name).join(";\n\n")};`;
+const sqlOf = (name: TableName): string => `${schemaSql(name).join(";\n\n")};`;
