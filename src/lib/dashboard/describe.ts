@@ -35,8 +35,11 @@ export async function describeUsers(
         asked.finally(() => (isLate = false)),
         MAX_WAIT_MS,
       );
-      if (isLate) asked.catch(() => {});
-      if (isLate) console.error(`pgstore: describeUser took more than ${MAX_WAIT_MS} ms`);
+      if (isLate) {
+        // Its failure is reported as an answer that comes too late.
+        asked.catch(() => {});
+        console.error(`pgstore: describeUser took more than ${MAX_WAIT_MS} ms`);
+      }
     } catch (error) {
       console.error("pgstore: describeUser failed:", error);
     }
