@@ -59,7 +59,7 @@ class Wrapper {
       ["regenerate", (...args: unknown[]) => this.#regenerate(args)],
       ["save", (callback?: Callback) => answer(callback ? this.#binding.save() : this.#session.save(), callback)],
       ["destroy", (callback?: Callback) => answer(this.#session.destroy(), callback)],
-      ["data", () => Object.fromEntries(this.#session.keys().map((key) => [key, this.#session.get(key)]))],
+      ["data", () => Object.fromEntries(this.#entries())],
       ["set", (key: string, value: unknown) => (this.#set(key, value), this.#current)],
     ]);
     this.#current = this.#wrap();
@@ -77,11 +77,14 @@ class Wrapper {
   }
 
   async #regenerateNow(keep: readonly string[]): Promise<void> {
-    const session = this.#session;
-    const values: Detached = new Map(session.keys().map((key) => [key, session.get(key)]));
+    const values: Detached = new Map(this.#entries());
     await this.#binding.regenerate(keep);
     this.#detach(values);
     this.#current = this.#wrap();
+  }
+
+  #entries(): [key: string, value: unknown][] {
+    return this.#session.keys().map((key) => [key, this.#session.get(key)]);
   }
 
   #wrap(): object {
