@@ -77,6 +77,8 @@ export function loadUntil(values: unknown[], until: number): Errand["load"] {
 export interface Driver {
   /** Whether the client supports prepared statements. */
   prepares: boolean;
+  /** Whether an operation leaves in its own call when nothing is under way, instead of waiting for others of the same turn. Default: false. */
+  leavesAtOnce?: boolean;
   /**
    * Runs a statement. It settles within `timeout` milliseconds. The client then closes the connection, if it supports that.
    *

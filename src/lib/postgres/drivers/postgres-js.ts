@@ -85,7 +85,13 @@ export function postgresJs(sql: PostgresSql): Driver {
       if (sqlstate === undefined || tries++ === MAX_TRIES) throw new NotSentError(error);
     }
   };
-  return { prepares: prepare, run: (errand, timeout) => deadlines.limit(run(errand, timeout), timeout) };
+  return {
+    prepares: prepare,
+    // The end of a turn is the moment between the error of a socket and its "close". A statement that postgres.js sends then is never answered,
+    // and neither is any later one on that connection.
+    leavesAtOnce: true,
+    run: (errand, timeout) => deadlines.limit(run(errand, timeout), timeout),
+  };
 }
 
 /**

@@ -6,6 +6,8 @@ export interface BatchLimits {
   statements: number;
   /** Operations of one kind that may wait. */
   waiting: number;
+  /** The driver's `leavesAtOnce`. */
+  leavesAtOnce?: boolean | undefined;
 }
 
 /** Statements of an unshared operation under way at once: the default number of connections of a pool. */

@@ -19,7 +19,8 @@ import { type Entry, Queue } from "./queue.ts";
  * Operations of one kind share statements, because a statement costs far more than a row.
  *
  * 1. An operation leaves in the call itself when no statement of its kind is under way and the last one carried a single row.
- *    After one of several rows it waits for the end of this turn of the event loop, in which other requests may arrive.
+ *    After one of several rows it waits for the end of this turn of the event loop, in which other requests may arrive, if the
+ *    driver allows that.
  * 2. While a statement is under way, another one leaves when at least MIN_FURTHER_ROWS operations wait, and half of all that are open,
  *    up to the limit of statements. An operation that has waited for MAX_GATHER_MS leaves without that.
  * 3. An answer settles the operations of its batch. What their callers submit in the same turn of the event loop leaves together.
@@ -107,7 +108,7 @@ export class Batcher<In, Out> {
       if (signal !== undefined) this.#watch(entry, signal);
       if (this.#deadline === undefined) this.#deadline = arm(this.#timeout, this.#expire);
       if (!this.#queue.add(entry) || this.#soon) return;
-      if (this.#lastRows > 1) this.#dispatchSoon();
+      if (this.#lastRows > 1 && this.#limits.leavesAtOnce !== true) this.#dispatchSoon();
       else this.#dispatch();
     });
   }

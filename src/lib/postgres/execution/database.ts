@@ -46,7 +46,7 @@ export class Engine {
       this.#executor,
       operationsFor(table, layout, endedGrace),
       layout,
-      batch,
+      { ...batch, leavesAtOnce: driver.leavesAtOnce },
       queryTimeout,
       {
         clock: this.#clock,
