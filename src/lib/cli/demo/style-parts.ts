@@ -1,4 +1,4 @@
-const css = String.raw;
+import { css } from "../../dashboard/style/base.ts";
 
 /** Lists, the race and the dialog. */
 export const PART_STYLE = css`

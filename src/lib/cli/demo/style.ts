@@ -1,7 +1,5 @@
+import { BASE_STYLE, css } from "../../dashboard/style/base.ts";
 import { CONTROL_STYLE, PART_STYLE } from "./style-parts.ts";
-
-/** Tags style sheets, so that formatters recognise them. */
-const css = String.raw;
 
 const COLOURS = css`
   :root {
@@ -48,12 +46,7 @@ const COLOURS = css`
   }
 `;
 
-const BASE = css`
-  * {
-    box-sizing: border-box;
-    margin: 0;
-  }
-
+const PAGE_STYLE = css`
   body {
     min-height: 100vh;
     padding-bottom: 3rem;
@@ -87,16 +80,6 @@ const BASE = css`
   h2 {
     font-size: 1.5rem;
     font-weight: 600;
-  }
-
-  a {
-    color: var(--accent);
-    text-underline-offset: 0.15em;
-  }
-
-  code {
-    font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
-    font-size: 0.875em;
   }
 
   header {
@@ -229,4 +212,4 @@ const BASE = css`
 `;
 
 /** The page's style sheet, on the system's fonts, light or dark as the browser prefers. */
-export const STYLE = COLOURS + BASE + PART_STYLE + CONTROL_STYLE;
+export const STYLE = COLOURS + BASE_STYLE + PAGE_STYLE + PART_STYLE + CONTROL_STYLE;

@@ -1,4 +1,4 @@
-const css = String.raw;
+import { css } from "./base.ts";
 
 /** Figures and plots of the overview. */
 export const CHART_STYLE = css`

@@ -1,10 +1,8 @@
+import { BASE_STYLE, css } from "./base.ts";
 import { CHART_STYLE } from "./charts.ts";
 import { TABLE_STYLE } from "./tables.ts";
 
-/** Tags style sheets, so that formatters recognise them. */
-const css = String.raw;
-
-const BASE = css`
+const PAGE_STYLE = css`
   :root {
     color-scheme: light dark;
     --page: #f4f5f8;
@@ -44,11 +42,6 @@ const BASE = css`
       --c3: #6cc781;
       --c4: #f0975b;
     }
-  }
-
-  * {
-    box-sizing: border-box;
-    margin: 0;
   }
 
   body {
@@ -179,16 +172,6 @@ const BASE = css`
   h2 {
     font-size: 1rem;
     font-weight: 600;
-  }
-
-  a {
-    color: var(--accent);
-    text-underline-offset: 0.15em;
-  }
-
-  code {
-    font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
-    font-size: 0.875em;
   }
 
   pre {
@@ -326,4 +309,4 @@ const CONTROL_STYLE = css`
 `;
 
 /** The style sheet: plain, on the system's fonts, light or dark as the browser prefers. Nothing in it moves. */
-export const STYLE = BASE + CONTROL_STYLE + CHART_STYLE + TABLE_STYLE;
+export const STYLE = BASE_STYLE + PAGE_STYLE + CONTROL_STYLE + CHART_STYLE + TABLE_STYLE;

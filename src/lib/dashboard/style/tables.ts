@@ -1,4 +1,4 @@
-const css = String.raw;
+import { css } from "./base.ts";
 
 /** Tables, which a phone shows as stacked rows. */
 export const TABLE_STYLE = css`
