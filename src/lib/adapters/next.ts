@@ -85,8 +85,8 @@ async function readOnly<Data, Lazy extends boolean>(
  *
  * @param work - gets the session, then the arguments of the action (its form) or of the route handler (its request and context)
  * @returns the action or the route handler to export
- * @throws TypeError when `work` is not a function. What it returns rejects with what `work` throws, and with StoreUnavailableError,
- *   StoreError or SchemaError when the store fails
+ * @throws TypeError when `work` is not a function. The action rejects with the error of `work`, or with StoreUnavailableError, StoreError
+ *   or SchemaError when the store fails
  * @example
  * export const logIn = action(manager, async (session, form: FormData) => {
  *   await session.login(String(form.get("user")));

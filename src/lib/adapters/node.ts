@@ -187,7 +187,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   failed(error: unknown): void {
     const response = this.#response;
     const { tokenHeader } = this.#manager.options;
-    // The error's answer depends on the session as well, whoever sends it and whatever clears the headers meanwhile.
+    // The error's answer depends on the session as well, even if another handler sends it or clears the headers.
     if (canSetCookie(response) && !response.headersSent) {
       holdResponse(response, this.#request, tokenHeader === undefined ? VARY.Cookie : VARY.Authorization);
     }

@@ -87,9 +87,9 @@ export interface UserPage {
 /** A live session that was found by its id or address, without its data. */
 export interface FoundSession {
   id: string;
-  /** The user's name in the table. Undefined: nobody has logged in. */
+  /** The user's name in the table. Undefined for an anonymous session. */
   userId: string | undefined;
-  /** The time of the login. Undefined: nobody has logged in. */
+  /** The time of the login. Undefined for an anonymous session. */
   created: Date | undefined;
   lastSeen: Date | undefined;
   expiry: Date;
@@ -111,7 +111,7 @@ export interface AddressPage {
 /** The database of a store, without user and password. */
 export interface StorePlace {
   database: string;
-  /** The host as the client knows it, otherwise the server's address. Undefined: there is none, as with PGlite. */
+  /** The host as the client knows it, otherwise the server's address. `"PGlite"` for an embedded one. Undefined: unknown. */
   host: string | undefined;
 }
 

@@ -200,7 +200,7 @@ async function view(
   const self = path === undefined ? undefined : { page: path, query };
   const status = { place: await placeOf(manager), now, self };
   const refresh = self && refreshIn(query);
-  // A header and not a tag: it needs no script, and only whoever chose it gets it.
+  // A header and not a tag: it needs no script, and only a viewer who chose a refresh gets it.
   const again =
     self && refresh !== undefined ? { Refresh: `${refresh}; url=${addressAgain(self.page, query, refresh)}` } : {};
   return pageResponse(200, pageOf({ title, ...frame, status }), { ...headers, ...again });

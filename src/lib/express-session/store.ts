@@ -85,7 +85,7 @@ export class ExpressSessionStore extends EventEmitter {
   readonly #loaded = new WeakMap<object, string>();
   /** Expiry, in milliseconds since 1970, of the sessions that were read or stored last. */
   #seen = new Map<string, number>();
-  /** Those before them. Removing the oldest of one Map, one by one, would step over the gaps of all that were removed. */
+  /** The sessions that `#seen` held before. Removing the oldest of one Map, one by one, would step over the gaps of all that were removed. */
   #seenBefore = new Map<string, number>();
   /** Runs the writes of one session in turn, so that a `set` under way can't come after the `destroy` that follows it. */
   readonly #queue: KeyedQueue<unknown>;

@@ -64,8 +64,8 @@ export interface SessionOptions<Lazy extends boolean = false> {
   scope?: string | undefined;
   /**
    * A schema for each key, of Zod, Valibot, ArkType or any other library with Standard Schema. It types the data, checks each value in `set`,
-   * in `update`, at the commit after a change in place, and at the load, and gives absent keys their defaults. What it returns is stored, so
-   * it must accept its own output. Values of other keys are not checked. Its exact type is `SessionSchema`. Default: none.
+   * in `update`, at the commit after a change in place, and at the load, and gives absent keys their defaults. The schema's output is stored,
+   * so the schema must accept its own output. Values of other keys are not checked. Its exact type is `SessionSchema`. Default: none.
    */
   schema?: object | undefined;
   /**

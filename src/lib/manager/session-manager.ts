@@ -153,7 +153,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * for each request.
    *
    * @param client - the origin of the request. A function is called only when it is needed
-   * @param next - is called when the session is open or the load has failed, which then doesn't reject
+   * @param next - called when the session is open or the load has failed. With it the promise doesn't reject
    * @returns undefined when the session could be opened synchronously
    * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
    */

@@ -71,7 +71,7 @@ export class Operator {
     }));
   }
 
-  /** The progress of the indexes that are being created, in blocks of the table. `total` is 0 when there are none. */
+  /** The progress of the indexes that are being created, in blocks of the table. `total` is 0 when no index is being created. */
   async indexProgress(): Promise<{ done: number; total: number }> {
     const [row] = await this.#query(INDEX_PROGRESS, [this.#table.quoted]);
     return { done: Number(textOf(row, "done")), total: Number(textOf(row, "total")) };

@@ -21,7 +21,7 @@ export interface SessionHost {
   /**
    * Stores a session that `login` or the like has given a token, if no response commits it later.
    *
-   * @param changes - what to undo when it can't be stored
+   * @param changes - undone when the session can't be stored
    */
   begin?(state: SessionState, changes: readonly Change[]): Promise<void>;
   /** Returns the id of a token's session. */

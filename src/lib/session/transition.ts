@@ -19,9 +19,9 @@ export type Transition = Renewal | { kind: "destroy" };
 
 /** A part of an adapter that takes part in commits. */
 export interface CommitWatcher {
-  /** Is called in the turn of each commit, before its plan. @param now - the store's time in milliseconds since 1970 */
+  /** Called in the turn of each commit, before its plan. @param now - the store's time in milliseconds since 1970 */
   prepare(now: number): void;
-  /** Is called when the values of a row were encoded, while they are what the row will have. */
+  /** Called when the values of a row have been encoded, before the application can change them. */
   encoded(values: StoredRow["values"]): void;
 }
 

@@ -169,7 +169,7 @@ export class PassportBinding {
 
   #plan(changes: readonly Change[], options: { revive: boolean; isLogOut: boolean }): void {
     const { transition } = this.#state;
-    // Those of the session's own renewal are undone with this one.
+    // The changes of the session's own renewal are undone with this one.
     const others = transition?.kind === "renew" && transition !== this.#planned ? transition.changes : [];
     const earlier = [...others, ...this.#made];
     planRenewal(this.#state, changes, { keepDeadline: false, ...options }, earlier);
@@ -177,7 +177,7 @@ export class PassportBinding {
     this.#planned = this.#state.transition;
   }
 
-  /** Undoes a login or log-out of a session without a row. That of a stored one is undone by its commit. */
+  /** Undoes a login or log-out of a session without a row. The commit of a stored session undoes its own. */
   #undo(): void {
     const { values, row } = this.#state;
     if (values.changes.some((change) => this.#made.includes(change))) values.withdraw(this.#made, row);

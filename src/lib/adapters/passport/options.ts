@@ -17,7 +17,7 @@ export interface ResolvedPassport {
   key: string;
   /** Reads the serialized user out of the value at the key. Undefined: no user is logged in. */
   userIn: (value: unknown) => unknown;
-  /** Returns the id of a serialized user. @throws TypeError when there is none */
+  /** Returns the id of a serialized user. @throws TypeError when the user has no id */
   idOf: (user: unknown) => string;
 }
 

@@ -1,6 +1,6 @@
 import { type Content, type Html, html } from "../../dashboard/pages/html.ts";
 
-/** A form with what shows that this page has sent it. */
+/** Renders a form with the token that shows that this page has sent it. */
 export type Form = (action: string, content: Content, attributes?: { id?: string; kind?: string }) => Html;
 
 /** Makes a function that renders forms with a CSRF token. */

@@ -26,7 +26,7 @@ export type Revocation =
   | { kind: "all"; userId: string }
   /** Every session of every user, and every anonymous one. */
   | { kind: "everyone"; userId: undefined }
-  /** A session that nobody has logged in, found by its id. */
+  /** An anonymous session, found by its id. */
   | { kind: "anonymous"; userId: undefined; session: FoundSession }
   | { kind: "gone"; userId: string | undefined };
 
@@ -76,7 +76,7 @@ export interface Outcome {
   goesOn?: boolean;
 }
 
-/** Revokes sessions. Revoking those of everybody goes on in the background after 20 seconds. */
+/** Revokes sessions. Revoking the sessions of all users goes on in the background after 20 seconds. */
 export async function revoke(manager: DashboardManager, revocation: Revocation): Promise<Outcome> {
   switch (revocation.kind) {
     case "one":

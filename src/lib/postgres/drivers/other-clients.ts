@@ -46,7 +46,7 @@ const OTHERS: readonly OtherClient[] = [
   { members: ["anyFirst", "maybeOne"], name: "a Slonik pool", remedy: OWN_POOL },
 ];
 
-/** Names what was passed instead of a client, and the remedy. Undefined: it is none of those that are known. */
+/** Names an object that was passed instead of a client, and the remedy. Undefined for an unknown object. */
 export function otherClient(db: unknown): string | undefined {
   if ((typeof db !== "object" && typeof db !== "function") || db === null) return undefined;
   const found = OTHERS.find(({ members }) => members.every((member) => member in db));

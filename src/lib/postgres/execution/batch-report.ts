@@ -4,8 +4,8 @@ import { Again, type BatchOutput, Failed } from "./batch.ts";
 import type { Entry } from "./queue.ts";
 
 /**
- * Makes what tells the observers of a batch, later and yet in the asynchronous context of this call: that of the request
- * that waits for the batch, which tracers go by.
+ * Makes a function that tells the observers of a batch later, but in the asynchronous context of this call. Tracers attribute
+ * the batch by that context to the request that waits for it.
  */
 export function reporter(): (event: BatchEvent) => void {
   let report: (event: BatchEvent) => void = tellNow;
@@ -13,7 +13,7 @@ export function reporter(): (event: BatchEvent) => void {
   return report;
 }
 
-/** Tells the observers of what has ended of a batch, on behalf of the operation that has waited for the longest. */
+/** Tells the observers of the operations of a batch that have ended, on behalf of the one that has waited for the longest time. */
 export function reportBatch<In, Out>(
   operation: string,
   batch: readonly Entry<In, Out>[],

@@ -190,7 +190,7 @@ export class Batcher<In, Out> {
     }
   }
 
-  /** Lets what is submitted in this turn of the event loop leave together: by those who hear of their answers, and by other requests. */
+  /** Sends together what callers with an answer and other requests submit in this turn of the event loop. */
   #dispatchSoon(): void {
     if (this.#soon) return;
     this.#soon = true;
