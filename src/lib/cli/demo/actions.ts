@@ -17,11 +17,13 @@ export interface DemoSession {
 export const LIMITS = { name: 40, note: 200, notes: 20 };
 
 /** Carries out a form. Returns the message for the next page. */
-type Action = (
-  session: Session<DemoSession>,
-  form: URLSearchParams,
-  manager: SessionManager<DemoSession>,
-) => string | Promise<string>;
+type Action = (session: Session<DemoSession>, submission: Submission) => string | Promise<string>;
+
+/** A form that was posted, and the manager of the demo's sessions. */
+interface Submission {
+  form: URLSearchParams;
+  manager: SessionManager<DemoSession>;
+}
 
 /** Actions by the path that their form is posted to. */
 export const ACTIONS = new Map<string, Action>([
@@ -35,7 +37,7 @@ export const ACTIONS = new Map<string, Action>([
   ["/notes/remove", removeNote],
 ]);
 
-async function logIn(session: Session<DemoSession>, form: URLSearchParams): Promise<string> {
+async function logIn(session: Session<DemoSession>, { form }: Submission): Promise<string> {
   const name = lineOf(form, "name");
   if (name === "" || name.length > LIMITS.name) return `A name has 1 to ${LIMITS.name} characters.`;
   // A real application checks a password here. login renews the token, so a token that was stolen or planted before is useless.
@@ -52,32 +54,20 @@ async function logOut(session: Session<DemoSession>): Promise<string> {
   return "You are logged out.";
 }
 
-async function logOutOthers(
-  session: Session<DemoSession>,
-  _form: URLSearchParams,
-  manager: SessionManager<DemoSession>,
-): Promise<string> {
+async function logOutOthers(session: Session<DemoSession>, { manager }: Submission): Promise<string> {
   if (session.userId === undefined) return "Log in first.";
   const revoked = await manager.destroyByUser(session.userId, { except: session });
   return revoked === 0 ? "There was no other browser." : `Other browsers logged out: ${revoked}.`;
 }
 
-async function logOutEverywhere(
-  session: Session<DemoSession>,
-  _form: URLSearchParams,
-  manager: SessionManager<DemoSession>,
-): Promise<string> {
+async function logOutEverywhere(session: Session<DemoSession>, { manager }: Submission): Promise<string> {
   if (session.userId === undefined) return "Log in first.";
   const revoked = await manager.destroyByUser(session.userId, { except: session });
   await session.reset();
   return `You are logged out everywhere. Browsers: ${revoked + 1}.`;
 }
 
-async function revoke(
-  session: Session<DemoSession>,
-  form: URLSearchParams,
-  manager: SessionManager<DemoSession>,
-): Promise<string> {
+async function revoke(session: Session<DemoSession>, { form, manager }: Submission): Promise<string> {
   const { userId } = session;
   if (userId === undefined) return "Log in first.";
   const id = form.get("id") ?? "";
@@ -92,7 +82,7 @@ async function renewToken(session: Session<DemoSession>): Promise<string> {
   return "You have a new token. The old one is dead.";
 }
 
-function addNote(session: Session<DemoSession>, form: URLSearchParams): string {
+function addNote(session: Session<DemoSession>, { form }: Submission): string {
   const note = lineOf(form, "note");
   if (note === "" || note.length > LIMITS.note) return `A note has 1 to ${LIMITS.note} characters.`;
   if ((session.get("notes") ?? []).length >= LIMITS.notes) return `There is room for ${LIMITS.notes} notes.`;
@@ -101,7 +91,7 @@ function addNote(session: Session<DemoSession>, form: URLSearchParams): string {
   return "Noted.";
 }
 
-function removeNote(session: Session<DemoSession>, form: URLSearchParams): string {
+function removeNote(session: Session<DemoSession>, { form }: Submission): string {
   const note = form.get("note") ?? "";
   if (!session.get("notes")?.includes(note)) return "That note is gone already.";
   // By text, as another tab may have removed a note before it.

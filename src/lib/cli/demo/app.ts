@@ -87,7 +87,7 @@ export function createDemo(store: Store & StoreExtras & { readonly location?: st
     if (form === undefined) return refuse(response, 413, "The form is too large.");
     csrf.verify(session, request, form.get("_csrf"));
     const action = ACTIONS.get(path);
-    if (action !== undefined) session.set("flash", await action(session, form, manager));
+    if (action !== undefined) session.set("flash", await action(session, { form, manager }));
     else if (path === "/destroy") await session.destroy();
     else return race(session, request, response);
     redirect(response, action === undefined ? "/ended" : "/");
