@@ -1,9 +1,59 @@
 import { describe, expect, it } from "vitest";
 import { monotonicNow } from "../../src/lib/core/time.ts";
 import { loadUntil, type Row } from "../../src/lib/postgres/drivers/driver.ts";
-import { lookedAtLate, perClient, Places, WaitingLine } from "../../src/lib/postgres/drivers/places.ts";
+import { Deadlines, lookedAtLate, perClient, Places, WaitingLine } from "../../src/lib/postgres/drivers/places.ts";
 
 const LONG = 3_600_000;
+
+/** Lets time go by, so that the timers of before are due together. */
+function block(milliseconds: number): void {
+  const begun = monotonicNow();
+  while (monotonicNow() - begun < milliseconds);
+}
+
+describe("Deadlines", () => {
+  it("keep the process alive while they watch something, and only then", () => {
+    // Timers that keep it alive. Nothing else can change their number before this function returns.
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const before = timers();
+    const deadlines = new Deadlines();
+    const [one, other] = [LONG, 2 * LONG].map((timeout) => ({ end: monotonicNow() + timeout, expire: () => {} }));
+    const counts = [];
+    for (const limited of [one, other]) {
+      if (limited === undefined) expect.unreachable();
+      deadlines.add(limited);
+      counts.push(timers() - before);
+      deadlines.remove(limited);
+      counts.push(timers() - before);
+    }
+    // One that gets a place is not watched any more.
+    const line = new WaitingLine<string>();
+    line.add(
+      LONG,
+      () => true,
+      () => expect.unreachable(),
+    );
+    counts.push(timers() - before);
+    line.serve("one");
+    counts.push(timers() - before);
+    expect(counts).toEqual([1, 0, 1, 0, 1, 0]);
+  });
+
+  it("tell once of each that is overdue", async () => {
+    const deadlines = new Deadlines();
+    const told: string[] = [];
+    const watch = (name: string): Promise<void> =>
+      new Promise((resolve) => {
+        deadlines.add({ end: monotonicNow() + 1, expire: () => (told.push(name), resolve()) });
+      });
+    const together = [watch("a"), watch("b")];
+    block(5);
+    await Promise.all(together);
+    await watch("c");
+    await watch("d");
+    expect(told).toEqual(["a", "b", "c", "d"]);
+  });
+});
 
 describe("WaitingLine", () => {
   it("fails each statement when its own time is over, whoever came first", async () => {
@@ -16,6 +66,24 @@ describe("WaitingLine", () => {
     // Also when its timer has fired for the last time before.
     await wait(1);
     expect(line.length).toBe(1);
+  });
+
+  it("takes nothing from the line for one that gets a place in the moment in which its time is over", async () => {
+    const line = new WaitingLine<string>();
+    const told: string[] = [];
+    const tell = (text: string) => (place: unknown) => told.push(`${text} ${String(place)}`) > 0;
+    await new Promise<void>((resolve) => {
+      // What fails first gives its place to the next one.
+      line.add(1, tell("a has"), () => {
+        line.serve("a's place");
+        setImmediate(resolve);
+      });
+      line.add(1, tell("b has"), tell("b failed:"));
+      line.add(LONG, tell("c has"), tell("c failed:"));
+      block(5);
+    });
+    expect(line.serve("another")).toBe(true);
+    expect(told).toEqual(["b has a's place", "c has another"]);
   });
 
   it("gives a place to the first that is not too old, and fails those before", () => {
@@ -75,8 +143,7 @@ describe("Places", () => {
     const places = Places.untilOverdue(2);
     const { sent, send } = client();
     for (const value of ["a", "b"]) places.run(errand(value), 5, send).catch(() => {});
-    const begun = monotonicNow();
-    while (monotonicNow() - begun < 10);
+    block(10);
     const late = places.run(errand("c"), LONG, send);
     expect(sent).toHaveLength(2);
     // One that is overdue still is not enough to keep it.
