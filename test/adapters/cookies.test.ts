@@ -274,6 +274,26 @@ describe("openSession", () => {
     expect([session.userId, session.get("basket")]).toEqual([undefined, 1]);
   });
 
+  it("sets no cookie of an earlier change once the jar has taken a later one", async () => {
+    const manager = managerOn("memory");
+    const refusal = new Error("expected by the test");
+    let isReadOnly = true;
+    const told: string[] = [];
+    const jar: CookieJar = {
+      get: () => undefined,
+      set: (_name, value) => {
+        if (isReadOnly) throw refusal;
+        told.push(value);
+      },
+    };
+    const session = await openSession(manager, jar);
+    session.set("basket", 1);
+    await expect(session.save()).rejects.toBe(refusal);
+    isReadOnly = false;
+    for (let saves = 0; saves < 2; saves++) await session.save();
+    expect(told).toEqual([session.token]);
+  });
+
   it("refuses what it can't work with", async () => {
     const manager = managerOn("memory");
     const jar: CookieJar = { get: () => undefined, set: () => {} };
