@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { PGlite } from "@electric-sql/pglite";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, it } from "vitest";
@@ -147,3 +148,18 @@ holds(
     all: () => memory.all(),
   })),
 );
+
+describe("an ExpressSessionStore beside very many sessions", () => {
+  it("remembers one as live that 25,000 others came after, so nothing brings it back", async () => {
+    const { store, forget } = await inMemory((memory) => memory)();
+    const session = { cookie: { maxAge: 3_600_000 } };
+    await store.set("sid", session);
+    for (let count = 0; count < 25_000; count += 1000) {
+      await Promise.all(Array.from({ length: 1000 }, (_, n) => store.set(`${count + n}`, session)));
+    }
+    await store.destroy("sid");
+    await forget?.();
+    await store.set("sid", { cookie: { maxAge: 3_600_000 } });
+    assert.equal(await store.get("sid"), undefined);
+  });
+});
