@@ -64,7 +64,7 @@ describe("an operation that is cancelled while it waits", () => {
   });
 
   it("behind another of its key never leaves", async () => {
-    const { submit, answer, sent } = setup();
+    const { submit, answer, sent, batcher } = setup();
     const controller = new AbortController();
     const first = submit("first", undefined, "key");
     const cancelled = expect(submit("cancelled", controller.signal, "key")).rejects.toThrow("enough");
@@ -75,6 +75,7 @@ describe("an operation that is cancelled while it waits", () => {
     await answer();
     expect(await Promise.all([first, last])).toEqual(["first", "last"]);
     expect(sent).toEqual([["first"], ["last"]]);
+    await batcher.idle();
   });
 });
 
@@ -289,5 +290,66 @@ describe("idle", () => {
     await answer();
     expect(await first).toBe("first");
     await waiting;
+  });
+
+  it("waits for those that leave at the end of the turn", async () => {
+    const { submit, answer, batcher } = setup();
+    const order: string[] = [];
+    const noted = (name: string): Promise<unknown> => submit(name).then((output) => order.push(output));
+    const all = [noted("first"), noted("second"), noted("third")];
+    await answer();
+    all.push(noted("fourth"));
+    const idle = batcher.idle().then(() => order.push("idle"));
+    for (let n = 0; n < 2; n++) await answer();
+    await Promise.all([...all, idle]);
+    expect(order).toEqual(["first", "second", "third", "fourth", "idle"]);
+  });
+});
+
+describe("an operation of a key among very many others", () => {
+  it("still waits for the one before", async () => {
+    const { submit, answer, sent } = setup({ rows: 16, statements: 100, waiting: 2000 });
+    const all = [submit("before", undefined, "key"), ...Array.from({ length: 1022 }, (_, n) => submit(`${n}`))];
+    // The 1024th, for which the map of keys is copied. It would leave with those that wait now, as they are enough.
+    all.push(submit("after", undefined, "key"), submit("one more"), submit("another"));
+    await new Promise(setImmediate);
+    expect(sent.flat()).toContain("one more");
+    expect(sent.flat()).not.toContain("after");
+    while (!sent.flat().includes("after")) await answer();
+    for (let count = sent.length; count > 0; count--) await answer();
+    await Promise.all(all);
+  });
+});
+
+describe("an operation that failed in a statement that still waits to be sent", () => {
+  it("is too old for it, and is not sent again", async () => {
+    const given: { input: string; until: number }[][] = [];
+    const answers: (() => void)[] = [];
+    const batcher = new Batcher<string, string>(
+      { rows: 256, statements: 1, waiting: 100 },
+      TIMEOUT,
+      (items) => {
+        given.push(items);
+        return new Promise((resolve) =>
+          answers.push(() => resolve(items.map(({ input }) => (input === "again" ? new Again() : input)))),
+        );
+      },
+      "save",
+    );
+    const controller = new AbortController();
+    const failed = expect(batcher.submit("again", "again", 1, controller.signal)).rejects.toThrow("enough");
+    controller.abort(new Error("enough"));
+    await failed;
+    expect(given[0]?.map(({ until }) => until)).toEqual([Number.NEGATIVE_INFINITY]);
+    // Younger ones keep their own time limits.
+    const late = [expect(batcher.submit("a", "a", 1)).rejects.toThrow("did not answer")];
+    answers.shift()?.();
+    await new Promise(setImmediate);
+    late.push(expect(batcher.submit("b", "b", 1)).rejects.toThrow("did not answer"));
+    await vi.advanceTimersByTimeAsync(TIMEOUT);
+    await Promise.all(late);
+    answers.shift()?.();
+    await batcher.idle();
+    expect(given.map((items) => items.map(({ input }) => input))).toEqual([["again"], ["a"]]);
   });
 });
