@@ -226,6 +226,20 @@ describe("a pool with a shorter query_timeout of the application's", () => {
   });
 });
 
+describe("a connection of a pool that does not answer in time", () => {
+  it("is closed, so that nobody waits behind its statement", async () => {
+    const pool = database.pool({ max: 1 });
+    await new PgStore(pool, { cleanupInterval: 0 }).save("t", bytes("one"), soon());
+    const holder = await database.pool({ max: 1 }).connect();
+    onTestFinished(() => holder.release());
+    await holder.query("BEGIN; SELECT FROM sessions WHERE token = 't' FOR UPDATE");
+    const store = new PgStore(pool, { cleanupInterval: 0, queryTimeout: 100 });
+    await expect(store.save("t", bytes("two"), soon())).rejects.toThrow("did not answer within 100 ms");
+    await expect.poll(() => pool.totalCount).toBe(0);
+    await holder.query("ROLLBACK");
+  });
+});
+
 describe("a pg.Client that the application keeps busy", () => {
   it("carries out nothing that has failed, also of what had waited in the store before", async () => {
     const { client, free } = await busyClient();
