@@ -2,14 +2,13 @@ import { isIP } from "node:net";
 import { count, counted, shortId } from "../../core/format-number.ts";
 import type { FoundSession } from "../../core/stats.ts";
 import { lowerAscii } from "../../http/headers.ts";
-import type { ShowUser } from "../describe.ts";
 import type { DashboardManager } from "../options.ts";
 import { fieldsOf, findById } from "../session-place.ts";
 import { about, relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import { isAboutSessions, isBeginningOfId } from "./session-text.ts";
-import { cell, dataTable, sessionCell, userLink } from "./tables.ts";
+import { dataTable, sessionCell, userLink } from "./tables.ts";
 import { isUserId, type UsersView } from "./users.ts";
 
 /** Sessions of an address that a page shows. */
@@ -92,35 +91,30 @@ async function table(
   anonymous: Record<string, string> = {},
 ): Promise<Html> {
   const show = await view.describe(sessions.flatMap(({ userId }) => userId ?? []));
-  const rows = sessions.map((session) => {
-    const { id, userId, created } = session;
-    const isOwned = userId !== undefined && created !== undefined;
-    const place = isOwned ? { user: userId, ...fieldsOf({ id, created }) } : anonymous;
-    return row(session, place, show, view.now, id === currentId);
-  });
+  const isOwn = ({ id }: FoundSession): boolean => id === currentId;
+  const at = (date: Date | undefined): Html =>
+    date === undefined ? html`<span class="soft">–</span>` : relative(date, view.now);
   return dataTable(
     "Live sessions",
     "sessions found",
-    ["Session", "User", "Logged in", "Last seen", "Expires", "Revoke"],
-    rows,
+    sessions,
+    {
+      Session: (session) => sessionCell(session, isOwn(session)),
+      User: ({ userId }) =>
+        userId === undefined ? html`<span class="soft">Nobody is logged in</span>` : userLink(show(userId)),
+      "Logged in": ({ created }) => at(created),
+      "Last seen": ({ lastSeen }) => at(lastSeen),
+      Expires: ({ expiry }) => relative(expiry, view.now),
+      Revoke: ({ id, userId, created }) => {
+        const isOwned = userId !== undefined && created !== undefined;
+        const place = isOwned ? { user: userId, ...fieldsOf({ id, created }) } : anonymous;
+        return html`<a class="button" href="${link(PAGES.revoke, place)}" aria-label="Revoke the session ${shortId(id)}"
+          >Revoke</a
+        >`;
+      },
+    },
+    isOwn,
   );
-}
-
-function row(session: FoundSession, place: Record<string, string>, show: ShowUser, now: number, isOwn: boolean): Html {
-  const { id, userId, created, lastSeen, expiry } = session;
-  const unknown = html`<span class="soft">–</span>`;
-  return html`<tr role="row" class="${isOwn ? "current" : ""}">
-    ${sessionCell(session, isOwn)}
-    ${cell("User", userId === undefined ? html`<span class="soft">Nobody is logged in</span>` : userLink(show(userId)))}
-    ${cell("Logged in", created ? relative(created, now) : unknown)}
-    ${cell("Last seen", lastSeen ? relative(lastSeen, now) : unknown)} ${cell("Expires", relative(expiry, now))}
-    ${cell(
-      "Revoke",
-      html`<a class="button" href="${link(PAGES.revoke, place)}" aria-label="Revoke the session ${shortId(id)}"
-        >Revoke</a
-      >`,
-    )}
-  </tr>`;
 }
 
 /** Returns the texts under which an address may be recorded. */

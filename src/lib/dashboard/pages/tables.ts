@@ -5,41 +5,50 @@ import { describeUserAgent } from "../user-agent.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { entryOf, link, PAGES } from "./layout.ts";
 
-/** Renders a table. Its roles are explicit, as the rows that a phone stacks would lose them. */
-export function dataTable(caption: string, kind: string, heads: readonly string[], rows: readonly Html[]): Html {
+/**
+ * Renders a table. Its roles are explicit, as the rows that a phone stacks would lose them. A phone shows the head of a column beside each cell.
+ *
+ * @param columns - renders a row's cell of each column, by the column's head
+ * @param isCurrent - says whether a row is marked
+ */
+export function dataTable<Row>(
+  caption: string,
+  kind: string,
+  rows: readonly Row[],
+  columns: Readonly<Record<string, (row: Row) => Content>>,
+  isCurrent: (row: Row) => boolean = () => false,
+): Html {
+  const cells = Object.entries(columns);
   return html`<table class="card data ${kind}" role="table">
     <caption class="unseen">
       ${caption}
     </caption>
     <thead role="rowgroup">
       <tr role="row">
-        ${heads.map((head) => html`<th scope="col" role="columnheader">${head}</th>`)}
+        ${cells.map(([head]) => html`<th scope="col" role="columnheader">${head}</th>`)}
       </tr>
     </thead>
     <tbody role="rowgroup">
-      ${rows}
+      ${rows.map(
+        (row) =>
+          html`<tr role="row" class="${isCurrent(row) ? "current" : ""}">
+            ${cells.map(([head, render]) => html`<td role="cell" data-head="${head}">${render(row)}</td>`)}
+          </tr>`,
+      )}
     </tbody>
   </table>`;
 }
 
-/** Renders a cell. @param head - of its column, which a phone shows beside it */
-export function cell(head: string, content: Content): Html {
-  return html`<td role="cell" data-head="${head}">${content}</td>`;
-}
-
-/** Renders the cell of a session: its device, and below it the address and the beginning of the id. */
+/** Renders a session: its device, and below it the address and the beginning of the id. */
 export function sessionCell({ id, ip, userAgent }: Pick<UserSession, "id" | "ip" | "userAgent">, isOwn: boolean): Html {
   const mark = isOwn ? html` <span class="mark">this one</span>` : undefined;
-  const address = ip === undefined ? "No address recorded" : html`<code class="address">${ip}</code>`;
-  return cell(
-    "Session",
-    html`<div>
-      <span class="device" title="${userAgent}">${describeUserAgent(userAgent)}</span>${mark}
-      <span class="hint"
-        ><span>${address}</span> <span>id <code>${shortId(id)}</code></span></span
-      >
-    </div>`,
-  );
+  const address = ip === undefined ? "No address recorded" : html`<code>${ip}</code>`;
+  return html`<div>
+    <span class="device" title="${userAgent}">${describeUserAgent(userAgent)}</span>${mark}
+    <span class="hint"
+      ><span>${address}</span> <span>id <code>${shortId(id)}</code></span></span
+    >
+  </div>`;
 }
 
 /** Renders a user with a link to their sessions, and the id and the link of the application. */

@@ -8,7 +8,7 @@ import { describeUserAgent } from "../user-agent.ts";
 import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, PAGES, refreshIn } from "./layout.ts";
-import { cell, dataTable, dotted, type Neighbours, pager, revokedMessage, sessionCell, userFacts } from "./tables.ts";
+import { dataTable, dotted, type Neighbours, pager, revokedMessage, sessionCell, userFacts } from "./tables.ts";
 import { MAX_PAGE, PAGE_ENTRIES, pageIn } from "./users.ts";
 
 /** Data of the page of a user's sessions. */
@@ -43,8 +43,15 @@ export async function userPage(manager: DashboardManager, view: UserView): Promi
         : dataTable(
             "Live sessions",
             "sessions",
-            ["Session", "Logged in", "Last seen", "Expires", "Revoke"],
-            shown.map((session) => sessionRow(userId, session, now)),
+            shown,
+            {
+              Session: (session) => sessionCell(session, session.current),
+              "Logged in": ({ created }) => relative(created, now),
+              "Last seen": ({ lastSeen }) => relative(lastSeen, now),
+              Expires: ({ expiry }) => relative(expiry, now),
+              Revoke: (session) => actions(userId, session),
+            },
+            ({ current }) => current,
           )
     }
     ${pager(neighboursOf(userId, query, page, found))}`;
@@ -82,20 +89,16 @@ function neighboursOf(userId: string, query: URLSearchParams, page: number, foun
   };
 }
 
-function sessionRow(userId: string, session: UserSession, now: number): Html {
-  const { id, ip, userAgent, created, lastSeen, expiry, current } = session;
+function actions(userId: string, session: UserSession): Html {
+  const { id, ip, userAgent } = session;
   const place = { user: userId, ...fieldsOf(session) };
   const what = `the session on ${describeUserAgent(userAgent)}, ${ip ?? "no address"}, ${shortId(id)}`;
-  const actions = html`<span class="actions">
+  return html`<span class="actions">
     <a class="button" href="${link(PAGES.revoke, place)}" aria-label="Revoke ${what}">Revoke</a>
     <a class="button" href="${link(PAGES.revoke, { ...place, others: "1" })}" aria-label="Revoke others than ${what}"
       >Revoke others</a
     >
   </span>`;
-  return html`<tr role="row" class="${current ? "current" : ""}">
-    ${sessionCell(session, current)} ${cell("Logged in", relative(created, now))}
-    ${cell("Last seen", relative(lastSeen, now))} ${cell("Expires", relative(expiry, now))} ${cell("Revoke", actions)}
-  </tr>`;
 }
 
 function revokeAll(userId: string, currentId: string | undefined, shown: readonly UserSession[]): Html {

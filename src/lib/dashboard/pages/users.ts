@@ -14,7 +14,7 @@ import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, PAGES, refreshIn } from "./layout.ts";
 import { isBeginningOfId } from "./session-text.ts";
-import { cell, choices, dataTable, type Neighbours, pager, userLink } from "./tables.ts";
+import { choices, dataTable, type Neighbours, pager, userLink } from "./tables.ts";
 
 /** Rows of a page. */
 export const PAGE_ENTRIES = 50;
@@ -76,12 +76,11 @@ export async function usersPage(
     ${
       shown.length === 0
         ? html`<p class="card">No ${prefix === "" ? "" : "such "}user has logged in lately.</p>`
-        : dataTable(
-            "Users who have logged in",
-            "users",
-            ["User", "Live sessions", "Last login"],
-            shown.map((user) => userRow(user, show, view.now)),
-          )
+        : dataTable("Users who have logged in", "users", shown, {
+            User: ({ userId }) => userLink(show(userId)),
+            "Live sessions": ({ sessions }) => count(sessions) + (sessions < MAX_COUNTED_SESSIONS ? "" : " or more"),
+            "Last login": ({ lastLogin }) => relative(lastLogin, view.now),
+          })
     }
     ${pager(neighbours)}`;
 }
@@ -164,14 +163,6 @@ function addressOf(
 ): string {
   const sort = order === "name" ? undefined : order;
   return link(PAGES.users, { q: prefix === "" ? undefined : prefix, sort, ...place, refresh });
-}
-
-function userRow({ userId, sessions, lastLogin }: UserEntry, show: ShowUser, now: number): Html {
-  return html`<tr role="row">
-    ${cell("User", userLink(show(userId)))}
-    ${cell("Live sessions", count(sessions) + (sessions < MAX_COUNTED_SESSIONS ? "" : " or more"))}
-    ${cell("Last login", relative(lastLogin, now))}
-  </tr>`;
 }
 
 function totalText(total: number): string {
