@@ -9,7 +9,7 @@ import { type Html, html } from "./pages/html.ts";
 import { again as addressAgain, type Frame, link, messagePage, pageOf, PAGES, refreshIn } from "./pages/layout.ts";
 import { notMigrated } from "./pages/not-migrated.ts";
 import { overview } from "./pages/overview.ts";
-import { confirmationPage, revocationOf, revoke } from "./pages/revoke.ts";
+import { confirmationPage, type Outcome, revocationOf, revoke } from "./pages/revoke.ts";
 import { isAboutSessions } from "./pages/session-text.ts";
 import { sessionsPage } from "./pages/sessions.ts";
 import { userPage } from "./pages/user.ts";
@@ -148,7 +148,7 @@ async function askToRevoke(visit: PageVisit): Promise<Response> {
   const currentId = await currentIdOf(dashboard, visit);
   const revocation = await revocationOf(manager, query, currentId);
   if (revocation === undefined) return noSuchUser(dashboard);
-  if (revocation.kind === "gone") return backToUser(revocation.userId, 0);
+  if (revocation.kind === "gone") return afterRevoking(revocation.userId, { revoked: 0 });
   const { userId } = revocation;
   const user = userId === undefined ? undefined : (await describeUsers(dashboard, [userId]))(userId);
   const { token, setCookie } = await createFormToken(dashboard, visit);
@@ -171,10 +171,7 @@ async function revokeNow(visit: PageVisit): Promise<Response> {
   if (manager.store.users === undefined && !form.has("everyone")) return withoutUsers(dashboard);
   const revocation = await revocationOf(manager, form, undefined);
   if (revocation === undefined) return noSuchUser(dashboard);
-  const { revoked, goesOn } = await revoke(manager, revocation);
-  if (revocation.userId !== undefined) return backToUser(revocation.userId, revoked);
-  const more = goesOn === true ? "1" : undefined;
-  return redirectResponse(303, link(PAGES.overview, { revoked: String(revoked), more }));
+  return afterRevoking(revocation.userId, await revoke(manager, revocation));
 }
 
 function usersView(visit: PageVisit): UsersView {
@@ -218,9 +215,10 @@ async function placeOf({ store }: ResolvedDashboard["manager"]): Promise<string 
 }
 
 /** Redirects after a POST, so that reloading the page doesn't send the form again. */
-function backToUser(userId: string | undefined, revoked: number): Response {
+function afterRevoking(userId: string | undefined, { revoked, goesOn }: Outcome): Response {
   const page = userId === undefined ? PAGES.overview : PAGES.user;
-  return redirectResponse(303, link(page, { id: userId, revoked: String(revoked) }));
+  const more = goesOn === true ? "1" : undefined;
+  return redirectResponse(303, link(page, { id: userId, revoked: String(revoked), more }));
 }
 
 function refusal(
