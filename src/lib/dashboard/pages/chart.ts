@@ -64,13 +64,13 @@ export function barChart(chart: Chart): Html {
       height="${height}"
     />`;
   });
-  return figure(chart, top, shapes, "bars");
+  return figure(chart, top, shapes);
 }
 
-function figure(chart: Chart, top: number, shapes: readonly Html[], kind = "lines"): Html {
+function figure(chart: Chart, top: number, shapes: readonly Html[]): Html {
   const { id, title, summary, ticks, lines, labels, note, isEmpty = false } = chart;
   if (isEmpty) {
-    return html`<figure class="card chart">
+    return html`<figure class="card">
       <figcaption><h2>${title}</h2></figcaption>
       <p class="empty"><span>${note}</span></p>
     </figure>`;
@@ -83,7 +83,7 @@ function figure(chart: Chart, top: number, shapes: readonly Html[], kind = "line
       <title>${[label, ...told].join("\n")}</title>
     </rect>`;
   });
-  return html`<figure class="card chart ${kind}">
+  return html`<figure class="card">
     <figcaption>
       <h2>${title}</h2>
       ${lines.length > 1 ? legend(lines) : undefined}
