@@ -1,13 +1,13 @@
 import { trimBlanks } from "../http/headers.ts";
 import { digest, sha256 } from "../core/token.ts";
 import type { Html } from "./pages/html.ts";
-import { LOCAL_TIME } from "./pages/local-time.ts";
+import { LOCAL_TIME_SCRIPT } from "./pages/layout.ts";
 import { STYLE } from "./style/style.ts";
 
 /** Headers of every response: no script but the page's own, nothing from other hosts, no frame around it. */
 const HEADERS = {
   "Content-Security-Policy":
-    `default-src 'none'; script-src 'sha256-${digest(new TextEncoder().encode(LOCAL_TIME.code))}'; style-src 'self'; ` +
+    `default-src 'none'; script-src 'sha256-${digest(new TextEncoder().encode(LOCAL_TIME_SCRIPT))}'; style-src 'self'; ` +
     "img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
   "Cache-Control": "no-store",
   "Cross-Origin-Opener-Policy": "same-origin",

@@ -1,6 +1,5 @@
 import { instantOfDay } from "./format.ts";
-import { type Html, html } from "./html.ts";
-import { LOCAL_TIME } from "./local-time.ts";
+import { type Html, html, inlineScript } from "./html.ts";
 
 /** Relative addresses of the pages. They work under any mount, and behind a proxy that takes off a prefix. */
 export const PAGES = {
@@ -67,6 +66,12 @@ const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E" +
   "%3Crect width='16' height='16' rx='4' fill='%233559c7'/%3E%3Cpath d='M4 11V8M8 11V4M12 11V6' stroke='%23fff' stroke-width='2' stroke-linecap='round'/%3E%3C/svg%3E";
 
+/** Adds the viewer's local time to the tooltip of each instant. Without it the tooltips have UTC only. */
+export const LOCAL_TIME_SCRIPT = `for (const time of document.querySelectorAll("time[datetime]")) {
+  const local = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "long" });
+  time.title = local + " here\\n" + time.title;
+}`;
+
 /** Renders a whole page. */
 export function pageOf({ title, heading, section, search = "", main, status }: Frame): Html {
   return html`<!doctype html>
@@ -85,8 +90,13 @@ export function pageOf({ title, heading, section, search = "", main, status }: F
           <div class="bar">
             <p class="brand">${title}</p>
             <nav aria-label="Pages">
-              ${entry("Overview", PAGES.overview, section === "overview")}
-              ${entry("Users", PAGES.users, section === "users")}
+              ${menu(
+                [
+                  ["Overview", PAGES.overview, section === "overview"],
+                  ["Users", PAGES.users, section === "users"],
+                ],
+                "page",
+              )}
             </nav>
             <form role="search" method="get" action="${PAGES.users}">
               <label class="unseen" for="q">Beginning of a user id, session id, or IP address</label>
@@ -110,7 +120,7 @@ export function pageOf({ title, heading, section, search = "", main, status }: F
         <footer>
           Times are in UTC. Point at one for your local time. Tokens and the data of sessions are never shown here.
         </footer>
-        ${LOCAL_TIME.script}
+        ${inlineScript(LOCAL_TIME_SCRIPT)}
       </body>
     </html> `;
 }
@@ -133,9 +143,9 @@ export function codeBlock(label: string, code: string): Html {
 function statusLine({ place, now, self }: Status): Html {
   const choices =
     self &&
-    REFRESHES.map(([name, seconds]) =>
-      entryOf(name, again(self.page, self.query, seconds), seconds === refreshIn(self.query), "true"),
-    );
+    REFRESHES.map(([name, seconds]): MenuEntry => {
+      return [name, again(self.page, self.query, seconds), seconds === refreshIn(self.query)];
+    });
   return html`<div class="bar status">
     <p>
       ${place === undefined ? undefined : html`<span class="place">${place}</span> · `}as of
@@ -143,16 +153,17 @@ function statusLine({ place, now, self }: Status): Html {
     </p>
     ${
       choices &&
-      html`<nav class="refresh" aria-label="Refresh"><span aria-hidden="true">Refresh</span> ${choices}</nav>`
+      html`<nav class="refresh" aria-label="Refresh"><span aria-hidden="true">Refresh</span> ${menu(choices)}</nav>`
     }
   </div>`;
 }
 
-function entry(name: string, href: string, isCurrent: boolean): Html {
-  return entryOf(name, href, isCurrent, "page");
-}
+/** A link of a menu. */
+export type MenuEntry = [name: string, href: string, isCurrent: boolean];
 
-/** Renders a link of a menu. @param mark - value of aria-current for the current one */
-export function entryOf(name: string, href: string, isCurrent: boolean, mark: "page" | "true"): Html {
-  return isCurrent ? html`<a href="${href}" aria-current="${mark}">${name}</a>` : html`<a href="${href}">${name}</a>`;
+/** Renders the links of a menu. @param mark - value of aria-current for the current one */
+export function menu(entries: readonly MenuEntry[], mark: "page" | "true" = "true"): Html {
+  return html`${entries.map(([name, href, isCurrent]) =>
+    isCurrent ? html`<a href="${href}" aria-current="${mark}">${name}</a>` : html`<a href="${href}">${name}</a>`,
+  )}`;
 }

@@ -4,7 +4,7 @@ import type { StoreExtras } from "../../core/store.ts";
 import { barChart, lineChart } from "./chart.ts";
 import { about, clockTime, instant, relative, rounded, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
-import { link, PAGES, refreshIn } from "./layout.ts";
+import { link, type MenuEntry, PAGES, refreshIn } from "./layout.ts";
 import { missingColumns } from "./not-migrated.ts";
 import { choices, revokedMessage } from "./tables.ts";
 
@@ -47,7 +47,7 @@ export async function overview(
     ${cleanupCard(stats, now)}`;
 }
 
-function rangesOf(range: Range, refresh: string | undefined): [string, string, boolean][] {
+function rangesOf(range: Range, refresh: string | undefined): MenuEntry[] {
   return (Object.keys(RANGES) as Range[]).map((key) => [
     RANGES[key].name,
     link(PAGES.overview, { range: key, refresh }),

@@ -3,7 +3,7 @@ import type { UserSession } from "../../manager/user-sessions.ts";
 import type { ShownUser } from "../describe.ts";
 import { describeUserAgent } from "../user-agent.ts";
 import { type Content, type Html, html } from "./html.ts";
-import { entryOf, link, PAGES } from "./layout.ts";
+import { link, menu, type MenuEntry, PAGES } from "./layout.ts";
 
 /**
  * Renders a table. Its roles are explicit, as the rows that a phone stacks would lose them. A phone shows the head of a column beside each cell.
@@ -105,8 +105,6 @@ export function pager({ first, previous, next, here }: Neighbours): Html | undef
 }
 
 /** Renders choices of which one is current. */
-export function choices(label: string, entries: readonly [name: string, href: string, isCurrent: boolean][]): Html {
-  return html`<nav class="ranges" aria-label="${label}">
-    ${entries.map(([name, href, isCurrent]) => entryOf(name, href, isCurrent, "true"))}
-  </nav>`;
+export function choices(label: string, entries: readonly MenuEntry[]): Html {
+  return html`<nav class="ranges" aria-label="${label}">${menu(entries)}</nav>`;
 }

@@ -12,7 +12,7 @@ import type { StoreExtras } from "../../core/store.ts";
 import type { ShowUser } from "../describe.ts";
 import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
-import { link, PAGES, refreshIn } from "./layout.ts";
+import { link, type MenuEntry, PAGES, refreshIn } from "./layout.ts";
 import { isBeginningOfId } from "./session-text.ts";
 import { choices, dataTable, type Neighbours, pager, userLink } from "./tables.ts";
 
@@ -55,11 +55,7 @@ export async function usersPage(
   const { shown, neighbours } = cut(found.users, prefix, asked, refresh);
   const show = await view.describe(shown.map(({ userId }) => userId));
   const { order } = asked;
-  const sorts = ORDERS.map(([name, key]): [string, string, boolean] => [
-    name,
-    addressOf(prefix, key, refresh, {}),
-    key === order,
-  ]);
+  const sorts = ORDERS.map(([name, key]): MenuEntry => [name, addressOf(prefix, key, refresh, {}), key === order]);
   return html`<div class="heading">
       <div>
         ${title}
