@@ -53,10 +53,6 @@ export const PART_STYLE = css`
     padding-block: 0.375rem;
   }
 
-  .device {
-    font-weight: 600;
-  }
-
   .mark {
     display: inline-block;
     padding: 0 0.625rem;
@@ -85,18 +81,9 @@ export const PART_STYLE = css`
     font-weight: 600;
   }
 
-  .lane label,
   .lane progress {
     grid-column: 1 / -1;
-  }
-
-  .lane label {
-    grid-column: 1;
-  }
-
-  .lane output {
-    grid-row: 1;
-    grid-column: 2;
+    grid-row: 2;
   }
 
   progress {
@@ -205,18 +192,7 @@ export const CONTROL_STYLE = css`
   input,
   button,
   .button {
-    min-height: 2.5rem;
-    padding: 0.375rem 0.875rem;
-    border: 1.5px solid var(--edge);
-    border-radius: 0.5rem;
-    background: var(--card);
-    color: inherit;
-    font: inherit;
-  }
-
-  input {
-    width: 100%;
-    min-width: 0;
+    border-width: 1.5px;
   }
 
   [type="checkbox"] {
@@ -227,13 +203,8 @@ export const CONTROL_STYLE = css`
 
   button,
   .button {
-    display: inline-flex;
-    align-items: center;
-    justify-content: center;
     font-weight: 600;
-    text-decoration: none;
     white-space: nowrap;
-    cursor: pointer;
   }
 
   button:hover:enabled,
@@ -257,13 +228,7 @@ export const CONTROL_STYLE = css`
     color: var(--danger);
   }
 
-  :focus-visible {
-    outline: 3px solid var(--sun);
-    outline-offset: 2px;
-  }
-
-  main :focus-visible,
-  dialog :focus-visible {
-    outline-color: var(--accent);
+  header :focus-visible {
+    outline-color: var(--sun);
   }
 `;

@@ -1,65 +1,30 @@
-import { BASE_STYLE, css } from "../../dashboard/style/base.ts";
+import { BASE_STYLE, type Colours, colourStyle, css } from "../../dashboard/style/base.ts";
 import { CONTROL_STYLE, PART_STYLE } from "./style-parts.ts";
 
-const COLOURS = css`
-  :root {
-    color-scheme: light dark;
-    --page: #f6efe1;
-    --card: #fffdf7;
-    --ink: #143a35;
-    --text: #1d2b28;
-    --soft: #56655f;
-    --line: #dcd2bc;
-    --edge: #143a35;
-    --accent: #0f6b5e;
-    --on-accent: #ffffff;
-    --sun: #f3b61f;
-    --on-sun: #2a2204;
-    --danger: #a3271b;
-    --flash: #fdebb9;
-    --head: #143a35;
-    --on-head: #fbf4e3;
-    --soft-on-head: #c4d6cf;
-    --shadow: #143a35;
-  }
-
-  @media (prefers-color-scheme: dark) {
-    :root {
-      --page: #0d1614;
-      --card: #14211e;
-      --ink: #e9f2ee;
-      --text: #e3ece8;
-      --soft: #a3b5ae;
-      --line: #2a3d38;
-      --edge: #6f8a82;
-      --accent: #6fd3bf;
-      --on-accent: #07211c;
-      --sun: #f3b61f;
-      --on-sun: #2a2204;
-      --danger: #ff9d8f;
-      --flash: #3a3010;
-      --head: #10312c;
-      --on-head: #f4ead2;
-      --soft-on-head: #b7ccc4;
-      --shadow: #050a09;
-    }
-  }
-`;
+const COLOURS: Colours = {
+  page: ["#f6efe1", "#0d1614"],
+  card: ["#fffdf7", "#14211e"],
+  ink: ["#143a35", "#e9f2ee"],
+  text: ["#1d2b28", "#e3ece8"],
+  soft: ["#56655f", "#a3b5ae"],
+  line: ["#dcd2bc", "#2a3d38"],
+  edge: ["#143a35", "#6f8a82"],
+  accent: ["#0f6b5e", "#6fd3bf"],
+  "on-accent": ["#ffffff", "#07211c"],
+  sun: ["#f3b61f", "#f3b61f"],
+  "on-sun": ["#2a2204", "#2a2204"],
+  danger: ["#a3271b", "#ff9d8f"],
+  flash: ["#fdebb9", "#3a3010"],
+  head: ["#143a35", "#10312c"],
+  "on-head": ["#fbf4e3", "#f4ead2"],
+  "soft-on-head": ["#c4d6cf", "#b7ccc4"],
+  shadow: ["#143a35", "#050a09"],
+};
 
 const PAGE_STYLE = css`
   body {
-    min-height: 100vh;
     padding-bottom: 3rem;
-    background: var(--page);
-    color: var(--text);
-    font:
-      1rem/1.55 system-ui,
-      -apple-system,
-      "Segoe UI",
-      Roboto,
-      "Noto Sans",
-      sans-serif;
-    overflow-wrap: anywhere;
+    line-height: 1.55;
   }
 
   h1,
@@ -91,10 +56,6 @@ const PAGE_STYLE = css`
   header > * {
     max-width: 66rem;
     margin-inline: auto;
-  }
-
-  header > h1 {
-    max-width: 66rem;
   }
 
   .bar {
@@ -212,4 +173,4 @@ const PAGE_STYLE = css`
 `;
 
 /** The page's style sheet, on the system's fonts, light or dark as the browser prefers. */
-export const STYLE = COLOURS + BASE_STYLE + PAGE_STYLE + PART_STYLE + CONTROL_STYLE;
+export const STYLE = colourStyle(COLOURS) + BASE_STYLE + PAGE_STYLE + PART_STYLE + CONTROL_STYLE;

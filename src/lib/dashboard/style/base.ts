@@ -1,11 +1,40 @@
 /** Tags style sheets, so that formatters recognise them. */
 export const css = String.raw;
 
-/** The rules that every page begins with. Each style sheet sets its own colours. */
+/** Colours by the names of their variables, each for a light page and for a dark one. */
+export type Colours = Readonly<Record<string, readonly [light: string, dark: string]>>;
+
+/** Declares the variables of the colours, light or dark as the browser prefers. */
+export function colourStyle(colours: Colours): string {
+  const variables = (scheme: 0 | 1): string =>
+    Object.entries(colours)
+      .map(([name, values]) => `--${name}: ${values[scheme]};`)
+      .join(" ");
+  return `:root { color-scheme: light dark; ${variables(0)} }
+@media (prefers-color-scheme: dark) { :root { ${variables(1)} } }
+`;
+}
+
+/** The rules that the pages of the dashboard and of the demo begin with. Each has colours of its own. */
 export const BASE_STYLE = css`
   * {
     box-sizing: border-box;
     margin: 0;
+  }
+
+  body {
+    min-height: 100vh;
+    background: var(--page);
+    color: var(--text);
+    font:
+      1rem/1.5 system-ui,
+      -apple-system,
+      "Segoe UI",
+      Roboto,
+      "Helvetica Neue",
+      "Noto Sans",
+      sans-serif;
+    overflow-wrap: anywhere;
   }
 
   a {
@@ -16,5 +45,40 @@ export const BASE_STYLE = css`
   code {
     font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
     font-size: 0.875em;
+  }
+
+  input,
+  button,
+  .button {
+    min-height: 2.5rem;
+    padding: 0.375rem 0.875rem;
+    border: 1px solid var(--edge);
+    border-radius: 0.5rem;
+    background: var(--card);
+    color: inherit;
+    font: inherit;
+  }
+
+  input {
+    width: 100%;
+    min-width: 0;
+  }
+
+  button,
+  .button {
+    display: inline-flex;
+    align-items: center;
+    justify-content: center;
+    text-decoration: none;
+    cursor: pointer;
+  }
+
+  .device {
+    font-weight: 600;
+  }
+
+  :focus-visible {
+    outline: 3px solid var(--accent);
+    outline-offset: 2px;
   }
 `;

@@ -1,64 +1,27 @@
-import { BASE_STYLE, css } from "./base.ts";
+import { BASE_STYLE, type Colours, colourStyle, css } from "./base.ts";
 import { CHART_STYLE } from "./charts.ts";
 import { TABLE_STYLE } from "./tables.ts";
 
+const COLOURS: Colours = {
+  page: ["#f4f5f8", "#0f1319"],
+  card: ["#ffffff", "#171d26"],
+  line: ["#dfe3ea", "#2a3340"],
+  edge: ["#7d8798", "#717d90"],
+  text: ["#1a2130", "#e6eaf1"],
+  soft: ["#566073", "#a5b0c0"],
+  accent: ["#3559c7", "#93b0ff"],
+  "on-accent": ["#ffffff", "#0e1730"],
+  tint: ["#e9eefc", "#1e2a47"],
+  danger: ["#b3261e", "#ff9c92"],
+  "on-danger": ["#ffffff", "#3a0b07"],
+  warning: ["#fdf1dc", "#3a2c10"],
+  c1: ["#3559c7", "#7fa0ff"],
+  c2: ["#0b8377", "#41c3b2"],
+  c3: ["#2a7d3c", "#6cc781"],
+  c4: ["#bf5213", "#f0975b"],
+};
+
 const PAGE_STYLE = css`
-  :root {
-    color-scheme: light dark;
-    --page: #f4f5f8;
-    --card: #ffffff;
-    --line: #dfe3ea;
-    --edge: #7d8798;
-    --text: #1a2130;
-    --soft: #566073;
-    --accent: #3559c7;
-    --on-accent: #ffffff;
-    --tint: #e9eefc;
-    --danger: #b3261e;
-    --on-danger: #ffffff;
-    --warning: #fdf1dc;
-    --c1: #3559c7;
-    --c2: #0b8377;
-    --c3: #2a7d3c;
-    --c4: #bf5213;
-  }
-
-  @media (prefers-color-scheme: dark) {
-    :root {
-      --page: #0f1319;
-      --card: #171d26;
-      --line: #2a3340;
-      --edge: #717d90;
-      --text: #e6eaf1;
-      --soft: #a5b0c0;
-      --accent: #93b0ff;
-      --on-accent: #0e1730;
-      --tint: #1e2a47;
-      --danger: #ff9c92;
-      --on-danger: #3a0b07;
-      --warning: #3a2c10;
-      --c1: #7fa0ff;
-      --c2: #41c3b2;
-      --c3: #6cc781;
-      --c4: #f0975b;
-    }
-  }
-
-  body {
-    min-height: 100vh;
-    background: var(--page);
-    color: var(--text);
-    font:
-      1rem/1.5 system-ui,
-      -apple-system,
-      "Segoe UI",
-      Roboto,
-      "Helvetica Neue",
-      "Noto Sans",
-      sans-serif;
-    overflow-wrap: anywhere;
-  }
-
   header {
     border-bottom: 1px solid var(--line);
     background: var(--card);
@@ -252,36 +215,13 @@ const PAGE_STYLE = css`
 
 /** Fields and buttons. */
 const CONTROL_STYLE = css`
-  input,
-  button,
-  .button {
-    min-height: 2.5rem;
-    padding: 0.375rem 0.875rem;
-    border: 1px solid var(--edge);
-    border-radius: 0.5rem;
-    background: var(--card);
-    color: inherit;
-    font: inherit;
-  }
-
   input {
     flex: 1;
-    width: 100%;
-    min-width: 0;
   }
 
   input::placeholder {
     color: var(--soft);
     opacity: 1;
-  }
-
-  button,
-  .button {
-    display: inline-flex;
-    align-items: center;
-    justify-content: center;
-    text-decoration: none;
-    cursor: pointer;
   }
 
   button:hover,
@@ -301,12 +241,7 @@ const CONTROL_STYLE = css`
     flex-wrap: wrap;
     gap: 0.5rem;
   }
-
-  :focus-visible {
-    outline: 3px solid var(--accent);
-    outline-offset: 2px;
-  }
 `;
 
 /** The style sheet: plain, on the system's fonts, light or dark as the browser prefers. Nothing in it moves. */
-export const STYLE = BASE_STYLE + PAGE_STYLE + CONTROL_STYLE + CHART_STYLE + TABLE_STYLE;
+export const STYLE = colourStyle(COLOURS) + BASE_STYLE + PAGE_STYLE + CONTROL_STYLE + CHART_STYLE + TABLE_STYLE;

@@ -74,10 +74,6 @@ export const TABLE_STYLE = css`
     width: 24%;
   }
 
-  .data .device {
-    font-weight: 600;
-  }
-
   .data .hint,
   .data .beside {
     display: flex;
