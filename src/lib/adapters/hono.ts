@@ -1,10 +1,11 @@
 import type { Context, MiddlewareHandler } from "hono";
+import { OptionReader } from "../core/options.ts";
 import type { RequestSession, SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import { isEntityHeader } from "../http/headers.ts";
 import type { Register, SessionData } from "../session/session-data.ts";
 import { closeRequest, openRequest, applyCommitted, addVary } from "./fetch.ts";
-import { propertyName, type PropertyOptions } from "./property.ts";
+import type { PropertyOptions } from "./property.ts";
 
 declare module "hono" {
   /** Has `session`, if `Register` names the manager. Otherwise the type comes with `new Hono().use(session(manager)).get(…)`. */
@@ -27,7 +28,9 @@ export function session<Data = SessionData, Lazy extends boolean = false, const 
   manager: SessionManager<Data, Lazy>,
   options: PropertyOptions<Property> = {},
 ): MiddlewareHandler<{ Variables: { [P in Property]: SessionFor<Data, Lazy> } }> {
-  const property = propertyName(options) as Property;
+  const read = new OptionReader(options);
+  const property = read.text("property", "session") as Property;
+  read.end();
   return async (context, next) => {
     const request = context.req.raw;
     const outermost = !manager.has(request);

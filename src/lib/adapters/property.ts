@@ -1,21 +1,7 @@
-import { OptionReader } from "../core/options.ts";
-
 /** Options of the adapters for Express, Fastify, Koa and Hono. */
 export interface PropertyOptions<Property extends string = string> {
   /** Name of the request's or context's property that holds the session. Several managers need different names. Default `"session"`. */
   property?: Property | undefined;
-}
-
-/**
- * Reads the option `property`.
- *
- * @throws TypeError when an option is wrong; it names the option
- */
-export function propertyName(options: PropertyOptions): string {
-  const read = new OptionReader(options);
-  const property = read.text("property", "session");
-  read.end();
-  return property;
 }
 
 /**
