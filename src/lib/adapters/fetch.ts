@@ -30,7 +30,8 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
       try {
         await openRequest(manager, request, rest[0]);
       } catch (error) {
-        return copyWithVary(manager, await answerError(manager, error, request));
+        const answer = await answerError(manager, error, request);
+        return copyOrPlain(answer, (headers) => addVary(manager, headers));
       }
     }
     let response: Response;
@@ -45,7 +46,8 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
       return await closeRequest(manager, request, response);
     } catch (error) {
       discard(response);
-      return answerFailed(manager, error, request);
+      const answer = await answerError(manager, error, request);
+      return copyOrPlain(answer, (headers) => applyCommitted(manager, request, headers));
     }
   };
 }
@@ -121,10 +123,7 @@ export async function closeRequest<Data, Lazy extends boolean>(
     return response;
   }
   // A cookie needs a new response: the application's may be immutable, or shared among requests.
-  const { status, statusText } = response;
-  const headers = new Headers(response.headers);
-  change(openHeaders(headers));
-  return new Response(response.body, { status, statusText, headers });
+  return copyWith(response, (headers) => change(openHeaders(headers)));
 }
 
 /**
@@ -207,16 +206,6 @@ function discard(response: Response): void {
   }
 }
 
-/** Creates the answer that replaces one whose session could not be stored or that can't be sent. Never throws. */
-async function answerFailed<Data, Lazy extends boolean>(
-  manager: SessionManager<Data, Lazy>,
-  error: unknown,
-  request: Request,
-): Promise<Response> {
-  const answer = await answerError(manager, error, request);
-  return copyWith(answer, (headers) => applyCommitted(manager, request, headers));
-}
-
 /** Returns the answer of `onError`, or a plain 500. Never throws. */
 async function answerError<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
@@ -233,17 +222,18 @@ async function answerError<Data, Lazy extends boolean>(
   return plainError();
 }
 
-function copyWithVary<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, response: Response): Response {
-  return copyWith(response, (headers) => addVary(manager, headers));
+/** Copies a response with changed headers. @throws TypeError or RangeError when it can't be copied */
+function copyWith(response: Response, change: (headers: Headers) => void): Response {
+  const { status, statusText } = response;
+  const headers = new Headers(response.headers);
+  change(headers);
+  return new Response(response.body, { status, statusText, headers });
 }
 
 /** Copies an answer with changed headers. An answer that can't be copied is replaced with a plain 500. */
-function copyWith(response: Response, change: (headers: Headers) => void): Response {
+function copyOrPlain(answer: Response, change: (headers: Headers) => void): Response {
   try {
-    const { status, statusText } = response;
-    const headers = new Headers(response.headers);
-    change(headers);
-    return new Response(response.body, { status, statusText, headers });
+    return copyWith(answer, change);
   } catch (error) {
     logError(error);
     const plain = plainError();
