@@ -173,13 +173,14 @@ export async function open<Data, Lazy extends boolean>(
     }
     refused = undefined;
   };
-  let telling: Promise<void> | undefined;
+  let telling = Promise.resolve();
   const commit = async (context: CommitContext = {}): Promise<void> => {
     const result = await manager.commit(loaded, { ...context, tls: isTls ?? true });
     // Unlike the head of a response, a jar takes the cookie of a later change.
     state.unseal("save");
-    // In turn, as a slow jar would otherwise end with the older token.
-    await (telling = tellAfter(telling, () => tell(result)));
+    // In turn, as a slow jar would otherwise end with the older token. Earlier failures were reported to their own callers.
+    telling = telling.catch(() => {}).then(() => tell(result));
+    await telling;
   };
   const session = new Session<Data>(state, {
     ...host,
@@ -196,12 +197,6 @@ export async function open<Data, Lazy extends boolean>(
     },
   });
   return { session, commit, seal: (by) => state.seal(by) };
-}
-
-/** Tells a jar of a result after the earlier ones, whose failures were reported to their own callers. */
-async function tellAfter(earlier: Promise<void> | undefined, tell: () => Promise<void>): Promise<void> {
-  await earlier?.catch(() => {});
-  await tell();
 }
 
 function readOptions(operation: string, options: JarOptions): JarOptions {
