@@ -59,15 +59,3 @@ function classesOf(generate: Generate, request: HostRequest): Classes {
   classes.set(generate, found);
   return found;
 }
-
-/** Does the work of express-session's `Store.prototype.regenerate`. */
-export function regenerate(
-  store: { destroy(sid: string, callback: (error: unknown) => void): void; generate: Generate },
-  request: HostRequest,
-  callback: ((error?: unknown) => void) | undefined,
-): void {
-  store.destroy(request.sessionID ?? "", (error) => {
-    store.generate?.(request);
-    callback?.(error ?? undefined);
-  });
-}

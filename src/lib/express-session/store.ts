@@ -10,7 +10,7 @@ import type { Store, StoredEntry, StoreExtras } from "../core/store.ts";
 import { connectPgSimpleLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
 import type { PgStoreOptions } from "../postgres/options.ts";
-import { type HostRequest, inflate, regenerate } from "./host.ts";
+import { type HostRequest, inflate } from "./host.ts";
 import { expiryOf, parseSession, sessionBytes, type ExpressSessionData } from "./data.ts";
 import { whenClosed } from "../adapters/request.ts";
 import { type SessionKeeper, withEndings } from "../manager/complete-store.ts";
@@ -217,7 +217,10 @@ export class ExpressSessionStore extends EventEmitter {
 
   /** Destroys the request's session and gives the request a new one. Called by express-session. */
   regenerate(request: HostRequest, callback?: (error?: unknown) => void): void {
-    regenerate(this, request, callback);
+    this.destroy(request.sessionID ?? "", (error) => {
+      this.generate?.(request);
+      callback?.(error ?? undefined);
+    });
   }
 
   /** Creates the request's session from a stored one. Called by express-session. */
@@ -292,7 +295,7 @@ export class ExpressSessionStore extends EventEmitter {
       return done;
     };
     const isDone = await this.#queue.enter(id, inTurn, () => whenClosed((session as HostSession).req?.res));
-    if (isDone !== true) publishGone(sid);
+    if (isDone !== true) publish("gone", { id: sha256(sid) });
   }
 
   async #destroy(sid: string): Promise<void> {
@@ -392,8 +395,4 @@ function isSid(sid: unknown): sid is string {
 function assertSid(sid: unknown): string {
   if (!isSid(sid)) throw new TypeError(`sid: expected a well-formed string of 1 to ${MAX_SID_BYTES} bytes`);
   return sid;
-}
-
-function publishGone(sid: string): void {
-  publish("gone", { id: sha256(sid) });
 }
