@@ -8,12 +8,15 @@ const CHECK_INTERVAL = "2s";
 
 /** Streams of server-sent events to the demo's pages: the session has ended, or the user's devices have changed. */
 export class LiveStreams {
-  readonly #byUser = new Map<string, Set<() => void>>();
-  readonly #open = new Set<ServerResponse>();
+  /** The open streams, each with its user. */
+  readonly #open = new Map<ServerResponse, string | undefined>();
 
   /** Tells the pages of a user that their list of devices has changed. */
   devicesChanged(userId: string | undefined): void {
-    for (const tell of this.#byUser.get(userId ?? "") ?? []) tell();
+    if (userId === undefined) return;
+    for (const [response, viewer] of this.#open) {
+      if (viewer === userId && !response.writableEnded) response.write("event: devices\ndata:\n\n");
+    }
   }
 
   /** Answers a request for a stream. The stream lasts until the session ends or the page is closed. */
@@ -22,15 +25,11 @@ export class LiveStreams {
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
     response.write("retry: 1000\n\n");
     const { session, signal } = watched;
-    const stop = this.#listen(session.userId, () => {
-      if (!response.writableEnded) response.write("event: devices\ndata:\n\n");
-    });
-    this.#open.add(response);
+    this.#open.set(response, session.userId);
     const ended = (): void => {
       if (!response.writableEnded) response.end("event: ended\ndata:\n\n");
     };
     response.once("close", () => {
-      stop();
       this.#open.delete(response);
       signal.removeEventListener("abort", ended);
       watched.close();
@@ -41,17 +40,6 @@ export class LiveStreams {
 
   /** Closes all streams, so that the server can stop. */
   close(): void {
-    for (const response of this.#open) response.end();
-  }
-
-  #listen(userId: string | undefined, tell: () => void): () => void {
-    if (userId === undefined) return () => {};
-    const listeners = this.#byUser.get(userId) ?? new Set();
-    listeners.add(tell);
-    this.#byUser.set(userId, listeners);
-    return () => {
-      listeners.delete(tell);
-      if (listeners.size === 0) this.#byUser.delete(userId);
-    };
+    for (const response of this.#open.keys()) response.end();
   }
 }
