@@ -32,8 +32,8 @@ const NODE_MODULES: Record<string, string[]> = {
   adapters: ["node:async_hooks", "node:http", "node:http2", "node:net", "node:stream"],
   scs: ["node:http"],
   "express-session": ["node:events"],
-  dashboard: ["node:http", "node:net"],
-  cli: ["node:fs", "node:http", "node:readline/promises", "node:util"],
+  dashboard: ["node:events", "node:http", "node:net"],
+  cli: ["node:events", "node:fs", "node:http", "node:readline/promises", "node:util"],
 };
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */

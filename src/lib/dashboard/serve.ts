@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { lowerAscii } from "../http/headers.ts";
@@ -84,13 +85,7 @@ export async function serveDashboard({
   };
 
   const server = http.createServer((request, response) => serveNode(request, response, answer));
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
+  await once(server.listen(port, host), "listening");
   const bound = portOf(server);
   // Cookies ignore ports, so two dashboards need cookies of different names.
   cookieName = `pgstore_dashboard_${bound}`;

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import { openStore } from "../../postgres/open.ts";
 import type { PgStore } from "../../postgres/pg-store.ts";
@@ -49,20 +50,13 @@ function answerStarting(_request: IncomingMessage, response: ServerResponse): un
   return response.writeHead(503, { "Retry-After": "1" }).end("Starting\n");
 }
 
-function listen(server: http.Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const refuse = (error: Error & { code?: string }): void => {
-      const taken = new UsageError(
-        `port ${port} is already in use. Choose another with --port or the environment variable PORT`,
-      );
-      reject(error.code === "EADDRINUSE" ? taken : error);
-    };
-    server.once("error", refuse);
-    server.listen(port, host, () => {
-      server.off("error", refuse);
-      resolve();
-    });
-  });
+async function listen(server: http.Server, port: number, host: string): Promise<void> {
+  try {
+    await once(server.listen(port, host), "listening");
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
+    throw new UsageError(`port ${port} is already in use. Choose another with --port or the environment variable PORT`);
+  }
 }
 
 function addressOf(server: http.Server): string {
