@@ -1,4 +1,5 @@
 import { counted } from "../core/format-number.ts";
+import { repeat } from "../core/time.ts";
 import type { Operator, SchemaObject } from "../postgres/operator.ts";
 import { tableName } from "../postgres/sql/table-name.ts";
 import { schemaSql, stepsByHand } from "../postgres/sql/tables.ts";
@@ -55,22 +56,18 @@ async function migrated(
 
 /** Shows the progress of an index on a large table until the migration has ended. */
 async function withProgress(operator: Operator, migration: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
   let isOver = false;
   const progress = new Progress("index, in blocks");
-  const look = async (): Promise<void> => {
-    // A failure to look is no failure of the migration.
-    const { done, total } = await operator.indexProgress().catch(() => ({ done: 0, total: 0 }));
-    if (isOver) return;
-    if (total > 0) progress.update(done, total);
-    timer = setTimeout(() => void look(), PROGRESS_MS);
-  };
-  timer = setTimeout(() => void look(), PROGRESS_MS);
+  // A failure to look is no failure of the migration.
+  const stop = repeat(PROGRESS_MS, async () => {
+    const { done, total } = await operator.indexProgress();
+    if (!isOver && total > 0) progress.update(done, total);
+  });
   try {
     await migration;
   } finally {
     isOver = true;
-    clearTimeout(timer);
+    stop();
     progress.finish();
   }
 }
