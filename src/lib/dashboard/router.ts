@@ -1,7 +1,7 @@
 import { isResponse } from "../adapters/fetch.ts";
 import { SchemaError, StoreOverloadedError, StoreUnavailableError } from "../core/errors.ts";
 import { systemNow } from "../core/time.ts";
-import { readBytes } from "../http/form.ts";
+import { readFields } from "../http/form.ts";
 import { createFormToken, currentIdOf, isFormToken, isSameOrigin, type Visit } from "./csrf.ts";
 import type { ResolvedDashboard } from "./options.ts";
 import { describeUsers } from "./describe.ts";
@@ -162,7 +162,7 @@ async function revokeNow(visit: PageVisit): Promise<Response> {
   const { dashboard, request } = visit;
   const { manager } = dashboard;
   if (!isSameOrigin(request)) return forged(dashboard);
-  const form = await readForm(request);
+  const form = await readFields(request, MAX_FORM_BYTES);
   if (form === undefined) {
     const message = html`The form could not be read.`;
     return refusal(dashboard, 413, "That did not work", message, { Connection: "close" });
@@ -177,13 +177,6 @@ async function revokeNow(visit: PageVisit): Promise<Response> {
 function usersView(visit: PageVisit): UsersView {
   const { dashboard, query, now } = visit;
   return { query, now, describe: (userIds) => describeUsers(dashboard, userIds) };
-}
-
-/** Reads a form. Undefined: it is too large, the client has gone, or the body was read before. */
-async function readForm({ body, bodyUsed }: Request): Promise<URLSearchParams | undefined> {
-  if (bodyUsed) return undefined;
-  const bytes = await readBytes(body, MAX_FORM_BYTES).catch(() => undefined);
-  return bytes && new URLSearchParams(new TextDecoder().decode(bytes));
 }
 
 /** Makes the response of a view of the database. @param path - of a page that may load itself again */

@@ -16,8 +16,15 @@ export async function readForm(request: Request, maxBytes: number): Promise<Form
   }
 }
 
+/** Reads the fields of a form. Returns undefined when it exceeds `maxBytes`, the client has gone, or the body was read before. */
+export async function readFields({ body, bodyUsed }: Request, maxBytes: number): Promise<URLSearchParams | undefined> {
+  if (bodyUsed) return undefined;
+  const bytes = await readBytes(body, maxBytes).catch(() => undefined);
+  return bytes && new URLSearchParams(new TextDecoder().decode(bytes));
+}
+
 /** Reads a body. Returns undefined when it exceeds `maxBytes`. The bytes are the caller's. */
-export async function readBytes(
+async function readBytes(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {

@@ -4,7 +4,9 @@ import { nodeHandler, type NodeListener } from "../../adapters/node.ts";
 import { CsrfError, StoreUnavailableError } from "../../core/errors.ts";
 import type { Store, StoreExtras } from "../../core/store.ts";
 import { dashboard } from "../../dashboard/dashboard.ts";
+import { toRequest } from "../../dashboard/node.ts";
 import type { Html } from "../../dashboard/pages/html.ts";
+import { readFields } from "../../http/form.ts";
 import { SessionManager } from "../../manager/session-manager.ts";
 import type { Session } from "../../session/session.ts";
 import { ACTIONS, type DemoSession } from "./actions.ts";
@@ -83,7 +85,8 @@ export function createDemo(store: Store & StoreExtras & { readonly location?: st
 
   async function act(session: Session<DemoSession>, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = pathOf(request);
-    const form = await readForm(request);
+    const asked = toRequest(request);
+    const form = asked && (await readFields(asked, MAX_FORM_BYTES));
     if (form === undefined) return refuse(response, 413, "The form is too large.");
     csrf.verify(session, request, form.get("_csrf"));
     const action = ACTIONS.get(path);
@@ -215,17 +218,4 @@ function redirect(response: ServerResponse, path: string): void {
 /** The path of a request, without the query. */
 function pathOf(request: IncomingMessage): string {
   return (request.url ?? "/").split("?", 1)[0] ?? "/";
-}
-
-/** Reads a posted form. Resolves to undefined when it is too large. */
-async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  // Leaving the loop must not close the connection, which still carries the answer.
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-    chunks.push(chunk as Buffer);
-    size += (chunk as Buffer).length;
-    if (size > MAX_FORM_BYTES) return undefined;
-  }
-  return new URLSearchParams(Buffer.concat(chunks).toString());
 }
