@@ -103,50 +103,37 @@ function answerOf(
   data: Uint8Array,
   contents: Contents | undefined,
 ): Answer {
-  const { userId, created, lastSeen, ip, userAgent } = owned ?? {};
-  const { keys, loggedInAt, isRemembered, tags } = contents ?? {};
-  const authenticated = loggedInAt === undefined ? undefined : new Date(loggedInAt);
-  const isLater = authenticated !== undefined && authenticated.getTime() - Number(created ?? 0) >= 1000;
-  const session = {
-    id,
-    user: userId ?? null,
-    created: created ?? null,
-    authenticated: authenticated ?? null,
-    lastSeen: lastSeen ?? null,
-    expiry,
-    ip: ip ?? null,
-    userAgent: userAgent ?? null,
-    remembered: isRemembered ?? null,
-    tags: tags ?? null,
-    bytes: data.length,
-    keys: keys ?? null,
-  };
+  const { userId: user = null, created = null, lastSeen = null, ip = null, userAgent = null } = owned ?? {};
+  const { keys = null, loggedInAt, isRemembered: remembered = null, tags = null } = contents ?? {};
+  const authenticated = loggedInAt === undefined ? null : new Date(loggedInAt);
+  const isLater = authenticated !== null && authenticated.getTime() - Number(created ?? 0) >= 1000;
+  const known = { id, user, created, authenticated, lastSeen, expiry, ip, userAgent, remembered, tags };
+  const at = (date: Date | null): string => (date === null ? "" : instant(date));
   const text = (style: Style): string => {
     const lines: [string, string][] = [
-      ["User", userId === undefined ? "nobody has logged in" : plain(userId)],
-      ["Logged in", created === undefined ? "" : instant(created)],
-      ["Last proof of identity", isLater ? instant(authenticated) : ""],
-      ["Last seen", lastSeen === undefined ? "" : instant(lastSeen)],
-      ["Ends", `${instant(expiry)}${isRemembered === true ? ", remembered" : ""}`],
+      ["User", user === null ? "nobody has logged in" : plain(user)],
+      ["Logged in", at(created)],
+      ["Last proof of identity", isLater ? at(authenticated) : ""],
+      ["Last seen", at(lastSeen)],
+      ["Ends", `${at(expiry)}${remembered === true ? ", remembered" : ""}`],
       ["IP", plain(ip ?? "")],
       ["User agent", plain(userAgent ?? "")],
       ["Tags", (tags ?? []).map(plain).join(", ")],
-      ["Data", `${bytes(data.length)}${keys === undefined ? "" : `, ${counted(keys.length, "key")}`}`],
+      ["Data", `${bytes(data.length)}${keys === null ? "" : `, ${counted(keys.length, "key")}`}`],
     ];
-    const known = lines.filter(([, value]) => value !== "");
-    const width = Math.max(...known.map(([name]) => name.length));
+    const shown = lines.filter(([, value]) => value !== "");
+    const width = Math.max(...shown.map(([name]) => name.length));
     return [
       style.bold(`Session ${plain(id)}`),
-      ...known.map(([name, value]) => hanging(`  ${name.padEnd(width)}  `, value, style, undefined, style.dim)),
+      ...shown.map(([name, value]) => hanging(`  ${name.padEnd(width)}  `, value, style, undefined, style.dim)),
       ...tableOf(keys, style),
     ].join("\n");
   };
-  return { text, json: { session }, exitCode: EXIT.ok };
+  return { text, json: { session: { ...known, bytes: data.length, keys } }, exitCode: EXIT.ok };
 }
 
-function tableOf(keys: ShownKey[] | undefined, style: Style): string[] {
-  if (keys === undefined)
-    return ["", "The keys can't be listed: the data are encrypted, or in a codec of the application."];
+function tableOf(keys: ShownKey[] | null, style: Style): string[] {
+  if (keys === null) return ["", "The keys can't be listed: the data are encrypted, or in a codec of the application."];
   if (keys.length === 0) return [];
   const rows = keys.map(({ key, type, bytes: size }) => [plain(key), type, bytes(size)]);
   return ["", columns([["KEY", "TYPE", "SIZE"], ...rows], { style })];
