@@ -20,13 +20,13 @@ export async function check(options: CommonOptions & { deep?: boolean }): Promis
 async function diagnoseDeep({ store }: Connection): Promise<Finding[]> {
   let findings: Finding[] = [];
   const progress = new Progress("check");
-  const interrupted = await interruptible(async (signal) => {
+  const interrupted = await interruptible(progress, async (signal) => {
     findings = await store.diagnose({
       deep: true,
       signal,
       onProgress: ({ rows, total }) => progress.update(rows, total),
     });
-  }).finally(() => progress.finish());
+  });
   if (interrupted) throw new InterruptedError();
   return findings;
 }

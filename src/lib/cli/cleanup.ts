@@ -34,9 +34,7 @@ export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {
     const progress = new Progress("cleanup", expected < MAX_COUNTED_ROWS ? expected : limit);
     let removed = 0;
     const onProgress = (soFar: { removed: number }): void => progress.update((removed = soFar.removed));
-    const interrupted = await interruptible((signal) => store.deleteExpired({ signal, limit, onProgress })).finally(
-      () => progress.finish(),
-    );
+    const interrupted = await interruptible(progress, (signal) => store.deleteExpired({ signal, limit, onProgress }));
     const text = `${counted(removed, "row")} removed.${interrupted ? ` ${INTERRUPTED}` : ""}`;
     const exitCode = interrupted ? EXIT.problem : EXIT.ok;
     return { text, json: { removed, dryRun: false, interrupted }, exitCode };

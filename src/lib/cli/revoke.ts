@@ -19,6 +19,8 @@ export interface RevokeOptions extends CommonOptions {
 
 type Ask = typeof confirmed;
 
+const DECLINED = "Nothing was revoked.";
+
 /**
  * Revokes sessions. Requests that are under way don't bring them back.
  *
@@ -44,30 +46,26 @@ async function revokeAll({ store, table, location }: Connection, { yes }: Revoke
   const { live = 0, isEstimate = true } = (await operations?.stats()) ?? {};
   const many = `${isEstimate ? "about " : ""}${counted(live, "live session")}`;
   const question = `Revoke all sessions in ${table.quoted} in ${location}? That ends ${many}.`;
-  if (!(await ask(question, yes))) return declined();
+  if (!(await ask(question, yes))) return undone(DECLINED);
   const progress = new Progress("revoke", live);
   let revoked = 0;
-  const interrupted = await interruptible((signal) =>
+  const interrupted = await interruptible(progress, (signal) =>
     store.terminateAll((ids) => {
       revoked += ids.length;
       progress.update(revoked);
       signal.throwIfAborted();
     }),
-  ).finally(() => progress.finish());
+  );
   return done(revoked, interrupted);
 }
 
 async function revokeOne({ store }: Connection, id: string, { user, yes }: RevokeOptions, ask: Ask): Promise<Answer> {
   const full = user === undefined ? id : await fullIdOf(store, id, user);
-  if (full !== undefined && !(await ask(`Revoke session ${plain(shortId(full))}?`, yes))) return declined();
+  if (full !== undefined && !(await ask(`Revoke session ${plain(shortId(full))}?`, yes))) return undone(DECLINED);
   const isRevoked = full !== undefined && (await store.terminate(full, "revoked", user)) !== undefined;
   if (isRevoked) return done(1);
   const hint = user === undefined ? " A shortened id also needs --user." : "";
-  return {
-    text: `There is no such live session.${hint}`,
-    json: { ended: 0, interrupted: false },
-    exitCode: EXIT.problem,
-  };
+  return undone(`There is no such live session.${hint}`);
 }
 
 async function revokeUser(
@@ -91,7 +89,7 @@ async function revokeUser(
   const isMore = live >= MAX_COUNTED_SESSIONS;
   const ending = Math.max(0, live - (kept === undefined ? 0 : 1));
   const many = `${isMore ? "at least " : ""}${counted(ending, "live session")}`;
-  if (!(await ask(`Revoke ${many} of ${plain(user)}${exception}?`, yes))) return declined();
+  if (!(await ask(`Revoke ${many} of ${plain(user)}${exception}?`, yes))) return undone(DECLINED);
   const revoked = await users.end(user, kept === undefined ? [] : [kept]);
   return done(revoked.length);
 }
@@ -101,6 +99,6 @@ function done(revoked: number, interrupted = false): Answer {
   return { text, json: { ended: revoked, interrupted }, exitCode: interrupted ? EXIT.problem : EXIT.ok };
 }
 
-function declined(): Answer {
-  return { text: "Nothing was revoked.", json: { ended: 0, interrupted: false }, exitCode: EXIT.problem };
+function undone(text: string): Answer {
+  return { text, json: { ended: 0, interrupted: false }, exitCode: EXIT.problem };
 }

@@ -2,6 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { durationText } from "../core/format-number.ts";
 import { PLAIN, type Style } from "./style.ts";
 import { InterruptedError, UsageError } from "./failures.ts";
+import type { Progress } from "./progress.ts";
 
 /** Escapes what a terminal would obey in a text that others wrote. */
 export function plain(text: string): string {
@@ -92,9 +93,13 @@ export const INTERRUPTED = "Interrupted. Run it again to continue.";
 /**
  * Runs some work that the first Ctrl-C stops in good order. The second ends the process.
  *
+ * @param progress - of the work, whose line is ended with it
  * @returns whether it was stopped
  */
-export async function interruptible(work: (signal: AbortSignal) => Promise<unknown>): Promise<boolean> {
+export async function interruptible(
+  progress: Progress,
+  work: (signal: AbortSignal) => Promise<unknown>,
+): Promise<boolean> {
   const controller = new AbortController();
   const stop = (): void => controller.abort(new InterruptedError());
   process.once("SIGINT", stop);
@@ -106,6 +111,7 @@ export async function interruptible(work: (signal: AbortSignal) => Promise<unkno
     if (error instanceof InterruptedError) return true;
     throw error;
   } finally {
+    progress.finish();
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
   }

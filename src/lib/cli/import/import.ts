@@ -81,7 +81,7 @@ async function copy(from: ForeignTable, { convert }: ImportSource, { store, oper
     else counts.present++;
     return converted.id;
   };
-  const interrupted = await interruptible(async (signal) => {
+  const interrupted = await interruptible(progress, async (signal) => {
     for await (const page of from.pages()) {
       counts.read += page.length;
       const ids = (await Promise.all(page.map(take))).filter((id) => id !== undefined);
@@ -89,7 +89,7 @@ async function copy(from: ForeignTable, { convert }: ImportSource, { store, oper
       progress.update(counts.read);
       signal.throwIfAborted();
     }
-  }).finally(() => progress.finish());
+  });
   return answerOf(counts, await from.count(), interrupted);
 }
 
