@@ -90,10 +90,9 @@ class Wrapper {
   #wrap(): object {
     let detached: Detached | undefined;
     this.#detach = (values) => (detached = values);
-    const has = (key: string): boolean => (detached === undefined ? this.#session.has(key) : detached.has(key));
-    const get = (key: string): unknown => (detached === undefined ? this.#session.get(key) : detached.get(key));
+    const values = (): Detached | Session<Record<string, unknown>> => detached ?? this.#session;
     return new Proxy(Object.create(Session.prototype) as object, {
-      get: (_target, key) => (typeof key === "symbol" || this.#isOwn(key) ? this.#own(key) : get(key)),
+      get: (_target, key) => (typeof key === "symbol" || this.#isOwn(key) ? this.#own(key) : values().get(key)),
       set: (_target, key, value) => {
         // The session's own members say what to call instead.
         if (typeof key === "symbol" || this.#isOwn(key)) return Reflect.set(this.#session, key, value);
@@ -101,19 +100,17 @@ class Wrapper {
         else detached.set(key, value);
         return true;
       },
-      has: (_target, key) => typeof key === "symbol" || this.#isOwn(key) || has(key),
+      has: (_target, key) => typeof key === "symbol" || this.#isOwn(key) || values().has(key),
       deleteProperty: (_target, key) => {
         if (typeof key === "symbol" || this.#isOwn(key)) return true;
-        if (detached === undefined) {
-          if (this.#session.has(key)) this.#session.delete(key);
-        } else detached.delete(key);
+        if (values().has(key)) values().delete(key);
         return true;
       },
-      ownKeys: () => [...(detached === undefined ? this.#session.keys() : detached.keys())],
+      ownKeys: () => [...values().keys()],
       getOwnPropertyDescriptor: (_target, key) =>
-        typeof key === "symbol" || !has(key)
+        typeof key === "symbol" || !values().has(key)
           ? undefined
-          : { value: get(key), writable: true, enumerable: true, configurable: true },
+          : { value: values().get(key), writable: true, enumerable: true, configurable: true },
       defineProperty: () => false,
     });
   }
