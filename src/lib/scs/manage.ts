@@ -47,8 +47,6 @@ export interface ManageOptions {
   errorFunc?: ((request: IncomingMessage, response: ServerResponse, error: unknown) => unknown) | undefined;
 }
 
-const COOKIE_OPTIONS = ["domain", "httpOnly", "path", "persist", "secure", "sameSite", "partitioned"] as const;
-
 /** The session of each request, whichever manager loaded it, because the functions of SCS take only the request. */
 const sessions = new WeakMap<object, AnySession>();
 
@@ -65,23 +63,19 @@ export function manage(
   engine: Store & StoreExtras,
   options: ManageOptions = {},
 ): (listener: NodeListener) => NodeHandler {
-  const { cookieName, contextName: _name, errorFunc: _func, ...rest } = options;
   const read = new OptionReader(options);
   const contextName = read.text("contextName", undefined);
   const errorFunc = read.callback<NonNullable<ManageOptions["errorFunc"]>>("errorFunc");
-  const sessionOptions: Record<string, unknown> = { ...rest };
-  const cookie: Record<string, unknown> = cookieName === undefined ? {} : { name: cookieName };
-  for (const name of COOKIE_OPTIONS) {
-    delete sessionOptions[name];
-    if (rest[name] !== undefined) cookie[name] = rest[name];
-  }
+  const { contextName: _name, errorFunc: _func, ...known } = options;
+  const { cookieName: name, domain, httpOnly, path, persist, secure, sameSite, partitioned, ...sessionOptions } = known;
+  const cookie = { name, domain, httpOnly, path, persist, secure, sameSite, partitioned };
   const onError =
     errorFunc &&
     ((error: unknown, request: IncomingMessage, response: ServerResponse) => errorFunc(request, response, error));
   const manager = new SessionManager<Record<string, unknown>>(engine, {
     ...sessionOptions,
     cookie,
-    ...(onError === undefined ? {} : { onError }),
+    onError,
   });
   const descriptor =
     contextName === undefined ? undefined : sessionProperty("request", contextName, (of) => manager.sessionOf(of));
