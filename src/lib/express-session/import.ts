@@ -49,8 +49,7 @@ export async function importConnectPgSimple(
   options: ImportOptions = {},
 ): Promise<ImportResult> {
   const { signal, onProgress, table = "session", schema } = options;
-  const names = schema === undefined ? { table } : { table, schema };
-  const source = new PgStore(from, { ...names, cleanupInterval: 0 }, { layout: connectPgSimpleLayout });
+  const source = new PgStore(from, { table, schema, cleanupInterval: 0 }, { layout: connectPgSimpleLayout });
   const result: ImportResult = { imported: 0, present: 0, unreadable: 0 };
   let page: StoredEntry[] = [];
   const write = async (): Promise<void> => {
@@ -66,7 +65,7 @@ export async function importConnectPgSimple(
     signal?.throwIfAborted();
   };
   try {
-    for await (const entry of source.all(signal === undefined ? {} : { signal })) {
+    for await (const entry of source.all({ signal })) {
       if (page.push(entry) === PAGE) await write();
     }
     if (page.length > 0) await write();
