@@ -56,19 +56,23 @@ export function fromNow(date: Date, now: number): string {
 
 /** Renders an instant in UTC, to the minute. */
 export function instant(date: Date): Html {
-  const text = date.toISOString();
-  return html`<time datetime="${text}" title="${exact(text)}">${text.slice(0, 10)} ${text.slice(11, 16)}</time>`;
+  return time(date, date.toISOString().slice(0, 16).replace("T", " "));
 }
 
 /** Renders the distance of an instant from now, with the instant as a tooltip. */
 export function relative(date: Date, now: number): Html {
-  const text = date.toISOString();
-  return html`<time datetime="${text}" title="${exact(text)}">${fromNow(date, now)}</time>`;
+  return time(date, fromNow(date, now));
 }
 
-/** "2026-11-30T01:02:03.004Z" -> "2026-11-30 01:02:03 UTC" */
-function exact(text: string): string {
-  return `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
+/** Renders an instant's time of the day in UTC, to the second. */
+export function instantOfDay(date: Date): Html {
+  return time(date, date.toISOString().slice(11, 19));
+}
+
+/** Renders an instant by a text, with the whole instant as a tooltip: "2026-11-30 01:02:03 UTC". */
+function time(date: Date, text: string): Html {
+  const iso = date.toISOString();
+  return html`<time datetime="${iso}" title="${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC">${text}</time>`;
 }
 
 /** Formats a time in UTC: "13:05". */
@@ -79,10 +83,4 @@ export function clockTime(date: Date): string {
 /** Formats a day in UTC: "Tue 24". */
 export function weekday(date: Date): string {
   return `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][date.getUTCDay()]} ${date.getUTCDate()}`;
-}
-
-/** Renders an instant's time of the day in UTC, to the second. */
-export function instantOfDay(date: Date): Html {
-  const text = date.toISOString();
-  return html`<time datetime="${text}" title="${exact(text)}">${text.slice(11, 19)}</time>`;
 }
