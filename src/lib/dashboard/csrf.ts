@@ -37,10 +37,14 @@ export async function createFormToken({ manager }: ResolvedDashboard, visit: Vis
   if (secret !== undefined) return { token: csrfTokenOf(secret), setCookie: undefined };
   const created = createToken();
   // Without a path the cookie is for the dashboard's folder, also where a proxy has renamed that.
-  const attributes = { name: COOKIE, path: "", domain: undefined, partitioned: false } as const;
-  const isSecure = visit.request.url.startsWith("https:");
-  const cookie = setCookie({ ...attributes, httpOnly: true, sameSite: "strict" }, isSecure, created);
+  const cookie = strictCookie(COOKIE, "", visit.request.url.startsWith("https:"), created);
   return { token: csrfTokenOf(created), setCookie: cookie };
+}
+
+/** Writes a Set-Cookie header for this host alone, which neither scripts nor requests from other sites get. */
+export function strictCookie(name: string, path: string, isSecure: boolean, value: string): string {
+  const attributes = { name, path, domain: undefined, httpOnly: true, sameSite: "strict", partitioned: false } as const;
+  return setCookie(attributes, isSecure, value);
 }
 
 /** Says whether a CSRF token belongs to this browser. */

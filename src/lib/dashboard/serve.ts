@@ -2,9 +2,10 @@ import { once } from "node:events";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { lowerAscii } from "../http/headers.ts";
-import { cookieValues, setCookie } from "../http/cookie.ts";
+import { cookieValues } from "../http/cookie.ts";
 import { wrong } from "../core/options.ts";
 import { createToken, isToken, sha256 } from "../core/token.ts";
+import { strictCookie } from "./csrf.ts";
 import { dashboard } from "./dashboard.ts";
 import { serveNode } from "./node.ts";
 import type { DashboardManager } from "./options.ts";
@@ -59,7 +60,7 @@ export async function serveDashboard({
     cookieValues(headers.get("cookie") ?? undefined, cookieName, isToken).some((value) => sha256(value) === cookieHash);
   // Browsers send a cookie to every port of a host, but only below its path, which no other server here knows.
   const folder = `/${createToken()}`;
-  const show = dashboard(manager, { prefix: folder, authorize, ...(title === undefined ? {} : { title }) });
+  const show = dashboard(manager, { prefix: folder, authorize, title });
 
   /** Exchanges the link's secret for a cookie. A HEAD, as previews of links send, doesn't use it up. */
   const letIn = (method: string, secret: string): Response => {
@@ -70,8 +71,7 @@ export async function serveDashboard({
     linkHash = undefined;
     const token = createToken();
     cookieHash = sha256(token);
-    const attributes = { name: cookieName, path: `${folder}/`, domain: undefined, partitioned: false } as const;
-    const cookie = setCookie({ ...attributes, httpOnly: true, sameSite: "strict" }, false, token);
+    const cookie = strictCookie(cookieName, `${folder}/`, false, token);
     return redirectResponse(303, `.${folder}/`, { "Set-Cookie": cookie });
   };
 
