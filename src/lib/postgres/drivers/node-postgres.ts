@@ -16,13 +16,15 @@ interface Query {
 /** The members of a pg.Client or pg.Pool that pgstore uses. */
 interface NodePostgres {
   query(config: Query): Promise<{ rows: unknown[] }>;
-  query(config: Query, values: undefined, callback: (error: unknown, result: { rows: unknown[] }) => void): void;
+  query(config: Query | PreparedQuery, callback: Answered): void;
   on(event: "error", listener: (error: unknown) => void): unknown;
   removeListener(event: "error", listener: (error: unknown) => void): unknown;
   listenerCount(event: "error"): number;
   /** Missing in a pool. */
   connectionParameters?: { query_timeout?: unknown };
 }
+
+type Answered = (error: unknown, result?: { rows: unknown[] }) => void;
 
 interface Pool extends NodePostgres {
   // Strings if the application read them from its environment.
@@ -100,6 +102,7 @@ class PoolLine {
   readonly #pool: Pool;
   readonly #deadlines = new Deadlines();
   readonly #line = new WaitingLine<Connection>(this.#deadlines);
+  readonly #columns: Columns = new Map();
   /** Requests for a connection that the pool has not answered. */
   #asked = 0;
 
@@ -147,12 +150,16 @@ class PoolLine {
     };
     this.#deadlines.add(limited);
     try {
-      client.query(query, undefined, (error, result) => {
+      const answered: Answered = (error, result) => {
         if (isOver) return;
         if (error) return fail(error);
         finish(undefined);
-        resolve(result.rows as Row[]);
-      });
+        resolve((result?.rows ?? []) as Row[]);
+      };
+      const { name } = query;
+      const sent =
+        name !== undefined && takesQueries(client) ? new PreparedQuery({ ...query, name }, this.#columns) : query;
+      client.query(sent, answered);
     } catch (error) {
       // A wrapper around the client threw. Thrown on, the error would end the process from within the pool.
       fail(error);
@@ -182,6 +189,108 @@ class PoolLine {
       this.#ask();
     });
   }
+}
+
+/** The members of pg's connection that a query uses. */
+interface Wire {
+  /** The texts of the connection's prepared statements, by name. */
+  parsedStatements: Record<string, string | undefined>;
+  stream: { cork?: () => void; uncork?: () => void };
+  parse(statement: { name: string; text: string }): void;
+  bind(portal: { statement: string; values: unknown[] }): void;
+  describe(portal: { type: "P" }): void;
+  execute(portal: object): void;
+  sync(): void;
+}
+
+/** What pg is told of a prepared statement. */
+interface Settings {
+  text: string;
+  name: string;
+  values: unknown[];
+  /** Milliseconds. */
+  query_timeout?: number | undefined;
+}
+
+/** The columns of prepared statements, by their names. */
+type Columns = Map<string, readonly string[]>;
+
+/** Whether a client of pg takes queries of other classes. The native client and one that pipelines take only pg's own. */
+function takesQueries(client: object): boolean {
+  const { connection, pipeline } = client as { connection?: unknown; pipeline?: unknown };
+  return pipeline !== true && typeof connection === "object" && connection !== null && "parsedStatements" in connection;
+}
+
+/**
+ * A prepared statement on its way through pg's client, which sends it by `submit` and hands it the messages of the answer, as it does with
+ * the queries of pg-cursor.
+ *
+ * pg's own query copies its settings descriptor by descriptor, is an event emitter, and makes a result with parsers for each column. That
+ * takes longer than all else that a statement needs in this process. This one is told the columns only once for each statement.
+ */
+class PreparedQuery {
+  // What programs that trace queries read.
+  readonly text: string;
+  readonly name: string;
+  readonly values: unknown[];
+  readonly query_timeout: number | undefined;
+  /** Set by pg. */
+  callback: ((error: unknown, result?: { rows: Row[] }) => void) | undefined;
+  readonly #known: Columns;
+  #columns: readonly string[] | undefined;
+  readonly #rows: Row[] = [];
+
+  /** @param columns - gets the columns of this statement, or has them */
+  constructor({ text, name, values, query_timeout }: Settings, columns: Columns) {
+    this.text = text;
+    this.name = name;
+    this.values = values;
+    this.query_timeout = query_timeout;
+    this.callback = undefined;
+    this.#known = columns;
+    this.#columns = columns.get(name);
+  }
+
+  /** Called by pg when the connection is free. */
+  submit(connection: Wire): void {
+    const { text, name, values } = this;
+    connection.stream.cork?.();
+    try {
+      if (connection.parsedStatements[name] === undefined) connection.parse({ name, text });
+      connection.bind({ statement: name, values });
+      if (this.#columns === undefined) connection.describe({ type: "P" });
+      connection.execute({});
+      connection.sync();
+    } finally {
+      connection.stream.uncork?.();
+    }
+  }
+
+  handleRowDescription({ fields }: { fields: readonly { name: string }[] }): void {
+    this.#columns = fields.map(({ name }) => name);
+    this.#known.set(this.name, this.#columns);
+  }
+
+  handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
+    const columns = this.#columns ?? [];
+    const row: Row = {};
+    for (let index = 0; index < columns.length; index++) row[columns[index] as string] = fields[index] as string | null;
+    this.#rows.push(row);
+  }
+
+  handleReadyForQuery(): void {
+    this.callback?.(undefined, { rows: this.#rows });
+  }
+
+  handleError(error: unknown): void {
+    this.callback?.(error);
+  }
+
+  handleCommandComplete(): void {}
+
+  handleEmptyQuery(): void {}
+
+  handlePortalSuspended(): void {}
 }
 
 /** Returns the maximum number of connections. */
