@@ -2,14 +2,7 @@ import { cookieValues, setCookie } from "../http/cookie.ts";
 import { csrfTokenOf, isCsrfTokenOf } from "../http/csrf-token.ts";
 import { isOriginOf } from "../http/same-origin.ts";
 import { createToken, isToken } from "../core/token.ts";
-import type { ResolvedDashboard } from "./options.ts";
-
-/** A request, as a web-standard Request and as the framework has it. */
-export interface Visit {
-  request: Request;
-  /** The framework's own request, which `authorize` and the manager know. */
-  original: object;
-}
+import { type PageVisit, viewerSession } from "./visit.ts";
 
 /** CSRF token of a form, with the cookie that it may need. */
 export interface FormToken {
@@ -19,21 +12,14 @@ export interface FormToken {
   setCookie: string | undefined;
 }
 
-/** The viewer's session, of whichever data. */
-interface ViewerSession {
-  status?: unknown;
-  id?: unknown;
-  token?: unknown;
-}
-
 const COOKIE = "pgstore_dashboard";
 
 /**
  * Creates the CSRF token of a form. It is bound to the viewer's session if the manager has loaded one, otherwise to a random cookie. Either
  * way any process can check it.
  */
-export async function createFormToken({ manager }: ResolvedDashboard, visit: Visit): Promise<FormToken> {
-  const [secret] = await secretsOf(manager, visit);
+export async function createFormToken(visit: PageVisit): Promise<FormToken> {
+  const [secret] = await secretsOf(visit);
   if (secret !== undefined) return { token: csrfTokenOf(secret), setCookie: undefined };
   const created = createToken();
   // Without a path the cookie is for the dashboard's folder, also where a proxy has renamed that.
@@ -48,8 +34,8 @@ export function strictCookie(name: string, path: string, isSecure: boolean, valu
 }
 
 /** Says whether a CSRF token belongs to this browser. */
-export async function isFormToken({ manager }: ResolvedDashboard, visit: Visit, presented: unknown): Promise<boolean> {
-  return (await secretsOf(manager, visit)).some((secret) => isCsrfTokenOf(secret, presented));
+export async function isFormToken(visit: PageVisit, presented: unknown): Promise<boolean> {
+  return (await secretsOf(visit)).some((secret) => isCsrfTokenOf(secret, presented));
 }
 
 /** Says whether a page of this host sent a request. False without Sec-Fetch-Site and Origin, as every browser sends one of them. */
@@ -60,31 +46,9 @@ export function isSameOrigin({ headers, url }: Request): boolean {
   return origin !== null && isOriginOf(origin, headers.get("host") ?? new URL(url).host);
 }
 
-/** Returns the id of the viewer's own session. */
-export async function currentIdOf(
-  { manager, currentSession }: ResolvedDashboard,
-  { original }: Visit,
-): Promise<string | undefined> {
-  const id = currentSession ? await currentSession(original) : (await viewerSession(manager, original))?.id;
-  return typeof id === "string" ? id : undefined;
-}
-
 /** Returns the secrets to which a form of this viewer can be bound. */
-async function secretsOf(
-  manager: ResolvedDashboard["manager"],
-  { request, original }: Visit,
-): Promise<readonly string[]> {
-  const session = await viewerSession(manager, original);
-  if (session === undefined) return cookieValues(request.headers.get("cookie") ?? undefined, COOKIE, isToken);
+async function secretsOf(visit: PageVisit): Promise<readonly string[]> {
+  const session = await viewerSession(visit);
+  if (session === undefined) return cookieValues(visit.request.headers.get("cookie") ?? undefined, COOKIE, isToken);
   return typeof session.token === "string" ? [session.token] : [];
-}
-
-/** Returns the session that the manager's middleware has loaded, if it is stored. A lazy session is loaded now. */
-async function viewerSession(
-  manager: ResolvedDashboard["manager"],
-  original: object,
-): Promise<ViewerSession | undefined> {
-  if (!manager.has(original)) return undefined;
-  const session = (await manager.sessionOf(original)) as ViewerSession;
-  return session.status === "new" || session.status === "destroyed" ? undefined : session;
 }

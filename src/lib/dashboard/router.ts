@@ -2,7 +2,7 @@ import { isResponse } from "../adapters/fetch.ts";
 import { SchemaError, StoreOverloadedError, StoreUnavailableError } from "../core/errors.ts";
 import { systemNow } from "../core/time.ts";
 import { readFields } from "../http/form.ts";
-import { createFormToken, currentIdOf, isFormToken, isSameOrigin, type Visit } from "./csrf.ts";
+import { createFormToken, isFormToken, isSameOrigin } from "./csrf.ts";
 import type { ResolvedDashboard } from "./options.ts";
 import { describeUsers } from "./describe.ts";
 import { type Html, html } from "./pages/html.ts";
@@ -13,8 +13,9 @@ import { confirmationPage, type Outcome, revocationOf, revoke } from "./pages/re
 import { isAboutSessions } from "./pages/session-text.ts";
 import { sessionsPage } from "./pages/sessions.ts";
 import { userPage } from "./pages/user.ts";
-import { isUserId, usersPage, type UsersView } from "./pages/users.ts";
+import { isUserId, usersPage } from "./pages/users.ts";
 import { pageResponse, plainResponse, redirectResponse, styleResponse } from "./responses.ts";
+import { currentIdOf, type PageVisit, type Visit } from "./visit.ts";
 
 /** Target of a request within the dashboard. */
 export interface Target {
@@ -22,14 +23,6 @@ export interface Target {
   path: string;
   /** Last segment of a URL that names the dashboard without a slash at its end. Undefined for other URLs. */
   bare: string | undefined;
-}
-
-/** An authorized request, with the data that every page needs. */
-interface PageVisit extends Visit {
-  dashboard: ResolvedDashboard;
-  query: URLSearchParams;
-  /** Milliseconds since 1970 by the store's clock. */
-  now: number;
 }
 
 const SHOWN = new Map<string, (visit: PageVisit) => Promise<Response>>([
@@ -112,47 +105,45 @@ function below(path: string, prefix: string): string | undefined {
 }
 
 async function showOverview(visit: PageVisit): Promise<Response> {
-  const main = await overview(visit.dashboard.manager.store, visit.query, visit.now);
-  return view(visit, PAGES.overview, { heading: "Overview", section: "overview", main });
+  return view(visit, PAGES.overview, { heading: "Overview", section: "overview", main: await overview(visit) });
 }
 
 async function showUsers(visit: PageVisit): Promise<Response> {
-  const { dashboard, query } = visit;
-  const search = query.get("q") ?? "";
-  if (isAboutSessions(search) && !query.has("as")) return redirectResponse(303, link(PAGES.sessions, { q: search }));
-  const main = await usersPage(dashboard.manager.store, usersView(visit));
+  const search = visit.query.get("q") ?? "";
+  if (isAboutSessions(search) && !visit.query.has("as"))
+    return redirectResponse(303, link(PAGES.sessions, { q: search }));
+  const main = await usersPage(visit);
   return view(visit, PAGES.users, { heading: "Users", section: "users", search, main });
 }
 
 async function showSessions(visit: PageVisit): Promise<Response> {
-  const { dashboard, query } = visit;
-  const main = await sessionsPage(dashboard.manager, usersView(visit), await currentIdOf(dashboard, visit));
-  return view(visit, PAGES.sessions, { heading: "Sessions", section: "users", search: query.get("q") ?? "", main });
+  const search = visit.query.get("q") ?? "";
+  const main = await sessionsPage(visit);
+  return view(visit, PAGES.sessions, { heading: "Sessions", section: "users", search, main });
 }
 
 async function showUser(visit: PageVisit): Promise<Response> {
-  const { dashboard, query, now } = visit;
+  const { dashboard, query } = visit;
   if (dashboard.manager.store.users === undefined) return withoutUsers(dashboard);
   const userId = query.get("id") ?? "";
   if (!isUserId(userId)) return noSuchUser(dashboard);
   const user = (await describeUsers(dashboard, [userId]))(userId);
-  const currentId = await currentIdOf(dashboard, visit);
-  const main = await userPage(dashboard.manager, { user, query, currentId, now });
+  const main = await userPage(visit, user);
   return view(visit, PAGES.user, { heading: `Sessions of ${user.name ?? userId}`, section: "users", main });
 }
 
 async function askToRevoke(visit: PageVisit): Promise<Response> {
-  const { dashboard, query, now } = visit;
+  const { dashboard, query } = visit;
   const { manager } = dashboard;
   if (manager.store.users === undefined && !query.has("everyone")) return withoutUsers(dashboard);
-  const currentId = await currentIdOf(dashboard, visit);
+  const currentId = await currentIdOf(visit);
   const revocation = await revocationOf(manager, query, currentId);
   if (revocation === undefined) return noSuchUser(dashboard);
   if (revocation.kind === "gone") return afterRevoking(revocation.userId, { revoked: 0 });
   const { userId } = revocation;
   const user = userId === undefined ? undefined : (await describeUsers(dashboard, [userId]))(userId);
-  const { token, setCookie } = await createFormToken(dashboard, visit);
-  const main = await confirmationPage(manager, { revocation, fields: query, csrfToken: token, currentId, user, now });
+  const { token, setCookie } = await createFormToken(visit);
+  const main = await confirmationPage(visit, { revocation, csrfToken: token, currentId, user });
   const section = revocation.kind === "everyone" ? "overview" : "users";
   const headers = setCookie === undefined ? undefined : { "Set-Cookie": setCookie };
   return view(visit, undefined, { heading: "Revoke sessions", section, main }, headers);
@@ -167,16 +158,11 @@ async function revokeNow(visit: PageVisit): Promise<Response> {
     const message = html`The form could not be read.`;
     return refusal(dashboard, 413, "That did not work", message, { Connection: "close" });
   }
-  if (!(await isFormToken(dashboard, visit, form.get("_csrf")))) return forged(dashboard);
+  if (!(await isFormToken(visit, form.get("_csrf")))) return forged(dashboard);
   if (manager.store.users === undefined && !form.has("everyone")) return withoutUsers(dashboard);
   const revocation = await revocationOf(manager, form, undefined);
   if (revocation === undefined) return noSuchUser(dashboard);
   return afterRevoking(revocation.userId, await revoke(manager, revocation));
-}
-
-function usersView(visit: PageVisit): UsersView {
-  const { dashboard, query, now } = visit;
-  return { query, now, describe: (userIds) => describeUsers(dashboard, userIds) };
 }
 
 /** Makes the response of a view of the database. @param path - of a page that may load itself again */

@@ -1,6 +1,6 @@
 import { bytes, count, counted, rate } from "../../core/format-number.ts";
 import { type HistoryPoint, MAX_EXPIRED, type StoreStats } from "../../core/stats.ts";
-import type { StoreExtras } from "../../core/store.ts";
+import type { PageVisit } from "../visit.ts";
 import { barChart, lineChart } from "./chart.ts";
 import { about, clockTime, instant, relative, rounded, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
@@ -20,11 +20,8 @@ type Range = keyof typeof RANGES;
 const TICKS = 4;
 
 /** Renders the page of figures and plots. @throws PgStoreError when the store fails */
-export async function overview(
-  { operations, users }: Pick<StoreExtras, "operations" | "users">,
-  query: URLSearchParams,
-  now: number,
-): Promise<Html> {
+export async function overview({ dashboard, query, now }: PageVisit): Promise<Html> {
+  const { operations, users } = dashboard.manager.store;
   const asked = query.get("range");
   const range: Range = asked === "day" || asked === "week" ? asked : "hour";
   const heading = html`<div class="heading">

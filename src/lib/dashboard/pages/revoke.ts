@@ -9,6 +9,7 @@ import { type Content, type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "../options.ts";
 import { findAt, findById, placeIn } from "../session-place.ts";
+import type { PageVisit } from "../visit.ts";
 import { isBeginningOfId } from "./session-text.ts";
 import { dotted, userFacts } from "./tables.ts";
 import { isUserId } from "./users.ts";
@@ -33,15 +34,11 @@ export type Revocation =
 /** Data of the confirmation page. */
 export interface Question {
   revocation: Exclude<Revocation, { kind: "gone" }>;
-  /** Query that the revocation was read from. The form repeats it. */
-  fields: URLSearchParams;
   csrfToken: string;
   /** Id of the viewer's own session. */
   currentId: string | undefined;
   /** The user as the application knows them. */
   user: ShownUser | undefined;
-  /** Milliseconds since 1970 by the store's clock. */
-  now: number;
 }
 
 /** Reads a revocation from a query or a form. Undefined: there is no valid one. @throws PgStoreError when the store fails */
@@ -105,17 +102,18 @@ async function revokeEveryone(manager: DashboardManager): Promise<Outcome> {
 
 /** Renders the page that asks for confirmation. @throws PgStoreError when the store fails */
 export async function confirmationPage(
-  manager: DashboardManager,
-  { revocation, fields, csrfToken, currentId, user, now }: Question,
+  visit: PageVisit,
+  { revocation, csrfToken, currentId, user }: Question,
 ): Promise<Html> {
+  const { dashboard, query: fields, now } = visit;
   if (revocation.kind === "everyone") return everyonePage(csrfToken);
-  if (revocation.kind === "anonymous") return anonymousPage(revocation.session, { fields, csrfToken, currentId, now });
+  if (revocation.kind === "anonymous") return anonymousPage(visit, revocation.session, csrfToken, currentId);
   const { kind, userId } = revocation;
   const kept = kind === "others" ? revocation.session.id : undefined;
   const listed =
     kind === "one"
       ? [revocation.session]
-      : await manager.listByUser(userId, { limit: MAX_COUNTED_SESSIONS + 2, current: currentId });
+      : await dashboard.manager.listByUser(userId, { limit: MAX_COUNTED_SESSIONS + 2, current: currentId });
   const over = listed.filter(({ id }) => id !== kept);
   const number = over.length > MAX_COUNTED_SESSIONS ? `more than ${MAX_COUNTED_SESSIONS}` : count(over.length);
   const name = html`<bdi>${user?.name ?? userId}</bdi>`;
@@ -151,8 +149,10 @@ function everyonePage(csrfToken: string): Html {
 }
 
 function anonymousPage(
+  { query: fields, now }: PageVisit,
   session: FoundSession,
-  { fields, csrfToken, currentId, now }: Pick<Question, "fields" | "csrfToken" | "currentId" | "now">,
+  csrfToken: string,
+  currentId: string | undefined,
 ): Html {
   return html`<h1>Revoke this session?</h1>
     <section class="card narrow">

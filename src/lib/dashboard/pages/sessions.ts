@@ -2,52 +2,48 @@ import { isIP } from "node:net";
 import { count, counted, shortId } from "../../core/format-number.ts";
 import type { FoundSession } from "../../core/stats.ts";
 import { lowerAscii } from "../../http/headers.ts";
-import type { DashboardManager } from "../options.ts";
+import { describeUsers } from "../describe.ts";
 import { fieldsOf, findById } from "../session-place.ts";
+import { currentIdOf, type PageVisit } from "../visit.ts";
 import { about, relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
 import { isAboutSessions, isBeginningOfId } from "./session-text.ts";
 import { dataTable, sessionCell, userLink } from "./tables.ts";
-import { isUserId, type UsersView } from "./users.ts";
+import { isUserId } from "./users.ts";
 
 /** Sessions of an address that a page shows. */
 const MAX_SESSIONS = 100;
 
 /** Renders the sessions with an id or an address. @throws PgStoreError when the store fails */
-export async function sessionsPage(manager: DashboardManager, view: UsersView, currentId?: string): Promise<Html> {
-  const { operations, users } = manager.store;
-  const text = view.query.get("q") ?? "";
+export async function sessionsPage(visit: PageVisit): Promise<Html> {
+  const { operations, users } = visit.dashboard.manager.store;
+  const text = visit.query.get("q") ?? "";
   const isKnown = isAboutSessions(text) || isBeginningOfId(text);
   if (operations === undefined || users === undefined || !isKnown) {
     const reason = isKnown ? "This store finds no sessions by id or address." : "This is no session id or address.";
     return html`<h1>Sessions</h1>
       <section class="card"><p>${reason}</p></section>`;
   }
-  return isIP(text) > 0 ? addressPage(manager, view, text, currentId) : idPage(manager, view, text, currentId);
+  return isIP(text) > 0 ? addressPage(visit, text) : idPage(visit, text);
 }
 
-async function idPage(manager: DashboardManager, view: UsersView, id: string, currentId?: string): Promise<Html> {
-  const session = await findById(manager, id);
+async function idPage(visit: PageVisit, id: string): Promise<Html> {
+  const session = await findById(visit.dashboard.manager, id);
   return html`${heading(html`Session <code>${shortId(id)}…</code>`, id)}
   ${
     session === undefined
       ? html`<p class="card">
           No live session has this id. It has expired, was revoked or destroyed, or never existed.
         </p>`
-      : await table([session], view, currentId, { q: id })
+      : await table([session], visit, { q: id })
   }`;
 }
 
-async function addressPage(
-  manager: DashboardManager,
-  view: UsersView,
-  address: string,
-  currentId?: string,
-): Promise<Html> {
-  const asked = view.query.get("after") ?? "";
+async function addressPage(visit: PageVisit, address: string): Promise<Html> {
+  const asked = visit.query.get("after") ?? "";
   const after = isUserId(asked) ? asked : undefined;
-  const page = await manager.store.operations?.findByAddress(spellingsOf(address), MAX_SESSIONS, after);
+  const page = await visit.dashboard.manager.store.operations?.findByAddress(spellingsOf(address), MAX_SESSIONS, after);
   const { sessions = [], next, read = 0, rows = 0 } = page ?? {};
   const part = after === undefined ? "" : " in this part of the table";
   const isCut = sessions.length === MAX_SESSIONS;
@@ -62,7 +58,7 @@ async function addressPage(
             ${next === undefined ? "No live session" : "So far no live session"} began at this address. Addresses are
             recorded at the login, with the option <code>recordIp</code>.
           </p>`
-        : await table(sessions, view, currentId)
+        : await table(sessions, visit)
     }
     ${
       next === undefined
@@ -86,14 +82,16 @@ function heading(title: Html, text: string): Html {
 /** Renders sessions. @param anonymous - fields by which `revoke` finds a session without a user */
 async function table(
   sessions: readonly FoundSession[],
-  view: UsersView,
-  currentId: string | undefined,
+  visit: PageVisit,
   anonymous: Record<string, string> = {},
 ): Promise<Html> {
-  const show = await view.describe(sessions.flatMap(({ userId }) => userId ?? []));
+  const { dashboard, now } = visit;
+  const currentId = await currentIdOf(visit);
+  const userIds = sessions.flatMap(({ userId }) => userId ?? []);
+  const show = await describeUsers(dashboard, userIds);
   const isOwn = ({ id }: FoundSession): boolean => id === currentId;
   const at = (date: Date | undefined): Html =>
-    date === undefined ? html`<span class="soft">–</span>` : relative(date, view.now);
+    date === undefined ? html`<span class="soft">–</span>` : relative(date, now);
   return dataTable(
     "Live sessions",
     "sessions found",
@@ -104,7 +102,7 @@ async function table(
         userId === undefined ? html`<span class="soft">Nobody is logged in</span>` : userLink(show(userId)),
       "Logged in": ({ created }) => at(created),
       "Last seen": ({ lastSeen }) => at(lastSeen),
-      Expires: ({ expiry }) => relative(expiry, view.now),
+      Expires: ({ expiry }) => relative(expiry, now),
       Revoke: ({ id, userId, created }) => {
         const isOwned = userId !== undefined && created !== undefined;
         const place = isOwned ? { user: userId, ...fieldsOf({ id, created }) } : anonymous;

@@ -5,26 +5,19 @@ import type { ShownUser } from "../describe.ts";
 import type { DashboardManager } from "../options.ts";
 import { beforeAllOf, fieldsOf, findAt, placeIn } from "../session-place.ts";
 import { describeUserAgent } from "../user-agent.ts";
+import { currentIdOf, type PageVisit } from "../visit.ts";
 import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, PAGES, refreshIn } from "./layout.ts";
 import { dataTable, dotted, type Neighbours, pager, revokedMessage, sessionCell, userFacts } from "./tables.ts";
 import { MAX_PAGE, PAGE_ENTRIES, pageIn } from "./users.ts";
 
-/** Data of the page of a user's sessions. */
-export interface UserView {
-  user: ShownUser;
-  query: URLSearchParams;
-  /** Id of the viewer's own session. */
-  currentId: string | undefined;
-  /** Milliseconds since 1970 by the store's clock. */
-  now: number;
-}
-
 /** Renders the page of a user's sessions. @throws PgStoreError when the store fails */
-export async function userPage(manager: DashboardManager, view: UserView): Promise<Html> {
-  const { user, query, currentId, now } = view;
+export async function userPage(visit: PageVisit, user: ShownUser): Promise<Html> {
+  const { query, now } = visit;
+  const { manager } = visit.dashboard;
   const { userId } = user;
+  const currentId = await currentIdOf(visit);
   const page = pageIn(query);
   const found = await partOf(manager, userId, query, page, currentId);
   const total = (await manager.store.operations?.countSessions(userId)) ?? undefined;

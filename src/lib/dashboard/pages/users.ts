@@ -8,8 +8,8 @@ import {
   type UserPage,
   type UserQuery,
 } from "../../core/stats.ts";
-import type { StoreExtras } from "../../core/store.ts";
-import type { ShowUser } from "../describe.ts";
+import { describeUsers } from "../describe.ts";
+import type { PageVisit } from "../visit.ts";
 import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, type MenuEntry, PAGES, refreshIn } from "./layout.ts";
@@ -29,31 +29,23 @@ const ORDERS: [name: string, order: UserOrder][] = [
   ["Sessions", "sessions"],
 ];
 
-/** Data of the page of users. */
-export interface UsersView {
-  query: URLSearchParams;
-  /** Milliseconds since 1970 by the store's clock. */
-  now: number;
-  /** Asks for the names of users. */
-  describe(userIds: readonly string[]): Promise<ShowUser>;
-}
-
 /** Renders the page of users whose ids begin with the query's text. @throws PgStoreError when the store fails */
-export async function usersPage(
-  { operations, users }: Pick<StoreExtras, "operations" | "users">,
-  view: UsersView,
-): Promise<Html> {
-  const prefix = view.query.get("q") ?? "";
+export async function usersPage({ dashboard, query, now }: PageVisit): Promise<Html> {
+  const { operations, users } = dashboard.manager.store;
+  const prefix = query.get("q") ?? "";
   const title = html`<h1>${prefix === "" ? "Users" : html`Users that begin with <bdi>${prefix}</bdi>`}</h1>`;
   if (operations === undefined || users === undefined) return withoutSearch(title, users !== undefined, prefix);
-  const asked = askedFor(view.query);
+  const asked = askedFor(query);
   const isPossible = [prefix, asked.after ?? "", asked.before ?? ""].every((text) => text === "" || isUserId(text));
   const none: UserPage = { users: [], sorted: "all" };
   const found = isPossible ? await operations.listUsers(questionOf(prefix, asked)) : none;
   const total = isPossible ? await operations.countUsers(prefix, MAX_COUNTED_USERS + 1) : 0;
-  const refresh = refreshIn(view.query);
+  const refresh = refreshIn(query);
   const { shown, neighbours } = cut(found.users, prefix, asked, refresh);
-  const show = await view.describe(shown.map(({ userId }) => userId));
+  const show = await describeUsers(
+    dashboard,
+    shown.map(({ userId }) => userId),
+  );
   const { order } = asked;
   const sorts = ORDERS.map(([name, key]): MenuEntry => [name, addressOf(prefix, key, refresh, {}), key === order]);
   return html`<div class="heading">
@@ -75,7 +67,7 @@ export async function usersPage(
         : dataTable("Users who have logged in", "users", shown, {
             User: ({ userId }) => userLink(show(userId)),
             "Live sessions": ({ sessions }) => count(sessions) + (sessions < MAX_COUNTED_SESSIONS ? "" : " or more"),
-            "Last login": ({ lastLogin }) => relative(lastLogin, view.now),
+            "Last login": ({ lastLogin }) => relative(lastLogin, now),
           })
     }
     ${pager(neighbours)}`;
