@@ -49,7 +49,7 @@ export interface JarOptions {
 }
 
 /** A jar with the session that was opened in it. */
-export interface Opened<Data> {
+interface Opened<Data> {
   readonly session: Session<Data>;
   /** Commits the session and sets its cookie. @param context - more of the circumstances */
   commit(context?: CommitContext): Promise<void>;

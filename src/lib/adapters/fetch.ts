@@ -247,7 +247,7 @@ function plainError(): Response {
 }
 
 /** Returns the answer that a thrown value stands for, if any. */
-export function answerOf(thrown: unknown): Response | undefined {
+function answerOf(thrown: unknown): Response | undefined {
   try {
     if (isResponse(thrown)) return thrown;
     return thrown instanceof RefusedError ? thrown.getResponse() : nextAnswer(thrown);

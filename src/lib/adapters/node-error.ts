@@ -4,10 +4,10 @@ import { discardEntityHeaders } from "./held/head.ts";
 import { RefusedError } from "../core/errors.ts";
 
 /** Answer to an error that has no status of its own. */
-export const INTERNAL = { status: 500, title: "Internal Server Error" };
+const INTERNAL = { status: 500, title: "Internal Server Error" };
 
 /** Sets a status and drops the application's status message. HTTP/2 has no status message, and warns when one is set. */
-export function setStatus(response: ServerResponse, status: number): void {
+function setStatus(response: ServerResponse, status: number): void {
   response.statusCode = status;
   if (Object.hasOwn(response, "statusMessage")) response.statusMessage = "";
 }

@@ -5,13 +5,6 @@ import { type CommonOptions, type Connection, onStore } from "./connection.ts";
 import { INTERRUPTED, interruptible } from "./terminal.ts";
 import { Progress } from "./progress.ts";
 
-/** Options of `cleanup`. */
-export interface CleanupCommandOptions extends CommonOptions {
-  limit?: number;
-  dryRun?: boolean;
-  endedGrace?: string;
-}
-
 /**
  * How long the empty rows of ended sessions stay: longer than the `endedGrace` of any application, which only the application
  * knows. Its own cleanup removes the rest.
@@ -21,7 +14,9 @@ const ENDED_GRACE = "1d";
 const MAX_COUNTED_ROWS = 5_000_000;
 
 /** Removes expired rows, as the cleanup of an application does. */
-export async function cleanup(options: CleanupCommandOptions): Promise<Answer> {
+export async function cleanup(
+  options: CommonOptions & { limit?: number; dryRun?: boolean; endedGrace?: string },
+): Promise<Answer> {
   const { limit, dryRun, endedGrace = ENDED_GRACE } = options;
   const graceMs = parseDuration("--ended-grace", endedGrace);
   const clean = async ({ store, operator }: Connection): Promise<Answer> => {

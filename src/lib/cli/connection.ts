@@ -16,14 +16,13 @@ export const LAYOUTS = { pgstore: scsLayout, "connect-pg-simple": connectPgSimpl
   string,
   Layout
 >;
-export type LayoutName = keyof typeof LAYOUTS;
 
 /** Options of every command. */
 export interface CommonOptions {
   url?: string;
   table?: string;
   schema?: string;
-  layout?: LayoutName;
+  layout?: keyof typeof LAYOUTS;
   json?: boolean;
   debug?: boolean;
 }

@@ -4,13 +4,8 @@ import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 
-/** Options of `dashboard`. */
-export interface DashboardCommandOptions extends CommonOptions {
-  port?: number;
-}
-
 /** Serves the dashboard to the first browser that opens its link. Resolves when it listens, and goes on until SIGINT or SIGTERM. */
-export async function dashboardCommand(options: DashboardCommandOptions): Promise<Answer> {
+export async function dashboardCommand(options: CommonOptions & { port?: number }): Promise<Answer> {
   const { store, location, table, close } = await connect(options);
   let served: ServedDashboard;
   try {

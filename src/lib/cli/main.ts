@@ -7,7 +7,7 @@ import { programOf } from "./program.ts";
 import { COLOURED, hanging, PLAIN, type Style, styleOf } from "./style.ts";
 
 /** Destinations of the output. */
-export interface Output {
+interface Output {
   out(text: string): void;
   err(text: string): void;
   /** Default: no colours, no line breaks. */

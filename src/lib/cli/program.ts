@@ -25,7 +25,7 @@ Exit codes:
   4  the table is missing, or lacks something that pgstore needs`;
 
 /** Runs the work of a command and prints its answer. */
-export type Run = (command: Command, work: () => Promise<Answer>) => Promise<void>;
+type Run = (command: Command, work: () => Promise<Answer>) => Promise<void>;
 
 /** Builds the command line: each command with its options, its help and an example. */
 export function programOf(version: string, run: Run): Command {

@@ -3,7 +3,7 @@ import { count, durationText } from "../core/format-number.ts";
 import { type Style, type StyledStream, styleOf } from "./style.ts";
 
 /** The part of standard error that is used. */
-export interface ProgressStream extends StyledStream {
+interface ProgressStream extends StyledStream {
   write(text: string): unknown;
 }
 

@@ -9,7 +9,7 @@ import { Progress } from "./progress.ts";
 import { findId, fullIdOf, operationsOf, usersOf } from "./user-sessions.ts";
 
 /** Options of `revoke`. */
-export interface RevokeOptions extends CommonOptions {
+interface RevokeOptions extends CommonOptions {
   user?: string;
   id?: string;
   all?: boolean;

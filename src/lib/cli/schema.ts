@@ -6,15 +6,10 @@ import { UsageError } from "./failures.ts";
 import { drizzleSchema } from "./schema/drizzle.ts";
 import { prismaSchema } from "./schema/prisma.ts";
 
-/** Options of `schema`. */
-export interface SchemaOptions extends CommonOptions {
-  sql?: boolean;
-  drizzle?: boolean;
-  prisma?: boolean;
-}
-
 /** Prints the tables, columns and indexes that `migrate` creates, without a database. */
-export async function schema(options: SchemaOptions): Promise<Answer> {
+export async function schema(
+  options: CommonOptions & { sql?: boolean; drizzle?: boolean; prisma?: boolean },
+): Promise<Answer> {
   const { sql, drizzle, prisma, layout, table = "sessions" } = options;
   if (layout === "connect-pg-simple") {
     throw new UsageError("--layout connect-pg-simple: has no schema of pgstore's, as that package creates the table");

@@ -12,12 +12,6 @@ import { hanging, type Style } from "./style.ts";
 import { columns, instant, plain } from "./terminal.ts";
 import { fullIdOf, operationsOf } from "./user-sessions.ts";
 
-/** Options of `show`. */
-export interface ShowOptions extends CommonOptions {
-  id: string;
-  user?: string;
-}
-
 /** A key of a session's data, without its value. */
 interface ShownKey {
   key: string;
@@ -35,7 +29,7 @@ interface Contents {
 }
 
 /** Shows one live session: who, when and where from, and the keys and sizes of its data. Never a value, never a token. */
-export async function show(options: ShowOptions): Promise<Answer> {
+export async function show(options: CommonOptions & { id: string; user?: string }): Promise<Answer> {
   const { id, user } = options;
   if (id === "") throw new UsageError("--id: expected an id or its beginning, got an empty string");
   return onStore(options, async (connection) => {

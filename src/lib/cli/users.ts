@@ -11,7 +11,7 @@ import { operationsOf } from "./user-sessions.ts";
 export const ORDERS = { name: "name", sessions: "sessions", login: "lastLogin" } satisfies Record<string, UserOrder>;
 
 /** Options of `users`. */
-export interface UsersOptions extends CommonOptions {
+interface UsersOptions extends CommonOptions {
   prefix?: string;
   sort: keyof typeof ORDERS;
   limit: number;

@@ -5,7 +5,7 @@ import { createToken, isToken } from "../core/token.ts";
 import { type PageVisit, viewerSession } from "./visit.ts";
 
 /** CSRF token of a form, with the cookie that it may need. */
-export interface FormToken {
+interface FormToken {
   /** Value of the form's hidden field. */
   token: string;
   /** Set-Cookie header that binds the token to this browser. Undefined: the browser has the cookie or a session. */

@@ -12,7 +12,7 @@ export interface ShownUser {
 }
 
 /** Returns how to show each of some users. */
-export type ShowUser = (userId: string) => ShownUser;
+type ShowUser = (userId: string) => ShownUser;
 
 /** Time that a page waits for `describeUser`. */
 const MAX_WAIT_MS = 2000;

@@ -18,7 +18,7 @@ import { pageResponse, plainResponse, redirectResponse, styleResponse } from "./
 import { currentIdOf, type PageVisit, type Visit } from "./visit.ts";
 
 /** Target of a request within the dashboard. */
-export interface Target {
+interface Target {
   /** Path below the prefix, percent-encoded as it came. It begins with a slash. */
   path: string;
   /** Last segment of a URL that names the dashboard without a slash at its end. Undefined for other URLs. */

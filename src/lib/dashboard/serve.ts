@@ -12,7 +12,7 @@ import type { DashboardManager } from "./options.ts";
 import { plainResponse, redirectResponse } from "./responses.ts";
 
 /** Options of `serveDashboard`. */
-export interface ServeOptions {
+interface ServeOptions {
   manager: DashboardManager;
   /** Loopback address to listen on. Default `"127.0.0.1"`. */
   host?: string;

@@ -7,7 +7,7 @@ import type { DashboardManager } from "./options.ts";
  * Place of a session in its user's list, for links. It holds a hash of the id, because an id can be a token: another manager may use
  * `hashTokens: false` on the same table, or another program may fill it.
  */
-export interface Place {
+interface Place {
   created: Date;
   /** SHA-256 of the id. */
   hash: string;
@@ -21,7 +21,7 @@ const shown = new Map<string, string>();
 const MAX_SHOWN_IDS = 10_000;
 
 /** Returns the hash that pages show instead of a session's id. */
-export function hashOf({ id }: Pick<UserSession, "id">): string {
+function hashOf({ id }: Pick<UserSession, "id">): string {
   const hash = sha256(id);
   shown.delete(hash);
   shown.set(hash, id);

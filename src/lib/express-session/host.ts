@@ -9,7 +9,7 @@ export interface HostRequest {
 }
 
 /** `request.session` of express-session. */
-export type HostSession = ExpressSessionData & { id: string };
+type HostSession = ExpressSessionData & { id: string };
 
 type Generate = ((request: HostRequest) => void) | undefined;
 

@@ -20,7 +20,7 @@ export interface AdapterOptions<Property extends string = string> extends Proper
 }
 
 /** The options of an adapter, checked and with their defaults. */
-export interface ResolvedAdapter {
+interface ResolvedAdapter {
   property: string;
   /** Returns what the property holds for a session. */
   view: (session: object) => unknown;

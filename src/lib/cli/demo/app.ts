@@ -43,7 +43,7 @@ const POSTED = new Set(["/destroy", "/race", "/race/reset"]);
 const csrf = csrfProtection();
 
 /** The demo as a listener for `http.createServer`. */
-export interface Demo {
+interface Demo {
   listener: NodeListener;
   manager: SessionManager<DemoSession>;
   /** Closes the pages' streams, so that the server can stop. */

@@ -98,14 +98,8 @@ function stopOnSignal(server: http.Server, closeStreams: () => void, release: ()
   process.on("SIGTERM", stop);
 }
 
-/** Options of `demo`. */
-interface DemoOptions extends CommonOptions {
-  port?: string;
-  host?: string;
-}
-
 /** Serves the demo. Resolves when it listens, and goes on until SIGINT or SIGTERM. */
-export async function demo(options: DemoOptions): Promise<Answer> {
+export async function demo(options: CommonOptions & { port?: string; host?: string }): Promise<Answer> {
   const port = Number(options.port ?? (process.env["PORT"] || 4000));
   if (!Number.isInteger(port) || port < 0 || port > 65535)
     throw new UsageError(

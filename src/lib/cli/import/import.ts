@@ -9,7 +9,7 @@ import { INTERRUPTED, interruptible } from "../terminal.ts";
 import { type ImportSource, type SkipReason, type SourceName, SOURCES } from "./source.ts";
 
 /** Options of `import`. */
-export interface ImportOptions extends CommonOptions {
+interface ImportOptions extends CommonOptions {
   from: SourceName;
   fromUrl?: string;
   fromTable?: string;

@@ -8,7 +8,7 @@ export type SkipReason =
   "not a session of express-session" | "gob, of SCS v2" | "not JSON of SCS v0.1.1" | "not a token";
 
 /** The id of a row in pgstore's table, or the reason why it is skipped. */
-export type Converted = { id: string } | { skipped: SkipReason };
+type Converted = { id: string } | { skipped: SkipReason };
 
 /** A package whose sessions can be imported. */
 export interface ImportSource {

@@ -3,7 +3,7 @@ import { brief } from "./format.ts";
 import { type Html, html } from "./html.ts";
 
 /** A line of a chart. */
-export interface Line {
+interface Line {
   name: string;
   /** Number of the colour, 1 to 4. */
   colour: number;
@@ -12,7 +12,7 @@ export interface Line {
 }
 
 /** A chart with its texts. */
-export interface Chart {
+interface Chart {
   /** Prefix of the element ids, unique in the page. */
   id: string;
   title: string;

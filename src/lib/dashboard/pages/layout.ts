@@ -35,7 +35,7 @@ export interface Frame {
 }
 
 /** Line with the database and the time of the figures. */
-export interface Status {
+interface Status {
   /** Database and host, without a password. */
   place: string | undefined;
   /** Milliseconds since 1970 by the store's clock. */

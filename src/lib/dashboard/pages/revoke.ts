@@ -21,7 +21,7 @@ const MAX_WAIT_MS = 20_000;
 const MAX_COUNTED_SESSIONS = 100;
 
 /** A request to revoke sessions. */
-export type Revocation =
+type Revocation =
   | { kind: "one"; userId: string; session: UserSession }
   | { kind: "others"; userId: string; session: UserSession }
   | { kind: "all"; userId: string }
@@ -32,7 +32,7 @@ export type Revocation =
   | { kind: "gone"; userId: string | undefined };
 
 /** Data of the confirmation page. */
-export interface Question {
+interface Question {
   revocation: Exclude<Revocation, { kind: "gone" }>;
   csrfToken: string;
   /** Id of the viewer's own session. */
