@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { nameOf, partOf } from "../src/http/profile.ts";
 import { parseCommand, SCENARIO_NAMES, UsageError } from "../src/options.ts";
 import { median, medianInterval, percentile, ratios, spread } from "../src/stats.ts";
 import { judge, type Target, verdictTable } from "../src/targets.ts";
@@ -147,5 +148,25 @@ describe("tables", () => {
     ]);
     assert.equal(spreadText({ median: 2, min: 1, max: 3.5 }), "2 [1–3.5]");
     assert.equal(spreadText({ median: 2, min: 2, max: 2 }), "2");
+  });
+});
+
+describe("a sample of a profile", () => {
+  const frame = (functionName: string, url: string): { functionName: string; url: string } => ({ functionName, url });
+
+  it("belongs to the part of its file, and to none while the processor is idle or profiles", () => {
+    assert.equal(partOf(frame("load", "file:///x/dist/lib/manager/loader.js")), "manager and state");
+    assert.equal(partOf(frame("parse", "file:///x/node_modules/pg-protocol/dist/parser.js")), "driver");
+    assert.equal(partOf(frame("writev", "")), "Node");
+    assert.equal(partOf(frame("(idle)", "")), undefined);
+    assert.equal(partOf(frame("dispatch", "")), undefined);
+  });
+
+  it("is named by its function and file", () => {
+    assert.equal(nameOf(frame("load", "file:///x/dist/lib/manager/loader.js")), "load manager/loader.js");
+    assert.equal(nameOf(frame("", "file:///x/node_modules/pg/lib/query.js")), "(anonymous) pg/lib/query.js");
+    assert.equal(nameOf(frame("get", "file:///x/bench/src/http/pgstore.ts")), "get pgstore.ts");
+    assert.equal(nameOf(frame("emit", "node:events")), "emit node:events");
+    assert.equal(nameOf(frame("writev", "")), "writev");
   });
 });

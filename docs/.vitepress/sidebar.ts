@@ -112,7 +112,6 @@ export const sidebar: Part[] = [
   }),
   part("The project", {
     "/benchmarks/": "Benchmarks",
-    "/benchmarks/profile": "Profile of a request",
     "/decisions/": "Decisions",
     "/releasing": "Releasing",
   }),

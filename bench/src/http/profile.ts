@@ -18,6 +18,8 @@ export type Part = (typeof PARTS)[number];
 export interface Profile {
   /** Share of the time that the processor was busy, by part. Together they are 1. */
   shares: Partial<Record<Part, number>>;
+  /** Share of each function that had some, by its name and file, without what it called. */
+  functions: Record<string, number>;
   /** Bytes allocated, estimated from samples. */
   allocated: number;
 }
@@ -37,13 +39,19 @@ const ROOMS: readonly (readonly [RegExp, Part])[] = [
   [/\/node_modules\/(?:pg|pg-[a-z]+|postgres[a-z-]*)\//, "driver"],
 ];
 
-/** The part that a function belongs to; undefined: the processor was idle. */
+/** The part that a function belongs to; undefined: the processor was idle, or "dispatch" ran the profiler itself. */
 export function partOf({ functionName, url }: { functionName: string; url: string }): Part | undefined {
-  if (functionName === "(idle)") return undefined;
+  if (functionName === "(idle)" || (functionName === "dispatch" && url === "")) return undefined;
   if (functionName === "(garbage collector)") return "garbage collection";
   const room = ROOMS.find(([pattern]) => pattern.test(url));
   if (room !== undefined) return room[1];
   return url === "" || url.startsWith("node:") ? "Node" : "other packages and the application";
+}
+
+/** Names a function by its file: below `dist/lib`, in its package, or in Node. */
+export function nameOf({ functionName, url }: { functionName: string; url: string }): string {
+  const file = url.replace(/^.*\/(?:dist\/lib|node_modules)\//, "").replace(/^file:.*\//, "");
+  return `${functionName || "(anonymous)"} ${file}`.trimEnd();
 }
 
 /** Watches this process until the function that it resolves to is called. */
@@ -62,18 +70,24 @@ export async function startProfile(): Promise<() => Promise<Profile>> {
     const { profile } = await session.post("Profiler.stop");
     const { profile: heap } = await session.post("HeapProfiler.stopSampling");
     session.disconnect();
-    const parts = new Map(profile.nodes.map(({ id, callFrame }) => [id, partOf(callFrame)]));
+    const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]));
     const spent = new Map<Part, number>();
+    const spentIn = new Map<string, number>();
     let busy = 0;
     for (const [index, id] of (profile.samples ?? []).entries()) {
-      const part = parts.get(id);
+      const frame = frames.get(id);
+      if (frame === undefined) continue;
+      const part = partOf(frame);
       const time = profile.timeDeltas?.[index] ?? 0;
       if (part === undefined) continue;
+      const name = nameOf(frame);
       spent.set(part, (spent.get(part) ?? 0) + time);
+      spentIn.set(name, (spentIn.get(name) ?? 0) + time);
       busy += time;
     }
-    const shares = Object.fromEntries(Array.from(spent, ([part, time]) => [part, time / busy]));
-    return { shares, allocated: sizeOf(heap.head) };
+    const sharesOf = <Key extends string>(times: Map<Key, number>) =>
+      Object.fromEntries(Array.from(times, ([key, time]) => [key, time / busy])) as Record<Key, number>;
+    return { shares: sharesOf(spent), functions: sharesOf(spentIn), allocated: sizeOf(heap.head) };
   };
 }
 

@@ -17,6 +17,10 @@ import { rotate } from "./closed-loop.ts";
 import type { Bench, ScenarioResult } from "./scenario.ts";
 
 const OPERATIONS: readonly Operation[] = ["get", "inc"];
+/** The servers whose functions are listed, and how many functions. */
+const PROFILED = ["bare", "pgstore-memory", "pgstore"];
+const FUNCTIONS = 30;
+const SMALLEST_SHARE = 0.001;
 
 /** A server that runs, in a process of its own. */
 interface Running {
@@ -47,16 +51,26 @@ export async function measureHttp(bench: Bench): Promise<ScenarioResult> {
   bench.log("profiles");
   for (const operation of OPERATIONS) {
     for (const server of servers) {
-      const { shares, allocated } = await profile(server, generator, operation, blockMs);
+      const { shares, functions, allocated } = await profile(server, generator, operation, blockMs);
       const path = `${operation}/${server.app.id}`;
       values[`${path}/allocated`] = [allocated];
       for (const [part, share] of Object.entries(shares)) values[`${path}/share of ${part}`] = [share];
+      if (!PROFILED.includes(server.app.id)) continue;
+      for (const [name, share] of Object.entries(functions)) {
+        if (share > SMALLEST_SHARE) values[`${path}/in ${name}`] = [share];
+      }
     }
   }
   return {
     name: "http",
     title: `HTTP level: one core for the server, ${connections} connections, ${numberText(rows)} sessions`,
-    tables: [timeTable(servers, values), partTable(values), rateTable(servers, values), cpuTable(servers, values)],
+    tables: [
+      timeTable(servers, values),
+      partTable(values),
+      ...OPERATIONS.map((operation) => functionTable(operation, values)),
+      rateTable(servers, values),
+      cpuTable(servers, values),
+    ],
     values,
     measures: measuresOf(values),
     notes: [
@@ -122,8 +136,8 @@ async function profile({ child, port }: Running, generator: Child, operation: Op
   await child.ask("profile" satisfies ServerQuestion);
   const question: GeneratorQuestion = { kind: "run", port, operation, milliseconds };
   const { requests } = await generator.ask<GeneratorAnswer>(question);
-  const { shares, allocated } = await child.ask<Profile>("profiled" satisfies ServerQuestion);
-  return { shares, allocated: allocated / requests };
+  const profiled = await child.ask<Profile>("profiled" satisfies ServerQuestion);
+  return { ...profiled, allocated: profiled.allocated / requests };
 }
 
 /** The processor time of a request, which is far steadier on shared machines than requests a second. */
@@ -151,8 +165,7 @@ function timeTable(servers: readonly Running[], values: Record<string, number[]>
 
 /** Where the microseconds of pgstore go. */
 function partTable(values: Record<string, number[]>): ResultTable {
-  const apps = ["bare", "pgstore-memory", "pgstore"];
-  const columns = OPERATIONS.flatMap((operation) => apps.map((id) => `${operation.toUpperCase()}, ${id}`));
+  const columns = OPERATIONS.flatMap((operation) => PROFILED.map((id) => `${operation.toUpperCase()}, ${id}`));
   const cell = (operation: Operation, id: string, part: string): string => {
     const share = values[`${operation}/${id}/share of ${part}`]?.[0] ?? 0;
     return numberText(share * median(values[`${operation}/${id}/total`] ?? []));
@@ -162,8 +175,26 @@ function partTable(values: Record<string, number[]>): ResultTable {
     columns: ["", ...columns],
     rows: PARTS.map((part) => [
       part,
-      ...OPERATIONS.flatMap((operation) => apps.map((id) => cell(operation, id, part))),
+      ...OPERATIONS.flatMap((operation) => PROFILED.map((id) => cell(operation, id, part))),
     ]),
+  };
+}
+
+/** The functions in which pgstore's server spends most, beside the same functions of the others. */
+function functionTable(operation: Operation, values: Record<string, number[]>): ResultTable {
+  const prefix = `${operation}/pgstore/in `;
+  const shareOf = (path: string): number => values[path]?.[0] ?? 0;
+  const names = Object.keys(values)
+    .filter((path) => path.startsWith(prefix))
+    .toSorted((a, b) => shareOf(b) - shareOf(a))
+    .slice(0, FUNCTIONS)
+    .map((path) => path.slice(prefix.length));
+  const cell = (id: string, name: string): string =>
+    numberText(shareOf(`${operation}/${id}/in ${name}`) * median(values[`${operation}/${id}/total`] ?? []));
+  return {
+    title: `The functions that take most of a ${operation.toUpperCase()}, microseconds of each without what it calls`,
+    columns: ["", ...PROFILED],
+    rows: names.map((name) => [name, ...PROFILED.map((id) => cell(id, name))]),
   };
 }
 

@@ -50,7 +50,7 @@ export async function measureStore(bench: Bench): Promise<ScenarioResult> {
     title: `Store level: ${numberText(rows)} rows of 200 bytes, pool of 10`,
     tables: [...OPERATIONS.map((operation) => rateTable(operation, inFlight, names, values)), lone.table],
     values: { ...values, ...lone.values },
-    measures: { ...measuresOf(values), "find/lone": lone.ratios },
+    measures: { ...measuresOf(values), ...lone.measures },
     notes: [
       "Every value that is read is compared with what was saved last; rows are picked at random.",
       "pgstore's drop-in is its store for express-session, on a table of connect-pg-simple's own kind.",
@@ -104,20 +104,36 @@ async function measureBlock(peer: RowsOfPeer, operation: Operation, workers: num
   return rate;
 }
 
-/** Blocks of finds with nothing else in flight; short ones, in turn, as the ratio is close to one. */
+/** Blocks of operations with nothing else in flight; short ones, in turn, as the ratios are close to one. */
 async function measureLone(bench: Bench, peers: readonly RowsOfPeer[]) {
   const { loneBlocks, loneOperations } = bench.sizes.store;
+  // A save waits for the disk, so it takes several times as long.
+  const counts: Record<Operation, number> = { find: loneOperations, save: loneOperations / 5 };
   const values: Record<string, number[]> = {};
   for (let block = -1; block < loneBlocks; block++) {
-    for (const peer of rotate(peers, block + 1)) {
-      const times = await oneByOne(loneOperations, () => peer.find(peer.pick()));
-      if (block >= 0) (values[`lone/${peer.peer.name}`] ??= []).push(median(times) * 1000);
+    for (const operation of OPERATIONS) {
+      for (const peer of rotate(peers, block + 1)) {
+        const times = await oneByOne(counts[operation], () => peer[operation](peer.pick()));
+        if (block >= 0) (values[`lone ${operation}/${peer.peer.name}`] ??= []).push(median(times) * 1000);
+      }
     }
   }
-  const of = (peer: string): number[] => values[`lone/${peer}`] ?? [];
-  const rows = peers.map(({ peer }) => [peer.name, spreadText(spread(of(peer.name)))]);
-  const table = { title: "find alone in flight: median latency, µs", columns: ["", "µs"], rows };
-  return { values, table, ratios: ratios(of("pgstore"), of("node-postgres, prepared")) };
+  const of = (operation: Operation, peer: string): number[] => values[`lone ${operation}/${peer}`] ?? [];
+  const table = {
+    title: "Alone in flight: median latency, µs",
+    columns: ["", ...OPERATIONS],
+    rows: peers.map(({ peer: { name } }) => [
+      name,
+      ...OPERATIONS.map((operation) => spreadText(spread(of(operation, name)))),
+    ]),
+  };
+  const measures = Object.fromEntries(
+    OPERATIONS.map((operation) => [
+      `${operation}/lone`,
+      ratios(of(operation, "pgstore"), of(operation, "node-postgres, prepared")),
+    ]),
+  );
+  return { values, table, measures };
 }
 
 function rateTable(
