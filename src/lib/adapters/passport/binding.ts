@@ -209,12 +209,10 @@ export function storable(key: string, value: unknown): Value {
     assertValue(key, value);
     return value;
   } catch (error) {
-    let copy: unknown;
     try {
-      copy = JSON.parse(JSON.stringify(value)) as unknown;
+      return JSON.parse(JSON.stringify(value)) as Value;
     } catch {
       throw error;
     }
-    return copy as Value;
   }
 }
