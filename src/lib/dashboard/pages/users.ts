@@ -32,22 +32,20 @@ const ORDERS: [name: string, order: UserOrder][] = [
 /** Renders the page of users whose ids begin with the query's text. @throws PgStoreError when the store fails */
 export async function usersPage({ dashboard, query, now }: PageVisit): Promise<Html> {
   const { operations, users } = dashboard.manager.store;
-  const prefix = query.get("q") ?? "";
+  const asked = askedFor(query);
+  const { prefix, order, after, before } = asked;
   const title = html`<h1>${prefix === "" ? "Users" : html`Users that begin with <bdi>${prefix}</bdi>`}</h1>`;
   if (operations === undefined || users === undefined) return withoutSearch(title, users !== undefined, prefix);
-  const asked = askedFor(query);
-  const isPossible = [prefix, asked.after ?? "", asked.before ?? ""].every((text) => text === "" || isUserId(text));
+  const isPossible = [prefix, after ?? "", before ?? ""].every((text) => text === "" || isUserId(text));
   const none: UserPage = { users: [], sorted: "all" };
-  const found = isPossible ? await operations.listUsers(questionOf(prefix, asked)) : none;
+  const found = isPossible ? await operations.listUsers(questionOf(asked)) : none;
   const total = isPossible ? await operations.countUsers(prefix, MAX_COUNTED_USERS + 1) : 0;
-  const refresh = refreshIn(query);
-  const { shown, neighbours } = cut(found.users, prefix, asked, refresh);
+  const { shown, neighbours } = cut(found.users, asked);
   const show = await describeUsers(
     dashboard,
     shown.map(({ userId }) => userId),
   );
-  const { order } = asked;
-  const sorts = ORDERS.map(([name, key]): MenuEntry => [name, addressOf(prefix, key, refresh, {}), key === order]);
+  const sorts = ORDERS.map(([name, key]): MenuEntry => [name, addressOf({ ...asked, order: key }, {}), key === order]);
   return html`<div class="heading">
       <div>
         ${title}
@@ -89,39 +87,40 @@ export function pageIn(query: URLSearchParams): number {
   return Number.isInteger(page) && page >= 1 ? Math.min(page, MAX_PAGE) : 1;
 }
 
-/** Place in a list of users, read from a query. */
+/** A part of the list of users, read from a query. */
 interface Asked {
+  /** The beginning of the ids. */
+  prefix: string;
   order: UserOrder;
   after: string | undefined;
   before: string | undefined;
   page: number;
+  refresh: string | undefined;
 }
 
 function askedFor(query: URLSearchParams): Asked {
   const order = ORDERS.find(([, key]) => key === query.get("sort"))?.[1] ?? "name";
   const isByName = order === "name";
   return {
+    prefix: query.get("q") ?? "",
     order,
     after: (isByName && query.get("after")) || undefined,
     before: (isByName && query.get("before")) || undefined,
     page: isByName ? 1 : pageIn(query),
+    refresh: refreshIn(query),
   };
 }
 
 /** One more than a page shows, to know whether there are more. */
-function questionOf(prefix: string, { order, after, before, page }: Asked): UserQuery {
+function questionOf({ prefix, order, after, before, page }: Asked): UserQuery {
   return { prefix, order, after, before, limit: PAGE_ENTRIES + 1, offset: (page - 1) * PAGE_ENTRIES };
 }
 
 /** Separates the users of a page from the one that shows that there are more. */
-function cut(
-  found: readonly UserEntry[],
-  prefix: string,
-  { order, after, before, page }: Asked,
-  refresh: string | undefined,
-): { shown: readonly UserEntry[]; neighbours: Neighbours } {
+function cut(found: readonly UserEntry[], asked: Asked): { shown: readonly UserEntry[]; neighbours: Neighbours } {
+  const { order, after, before, page } = asked;
   const isFull = found.length > PAGE_ENTRIES;
-  const to = (place: Record<string, string | undefined>): string => addressOf(prefix, order, refresh, place);
+  const to = (place: Record<string, string | undefined>): string => addressOf(asked, place);
   if (order !== "name") {
     const shown = found.slice(0, PAGE_ENTRIES);
     const previous = page === 1 ? undefined : to({ page: page === 2 ? undefined : String(page - 1) });
@@ -143,12 +142,7 @@ function cut(
   };
 }
 
-function addressOf(
-  prefix: string,
-  order: UserOrder,
-  refresh: string | undefined,
-  place: Record<string, string | undefined>,
-): string {
+function addressOf({ prefix, order, refresh }: Asked, place: Record<string, string | undefined>): string {
   const sort = order === "name" ? undefined : order;
   return link(PAGES.users, { q: prefix === "" ? undefined : prefix, sort, ...place, refresh });
 }
