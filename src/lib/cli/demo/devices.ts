@@ -7,7 +7,7 @@ import type { SessionManager } from "../../manager/session-manager.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
 import type { Session } from "../../session/session.ts";
 import type { DemoSession } from "./actions.ts";
-import { formsWith, type Form } from "./forms.ts";
+import { formsWith, type Form } from "./page.ts";
 
 /** Devices that the page lists. */
 const MAX_DEVICES = 20;

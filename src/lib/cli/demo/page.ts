@@ -1,8 +1,7 @@
 import type { SessionStatus } from "../../session/state.ts";
 import type { Session } from "../../session/session.ts";
-import { type Html, html } from "../../dashboard/pages/html.ts";
+import { type Content, type Html, html } from "../../dashboard/pages/html.ts";
 import { type DemoSession, LIMITS } from "./actions.ts";
-import { type Form, formsWith } from "./forms.ts";
 
 /** The content of the home page. */
 export interface Home {
@@ -95,6 +94,18 @@ function layout(
         <main>${main}</main>
       </body>
     </html> `;
+}
+
+/** Renders a form with the token that shows that this page has sent it. */
+export type Form = (action: string, content: Content, attributes?: { id?: string; kind?: string }) => Html;
+
+/** Makes a function that renders forms with a CSRF token. */
+export function formsWith(csrfToken: string): Form {
+  return (action, content, { id, kind = "" } = {}) =>
+    html`<form method="post" action="${action}" class="${kind}" ${id === undefined ? undefined : html`id="${id}"`}>
+      <input type="hidden" name="_csrf" value="${csrfToken}" />
+      ${content}
+    </form>`;
 }
 
 function welcome(form: Form): Html {
