@@ -10,10 +10,10 @@ import { again as addressAgain, type Frame, link, messagePage, pageOf, PAGES, re
 import { notMigrated } from "./pages/not-migrated.ts";
 import { overview } from "./pages/overview.ts";
 import { confirmationPage, type Outcome, revocationOf, revoke } from "./pages/revoke.ts";
-import { isAboutSessions } from "./pages/session-text.ts";
+import { isAboutSessions, isUserId } from "./pages/search-text.ts";
 import { sessionsPage } from "./pages/sessions.ts";
 import { userPage } from "./pages/user.ts";
-import { isUserId, usersPage } from "./pages/users.ts";
+import { usersPage } from "./pages/users.ts";
 import { pageResponse, plainResponse, redirectResponse, styleResponse } from "./responses.ts";
 import { currentIdOf, type PageVisit, type Visit } from "./visit.ts";
 

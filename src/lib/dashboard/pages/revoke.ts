@@ -10,9 +10,8 @@ import { link, PAGES } from "./layout.ts";
 import type { DashboardManager } from "../options.ts";
 import { findAt, findById, placeIn } from "../session-place.ts";
 import type { PageVisit } from "../visit.ts";
-import { isBeginningOfId } from "./session-text.ts";
+import { isBeginningOfId, isUserId } from "./search-text.ts";
 import { dotted, userFacts } from "./tables.ts";
-import { isUserId } from "./users.ts";
 
 /** Time that a page waits until all sessions are revoked. Some proxies wait no longer than 30 seconds. */
 const MAX_WAIT_MS = 20_000;

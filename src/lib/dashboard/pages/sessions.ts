@@ -8,9 +8,8 @@ import { currentIdOf, type PageVisit } from "../visit.ts";
 import { about, relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, PAGES } from "./layout.ts";
-import { isAboutSessions, isBeginningOfId } from "./session-text.ts";
+import { isAboutSessions, isBeginningOfId, isUserId } from "./search-text.ts";
 import { dataTable, sessionCell, userLink } from "./tables.ts";
-import { isUserId } from "./users.ts";
 
 /** Sessions of an address that a page shows. */
 const MAX_SESSIONS = 100;

@@ -20,14 +20,14 @@ export async function userPage(visit: PageVisit, user: ShownUser): Promise<Html>
   const currentId = await currentIdOf(visit);
   const page = pageIn(query);
   const found = await partOf(manager, userId, query, page, currentId);
-  const total = (await manager.store.operations?.countSessions(userId)) ?? undefined;
+  const total = await manager.store.operations?.countSessions(userId);
   const shown = found.slice(0, PAGE_ENTRIES);
   return html`<div class="heading">
       <div>
         <h1>Sessions of <bdi>${user.name ?? userId}</bdi></h1>
         <p class="soft">${dotted([...userFacts(user), ...(total === undefined ? [] : [totalText(total)])])}</p>
       </div>
-      ${shown.length === 0 ? undefined : revokeAll(userId, currentId, shown)}
+      ${shown.length === 0 ? undefined : revokeAll(userId, shown)}
     </div>
     ${revokedMessage(query)}
     ${
@@ -94,8 +94,8 @@ function actions(userId: string, session: UserSession): Html {
   </span>`;
 }
 
-function revokeAll(userId: string, currentId: string | undefined, shown: readonly UserSession[]): Html {
-  const own = shown.find(({ id }) => id === currentId);
+function revokeAll(userId: string, shown: readonly UserSession[]): Html {
+  const own = shown.find(({ current }) => current);
   return own === undefined
     ? html`<a class="button" href="${link(PAGES.revoke, { user: userId })}">Revoke all sessions</a>`
     : html`<a class="button" href="${link(PAGES.revoke, { user: userId, ...fieldsOf(own), others: "1" })}"

@@ -1,5 +1,4 @@
 import { count, counted } from "../../core/format-number.ts";
-import { assertUserId } from "../../core/user-id.ts";
 import {
   MAX_COUNTED_SESSIONS,
   MAX_SORTED_ROWS,
@@ -13,7 +12,7 @@ import type { PageVisit } from "../visit.ts";
 import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, type MenuEntry, PAGES, refreshIn } from "./layout.ts";
-import { isBeginningOfId } from "./session-text.ts";
+import { isBeginningOfId, isUserId } from "./search-text.ts";
 import { choices, dataTable, type Neighbours, pager, userLink } from "./tables.ts";
 
 /** Rows of a page. */
@@ -69,16 +68,6 @@ export async function usersPage({ dashboard, query, now }: PageVisit): Promise<H
           })
     }
     ${pager(neighbours)}`;
-}
-
-/** Says whether a text is a valid user id. */
-export function isUserId(text: string): boolean {
-  try {
-    assertUserId("id", text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Reads the number of a page, 1 to 200. */
