@@ -1,6 +1,6 @@
 import { RefusedError } from "../core/errors.ts";
 import { failureLog } from "../core/log.ts";
-import { type OpenHeaders, withVary } from "../http/headers.ts";
+import { openHeaders, type OpenHeaders, withVary } from "../http/headers.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -181,20 +181,6 @@ function addInPlace({ headers }: Response, change: (headers: OpenHeaders) => voi
   } catch {
     return false;
   }
-}
-
-function openHeaders(headers: Headers): OpenHeaders {
-  return {
-    get: (name) => headers.get(name),
-    set: (name, value) => headers.set(name, value),
-    delete: (name) => headers.delete(name),
-    names: () => headers.keys(),
-    getSetCookie: () => headers.getSetCookie(),
-    setSetCookie: (values) => {
-      headers.delete("Set-Cookie");
-      for (const value of values) headers.append("Set-Cookie", value);
-    },
-  };
 }
 
 /** Cancels the body of a response that is not sent. */

@@ -103,6 +103,21 @@ export interface OpenHeaders {
   setSetCookie(values: string[]): void;
 }
 
+/** Opens the headers of the web platform. The object changes them, and throws where they are immutable. */
+export function openHeaders(headers: Headers): OpenHeaders {
+  return {
+    get: (name) => headers.get(name),
+    set: (name, value) => headers.set(name, value),
+    delete: (name) => headers.delete(name),
+    names: () => headers.keys(),
+    getSetCookie: () => headers.getSetCookie(),
+    setSetCookie: (values) => {
+      headers.delete("Set-Cookie");
+      for (const value of values) headers.append("Set-Cookie", value);
+    },
+  };
+}
+
 /**
  * Headers that belong to one particular answer: they describe its body (`Content-*`, `ETag`), its transfer, its caching, the file that a
  * proxy sends instead (`X-Accel-Redirect`), and what the client does with it (`Location`, `Refresh`, `Set-Cookie`, `Clear-Site-Data`).

@@ -4,6 +4,7 @@ import {
   forbidsStoring,
   isTargetedCacheHeader,
   lowerAscii,
+  openHeaders,
   type OpenHeaders,
   withNoStore,
   withVary,
@@ -110,12 +111,7 @@ export class CommitResult {
    */
   get headers(): Headers {
     const headers = new Headers();
-    if (this.setCookie !== undefined) {
-      for (const one of [...this.clearing, this.setCookie]) headers.append("Set-Cookie", one);
-    }
-    if (this.tokenHeader !== undefined) headers.set(this.tokenHeader.name, this.tokenHeader.value);
-    if (this.kind !== "nothing") headers.set("Cache-Control", withNoStore(undefined));
-    if (this.vary !== undefined) headers.set("Vary", this.vary);
+    this.applyTo(openHeaders(headers));
     return headers;
   }
 }
