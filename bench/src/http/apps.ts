@@ -35,6 +35,12 @@ export const APPS: readonly AppEntry[] = [
     load: async () => (await import("./pgstore.ts")).pgstore({}, true),
   },
   {
+    id: "bare-express",
+    name: "Express 5, no session",
+    load: async () => (await import("./bare-frameworks.ts")).bareExpress,
+    isBare: true,
+  },
+  {
     id: "bare-fastify",
     name: "Fastify, no session",
     load: async () => (await import("./bare-frameworks.ts")).bareFastify,

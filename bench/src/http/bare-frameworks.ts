@@ -2,12 +2,21 @@ import { once } from "node:events";
 import http from "node:http";
 import type net from "node:net";
 import { serve } from "@hono/node-server";
+import express from "express";
 import fastify from "fastify";
 import { Hono } from "hono";
 import Koa from "koa";
 import type { App } from "./app.ts";
 import { BARE_TEXT } from "./bare.ts";
-import { listen, ROUTES } from "./wire.ts";
+import { listen, ROUTES, sendText } from "./wire.ts";
+
+/** Express alone. */
+export const bareExpress: App = () => {
+  const app = express();
+  app.get(ROUTES.get, (_, response) => sendText(response, BARE_TEXT));
+  app.post(ROUTES.inc, (_, response) => sendText(response, BARE_TEXT));
+  return listen(http.createServer(app));
+};
 
 /** Fastify alone. */
 export const bareFastify: App = async () => {

@@ -59,8 +59,8 @@ export const inFastify: App = async (context) => {
 /** pgstore in Hono. */
 export const inHono: App = async (context) => {
   const app = new Hono().use(honoSession(managerOf(context))).all("*", (c) => {
-    const { pathname, search } = new URL(c.req.url);
-    const text = answer(c.var.session, pathname + search);
+    const { url } = c.req;
+    const text = answer(c.var.session, url.slice(url.indexOf("/", "http://".length)));
     return c.text(text, 200, { "Content-Length": String(Buffer.byteLength(text)) });
   });
   const server = serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" });

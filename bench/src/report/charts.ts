@@ -111,9 +111,9 @@ function storeChart({ title, values }: ScenarioResult): TopLevelSpec {
 function httpChart({ title, values }: ScenarioResult, ids = APPS.map(({ id }) => id)): TopLevelSpec {
   const points = ["get", "inc"].flatMap((operation) =>
     ids.flatMap((id) => {
-      const name = APPS.find((app) => app.id === id)?.name ?? id;
+      const { name = id, isBare } = APPS.find((app) => app.id === id) ?? {};
       const rates = values[`${operation}/${id}/rate`];
-      const kind = id === "bare" ? "bare" : /^(?:pgstore|drop-in)/.test(id) ? "pgstore" : "peer";
+      const kind = isBare === true ? "bare" : /^(?:pgstore|drop-in)/.test(id) ? "pgstore" : "peer";
       return rates === undefined ? [] : [{ operation: operation.toUpperCase(), name, kind, ...spread(rates) }];
     }),
   );

@@ -22,7 +22,7 @@ function storeDefeats(values: Record<string, number[]>): string[] {
 function httpDefeats(values: Record<string, number[]>): string[] {
   return ["get", "inc"].flatMap((operation) => {
     const ours = values[`${operation}/pgstore/rate`];
-    return APPS.filter(({ id }) => id !== "bare" && !id.startsWith("pgstore")).flatMap(({ id, name }) =>
+    return APPS.filter(({ id, isBare }) => isBare !== true && !id.startsWith("pgstore")).flatMap(({ id, name }) =>
       defeat(`HTTP ${operation.toUpperCase()}: ${name}`, ours, values[`${operation}/${id}/rate`]),
     );
   });
