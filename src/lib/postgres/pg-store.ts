@@ -25,8 +25,8 @@ import { hostOf } from "./drivers/host.ts";
 import { driverOf } from "./drivers/index.ts";
 import { Endings, endingStatements } from "./end-sessions.ts";
 import { Engine } from "./execution/database.ts";
-import { Searches } from "./searches.ts";
-import { History, Operations } from "./stats.ts";
+import { History } from "./history.ts";
+import { Operations } from "./stats.ts";
 import {
   type CloseOptions,
   type Inside,
@@ -36,6 +36,7 @@ import {
 } from "./options.ts";
 import { type Layout, scsLayout } from "./sql/layout.ts";
 import { listRows } from "./listing.ts";
+import { searchStatements } from "./sql/search.ts";
 import { operationStatements } from "./sql/stats.ts";
 import { PeriodicCleanup } from "./periodic-cleanup.ts";
 import { migrate } from "./migrate.ts";
@@ -103,7 +104,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#operations = this.#engine.operations;
     this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
-    const operations = new Operations(this.#engine, sql, new Searches(this.#engine, table, layout, hostOf(db)));
+    const operations = new Operations(this.#engine, sql, searchStatements(table, layout), hostOf(db));
     if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
       this.users = this.#users = new UserSessions(this.#engine, table, this.#endings);

@@ -1,37 +1,50 @@
-import type {
-  AddressPage,
-  FoundSession,
-  HistoryPoint,
-  StoreOperations,
-  StorePlace,
-  StoreStats,
-  UserEntry,
-  UserPage,
-  UserQuery,
+import {
+  type AddressPage,
+  type FoundSession,
+  type HistoryPoint,
+  MAX_SORTED_ROWS,
+  type StoreOperations,
+  type StorePlace,
+  type StoreStats,
+  type UserEntry,
+  type UserPage,
+  type UserQuery,
 } from "../core/stats.ts";
 import { monotonicNow } from "../core/time.ts";
+import { isId } from "../core/token.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import type { Engine } from "./execution/database.ts";
-import type { Searches } from "./searches.ts";
+import type { SearchStatements } from "./sql/search.ts";
 import { type OperationStatements, WITHIN } from "./sql/stats.ts";
-import { readInstant } from "./sql/text-format.ts";
+import { arrayText, readInstant } from "./sql/text-format.ts";
 
 /** Rows that are counted. A larger table is estimated from a sample of this size, the same rows at each call. */
 const MAX_COUNTED_ROWS = 200_000;
 /** Assumed bytes of a row in a table that was never analysed. */
 const ROW_BYTES = 250;
+/** Rows that one statement of a search by address reads: few enough for a cold disk to do it within the time limit of a query. */
+const SCANNED_ROWS = 10_000;
+/** Milliseconds after which a search by address begins no more statements. */
+const MAX_SCAN_MS = 2000;
+/** Characters of an id by which its session is found. Pages and the command line show as many. */
+const MIN_CHARACTERS = 12;
+/** Characters of the id at which a search stopped. The ids of sessions have 43. */
+const PLACE_CHARACTERS = 8;
 
-/** Figures of a PgStore for operators. Each takes well under a second, regardless of the table's size. */
+/** Figures and searches of a PgStore for operators. Each call reads a bounded number of rows, regardless of the table's size. */
 export class Operations implements StoreOperations {
   readonly #engine: Engine;
   readonly #sql: OperationStatements;
-  readonly #searches: Searches;
+  readonly #searches: SearchStatements;
+  readonly #host: string | undefined;
+  #place: StorePlace | undefined;
 
-  /** Creates the figures of an engine's table. */
-  constructor(engine: Engine, sql: OperationStatements, searches: Searches) {
+  /** Creates the figures and searches of an engine's table. @param host - of the database, as the client knows it */
+  constructor(engine: Engine, sql: OperationStatements, searches: SearchStatements, host: string | undefined) {
     this.#engine = engine;
     this.#sql = sql;
     this.#searches = searches;
+    this.#host = host;
   }
 
   async stats(): Promise<StoreStats> {
@@ -93,28 +106,86 @@ export class Operations implements StoreOperations {
     return (await this.listUsers({ prefix, limit, after })).users;
   }
 
-  listUsers(query: UserQuery): Promise<UserPage> {
-    return this.#searches.listUsers(query);
+  async listUsers({ prefix = "", order = "name", limit, after, before, offset = 0 }: UserQuery): Promise<UserPage> {
+    const pattern = patternOf(prefix);
+    if (order === "name") {
+      const isBackwards = before !== undefined && after === undefined;
+      const statement = isBackwards ? this.#searches.usersBefore : this.#searches.usersAfter;
+      const rows = await this.#engine.run(statement, [pattern, before ?? after ?? "", String(limit)]);
+      const users = rows.map(userIn);
+      return { users: isBackwards ? users.toReversed() : users, sorted: "all" };
+    }
+    const rows = order === "sessions" && prefix === "" ? await this.#rows() : 0;
+    const isSample = rows > MAX_SORTED_ROWS;
+    const ranking = isSample ? this.#searches.bySessionsIn((100 * MAX_SORTED_ROWS) / rows) : this.#searches.bySessions;
+    const statement = order === "lastLogin" ? this.#searches.byLogin : ranking;
+    const found = await this.#engine.run(statement, [pattern, String(limit), String(offset)]);
+    const isCut = Number(textOf(found[0], "read")) >= MAX_SORTED_ROWS;
+    const users = found.map(userIn);
+    if (isSample) return { users: users.toSorted((a, b) => b.sessions - a.sessions), sorted: "sample" };
+    return { users, sorted: isCut ? "some" : "all" };
   }
 
-  countUsers(prefix: string, limit: number): Promise<number> {
-    return this.#searches.countUsers(prefix, limit);
+  async countUsers(prefix: string, limit: number): Promise<number> {
+    const [row] = await this.#engine.run(this.#searches.countUsers, [patternOf(prefix), String(limit)]);
+    return Number(row?.["count"]);
   }
 
-  countSessions(userId: string): Promise<number> {
-    return this.#searches.countSessions(userId);
+  async countSessions(userId: string): Promise<number> {
+    const [row] = await this.#engine.run(this.#searches.countSessions, [userId]);
+    return Number(row?.["count"]);
   }
 
-  findSession(id: string): Promise<FoundSession | undefined> {
-    return this.#searches.findSession(id);
+  async findSession(id: string): Promise<FoundSession | undefined> {
+    if (!isId(id)) return undefined;
+    const [row] = await this.#engine.run(this.#searches.sessionById, [id]);
+    if (row !== undefined) return sessionIn(row);
+    if (!/^[\w-]+$/.test(id) || id.length < MIN_CHARACTERS) return undefined;
+    const next = await this.#engine.run(this.#searches.sessionsFrom, [id]);
+    const found = next.find(({ token }) => token?.startsWith(id) === true);
+    return found && sessionIn(found);
   }
 
-  findByAddress(addresses: readonly string[], limit: number, after?: string): Promise<AddressPage> {
-    return this.#searches.findByAddress(addresses, limit, after);
+  async findByAddress(addresses: readonly string[], limit: number, after = ""): Promise<AddressPage> {
+    const { run } = this.#engine;
+    const wanted = arrayText(addresses);
+    const rows = await this.#rows();
+    const [index] = await run(this.#searches.hasAddressIndex, []);
+    if (index?.["found"] === "true") {
+      const found = await run(this.#searches.byAddress, [wanted, String(limit)]);
+      return { sessions: found.map(sessionIn), next: undefined, read: 0, rows };
+    }
+    const end = monotonicNow() + MAX_SCAN_MS;
+    const sessions: FoundSession[] = [];
+    let [last, read] = [after, 0];
+    do {
+      const [bound] = await run(this.#searches.nextRows, [last, String(SCANNED_ROWS)]);
+      const count = Number(textOf(bound, "count"));
+      if (count === 0) return { sessions, next: undefined, read, rows };
+      const upTo = textOf(bound, "last");
+      const missing = limit - sessions.length;
+      const found = await run(this.#searches.byAddressBetween, [wanted, last, upTo, String(missing)]);
+      for (const row of found) sessions.push(sessionIn(row));
+      read += count;
+      if (found.length === missing) return { sessions, next: placeOf(sessions.at(-1)?.id ?? upTo), read, rows };
+      if (count < SCANNED_ROWS) return { sessions, next: undefined, read, rows };
+      last = upTo;
+    } while (monotonicNow() < end);
+    return { sessions, next: placeOf(last), read, rows };
   }
 
-  place(): Promise<StorePlace> {
-    return this.#searches.place();
+  async place(): Promise<StorePlace> {
+    if (this.#place === undefined) {
+      const [row] = await this.#engine.run(this.#searches.place, []);
+      const host = this.#host ?? row?.["host"] ?? undefined;
+      this.#place = { database: textOf(row, "database"), host };
+    }
+    return this.#place;
+  }
+
+  async #rows(): Promise<number> {
+    const [row] = await this.#engine.run(this.#searches.rows, []);
+    return Math.max(0, Number(textOf(row, "rows")));
   }
 }
 
@@ -125,55 +196,36 @@ function usersIn(counted: Row | undefined, loggedIn: number, distinct: number, r
   return Math.min(loggedIn, Math.round(distinct < 0 ? -distinct * rows : distinct));
 }
 
-/** Pages of users that one cleanup examines. */
-const MAX_USER_PAGES = 10;
+/** Returns the beginning of an id, which is less than every id that begins with it. A whole id could be a token. */
+function placeOf(id: string): string {
+  return id.slice(0, PLACE_CHARACTERS);
+}
 
-/** Records a store's figures in its history table, if there is one. */
-export class History {
-  readonly #engine: Engine;
-  readonly #sql: OperationStatements;
-  readonly #operations: Operations;
-  #lastUser = "";
+/** Returns the pattern for LIKE of names with a prefix. */
+function patternOf(prefix: string): string {
+  return `${prefix.replaceAll(/[\\%_]/g, "\\$&")}%`;
+}
 
-  /** Creates the history of an engine's table. */
-  constructor(engine: Engine, sql: OperationStatements, operations: Operations) {
-    this.#engine = engine;
-    this.#sql = sql;
-    this.#operations = operations;
-  }
+function userIn(row: Row): UserEntry {
+  return {
+    userId: textOf(row, "user_id"),
+    sessions: Number(textOf(row, "sessions")),
+    lastLogin: readInstant(row["last_login"]),
+  };
+}
 
-  /** Adds the sessions that this process has created and ended since the last call. */
-  async note(): Promise<void> {
-    const { history } = await this.#engine.probe();
-    if (history) await this.#write("", "", "", "");
-  }
+function sessionIn(row: Row): FoundSession {
+  return {
+    id: textOf(row, "token"),
+    userId: row["user_id"] ?? undefined,
+    created: instantIn(row["created"]),
+    lastSeen: instantIn(row["last_seen"]),
+    expiry: readInstant(row["expiry"]),
+    ip: row["ip"] ?? undefined,
+    userAgent: row["user_agent"] ?? undefined,
+  };
+}
 
-  /**
-   * Adds the result of a cleanup and the sessions that are left, then removes old entries.
-   *
-   * @param begun - the start of the cleanup by the monotonic clock, in milliseconds
-   */
-  async noteCleanup(removed: number, begun: number): Promise<void> {
-    const took = Math.round(monotonicNow() - begun);
-    const { history, users } = await this.#engine.probe();
-    if (!history) return;
-    const stats = await this.#operations.stats();
-    await this.#write(String(removed), String(took), String(stats.live), String(stats.users ?? ""));
-    await this.#engine.run(this.#sql.forget, []);
-    if (users) await this.#pruneUsers();
-  }
-
-  async #write(removed: string, took: string, live: string, users: string): Promise<void> {
-    const { created, ended } = this.#engine.takeCounts();
-    await this.#engine.run(this.#sql.note, [String(created), String(ended), removed || "0", took, live, users]);
-  }
-
-  /** Removes some of the users without sessions. There may be millions, so each call continues where the last ended. */
-  async #pruneUsers(): Promise<void> {
-    for (let page = 0; page < MAX_USER_PAGES; page++) {
-      const [row] = await this.#engine.run(this.#sql.pruneUsers, [this.#lastUser]);
-      this.#lastUser = textOf(row, "last");
-      if (this.#lastUser === "") return;
-    }
-  }
+function instantIn(text: string | null | undefined): Date | undefined {
+  return text == null ? undefined : readInstant(text);
 }
