@@ -17,6 +17,8 @@ beforeEach(async () => {
 afterAll(() => database.drop());
 
 const open = (cleanupInterval = 0): PgStore => new PgStore(pool, { cleanupInterval, endedGrace: 0 });
+const openWithShortFloats = (): PgStore =>
+  new PgStore(database.pool({ max: 1, options: "-c extra_float_digits=-15" }), { cleanupInterval: 0, endedGrace: 0 });
 const operationsOf = (store: PgStore): StoreOperations => store.operations ?? expect.unreachable();
 
 /** Rows that expire some minutes from now; of users, where there are any. */
@@ -74,6 +76,17 @@ describe("the figures of a store", () => {
     near(stats.users, 1000);
     expect(stats.expired).toBe(10_000);
     near(stats.expiring.find(({ within }) => within === 3_600_000)?.count, 100_000);
+  });
+
+  it("are the same when extra_float_digits shortens the text of a float", async () => {
+    await rows(3000, 50, 2000);
+    await pool.query("ALTER TABLE sessions ALTER user_id SET (n_distinct = 1234)");
+    onTestFinished(async () => void (await pool.query("ALTER TABLE sessions ALTER user_id RESET (n_distinct)")));
+    await pool.query("ANALYZE sessions");
+    await pool.query("UPDATE pg_class SET reltuples = 345678 WHERE oid = 'sessions'::regclass");
+    const stats = await operationsOf(open()).stats();
+    expect(stats).toMatchObject({ isEstimate: true, users: 1234 });
+    expect(await operationsOf(openWithShortFloats()).stats()).toEqual(stats);
   });
 
   it("are there without the columns about users, too", async () => {
@@ -142,6 +155,14 @@ describe("the history that the cleanup writes", () => {
     expect(points.map(({ created }) => created)).toEqual([3, 0, 0, 0, 0, 3]);
     expect(points.map(({ live }) => live)).toEqual([20, undefined, undefined, undefined, undefined, undefined]);
     expect(points[0]?.length).toBeCloseTo(600_000, -4);
+  });
+
+  it("puts it there when extra_float_digits shortens the text of a float", async () => {
+    await pool.query(
+      "INSERT INTO sessions_history (at, created) VALUES (current_timestamp - interval '16 minutes 30 seconds', 7)",
+    );
+    const points = await operationsOf(openWithShortFloats()).history(since(60), 60);
+    expect(points.findIndex(({ created }) => created === 7)).toBe(43);
   });
 
   it("wants a time that is past, in whole points", async () => {

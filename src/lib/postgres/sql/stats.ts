@@ -27,11 +27,12 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
   const live = liveRow(layout);
   const name = quoteLiteral(quoted);
   const leaves = leavesOf(regclass(name));
+  // Integers and numerics have a whole text. The setting `extra_float_digits` shortens that of a float.
   const texts = {
     // In a partitioned table the leaves have the figures, each with its own estimate of the number of users.
     size:
       `SELECT ${ROWS} AS rows, pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::text AS heap, pg_catalog.sum(pg_catalog.pg_table_size(c.oid))::text AS bytes, ` +
-      `pg_catalog.sum(pg_catalog.pg_indexes_size(c.oid))::text AS indexes, (SELECT p.n_distinct::float8::text FROM pg_catalog.pg_stats p ` +
+      `pg_catalog.sum(pg_catalog.pg_indexes_size(c.oid))::text AS indexes, (SELECT p.n_distinct::float8::numeric::text FROM pg_catalog.pg_stats p ` +
       `JOIN pg_catalog.pg_namespace n ON n.nspname ${EQ} p.schemaname JOIN pg_catalog.pg_class l ON l.relnamespace ${EQ} n.oid AND l.relname ${EQ} p.tablename ` +
       `WHERE p.attname ${EQ} 'user_id' AND (l.oid ${EQ} ${regclass(name)} OR l.oid ${EQ} ANY (ARRAY(${leaves}))) ` +
       `ORDER BY p.inherited DESC LIMIT 1) AS different FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ANY (ARRAY(${leaves}))`,
@@ -42,7 +43,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
       `SELECT ${millisecondsOf("h.cleaned")} AS at, h.removed::text AS removed, h.took::text AS took FROM ${history} h ` +
       "WHERE h.cleaned IS NOT NULL ORDER BY h.at DESC LIMIT 1",
     history:
-      `SELECT pg_catalog.floor(extract(epoch FROM h.at ${MINUS} ${instant("$1::text")}) ${TIMES} 1000 ${OVER} $2::text::float8)::text AS n, ` +
+      `SELECT pg_catalog.floor(extract(epoch FROM h.at ${MINUS} ${instant("$1::text")}) ${TIMES} 1000 ${OVER} $2::text::float8)::int8::text AS n, ` +
       "pg_catalog.sum(h.created)::text AS created, pg_catalog.sum(h.ended)::text AS ended, pg_catalog.sum(h.removed)::text AS removed, " +
       "(pg_catalog.array_agg(h.live ORDER BY h.at DESC) FILTER (WHERE h.live IS NOT NULL))[1]::text AS live, " +
       "(pg_catalog.array_agg(h.users ORDER BY h.at DESC) FILTER (WHERE h.users IS NOT NULL))[1]::text AS users " +
