@@ -142,7 +142,7 @@ export class Operations implements StoreOperations {
     if (row !== undefined) return sessionIn(row);
     if (!/^[\w-]+$/.test(id) || id.length < MIN_CHARACTERS) return undefined;
     const next = await this.#engine.run(this.#searches.sessionsFrom, [id]);
-    const found = next.find(({ token }) => token?.startsWith(id) === true);
+    const found = next.find((row) => row["id"]?.startsWith(id) === true);
     return found && sessionIn(found);
   }
 
@@ -216,7 +216,7 @@ function userIn(row: Row): UserEntry {
 
 function sessionIn(row: Row): FoundSession {
   return {
-    id: textOf(row, "token"),
+    id: textOf(row, "id"),
     userId: row["user_id"] ?? undefined,
     created: instantIn(row["created"]),
     lastSeen: instantIn(row["last_seen"]),

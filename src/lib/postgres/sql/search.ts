@@ -55,7 +55,7 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout): 
       `${counted} AS read FROM page JOIN ${users} u ON u.user_id ${EQ} page.user_id AND u.last_login IS NOT NULL ORDER BY page.sessions DESC, page.user_id`,
   });
   const columns =
-    `s.${token} AS token, s.user_id AS user_id, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
+    `s.${token} AS id, s.user_id AS user_id, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
     `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM`;
   const ofAddress = `s.ip ${EQ} ANY ($1::text[]) AND ${live}`;
   return {
@@ -105,8 +105,8 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout): 
     byAddress: { text: `SELECT ${columns} ${quoted} s WHERE ${ofAddress} LIMIT $2::text::int` },
     nextRows: {
       text:
-        "SELECT pg_catalog.max(few.token) AS last, pg_catalog.count(*)::text AS count FROM (" +
-        `SELECT s.${token} AS token FROM ${quoted} s WHERE s.${token} ${GT} $1::text ORDER BY s.${token} LIMIT $2::text::int) AS few`,
+        "SELECT pg_catalog.max(few.id) AS last, pg_catalog.count(*)::text AS count FROM (" +
+        `SELECT s.${token} AS id FROM ${quoted} s WHERE s.${token} ${GT} $1::text ORDER BY s.${token} LIMIT $2::text::int) AS few`,
     },
     byAddressBetween: {
       text:
