@@ -16,7 +16,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     setupFiles: ["test/support/token-leaks.ts"],
-    exclude: ["test/apps/**", "test/faults/**"],
+    exclude: ["test/apps/**", "test/faults/**", "test/package/package.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
     // They wait for the database more than they compute; as many as there are cores but one would leave half of them idle.
