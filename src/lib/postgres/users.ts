@@ -237,7 +237,7 @@ class Pages {
 
   /** Ends all sessions after a place. The fence makes them all invalid before the first page, and stays if a page fails. */
   async after(created: string, id: string): Promise<void> {
-    const end: FencedEnd = { user: this.#userId, created, token: id, except: this.#except };
+    const end: FencedEnd = { user: this.#userId, created, id, except: this.#except };
     const entry = JSON.stringify(end);
     await this.#run(this.#engine.userSql.raiseFence, [entry]);
     await this.finish(entry);
@@ -245,14 +245,14 @@ class Pages {
 
   /** Ends all sessions of an entry of the fence, then removes the entry. */
   async finish(entry: string, signal?: AbortSignal): Promise<void> {
-    const { created, token } = JSON.parse(entry) as FencedEnd;
-    for (let place: string[] | undefined = [created, token]; place !== undefined;) {
+    const { created, id } = JSON.parse(entry) as FencedEnd;
+    for (let place: string[] | undefined = [created, id]; place !== undefined;) {
       signal?.throwIfAborted();
       const [rows, isFull] = await this.next((sql) => sql.endPage, place);
       const last = rows.at(-1);
       place = isFull && last !== undefined ? [last["created"] ?? "", textOf(last, "token")] : undefined;
     }
-    if (token === "") await this.#sweep(String(Number(created) - 1));
+    if (id === "") await this.#sweep(String(Number(created) - 1));
     await this.#run(this.#engine.userSql.lowerFence, [entry]);
     await this.#run(this.#engine.userSql.dropFence, []);
   }

@@ -29,7 +29,7 @@ export interface FencedEnd {
   /** Microseconds since 1970. */
   created: string;
   /** The id at that place. "" means all sessions, including those without a recorded login. */
-  token: string;
+  id: string;
   except: readonly string[];
 }
 
@@ -54,8 +54,8 @@ export function fenceStatements({ quoted: table }: TableName, layout: Layout): F
     behindFence:
       `WITH RECURSIVE entry AS MATERIALIZED (SELECT e.n AS n, e.entry::jsonb AS entry FROM ${entries}), ` +
       `held AS (SELECT s.${token} AS token, entry.n AS n FROM ${tokens}, ${table} s, entry WHERE ${joinedBy(token)} ` +
-      `AND s.user_id ${EQ} ${says("user")} AND ((s.created, s.${token}) ${LT} (${micros(says("created"))}, ${says("token")}) ` +
-      `OR s.created IS NULL AND ${says("token")} ${EQ} '')), ` +
+      `AND s.user_id ${EQ} ${says("user")} AND ((s.created, s.${token}) ${LT} (${micros(says("created"))}, ${says("id")}) ` +
+      `OR s.created IS NULL AND ${says("id")} ${EQ} '')), ` +
       `spared AS (SELECT entry.n AS n, s.${token} AS token, ${successor} AS next FROM entry CROSS JOIN LATERAL ` +
       `pg_catalog.jsonb_array_elements_text(pg_catalog.jsonb_extract_path(entry.entry, 'except')) AS x(token), ${table} s ` +
       `WHERE ${joinedBy(token, "x")} AND EXISTS (SELECT FROM held WHERE held.n ${EQ} entry.n) ` +
