@@ -25,7 +25,7 @@ export function benchmarkPage(run: Run): string {
     "Made by `npm run bench -- --write`; do not edit. The values of every round are in [results.json](results.json).",
     bullets(conditionsOf(run)),
     "## Targets",
-    "Ratios of the same run. What is missed is missed: the targets are not loosened.",
+    "Ratios of the same run. What is missed is missed: the targets are not loosened. The tables of functions below show where the time goes.",
     markdownTable(verdictTable(run.verdicts)),
     ...run.results.flatMap(sectionOf),
     "## Fairness",
