@@ -16,7 +16,15 @@ type Args = [object, (error: unknown, result: unknown) => void];
 
 /** A pool whose clients are changed as they connect. */
 function poolOf(change: (client: pg.PoolClient) => void, options: pg.PoolConfig = {}): pg.Pool {
-  const pool = new pg.Pool({ connectionString: database.url, max: 1, connectionTimeoutMillis: 5000, ...options });
+  // The parsers of an application.
+  const types = { getTypeParser: () => () => "parsed" };
+  const pool = new pg.Pool({
+    connectionString: database.url,
+    max: 1,
+    connectionTimeoutMillis: 5000,
+    types,
+    ...options,
+  });
   pool.on("error", () => {});
   pool.on("connect", change);
   onTestFinished(() => pool.end());
@@ -79,6 +87,26 @@ describe("a statement through a client of pg", () => {
     expect(sent).toBeGreaterThan(0);
   });
 
+  it.each<[string, (query: object) => object]>([
+    ["a proxy", (query) => new Proxy(query, {})],
+    ["an object that inherits from it", (query) => Object.create(query) as object],
+  ])("may be sent as %s", async (name, wrap) => {
+    await useStore(poolOf(wrapped((query, callback) => [wrap(query), callback])), name);
+  });
+
+  it("reports values that can't be sent, also when the application's statement is before it", async () => {
+    // As in `pool.on("connect", (client) => client.query("SET …"))`.
+    const pool = poolOf((client) => {
+      const { connection } = client as unknown as { connection: { bind(portal: unknown): void } };
+      connection.bind = () => {
+        throw new RangeError("too long");
+      };
+      void client.query("SELECT 1");
+    });
+    const store = new PgStore(pool, { cleanupInterval: 0 });
+    await expect(store.find("unsent")).rejects.toMatchObject({ cause: { message: "too long" } });
+  });
+
   it("works with a client that pipelines, which takes only pg's own queries", async () => {
     await useStore(
       poolOf(() => {}, { pipeline: true }),
@@ -123,7 +151,7 @@ describe("a statement through a client of pg", () => {
     const pool = poolOf(() => {});
     const store = new PgStore(pool, { cleanupInterval: 0 });
     await store.save("refused", bytes("before"), soon());
-    await pool.query("ALTER TABLE sessions ADD CONSTRAINT small CHECK (octet_length(data) < 20)");
+    await pool.query("ALTER TABLE sessions ADD CONSTRAINT small CHECK (octet_length(data) < 20) NOT VALID");
     const removed = (): Promise<unknown> => pool.query("ALTER TABLE sessions DROP CONSTRAINT IF EXISTS small");
     onTestFinished(async () => void (await removed()));
     await expect(store.save("refused", new Uint8Array(50), soon())).rejects.toMatchObject({ code: "STORE_FAILED" });

@@ -16,7 +16,8 @@ interface Query {
 /** The members of a pg.Client or pg.Pool that pgstore uses. */
 interface NodePostgres {
   query(config: Query): Promise<{ rows: unknown[] }>;
-  query(config: Query | PreparedQuery, callback: Answered): void;
+  query(config: Query, values: undefined, callback: Answered): void;
+  query(config: PreparedQuery, callback: Answered): void;
   on(event: "error", listener: (error: unknown) => void): unknown;
   removeListener(event: "error", listener: (error: unknown) => void): unknown;
   listenerCount(event: "error"): number;
@@ -157,9 +158,9 @@ class PoolLine {
         resolve((result?.rows ?? []) as Row[]);
       };
       const { name } = query;
-      const sent =
-        name !== undefined && takesQueries(client) ? new PreparedQuery({ ...query, name }, this.#columns) : query;
-      client.query(sent, answered);
+      if (name === undefined || !takesQueries(client)) client.query(query, undefined, answered);
+      // Old versions of pg take the callback of other classes only here.
+      else client.query(new PreparedQuery(query, name, this.#columns), answered);
     } catch (error) {
       // A wrapper around the client threw. Thrown on, the error would end the process from within the pool.
       fail(error);
@@ -203,15 +204,6 @@ interface Wire {
   sync(): void;
 }
 
-/** What pg is told of a prepared statement. */
-interface Settings {
-  text: string;
-  name: string;
-  values: unknown[];
-  /** Milliseconds. */
-  query_timeout?: number | undefined;
-}
-
 /** The columns of prepared statements, by their names. */
 type Columns = Map<string, readonly string[]>;
 
@@ -228,58 +220,62 @@ function takesQueries(client: object): boolean {
  * pg's own query copies its settings descriptor by descriptor, is an event emitter, and makes a result with parsers for each column. That
  * takes longer than all else that a statement needs in this process. This one is told the columns only once for each statement.
  */
-class PreparedQuery {
-  // What programs that trace queries read.
+class PreparedQuery implements Query {
   readonly text: string;
   readonly name: string;
   readonly values: unknown[];
   readonly query_timeout: number | undefined;
+  /** For pg's own query: a program that traces statements may send a copy of these settings in place of this object. */
+  readonly types = AS_IT_IS;
   /** Set by pg. */
-  callback: ((error: unknown, result?: { rows: Row[] }) => void) | undefined;
-  readonly #known: Columns;
-  #columns: readonly string[] | undefined;
-  readonly #rows: Row[] = [];
+  callback: Answered | undefined = undefined;
+  // Not private: a proxy of such a program has no private members.
+  readonly known: Columns;
+  columns: readonly string[] | undefined;
+  readonly found: Row[] = [];
 
-  /** @param columns - gets the columns of this statement, or has them */
-  constructor({ text, name, values, query_timeout }: Settings, columns: Columns) {
+  /** @param known - gets the columns of this statement, or has them */
+  constructor({ text, values, query_timeout }: Query, name: string, known: Columns) {
     this.text = text;
     this.name = name;
     this.values = values;
     this.query_timeout = query_timeout;
-    this.callback = undefined;
-    this.#known = columns;
-    this.#columns = columns.get(name);
+    this.known = known;
+    this.columns = known.get(name);
   }
 
-  /** Called by pg when the connection is free. */
-  submit(connection: Wire): void {
+  /** Called by pg when the connection is free. Returns an error for pg to report: thrown, it would end the process. */
+  submit(connection: Wire): unknown {
     const { text, name, values } = this;
     connection.stream.cork?.();
     try {
       if (connection.parsedStatements[name] === undefined) connection.parse({ name, text });
       connection.bind({ statement: name, values });
-      if (this.#columns === undefined) connection.describe({ type: "P" });
+      if (this.columns === undefined) connection.describe({ type: "P" });
       connection.execute({});
       connection.sync();
+      return undefined;
+    } catch (error) {
+      return error;
     } finally {
       connection.stream.uncork?.();
     }
   }
 
   handleRowDescription({ fields }: { fields: readonly { name: string }[] }): void {
-    this.#columns = fields.map(({ name }) => name);
-    this.#known.set(this.name, this.#columns);
+    this.columns = fields.map(({ name }) => name);
+    this.known.set(this.name, this.columns);
   }
 
   handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
-    const columns = this.#columns ?? [];
+    const columns = this.columns ?? [];
     const row: Row = {};
     for (let index = 0; index < columns.length; index++) row[columns[index] as string] = fields[index] as string | null;
-    this.#rows.push(row);
+    this.found.push(row);
   }
 
   handleReadyForQuery(): void {
-    this.callback?.(undefined, { rows: this.#rows });
+    this.callback?.(undefined, { rows: this.found });
   }
 
   handleError(error: unknown): void {
