@@ -46,7 +46,7 @@ export const TARGETS: readonly Target[] = [
   atLeast("inc/connect-pg-simple", 3.5, "HTTP INC, pgstore / express-session + connect-pg-simple"),
   atLeast("inc/connect-redis", 0.9, "HTTP INC, pgstore / express-session + connect-redis"),
   atMost("cleanup/p99", 2, "find p99 during cleanup / before"),
-  { ...atMost("cleanup/longest", 250, "longest cleanup statement"), unit: "ms" },
+  { ...atMost("cleanup/longest", 250, "longest statement that removes rows in a cleanup"), unit: "ms" },
   atMost("touch/rows", 0.1, "rows written, touchAfter default / 0"),
   atMost("growth/lone", 1.5, "find latency alone in flight, 10 million rows / 10 thousand"),
   atLeast("growth/64", 0.6, "find, 64 in flight, 10 million rows / 10 thousand"),
