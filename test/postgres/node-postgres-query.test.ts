@@ -4,8 +4,10 @@ import { PgStore } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 let database: TestDatabase;
+let admin: pg.Pool;
 beforeAll(async () => {
   database = await createDatabase();
+  admin = database.admin({ max: 1 });
 });
 afterAll(() => database.drop());
 
@@ -142,8 +144,8 @@ describe("a statement through a client of pg", () => {
     const store = new PgStore(pool, { cleanupInterval: 0 });
     await store.save("changed", bytes("yes"), soon());
     expect(await store.find("changed")).toMatchObject({ data: bytes("yes") });
-    await pool.query("ALTER TABLE sessions ALTER COLUMN token TYPE varchar(1000)");
-    onTestFinished(async () => void (await pool.query("ALTER TABLE sessions ALTER COLUMN token TYPE text")));
+    await admin.query("ALTER TABLE sessions ALTER COLUMN token TYPE varchar(1000)");
+    onTestFinished(async () => void (await admin.query("ALTER TABLE sessions ALTER COLUMN token TYPE text")));
     for (let round = 0; round < 2; round++) expect(await store.find("changed")).toMatchObject({ data: bytes("yes") });
   });
 
@@ -151,8 +153,8 @@ describe("a statement through a client of pg", () => {
     const pool = poolOf(() => {});
     const store = new PgStore(pool, { cleanupInterval: 0 });
     await store.save("refused", bytes("before"), soon());
-    await pool.query("ALTER TABLE sessions ADD CONSTRAINT small CHECK (octet_length(data) < 20) NOT VALID");
-    const removed = (): Promise<unknown> => pool.query("ALTER TABLE sessions DROP CONSTRAINT IF EXISTS small");
+    await admin.query("ALTER TABLE sessions ADD CONSTRAINT small CHECK (octet_length(data) < 20) NOT VALID");
+    const removed = (): Promise<unknown> => admin.query("ALTER TABLE sessions DROP CONSTRAINT IF EXISTS small");
     onTestFinished(async () => void (await removed()));
     await expect(store.save("refused", new Uint8Array(50), soon())).rejects.toMatchObject({ code: "STORE_FAILED" });
     expect(await store.find("refused")).toMatchObject({ data: bytes("before") });
