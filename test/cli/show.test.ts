@@ -191,7 +191,7 @@ describe("users and show", () => {
     await manager.commit(session);
     const { code, out } = await pgstore("show", "--id", session.id ?? "", "--table", "sealed", ...where);
     expect(code).toBe(0);
-    expect(out).toContain("  User  nobody has logged in\n");
+    expect(out).toContain("  User  not logged in\n");
     expect(out).toContain("The keys can't be listed: the data are encrypted, or in a codec of the application.\n");
     await store.close();
   });

@@ -139,7 +139,7 @@ describe("a statement through a client of pg", () => {
     expect(described).toBe(2);
   });
 
-  it("is told its columns again after they have changed", async () => {
+  it("is answered after its columns have changed", async () => {
     const pool = poolOf(() => {});
     const store = new PgStore(pool, { cleanupInterval: 0 });
     await store.save("changed", bytes("yes"), soon());

@@ -105,7 +105,7 @@ function answerOf(
   const at = (date: Date | null): string => (date === null ? "" : instant(date));
   const text = (style: Style): string => {
     const lines: [string, string][] = [
-      ["User", user === null ? "nobody has logged in" : plain(user)],
+      ["User", user === null ? "not logged in" : plain(user)],
       ["Logged in", at(created)],
       ["Last proof of identity", isLater ? at(authenticated) : ""],
       ["Last seen", at(lastSeen)],

@@ -217,8 +217,8 @@ function takesQueries(client: object): boolean {
  * A prepared statement on its way through pg's client, which sends it by `submit` and hands it the messages of the answer, as it does with
  * the queries of pg-cursor.
  *
- * pg's own query copies its settings descriptor by descriptor, is an event emitter, and makes a result with parsers for each column. That
- * takes longer than all else that a statement needs in this process. This one is told the columns only once for each statement.
+ * pg's own query copies its settings descriptor by descriptor, is an event emitter, and makes a result with parsers for each column. A
+ * look-up alone in flight took a fifth longer with it. This one asks for the columns only once for each statement.
  */
 class PreparedQuery implements Query {
   readonly text: string;
