@@ -11,6 +11,8 @@ export interface DemoSession {
   remembered: boolean;
   /** Writes of the race. */
   race: number;
+  /** What is left of them in a store that overwrites the whole session. */
+  overwritten: number;
 }
 
 /** Limits of the forms. Lengths are in characters. */

@@ -13,7 +13,7 @@ import { ACTIONS, type DemoSession } from "./actions.ts";
 import { devicesPart } from "./devices.ts";
 import { LiveStreams } from "./live.ts";
 import { endedPage, type Home, homePage, messagePage } from "./page.ts";
-import { Races } from "./race.ts";
+import { addInPairs } from "./race.ts";
 import { SCRIPT } from "./script.ts";
 import { STYLE } from "./style.ts";
 
@@ -53,7 +53,6 @@ interface Demo {
 /** Makes the demo on a store. @param store - `location` is shown */
 export function createDemo(store: Store & StoreExtras & { readonly location?: string | undefined }): Demo {
   const streams = new LiveStreams();
-  const races = new Races();
   const manager = new SessionManager<DemoSession>(store, {
     lifetime: "7d",
     recordIp: true,
@@ -96,25 +95,22 @@ export function createDemo(store: Store & StoreExtras & { readonly location?: st
     redirect(response, action === undefined ? "/ended" : "/");
   }
 
-  /** Adds one write to the race. It has read the session and waits for its rival before it writes. */
+  /** Adds one write to the race, or begins another. */
   async function race(
     session: Session<DemoSession>,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const id = session.id ?? "";
-    let overwritten = 0;
     if (pathOf(request) === "/race/reset") {
-      session.set("race", 0);
-      races.reset(id);
+      session.delete("race");
+      session.delete("overwritten");
     } else {
-      overwritten = await races.meet(id);
-      session.update("race", (before = 0) => before + 1);
+      await addInPairs(session);
     }
     if (request.headers.accept !== "application/json") return redirect(response, "/#race");
     await session.save();
     response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-store" });
-    response.end(JSON.stringify({ kept: session.get("race") ?? 0, overwritten }));
+    response.end(JSON.stringify({ kept: session.get("race") ?? 0, overwritten: session.get("overwritten") ?? 0 }));
   }
 
   /** Answers with the list of devices, or with 204 when the browser's session is over. */
@@ -143,7 +139,6 @@ export function createDemo(store: Store & StoreExtras & { readonly location?: st
       devices: await devicesPart(manager, session, csrfToken),
       liveSessions: await countSessions(manager),
       location: store.location,
-      overwritten: races.overwritten(session.id ?? ""),
       elsewhere: elsewhereOf(request.headers.host),
     };
     send(response, 200, homePage(home));
