@@ -1,7 +1,6 @@
 import { type BatchEvent, codeOf, publish } from "../../core/events.ts";
 import { monotonicNow } from "../../core/time.ts";
-import { Again, type BatchOutput, Failed } from "./batch.ts";
-import type { Entry } from "./queue.ts";
+import { Again, type BatchOutput, type Entry, Failed } from "./batch.ts";
 
 /**
  * Makes a function that tells the observers of a batch later, but in the asynchronous context of this call. Tracers attribute

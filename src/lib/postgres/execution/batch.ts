@@ -1,3 +1,5 @@
+import type { BatchEvent } from "../../core/events.ts";
+
 /** Limits of batching for one kind of operation. */
 export interface BatchLimits {
   /** Operations in one statement. */
@@ -84,6 +86,26 @@ export class Refusal {
     this.error = error;
     this.inDoubt = inDoubt;
   }
+}
+
+/** An operation in the queue, from its submission to its answer. */
+export interface Entry<In, Out> extends Item<In> {
+  readonly key: string | undefined;
+  until: number;
+  company: Company | undefined;
+  readonly weight: number;
+  /** Its start by the monotonic clock, in milliseconds. */
+  readonly since: number;
+  state: "queued" | "ready" | "sent" | "settled";
+  /** Reports its batch to observers, if there are any. */
+  readonly report: ((event: BatchEvent) => void) | undefined;
+  resolve(output: Out): void;
+  reject(error: unknown): void;
+  /** Its neighbours among the unsettled operations. */
+  older: Entry<In, Out> | undefined;
+  younger: Entry<In, Out> | undefined;
+  /** The next operation with its key. */
+  next: Entry<In, Out> | undefined;
 }
 
 /** The result of an operation of a batch. */

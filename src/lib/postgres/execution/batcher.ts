@@ -1,19 +1,19 @@
 import { StoreOverloadedError } from "../../core/errors.ts";
 import { CHANNELS, codeOf, publish } from "../../core/events.ts";
-import { monotonicNow } from "../../core/time.ts";
+import { after, monotonicNow } from "../../core/time.ts";
 import { lastDeparture, tooLate } from "../drivers/driver.ts";
 import {
   Again,
   type BatchLimits,
   type BatchOutput,
   type Company,
+  type Entry,
   Failed,
   Large,
   MAX_BATCH_BYTES,
   type RunBatch,
 } from "./batch.ts";
 import { reportBatch, reporter } from "./batch-report.ts";
-import { type Entry, Queue } from "./queue.ts";
 
 /*
  * Operations of one kind share statements, because a statement costs far more than a row.
@@ -56,8 +56,8 @@ export class Batcher<In, Out> {
   #lastRows = 0;
   /** A dispatch is about to come. */
   #soon = false;
-  #deadline: ReturnType<typeof setTimeout> | undefined;
-  #gathering: ReturnType<typeof setTimeout> | undefined;
+  #deadline: (() => void) | undefined;
+  #gathering: (() => void) | undefined;
   #whenIdle: (() => void)[] = [];
 
   /**
@@ -106,7 +106,7 @@ export class Batcher<In, Out> {
         next: undefined,
       };
       if (signal !== undefined) this.#watch(entry, signal);
-      if (this.#deadline === undefined) this.#deadline = arm(this.#timeout, this.#expire);
+      if (this.#deadline === undefined) this.#deadline = after(this.#timeout, this.#expire);
       if (!this.#queue.add(entry) || this.#soon) return;
       if (this.#lastRows > 1 && this.#limits.leavesAtOnce !== true) this.#dispatchSoon();
       else this.#dispatch();
@@ -144,13 +144,16 @@ export class Batcher<In, Out> {
     const share = Math.min(Math.max(MIN_FURTHER_ROWS, Math.ceil(queue.size / parts)), this.#limits.rows);
     while (queue.ready > 0 && this.#statements < this.#limits.statements) {
       if (this.#statements > 0 && queue.ready < share && !impatient) {
-        this.#gathering ??= arm(MAX_GATHER_MS, this.#hurry);
+        this.#gathering ??= after(MAX_GATHER_MS, this.#hurry);
         return;
       }
       const batch = queue.take(share, MAX_BATCH_BYTES, this.#tooLate);
       if (batch.length > 0) void this.#send(batch);
     }
-    this.#settled();
+    if (!this.#isIdle) return;
+    this.#gathering?.();
+    this.#gathering = undefined;
+    for (const tell of this.#whenIdle.splice(0)) tell();
   }
 
   async #send(batch: Entry<In, Out>[]): Promise<void> {
@@ -160,7 +163,10 @@ export class Batcher<In, Out> {
     let youngest = 0;
     for (const { since } of batch) if (since > youngest) youngest = since;
     const sentAt = monotonicNow();
-    const outputs = await this.#attempt(batch, youngest + this.#timeout - sentAt);
+    // An answer that makes no sense, for instance, must not hold up later operations.
+    const outputs = await this.#run(batch, youngest + this.#timeout - sentAt).catch(
+      (error: unknown) => new Failed(error),
+    );
     this.#statements--;
     if (CHANNELS.batch.hasSubscribers) reportBatch(this.#operation, batch, outputs, sentAt);
     let bytes = 0;
@@ -178,16 +184,6 @@ export class Batcher<In, Out> {
     }
     if (batch.length > 1) this.#dispatchSoon();
     else this.#dispatch();
-    this.#settled();
-  }
-
-  async #attempt(batch: Entry<In, Out>[], left: number): Promise<BatchOutput<Out>[] | Failed> {
-    try {
-      return await this.#run(batch, left);
-    } catch (error) {
-      // An answer that makes no sense, say: it must not hold up those that come later.
-      return new Failed(error);
-    }
   }
 
   /** Sends together what callers with an answer and other requests submit in this turn of the event loop. */
@@ -202,13 +198,6 @@ export class Batcher<In, Out> {
     this.#dispatch();
   };
 
-  #settled(): void {
-    if (!this.#isIdle) return;
-    clearTimeout(this.#gathering);
-    this.#gathering = undefined;
-    for (const tell of this.#whenIdle.splice(0)) tell();
-  }
-
   readonly #tooLate = (): Error => this.#failed(tooLate(this.#timeout));
 
   /** Tells the observers of an operation that has failed. */
@@ -221,7 +210,7 @@ export class Batcher<In, Out> {
   /** Fails what has taken too long, and comes again when the next one could have. */
   readonly #expire = (): void => {
     const left = this.#queue.failOlder(this.#timeout, this.#tooLate);
-    this.#deadline = left === undefined ? undefined : arm(left, this.#expire);
+    this.#deadline = left === undefined ? undefined : after(left, this.#expire);
   };
 
   readonly #hurry = (): void => {
@@ -231,8 +220,174 @@ export class Batcher<In, Out> {
   };
 }
 
-function arm(milliseconds: number, action: () => void): ReturnType<typeof setTimeout> {
-  const timer = setTimeout(action, milliseconds);
-  timer.unref?.();
-  return timer;
+/** Operations with a key after which the map of keys is replaced by a copy. */
+const MAX_KEYED = 1024;
+/** Failed operations that may stay in the line, in addition to as many as are ready. */
+const MAX_LEFTOVERS = 64;
+
+/**
+ * The unsettled operations of a kind. Two with the same key run one after the other: they never share a statement or overtake
+ * each other.
+ *
+ * Each operation is one object, which is linked to its neighbours by age and to the next one with its key.
+ */
+class Queue<In, Out> {
+  #oldest: Entry<In, Out> | undefined;
+  #youngest: Entry<In, Out> | undefined;
+  /** Number of unsettled operations. */
+  size = 0;
+  /** Number of operations not sent yet. */
+  waiting = 0;
+  /** Number of ready operations. */
+  ready = 0;
+  /** Operations that may be sent, in the order in which they became ready, and some that have failed since. */
+  #line: Entry<In, Out>[] = [];
+  /** The last unsettled operation of each key. */
+  #last = new Map<string, Entry<In, Out>>();
+  /** Operations with a key that were added to this map. */
+  #keyed = 0;
+
+  /** The operation that has been ready for the longest time. */
+  get first(): Entry<In, Out> | undefined {
+    return this.#line.find(isReady);
+  }
+
+  /** Adds an operation. Returns whether it is ready. */
+  add(entry: Entry<In, Out>): boolean {
+    const { key } = entry;
+    entry.older = this.#youngest;
+    if (this.#youngest === undefined) this.#oldest = entry;
+    else this.#youngest.younger = entry;
+    this.#youngest = entry;
+    this.size++;
+    this.waiting++;
+    if (this.#line.length > 2 * this.ready + MAX_LEFTOVERS) this.#line = this.#line.filter(isReady);
+    if (key !== undefined) {
+      // A long-lived Map keeps removed entries alive in its outgrown tables until a full garbage collection.
+      if (++this.#keyed % MAX_KEYED === 0) this.#last = new Map(this.#last);
+      const last = this.#last.get(key);
+      this.#last.set(key, entry);
+      if (last !== undefined) {
+        last.next = entry;
+        return false;
+      }
+    }
+    this.#makeReady(entry);
+    return true;
+  }
+
+  /**
+   * Takes ready operations of one company, oldest first, up to `most` operations and the weight `heaviest`, and at least one if
+   * there is any. Operations that are too old to be sent fail.
+   */
+  take(most: number, heaviest: number, tooLate: () => Error): Entry<In, Out>[] {
+    const now = monotonicNow();
+    const batch: Entry<In, Out>[] = [];
+    const line = this.#line;
+    let weight = 0;
+    let kept = 0;
+    let index = 0;
+    for (; index < line.length; index++) {
+      const entry = line[index] as Entry<In, Out>;
+      if (entry.state !== "ready") continue;
+      if (entry.until <= now) {
+        this.fail(entry, tooLate());
+        continue;
+      }
+      if (batch.length > 0 && entry.company !== batch[0]?.company) {
+        line[kept++] = entry;
+        continue;
+      }
+      weight += entry.weight;
+      if (batch.length > 0 && (batch.length === most || weight > heaviest)) break;
+      entry.state = "sent";
+      batch.push(entry);
+    }
+    line.copyWithin(kept, index);
+    line.length -= index - kept;
+    this.ready -= batch.length;
+    this.waiting -= batch.length;
+    return batch;
+  }
+
+  /** Makes a sent operation ready again, behind the others. */
+  takeBack(entry: Entry<In, Out>, company: Company | undefined): void {
+    if (entry.state === "settled") {
+      this.#next(entry);
+      return;
+    }
+    entry.company = company;
+    this.waiting++;
+    this.#makeReady(entry);
+  }
+
+  /** Removes a sent operation, and makes the next one with its key ready. Returns whether it was unsettled. */
+  done(entry: Entry<In, Out>): boolean {
+    this.#next(entry);
+    if (entry.state === "settled") return false;
+    this.#remove(entry);
+    return true;
+  }
+
+  /** Fails an operation, which is then not sent any more. */
+  fail(entry: Entry<In, Out>, error: unknown): void {
+    const { state } = entry;
+    if (state === "settled") return;
+    this.#remove(entry);
+    // Its statement may still wait for a connection.
+    entry.until = Number.NEGATIVE_INFINITY;
+    entry.reject(error);
+    if (state === "sent") return;
+    this.waiting--;
+    if (state === "queued") return;
+    this.ready--;
+    this.#next(entry);
+  }
+
+  /**
+   * Fails operations older than an age.
+   *
+   * @param age - milliseconds
+   * @returns milliseconds until the next one reaches the age, or undefined when there is none
+   */
+  failOlder(age: number, error: () => Error): number | undefined {
+    const now = monotonicNow();
+    for (let entry = this.#oldest; entry !== undefined; entry = this.#oldest) {
+      const left = entry.since + age - now;
+      if (left > 0) return left;
+      this.fail(entry, error());
+    }
+    return undefined;
+  }
+
+  #makeReady(entry: Entry<In, Out>): void {
+    entry.state = "ready";
+    this.ready++;
+    this.#line.push(entry);
+  }
+
+  /** Makes the next operation with the key of one ready. */
+  #next(entry: Entry<In, Out>): void {
+    if (entry.key === undefined) return;
+    let { next } = entry;
+    entry.next = undefined;
+    while (next?.state === "settled") ({ next } = next);
+    if (next === undefined) this.#last.delete(entry.key);
+    else this.#makeReady(next);
+  }
+
+  #remove(entry: Entry<In, Out>): void {
+    const { older, younger } = entry;
+    if (older === undefined) this.#oldest = younger;
+    else older.younger = younger;
+    if (younger === undefined) this.#youngest = older;
+    else younger.older = older;
+    entry.older = entry.younger = undefined;
+    entry.state = "settled";
+    this.size--;
+  }
+}
+
+function isReady({ state }: { state: string }): boolean {
+  return state === "ready";
 }
