@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { RemoteClock, repeat } from "../../src/lib/core/time.ts";
+import { repeat } from "../../src/lib/core/time.ts";
 
 describe("repeat", () => {
   it("waits longer than 2^31 milliseconds when it is told to", async () => {
@@ -33,21 +33,5 @@ describe("repeat", () => {
     });
     await expect.poll(() => runs).toBeGreaterThan(2);
     stop();
-  });
-});
-
-describe("RemoteClock", () => {
-  it("knows the other machine's time until it is older than maxAge", () => {
-    let passed = 0;
-    const clock = new RemoteClock(100, () => passed);
-    expect(clock.read()).toBe(undefined);
-    passed = 50;
-    clock.observe(1_000_000);
-    passed = 150;
-    expect(clock.read()).toBe(1_000_100);
-    passed = 151;
-    expect(clock.read()).toBe(undefined);
-    clock.observe(2_000_000);
-    expect(clock.read()).toBe(2_000_000);
   });
 });

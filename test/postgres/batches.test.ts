@@ -14,7 +14,6 @@ import { Dispatcher } from "../../src/lib/postgres/execution/dispatch.ts";
 import type { Driver, Row } from "../../src/lib/postgres/drivers/driver.ts";
 import { Executor } from "../../src/lib/postgres/execution/executor.ts";
 import { scsLayout } from "../../src/lib/postgres/sql/layout.ts";
-import { RemoteClock } from "../../src/lib/core/time.ts";
 import { operationsFor } from "../../src/lib/postgres/sql/operations.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
 import { Gate } from "../support/barrier.ts";
@@ -396,7 +395,6 @@ describe("a batch that waits for its statement to be sent", () => {
     const executor = new Executor(driver, 20_000, false, table, "");
     const limits = { rows: 256, statements: 1, waiting: 100 };
     const told = {
-      clock: new RemoteClock(1000),
       additions: () => ({ owners: true, users: true, seen: true, history: true }),
       onMissing: () => {},
       onWritten: () => {},

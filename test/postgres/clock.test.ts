@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { PgStore, SessionManager } from "../../src/index.ts";
+import { DatabaseClock } from "../../src/lib/postgres/execution/executor.ts";
 import { bundleOf } from "../support/bundle.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
@@ -75,3 +76,20 @@ for (const offset of [-HOUR, HOUR]) {
     });
   });
 }
+
+describe("DatabaseClock", () => {
+  it("knows the database's time for five minutes", () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const clock = new DatabaseClock();
+    expect(clock.read()).toBe(undefined);
+    vi.advanceTimersByTime(50);
+    clock.observe(1_000_000);
+    vi.advanceTimersByTime(300_000);
+    expect(clock.read()).toBe(1_300_000);
+    vi.advanceTimersByTime(1);
+    expect(clock.read()).toBe(undefined);
+    clock.observe(2_000_000);
+    expect(clock.read()).toBe(2_000_000);
+  });
+});

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { monotonicNow } from "../../src/lib/core/time.ts";
 import { loadUntil, type Row } from "../../src/lib/postgres/drivers/driver.ts";
 import { Deadlines, lookedAtLate, perClient, Places, WaitingLine } from "../../src/lib/postgres/drivers/places.ts";
 
@@ -7,8 +6,8 @@ const LONG = 3_600_000;
 
 /** Lets time go by, so that the timers of before are due together. */
 function block(milliseconds: number): void {
-  const begun = monotonicNow();
-  while (monotonicNow() - begun < milliseconds);
+  const begun = performance.now();
+  while (performance.now() - begun < milliseconds);
 }
 
 describe("Deadlines", () => {
@@ -17,7 +16,7 @@ describe("Deadlines", () => {
     const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
     const before = timers();
     const deadlines = new Deadlines();
-    const [one, other] = [LONG, 2 * LONG].map((timeout) => ({ end: monotonicNow() + timeout, expire: () => {} }));
+    const [one, other] = [LONG, 2 * LONG].map((timeout) => ({ end: performance.now() + timeout, expire: () => {} }));
     const counts = [];
     for (const limited of [one, other]) {
       if (limited === undefined) expect.unreachable();
@@ -44,7 +43,7 @@ describe("Deadlines", () => {
     const told: string[] = [];
     const watch = (name: string): Promise<void> =>
       new Promise((resolve) => {
-        deadlines.add({ end: monotonicNow() + 1, expire: () => (told.push(name), resolve()) });
+        deadlines.add({ end: performance.now() + 1, expire: () => (told.push(name), resolve()) });
       });
     const together = [watch("a"), watch("b")];
     block(5);
@@ -157,7 +156,7 @@ describe("Places", () => {
     const places = Places.one();
     const { sent, send } = client();
     const first = places.run(errand("a"), LONG, send);
-    const old = places.run(errand("b", monotonicNow()), LONG, send);
+    const old = places.run(errand("b", performance.now()), LONG, send);
     const young = places.run(errand("c"), LONG, send);
     sent[0]?.answer([]);
     await first;
@@ -179,7 +178,7 @@ describe("perClient", () => {
 
 describe("lookedAtLate", () => {
   it("looks once more at what is sent late, at all parameters together", () => {
-    const now = monotonicNow();
+    const now = performance.now();
     let asked = 0;
     const later = { values: ["c", "d"], until: now + LONG };
     const errand = { text: "", load: () => (asked++, later) };

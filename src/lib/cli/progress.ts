@@ -1,4 +1,3 @@
-import { monotonicNow } from "../core/time.ts";
 import { count, durationText } from "../core/format-number.ts";
 import { type Style, type StyledStream, styleOf } from "./style.ts";
 
@@ -28,7 +27,7 @@ export class Progress {
   #isDrawn = false;
 
   /** @param total - undefined: unknown */
-  constructor(label: string, total?: number, stream: ProgressStream = process.stderr, now = monotonicNow) {
+  constructor(label: string, total?: number, stream: ProgressStream = process.stderr, now = () => performance.now()) {
     this.#stream = stream;
     this.#label = label;
     this.#total = total;

@@ -3,43 +3,6 @@ export function systemNow(): number {
   return Date.now();
 }
 
-/** Returns the milliseconds of a monotonic clock. */
-export function monotonicNow(): number {
-  return performance.now();
-}
-
-/**
- * Follows another machine's clock: its last known time plus the time that has passed since, by a monotonic clock. A process with a wrong
- * clock thus still knows the database's time.
- *
- * Why: docs/decisions/002-time-is-the-databases.md
- */
-export class RemoteClock {
-  readonly #monotonic: () => number;
-  readonly #maxAge: number;
-  #offset: number | undefined;
-  #observedAt = 0;
-
-  /** Begins without a known time. @param maxAge - milliseconds for which an observed time is used. Clocks drift by some 50 ppm */
-  constructor(maxAge: number, monotonic: () => number = monotonicNow) {
-    this.#maxAge = maxAge;
-    this.#monotonic = monotonic;
-  }
-
-  /** Records the other machine's current time, in milliseconds since 1970. */
-  observe(told: number): void {
-    this.#observedAt = this.#monotonic();
-    this.#offset = told - this.#observedAt;
-  }
-
-  /** Returns the other machine's time in milliseconds since 1970. Undefined when it was not observed within `maxAge`. */
-  read(): number | undefined {
-    const now = this.#monotonic();
-    if (this.#offset === undefined || now - this.#observedAt > this.#maxAge) return undefined;
-    return now + this.#offset;
-  }
-}
-
 /** The longest delay of a JavaScript timer, in milliseconds. A longer one would fire at once. */
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 

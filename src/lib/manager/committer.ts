@@ -1,7 +1,7 @@
 import { LoginRefusedError, SessionConflictError } from "../core/errors.ts";
 import { CHANNELS, codeOf, type CommitEvent, publish } from "../core/events.ts";
 import type { EndReason, OperationOptions } from "../core/store.ts";
-import { monotonicNow, pause } from "../core/time.ts";
+import { pause } from "../core/time.ts";
 import { createToken } from "../core/token.ts";
 import { equalValues } from "../core/value.ts";
 import { type CommitPlan, hasPersistentCookie, planCommit, planStateOf } from "../session/plan.ts";
@@ -368,12 +368,12 @@ async function watchCommit(
   publicId: (id: string) => string,
 ): Promise<void> {
   const watch: CommitWatch = { plan: "nothing", attempts: 0 };
-  const begun = monotonicNow();
+  const begun = performance.now();
   const tell = (outcome: CommitEvent["outcome"], code?: string): void => {
     const { attempts } = watch;
     const id = state.id === undefined ? undefined : publicId(state.id);
     const plan = watch.plan === "nothing" ? undefined : watch.plan;
-    const duration = monotonicNow() - begun;
+    const duration = performance.now() - begun;
     publish("commit", { id, duration, plan, outcome, attempts, ...(code === undefined ? {} : { code }) });
   };
   try {

@@ -1,7 +1,6 @@
 import { SessionDecodeError, SessionInvalidError } from "../core/errors.ts";
 import { CHANNELS, codeOf, type LoadEvent, publish } from "../core/events.ts";
 import type { Found, StoredSession } from "../core/store.ts";
-import { monotonicNow } from "../core/time.ts";
 import { isToken } from "../core/token.ts";
 import { cookieValues } from "../http/cookie.ts";
 import { bearerToken } from "../http/headers.ts";
@@ -114,14 +113,14 @@ export class Loader {
   async #watchedLoad(tokens: readonly string[]): Promise<SessionState> {
     const id = this.#rows.publicId(this.#rows.idOf(tokens[0] ?? ""));
     const event: LoadEvent = { id, duration: 0, outcome: "failed" };
-    const begun = monotonicNow();
+    const begun = performance.now();
     try {
       return await this.#loadOneOf(tokens, event);
     } catch (error) {
       event.code = codeOf(error);
       throw error;
     } finally {
-      event.duration = monotonicNow() - begun;
+      event.duration = performance.now() - begun;
       publish("load", event);
     }
   }

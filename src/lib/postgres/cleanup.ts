@@ -1,4 +1,4 @@
-import { monotonicNow, pause } from "../core/time.ts";
+import { pause } from "../core/time.ts";
 import { OptionReader } from "../core/options.ts";
 import { CHANNELS, codeOf, publish } from "../core/events.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
@@ -121,14 +121,14 @@ async function watchedDelete(
   options: CleanupOptions,
   turns: CleanupTurns | undefined,
 ): Promise<Outcome> {
-  const begun = monotonicNow();
+  const begun = performance.now();
   let removed = 0;
   const onProgress = (progress: CleanupProgress): void => {
     removed = progress.removed;
     options.onProgress?.(progress);
   };
   const tell = (more: { code?: string; heldUp?: true }): void =>
-    publish("cleanup", { removed, duration: monotonicNow() - begun, ...more });
+    publish("cleanup", { removed, duration: performance.now() - begun, ...more });
   try {
     const outcome = await deletePages(run, sql, { ...options, onProgress }, turns);
     const isHeldUp = turns?.isHeldUp === true;

@@ -1,4 +1,3 @@
-import { monotonicNow } from "../core/time.ts";
 import { textOf } from "./drivers/driver.ts";
 import type { Engine } from "./execution/database.ts";
 import type { OperationStatements } from "./sql/stats.ts";
@@ -33,7 +32,7 @@ export class History {
    * @param begun - the start of the cleanup by the monotonic clock, in milliseconds
    */
   async noteCleanup(removed: number, begun: number): Promise<void> {
-    const took = Math.round(monotonicNow() - begun);
+    const took = Math.round(performance.now() - begun);
     const { history, users } = await this.#engine.probe();
     if (!history) return;
     const stats = await this.#operations.stats();

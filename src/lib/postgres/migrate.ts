@@ -1,4 +1,4 @@
-import { monotonicNow, pause } from "../core/time.ts";
+import { pause } from "../core/time.ts";
 import { PgStoreError, SchemaError, StoreError } from "../core/errors.ts";
 import { checkSchema, sentenceOf } from "./check/schema.ts";
 import type { Query } from "./drivers/driver.ts";
@@ -29,7 +29,7 @@ export async function migrate(query: Query, table: TableName): Promise<void> {
 
 /** Runs a statement, again while another process creates the same index. */
 async function run(query: Query, statement: string): Promise<void> {
-  const end = monotonicNow() + MAX_STATEMENT_MS;
+  const end = performance.now() + MAX_STATEMENT_MS;
   for (;;) {
     try {
       await query(statement, [], MAX_STATEMENT_MS);
@@ -42,7 +42,7 @@ async function run(query: Query, statement: string): Promise<void> {
           "migrate: expected READ COMMITTED, got a transaction of another isolation. Call it outside of one";
         throw new StoreError(message, { cause });
       }
-      if (sqlstate !== OBJECT_IN_USE || monotonicNow() + RETRY_PAUSE_MS > end) throw error;
+      if (sqlstate !== OBJECT_IN_USE || performance.now() + RETRY_PAUSE_MS > end) throw error;
     }
     await pause(RETRY_PAUSE_MS);
   }

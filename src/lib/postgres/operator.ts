@@ -1,4 +1,3 @@
-import { monotonicNow } from "../core/time.ts";
 import { findProblems } from "./check/schema.ts";
 import type { Finding } from "./check/finding.ts";
 import { loadUntil, type PgClient, type Query, textOf } from "./drivers/driver.ts";
@@ -24,7 +23,7 @@ export async function openQuery(client: PgClient, timeoutMs: number, table: stri
   const driver = driverOf(client);
   const query: Query = async (text, values = [], timeout = timeoutMs) => {
     try {
-      return await driver.run({ text, load: loadUntil(values, monotonicNow() + timeout) }, timeout);
+      return await driver.run({ text, load: loadUntil(values, performance.now() + timeout) }, timeout);
     } catch (error) {
       throw toStoreError(error, table, remedy);
     }

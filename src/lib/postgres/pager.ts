@@ -1,5 +1,3 @@
-import { monotonicNow } from "../core/time.ts";
-
 /** Bounds of the pages of a loop. */
 export interface PageBounds {
   readonly firstRows: number;
@@ -34,9 +32,9 @@ export class Pager {
   /** Runs the statement of a page. */
   async read<T>(statement: () => Promise<T>): Promise<T> {
     const { minRows, maxRows, slowMs } = this.#bounds;
-    const begun = monotonicNow();
+    const begun = performance.now();
     const page = await statement();
-    this.#tookMs = monotonicNow() - begun;
+    this.#tookMs = performance.now() - begun;
     if (this.#tookMs > slowMs) this.#rows = Math.max(minRows, this.#rows >> 1);
     else if (this.#tookMs < slowMs / 4) this.#rows = Math.min(maxRows, this.#rows * 2);
     return page;

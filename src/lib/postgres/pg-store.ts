@@ -1,4 +1,4 @@
-import { atMost, MAX_DELAY_MS, monotonicNow } from "../core/time.ts";
+import { atMost, MAX_DELAY_MS } from "../core/time.ts";
 import { OptionReader } from "../core/options.ts";
 import { assertId, digest, isId } from "../core/token.ts";
 import type {
@@ -346,7 +346,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {
-    const begun = monotonicNow();
+    const begun = performance.now();
     const { removed, leads, isFenced } = await deleteExpired(this.#engine.run, this.#engine.sql, options, turns);
     if (leads || removed > 0) {
       await this.#history?.noteCleanup(removed, begun).catch((error: unknown) => {

@@ -10,7 +10,6 @@ import {
   type UserPage,
   type UserQuery,
 } from "../core/stats.ts";
-import { monotonicNow } from "../core/time.ts";
 import { isId } from "../core/token.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import type { Engine } from "./execution/database.ts";
@@ -155,7 +154,7 @@ export class Operations implements StoreOperations {
       const found = await run(this.#searches.byAddress, [wanted, String(limit)]);
       return { sessions: found.map(sessionIn), next: undefined, read: 0, rows };
     }
-    const end = monotonicNow() + MAX_SCAN_MS;
+    const end = performance.now() + MAX_SCAN_MS;
     const sessions: FoundSession[] = [];
     let [last, read] = [after, 0];
     do {
@@ -170,7 +169,7 @@ export class Operations implements StoreOperations {
       if (found.length === missing) return { sessions, next: placeOf(sessions.at(-1)?.id ?? upTo), read, rows };
       if (count < SCANNED_ROWS) return { sessions, next: undefined, read, rows };
       last = upTo;
-    } while (monotonicNow() < end);
+    } while (performance.now() < end);
     return { sessions, next: placeOf(last), read, rows };
   }
 

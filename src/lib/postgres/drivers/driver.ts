@@ -1,5 +1,4 @@
 import { StoreUnavailableError } from "../../core/errors.ts";
-import { monotonicNow } from "../../core/time.ts";
 
 /**
  * The smallest database client that pgstore accepts: it runs one parameterised statement.
@@ -70,7 +69,7 @@ export interface Errand {
 
 /** Makes the `load` of a statement that may be sent until a moment of the monotonic clock. */
 export function loadUntil(values: unknown[], until: number): Errand["load"] {
-  return () => (monotonicNow() < until ? { values, until } : undefined);
+  return () => (performance.now() < until ? { values, until } : undefined);
 }
 
 /** Runs statements on a client. */

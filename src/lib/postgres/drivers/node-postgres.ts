@@ -1,4 +1,3 @@
-import { monotonicNow } from "../../core/time.ts";
 import { type Driver, type Row, tooLate } from "./driver.ts";
 import { Deadlines, lookedAtLate, perClient, Places, WaitingLine } from "./places.ts";
 import { failureOf, NotSentError } from "./errors.ts";
@@ -68,7 +67,7 @@ function onPool(pool: Pool): Driver["run"] {
   warnOfNoLimit(pool);
   return ({ text, name, load }, timeout) =>
     new Promise((resolve, reject) => {
-      const end = monotonicNow() + timeout;
+      const end = performance.now() + timeout;
       const use = (connection: Connection): boolean => {
         const loaded = load();
         if (loaded === undefined) return false;
@@ -174,12 +173,12 @@ class PoolLine {
   #connect(): void {
     // Timers may be a little early.
     const patience = Number(this.#pool.options.connectionTimeoutMillis ?? 0) * 0.9;
-    const begun = monotonicNow();
+    const begun = performance.now();
     this.#asked++;
     // A callback, because an error of the connection can come before a promise resolves.
     this.#pool.connect((failure, client, release) => {
       this.#asked--;
-      const isTimeout = patience > 0 && codeOf(failure) === undefined && monotonicNow() - begun >= patience;
+      const isTimeout = patience > 0 && codeOf(failure) === undefined && performance.now() - begun >= patience;
       if (client !== undefined) {
         // All waiting statements may have timed out.
         if (!this.#line.serve({ client, release })) release();

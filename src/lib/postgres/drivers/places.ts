@@ -1,4 +1,3 @@
-import { monotonicNow } from "../../core/time.ts";
 import { type Errand, type Load, type Row, tooLate } from "./driver.ts";
 
 /**
@@ -41,7 +40,7 @@ export class Deadlines {
   /** Waits for an answer up to a time limit in milliseconds. A later answer is ignored. */
   limit<T>(answer: Promise<T>, timeout: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const limited = { end: monotonicNow() + timeout, expire: () => reject(tooLate(timeout)) };
+      const limited = { end: performance.now() + timeout, expire: () => reject(tooLate(timeout)) };
       const forget = (): void => this.remove(limited);
       this.add(limited);
       answer.then(resolve, reject);
@@ -52,11 +51,11 @@ export class Deadlines {
   #arm(alarm: number): void {
     clearTimeout(this.#timer);
     this.#alarm = alarm;
-    this.#timer = setTimeout(this.#ring, Math.ceil(alarm - monotonicNow()));
+    this.#timer = setTimeout(this.#ring, Math.ceil(alarm - performance.now()));
   }
 
   readonly #ring = (): void => {
-    const now = monotonicNow();
+    const now = performance.now();
     const overdue = this.#open.filter(({ end }) => end <= now);
     this.#timer = undefined;
     this.#alarm = Number.POSITIVE_INFINITY;
@@ -92,7 +91,7 @@ export class WaitingLine<Place> {
   /** Adds a statement. @param timeout - milliseconds after which it fails and is forgotten */
   add(timeout: number, use: (place: Place) => boolean, fail: (error: unknown) => void): void {
     const waiting: Waiting<Place> = {
-      end: monotonicNow() + timeout,
+      end: performance.now() + timeout,
       use,
       fail: (error) => fail(error ?? tooLate(timeout)),
       expire: () => {
@@ -159,7 +158,7 @@ export class Places {
   static untilOverdue(most: number): Places {
     return new Places((held) => {
       if (held.size < most) return true;
-      const now = monotonicNow();
+      const now = performance.now();
       let overdue = 0;
       for (const { end } of held) if (end <= now && ++overdue === most) return false;
       return true;
@@ -172,7 +171,7 @@ export class Places {
       const use = (): boolean => {
         const load = errand.load();
         if (load === undefined) return false;
-        const held = { end: monotonicNow() + timeout };
+        const held = { end: performance.now() + timeout };
         this.#held.add(held);
         const back = (): void => {
           this.#held.delete(held);
@@ -209,7 +208,7 @@ export function lookedAtLate(errand: Errand, load: Load, timeout: number): (() =
   let current = load;
   return load.values.map((_, index) => () => {
     // Checked at the first parameter only: all must come from one load, and clients read them in order.
-    if (index === 0 && monotonicNow() >= current.until) {
+    if (index === 0 && performance.now() >= current.until) {
       const later = errand.load();
       if (later === undefined) throw tooLate(timeout);
       current = later;

@@ -1,4 +1,3 @@
-import { monotonicNow } from "../../core/time.ts";
 import { type Driver, type Errand, type Load, type PostgresSql, type Row, tooLate } from "./driver.ts";
 import { Deadlines } from "./places.ts";
 import { NotSentError, sqlstateOf } from "./errors.ts";
@@ -55,7 +54,7 @@ export function postgresJs(sql: PostgresSql): Driver {
     // postgres.js names prepared statements itself.
     const options = { prepare: prepare && name !== undefined, onexecute: alone };
     const query = sql.unsafe(text, parameters as never[], options) as Query;
-    const timer = setTimeout(() => withdraw(query), Math.max(0, until - monotonicNow()));
+    const timer = setTimeout(() => withdraw(query), Math.max(0, until - performance.now()));
     try {
       const result = await query.raw();
       // Written when the connection was reset: postgres.js took the next connection's greeting for the answer.

@@ -1,5 +1,4 @@
 import { type BatchEvent, codeOf, publish } from "../../core/events.ts";
-import { monotonicNow } from "../../core/time.ts";
 import { Again, type BatchOutput, type Entry, Failed } from "./batch.ts";
 
 /**
@@ -29,7 +28,7 @@ export function reportBatch<In, Out>(
     operation,
     size: ended.length,
     wait: sentAt - oldest.since,
-    duration: monotonicNow() - sentAt,
+    duration: performance.now() - sentAt,
     failed: failures.length,
   };
   if (first !== undefined) event.code = codeOf(first.error);

@@ -1,6 +1,6 @@
 import { StoreOverloadedError } from "../../core/errors.ts";
 import { CHANNELS, codeOf, publish } from "../../core/events.ts";
-import { after, monotonicNow } from "../../core/time.ts";
+import { after } from "../../core/time.ts";
 import { lastDeparture, tooLate } from "../drivers/driver.ts";
 import {
   Again,
@@ -88,7 +88,7 @@ export class Batcher<In, Out> {
     if (waiting >= this.#limits.waiting) return Promise.reject(this.#failed(new StoreOverloadedError(waiting)));
     return new Promise<Out>((resolve, reject) => {
       const report = CHANNELS.batch.hasSubscribers ? reporter() : undefined;
-      const since = monotonicNow();
+      const since = performance.now();
       const until = since + this.#patience;
       const entry: Entry<In, Out> = {
         key,
@@ -162,7 +162,7 @@ export class Batcher<In, Out> {
     // The youngest decides: the older ones fail by themselves when their time is over.
     let youngest = 0;
     for (const { since } of batch) if (since > youngest) youngest = since;
-    const sentAt = monotonicNow();
+    const sentAt = performance.now();
     // An answer that makes no sense, for instance, must not hold up later operations.
     const outputs = await this.#run(batch, youngest + this.#timeout - sentAt).catch(
       (error: unknown) => new Failed(error),
@@ -216,7 +216,7 @@ export class Batcher<In, Out> {
   readonly #hurry = (): void => {
     this.#gathering = undefined;
     const oldest = this.#queue.first;
-    if (oldest !== undefined) this.#dispatch(monotonicNow() - oldest.since >= MAX_GATHER_MS);
+    if (oldest !== undefined) this.#dispatch(performance.now() - oldest.since >= MAX_GATHER_MS);
   };
 }
 
@@ -281,7 +281,7 @@ class Queue<In, Out> {
    * there is any. Operations that are too old to be sent fail.
    */
   take(most: number, heaviest: number, tooLate: () => Error): Entry<In, Out>[] {
-    const now = monotonicNow();
+    const now = performance.now();
     const batch: Entry<In, Out>[] = [];
     const line = this.#line;
     let weight = 0;
@@ -351,7 +351,7 @@ class Queue<In, Out> {
    * @returns milliseconds until the next one reaches the age, or undefined when there is none
    */
   failOlder(age: number, error: () => Error): number | undefined {
-    const now = monotonicNow();
+    const now = performance.now();
     for (let entry = this.#oldest; entry !== undefined; entry = this.#oldest) {
       const left = entry.since + age - now;
       if (left > 0) return left;

@@ -1,5 +1,4 @@
 import { StoreUnavailableError } from "../../core/errors.ts";
-import { monotonicNow, RemoteClock } from "../../core/time.ts";
 import { type Driver, lastDeparture, loadUntil, type Row, textOf, withTimeout } from "../drivers/driver.ts";
 import { isMissing } from "../drivers/errors.ts";
 import type { ResolvedStoreOptions } from "../options.ts";
@@ -11,9 +10,6 @@ import { arrayText, readInstant } from "../sql/text-format.ts";
 import { type UserStatements, userStatements } from "../sql/user-statements.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { Executor, retrying } from "./executor.ts";
-
-/** Milliseconds after which the database is asked for its time again. Clocks drift about 50 ppm: 15 ms in that time. */
-const MAX_CLOCK_AGE_MS = 5 * 60 * 1000;
 
 /** The answer of the probe. */
 interface Probe extends Additions {
@@ -29,7 +25,6 @@ export class Engine {
   readonly #executor: Executor;
   /** The operations of the request path. */
   readonly operations: Dispatcher;
-  readonly #clock = new RemoteClock(MAX_CLOCK_AGE_MS);
   #isStopped = false;
   #additions: Additions | undefined;
   #probing: Promise<Probe> | undefined;
@@ -49,7 +44,6 @@ export class Engine {
       { ...batch, leavesAtOnce: driver.leavesAtOnce },
       queryTimeout,
       {
-        clock: this.#clock,
         additions: () => this.#additions ?? this.#probeOnce(),
         onMissing: () => (this.#additions = undefined),
         onWritten: ({ counts }, rows) => {
@@ -83,7 +77,7 @@ export class Engine {
   }
 
   async #ask(statement: Statement, values: unknown[], timeout: number): Promise<Row[]> {
-    const load = loadUntil(values, lastDeparture(monotonicNow(), timeout));
+    const load = loadUntil(values, lastDeparture(performance.now(), timeout));
     try {
       const answer = retrying(timeout, true, () => this.#executor.run(statement, load, timeout));
       return await withTimeout(answer, timeout);
@@ -94,7 +88,7 @@ export class Engine {
 
   /** Returns the database's time in milliseconds since 1970, computed from a recent answer or asked for. */
   now(): number | Promise<number> {
-    return this.#clock.read() ?? this.#askTime();
+    return this.#executor.clock.read() ?? this.#askTime();
   }
 
   async #askTime(): Promise<number> {
@@ -113,7 +107,7 @@ export class Engine {
     const [row] = await this.#ask(this.sql.probe, [], this.#timeout);
     const says = (column: string): boolean => row?.[column] === "true";
     const now = readInstant(row?.["now"]).getTime();
-    this.#clock.observe(now);
+    this.#executor.clock.observe(now);
     this.#additions = { owners: says("owners"), users: says("users"), seen: says("seen"), history: says("history") };
     return { ...this.#additions, now };
   }

@@ -1,4 +1,3 @@
-import { monotonicNow, type RemoteClock } from "../../core/time.ts";
 import { StoreUnavailableError } from "../../core/errors.ts";
 import type { Found, WriteOutcome } from "../../core/store.ts";
 import {
@@ -44,8 +43,6 @@ const NO_COLUMN = /^(?:42703|42501)$/;
 
 /** Callbacks from the operations to their store. */
 interface Told {
-  /** Follows the database's time. */
-  clock: RemoteClock;
   /** Returns the known additions of `migrate`, or asks for them. */
   additions: () => Additions | Promise<Additions>;
   /** Called when a column from `additions` turns out to be missing. */
@@ -227,7 +224,7 @@ export class Dispatcher {
     });
     const answer = await this.#executor.run(isLone ? single : isRest ? large : statement, load);
     const [first] = answer;
-    if (first?.["now"] != null) this.#told.clock.observe(instantOf(first["now"]));
+    if (first?.["now"] != null) this.#executor.clock.observe(instantOf(first["now"]));
     const { rows, isFenced } = isLone ? readSingle(answer) : readFound(first?.["found"], positions.size);
     const outputs = items.map(({ input }) => {
       const position = positions.get(input);
@@ -357,7 +354,7 @@ function loadInTime<In>(
   values: (inTime: readonly Item<In>[]) => unknown[],
 ): Errand["load"] {
   return () => {
-    const now = monotonicNow();
+    const now = performance.now();
     let inTime = 0;
     let earliest = Number.POSITIVE_INFINITY;
     for (const { until } of items) {

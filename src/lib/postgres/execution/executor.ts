@@ -1,5 +1,5 @@
 import { PgStoreError } from "../../core/errors.ts";
-import { monotonicNow, pause } from "../../core/time.ts";
+import { pause } from "../../core/time.ts";
 import type { Driver, Errand, Row } from "../drivers/driver.ts";
 import { type Failure, failureOf, sqlstateOf, toStoreError } from "../drivers/errors.ts";
 import type { Statement } from "../sql/fragments.ts";
@@ -8,8 +8,36 @@ import type { TableName } from "../sql/table-name.ts";
 /** "cached plan must not change result type" is one of these. */
 const FEATURE_NOT_SUPPORTED = "0A000";
 
+/** Milliseconds for which the database's time is known without asking. Clocks drift about 50 ppm: 15 ms in that time. */
+const MAX_CLOCK_AGE_MS = 5 * 60 * 1000;
+
+/**
+ * Follows the database's clock: its last known time plus the time that has passed since, by a monotonic clock. A process with a wrong clock
+ * thus still knows the database's time.
+ *
+ * Why: docs/decisions/002-time-is-the-databases.md
+ */
+export class DatabaseClock {
+  #offset: number | undefined;
+  #observedAt = 0;
+
+  /** Records the database's current time, in milliseconds since 1970. */
+  observe(told: number): void {
+    this.#observedAt = performance.now();
+    this.#offset = told - this.#observedAt;
+  }
+
+  /** Returns the database's time in milliseconds since 1970. Undefined when it was not observed in the last five minutes. */
+  read(): number | undefined {
+    const now = performance.now();
+    if (this.#offset === undefined || now - this.#observedAt > MAX_CLOCK_AGE_MS) return undefined;
+    return now + this.#offset;
+  }
+}
+
 /** Runs statements with a time limit, prepared as long as that works. */
 export class Executor {
+  readonly clock = new DatabaseClock();
   readonly #driver: Driver;
   readonly #table: TableName;
   readonly #remedy: string;
@@ -125,7 +153,7 @@ export async function retrying<T>(
   attempt: (inDoubt: boolean) => Promise<T>,
   budget: RetryBudget = processBudget,
 ): Promise<T> {
-  const end = monotonicNow() + left;
+  const end = performance.now() + left;
   let inDoubt = false;
   budget.earn();
   for (let attempts = 1; ; attempts++) {
@@ -138,7 +166,7 @@ export async function retrying<T>(
       const mayRepeat = repeatable || !inDoubt;
       if (attempts === MAX_ATTEMPTS || longest === undefined || !mayRepeat) throw error;
       const rest = longest * (0.5 + Math.random() / 2);
-      if (monotonicNow() + rest > end || !budget.spend()) throw error;
+      if (performance.now() + rest > end || !budget.spend()) throw error;
       await pause(rest);
     }
   }
