@@ -32,7 +32,7 @@ class TestGate implements ResponseGate {
     const change: HeadChange = {
       applyTo: (headers) => {
         headers.delete("X-Gone");
-        headers.setSetCookie([...headers.getSetCookie(), `${this.name}=1`]);
+        headers.append("Set-Cookie", `${this.name}=1`);
       },
     };
     if (this.outcome === "at once") return change;

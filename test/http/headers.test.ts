@@ -50,7 +50,7 @@ describe("lowerAscii", () => {
 
 describe("withNoStore", () => {
   it("adds no-store and drops what speaks for storing", () => {
-    expect(withNoStore(undefined)).toBe("private, no-store");
+    expect(withNoStore(null)).toBe("private, no-store");
     expect(withNoStore("")).toBe("private, no-store");
     expect(withNoStore("public, max-age=60, s-maxage = 5, immutable, stale-while-revalidate=1")).toBe(
       "private, no-store",
@@ -86,7 +86,7 @@ describe("forbidsStoring", () => {
 
 describe("withVary", () => {
   it("adds Cookie once", () => {
-    expect(withVary(undefined, "Cookie")).toBe("Cookie");
+    expect(withVary(null, "Cookie")).toBe("Cookie");
     expect(withVary("Accept , COOKIE", "Cookie")).toBe("Accept, COOKIE");
     expect(withVary("Accept", "Cookie")).toBe("Accept, Cookie");
     expect(withVary("*", "Cookie")).toBe("*");

@@ -1,6 +1,6 @@
 import { RefusedError } from "../core/errors.ts";
 import { failureLog } from "../core/log.ts";
-import { openHeaders, type OpenHeaders, withVary } from "../http/headers.ts";
+import { type OpenHeaders, withVary } from "../http/headers.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -123,7 +123,7 @@ export async function closeRequest<Data, Lazy extends boolean>(
     return response;
   }
   // A cookie needs a new response: the application's may be immutable, or shared among requests.
-  return copyWith(response, (headers) => change(openHeaders(headers)));
+  return copyWith(response, change);
 }
 
 /**
@@ -135,14 +135,14 @@ export function applyCommitted<Data, Lazy extends boolean>(
   headers: Headers,
 ): void {
   addResult(request, manager.committed(request, contextOf(manager, request)));
-  for (const result of resultsOf(request)) result.applyTo(openHeaders(headers));
+  for (const result of resultsOf(request)) result.applyTo(headers);
   addVary(manager, headers);
 }
 
 /** Adds Vary to an answer. An answer without a session, because loading or storing it failed, depends on the session too. */
 export function addVary<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, headers: Headers): void {
   const name = manager.options.tokenHeader === undefined ? "Cookie" : "Authorization";
-  headers.set("Vary", withVary(headers.get("Vary") ?? undefined, name));
+  headers.set("Vary", withVary(headers.get("Vary"), name));
 }
 
 function contextOf<Data, Lazy extends boolean>(
@@ -176,7 +176,7 @@ function carries(headers: Headers, { setCookie, tokenHeader }: CommitResult): bo
  */
 function addInPlace({ headers }: Response, change: (headers: OpenHeaders) => void): boolean {
   try {
-    change(openHeaders(headers));
+    change(headers);
     return true;
   } catch {
     return false;

@@ -288,7 +288,7 @@ class Vary implements ResponseGate, HeadChange {
   }
 
   applyTo(headers: OpenHeaders): void {
-    headers.set("Vary", withVary(headers.get("Vary") ?? undefined, this.#name));
+    headers.set("Vary", withVary(headers.get("Vary"), this.#name));
   }
 
   commit(): HeadChange {

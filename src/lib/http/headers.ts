@@ -55,14 +55,14 @@ export function forbidsStoring(value: string): boolean {
  *
  * @see RFC 9111, section 5.2.2
  */
-export function withNoStore(cacheControl: string | undefined): string {
+export function withNoStore(cacheControl: string | null): string {
   const kept = directivesOf(cacheControl).filter((directive) => !ADDED.test(directive) && !isInviting(directive));
   return [...kept, "private", "no-store"].join(", ");
 }
 
 /** Adds the name of a request header to a Vary header, unless it or `*` is present. */
-export function withVary(vary: string | undefined, name: string): string {
-  if (vary === undefined) return name;
+export function withVary(vary: string | null, name: string): string {
+  if (vary === null) return name;
   const fields = directivesOf(vary);
   if (fields.some((field) => field === "*" || lowerAscii(field) === lowerAscii(name))) return fields.join(", ");
   return [...fields, name].join(", ");
@@ -73,8 +73,8 @@ function isInviting(directive: string): boolean {
   return INVITING.test(directive) || /^(?:!|cache-)?max-?age\b/i.test(directive);
 }
 
-function directivesOf(header = ""): string[] {
-  return header
+function directivesOf(header: string | null): string[] {
+  return (header ?? "")
     .split(",")
     .map(trimBlanks)
     .filter((directive) => directive !== "");
@@ -90,32 +90,14 @@ export function bearerToken(header: string | undefined): string | undefined {
   return /^bearer +([^ ,]+) *$/i.exec(header)?.[1];
 }
 
-/** The headers of a response that was not sent yet, whichever class it has. */
+/** The headers of a response that was not sent yet: the part of the platform's `Headers` that a commit needs. */
 export interface OpenHeaders {
-  /** Returns the value. Several values are joined by commas. */
-  get(name: string): string | null | undefined;
+  get(name: string): string | null;
   set(name: string, value: string): void;
+  append(name: string, value: string): void;
   delete(name: string): void;
-  /** Returns the names of all headers, in any case. */
-  names(): Iterable<string>;
-  /** Returns each Set-Cookie header. */
+  keys(): Iterable<string>;
   getSetCookie(): string[];
-  setSetCookie(values: string[]): void;
-}
-
-/** Opens the headers of the web platform. The object changes them, and throws where they are immutable. */
-export function openHeaders(headers: Headers): OpenHeaders {
-  return {
-    get: (name) => headers.get(name),
-    set: (name, value) => headers.set(name, value),
-    delete: (name) => headers.delete(name),
-    names: () => headers.keys(),
-    getSetCookie: () => headers.getSetCookie(),
-    setSetCookie: (values) => {
-      headers.delete("Set-Cookie");
-      for (const value of values) headers.append("Set-Cookie", value);
-    },
-  };
 }
 
 /**

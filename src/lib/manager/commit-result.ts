@@ -4,7 +4,6 @@ import {
   forbidsStoring,
   isTargetedCacheHeader,
   lowerAscii,
-  openHeaders,
   type OpenHeaders,
   withNoStore,
   withVary,
@@ -94,7 +93,7 @@ export class CommitResult {
   /** Applies the cookie, the token header, Vary and the caching rules to a response. At most one Set-Cookie of the session's name is live. */
   applyTo(headers: OpenHeaders): void {
     const { kind, setCookie: own, tokenHeader, vary } = this;
-    if (vary !== undefined) headers.set("Vary", withVary(headers.get("Vary") ?? undefined, vary));
+    if (vary !== undefined) headers.set("Vary", withVary(headers.get("Vary"), vary));
     if (kind === "nothing") return;
     forbidStoring(headers);
     if (tokenHeader !== undefined) headers.set(tokenHeader.name, tokenHeader.value);
@@ -102,7 +101,8 @@ export class CommitResult {
     const added = new Set([...this.clearing, own]);
     const others = headers.getSetCookie().filter((header) => !this.replaces(header) && !added.has(header));
     // The session's cookie comes last, so that a cookie jar that confuses two scopes keeps it.
-    headers.setSetCookie([...others, ...added]);
+    headers.delete("Set-Cookie");
+    for (const cookie of [...others, ...added]) headers.append("Set-Cookie", cookie);
   }
 
   /**
@@ -111,7 +111,7 @@ export class CommitResult {
    */
   get headers(): Headers {
     const headers = new Headers();
-    this.applyTo(openHeaders(headers));
+    this.applyTo(headers);
     return headers;
   }
 }
@@ -122,8 +122,8 @@ function isTls(context: CommitContext): boolean {
 
 /** Forbids every cache to store a response with a token. Pragma stays, because it never permits storing. */
 function forbidStoring(headers: OpenHeaders): void {
-  headers.set("Cache-Control", withNoStore(headers.get("Cache-Control") ?? undefined));
-  for (const name of Array.from(headers.names())) {
+  headers.set("Cache-Control", withNoStore(headers.get("Cache-Control")));
+  for (const name of Array.from(headers.keys())) {
     if (mayAllowStoring(name, () => headers.get(name) ?? "")) headers.delete(name);
   }
 }

@@ -53,18 +53,18 @@ export function discardEntityHeaders(response: ServerResponse): void {
 
 /** Returns the headers of a response whose head is not fixed yet. */
 export function openHeaders(response: ServerResponse): OpenHeaders {
+  const values = (name: string): string[] => [response.getHeader(name) ?? []].flat().map(String);
   return {
-    get: (name) => {
-      const value = response.getHeader(name);
-      return value === undefined ? undefined : [value].flat().join(", ");
-    },
+    get: (name) => values(name).join(", ") || null,
     set: (name, value) => void response.setHeader(name, value),
+    append: (name, value) => void response.setHeader(name, [...values(name), value]),
     delete: (name) => response.removeHeader(name),
-    names: () => response.getHeaderNames(),
-    getSetCookie: () => [response.getHeader("Set-Cookie") ?? []].flat().map(String),
-    setSetCookie: (values) => void response.setHeader("Set-Cookie", values),
+    keys: () => response.getHeaderNames(),
+    getSetCookie: () => values("Set-Cookie"),
   };
 }
+
+const node = ServerResponse.prototype;
 
 const PATTERNS = new Map<string, RegExp>();
 
@@ -103,32 +103,32 @@ export class HeadText implements OpenHeaders {
       });
   }
 
-  get(name: string): string | undefined {
-    const values = this.#values(name);
-    return values.length === 0 ? undefined : values.join(", ");
+  get(name: string): string | null {
+    return this.#values(name).join(", ") || null;
   }
 
   set(name: string, value: string): void {
-    this.#replace(name, [value]);
-    ServerResponse.prototype.setHeader.call(this.#response, name, value);
+    this.#remove(name);
+    this.#add(name, value);
+    node.setHeader.call(this.#response, name, value);
+  }
+
+  append(name: string, value: string): void {
+    this.#add(name, value);
+    node.setHeader.call(this.#response, name, this.#values(name));
   }
 
   delete(name: string): void {
-    this.#replace(name, []);
-    ServerResponse.prototype.removeHeader.call(this.#response, name);
+    this.#remove(name);
+    node.removeHeader.call(this.#response, name);
   }
 
-  names(): string[] {
+  keys(): string[] {
     return HeadText.entries(this.text).map(([name]) => name);
   }
 
   getSetCookie(): string[] {
     return this.#values("Set-Cookie");
-  }
-
-  setSetCookie(values: string[]): void {
-    this.#replace("Set-Cookie", values);
-    ServerResponse.prototype.setHeader.call(this.#response, "Set-Cookie", values);
   }
 
   #values(name: string): string[] {
@@ -139,11 +139,13 @@ export class HeadText implements OpenHeaders {
     return Array.from(this.text.matchAll(patternOf(name)), (match) => String(match[1]));
   }
 
-  #replace(name: string, values: string[]): void {
-    const isPresent = this.#absent !== name && hasLine(this.text, name);
-    const text = isPresent ? this.text.replaceAll(patternOf(name), "") : this.text;
+  #add(name: string, value: string): void {
+    this.text = `${this.text.slice(0, -2)}${name}: ${value}\r\n\r\n`;
+  }
+
+  #remove(name: string): void {
+    if (this.#absent !== name && hasLine(this.text, name)) this.text = this.text.replaceAll(patternOf(name), "");
     this.#absent = undefined;
-    this.text = `${text.slice(0, -2)}${values.map((value) => `${name}: ${value}\r\n`).join("")}\r\n`;
   }
 }
 

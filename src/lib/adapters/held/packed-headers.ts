@@ -22,20 +22,25 @@ export class PackedHeaders implements OpenHeaders {
     return [this.#fields.map(([name, value, flags]) => `${name}\0${value}\0${flags}`).join(""), this.#fields.length];
   }
 
-  get(name: string): string | undefined {
-    const values = this.#values(name);
-    return values.length === 0 ? undefined : values.join(", ");
+  get(name: string): string | null {
+    return this.#values(name).join(", ") || null;
   }
 
   set(name: string, value: string): void {
-    this.#replace(name, [value]);
+    this.delete(name);
+    this.append(name, value);
+  }
+
+  append(name: string, value: string): void {
+    this.#fields.push([lowerAscii(name), value, "\0"]);
   }
 
   delete(name: string): void {
-    this.#replace(name, []);
+    const key = lowerAscii(name);
+    this.#fields = this.#fields.filter(([own]) => own !== key);
   }
 
-  names(): string[] {
+  keys(): string[] {
     return this.#fields.map(([name]) => name);
   }
 
@@ -43,17 +48,7 @@ export class PackedHeaders implements OpenHeaders {
     return this.#values("set-cookie");
   }
 
-  setSetCookie(values: string[]): void {
-    this.#replace("set-cookie", values);
-  }
-
   #values(name: string): string[] {
     return this.#fields.filter(([own]) => own === lowerAscii(name)).map(([, value]) => value);
-  }
-
-  #replace(name: string, values: string[]): void {
-    const key = lowerAscii(name);
-    this.#fields = this.#fields.filter(([own]) => own !== key);
-    for (const value of values) this.#fields.push([key, value, "\0"]);
   }
 }
