@@ -13,7 +13,7 @@ import { Server as SocketServer } from "socket.io";
 import { io as connectSocket } from "socket.io-client";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { SessionManager } from "../../src/index.ts";
-import { connect } from "../../src/node.ts";
+import { connect, nodeHandler } from "../../src/node.ts";
 import { leaveEventsAlone } from "../support/token-leaks.ts";
 import { ask, onPort } from "./client.ts";
 import { SlowStore } from "./slow-store.ts";
@@ -150,6 +150,18 @@ describe("light-my-request", () => {
     const answer = await inject(app, { method: "GET", url: "/form" });
     expect([answer.statusCode, answer.body]).toEqual([500, "Internal Server Error\n"]);
     expect(answer.cookies).toEqual([]);
+  });
+
+  it("gets the error of a listener that throws after its head", async () => {
+    const manager = new SessionManager(new SlowStore(), { onError: () => {} });
+    const answer = await inject(
+      nodeHandler(manager, (_request, response) => {
+        response.writeHead(200, { "Content-Type": "text/html" });
+        throw new Error("expected by the test");
+      }),
+      { method: "GET", url: "/" },
+    );
+    expect([answer.statusCode, answer.body]).toEqual([500, "Internal Server Error\n"]);
   });
 
   it("gets what compression makes of it", async () => {

@@ -162,7 +162,7 @@ export async function open<Data, Lazy extends boolean>(
     const latest = result.kind === "nothing" ? refused : result;
     if (latest?.cookie === undefined) return;
     refused = latest;
-    warnOfCookie(manager.options, latest, () => isTls ?? true, request?.headers.get("x-forwarded-proto"));
+    warnOfCookie(manager.options, latest, { tls: () => isTls ?? true }, request?.headers.get("x-forwarded-proto"));
     try {
       for (const one of [...latest.clearingCookies, latest.cookie]) {
         await jar.set(one.name, one.value, { ...one.options });

@@ -1,7 +1,7 @@
 import { RefusedError } from "../core/errors.ts";
 import { failureLog } from "../core/log.ts";
-import { type OpenHeaders, withVary } from "../http/headers.ts";
-import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
+import type { OpenHeaders } from "../http/headers.ts";
+import { type CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
@@ -105,7 +105,7 @@ export async function closeRequest<Data, Lazy extends boolean>(
 ): Promise<Response> {
   const context = contextOf(manager, request);
   const result = await manager.close(request, context);
-  warnOfCookie(manager.options, result, context.tls, request.headers.get("x-forwarded-proto"));
+  warnOfCookie(manager.options, result, context, request.headers.get("x-forwarded-proto"));
   addResult(request, result);
   const missing = resultsOf(request).filter((one) => !carries(response.headers, one));
   if (missing.length === 0) {
@@ -141,8 +141,7 @@ export function applyCommitted<Data, Lazy extends boolean>(
 
 /** Adds Vary to an answer. An answer without a session, because loading or storing it failed, depends on the session too. */
 export function addVary<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, headers: Headers): void {
-  const name = manager.options.tokenHeader === undefined ? "Cookie" : "Authorization";
-  headers.set("Vary", withVary(headers.get("Vary"), name));
+  new CommitResult({ kind: "nothing" }, true, manager.options, {}).applyTo(headers);
 }
 
 function contextOf<Data, Lazy extends boolean>(

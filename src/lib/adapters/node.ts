@@ -1,7 +1,6 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { type OpenHeaders, withVary } from "../http/headers.ts";
-import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
+import { type CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionData } from "../session/session-data.ts";
 import type { AfterOpen, RequestClient } from "../manager/request.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
@@ -42,9 +41,9 @@ export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
   manager: SessionManager<Data, Lazy>,
   listener: NodeListener,
 ): NodeHandler {
-  const calls = new ListenerCalls(manager.options.onError, listener);
+  const continuation = continuationOf(manager.options.onError, listener);
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
-    withSession(manager, request, response, calls);
+    withSession(manager, request, response, continuation);
   };
   // HTTP/2's compatibility API has every member that is used here.
   return handler as NodeHandler;
@@ -65,47 +64,36 @@ export interface Continuation {
   fail(error: unknown, request: IncomingMessage, response: ServerResponse): void;
 }
 
-/** The calls of a listener of `node:http`. */
-class ListenerCalls implements Continuation {
-  readonly #onError: ErrorHook | undefined;
-  readonly #listener: NodeListener;
-
-  /** Prepares the calls of a listener. */
-  constructor(onError: ErrorHook | undefined, listener: NodeListener) {
-    this.#onError = onError;
-    this.#listener = listener;
-  }
-
-  handle(held: HeldResponse | undefined, request: IncomingMessage, response: ServerResponse): void {
-    try {
-      const outcome = this.#listener(request, response);
-      if (!isThenable(outcome)) held?.settle();
-      else
-        outcome.then(
-          () => held?.settle(),
-          (error: unknown) => this.#failed(error, held, request, response),
-        );
-    } catch (error) {
-      this.#failed(error, held, request, response);
-    }
-  }
-
-  fail(error: unknown, request: IncomingMessage, response: ServerResponse): void {
-    answerError(this.#onError, error, request, response);
-  }
-
-  #failed(error: unknown, held: HeldResponse | undefined, request: IncomingMessage, response: ServerResponse): void {
-    if (response.headersSent && held !== undefined) {
-      const answer = held.restart();
-      if (answer !== response) {
-        answerError(this.#onError, error, request, answer);
-        return;
+/** Continues requests with a listener of `node:http`. */
+function continuationOf(onError: ErrorHook | undefined, listener: NodeListener): Continuation {
+  const fail: Continuation["fail"] = (error, request, response) => answerError(onError, error, request, response);
+  const listenerFailed = (
+    error: unknown,
+    held: HeldResponse | undefined,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void => {
+    const answer = response.headersSent && held !== undefined ? held.restart() : response;
+    // Part of the answer was sent. Cut the connection, so that the client doesn't take it for complete.
+    if (held !== undefined && answer.headersSent && !answer.finished) answer.destroy();
+    fail(error, request, answer);
+  };
+  return {
+    handle(held, request, response) {
+      try {
+        const outcome = listener(request, response);
+        if (!isThenable(outcome)) held?.settle();
+        else
+          outcome.then(
+            () => held?.settle(),
+            (error: unknown) => listenerFailed(error, held, request, response),
+          );
+      } catch (error) {
+        listenerFailed(error, held, request, response);
       }
-      // Part of the answer was sent. Cut the connection, so that the client doesn't take it for complete.
-      if (!response.finished) response.destroy();
-    }
-    this.fail(error, request, response);
-  }
+    },
+    fail,
+  };
 }
 
 /** Says whether a value is a promise or promise-like. */
@@ -186,10 +174,10 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
 
   failed(error: unknown): void {
     const response = this.#response;
-    const { tokenHeader } = this.#manager.options;
     // The error's answer depends on the session as well, even if another handler sends it or clears the headers.
     if (canSetCookie(response) && !response.headersSent) {
-      holdResponse(response, this.#request, tokenHeader === undefined ? VARY.Cookie : VARY.Authorization);
+      const varying = new CommitResult({ kind: "nothing" }, true, this.#manager.options, {});
+      holdResponse(response, this.#request, { commit: () => varying, committed: () => undefined, fail: () => {} });
     }
     this.#fail(error);
   }
@@ -270,37 +258,10 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 
   #change(result: CommitResult): HeadChange | undefined {
-    if (result.kind === "nothing") return result.vary && VARY[result.vary];
-    if (result.kind === "set") {
-      warnOfCookie(this.#manager.options, result, () => this.tls(), this.#request.headers["x-forwarded-proto"]);
-    }
-    return result;
+    warnOfCookie(this.#manager.options, result, this, this.#request.headers["x-forwarded-proto"]);
+    return result.isSilent ? undefined : result;
   }
 }
-
-/** Adds Vary to an answer. As a gate it is for a request whose session could not be loaded, and commits nothing. */
-class Vary implements ResponseGate, HeadChange {
-  readonly #name: string;
-
-  /** Adds the name of a request header. */
-  constructor(name: string) {
-    this.#name = name;
-  }
-
-  applyTo(headers: OpenHeaders): void {
-    headers.set("Vary", withVary(headers.get("Vary"), this.#name));
-  }
-
-  commit(): HeadChange {
-    return this;
-  }
-
-  committed(): undefined {}
-
-  fail(): void {}
-}
-
-const VARY = { Cookie: new Vary("Cookie"), Authorization: new Vary("Authorization") };
 
 /** Says whether the request came over TLS. Express's `request.secure` follows its setting "trust proxy". */
 function isEncrypted(request: IncomingMessage): boolean {

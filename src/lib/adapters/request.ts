@@ -32,15 +32,15 @@ const PLAIN =
 /**
  * Warns once per manager when a cookie lacks Secure behind a proxy that ends TLS, or has Secure over plain HTTP, where browsers drop it.
  *
- * @param isSecure - says whether the request counts as one over TLS
+ * @param request - says whether it counts as one over TLS
  */
 export function warnOfCookie(
   options: ResolvedOptions,
   { kind, setCookie }: CommitResult,
-  isSecure: () => boolean,
+  request: { tls(): boolean },
   forwardedProto: Header,
 ): void {
-  if (kind !== "set" || setCookie === undefined || isSecure()) return;
+  if (kind !== "set" || setCookie === undefined || request.tls()) return;
   const isForwarded = isForwardedSecure(forwardedProto);
   if (options.secure === "auto" && isForwarded) warn("PGSTORE_TRUST_PROXY", UNTRUSTED, options);
   if (options.secure === true && !isForwarded) warn("PGSTORE_SECURE_COOKIE", PLAIN, options);
