@@ -1,5 +1,5 @@
 import { wrong } from "../core/options.ts";
-import type { ConditionalStore, EndingStore, Store, StoredSession, TouchOptions } from "../core/store.ts";
+import type { ConditionalStore, EndingStore, Store } from "../core/store.ts";
 import { equalValues } from "../core/value.ts";
 
 /** Checks that a value has the functions of a store. @throws TypeError when it lacks one */
@@ -9,59 +9,35 @@ export function assertStore(store: Store): void {
   throw wrong("store", "an object with the functions find, save and delete", store);
 }
 
-/** Tells whether a store has conditional writes. */
-export function isConditional(store: Store): store is ConditionalStore {
-  const { create, replace, renew, touch } = store as Partial<ConditionalStore>;
-  return [create, replace, renew, touch].every((method) => typeof method === "function");
-}
-
 /**
- * Adapts a store that has only find, save and delete. It loses updates: of two parallel commits the last one wins whole, and a commit that
- * overlaps the end of a session can bring it back.
+ * Adds the missing conditional writes to a store that has only find, save and delete. It then loses updates: of two parallel commits the last
+ * one wins whole, and a commit that overlaps the end of a session can bring it back.
  */
-export class LastWriteWins implements ConditionalStore {
-  readonly #store: Store;
-
-  /** Wraps a store. */
-  constructor(store: Store) {
-    this.#store = store;
-  }
-
-  find(id: string): Promise<StoredSession | undefined> {
-    return this.#store.find(id);
-  }
-
-  save(id: string, data: Uint8Array, expiry: Date): Promise<void> {
-    return this.#store.save(id, data, expiry);
-  }
-
-  delete(id: string): Promise<unknown> {
-    return this.#store.delete(id);
-  }
-
-  async create(id: string, data: Uint8Array, expiry: Date): Promise<boolean> {
-    await this.#store.save(id, data, expiry);
+export function withConditions(store: Store): ConditionalStore {
+  const { create, replace, renew, touch } = store as Partial<ConditionalStore>;
+  if ([create, replace, renew, touch].every((method) => typeof method === "function")) return store as ConditionalStore;
+  const save = async (id: string, data: Uint8Array, expiry: Date): Promise<true> => {
+    await store.save(id, data, expiry);
     return true;
-  }
-
-  async replace(id: string, _previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
-    await this.#store.save(id, data, expiry);
-    return true;
-  }
-
-  /** Deletes the old row first, as SCS does: a crash in between loses the session instead of leaving the old token valid. */
-  async renew(id: string, newId: string, _previous: Uint8Array, data: Uint8Array, expiry: Date): Promise<boolean> {
-    await this.#store.delete(id);
-    await this.#store.save(newId, data, expiry);
-    return true;
-  }
-
-  async touch(id: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
-    const found = await this.#store.find(id);
-    if (found === undefined || (unchanged !== undefined && !equalValues(found.data, unchanged))) return false;
-    if (expiry > found.expiry) await this.#store.save(id, found.data, expiry);
-    return true;
-  }
+  };
+  return {
+    find: (id) => store.find(id),
+    save: (id, data, expiry) => store.save(id, data, expiry),
+    delete: (id) => store.delete(id),
+    create: save,
+    replace: (id, _previous, data, expiry) => save(id, data, expiry),
+    // The old row goes first, as in SCS: a crash in between loses the session instead of leaving the old token valid.
+    renew: async (id, newId, _previous, data, expiry) => {
+      await store.delete(id);
+      return save(newId, data, expiry);
+    },
+    touch: async (id, expiry, { unchanged } = {}) => {
+      const found = await store.find(id);
+      if (found === undefined || (unchanged !== undefined && !equalValues(found.data, unchanged))) return false;
+      if (expiry > found.expiry) await store.save(id, found.data, expiry);
+      return true;
+    },
+  };
 }
 
 /** The functions of a store that the store for express-session uses. */

@@ -2,7 +2,7 @@ import { codeOf, publish } from "../core/events.ts";
 import type { ConditionalStore, Found, OperationOptions, Store, StoreExtras } from "../core/store.ts";
 import { systemNow } from "../core/time.ts";
 import { userIn } from "../session/values.ts";
-import { isConditional, LastWriteWins } from "./complete-store.ts";
+import { withConditions } from "./complete-store.ts";
 import { EndListeners } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { RowCodec } from "./row-codec.ts";
@@ -23,7 +23,7 @@ export class StoreAccess {
 
   /** Wraps a store, which need not have conditional writes. */
   constructor(store: Store & StoreExtras, rows: RowCodec, options: ResolvedOptions) {
-    this.store = isConditional(store) ? store : new LastWriteWins(store);
+    this.store = withConditions(store);
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
     this.reader = canLookUp(store) ? store : { lookUp: (id) => store.find(id) };
     this.endListeners = new EndListeners(options.onEnd, (id) => rows.publicId(id));
