@@ -1,5 +1,4 @@
 import { warn } from "../core/log.ts";
-import type { UserStore } from "../core/store.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /*
@@ -17,19 +16,6 @@ export function tokenPrefix(scope: string | undefined): string {
 /** Returns the name of a user or a tag in the table. */
 export function nameOf(userId: string, scope: string | undefined): string {
   return scope === undefined ? userId : `%${scope}:${userId}`;
-}
-
-/** Adapts a store's users to a scope, so that users and tags have the application's names. */
-export function scopedUsers(users: UserStore | undefined, scope: string | undefined): UserStore | undefined {
-  if (users === undefined || scope === undefined) return users;
-  return {
-    list: (userId, limit, after) => users.list(nameOf(userId, scope), limit, after),
-    end: (userId, except, onEnded) => users.end(nameOf(userId, scope), except, onEnded),
-    trim: (userId, most, onEnded) => users.trim(nameOf(userId, scope), most, onEnded),
-    ...(users.listByTag === undefined
-      ? {}
-      : { listByTag: async (tag, limit) => users.listByTag?.(nameOf(tag, scope), limit) ?? [] }),
-  };
 }
 
 const SHARED =

@@ -1,7 +1,6 @@
 import { OptionReader } from "../core/options.ts";
-import { assertUserId } from "../core/user-id.ts";
 import { AlreadyCommittedError, SessionMissingError } from "../core/errors.ts";
-import type { Store, StoreExtras, UserStore } from "../core/store.ts";
+import type { Store, StoreExtras } from "../core/store.ts";
 import { SessionState } from "../session/state.ts";
 import type { SessionHost } from "../session/host.ts";
 import { stateOf, Session } from "../session/session.ts";
@@ -15,7 +14,7 @@ import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { Loader } from "./loader.ts";
 import { type ManagerOptions, resolveOptions, type ResolvedOptions } from "./options.ts";
 import { RowCodec } from "./row-codec.ts";
-import { nameOf, scopedUsers, warnOfSharing } from "./scope.ts";
+import { warnOfSharing } from "./scope.ts";
 import { StoreAccess } from "./store-access.ts";
 import type { DestroyAllOptions, DestroyByIdOptions, DestroyByUserOptions, ListOptions } from "./user-sessions.ts";
 import { UserSessions, type UserSession } from "./user-sessions.ts";
@@ -62,18 +61,16 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.store = store;
     const rows = new RowCodec(resolved);
     const access = new StoreAccess(store, rows, resolved);
-    const usersOf = (users?: UserStore): UserSessions =>
-      new UserSessions(users, access.store, access.endListeners, resolved);
-    const users = usersOf(scopedUsers(store.users, resolved.scope));
+    const users = new UserSessions(access, resolved, resolved.scope);
+    const tableUsers = new UserSessions(access, resolved, undefined);
     const committer = new Committer(access, rows, users, resolved, store.queryTimeout);
     this.#rows = rows;
     this.#access = access;
     this.#users = users;
-    const tableUsers = usersOf(store.users);
     this.tableUsers = {
       listByUser: (name, options) => tableUsers.list(name, options),
       destroyByUser: (name, options) => tableUsers.end(name, options),
-      destroyById: (id, options) => access.end(id, "revoked", options?.userId),
+      destroyById: (id, options) => tableUsers.endById(id, options),
     };
     this.#committer = committer;
     this.#loader = new Loader(access, rows, resolved);
@@ -339,7 +336,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the store keeps no tags
    */
   destroyByTag(tag: string): Promise<number> {
-    return this.#users.endByTag(tag, (id) => this.#access.end(id, "revoked"));
+    return this.#users.endByTag(tag);
   }
 
   /**
@@ -350,13 +347,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @example
    * await manager.destroyById(id, { userId: session.requireUser() });
    */
-  async destroyById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
-    // An undefined user, as of an anonymous request, must not mean every user.
-    if ("userId" in options) assertUserId("destroyById", options.userId);
-    const read = new OptionReader(options);
-    const userId = read.text("userId", undefined);
-    read.end();
-    return this.#access.end(id, "revoked", userId === undefined ? undefined : nameOf(userId, this.options.scope));
+  destroyById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
+    return this.#users.endById(id, options);
   }
 
   /**

@@ -11,13 +11,14 @@ import { nameOf } from "./scope.ts";
 /** The store's operations that loading and committing share: its time, look-ups, and ending sessions, with the listeners. */
 export class StoreAccess {
   readonly store: ConditionalStore;
+  /** What the store can do beyond that. */
+  readonly extras: StoreExtras;
   /** Returns the store's time in milliseconds since 1970, or a promise of it when the store has to be asked. */
   readonly now: () => number | Promise<number>;
   /** Looks ids up: a live session, the reason of a recent end, or undefined. The store itself, if it can. */
   readonly reader: { lookUp(id: string, options?: OperationOptions): Promise<Found> };
   /** Listeners for sessions ended by this process. */
   readonly endListeners: EndListeners;
-  readonly #extras: StoreExtras;
   readonly #rows: RowCodec;
   readonly #options: ResolvedOptions;
 
@@ -27,7 +28,7 @@ export class StoreAccess {
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
     this.reader = canLookUp(store) ? store : { lookUp: (id) => store.find(id) };
     this.endListeners = new EndListeners(options.onEnd, (id) => rows.publicId(id));
-    this.#extras = store;
+    this.extras = store;
     this.#rows = rows;
     this.#options = options;
   }
@@ -42,7 +43,7 @@ export class StoreAccess {
 
   /** Estimates the store's time without asking it, in milliseconds since 1970. */
   localNow(): number {
-    return this.#extras.hasLocalClock === true ? (this.now() as number) : systemNow();
+    return this.extras.hasLocalClock === true ? (this.now() as number) : systemNow();
   }
 
   /**
@@ -52,16 +53,16 @@ export class StoreAccess {
    * @returns false when the store knows that there was no such session
    */
   async end(id: string, why: "destroyed" | "revoked", userId?: string): Promise<boolean> {
-    const { terminate, end } = this.#extras;
+    const { terminate, end } = this.extras;
     // Only a hook needs the owner.
     const owner = this.#options.onEnd === undefined ? undefined : await this.#userOf(id);
     if (terminate !== undefined) {
-      const last = await terminate.call(this.#extras, id, why, userId);
+      const last = await terminate.call(this.extras, id, why, userId);
       if (last !== undefined) this.endListeners.ended(last, why, owner);
       return last !== undefined;
     }
     if (userId !== undefined && !(await this.#belongsTo(id, userId))) return false;
-    const ended = await (end === undefined ? this.store.delete(id) : end.call(this.#extras, id));
+    const ended = await (end === undefined ? this.store.delete(id) : end.call(this.extras, id));
     if (ended === false) this.endListeners.tell(id);
     else this.endListeners.ended(id, why, owner);
     return ended !== false;
@@ -75,7 +76,7 @@ export class StoreAccess {
       count += ids.length;
       onEnded(count);
     };
-    const extras = this.#extras;
+    const extras = this.extras;
     if (extras.terminateAll !== undefined) {
       await extras.terminateAll(note);
       return count;
@@ -91,7 +92,7 @@ export class StoreAccess {
    */
   async supersede(id: string, newId: string): Promise<void> {
     try {
-      await this.#extras.supersede?.(id, newId);
+      await this.extras.supersede?.(id, newId);
     } catch (error) {
       publish("store-error", { operation: "supersede", code: codeOf(error) });
     }
@@ -103,7 +104,7 @@ export class StoreAccess {
   }
 
   async #userOf(id: string): Promise<string | undefined> {
-    const last = (await this.#extras.follow?.(id)) ?? id;
+    const last = (await this.extras.follow?.(id)) ?? id;
     const found = await this.store.find(last);
     return found && userIn(this.#rows.decode(last, found).values);
   }

@@ -4,7 +4,6 @@ import { SchemaError } from "../core/errors.ts";
 import { codeOf, publish } from "../core/events.ts";
 import { atMost } from "../core/time.ts";
 import type {
-  ConditionalStore,
   OperationOptions,
   OwnedEntry,
   OwnedPlace,
@@ -16,9 +15,9 @@ import type {
 import type { SessionState } from "../session/state.ts";
 import { type StoredRow, tagsIn, userIn } from "../session/values.ts";
 import { Session } from "../session/session.ts";
-import type { EndListeners } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { nameOf } from "./scope.ts";
+import type { StoreAccess } from "./store-access.ts";
 
 /** A user's session as `listByUser` lists it, without its values. */
 export interface UserSession extends OwnedEntry {
@@ -67,9 +66,8 @@ const MAX_TRIM_WAIT = 2000;
 /** Lists and ends sessions by user, and writes rows with their user. */
 export class UserSessions {
   readonly #users: UserStore | undefined;
-  readonly #store: ConditionalStore;
+  readonly #access: StoreAccess;
   readonly #scope: string | undefined;
-  readonly #endListeners: EndListeners;
   /** 0: any number. */
   readonly #maxSessions: number;
   readonly #isLimitOwn: boolean;
@@ -79,19 +77,13 @@ export class UserSessions {
    */
   readonly #limit: Pick<Owner, "most">;
 
-  /** Uses a store, and its users if it has them. @param users - under the application's names */
-  constructor(
-    users: UserStore | undefined,
-    store: ConditionalStore,
-    endListeners: EndListeners,
-    options: Pick<ResolvedOptions, "maxSessionsPerUser" | "isLimitDefault" | "scope">,
-  ) {
-    this.#users = users;
-    this.#store = store;
-    this.#scope = options.scope;
-    this.#endListeners = endListeners;
-    this.#maxSessions = options.maxSessionsPerUser;
-    this.#isLimitOwn = !options.isLimitDefault;
+  /** Uses a store, and its users if it has them. @param scope - of the users' and tags' names in the table */
+  constructor(access: StoreAccess, { maxSessionsPerUser, isLimitDefault }: ResolvedOptions, scope: string | undefined) {
+    this.#access = access;
+    this.#users = access.extras.users;
+    this.#scope = scope;
+    this.#maxSessions = maxSessionsPerUser;
+    this.#isLimitOwn = !isLimitDefault;
     this.#limit = this.#isLimitOwn || this.#maxSessions === 0 ? {} : { most: this.#maxSessions };
   }
 
@@ -105,7 +97,7 @@ export class UserSessions {
     const owner = this.#ownerOf(state);
     return this.#trimAfterLogin(
       owner,
-      await this.#store.create(id, row.data, row.expiry, this.#ownedBy(owner, this.#limit)),
+      await this.#access.store.create(id, row.data, row.expiry, this.#ownedBy(owner, this.#limit)),
     );
   }
 
@@ -120,7 +112,10 @@ export class UserSessions {
     const owner = this.#ownerOf(state);
     const goesOn = state.transition?.kind === "renew" && !state.transition.revive;
     const login = this.#ownedBy(owner, goesOn ? { goesOn } : this.#limit);
-    const outcome = await this.#store.renew(id, newId, previous.data, row.data, row.expiry, { ...login, ...options });
+    const outcome = await this.#access.store.renew(id, newId, previous.data, row.data, row.expiry, {
+      ...login,
+      ...options,
+    });
     // A session that goes on adds none.
     return goesOn ? outcome : this.#trimAfterLogin(owner, outcome);
   }
@@ -137,7 +132,7 @@ export class UserSessions {
     let place = after;
     for (;;) {
       const wanted = Math.min(PAGE, limit - found.length);
-      const page = await users.list(userId, wanted, place);
+      const page = await users.list(this.#nameOf(userId), wanted, place);
       for (const { id, ...entry } of page) found.push({ id, ...entry, current: id === currentId });
       place = page.at(-1);
       if (page.length < wanted || found.length >= limit) return found;
@@ -150,7 +145,7 @@ export class UserSessions {
     const read = new OptionReader(options);
     const except = idsOf("except", read.value("except", []));
     read.end();
-    return this.#endAndTell(userId, (onEnded) => users.end(userId, except, onEnded));
+    return this.#endAndTell(userId, (onEnded) => users.end(this.#nameOf(userId), except, onEnded));
   }
 
   /** Ends sessions and calls their listeners after each page. Returns the number of sessions. */
@@ -161,22 +156,33 @@ export class UserSessions {
     let told = 0;
     const tell = (ids: readonly string[]): void => {
       told += ids.length;
-      for (const id of ids) this.#endListeners.ended(id, "revoked", userId);
+      for (const id of ids) this.#access.endListeners.ended(id, "revoked", userId);
     };
     const ended = await end(tell);
     if (told === 0) tell(ended);
     return ended.length;
   }
 
-  /** Ends the sessions with a tag. Returns their number. @param end - ends one session */
-  async endByTag(tag: string, end: (id: string) => Promise<boolean>): Promise<number> {
+  /** Ends the session of an id. Returns whether one was ended. */
+  async endById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
+    // An undefined user, as of an anonymous request, must not mean every user.
+    if ("userId" in options) assertUserId("destroyById", options.userId);
+    const read = new OptionReader(options);
+    const userId = read.text("userId", undefined);
+    read.end();
+    return this.#access.end(id, "revoked", userId === undefined ? undefined : this.#nameOf(userId));
+  }
+
+  /** Ends the sessions with a tag. Returns their number. */
+  async endByTag(tag: string): Promise<number> {
     assertTag("tag", tag);
     this.assertTags("destroyByTag");
     let ended = 0;
     for (;;) {
-      const page = (await this.#users?.listByTag?.(tag, PAGE)) ?? [];
+      const page = (await this.#users?.listByTag?.(this.#nameOf(tag), PAGE)) ?? [];
       for (let first = 0; first < page.length; first += ENDED_AT_ONCE) {
-        const outcomes = await Promise.all(page.slice(first, first + ENDED_AT_ONCE).map(({ id }) => end(id)));
+        const ids = page.slice(first, first + ENDED_AT_ONCE).map(({ id }) => id);
+        const outcomes = await Promise.all(ids.map((id) => this.#access.end(id, "revoked")));
         ended += outcomes.filter(Boolean).length;
       }
       // A full page may not be the last one. The next also has sessions that were renewed since this page was read.
@@ -191,7 +197,9 @@ export class UserSessions {
     if (outcome !== true || this.#maxSessions === 0 || owner === undefined || users === undefined) return outcome;
     const { userId } = owner;
     try {
-      const trimming = this.#endAndTell(userId, (onEnded) => users.trim(userId, this.#maxSessions, onEnded));
+      const trimming = this.#endAndTell(userId, (onEnded) =>
+        users.trim(this.#nameOf(userId), this.#maxSessions, onEnded),
+      );
       // The login does not wait for the end of very many sessions.
       trimming.catch(() => {});
       await atMost(trimming, MAX_TRIM_WAIT);
@@ -217,9 +225,12 @@ export class UserSessions {
   /** The options of a write for an owner, by the names that users and tags have in the table. */
   #ownedBy(owner: Owner | undefined, more: Pick<Owner, "goesOn" | "most">): WriteOptions {
     if (owner === undefined) return {};
-    const userId = nameOf(owner.userId, this.#scope);
-    const tags = owner.tags?.map((tag) => nameOf(tag, this.#scope));
-    return { owner: { ...owner, userId, tags, ...more } };
+    const tags = owner.tags?.map((tag) => this.#nameOf(tag));
+    return { owner: { ...owner, userId: this.#nameOf(owner.userId), tags, ...more } };
+  }
+
+  #nameOf(userOrTag: string): string {
+    return nameOf(userOrTag, this.#scope);
   }
 
   #usersFor(operation: string, userId: unknown): UserStore {
