@@ -9,9 +9,7 @@ import type { SessionState } from "../session/state.ts";
 import { idleTimeoutIn, REVOKED, type StoredRow, userIn } from "../session/values.ts";
 import { callHook } from "./hooks.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
-import type { ResolvedOptions } from "./options.ts";
 import { cleanClient } from "./request.ts";
-import type { RowCodec } from "./row-codec.ts";
 import type { StoreAccess } from "./store-access.ts";
 import type { UserSessions } from "./user-sessions.ts";
 
@@ -49,36 +47,32 @@ interface RowTimes {
 /** Writes sessions to the store. No other code does. */
 export class Committer {
   readonly #access: StoreAccess;
-  readonly #rows: RowCodec;
   readonly #users: UserSessions;
-  readonly #options: ResolvedOptions;
   readonly #queue: KeyedQueue<StoredRow | undefined>;
 
-  /** Writes to a store. @param timeout - milliseconds of the store's operations, which bound a wait in the queue */
-  constructor(access: StoreAccess, rows: RowCodec, users: UserSessions, options: ResolvedOptions, timeout?: number) {
+  /** Writes to a store. */
+  constructor(access: StoreAccess, users: UserSessions) {
     this.#access = access;
-    this.#rows = rows;
     this.#users = users;
-    this.#options = options;
-    this.#queue = new KeyedQueue(timeout);
+    this.#queue = new KeyedQueue(access.extras.queryTimeout);
   }
 
   /** Calls the hook `onLogin` after a login was stored. */
   #announceLogin(state: SessionState, newId: string): void {
     const userId = userIn(state.values.all);
-    if (this.#options.onLogin === undefined || userId === undefined) return;
+    if (this.#access.options.onLogin === undefined || userId === undefined) return;
     const client = cleanClient(state.facts);
-    callHook("onLogin", this.#options.onLogin, { userId, id: this.#rows.publicId(newId), ...client });
+    callHook("onLogin", this.#access.options.onLogin, { userId, id: this.#access.publicId(newId), ...client });
   }
 
   /** Tells, without asking the store, whether a flush has nothing to do. */
   isSettled(state: SessionState): boolean {
-    if (state.isUntouched(this.#options.idleTimeout)) return true;
+    if (state.isUntouched(this.#access.options.idleTimeout)) return true;
     if (state.pending !== undefined || state.doubt !== undefined) return false;
     if (state.phase === "stored" && state.hasChanged) return false;
     // Without a row the time does not decide whether there is anything to write.
     const now = state.phase === "stored" ? this.#access.now() : 0;
-    if (typeof now === "number") return planCommit(planStateOf(state), this.#options, now).kind === "nothing";
+    if (typeof now === "number") return planCommit(planStateOf(state), this.#access.options, now).kind === "nothing";
     // The flush asks the store for its time, and reports a failure.
     now.catch(() => {});
     return false;
@@ -90,7 +84,7 @@ export class Committer {
     return watchCommit(
       state,
       (watch) => this.#flush(state, watch),
-      (id) => this.#rows.publicId(id),
+      (id) => this.#access.publicId(id),
     );
   }
 
@@ -134,13 +128,13 @@ export class Committer {
     const { id } = state;
     const options = signal && { signal };
     // It is decoded again, as requests never share an object.
-    if (newest !== undefined && state.row?.data !== newest.data) state.rebase(this.#rows.decode(id ?? "", newest));
+    if (newest !== undefined && state.row?.data !== newest.data) state.rebase(this.#access.decode(id ?? "", newest));
     if (state.doubt !== undefined) await this.#resolveDoubt(state);
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       state.values.collect();
       let now = this.#access.now();
       if (typeof now !== "number") now = await now;
-      const plan = planCommit(planStateOf(state), this.#options, now);
+      const plan = planCommit(planStateOf(state), this.#access.options, now);
       if (watch !== undefined) Object.assign(watch, { plan: plan.kind, attempts: attempt });
       const outcome = await this.#perform(plan, state, now, options);
       // A login that finds the session ended begins another one, whose row is of no use to the next commit in the queue.
@@ -157,11 +151,11 @@ export class Committer {
         if (!this.#dropOrRestart(state, found)) return undefined;
         continue;
       }
-      publish("conflict", { id: this.#rows.publicId(state.id), attempt });
-      state.rebase(this.#rows.decode(state.id ?? "", found));
+      publish("conflict", { id: this.#access.publicId(state.id), attempt });
+      state.rebase(this.#access.decode(state.id ?? "", found));
       if (attempt > 2) await pause(Math.random() * Math.min(2 ** attempt, MAX_PAUSE_MS));
     }
-    throw new SessionConflictError(this.#rows.publicId(state.id), MAX_ATTEMPTS);
+    throw new SessionConflictError(this.#access.publicId(state.id), MAX_ATTEMPTS);
   }
 
   #perform(plan: CommitPlan, state: SessionState, now: number, options?: OperationOptions): Outcome | Promise<Outcome> {
@@ -217,8 +211,8 @@ export class Committer {
       if (why !== undefined && why !== "revoked") return "gone";
       state.values.mark(REVOKED, predecessor.id);
     }
-    const newId = this.#rows.idOf(state.ensureToken());
-    const next = this.#rows.encode(state, times, newId);
+    const newId = this.#access.idOf(state.ensureToken());
+    const next = this.#access.encode(state, times, newId);
     const count = state.values.changes.length;
     // Before the new session begins: with a live rival the next request would again have two live tokens.
     await this.#endRivals(state);
@@ -239,7 +233,7 @@ export class Committer {
 
   async #replace(times: RowTimes, state: SessionState, now: number, options?: OperationOptions): Promise<Outcome> {
     const { id = "", row } = state;
-    const next = this.#rows.encode(state, times, id);
+    const next = this.#access.encode(state, times, id);
     const count = state.values.changes.length;
     if (row === undefined) return "conflict";
     if (!(await this.#access.store.replace(id, row.data, next.data, next.expiry, options))) return "conflict";
@@ -252,9 +246,9 @@ export class Committer {
     const { id = "", row } = state;
     const { transition: renewal } = state;
     if (row === undefined || renewal?.kind !== "renew") return "gone";
-    const newId = this.#rows.idOf(renewal.token);
+    const newId = this.#access.idOf(renewal.token);
     const revoked = renewal.revive ? state.values.unmark(REVOKED) : undefined;
-    const next = this.#rows.encode(state, times, newId);
+    const next = this.#access.encode(state, times, newId);
     const count = state.values.changes.length;
     // If the answer is lost, only the table can tell whether the renewal was carried out.
     const { doubt } = state;
@@ -320,7 +314,7 @@ export class Committer {
    */
   #dropOrRestart(state: SessionState, why: EndReason | undefined): boolean {
     const id = state.id ?? state.predecessor?.id;
-    if (id !== undefined) publish("gone", { id: this.#rows.publicId(id) });
+    if (id !== undefined) publish("gone", { id: this.#access.publicId(id) });
     if (state.transition?.kind === "renew" && state.transition.revive) {
       state.restart(state.transition.token, why ?? "replaced");
       return true;
@@ -331,10 +325,10 @@ export class Committer {
 
   /** Records the change of the client's cookie: a new token, or a new expiry of a persistent cookie. */
   #tellToken(state: SessionState, before: StoredRow | undefined, after: StoredRow, now: number): void {
-    const persistent = hasPersistentCookie(after.values, this.#options);
+    const persistent = hasPersistentCookie(after.values, this.#access.options);
     const moved =
       before === undefined ||
-      persistent !== hasPersistentCookie(before.values, this.#options) ||
+      persistent !== hasPersistentCookie(before.values, this.#access.options) ||
       (persistent && before.expiry.getTime() !== after.expiry.getTime());
     if (state.token === undefined || !(moved || state.cookieUpdate.kind === "set")) return;
     state.tellToken(state.token, persistent ? { now, expiry: after.expiry.getTime() } : undefined);
@@ -343,10 +337,11 @@ export class Committer {
   /** Tells the client the expiry of its persistent cookie again, if an idle timeout moves it. */
   async refreshCookie(state: SessionState): Promise<void> {
     const { row, token } = state;
-    const idleTimeout = idleTimeoutIn(state.values.all) ?? this.#options.idleTimeout;
+    const idleTimeout = idleTimeoutIn(state.values.all) ?? this.#access.options.idleTimeout;
     if (row === undefined || token === undefined || state.cookieUpdate.kind !== "nothing" || idleTimeout === 0) return;
     const now = await this.#access.now();
-    if (hasPersistentCookie(row.values, this.#options)) state.tellToken(token, { now, expiry: row.expiry.getTime() });
+    if (hasPersistentCookie(row.values, this.#access.options))
+      state.tellToken(token, { now, expiry: row.expiry.getTime() });
   }
 }
 

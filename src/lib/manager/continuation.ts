@@ -5,8 +5,6 @@ import type { ContinuedSession } from "../session/host.ts";
 import { hasPersistentCookie, planCommit, planStateOf } from "../session/plan.ts";
 import type { SessionState } from "../session/state.ts";
 import { type Change, IDLE_TIMEOUT, isReserved, REMEMBER_ME, type StoredRow, USER_ID } from "../session/values.ts";
-import type { ResolvedOptions } from "./options.ts";
-import type { RowCodec } from "./row-codec.ts";
 import type { StoreAccess } from "./store-access.ts";
 import type { UserSessions } from "./user-sessions.ts";
 
@@ -22,16 +20,12 @@ import type { UserSessions } from "./user-sessions.ts";
 /** Continues sessions of other packages. */
 export class Continuation {
   readonly #access: StoreAccess;
-  readonly #rows: RowCodec;
   readonly #users: UserSessions;
-  readonly #options: ResolvedOptions;
 
   /** Writes to a store. */
-  constructor(access: StoreAccess, rows: RowCodec, users: UserSessions, options: ResolvedOptions) {
+  constructor(access: StoreAccess, users: UserSessions) {
     this.#access = access;
-    this.#rows = rows;
     this.#users = users;
-    this.#options = options;
   }
 
   /**
@@ -44,7 +38,7 @@ export class Continuation {
    * @throws StoreUnavailableError, StoreError or SessionTooLargeError when the session could not be stored
    */
   async begin(state: SessionState, token: string, read: () => Promise<ContinuedSession | undefined>): Promise<boolean> {
-    const id = this.#rows.idOf(token);
+    const id = this.#access.idOf(token);
     let found = await this.#access.reader.lookUp(id);
     if (found === undefined) {
       const other = await read();
@@ -58,7 +52,7 @@ export class Continuation {
       state.endElsewhere(id, found);
       return true;
     }
-    const row = this.#rows.decode(id, found);
+    const row = this.#access.decode(id, found);
     state.rebase(row);
     state.settle(row, id, token, 0);
     await this.#tell(state, token, row);
@@ -72,9 +66,9 @@ export class Continuation {
     for (const change of changes) state.values.apply(change);
     try {
       const now = await this.#access.now();
-      const plan = planCommit(planStateOf(state), this.#options, now);
+      const plan = planCommit(planStateOf(state), this.#access.options, now);
       if (plan.kind !== "create") return false;
-      const row = this.#rows.encode(state, plan, id);
+      const row = this.#access.encode(state, plan, id);
       const count = state.values.changes.length;
       const outcome = await this.#users.create(id, row, state);
       if (outcome !== true) return outcome;
@@ -92,10 +86,10 @@ export class Continuation {
 
   #changesOf({ values, userId, isPersistent }: ContinuedSession, id: string): Change[] {
     const set = (key: string, value: Value): Change => ({ kind: "set", key, value });
-    const { schema } = this.#options;
+    const { schema } = this.#access.options;
     const own = new Map(Object.entries(values).filter(([key]) => !isReserved(key)));
     // As for values that an earlier release has stored.
-    const checked = schema === undefined ? own : schema.load(own, this.#rows.publicId(id));
+    const checked = schema === undefined ? own : schema.load(own, this.#access.publicId(id));
     const changes = Array.from(checked, ([key, value]) => set(key, value));
     if (userId !== undefined) {
       // Without the time of the login, which is unknown, so that `requireFresh` asks for another one.
@@ -104,13 +98,16 @@ export class Continuation {
     }
     if (isPersistent) {
       changes.push(set(REMEMBER_ME, true));
-      if (this.#options.idleTimeout > 0) changes.push(set(IDLE_TIMEOUT, this.#options.idleTimeout));
+      if (this.#access.options.idleTimeout > 0) changes.push(set(IDLE_TIMEOUT, this.#access.options.idleTimeout));
     }
     return changes;
   }
 
   async #tell(state: SessionState, token: string, { values, expiry }: StoredRow): Promise<void> {
     const now = await this.#access.now();
-    state.tellToken(token, hasPersistentCookie(values, this.#options) ? { now, expiry: expiry.getTime() } : undefined);
+    state.tellToken(
+      token,
+      hasPersistentCookie(values, this.#access.options) ? { now, expiry: expiry.getTime() } : undefined,
+    );
   }
 }

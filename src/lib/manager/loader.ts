@@ -6,9 +6,7 @@ import { cookieValues } from "../http/cookie.ts";
 import { bearerToken } from "../http/headers.ts";
 import { SessionState } from "../session/state.ts";
 import type { StoredRow } from "../session/values.ts";
-import type { ResolvedOptions } from "./options.ts";
 import { type ClientSource, type Credentials, recordedClient } from "./request.ts";
-import type { RowCodec } from "./row-codec.ts";
 import type { StoreAccess } from "./store-access.ts";
 
 /*
@@ -28,19 +26,15 @@ const MAX_TOKENS = 4;
 /** Finds the session of a request's tokens. No other code trusts a token. */
 export class Loader {
   readonly #access: StoreAccess;
-  readonly #rows: RowCodec;
-  readonly #options: ResolvedOptions;
 
   /** Reads from a store. */
-  constructor(access: StoreAccess, rows: RowCodec, options: ResolvedOptions) {
+  constructor(access: StoreAccess) {
     this.#access = access;
-    this.#rows = rows;
-    this.#options = options;
   }
 
   /** Returns the well-formed tokens of a request, from the manager's transport only. */
   tokensOf({ cookie, authorization }: Credentials): readonly string[] {
-    const { tokenHeader, cookie: own } = this.#options;
+    const { tokenHeader, cookie: own } = this.#access.options;
     if (tokenHeader === undefined) return cookieValues(cookie ?? undefined, own.name, isToken);
     const token = bearerToken(authorization ?? undefined);
     return token !== undefined && isToken(token) ? [token] : [];
@@ -70,8 +64,9 @@ export class Loader {
     open: (state: SessionState) => T,
     failed?: (error: unknown) => T,
   ): T | Promise<T> {
-    const { recordIp, recordUserAgent } = this.#options;
-    const recorded = client && (recordIp || recordUserAgent) ? recordedClient(client, this.#options) : undefined;
+    const { options } = this.#access;
+    const recorded =
+      client && (options.recordIp || options.recordUserAgent) ? recordedClient(client, options) : undefined;
     const opened = (state: SessionState): T => {
       state.noteRequest(client, recorded);
       return open(state);
@@ -88,7 +83,7 @@ export class Loader {
     const [token] = tokens;
     if (CHANNELS.load.hasSubscribers) return this.#watchedLoad(tokens).then(open, failed);
     if (tokens.length > 1 || token === undefined) return this.#loadOneOf(tokens).then(open, failed);
-    const id = this.#rows.idOf(token);
+    const id = this.#access.idOf(token);
     return this.#lookUp(id).then((found) => {
       let state: SessionState | Promise<SessionState>;
       try {
@@ -111,7 +106,7 @@ export class Loader {
   }
 
   async #watchedLoad(tokens: readonly string[]): Promise<SessionState> {
-    const id = this.#rows.publicId(this.#rows.idOf(tokens[0] ?? ""));
+    const id = this.#access.publicId(this.#access.idOf(tokens[0] ?? ""));
     const event: LoadEvent = { id, duration: 0, outcome: "failed" };
     const begun = performance.now();
     try {
@@ -128,21 +123,21 @@ export class Loader {
   /** Looks all tokens up and chooses the one that counts. @param event - gets the outcome */
   async #loadOneOf(tokens: readonly string[], event?: LoadEvent): Promise<SessionState> {
     if (tokens.length > MAX_TOKENS) {
-      const ids = tokens.map((token) => this.#rows.idOf(token));
-      publish("duplicate", { id: this.#rows.publicId(ids[0]) });
+      const ids = tokens.map((token) => this.#access.idOf(token));
+      publish("duplicate", { id: this.#access.publicId(ids[0]) });
       note(event, "duplicate");
       return SessionState.contest(ids);
     }
     const candidates = await Promise.all(
       tokens.map(async (token) => {
-        const id = this.#rows.idOf(token);
+        const id = this.#access.idOf(token);
         return { token, id, found: await this.#access.reader.lookUp(id) };
       }),
     );
     const [only] = candidates;
     if (candidates.length === 1 && only !== undefined) return this.#stateOf(only.id, only.token, only.found, event);
     const live = candidates.filter(({ found }) => typeof found === "object");
-    publish("duplicate", { id: this.#rows.publicId(only?.id), live: live.length });
+    publish("duplicate", { id: this.#access.publicId(only?.id), live: live.length });
     const [chosen] = live.length > 0 ? live : candidates.filter(({ found }) => found !== undefined);
     if (chosen === undefined || live.length > 1) {
       note(event, "duplicate");
@@ -153,7 +148,7 @@ export class Loader {
 
   /** Reads the session of a token. Undefined when there is none, or when its id is `mine`. */
   async peek(token: string, mine: string | undefined): Promise<StoredRow | undefined> {
-    const id = isToken(token) ? this.#rows.idOf(token) : undefined;
+    const id = isToken(token) ? this.#access.idOf(token) : undefined;
     if (id === undefined || id === mine) return undefined;
     const found = await this.#access.reader.lookUp(id);
     return typeof found === "object" ? this.read(id, found) : undefined;
@@ -166,13 +161,13 @@ export class Loader {
   read(id: string, found: StoredSession): StoredRow | undefined | Promise<StoredRow | undefined> {
     let row: StoredRow;
     try {
-      row = this.#rows.decode(id, found);
+      row = this.#access.decode(id, found);
     } catch (error) {
       if (!(error instanceof SessionDecodeError)) throw error;
       publish("error", { id: error.id, error });
       return undefined;
     }
-    if (!this.#rows.isSealed) return row;
+    if (!this.#access.isSealed) return row;
     const now = this.#access.now();
     const live = (time: number): StoredRow | undefined => (row.deadline.getTime() > time ? row : undefined);
     return typeof now === "number" ? live(now) : Promise.resolve(now).then(live);
@@ -184,7 +179,7 @@ export class Loader {
       return await this.read(id, found);
     } catch (error) {
       if (!(error instanceof SessionInvalidError)) throw error;
-      publish("error", { id: this.#rows.publicId(id), error });
+      publish("error", { id: this.#access.publicId(id), error });
       return undefined;
     }
   }
@@ -205,7 +200,7 @@ export class Loader {
       return stateOfRow(row, id, token, event);
     }
     note(event, "ended");
-    publish("stale", { id: this.#rows.publicId(id) });
+    publish("stale", { id: this.#access.publicId(id) });
     return SessionState.loadEnded(id, found);
   }
 }

@@ -13,7 +13,6 @@ import { Continuation } from "./continuation.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { Loader } from "./loader.ts";
 import { type ManagerOptions, resolveOptions, type ResolvedOptions } from "./options.ts";
-import { RowCodec } from "./row-codec.ts";
 import { warnOfSharing } from "./scope.ts";
 import { StoreAccess } from "./store-access.ts";
 import type { DestroyAllOptions, DestroyByIdOptions, DestroyByUserOptions, ListOptions } from "./user-sessions.ts";
@@ -37,7 +36,6 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * scope "admin" is `%admin:1`.
    */
   readonly tableUsers: Pick<SessionManager<Data, Lazy>, "listByUser" | "destroyByUser" | "destroyById">;
-  readonly #rows: RowCodec;
   readonly #access: StoreAccess;
   readonly #committer: Committer;
   /** Sessions by user, within this manager's scope. */
@@ -59,12 +57,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.#nothing = new CommitResult({ kind: "nothing" }, false, resolved, {});
     this.#varying = new CommitResult({ kind: "nothing" }, true, resolved, {});
     this.store = store;
-    const rows = new RowCodec(resolved);
-    const access = new StoreAccess(store, rows, resolved);
-    const users = new UserSessions(access, resolved, resolved.scope);
-    const tableUsers = new UserSessions(access, resolved, undefined);
-    const committer = new Committer(access, rows, users, resolved, store.queryTimeout);
-    this.#rows = rows;
+    const access = new StoreAccess(store, resolved);
+    const users = new UserSessions(access, resolved.scope);
+    const tableUsers = new UserSessions(access, undefined);
+    const committer = new Committer(access, users);
     this.#access = access;
     this.#users = users;
     this.tableUsers = {
@@ -73,16 +69,16 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       destroyById: (id, options) => tableUsers.endById(id, options),
     };
     this.#committer = committer;
-    this.#loader = new Loader(access, rows, resolved);
+    this.#loader = new Loader(access);
     this.#host = {
       schema: resolved.schema,
       flush: (state) => committer.flush(state),
-      idOf: (token) => rows.idOf(token),
+      idOf: (token) => access.idOf(token),
       now: () => access.now(),
       estimatedNow: () => access.estimatedNow(),
       newDeadline: (lifetime = resolved.lifetime) => new Date(access.localNow() + lifetime),
       assertTags: () => users.assertTags("login"),
-      continue: (state, token, read) => new Continuation(access, rows, users, resolved).begin(state, token, read),
+      continue: (state, token, read) => new Continuation(access, users).begin(state, token, read),
     };
   }
 
@@ -242,7 +238,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   ): Promise<{ session: Session<Data>; unwatch: () => void }> {
     let id: string | undefined;
     const ended = new Set<string>();
-    const presented = this.#loader.tokensOf(credentials).map((token) => this.#rows.idOf(token));
+    const presented = this.#loader.tokensOf(credentials).map((token) => this.#access.idOf(token));
     const unwatch = this.#access.endListeners.watchAll(presented, (endedId) => {
       ended.add(endedId);
       if (endedId === id) listener();
@@ -288,7 +284,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     // The other session ends last, so that a crash in between loses nothing.
     await this.#committer.flush(state);
     // If this session has ended elsewhere, the other one keeps its values.
-    if (!state.isOver) await this.#access.end(this.#rows.idOf(token), "destroyed");
+    if (!state.isOver) await this.#access.end(this.#access.idOf(token), "destroyed");
   }
 
   /**

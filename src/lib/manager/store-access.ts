@@ -1,14 +1,24 @@
+import { SessionDecodeError, SessionTooLargeError } from "../core/errors.ts";
 import { codeOf, publish } from "../core/events.ts";
-import type { ConditionalStore, Found, OperationOptions, Store, StoreExtras } from "../core/store.ts";
+import type { DecodedSession } from "../core/codec.ts";
+import type { ConditionalStore, Found, OperationOptions, Store, StoredSession, StoreExtras } from "../core/store.ts";
 import { systemNow } from "../core/time.ts";
-import { userIn } from "../session/values.ts";
+import { idOf } from "../core/token.ts";
+import type { Value } from "../core/value.ts";
+import type { SessionState } from "../session/state.ts";
+import { type Change, type StoredRow, userIn } from "../session/values.ts";
 import { withConditions } from "./complete-store.ts";
 import { EndListeners } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
-import type { RowCodec } from "./row-codec.ts";
-import { nameOf } from "./scope.ts";
+import { nameOf, tokenPrefix } from "./scope.ts";
 
-/** The store's operations that loading and committing share: its time, look-ups, and ending sessions, with the listeners. */
+/** Above this size, requests that loaded the same bytes share one decoded session. */
+const LARGE_BYTES = 1 << 15;
+
+/**
+ * The work on the store that loading and committing share: ids of tokens, rows as bytes within `maxBytes`, the store's time, look-ups, and
+ * ending sessions, with the listeners.
+ */
 export class StoreAccess {
   readonly store: ConditionalStore;
   /** What the store can do beyond that. */
@@ -19,18 +29,101 @@ export class StoreAccess {
   readonly reader: { lookUp(id: string, options?: OperationOptions): Promise<Found> };
   /** Listeners for sessions ended by this process. */
   readonly endListeners: EndListeners;
-  readonly #rows: RowCodec;
-  readonly #options: ResolvedOptions;
+  readonly options: ResolvedOptions;
+  /** The scope's prefix of a token before it is hashed. */
+  readonly #prefix: string;
+  /** Decoded sessions of large rows, all of whose values are immutable. */
+  readonly #decoded = new WeakMap<Uint8Array, DecodedSession>();
 
   /** Wraps a store, which need not have conditional writes. */
-  constructor(store: Store & StoreExtras, rows: RowCodec, options: ResolvedOptions) {
+  constructor(store: Store & StoreExtras, options: ResolvedOptions) {
     this.store = withConditions(store);
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
     this.reader = canLookUp(store) ? store : { lookUp: (id) => store.find(id) };
-    this.endListeners = new EndListeners(options.onEnd, (id) => rows.publicId(id));
+    this.endListeners = new EndListeners(options.onEnd, (id) => this.publicId(id));
     this.extras = store;
-    this.#rows = rows;
-    this.#options = options;
+    this.options = options;
+    this.#prefix = tokenPrefix(options.scope);
+  }
+
+  /** Returns the id of a token's session, the key of its row. */
+  idOf(token: string): string {
+    const scoped = this.#prefix + token;
+    return this.options.hashTokens ? idOf(scoped) : scoped;
+  }
+
+  /** Returns an id that errors and events may show. With `hashTokens: false`, where the id is the token, it is the id's hash. */
+  publicId(id = ""): string {
+    return this.options.hashTokens ? id : idOf(id);
+  }
+
+  /** Whether the codec detects bytes, the deadline among them, that were altered in the table. */
+  get isSealed(): boolean {
+    return this.options.codec.isSealed === true;
+  }
+
+  /**
+   * Decodes the bytes of a row.
+   *
+   * @throws SessionDecodeError when the bytes are unreadable or too many; `cause` has the reason. SessionInvalidError as `onInvalid` says
+   */
+  decode(id: string, found: StoredSession): StoredRow {
+    const row = this.#decode(id, found);
+    const { schema } = this.options;
+    if (schema !== undefined) row.values = schema.load(row.values, this.publicId(id));
+    return row;
+  }
+
+  #decode(id: string, found: StoredSession): StoredRow {
+    try {
+      const { maxBytes } = this.options;
+      // Checked before parsing, as another program may have written any size.
+      if (found.data.length > maxBytes) throw new SessionTooLargeError(this.publicId(id), found.data.length, maxBytes);
+      const { values, deadline } = this.#decodeOnce(found.data, this.publicId(id));
+      return { data: found.data, values, deadline, expiry: found.expiry };
+    } catch (cause) {
+      throw new SessionDecodeError(this.publicId(id), { cause });
+    }
+  }
+
+  #decodeOnce(data: Uint8Array, id: string): DecodedSession {
+    const { codec } = this.options;
+    if (data.length <= LARGE_BYTES) return codec.decode(data, id);
+    const known = this.#decoded.get(data);
+    if (known !== undefined) return known;
+    const decoded = codec.decode(data, id);
+    const isImmutable = Array.from(decoded.values.values()).every(
+      (value) => typeof value !== "object" || value === null,
+    );
+    if (isImmutable) this.#decoded.set(data, decoded);
+    return decoded;
+  }
+
+  /**
+   * Encodes the row to store.
+   *
+   * @throws SessionTooLargeError when the bytes exceed `maxBytes`; TypeError, naming the key, when an object in the session was changed into
+   *   one that can't be stored
+   */
+  encode(state: SessionState, plan: { expiry: number; deadline: number }, id: string): StoredRow {
+    const { codec, maxBytes, schema } = this.options;
+    if (schema !== undefined) state.values.checkChanged(schema);
+    const values = state.values.all as Map<string, Value>;
+    // An unchanged deadline stays the Date that was decoded, as the codec may keep its nanoseconds.
+    const loaded = state.values.deadline;
+    const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
+    const unique = state.values.changes.some(isUpdate);
+    let data: Uint8Array;
+    try {
+      data = codec.encode({ values, deadline }, this.publicId(id), unique);
+    } catch (error) {
+      state.values.assertStorable();
+      throw error;
+    }
+    if (data.length > maxBytes) throw new SessionTooLargeError(this.publicId(id), data.length, maxBytes);
+    const stored = state.values.snapshot();
+    state.watcher?.encoded(stored);
+    return { data, values: stored, deadline, expiry: new Date(plan.expiry) };
   }
 
   /** Returns the store's time at once, in milliseconds since 1970. If the store would have to be asked, it is the process's time. */
@@ -55,7 +148,7 @@ export class StoreAccess {
   async end(id: string, why: "destroyed" | "revoked", userId?: string): Promise<boolean> {
     const { terminate, end } = this.extras;
     // Only a hook needs the owner.
-    const owner = this.#options.onEnd === undefined ? undefined : await this.#userOf(id);
+    const owner = this.options.onEnd === undefined ? undefined : await this.#userOf(id);
     if (terminate !== undefined) {
       const last = await terminate.call(this.extras, id, why, userId);
       if (last !== undefined) this.endListeners.ended(last, why, owner);
@@ -100,16 +193,20 @@ export class StoreAccess {
 
   async #belongsTo(id: string, userId: string): Promise<boolean> {
     const own = await this.#userOf(id);
-    return own !== undefined && nameOf(own, this.#options.scope) === userId;
+    return own !== undefined && nameOf(own, this.options.scope) === userId;
   }
 
   async #userOf(id: string): Promise<string | undefined> {
     const last = (await this.extras.follow?.(id)) ?? id;
     const found = await this.store.find(last);
-    return found && userIn(this.#rows.decode(last, found).values);
+    return found && userIn(this.decode(last, found).values);
   }
 }
 
 function canLookUp(store: StoreExtras): store is Required<Pick<StoreExtras, "lookUp">> {
   return store.lookUp !== undefined;
+}
+
+function isUpdate({ kind }: Change): boolean {
+  return kind === "update";
 }

@@ -15,7 +15,6 @@ import type {
 import type { SessionState } from "../session/state.ts";
 import { type StoredRow, tagsIn, userIn } from "../session/values.ts";
 import { Session } from "../session/session.ts";
-import type { ResolvedOptions } from "./options.ts";
 import { nameOf } from "./scope.ts";
 import type { StoreAccess } from "./store-access.ts";
 
@@ -78,7 +77,8 @@ export class UserSessions {
   readonly #limit: Pick<Owner, "most">;
 
   /** Uses a store, and its users if it has them. @param scope - of the users' and tags' names in the table */
-  constructor(access: StoreAccess, { maxSessionsPerUser, isLimitDefault }: ResolvedOptions, scope: string | undefined) {
+  constructor(access: StoreAccess, scope: string | undefined) {
+    const { maxSessionsPerUser, isLimitDefault } = access.options;
     this.#access = access;
     this.#users = access.extras.users;
     this.#scope = scope;
