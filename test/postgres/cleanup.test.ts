@@ -200,8 +200,8 @@ describe("the periodic cleanup", () => {
     const told: boolean[] = [];
     const turns = new CleanupTurns('cleanup of "sessions"', (isLockHeld) => told.push(isLockHeld));
     const sql = statementsFor(tableName("sessions", undefined), scsLayout, 120_000);
-    const run = async ({ text }: { text: string }, values: unknown[]) => (await pool.query(text, values)).rows as Row[];
-    return { told, turn: () => deleteExpired(run, sql, {}, turns) };
+    const query = async (text: string, values: string[] = []) => (await pool.query(text, values)).rows as Row[];
+    return { told, turn: () => deleteExpired(query, sql, {}, turns) };
   }
 
   it("is done by one process of a fleet at a time, whose lock is gone with its statement", async () => {

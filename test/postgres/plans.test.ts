@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type pg from "pg";
 import { PgStore } from "../../src/index.ts";
-import { endingStatements } from "../../src/lib/postgres/end-sessions.ts";
+import { endingStatements } from "../../src/lib/postgres/sql/endings.ts";
 import { scsLayout } from "../../src/lib/postgres/sql/layout.ts";
 import { operationsFor } from "../../src/lib/postgres/sql/operations.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 
 describe("the plan that is kept of a statement", () => {
-  it.each(statements)("reads no more of the table than it needs: %s", async (name, { text }) => {
+  it.each(statements)("reads no more of the table than it needs: %s", async (name, text) => {
     const most = Math.max(0, ...Array.from(text.matchAll(/\$(\d+)/g), ([, n]) => Number(n)));
     await client.query(`SET plan_cache_mode = force_generic_plan; PREPARE kept AS ${text}`);
     const { rows } = await client.query<Record<string, string>>(

@@ -5,8 +5,8 @@ import { PgStore, SessionManager } from "../../src/index.ts";
 import { connectPgSimpleLayout, scsLayout } from "../../src/lib/postgres/sql/layout.ts";
 import { searchStatements } from "../../src/lib/postgres/sql/search.ts";
 import { operationStatements } from "../../src/lib/postgres/sql/stats.ts";
-import { endingStatements } from "../../src/lib/postgres/end-sessions.ts";
-import { outlivedRow, type Statement } from "../../src/lib/postgres/sql/fragments.ts";
+import { endingStatements } from "../../src/lib/postgres/sql/endings.ts";
+import { outlivedRow } from "../../src/lib/postgres/sql/fragments.ts";
 import { operationsFor } from "../../src/lib/postgres/sql/operations.ts";
 import { statementsFor } from "../../src/lib/postgres/sql/statements.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
@@ -25,7 +25,7 @@ let admin: pg.Pool;
 beforeAll(async () => {
   database = await createDatabase({ template: false });
   admin = database.pool({ max: 2 });
-  expect(await layTraps(admin, "traps", await functionsIn(statements().map(({ text }) => text)))).toBeGreaterThan(3000);
+  expect(await layTraps(admin, "traps", await functionsIn(statements()))).toBeGreaterThan(3000);
   await admin.query(`CREATE ROLE ${role} LOGIN; GRANT ALL ON SCHEMA public TO ${role}`);
 });
 afterAll(async () => {
@@ -80,7 +80,7 @@ function trapped(path: string): string {
   return url.href;
 }
 
-function statements(table = tableName("sessions", undefined)): Statement[] {
+function statements(table = tableName("sessions", undefined)): string[] {
   const { counted, ...operations } = operationStatements(table, scsLayout, outlivedRow(scsLayout, GRACE));
   const { bySessionsIn, ...searches } = searchStatements(table, scsLayout);
   return statementsIn([
@@ -93,11 +93,11 @@ function statements(table = tableName("sessions", undefined)): Statement[] {
     counted(50, true),
     searches,
     bySessionsIn(50),
-  ]).map(([, statement]) => statement);
+  ]).map(([, text]) => text);
 }
 
 /** Its layout knows no users, and no conditional writes: JSON has no equality. */
-function dropInStatements(): Statement[] {
+function dropInStatements(): string[] {
   const table = tableName("session", undefined);
   const { find, save, create, touch, upsert, update, setExpiry, end, ...others } = operationsFor(
     table,
@@ -107,7 +107,7 @@ function dropInStatements(): Statement[] {
   return statementsIn([
     { find, save, create, touch, upsert, update, setExpiry, end, delete: others.delete },
     statementsFor(table, connectPgSimpleLayout, GRACE),
-  ]).map(([, statement]) => statement);
+  ]).map(([, text]) => text);
 }
 
 // PostgreSQL looks in pg_catalog first, unless the path names it.
@@ -141,7 +141,7 @@ describe.each(["traps,public", "traps,pg_catalog,public"])("overloads in a schem
     );
     const client = await db.connect();
     try {
-      for (const { text } of [...statements(), ...dropInStatements()]) {
+      for (const text of [...statements(), ...dropInStatements()]) {
         const parameters = new Map([...text.matchAll(/\$(\d+)::text(\[\])?/g)].map(([, n, many]) => [Number(n), many]));
         const ordered = Array.from(parameters).toSorted(([a], [b]) => a - b);
         const values = ordered.map(([, many]) => (many === undefined ? "'1234'" : "'{1234}'"));

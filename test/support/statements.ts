@@ -1,11 +1,6 @@
-import type { Statement } from "../../src/lib/postgres/sql/fragments.ts";
-
-/** Lists the statements in objects of them, each with its way from the root: `replace.statement`. */
-export function statementsIn(value: unknown, path = ""): [name: string, statement: Statement][] {
+/** Lists the SQL texts in objects of statements, each with its way from the root: `replace.statement`. */
+export function statementsIn(value: unknown, path = ""): [name: string, text: string][] {
+  if (typeof value === "string") return /^(?:SELECT|WITH|INSERT|UPDATE|DELETE) /.test(value) ? [[path, value]] : [];
   if (typeof value !== "object" || value === null) return [];
-  const own: [string, Statement][] = "text" in value ? [[path, value as Statement]] : [];
-  const inner = Object.entries(value).flatMap(([name, each]) =>
-    statementsIn(each, path === "" ? name : `${path}.${name}`),
-  );
-  return [...own, ...inner];
+  return Object.entries(value).flatMap(([name, each]) => statementsIn(each, path === "" ? name : `${path}.${name}`));
 }

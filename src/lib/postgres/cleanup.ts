@@ -1,9 +1,8 @@
 import { pause } from "../core/time.ts";
 import { OptionReader } from "../core/options.ts";
 import { CHANNELS, codeOf, publish } from "../core/events.ts";
-import { type Row, textOf } from "./drivers/driver.ts";
+import { type Query, type Row, textOf } from "./drivers/driver.ts";
 import { type PageBounds, Pager } from "./pager.ts";
-import type { Statement } from "./sql/fragments.ts";
 import type { Statements } from "./sql/statements.ts";
 
 /*
@@ -46,8 +45,6 @@ const PAGES: PageBounds = { firstRows: 500, minRows: 10, maxRows: 2000, slowMs: 
 
 /** Turns in a row that remove nothing of what has expired, after which the cleanup counts as held up. */
 const HELD_UP_TURNS = 3;
-
-type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
 
 /** The result of a cleanup. */
 interface Outcome {
@@ -98,7 +95,7 @@ export class CleanupTurns {
  * @throws TypeError when an option is wrong; it names the option
  */
 export async function deleteExpired(
-  run: Run,
+  query: Query,
   sql: Statements,
   options: CleanupOptions = {},
   turns?: CleanupTurns,
@@ -111,12 +108,12 @@ export async function deleteExpired(
   };
   read.end();
   return CHANNELS.cleanup.hasSubscribers
-    ? watchedDelete(run, sql, resolved, turns)
-    : deletePages(run, sql, resolved, turns);
+    ? watchedDelete(query, sql, resolved, turns)
+    : deletePages(query, sql, resolved, turns);
 }
 
 async function watchedDelete(
-  run: Run,
+  query: Query,
   sql: Statements,
   options: CleanupOptions,
   turns: CleanupTurns | undefined,
@@ -130,7 +127,7 @@ async function watchedDelete(
   const tell = (more: { code?: string; heldUp?: true }): void =>
     publish("cleanup", { removed, duration: performance.now() - begun, ...more });
   try {
-    const outcome = await deletePages(run, sql, { ...options, onProgress }, turns);
+    const outcome = await deletePages(query, sql, { ...options, onProgress }, turns);
     const isHeldUp = turns?.isHeldUp === true;
     // Otherwise it is another process that cleans up.
     if (outcome.leads || isHeldUp) tell(isHeldUp ? { heldUp: true } : {});
@@ -142,7 +139,7 @@ async function watchedDelete(
 }
 
 async function deletePages(
-  run: Run,
+  query: Query,
   sql: Statements,
   { signal, limit = Number.POSITIVE_INFINITY, onProgress }: CleanupOptions,
   turns: CleanupTurns | undefined,
@@ -156,7 +153,7 @@ async function deletePages(
     signal?.throwIfAborted();
     const wanted = Math.min(pager.rows, limit - removed);
     const values = [from, String(wanted), lock, String(always)];
-    const [page] = wanted === 0 ? [] : await pager.read(() => run(sql.cleanUp, values));
+    const [page] = wanted === 0 ? [] : await pager.read(() => query(sql.cleanUp, values));
     first ??= page;
     const gone = Number(textOf(page, "gone"));
     removed += gone;

@@ -1,10 +1,7 @@
 import { StoreUnavailableError } from "../core/errors.ts";
-import { CONCAT, EQ, GE, GT } from "./sql/catalog.ts";
-import { type Row, textOf } from "./drivers/driver.ts";
+import { type Query, type Row, textOf } from "./drivers/driver.ts";
 import { type PageBounds, Pager } from "./pager.ts";
-import type { Layout } from "./sql/layout.ts";
-import { instant, joinedBy, liveRow, type Statement } from "./sql/fragments.ts";
-import type { TableName } from "./sql/table-name.ts";
+import type { EndingStatements } from "./sql/endings.ts";
 import { arrayText } from "./sql/text-format.ts";
 
 /** An attempt fails only if the session is renewed between the start of a statement and its lock. */
@@ -13,63 +10,6 @@ const MAX_ATTEMPTS = 1000;
 export const END_PAGES: PageBounds = { firstRows: 1000, minRows: 50, maxRows: 4000, slowMs: 200 };
 /** Largest assumed error of the estimate of the database's time. */
 const MAX_CLOCK_ERROR_MS = 10_000;
-
-type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
-
-/** Statements that end sessions even if they have been renewed. */
-export interface EndingStatements {
-  terminate: Statement;
-  /** Ends the session only if it belongs to a given user. */
-  terminateOwned: Statement;
-  /** Finds the ids under which sessions are live after renewals. */
-  follow: Statement;
-  supersede: Statement;
-  /** Ends a page of all sessions. Returns the ids that it found and those that it ended. */
-  terminatePage: Statement;
-}
-
-export function endingStatements({ quoted: table }: TableName, layout: Layout): EndingStatements {
-  const { token, data, expiry, successor, typed } = layout;
-  const live = liveRow(layout);
-  const entomb = `CASE WHEN $2::text ${EQ} 'revoked' THEN ${layout.revoked} ELSE ${layout.destroyed} END`;
-  // The second condition of the join always holds: see joinedBy.
-  const chain = (mine: string, from: string): string =>
-    `WITH RECURSIVE chain AS (SELECT s.${token} AS token, ${successor} AS next, (${mine})::text AS live ` +
-    `FROM ${table} s WHERE s.${token} ${EQ} ${from} AND ${typed} ` +
-    `UNION SELECT s.${token}, ${successor}, (${mine})::text FROM chain, ${table} s ` +
-    `WHERE s.${token} ${EQ} chain.next AND (chain.next ${CONCAT} '') ${EQ} chain.next)`;
-  const terminate = (mine: string): Statement => ({
-    text:
-      `${chain(mine, "$1::text")}, gone AS (UPDATE ${table} s SET ${data} = ${entomb}, ${expiry} = current_timestamp FROM chain ` +
-      `WHERE s.${token} ${EQ} chain.token AND chain.live ${EQ} 'true' AND ${mine} RETURNING s.${token} AS token) ` +
-      `SELECT chain.token AS token, EXISTS (SELECT FROM gone)::text AS ended FROM chain WHERE chain.live ${EQ} 'true'`,
-  });
-  // A session renewed since the start may continue under an id that sorts before this page.
-  const renewed = `(${successor} IS NOT NULL AND s.${expiry} ${GE} ${instant("$3::text")})`;
-  return {
-    terminatePage: {
-      text:
-        `WITH page AS (SELECT s.${token} AS token FROM ${table} s WHERE s.${token} ${GT} $1::text ` +
-        `AND ((${live}) OR ${renewed}) ORDER BY s.${token} LIMIT $2::text::int), ` +
-        // The lock order of batches, to avoid deadlocks with them.
-        `mine AS (SELECT s.${token} AS token FROM ${table} s JOIN page ON ${joinedBy(token, "page")} WHERE ${live} ` +
-        `ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s), ` +
-        `ended AS (UPDATE ${table} s SET ${data} = ${layout.revoked}, ${expiry} = current_timestamp FROM mine ` +
-        `WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token) ` +
-        "SELECT page.token AS token, 'false' AS ended FROM page UNION ALL SELECT ended.token, 'true' FROM ended",
-    },
-    terminate: terminate(live),
-    terminateOwned: terminate(`(${live} AND s.user_id ${EQ} $3::text)`),
-    follow: {
-      text: `${chain(live, "ANY ($1::text[])")} SELECT chain.token AS token FROM chain WHERE chain.live ${EQ} 'true'`,
-    },
-    supersede: {
-      text:
-        `UPDATE ${table} s SET ${data} = ${layout.replacedBy("$2::text")} ` +
-        `WHERE s.${token} ${EQ} $1::text AND s.${data} ${EQ} ${layout.revoked} AND ${layout.ended} RETURNING s.${token} AS token`,
-    },
-  };
-}
 
 /**
  * Finishes a page of ended sessions. A session that was found but not ended may have been renewed: it is ended under its new
@@ -99,12 +39,12 @@ export async function endedOf(
  * docs/decisions/010 and 027.
  */
 export class Endings {
-  readonly #run: Run;
+  readonly #query: Query;
   readonly #sql: EndingStatements;
 
   /** Creates the endings of a table from its statements. */
-  constructor(run: Run, sql: EndingStatements) {
-    this.#run = run;
+  constructor(query: Query, sql: EndingStatements) {
+    this.#query = query;
     this.#sql = sql;
   }
 
@@ -119,8 +59,8 @@ export class Endings {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const [last] =
         userId === undefined
-          ? await this.#run(this.#sql.terminate, [from, why])
-          : await this.#run(this.#sql.terminateOwned, [from, why, userId]);
+          ? await this.#query(this.#sql.terminate, [from, why])
+          : await this.#query(this.#sql.terminateOwned, [from, why, userId]);
       if (last === undefined) return undefined;
       from = last["token"] ?? "";
       if (last["ended"] === "true") return from;
@@ -138,7 +78,7 @@ export class Endings {
     const from = String(since - MAX_CLOCK_ERROR_MS);
     for (let last = ""; ;) {
       const { rows: size } = pager;
-      const rows = await pager.read(() => this.#run(this.#sql.terminatePage, [last, String(size), from]));
+      const rows = await pager.read(() => this.#query(this.#sql.terminatePage, [last, String(size), from]));
       const found = rows.filter(({ ended }) => ended === "false");
       const ids = await endedOf(rows, {
         follow: this.followAll,
@@ -158,11 +98,11 @@ export class Endings {
   /** Resolves to the ids under which sessions are live after renewals. */
   readonly followAll = async (ids: readonly string[]): Promise<string[]> => {
     if (ids.length === 0) return [];
-    return (await this.#run(this.#sql.follow, [arrayText(ids)])).map((row) => textOf(row, "token"));
+    return (await this.#query(this.#sql.follow, [arrayText(ids)])).map((row) => textOf(row, "token"));
   };
 
   /** Turns the tombstone of a revoked session into that of a replaced one. Resolves to whether it existed. */
   async supersede(id: string, newId: string): Promise<boolean> {
-    return (await this.#run(this.#sql.supersede, [id, newId])).length > 0;
+    return (await this.#query(this.#sql.supersede, [id, newId])).length > 0;
   }
 }

@@ -37,7 +37,7 @@ export class History {
     if (!history) return;
     const stats = await this.#operations.stats();
     await this.#write(String(removed), String(took), String(stats.live), String(stats.users ?? ""));
-    await this.#engine.run(this.#sql.forget, []);
+    await this.#engine.run(this.#sql.forget);
     if (users) await this.#pruneUsers();
   }
 

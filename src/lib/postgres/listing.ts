@@ -1,7 +1,6 @@
 import type { StoredEntry } from "../core/store.ts";
-import type { Row } from "./drivers/driver.ts";
+import type { Query } from "./drivers/driver.ts";
 import type { Layout } from "./sql/layout.ts";
-import type { Statement } from "./sql/fragments.ts";
 import { readInstant } from "./sql/text-format.ts";
 
 export const FIRST_PAGE_ROWS = 100;
@@ -18,8 +17,8 @@ export function nextPageRows(rows: number, characters: number): number {
  * data and are read again.
  */
 export async function* listRows(
-  run: (statement: Statement, values: unknown[]) => Promise<Row[]>,
-  page: Statement,
+  query: Query,
+  page: string,
   layout: Layout,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StoredEntry, void, undefined> {
@@ -27,7 +26,7 @@ export async function* listRows(
   let size = FIRST_PAGE_ROWS;
   for (;;) {
     signal?.throwIfAborted();
-    const rows = await run(page, [last, String(size)]);
+    const rows = await query(page, [last, String(size)]);
     const deferred = rows.findIndex(({ data }, n) => n > 0 && data === null);
     const whole = deferred < 0 ? rows : rows.slice(0, deferred);
     let length = 0;

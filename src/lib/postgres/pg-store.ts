@@ -17,13 +17,13 @@ import type {
 import { diagnose } from "./check/diagnose.ts";
 import { findProblems, sentenceOf } from "./check/schema.ts";
 import type { DiagnoseOptions, Finding } from "./check/finding.ts";
-import type { DatabaseClient, Query } from "./drivers/driver.ts";
+import type { DatabaseClient } from "./drivers/driver.ts";
 import type { StoreOperations } from "../core/stats.ts";
 import type { Dispatcher, Input } from "./execution/dispatch.ts";
 import { type CleanupOptions, CleanupTurns, deleteExpired } from "./cleanup.ts";
 import { hostOf } from "./drivers/host.ts";
 import { driverOf } from "./drivers/index.ts";
-import { Endings, endingStatements } from "./end-sessions.ts";
+import { Endings } from "./end-sessions.ts";
 import { Engine } from "./execution/database.ts";
 import { History } from "./history.ts";
 import { Operations } from "./stats.ts";
@@ -34,6 +34,7 @@ import {
   type PgStoreOptions,
   resolveStoreOptions,
 } from "./options.ts";
+import { endingStatements } from "./sql/endings.ts";
 import { type Layout, scsLayout } from "./sql/layout.ts";
 import { listRows } from "./listing.ts";
 import { searchStatements } from "./sql/search.ts";
@@ -271,7 +272,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Counts the live rows. */
   async count(): Promise<number> {
-    const [row] = await this.#engine.run(this.#engine.sql.count, []);
+    const [row] = await this.#engine.run(this.#engine.sql.count);
     return Number(row?.["count"]);
   }
 
@@ -316,7 +317,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * @throws StoreUnavailableError when the database can't be reached or a lock was not free in time
    */
   async migrate(): Promise<void> {
-    await migrate(this.#query, this.#table);
+    await migrate(this.#engine.run, this.#table);
     this.#engine.forget();
   }
 
@@ -328,7 +329,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * for (const problem of await store.check()) console.warn(problem);
    */
   async check(): Promise<string[]> {
-    return (await findProblems(this.#query, this.#table, this.#layout)).map(sentenceOf);
+    return (await findProblems(this.#engine.run, this.#table, this.#layout)).map(sentenceOf);
   }
 
   /**
@@ -342,7 +343,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * const problems = findings.filter(({ severity }) => severity !== "ok");
    */
   diagnose(options?: DiagnoseOptions): Promise<Finding[]> {
-    return diagnose(this.#query, this.#table, this.#layout, options);
+    return diagnose(this.#engine.run, this.#table, this.#layout, options);
   }
 
   async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {
@@ -356,8 +357,6 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     if (isFenced) await this.#users?.finishEnds(options?.signal);
     return removed;
   }
-
-  readonly #query: Query = (text, values = [], timeout) => this.#engine.run({ text }, values, timeout);
 
   async #write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
     return (await this.#operations.write(kind, input, signal)) === true;

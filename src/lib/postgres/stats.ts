@@ -50,13 +50,13 @@ export class Operations implements StoreOperations {
     const { run } = this.#engine;
     // One statement at a time, to leave connections to the application.
     const { history, users: hasUsers } = await this.#engine.probe();
-    const [size] = await run(this.#sql.size, []);
+    const [size] = await run(this.#sql.size);
     const analysed = Number(size?.["rows"] ?? -1);
     const rows = analysed < 0 ? Number(size?.["heap"] ?? 0) / ROW_BYTES : analysed;
     const percent = rows <= MAX_COUNTED_ROWS ? undefined : (100 * MAX_COUNTED_ROWS) / rows;
-    const [counted] = await run(this.#sql.counted(percent, hasUsers), []);
-    const [backlog] = await run(this.#sql.backlog, []);
-    const [last] = history ? await run(this.#sql.lastCleanup, []) : [];
+    const [counted] = await run(this.#sql.counted(percent, hasUsers));
+    const [backlog] = await run(this.#sql.backlog);
+    const [last] = history ? await run(this.#sql.lastCleanup) : [];
     const number = (column: string): number => Math.round((Number(counted?.[column]) * 100) / (percent ?? 100));
     const live = number("live");
     const loggedIn = hasUsers ? number("logged_in") : undefined;
@@ -149,7 +149,7 @@ export class Operations implements StoreOperations {
     const { run } = this.#engine;
     const wanted = arrayText(addresses);
     const rows = await this.#rows();
-    const [index] = await run(this.#searches.hasAddressIndex, []);
+    const [index] = await run(this.#searches.hasAddressIndex);
     if (index?.["found"] === "true") {
       const found = await run(this.#searches.byAddress, [wanted, String(limit)]);
       return { sessions: found.map(sessionIn), next: undefined, read: 0, rows };
@@ -175,7 +175,7 @@ export class Operations implements StoreOperations {
 
   async place(): Promise<StorePlace> {
     if (this.#place === undefined) {
-      const [row] = await this.#engine.run(this.#searches.place, []);
+      const [row] = await this.#engine.run(this.#searches.place);
       const host = this.#host ?? row?.["host"] ?? undefined;
       this.#place = { database: textOf(row, "database"), host };
     }
@@ -183,7 +183,7 @@ export class Operations implements StoreOperations {
   }
 
   async #rows(): Promise<number> {
-    const [row] = await this.#engine.run(this.#searches.rows, []);
+    const [row] = await this.#engine.run(this.#searches.rows);
     return Math.max(0, Number(textOf(row, "rows")));
   }
 }

@@ -12,8 +12,6 @@ import { isMissing } from "./drivers/errors.ts";
 import type { FencedEnd } from "./sql/fence.ts";
 import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
 
-type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>;
-
 /** An attempt fails only if a login comes between the start of a statement and its lock. */
 const MAX_END_ATTEMPTS = 100;
 /** A place before the newest session. */
@@ -86,7 +84,7 @@ export class UserSessions implements UserStore {
   async end(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Promise<string[]> {
     const pages = new Pages(this.#engine, this.#run, this.#endings, userId, except, onEnded);
     for (let attempt = 1; attempt <= MAX_END_ATTEMPTS; attempt++) {
-      const [rows, isFull] = await pages.next((sql) => sql.end, []);
+      const [rows, isFull] = await pages.next((sql) => sql.end);
       if (isFull) {
         const bound = rows[0]?.["bound"] ?? "";
         // Start again at the newest session of that time: some may have come between.
@@ -113,15 +111,15 @@ export class UserSessions implements UserStore {
   /** Finishes the ends listed in the fence, as their processes may have died. */
   async finishEnds(signal?: AbortSignal): Promise<void> {
     const { userSql: sql } = this.#engine;
-    for (const row of await this.#run(sql.fencedEnds, [])) {
+    for (const row of await this.#run(sql.fencedEnds)) {
       const entry = textOf(row, "entry");
       const { user, except } = JSON.parse(entry) as FencedEnd;
       await new Pages(this.#engine, this.#run, this.#endings, user, except, undefined).finish(entry, signal);
     }
-    await this.#run(sql.dropFence, []);
+    await this.#run(sql.dropFence);
   }
 
-  readonly #run: Run = (statement, values) => this.explained(this.#engine.run(statement, values));
+  readonly #run: Engine["run"] = (statement, values) => this.explained(this.#engine.run(statement, values));
 
   /** Writes a row with its user, if the table has columns for it. @throws SchemaError when they exist but can't be written */
   async #write(
@@ -195,7 +193,7 @@ function othersOf({ most }: Owner): string {
 class Pages {
   readonly ended: string[] = [];
   readonly #engine: Engine;
-  readonly #run: Run;
+  readonly #run: Engine["run"];
   readonly #endings: Endings;
   readonly #userId: string;
   readonly #except: readonly string[];
@@ -205,7 +203,7 @@ class Pages {
   /** Prepares to end a user's sessions. Ends none yet. */
   constructor(
     engine: Engine,
-    run: Run,
+    run: Engine["run"],
     endings: Endings,
     userId: string,
     except: readonly string[],
@@ -220,7 +218,10 @@ class Pages {
   }
 
   /** Ends a page. Resolves to the rows that it found, and to whether there may be more. */
-  async next(statement: (sql: UserStatements) => Statement, place: string[]): Promise<[rows: Row[], isFull: boolean]> {
+  async next(
+    statement: (sql: UserStatements) => Statement,
+    place: string[] = [],
+  ): Promise<[rows: Row[], isFull: boolean]> {
     const { rows: size } = this.#pager;
     const values = [this.#userId, arrayText(this.#except), String(size), ...place];
     const rows = await this.#pager.read(() => this.#run(statement(this.#engine.userSql), values));
@@ -254,7 +255,7 @@ class Pages {
     }
     if (id === "") await this.#sweep(String(Number(created) - 1));
     await this.#run(this.#engine.userSql.lowerFence, [entry]);
-    await this.#run(this.#engine.userSql.dropFence, []);
+    await this.#run(this.#engine.userSql.dropFence);
   }
 
   /** Ends sessions that have moved meanwhile, and those without a recorded login. */

@@ -55,7 +55,7 @@ export class Engine {
   }
 
   /** Runs a statement that may be repeated. */
-  readonly run = async (statement: Statement, values: unknown[], timeout = this.#timeout): Promise<Row[]> => {
+  readonly run = async (statement: Statement, values: string[] = [], timeout = this.#timeout): Promise<Row[]> => {
     this.#assertRunning();
     return this.#ask(statement, values, timeout);
   };

@@ -84,10 +84,11 @@ export class Executor {
     return toStoreError(error, this.#table.quoted, this.#remedy);
   }
 
-  async #attempt({ text, name }: Statement, load: Errand["load"], timeout: number): Promise<Row[]> {
-    if (name === undefined || !this.#prepare) return this.#driver.run({ text, load }, timeout);
+  async #attempt(statement: Statement, load: Errand["load"], timeout: number): Promise<Row[]> {
+    const text = typeof statement === "string" ? statement : statement.text;
+    if (typeof statement === "string" || !this.#prepare) return this.#driver.run({ text, load }, timeout);
     try {
-      return await this.#driver.run({ text, name, load }, timeout);
+      return await this.#driver.run({ text, name: statement.name, load }, timeout);
     } catch (error) {
       // The table's columns have changed since the statement was prepared. Nothing was carried out.
       if (sqlstateOf(error) === FEATURE_NOT_SUPPORTED) return this.#driver.run({ text, load }, timeout);

@@ -1,27 +1,8 @@
 import { FENCE_ID } from "../../core/token.ts";
 import { CONCAT, EQ, LT } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
-import { isFence, joinedBy, liveRow, micros, type Statement } from "./fragments.ts";
+import { isFence, joinedBy, liveRow, micros } from "./fragments.ts";
 import type { TableName } from "./table-name.ts";
-
-/**
- * The statements of the fence: a row of the table of sessions that lists sessions which are over before their rows are ended.
- *
- * It exists while a user's sessions are ended page by page, so that they are all over at once. Its data are lines of JSON, one
- * `FencedEnd` each. Its expiry is in 1970, so that lists, counts and SCS skip it. Why: docs/decisions/029.
- */
-export interface FenceStatements {
-  /** Adds an end. */
-  raiseFence: Statement;
-  /** Removes an end. */
-  lowerFence: Statement;
-  /** Removes the row when no end is left. */
-  dropFence: Statement;
-  /** Lists the ends. */
-  fencedEnds: Statement;
-  /** Says of live rows whether they are behind the fence. Returns no rows when there is no fence. */
-  behindFence: Statement;
-}
 
 /** An end of a user's sessions after a place in the order of their pages, with exceptions. */
 export interface FencedEnd {
@@ -33,7 +14,14 @@ export interface FencedEnd {
   except: readonly string[];
 }
 
-export function fenceStatements({ quoted: table }: TableName, layout: Layout): FenceStatements {
+/**
+ * Makes the statements of the fence: a row of the table of sessions that lists sessions which are over before their rows are
+ * ended.
+ *
+ * It exists while a user's sessions are ended page by page, so that they are all over at once. Its data are lines of JSON, one
+ * `FencedEnd` each. Its expiry is in 1970, so that lists, counts and SCS skip it. Why: docs/decisions/029.
+ */
+export function fenceStatements({ quoted: table }: TableName, layout: Layout) {
   const { token, data, expiry, successor } = layout;
   const newline = "pg_catalog.chr(10)";
   const lines = `pg_catalog.string_to_array(pg_catalog.convert_from(f.${data}, 'UTF8'::name), ${newline})`;
@@ -43,14 +31,21 @@ export function fenceStatements({ quoted: table }: TableName, layout: Layout): F
   const entries = `${table} f CROSS JOIN LATERAL pg_catalog.unnest(${lines}) WITH ORDINALITY AS e(entry, n) WHERE ${isFence(layout, "f")}`;
   const says = (name: keyof FencedEnd): string => `pg_catalog.jsonb_extract_path_text(entry.entry, '${name}')`;
   const tokens = "ROWS FROM (pg_catalog.unnest($1::text[])) AS v(token)";
-  const texts = {
+  return {
+    /** Adds an end. */
     raiseFence:
       `INSERT INTO ${table} AS f (${token}, ${data}, ${expiry}) VALUES ('${FENCE_ID}', ${written("ARRAY[$1::text]")}, 'epoch') ` +
       `ON CONFLICT (${token}) DO UPDATE SET ${data} = ${written(`pg_catalog.array_append(${others}, $1::text)`)}`,
+    /** Removes an end. */
     lowerFence: `UPDATE ${table} f SET ${data} = ${written(others)} WHERE ${isFence(layout, "f")}`,
+    /** Removes the row when no end is left. */
     dropFence: `DELETE FROM ${table} f WHERE ${isFence(layout, "f")} AND pg_catalog.octet_length(f.${data}) ${EQ} 0`,
+    /** Lists the ends. */
     fencedEnds: `SELECT e.entry AS entry FROM ${entries}`,
-    // An exception names the present id of a session, or an earlier one that was renewed.
+    /**
+     * Says of live rows whether they are behind the fence. Returns no rows when there is no fence. An exception names the
+     * present id of a session, or an earlier one that was renewed.
+     */
     behindFence:
       `WITH RECURSIVE entry AS MATERIALIZED (SELECT e.n AS n, e.entry::jsonb AS entry FROM ${entries}), ` +
       `held AS (SELECT s.${token} AS token, entry.n AS n FROM ${tokens}, ${table} s, entry WHERE ${joinedBy(token)} ` +
@@ -65,12 +60,5 @@ export function fenceStatements({ quoted: table }: TableName, layout: Layout): F
       `WHERE spared.n ${EQ} held.n AND spared.token ${EQ} held.token)))::text AS behind ` +
       `FROM ${tokens}, ${table} s WHERE ${joinedBy(token)} AND ${liveRow(layout)} ` +
       `AND EXISTS (SELECT FROM ${table} f WHERE ${isFence(layout, "f")})`,
-  };
-  return {
-    raiseFence: { text: texts.raiseFence },
-    lowerFence: { text: texts.lowerFence },
-    dropFence: { text: texts.dropFence },
-    fencedEnds: { text: texts.fencedEnds },
-    behindFence: { text: texts.behindFence },
   };
 }

@@ -6,18 +6,17 @@ import { MAX_INSTANT_MS, SEPARATOR, STATES, UNIT } from "./text-format.ts";
 
 // Parts of SQL texts.
 
-/** An SQL text. */
-export interface Statement {
+/** A text that runs too rarely to be kept prepared, or a prepared statement. */
+export type Statement = string | Prepared;
+
+export interface Prepared {
   text: string;
-  /**
-   * Name of the prepared statement, derived from the text: processes of different versions never share a name. Undefined:
-   * the statement runs too rarely to be kept prepared.
-   */
-  name?: string;
+  /** Derived from the text: processes of different versions never share a name. */
+  name: string;
 }
 
 /** Makes a prepared statement, named after its text. */
-export function prepared(text: string): Statement {
+export function prepared(text: string): Prepared {
   return { text, name: `pgstore_${sha256(text).slice(0, 16)}` };
 }
 
@@ -46,6 +45,19 @@ export const rememberedRow = ({ expiry, entombed }: Layout, grace: number): stri
 /** SQL that makes a row a tombstone. @param tombstone - SQL of its data */
 export const entomb = ({ data, expiry }: Layout, tombstone: string): string =>
   `${data} = ${tombstone}, ${expiry} = current_timestamp`;
+
+/** SQL of queries that end the live sessions of a query `page`. The second, `ended`, returns their ids. */
+export function endedPage(table: string, layout: Layout): string {
+  const { token } = layout;
+  const live = liveRow(layout);
+  return (
+    // The lock order of batches, to avoid deadlocks with them.
+    `mine AS (SELECT s.${token} AS token FROM ${table} s JOIN page ON ${joinedBy(token, "page")} WHERE ${live} ` +
+    `ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s), ` +
+    `ended AS (UPDATE ${table} s SET ${entomb(layout, layout.revoked)} FROM mine ` +
+    `WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token)`
+  );
+}
 
 /** SQL that says whether no row has an id. @param token - the column */
 export const isFree = (table: string, token: string, value: string): string =>

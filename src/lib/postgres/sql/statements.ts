@@ -8,19 +8,11 @@ import {
   liveRow,
   millisecondsOf,
   outlivedRow,
-  type Statement,
 } from "./fragments.ts";
 import type { Layout } from "./layout.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 
-/** The statements of the store as a whole. They run too rarely to be kept prepared. */
-export interface Statements {
-  /** Returns the time, and which additions of `migrate` exist. */
-  probe: Statement;
-  count: Statement;
-  page: Statement;
-  cleanUp: Statement;
-}
+export type Statements = ReturnType<typeof statementsFor>;
 
 /** Which additions of `migrate` exist. Another process can add them, and they can be dropped again. */
 export interface Additions {
@@ -33,13 +25,14 @@ export interface Additions {
   readonly history: boolean;
 }
 
-/** Makes the statements for a table. @param grace - milliseconds for which an ended session is remembered */
-export function statementsFor(name: TableName, layout: Layout, grace: number): Statements {
+/** Makes the statements of the store as a whole. @param grace - milliseconds for which an ended session is remembered */
+export function statementsFor(name: TableName, layout: Layout, grace: number) {
   const table = name.quoted;
   const { token, data, expiry, typed } = layout;
   const live = liveRow(layout);
   const removable = `s.${expiry} ${LE} current_timestamp AND s.${expiry} ${GE} ${instant("$1::text")} AND ${typed} AND ${outlivedRow(layout, grace)}`;
-  const texts = {
+  return {
+    /** Returns the time, and which additions of `migrate` exist. */
     probe: `SELECT ${millisecondsOf("current_timestamp")} AS now${layout.users ? `, ${additions(name)}` : ""}`,
     count: `SELECT pg_catalog.count(*)::text AS count FROM ${table} s WHERE ${live}`,
     page:
@@ -60,12 +53,6 @@ export function statementsFor(name: TableName, layout: Layout, grace: number): S
       "(SELECT pg_catalog.count(*) FROM gone)::text AS gone, " +
       `${millisecondsOf("(SELECT pg_catalog.max(page.expiry) FROM page)::timestamptz")} AS last, ` +
       `(SELECT ${expiryText(layout)} FROM ${table} s WHERE ${removable} ORDER BY s.${expiry} LIMIT 1) AS oldest`,
-  };
-  return {
-    probe: { text: texts.probe },
-    count: { text: texts.count },
-    page: { text: texts.page },
-    cleanUp: { text: texts.cleanUp },
   };
 }
 

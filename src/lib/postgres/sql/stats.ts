@@ -2,33 +2,22 @@ import { MAX_EXPIRED } from "../../core/stats.ts";
 import { EQ, GE, GT, LE, leavesOf, LT, MINUS, NE, OVER, PLUS, regclass, ROWS, TIMES, unlessEmpty } from "./catalog.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
-import { instant, liveRow, millisecondsOf, type Statement } from "./fragments.ts";
+import { instant, liveRow, millisecondsOf } from "./fragments.ts";
 
-/** Statements for operators. They run too rarely to be kept prepared. */
-export interface OperationStatements {
-  size: Statement;
-  /** Counts all rows, or a sample of a large table's pages, the same pages each time. */
-  counted(percent: number | undefined, hasUsers: boolean): Statement;
-  backlog: Statement;
-  lastCleanup: Statement;
-  history: Statement;
-  note: Statement;
-  forget: Statement;
-  pruneUsers: Statement;
-}
+export type OperationStatements = ReturnType<typeof operationStatements>;
 
 /** Bounds of the histogram of expiries, in milliseconds from now. */
 export const WITHIN = [1, 5, 15, 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60].map((minutes) => minutes * 60_000);
 
-/** Makes the statements for a table. @param outlived - SQL that says whether an expired row `s` may be removed */
-export function operationStatements(table: TableName, layout: Layout, outlived: string): OperationStatements {
+/** Makes the statements for figures and history. @param outlived - SQL that says whether an expired row `s` may be removed */
+export function operationStatements(table: TableName, layout: Layout, outlived: string) {
   const { quoted, users, history } = table;
   const { expiry } = layout;
   const live = liveRow(layout);
   const name = quoteLiteral(quoted);
   const leaves = leavesOf(regclass(name));
   // Integers and numerics have a whole text. The setting `extra_float_digits` shortens that of a float.
-  const texts = {
+  return {
     // In a partitioned table the leaves have the figures, each with its own estimate of the number of users.
     size:
       `SELECT ${ROWS} AS rows, pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::text AS heap, pg_catalog.sum(pg_catalog.pg_table_size(c.oid))::text AS bytes, ` +
@@ -65,29 +54,19 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
       `AND greatest(u.last_login, u.revoked) ${LT} (current_timestamp ${MINUS} interval '1 day') ` +
       `AND NOT EXISTS (SELECT FROM ${quoted} s WHERE s.user_id ${EQ} u.user_id)) ` +
       "SELECT pg_catalog.max(user_id) AS last, pg_catalog.count(*)::text AS count FROM page",
-  };
-  const counted = (percent: number | undefined, hasUsers: boolean): Statement => {
-    const lines = WITHIN.map(
-      (within, n) =>
-        `pg_catalog.count(*) FILTER (WHERE ${live} AND s.${expiry} ${LE} (current_timestamp ${PLUS} interval '${within / 1000} seconds'))::text AS within_${n}`,
-    );
-    if (hasUsers) lines.push(`pg_catalog.count(*) FILTER (WHERE ${live} AND s.user_id IS NOT NULL)::text AS logged_in`);
-    // A sample says little about the number of different users.
-    if (hasUsers && percent === undefined)
-      lines.push(`pg_catalog.count(DISTINCT s.user_id) FILTER (WHERE ${live})::text AS users`);
-    const sample = percent === undefined ? "" : `TABLESAMPLE SYSTEM (${percent}) REPEATABLE (0)`;
-    return {
-      text: `SELECT pg_catalog.count(*) FILTER (WHERE ${live})::text AS live, ${lines.join(", ")} FROM ${quoted} s ${sample}`,
-    };
-  };
-  return {
-    counted,
-    size: { text: texts.size },
-    backlog: { text: texts.backlog },
-    lastCleanup: { text: texts.lastCleanup },
-    history: { text: texts.history },
-    note: { text: texts.note },
-    forget: { text: texts.forget },
-    pruneUsers: { text: texts.pruneUsers },
+    /** Counts all rows, or a sample of a large table's pages, the same pages each time. */
+    counted: (percent: number | undefined, hasUsers: boolean): string => {
+      const lines = WITHIN.map(
+        (within, n) =>
+          `pg_catalog.count(*) FILTER (WHERE ${live} AND s.${expiry} ${LE} (current_timestamp ${PLUS} interval '${within / 1000} seconds'))::text AS within_${n}`,
+      );
+      if (hasUsers)
+        lines.push(`pg_catalog.count(*) FILTER (WHERE ${live} AND s.user_id IS NOT NULL)::text AS logged_in`);
+      // A sample says little about the number of different users.
+      if (hasUsers && percent === undefined)
+        lines.push(`pg_catalog.count(DISTINCT s.user_id) FILTER (WHERE ${live})::text AS users`);
+      const sample = percent === undefined ? "" : `TABLESAMPLE SYSTEM (${percent}) REPEATABLE (0)`;
+      return `SELECT pg_catalog.count(*) FILTER (WHERE ${live})::text AS live, ${lines.join(", ")} FROM ${quoted} s ${sample}`;
+    },
   };
 }
