@@ -1,5 +1,6 @@
 import { StoreUnavailableError } from "../core/errors.ts";
-import { type Query, type Row, textOf } from "./drivers/driver.ts";
+import { type Row, textOf } from "./drivers/driver.ts";
+import type { Engine } from "./execution/database.ts";
 import { type PageBounds, Pager } from "./pager.ts";
 import type { EndingStatements } from "./sql/endings.ts";
 import { arrayText } from "./sql/text-format.ts";
@@ -12,26 +13,6 @@ export const END_PAGES: PageBounds = { firstRows: 1000, minRows: 50, maxRows: 40
 const MAX_CLOCK_ERROR_MS = 10_000;
 
 /**
- * Finishes a page of ended sessions. A session that was found but not ended may have been renewed: it is ended under its new
- * id. One statement follows the renewals of the whole page.
- *
- * @param rows - the found sessions, with `ended` "false", and the ended ones, with `ended` "true"
- * @returns the ids of the ended sessions
- */
-export async function endedOf(
-  rows: readonly Row[],
-  { follow, terminate }: { follow: Endings["followAll"]; terminate: (id: string) => Promise<string | undefined> },
-): Promise<string[]> {
-  const ended = new Set(rows.flatMap((row) => (row["ended"] === "true" ? (row["token"] ?? []) : [])));
-  const left = rows.flatMap(({ token }) => (token == null || ended.has(token) ? [] : token));
-  for (const id of await follow(left)) {
-    const last = await terminate(id);
-    if (last !== undefined) ended.add(last);
-  }
-  return [...ended];
-}
-
-/**
  * Ends sessions that may have been renewed since their id was read.
  *
  * A renewal leaves a tombstone that names the new id. One statement follows these names to the last id and ends its session.
@@ -39,12 +20,12 @@ export async function endedOf(
  * docs/decisions/010 and 027.
  */
 export class Endings {
-  readonly #query: Query;
+  readonly #engine: Engine;
   readonly #sql: EndingStatements;
 
-  /** Creates the endings of a table from its statements. */
-  constructor(query: Query, sql: EndingStatements) {
-    this.#query = query;
+  /** Creates the endings of an engine's table from its statements. */
+  constructor(engine: Engine, sql: EndingStatements) {
+    this.#engine = engine;
     this.#sql = sql;
   }
 
@@ -59,11 +40,13 @@ export class Endings {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const [last] =
         userId === undefined
-          ? await this.#query(this.#sql.terminate, [from, why])
-          : await this.#query(this.#sql.terminateOwned, [from, why, userId]);
+          ? await this.#engine.run(this.#sql.terminate, [from, why])
+          : await this.#engine.run(this.#sql.terminateOwned, [from, why, userId]);
       if (last === undefined) return undefined;
-      from = last["token"] ?? "";
-      if (last["ended"] === "true") return from;
+      from = textOf(last, "token");
+      if (last["ended"] !== "true") continue;
+      this.#engine.countEnded(1);
+      return from;
     }
     throw new StoreUnavailableError(`a session was renewed during each of ${MAX_ATTEMPTS} attempts to end it`);
   }
@@ -78,31 +61,47 @@ export class Endings {
     const from = String(since - MAX_CLOCK_ERROR_MS);
     for (let last = ""; ;) {
       const { rows: size } = pager;
-      const rows = await pager.read(() => this.#query(this.#sql.terminatePage, [last, String(size), from]));
+      const rows = await pager.read(() => this.#engine.run(this.#sql.terminatePage, [last, String(size), from]));
       const found = rows.filter(({ ended }) => ended === "false");
-      const ids = await endedOf(rows, {
-        follow: this.followAll,
-        terminate: (id) => this.terminate(id, "revoked"),
-      });
+      const ids = await this.finishPage(rows);
       if (ids.length > 0) onEnded(ids);
       if (found.length < size) return;
-      last = found.at(-1)?.["token"] ?? "";
+      last = textOf(found.at(-1), "token");
     }
+  }
+
+  /**
+   * Finishes a page of ended sessions. A session that was found but not ended may have been renewed: it is ended under its new
+   * id. One statement follows the renewals of the whole page.
+   *
+   * @param rows - the found sessions, with `ended` "false", and the ended ones, with `ended` "true"
+   * @param userId - ends only this user's sessions
+   * @returns the ids of the ended sessions
+   */
+  async finishPage(rows: readonly Row[], userId?: string): Promise<string[]> {
+    const ended = new Set(rows.flatMap((row) => (row["ended"] === "true" ? (row["token"] ?? []) : [])));
+    this.#engine.countEnded(ended.size);
+    const left = rows.flatMap(({ token }) => (token == null || ended.has(token) ? [] : token));
+    for (const id of await this.#followAll(left)) {
+      const last = await this.terminate(id, "revoked", userId);
+      if (last !== undefined) ended.add(last);
+    }
+    return [...ended];
   }
 
   /** Resolves to the id under which a session is live after renewals, or to undefined when it is not live. */
   async follow(id: string): Promise<string | undefined> {
-    return (await this.followAll([id]))[0];
+    return (await this.#followAll([id]))[0];
   }
 
   /** Resolves to the ids under which sessions are live after renewals. */
-  readonly followAll = async (ids: readonly string[]): Promise<string[]> => {
+  async #followAll(ids: readonly string[]): Promise<string[]> {
     if (ids.length === 0) return [];
-    return (await this.#query(this.#sql.follow, [arrayText(ids)])).map((row) => textOf(row, "token"));
-  };
+    return (await this.#engine.run(this.#sql.follow, [arrayText(ids)])).map((row) => textOf(row, "token"));
+  }
 
   /** Turns the tombstone of a revoked session into that of a replaced one. Resolves to whether it existed. */
   async supersede(id: string, newId: string): Promise<boolean> {
-    return (await this.#query(this.#sql.supersede, [id, newId])).length > 0;
+    return (await this.#engine.run(this.#sql.supersede, [id, newId])).length > 0;
   }
 }

@@ -103,7 +103,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#layout = layout;
     this.#engine = new Engine(driverOf(db), layout, resolved);
     this.#operations = this.#engine.operations;
-    this.#endings = new Endings(this.#engine.run, endingStatements(table, layout));
+    this.#endings = new Endings(this.#engine, endingStatements(table, layout));
     const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
     const operations = new Operations(this.#engine, sql, searchStatements(table, layout), hostOf(db));
     if (inside.hasOperations === true) this.operations = operations;
@@ -167,9 +167,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     // First the cheap way, batched and by the primary key: few sessions have been renewed meanwhile.
     if (why === "destroyed" && userId === undefined && (await this.end(id))) return id;
     const ending = this.#endings.terminate(id, why, userId);
-    const ended = await (userId === undefined || this.#users === undefined ? ending : this.#users.explained(ending));
-    if (ended !== undefined) this.#engine.countEnded(1);
-    return ended;
+    return userId === undefined || this.#users === undefined ? ending : this.#users.explained(ending);
   }
 
   /**
@@ -178,10 +176,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * @param onEnded - called with the ids of each page. An error that it throws stops the run
    */
   async terminateAll(onEnded: (ids: string[]) => void): Promise<void> {
-    await this.#endings.terminateAll(await this.now(), (ids) => {
-      this.#engine.countEnded(ids.length);
-      onEnded(ids);
-    });
+    await this.#endings.terminateAll(await this.now(), onEnded);
   }
 
   /** Resolves to the id under which a session is live after renewals, or to undefined when it is not live. */

@@ -1,13 +1,12 @@
 import { type PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
 import type { OwnedEntry, OwnedPlace, Owner, TaggedEntry, UserStore, WriteOutcome } from "../core/store.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
-import { END_PAGES, endedOf, type Endings } from "./end-sessions.ts";
+import { END_PAGES, type Endings } from "./end-sessions.ts";
 import type { Engine } from "./execution/database.ts";
 import type { Input } from "./execution/dispatch.ts";
 import type { Statement } from "./sql/fragments.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { Pager } from "./pager.ts";
-import type { UserStatements } from "./sql/user-statements.ts";
 import { isMissing } from "./drivers/errors.ts";
 import type { FencedEnd } from "./sql/fence.ts";
 import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
@@ -82,9 +81,9 @@ export class UserSessions implements UserStore {
    * @throws StoreUnavailableError when the database doesn't answer, or a login interrupted every attempt
    */
   async end(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Promise<string[]> {
-    const pages = new Pages(this.#engine, this.#run, this.#endings, userId, except, onEnded);
+    const pages = this.#pages(userId, except, onEnded);
     for (let attempt = 1; attempt <= MAX_END_ATTEMPTS; attempt++) {
-      const [rows, isFull] = await pages.next((sql) => sql.end);
+      const [rows, isFull] = await pages.next(this.#engine.userSql.end);
       if (isFull) {
         const bound = rows[0]?.["bound"] ?? "";
         // Start again at the newest session of that time: some may have come between.
@@ -101,8 +100,8 @@ export class UserSessions implements UserStore {
   async trim(userId: string, most: number, onEnded?: (ids: string[]) => void): Promise<string[]> {
     // The login before this call has found that the columns are missing.
     if (this.#engine.additions?.owners === false) throw new SchemaError(this.#table.quoted, this.#remedy);
-    const pages = new Pages(this.#engine, this.#run, this.#endings, userId, [], onEnded);
-    const [rows, isFull] = await pages.next((sql) => sql.trim, [String(most)]);
+    const pages = this.#pages(userId, [], onEnded);
+    const [rows, isFull] = await pages.next(this.#engine.userSql.trim, [String(most)]);
     const last = rows.at(-1);
     if (isFull && last?.["created"] != null) await pages.after(last["created"], textOf(last, "token"));
     return pages.ended;
@@ -114,9 +113,55 @@ export class UserSessions implements UserStore {
     for (const row of await this.#run(sql.fencedEnds)) {
       const entry = textOf(row, "entry");
       const { user, except } = JSON.parse(entry) as FencedEnd;
-      await new Pages(this.#engine, this.#run, this.#endings, user, except, undefined).finish(entry, signal);
+      await this.#pages(user, except).finish(entry, signal);
     }
     await this.#run(sql.dropFence);
+  }
+
+  /** Prepares to end a user's sessions page by page, in short statements. Ends none yet. */
+  #pages(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void) {
+    const { userSql: sql } = this.#engine;
+    const pager = new Pager(END_PAGES);
+    const ended: string[] = [];
+
+    /** Ends a page. Resolves to the rows that it found, and to whether there may be more. */
+    const next = async (statement: Statement, place: string[] = []): Promise<[rows: Row[], isFull: boolean]> => {
+      const { rows: size } = pager;
+      const values = [userId, arrayText(except), String(size), ...place];
+      const rows = await pager.read(() => this.#run(statement, values));
+      const found = rows.filter((row) => row["token"] != null && row["ended"] === "false");
+      const ids = await this.#endings.finishPage(rows, userId);
+      for (const id of ids) ended.push(id);
+      if (ids.length > 0) onEnded?.(ids);
+      return [found.length === 0 ? rows : found, found.length === size];
+    };
+
+    /** Ends all sessions of an entry of the fence, then removes the entry. */
+    const finish = async (entry: string, signal?: AbortSignal): Promise<void> => {
+      const { created, id } = JSON.parse(entry) as FencedEnd;
+      for (let place: string[] | undefined = [created, id]; place !== undefined;) {
+        signal?.throwIfAborted();
+        const [rows, isFull] = await next(sql.endPage, place);
+        const last = rows.at(-1);
+        place = isFull && last !== undefined ? [textOf(last, "created"), textOf(last, "token")] : undefined;
+      }
+      if (id === "") {
+        // Sessions that have moved meanwhile, and those without a recorded login.
+        const bound = String(Number(created) - 1);
+        while ((await next(sql.sweep, [bound]))[0].length > 0);
+      }
+      await this.#run(sql.lowerFence, [entry]);
+      await this.#run(sql.dropFence);
+    };
+
+    /** Ends all sessions after a place. The fence makes them all invalid before the first page, and stays if a page fails. */
+    const after = async (created: string, id: string): Promise<void> => {
+      const entry = JSON.stringify({ user: userId, created, id, except } satisfies FencedEnd);
+      await this.#run(sql.raiseFence, [entry]);
+      await finish(entry);
+    };
+
+    return { ended, next, finish, after };
   }
 
   readonly #run: Engine["run"] = (statement, values) => this.explained(this.#engine.run(statement, values));
@@ -187,79 +232,4 @@ function columnsOf({ userId, ip = "", userAgent = "" }: Owner): [string, string,
 /** Returns the number of sessions that the user may have in addition to the new one. */
 function othersOf({ most }: Owner): string {
   return most === undefined ? "" : String(most - 1);
-}
-
-/** Ends a user's sessions page by page, in short statements. */
-class Pages {
-  readonly ended: string[] = [];
-  readonly #engine: Engine;
-  readonly #run: Engine["run"];
-  readonly #endings: Endings;
-  readonly #userId: string;
-  readonly #except: readonly string[];
-  readonly #onEnded: ((ids: string[]) => void) | undefined;
-  readonly #pager = new Pager(END_PAGES);
-
-  /** Prepares to end a user's sessions. Ends none yet. */
-  constructor(
-    engine: Engine,
-    run: Engine["run"],
-    endings: Endings,
-    userId: string,
-    except: readonly string[],
-    onEnded: ((ids: string[]) => void) | undefined,
-  ) {
-    this.#engine = engine;
-    this.#run = run;
-    this.#endings = endings;
-    this.#userId = userId;
-    this.#except = except;
-    this.#onEnded = onEnded;
-  }
-
-  /** Ends a page. Resolves to the rows that it found, and to whether there may be more. */
-  async next(
-    statement: (sql: UserStatements) => Statement,
-    place: string[] = [],
-  ): Promise<[rows: Row[], isFull: boolean]> {
-    const { rows: size } = this.#pager;
-    const values = [this.#userId, arrayText(this.#except), String(size), ...place];
-    const rows = await this.#pager.read(() => this.#run(statement(this.#engine.userSql), values));
-    const found = rows.filter(({ token, ended }) => token != null && ended === "false");
-    const ids = await endedOf(rows, {
-      follow: this.#endings.followAll,
-      terminate: (id) => this.#endings.terminate(id, "revoked", this.#userId),
-    });
-    this.#engine.countEnded(ids.length);
-    for (const id of ids) this.ended.push(id);
-    if (ids.length > 0) this.#onEnded?.(ids);
-    return [found.length === 0 ? rows : found, found.length === size];
-  }
-
-  /** Ends all sessions after a place. The fence makes them all invalid before the first page, and stays if a page fails. */
-  async after(created: string, id: string): Promise<void> {
-    const end: FencedEnd = { user: this.#userId, created, id, except: this.#except };
-    const entry = JSON.stringify(end);
-    await this.#run(this.#engine.userSql.raiseFence, [entry]);
-    await this.finish(entry);
-  }
-
-  /** Ends all sessions of an entry of the fence, then removes the entry. */
-  async finish(entry: string, signal?: AbortSignal): Promise<void> {
-    const { created, id } = JSON.parse(entry) as FencedEnd;
-    for (let place: string[] | undefined = [created, id]; place !== undefined;) {
-      signal?.throwIfAborted();
-      const [rows, isFull] = await this.next((sql) => sql.endPage, place);
-      const last = rows.at(-1);
-      place = isFull && last !== undefined ? [last["created"] ?? "", textOf(last, "token")] : undefined;
-    }
-    if (id === "") await this.#sweep(String(Number(created) - 1));
-    await this.#run(this.#engine.userSql.lowerFence, [entry]);
-    await this.#run(this.#engine.userSql.dropFence);
-  }
-
-  /** Ends sessions that have moved meanwhile, and those without a recorded login. */
-  async #sweep(bound: string): Promise<void> {
-    while ((await this.next((sql) => sql.sweep, [bound]))[0].length > 0);
-  }
 }
