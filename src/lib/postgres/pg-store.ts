@@ -1,4 +1,5 @@
 import { atMost, MAX_DELAY_MS } from "../core/time.ts";
+import { warn } from "../core/log.ts";
 import { OptionReader } from "../core/options.ts";
 import { assertId, digest, isId } from "../core/token.ts";
 import type {
@@ -112,7 +113,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
       this.operations = operations;
       this.#history = new History(this.#engine, sql, operations);
     }
-    const turns = new CleanupTurns(`cleanup of ${table.quoted}`, (isLockHeld) => warnOfHeldUp(table, isLockHeld));
+    const turns = new CleanupTurns(`cleanup of ${table.quoted}`, (isLockHeld) => warnOfHeldUp(this, table, isLockHeld));
     const clean = async (signal: AbortSignal): Promise<void> => {
       await this.#cleanUp({ signal }, turns);
       await this.#history?.note();
@@ -375,16 +376,10 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 }
 
-const tablesHeldUp = new Set<string>();
-
-function warnOfHeldUp({ quoted }: TableName, isLockHeld: boolean): void {
-  if (tablesHeldUp.has(quoted)) return;
-  tablesHeldUp.add(quoted);
+function warnOfHeldUp(store: PgStore, { quoted }: TableName, isLockHeld: boolean): void {
   const why = isLockHeld
     ? "another session holds its advisory lock (select locktype = 'advisory' from pg_locks), so it goes on without"
     : "they are locked, or a trigger keeps them";
-  process.emitWarning(`Expired rows of table ${quoted} were not removed in several turns of the cleanup: ${why}.`, {
-    type: "PgStoreWarning",
-    code: "PGSTORE_CLEANUP_HELD_UP",
-  });
+  const message = `Expired rows of table ${quoted} were not removed in several turns of the cleanup: ${why}.`;
+  warn("PGSTORE_CLEANUP_HELD_UP", message, store);
 }

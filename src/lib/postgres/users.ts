@@ -1,4 +1,5 @@
 import { type PgStoreError, SchemaError, StoreUnavailableError } from "../core/errors.ts";
+import { warn } from "../core/log.ts";
 import type { OwnedEntry, OwnedPlace, Owner, TaggedEntry, UserStore, WriteOutcome } from "../core/store.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import { END_PAGES, type Endings } from "./end-sessions.ts";
@@ -27,7 +28,6 @@ export class UserSessions implements UserStore {
   readonly #engine: Engine;
   readonly #table: TableName;
   readonly #endings: Endings;
-  #hasWarned = false;
 
   /** Creates the user store of an engine's table. @param endings - ends sessions that may have been renewed */
   constructor(engine: Engine, table: TableName, endings: Endings) {
@@ -187,7 +187,7 @@ export class UserSessions implements UserStore {
       }
     }
     const outcome = await this.#engine.operations.write(kind, row, signal);
-    this.#warn();
+    warn("PGSTORE_NO_USERS", `A login was stored without its user: ${this.#remedy}`, this);
     return outcome;
   }
 
@@ -213,15 +213,6 @@ export class UserSessions implements UserStore {
       `sessions by user and by tag need columns of table ${quoted} and the table ${users}, which are missing or denied to this role: ` +
       `run store.migrate() or npx pgstore migrate, or GRANT SELECT, INSERT, UPDATE, DELETE ON ${users}`
     );
-  }
-
-  #warn(): void {
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
-    process.emitWarning(`A login was stored without its user: ${this.#remedy}`, {
-      type: "PgStoreWarning",
-      code: "PGSTORE_NO_USERS",
-    });
   }
 }
 
