@@ -1,6 +1,6 @@
-import { pause } from "../core/time.ts";
+import { pause, repeat } from "../core/time.ts";
 import { OptionReader } from "../core/options.ts";
-import { CHANNELS, codeOf, publish } from "../core/events.ts";
+import { codeOf, publish } from "../core/events.ts";
 import { type Query, type Row, textOf } from "./drivers/driver.ts";
 import { type PageBounds, Pager } from "./pager.ts";
 import type { Statements } from "./sql/statements.ts";
@@ -57,6 +57,37 @@ interface Outcome {
   isFenced: boolean;
 }
 
+/** Cleans up again and again until it is stopped; its turns never overlap. */
+export class PeriodicCleanup {
+  readonly #stopping = new AbortController();
+  readonly #stopTimer: () => void;
+  #turn: Promise<void> | undefined;
+
+  /**
+   * @param interval - milliseconds from the end of a turn to the next, give or take a tenth; 0: never
+   * @param clean - one turn; ends early when its signal aborts
+   * @param onError - gets what a turn throws
+   */
+  constructor(interval: number, clean: (signal: AbortSignal) => Promise<unknown>, onError: (error: unknown) => void) {
+    const { signal } = this.#stopping;
+    const turn = async (): Promise<void> => {
+      try {
+        await clean(signal);
+      } catch (error) {
+        if (!signal.aborted) onError(error);
+      }
+    };
+    this.#stopTimer = interval === 0 ? () => {} : repeat(interval, () => (this.#turn = turn()));
+  }
+
+  /** No further turn begins; one under way ends after its present statement. Resolves when it has. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopTimer();
+    this.#stopping.abort();
+    await this.#turn?.catch(() => {});
+  }
+}
+
 /** Notices when the periodic cleanup of a store is held up. */
 export class CleanupTurns {
   /** The name of the lock, the same in each process. */
@@ -101,33 +132,20 @@ export async function deleteExpired(
   turns?: CleanupTurns,
 ): Promise<Outcome> {
   const read = new OptionReader(options);
-  const resolved = {
-    signal: read.value("signal") as AbortSignal | undefined,
-    limit: read.whole("limit", Number.POSITIVE_INFINITY, true),
-    onProgress: read.callback<(progress: CleanupProgress) => void>("onProgress"),
-  };
+  const signal = read.value("signal") as AbortSignal | undefined;
+  const limit = read.whole("limit", Number.POSITIVE_INFINITY, true);
+  const onProgress = read.callback<(progress: CleanupProgress) => void>("onProgress");
   read.end();
-  return CHANNELS.cleanup.hasSubscribers
-    ? watchedDelete(query, sql, resolved, turns)
-    : deletePages(query, sql, resolved, turns);
-}
-
-async function watchedDelete(
-  query: Query,
-  sql: Statements,
-  options: CleanupOptions,
-  turns: CleanupTurns | undefined,
-): Promise<Outcome> {
   const begun = performance.now();
   let removed = 0;
-  const onProgress = (progress: CleanupProgress): void => {
-    removed = progress.removed;
-    options.onProgress?.(progress);
-  };
   const tell = (more: { code?: string; heldUp?: true }): void =>
     publish("cleanup", { removed, duration: performance.now() - begun, ...more });
+  const onRemoved = (rows: number): void => {
+    removed = rows;
+    onProgress?.({ removed });
+  };
   try {
-    const outcome = await deletePages(query, sql, { ...options, onProgress }, turns);
+    const outcome = await deletePages(query, sql, limit, onRemoved, signal, turns);
     const isHeldUp = turns?.isHeldUp === true;
     // Otherwise it is another process that cleans up.
     if (outcome.leads || isHeldUp) tell(isHeldUp ? { heldUp: true } : {});
@@ -141,8 +159,10 @@ async function watchedDelete(
 async function deletePages(
   query: Query,
   sql: Statements,
-  { signal, limit = Number.POSITIVE_INFINITY, onProgress }: CleanupOptions,
-  turns: CleanupTurns | undefined,
+  limit: number,
+  onRemoved: (rows: number) => void,
+  signal?: AbortSignal,
+  turns?: CleanupTurns,
 ): Promise<Outcome> {
   const [lock, always] = turns === undefined ? ["", false] : [turns.lock, turns.isHeldUp];
   const pager = new Pager(PAGES);
@@ -153,14 +173,14 @@ async function deletePages(
     signal?.throwIfAborted();
     const wanted = Math.min(pager.rows, limit - removed);
     const values = [from, String(wanted), lock, String(always)];
-    const [page] = wanted === 0 ? [] : await pager.read(() => query(sql.cleanUp, values));
+    const [page] = await pager.read(() => query(sql.cleanUp, values));
     first ??= page;
     const gone = Number(textOf(page, "gone"));
     removed += gone;
-    if (gone > 0) onProgress?.({ removed });
+    if (gone > 0) onRemoved(removed);
     const next = nextStart(from, textOf(page, "last"), gone);
     // Rows of -infinity that the database keeps: what comes after them can't be reached.
-    if (Number(textOf(page, "found")) < wanted || wanted === 0 || (gone === 0 && next === from)) {
+    if (Number(textOf(page, "found")) < wanted || removed === limit || (gone === 0 && next === from)) {
       const leads = first?.["leads"] === "true";
       const isFenced = first?.["fence"] != null && (leads || always);
       const outcome = { removed, leads, oldest: textOf(first, "oldest"), isFenced };
