@@ -6,7 +6,6 @@ import { connectPgSimpleLayout, scsLayout } from "../../src/lib/postgres/sql/lay
 import { searchStatements } from "../../src/lib/postgres/sql/search.ts";
 import { operationStatements } from "../../src/lib/postgres/sql/stats.ts";
 import { endingStatements } from "../../src/lib/postgres/sql/endings.ts";
-import { outlivedRow } from "../../src/lib/postgres/sql/fragments.ts";
 import { operationsFor } from "../../src/lib/postgres/sql/operations.ts";
 import { statementsFor } from "../../src/lib/postgres/sql/statements.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
@@ -81,7 +80,7 @@ function trapped(path: string): string {
 }
 
 function statements(table = tableName("sessions", undefined)): string[] {
-  const { counted, ...operations } = operationStatements(table, scsLayout, outlivedRow(scsLayout, GRACE));
+  const { counted, ...operations } = operationStatements(table, scsLayout, GRACE);
   const { bySessionsIn, ...searches } = searchStatements(table, scsLayout);
   return statementsIn([
     operationsFor(table, scsLayout, GRACE),

@@ -41,7 +41,6 @@ import { listRows } from "./listing.ts";
 import { searchStatements } from "./sql/search.ts";
 import { operationStatements } from "./sql/stats.ts";
 import { migrate } from "./migrate.ts";
-import { outlivedRow } from "./sql/fragments.ts";
 import type { WriteKind } from "./sql/operations.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { UserSessions } from "./users.ts";
@@ -104,7 +103,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#engine = new Engine(driverOf(db), layout, resolved);
     this.#operations = this.#engine.operations;
     this.#endings = new Endings(this.#engine, endingStatements(table, layout));
-    const sql = operationStatements(table, layout, outlivedRow(layout, resolved.endedGrace));
+    const sql = operationStatements(table, layout, resolved.endedGrace);
     const operations = new Operations(this.#engine, sql, searchStatements(table, layout), hostOf(db));
     if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {

@@ -2,6 +2,7 @@ import { MAX_EXPIRED } from "../../core/stats.ts";
 import { EQ, GE, GT, LE, leavesOf, LT, MINUS, NE, OVER, PLUS, regclass, ROWS, TIMES, unlessEmpty } from "./catalog.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
+import { countRemovable } from "./operator.ts";
 import { instant, liveRow, millisecondsOf } from "./fragments.ts";
 
 export type OperationStatements = ReturnType<typeof operationStatements>;
@@ -9,8 +10,8 @@ export type OperationStatements = ReturnType<typeof operationStatements>;
 /** Bounds of the histogram of expiries, in milliseconds from now. */
 export const WITHIN = [1, 5, 15, 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60].map((minutes) => minutes * 60_000);
 
-/** Makes the statements for figures and history. @param outlived - SQL that says whether an expired row `s` may be removed */
-export function operationStatements(table: TableName, layout: Layout, outlived: string) {
+/** Makes the statements for figures and history. @param grace - milliseconds for which an ended session is remembered */
+export function operationStatements(table: TableName, layout: Layout, grace: number) {
   const { quoted, users, history } = table;
   const { expiry } = layout;
   const live = liveRow(layout);
@@ -25,9 +26,7 @@ export function operationStatements(table: TableName, layout: Layout, outlived: 
       `JOIN pg_catalog.pg_namespace n ON n.nspname ${EQ} p.schemaname JOIN pg_catalog.pg_class l ON l.relnamespace ${EQ} n.oid AND l.relname ${EQ} p.tablename ` +
       `WHERE p.attname ${EQ} 'user_id' AND (l.oid ${EQ} ${regclass(name)} OR l.oid ${EQ} ANY (ARRAY(${leaves}))) ` +
       `ORDER BY p.inherited DESC LIMIT 1) AS different FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ANY (ARRAY(${leaves}))`,
-    backlog:
-      `SELECT pg_catalog.count(*)::text AS count FROM (SELECT FROM ${quoted} s WHERE s.${expiry} ${LE} current_timestamp AND ${outlived} ` +
-      `LIMIT ${MAX_EXPIRED}) AS few`,
+    backlog: countRemovable(table, layout, grace, MAX_EXPIRED),
     lastCleanup:
       `SELECT ${millisecondsOf("h.cleaned")} AS at, h.removed::text AS removed, h.took::text AS took FROM ${history} h ` +
       "WHERE h.cleaned IS NOT NULL ORDER BY h.at DESC LIMIT 1",
