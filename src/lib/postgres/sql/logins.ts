@@ -114,19 +114,9 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
     event,
     ...(event === "create" ? { counts: "created" } : {}),
   });
-  const created = ["token", "data", "expiry", "user_id", "ip", "user_agent", "others"];
-  const renewed = [
-    "token",
-    "new_token",
-    "previous",
-    "data",
-    "expiry",
-    "user_id",
-    "ip",
-    "user_agent",
-    "goes_on",
-    "others",
-  ];
+  const session = ["data", "expiry", "user_id", "ip", "user_agent"];
+  const created = ["token", ...session, "others"];
+  const renewed = ["token", "new_token", "previous", ...session, "goes_on", "others"];
   return {
     createFor: login("create", created, create("")),
     renewFor: login("renew", renewed, renew("")),
