@@ -3,7 +3,7 @@ import { CONCAT, CONTAINS, EQ, LE, PLUS } from "./catalog.ts";
 import type { EndReason } from "../../core/store.ts";
 import { type TableName } from "./table-name.ts";
 import { setupSql } from "./tables.ts";
-import { bytesText, readBytes } from "./text-format.ts";
+import { bytesText, readBytes, utf8 } from "./text-format.ts";
 
 /** The columns of a table of sessions, and the form of their contents. */
 export interface Layout {
@@ -113,7 +113,7 @@ export const connectPgSimpleLayout: Layout = {
   write: (text) => `${text}::json`,
   read: (data) => `${data}::text`,
   size: (data) => `pg_catalog.octet_length(${data}::text)`,
-  encode: (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"),
+  encode: utf8,
   decode: (text) => Buffer.from(text ?? "", "utf8"),
   refusable: (text) =>
     NOT_IN_JSONB.test(text)
@@ -140,6 +140,5 @@ export const connectPgSimpleLayout: Layout = {
  * @param sent - the data as a text from `encode`
  */
 export function holds({ decode }: Layout, found: string | undefined, sent: string): boolean {
-  const [one, other] = [decode(found), decode(sent)];
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+  return Buffer.compare(decode(found), decode(sent)) === 0;
 }

@@ -18,20 +18,19 @@ export interface TableName {
 
 /** Checks and quotes a table's name. @throws TypeError when the table's or the schema's name is wrong */
 export function tableName(table: string, schema: string | undefined): TableName {
-  const quotedSchema = schema === undefined ? undefined : quoteIdentifier("schema", schema);
+  const home = schema === undefined ? undefined : { name: schema, quoted: quoteIdentifier("schema", schema) };
   const names = { users: shortened(table, "users"), history: shortened(table, "history") };
   const within = (name: string): string => {
     const quoted = quoteIdentifier("table", name);
-    return quotedSchema === undefined ? quoted : `${quotedSchema}.${quoted}`;
+    return home === undefined ? quoted : `${home.quoted}.${quoted}`;
   };
-  const named = schema === undefined || quotedSchema === undefined ? undefined : { name: schema, quoted: quotedSchema };
   return {
     name: table,
     names,
     quoted: within(table),
     users: within(names.users),
     history: within(names.history),
-    schema: named,
+    schema: home,
   };
 }
 
