@@ -52,6 +52,19 @@ describe("PgStore.diagnose", () => {
     for (const { figures } of findings) for (const value of Object.values(figures ?? {})) expect(value).not.toBeNaN();
   });
 
+  it("gives whole figures although the connection shortens floats", async () => {
+    const store = await makeStore("floats");
+    await pool.query(
+      "INSERT INTO floats SELECT 'row ' || n, '{}', current_timestamp + interval '1 hour' FROM generate_series(1, 12345) n",
+    );
+    await pool.query("ALTER TABLE floats SET (autovacuum_enabled = true, fillfactor = 95); ANALYZE floats");
+    const db = database.pool({ max: 1, options: "-c extra_float_digits=-15" });
+    const short = new PgStore(db, { table: "floats", cleanupInterval: 0 });
+    const figuresOf = async (one: PgStore, subject: string) => of(await one.diagnose(), subject)[0]?.figures;
+    expect(await figuresOf(short, "autovacuum")).toMatchObject({ thresholdRows: 50 + 0.2 * 12_345 });
+    expect(await figuresOf(short, "bloat")).toEqual(await figuresOf(store, "bloat"));
+  });
+
   it("holds every problem that check puts into a sentence", async () => {
     const store = await makeStore("broken");
     await pool.query("CREATE INDEX twin ON broken (expiry); DROP TABLE broken_users");

@@ -57,15 +57,18 @@ export const OPEN_SCHEMAS = `
 /** SQL of a setting of a table `c`, by default the server's. */
 const setting = (name: string, otherwise = `pg_catalog.current_setting('${name}')`): string =>
   `COALESCE((SELECT o.option_value FROM pg_catalog.pg_options_to_table(c.reloptions) o WHERE o.option_name ${EQ} '${name}'), ${otherwise})`;
-/** A table's statistics, summed over the leaves of a partitioned one. The width of a row is about the same in each. */
+/**
+ * A table's statistics, summed over the leaves of a partitioned one. The width of a row is about the same in each. No float is
+ * written as a text, because the setting `extra_float_digits` shortens that.
+ */
 export const TABLE_STATS = `
   SELECT ${ROWS} AS rows, pg_catalog.count(*)::text AS parts, pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::text AS bytes,
-    pg_catalog.max((SELECT COALESCE(pg_catalog.sum(w.avg_width ${TIMES} (1 ${MINUS} w.null_frac)), 0)::float8 FROM pg_catalog.pg_stats w
+    pg_catalog.max((SELECT COALESCE(pg_catalog.sum(w.avg_width ${TIMES} (1 ${MINUS} w.null_frac)), 0)::numeric FROM pg_catalog.pg_stats w
       WHERE w.schemaname ${EQ} n.nspname AND w.tablename ${EQ} c.relname))::text AS width,
-    pg_catalog.min(${setting("fillfactor", "'100'")}::float8)::text AS fillfactor,
+    pg_catalog.min(${setting("fillfactor", "'100'")}::float8)::numeric::text AS fillfactor,
     COALESCE(pg_catalog.sum(s.n_dead_tup), 0)::text AS dead,
     pg_catalog.sum(${setting("autovacuum_vacuum_threshold")}::float8
-      ${PLUS} (${setting("autovacuum_vacuum_scale_factor")}::float8 ${TIMES} greatest(c.reltuples, 0)))::text AS threshold,
+      ${PLUS} (${setting("autovacuum_vacuum_scale_factor")}::float8 ${TIMES} greatest(c.reltuples, 0)))::numeric::text AS threshold,
     (pg_catalog.current_setting('autovacuum')::boolean AND pg_catalog.current_setting('track_counts')::boolean AND
       pg_catalog.bool_and(${setting("autovacuum_enabled", "'true'")}::boolean))::text AS autovacuum,
     (extract(epoch from pg_catalog.clock_timestamp() ${MINUS} pg_catalog.min(greatest(s.last_vacuum, s.last_autovacuum))) ${TIMES} 1000)::text AS vacuumed,
