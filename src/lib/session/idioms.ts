@@ -65,13 +65,8 @@ export function refuseProperties(prototype: object, instead: (key: string) => st
   Object.setPrototypeOf(prototype, refusing);
 }
 
-/** Makes the idioms of those packages throw. */
+/** Makes what those packages have and `Session` doesn't throw. */
 export function refuseIdioms(prototype: object): void {
-  for (const [name, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-    if (name === "constructor") continue;
-    const method = PROMISING.has(name) ? withoutCallback(name, value as AnyFunction) : (value as AnyFunction);
-    define(prototype, name, get ?? (() => method), ASSIGNED[name] ?? `session.set(${JSON.stringify(name)}, …)`);
-  }
   for (const [name, instead] of Object.entries(METHODS)) {
     const refuse = (...args: unknown[]): void => fail(name, `there is no such method, call ${instead}`, args);
     define(prototype, name, () => refuse, instead);
@@ -88,11 +83,21 @@ export function refuseIdioms(prototype: object): void {
   refuseProperties(prototype, (key) => `session.set(${key}, …)`);
 }
 
+/** Makes assignments to a member of `Session` throw. @param get - returns the member's value */
+export function refuseAssignment(prototype: object, name: string, get: () => unknown): void {
+  define(prototype, name, get, ASSIGNED[name] ?? `session.set(${JSON.stringify(name)}, …)`);
+}
+
 function define(prototype: object, name: string, get: () => unknown, instead: string): void {
   const set = (): never => {
     throw new TypeError(`session.${name} = … stores nothing: call ${instead}`);
   };
   Object.defineProperty(prototype, name, { get, set, enumerable: false, configurable: true });
+}
+
+/** Makes a method that returns a promise throw when it gets a callback. Returns other members as they are. */
+export function refuseCallback(name: string, member: unknown): unknown {
+  return PROMISING.has(name) ? withoutCallback(name, member as AnyFunction) : member;
 }
 
 function withoutCallback(name: string, method: AnyFunction): AnyFunction {

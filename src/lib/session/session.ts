@@ -3,7 +3,7 @@ import { FreshLoginRequiredError, LoginRequiredError } from "../core/errors.ts";
 import { assertNewUserId } from "../core/user-id.ts";
 import type { SessionHost } from "./host.ts";
 import { accept, orDefault } from "./schema.ts";
-import { refuseIdioms } from "./idioms.ts";
+import { refuseAssignment, refuseCallback, refuseIdioms } from "./idioms.ts";
 import { type LoginOptions, readLogin } from "./login-options.ts";
 import { moveToNewToken, type RenewalOptions } from "./renewal.ts";
 import type { SessionState, SessionStatus } from "./state.ts";
@@ -37,6 +37,10 @@ export class Session<Data = RegisteredData> {
   static {
     stateOf = (session) => (session as Session<unknown>)[UNWRAPPED].#state;
     hostOf = (session) => (session as Session<unknown>)[UNWRAPPED].#host;
+    for (const [name, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(this.prototype))) {
+      const method = refuseCallback(name, value);
+      if (name !== "constructor") refuseAssignment(this.prototype, name, get ?? (() => method));
+    }
     refuseIdioms(this.prototype);
   }
 
