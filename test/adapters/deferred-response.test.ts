@@ -36,7 +36,7 @@ class TestGate implements ResponseGate {
       },
     };
     if (this.outcome === "at once") return change;
-    if (this.outcome === "fails at once") throw new Error("expected by the test");
+    if (this.outcome === "fails at once") return Promise.reject(new Error("expected by the test"));
     return this.opened.then(() => {
       if (this.outcome === "fails") throw new Error("expected by the test");
       return change;

@@ -238,8 +238,12 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 
   commit(): HeadChange | undefined | Promise<HeadChange | undefined> {
-    const result = this.#manager.close(this.#request, this);
-    return result instanceof Promise ? result.then((later) => this.#change(later)) : this.#change(result);
+    try {
+      const result = this.#manager.close(this.#request, this);
+      return result instanceof Promise ? result.then((later) => this.#change(later)) : this.#change(result);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   committed(): HeadChange | undefined {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { checkHead, discardEntityHeaders, foldHeaders, type HeadArguments, openHeaders } from "./head.ts";
 import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
+import { discard } from "./restart.ts";
 import { isCaptured } from "./socket.ts";
 
 const HELD = Symbol("pgstore deferred response");
@@ -39,8 +40,9 @@ export class DeferredHold {
   /** Number of the writer whose calls count. 0 is the application. Each failure raises it. */
   #writer = 0;
   #isPassing = false;
-  readonly #override: StateOverride = { active: false, ended: false };
-  #installed = false;
+  /** Whether `end` was called and is kept. */
+  #ended = false;
+  #isOverridden = false;
 
   private constructor(response: DeferredResponse, gate: ResponseGate) {
     this.#response = response;
@@ -61,10 +63,7 @@ export class DeferredHold {
 
   /** Returns the response on which an error can be answered. A head that was written but not sent is discarded. */
   restart(): ServerResponse {
-    if (this.#state === "open" && this.#head !== undefined) {
-      this.#head = undefined;
-      this.#setOverride(false);
-    }
+    if (this.#state === "open") this.#head = undefined;
     return this.#response;
   }
 
@@ -87,10 +86,10 @@ export class DeferredHold {
     return {
       writeHead: (...args) => (isOver() ? response : this.#writeHead(args as HeadArguments)),
       flushHeaders: () => (mayWrite() ? this.#flushHeaders() : undefined),
-      write: (...args) => (mayWrite() ? this.#write(args) : callBack(args)),
+      write: (...args) => (mayWrite() ? this.#write(args) : discard(...args)),
       end: (...args) => {
         if (mayWrite()) this.#end(args);
-        else callBack(args);
+        else discard(...args);
         return response;
       },
     };
@@ -120,7 +119,7 @@ export class DeferredHold {
     checkHead(next);
     this.#head = next;
     response.statusCode = next[0];
-    this.#setOverride(true);
+    this.#overrideState();
     return response;
   }
 
@@ -142,26 +141,20 @@ export class DeferredHold {
       this.#pass("end", args);
       return;
     }
-    this.#override.ended = true;
+    this.#ended = true;
     this.#kept.push({ call: () => this.#pass("end", args), args });
   }
 
   #begin(): void {
     const gate = this.#gate;
-    let commit: ReturnType<ResponseGate["commit"]>;
     this.#gate = undefined;
-    try {
-      commit = gate?.commit();
-    } catch (error) {
-      this.#fail(gate, error);
-      return;
-    }
+    const commit = gate?.commit();
     if (!(commit instanceof Promise)) {
       this.#passHead(commit);
       return;
     }
     this.#state = "held";
-    this.#setOverride(true);
+    this.#overrideState();
     commit.then(
       (change) => this.#release(gate, change),
       (error: unknown) => this.#fail(gate, error),
@@ -171,7 +164,6 @@ export class DeferredHold {
   #passHead(change: HeadChange | undefined): void {
     const response = this.#response;
     this.#state = "released";
-    this.#setOverride(false);
     this.#change = both(this.#change, change);
     if (this.#change !== undefined && !response.headersSent) {
       if (this.#head !== undefined) foldHeaders(response, this.#head);
@@ -195,25 +187,25 @@ export class DeferredHold {
   }
 
   #settleDrain(): void {
-    const isOwed = this.#drainOwed && !this.#override.ended;
+    const isOwed = this.#drainOwed && !this.#ended;
     this.#drainOwed = false;
     if (isOwed && !this.#response.destroyed) this.#response.emit("drain");
   }
 
   #fail(gate: ResponseGate | undefined, cause: unknown): void {
     const response = this.#response;
+    const head = this.#head;
     this.#change = both(this.#change, gate?.committed());
     this.#gate = gate?.rest;
-    this.#setOverride(false);
-    if (this.#head !== undefined && !response.headersSent) foldHeaders(response, this.#head);
     this.#head = undefined;
     this.#state = "open";
     this.#writer++;
+    if (head !== undefined && !response.headersSent) foldHeaders(response, head);
     discardEntityHeaders(response);
     // Discarded writes still call back, so that no stream hangs.
-    for (const { args } of this.#kept.splice(0)) callBack(args);
+    for (const { args } of this.#kept.splice(0)) discard(...args);
     this.#settleDrain();
-    this.#override.ended = false;
+    this.#ended = false;
     gate?.fail(cause, this.#answerOf(this.#writer));
   }
 
@@ -230,66 +222,38 @@ export class DeferredHold {
     });
   }
 
-  #setOverride(active: boolean): void {
-    this.#override.active = active;
-    if (!active || this.#installed) return;
-    this.#installed = true;
-    overrideState(this.#response, this.#override);
+  /** Whether the head counts as sent although the response has kept it. */
+  get #isKeeping(): boolean {
+    return this.#state === "held" || (this.#state === "open" && this.#head !== undefined);
   }
-}
 
-/** Calls the callback of a discarded call. */
-function callBack(args: unknown[]): true {
-  const callback = args.at(-1);
-  if (typeof callback === "function") queueMicrotask(callback as () => void);
-  return true;
-}
-
-/** The state that a response reports while its calls are kept: its head counts as sent. */
-interface StateOverride {
-  active: boolean;
-  /** Whether `end` was called. */
-  ended: boolean;
-}
-
-const STATE_OVERRIDE = Symbol("pgstore override");
-
-type OverriddenResponse = ServerResponse & { [STATE_OVERRIDE]?: StateOverride };
-
-/** Overrides `headersSent`, `finished` and `writableEnded` while the override is active. */
-function overrideState(response: ServerResponse, override: StateOverride): void {
-  (response as OverriddenResponse)[STATE_OVERRIDE] = override;
-  // Node has a plain property here, HTTP/2 an accessor.
-  let finished = Object.getOwnPropertyDescriptor(response, "finished")?.value as boolean | undefined;
-  Object.defineProperties(response, PROPERTIES);
-  Object.defineProperty(response, "finished", {
-    configurable: true,
-    get: () => (override.active ? override.ended : (finished ?? classValue(response, "finished"))),
-    set: (value: boolean) => {
-      finished = value;
-    },
-  });
-}
-
-const PROPERTIES: PropertyDescriptorMap & ThisType<OverriddenResponse> = {
-  headersSent: {
-    configurable: true,
-    enumerable: true,
-    get() {
-      return this[STATE_OVERRIDE]?.active === true || classValue(this, "headersSent");
-    },
-  },
-  writableEnded: {
-    configurable: true,
-    enumerable: true,
-    get() {
-      const { active = false, ended = false } = this[STATE_OVERRIDE] ?? {};
-      return active ? ended && !isCaptured(this) : classValue(this, "writableEnded");
-    },
-  },
-};
-
-/** Reads the property from the response's class. */
-function classValue(response: OverriddenResponse, name: "headersSent" | "writableEnded" | "finished"): boolean {
-  return Reflect.get(Object.getPrototypeOf(response) as object, name, response) as boolean;
+  /** Makes `headersSent`, `finished` and `writableEnded` tell what they would without the hold, as long as calls are kept. */
+  #overrideState(): void {
+    if (this.#isOverridden) return;
+    this.#isOverridden = true;
+    const response = this.#response;
+    const fromClass = (name: "headersSent" | "writableEnded" | "finished"): boolean =>
+      Reflect.get(Object.getPrototypeOf(response) as object, name, response) as boolean;
+    // Node has a plain property here, HTTP/2 an accessor.
+    let finished = Object.getOwnPropertyDescriptor(response, "finished")?.value as boolean | undefined;
+    Object.defineProperties(response, {
+      headersSent: {
+        configurable: true,
+        enumerable: true,
+        get: () => this.#isKeeping || fromClass("headersSent"),
+      },
+      writableEnded: {
+        configurable: true,
+        enumerable: true,
+        get: () => (this.#isKeeping ? this.#ended && !isCaptured(response) : fromClass("writableEnded")),
+      },
+      finished: {
+        configurable: true,
+        get: () => (this.#isKeeping ? this.#ended : (finished ?? fromClass("finished"))),
+        set: (value: boolean) => {
+          finished = value;
+        },
+      },
+    });
+  }
 }

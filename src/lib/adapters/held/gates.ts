@@ -8,7 +8,10 @@ export interface HeadChange {
 
 /** The commit of one session, or of several, which a response waits for before its head leaves. */
 export interface ResponseGate {
-  /** Commits just before the head is sent. Called once. Returns a promise only if a store must be asked, and undefined for no change. */
+  /**
+   * Commits just before the head is sent. Called once. Never throws: it returns a promise if a store must be asked or the commit has failed,
+   * otherwise the change, or undefined for none.
+   */
   commit(): HeadChange | undefined | Promise<HeadChange | undefined>;
   /** Returns the change for what was stored before the commit failed, such as a login's cookie. Never throws. */
   committed(): HeadChange | undefined;

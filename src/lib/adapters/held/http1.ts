@@ -168,14 +168,8 @@ export class Http1Hold {
 
   #begin(): void {
     const gate = this.#gate;
-    let commit: ReturnType<ResponseGate["commit"]>;
     this.#gate = undefined;
-    try {
-      commit = gate?.commit();
-    } catch (error) {
-      this.#fail(gate, error);
-      return;
-    }
+    const commit = gate?.commit();
     if (!(commit instanceof Promise)) {
       this.#release(commit);
       return;

@@ -121,29 +121,17 @@ export class Http2Hold {
     const gate = this.#gate;
     this.#state = "released";
     this.#gate = undefined;
-    const fail = (error: unknown): void => gate?.fail(error, this.restart());
-    try {
-      const commit = gate?.commit();
-      if (commit instanceof Promise) commit.catch(fail);
-    } catch (error) {
-      fail(error);
-    }
+    const commit = gate?.commit();
+    if (commit instanceof Promise) commit.catch((error: unknown) => gate?.fail(error, this.restart()));
   }
 
   /** Takes the head that Node would pass to nghttp2. */
   take(head: PackedHead, options: number): number {
     if (this.#state !== "open") return this.#send(head, options);
     const gate = this.#gate;
-    let commit: ReturnType<ResponseGate["commit"]>;
     this.#head = [head, options];
     this.#gate = undefined;
-    try {
-      commit = gate?.commit();
-    } catch (error) {
-      this.#keep();
-      this.#fail(gate, error);
-      return 0;
-    }
+    const commit = gate?.commit();
     if (!(commit instanceof Promise)) {
       this.#state = "released";
       this.#change = both(this.#change, commit);
