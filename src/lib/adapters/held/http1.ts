@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { HeadText, currentTurn, findHead, type Http1Response, type Piece } from "./head.ts";
 import { guard, isCaptured, unguard } from "./socket.ts";
 import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
-import { discard, finishWith, standInFor, startOver, StreamDestroyedError, discardQueue } from "./restart.ts";
+import { discard, discardQueue, finishWith, standInFor, startOver } from "./restart.ts";
 
 const HELD = Symbol("pgstore held response");
 
@@ -73,12 +73,6 @@ export class Http1Hold {
     if (held === undefined) return new Http1Hold(response, request, gate);
     held.#gate = nested(held.#gate, gate);
     return held;
-  }
-
-  /** Holds the second response for the sessions that still wait. */
-  #passTo(answer: ServerResponse): void {
-    const held = new Http1Hold(answer, this.#request, this.#gate);
-    held.#change = this.#change;
   }
 
   /** Returns the response on which an error can be answered: a second one if the head is fixed but not sent. */
@@ -279,7 +273,7 @@ export class Http1Hold {
     // Without a socket, in a pipeline, Node doesn't call them either.
     if (this.#state === "dead" || response.socket === null) return;
     const pieces = response.outputData.splice(0, this.#beforeEnd);
-    const error = response.errored ?? response.socket?.errored ?? new StreamDestroyedError();
+    const error = response.errored ?? response.socket?.errored ?? streamDestroyed();
     response.outputSize = sizeOf(response.outputData);
     if (response.finished && pieces.length > 0 && response.outputData.length === 0) response._finish();
     for (const { callback } of pieces) {
@@ -322,7 +316,7 @@ export class Http1Hold {
     this.#state = "dead";
     discardQueue(response);
     const answer = startOver(response, this.#request);
-    this.#passTo(answer);
+    new Http1Hold(answer, this.#request, this.#gate).#change = this.#change;
     this.#answer = answer;
     answer.once("finish", () => {
       this.#answer = undefined;
@@ -360,6 +354,12 @@ export class Http1Hold {
   #unguard(): void {
     unguard(this.#response.socket, this);
   }
+}
+
+/** Makes the error that Node passes to the callback of a write when the client has gone. */
+function streamDestroyed(): Error {
+  const error = new Error("Cannot call write after a stream was destroyed");
+  return Object.assign(error, { code: "ERR_STREAM_DESTROYED" });
 }
 
 function sizeOf(pieces: readonly Piece[]): number {

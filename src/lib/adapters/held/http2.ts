@@ -3,9 +3,8 @@ import * as http2 from "node:http2";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { Writable } from "node:stream";
 import { type PackedHead, PackedHeaders } from "./packed-headers.ts";
-import { discard } from "./restart.ts";
+import { discard, inherit } from "./restart.ts";
 import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
-import { isEntityHeader } from "../../http/headers.ts";
 
 const HELD = Symbol("pgstore held stream");
 
@@ -75,17 +74,11 @@ export class Http2Hold {
   /** Deferred calls that close or destroy the stream. They run after the kept frames were sent. */
   #closing: (() => void)[] = [];
 
-  private constructor(
-    response: Http2ServerResponse,
-    handle: Handle,
-    gate: ResponseGate | undefined,
-    change: HeadChange | undefined,
-  ) {
+  private constructor(response: Http2ServerResponse, handle: Handle, gate: ResponseGate | undefined) {
     this.#response = response;
     this.#stream = response.stream as unknown as HeldStream;
     this.#handle = handle;
     this.#gate = gate;
-    this.#change = change;
     this.#flags = privateState(this.#stream)?.["flags"];
     handle[HELD] = this;
     handle.respond = respondHeld;
@@ -101,7 +94,7 @@ export class Http2Hold {
     const handle = handleOf(response);
     if (handle === undefined) return undefined;
     const { [HELD]: held } = handle;
-    if (held === undefined) return new Http2Hold(response, handle, gate, undefined);
+    if (held === undefined) return new Http2Hold(response, handle, gate);
     held.#gate = nested(held.#gate, gate);
     return held;
   }
@@ -265,25 +258,16 @@ export class Http2Hold {
       const added = stream.listeners(event).at(-1) as () => void;
       if (listeners.includes(added)) stream.removeListener(event, added);
     }
-    Object.setPrototypeOf(answer, Object.getPrototypeOf(response) as object);
-    for (const key of Object.keys(response)) {
-      if (!Object.hasOwn(answer, key) && !(key in http2.Http2ServerResponse.prototype) && key !== "flush") {
-        Object.assign(answer, { [key]: response[key as keyof Http2ServerResponse] });
-      }
-    }
-    for (const [name, value] of Object.entries(response.getHeaders())) {
-      if (value !== undefined && !isEntityHeader(name) && name[0] !== ":") answer.setHeader(name, value);
-    }
+    inherit(answer as unknown as ServerResponse, response as unknown as ServerResponse);
     // For the application the client has gone.
     setPrivate(response, { closed: true, destroyed: true });
-    answer.on("error", () => {});
     answer.once("finish", () => {
       setPrivate(response, { statusCode: answer.statusCode });
       response.emit("finish");
     });
     answer.once("close", () => response.emit("close"));
     this.#handle[HELD] = undefined;
-    void new Http2Hold(answer, this.#handle, this.#gate, this.#change);
+    new Http2Hold(answer, this.#handle, this.#gate).#change = this.#change;
     return answer as unknown as ServerResponse;
   }
 }

@@ -16,31 +16,39 @@ const CONNECTION = [
   "_onPendingData",
 ] as const;
 
-/** Headers that Node adds to the new head itself. */
-const FRAMING = /^(?:date|connection|keep-alive)$/i;
+/** Headers that Node adds to the new head itself, in HTTP/2 those with a colon. */
+const FRAMING = /^(?::.*|date|connection|keep-alive)$/i;
 
 /**
- * Creates a second response, which answers in place of one whose head is fixed but not sent.
+ * Gives a second response the security policies of the first one and the properties that the framework has set. It does not get wrappers,
+ * because they have begun to encode a body that is not sent.
  *
- * It takes over the first response's security policies and the properties that the framework has set. It does not take over wrappers, because
- * they have begun to encode a body that is not sent.
+ * @param headers - the first response's
  */
-export function startOver(response: Http1Response, request: IncomingMessage): Http1Response {
-  const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => Http1Response;
-  const answer = new Response(request, { highWaterMark: response.writableHighWaterMark });
+export function inherit(
+  answer: ServerResponse,
+  response: ServerResponse,
+  headers: [name: string, value: unknown][] = Object.entries(response.getHeaders()),
+): void {
+  const nodes = Object.getPrototypeOf(answer) as object;
   Object.setPrototypeOf(answer, Object.getPrototypeOf(response) as object);
-  for (const name of CONNECTION) Object.assign(answer, { [name]: response[name as keyof Http1Response] });
-  if (response._last) answer.shouldKeepAlive = false;
-  for (const key of Object.keys(response)) {
-    if (Object.hasOwn(answer, key) || key in ServerResponse.prototype || key === "flush") continue;
-    Object.assign(answer, { [key]: response[key as keyof Http1Response] });
+  for (const [key, value] of Object.entries(response)) {
+    if (!Object.hasOwn(answer, key) && !(key in nodes) && key !== "flush") Object.assign(answer, { [key]: value });
   }
-  const headers = response._header ? HeadText.entries(response._header) : Object.entries(response.getHeaders());
   for (const [name, value] of headers) {
     if (!isEntityHeader(name) && !FRAMING.test(name)) answer.appendHeader(name, value as string);
   }
   // An error handler that answers twice must not end the process.
   answer.on("error", () => {});
+}
+
+/** Creates a second response, which answers in place of one whose head is fixed but not sent. */
+export function startOver(response: Http1Response, request: IncomingMessage): Http1Response {
+  const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => Http1Response;
+  const answer = new Response(request, { highWaterMark: response.writableHighWaterMark });
+  for (const name of CONNECTION) Object.assign(answer, { [name]: response[name as keyof Http1Response] });
+  if (response._last) answer.shouldKeepAlive = false;
+  inherit(answer, response, response._header ? HeadText.entries(response._header) : undefined);
   answer.once("close", () => {
     if (response._closed) return;
     Object.assign(response, { destroyed: true, _closed: true });
@@ -109,14 +117,4 @@ export function discardQueue(response: Http1Response): void {
   Object.assign(response, { socket: VOID });
   (ServerResponse.prototype as Http1Response)._flush.call(response);
   Object.assign(response, { socket });
-}
-
-/** The error that Node passes to the callback of a write when the client has gone. */
-export class StreamDestroyedError extends Error {
-  readonly code = "ERR_STREAM_DESTROYED";
-
-  /** Creates the error with Node's own message. */
-  constructor() {
-    super("Cannot call write after a stream was destroyed");
-  }
 }
