@@ -46,8 +46,8 @@ export function styleResponse({ headers: asked }: Request): Response {
   return textResponse(200, "text/css", STYLE, headers);
 }
 
-/** Sets Content-Length as well, because the response to a HEAD keeps the headers and loses the body. */
-function textResponse(status: number, type: string, text: string, headers: Record<string, string>): Response {
+/** Creates a response with a text. It sets Content-Length as well, because that to a HEAD keeps the headers and loses the body. */
+export function textResponse(status: number, type: string, text: string, headers: Record<string, string>): Response {
   const body = new TextEncoder().encode(text);
   const own = { "Content-Type": `${type}; charset=utf-8`, "Content-Length": String(body.length) };
   return new Response(body, { status, headers: { ...HEADERS, ...own, ...headers } });

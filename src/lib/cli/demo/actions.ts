@@ -1,5 +1,7 @@
+import { redirectResponse } from "../../dashboard/responses.ts";
 import type { SessionManager } from "../../manager/session-manager.ts";
 import type { Session } from "../../session/session.ts";
+import { rivalOf } from "./race.ts";
 
 /** The keys of the demo's sessions, and the types of their values. */
 export interface DemoSession {
@@ -18,12 +20,14 @@ export interface DemoSession {
 /** Limits of the forms. Lengths are in characters. */
 export const LIMITS = { name: 40, note: 200, notes: 20 };
 
-/** Carries out a form. Returns the message for the next page. */
-type Action = (session: Session<DemoSession>, submission: Submission) => string | Promise<string>;
+/** Carries out a form. Returns the message for the next page, or the answer. */
+export type Action = (session: Session<DemoSession>, submission: Submission) => Answer | Promise<Answer>;
+type Answer = string | Response;
 
 /** A form that was posted, and the manager of the demo's sessions. */
 interface Submission {
   form: URLSearchParams;
+  request: Request;
   manager: SessionManager<DemoSession>;
 }
 
@@ -37,6 +41,9 @@ export const ACTIONS = new Map<string, Action>([
   ["/token", renewToken],
   ["/notes", addNote],
   ["/notes/remove", removeNote],
+  ["/destroy", destroy],
+  ["/race", race],
+  ["/race/reset", resetRace],
 ]);
 
 async function logIn(session: Session<DemoSession>, { form }: Submission): Promise<string> {
@@ -102,6 +109,36 @@ function removeNote(session: Session<DemoSession>, { form }: Submission): string
     return index === -1 ? notes : notes.toSpliced(index, 1);
   });
   return "Removed.";
+}
+
+async function destroy(session: Session<DemoSession>): Promise<Response> {
+  await session.destroy();
+  return redirectResponse(303, "/ended");
+}
+
+/** Adds 1 to two counters of the session. Both writes of a pair have read the session before either writes. */
+async function race(session: Session<DemoSession>, { request }: Submission): Promise<Response> {
+  const read = session.get("overwritten") ?? 0;
+  await rivalOf(session.id ?? "");
+  session.update("race", (before = 0) => before + 1);
+  // The last write wins, as in a store that overwrites the whole session.
+  session.set("overwritten", read + 1);
+  return countersOf(session, request);
+}
+
+/** Sets both counters back to zero. */
+function resetRace(session: Session<DemoSession>, { request }: Submission): Promise<Response> {
+  session.delete("race");
+  session.delete("overwritten");
+  return countersOf(session, request);
+}
+
+/** Answers the page's script with the counters, and a browser without scripts with the page. */
+async function countersOf(session: Session<DemoSession>, { headers }: Request): Promise<Response> {
+  if (headers.get("accept") !== "application/json") return redirectResponse(303, "/#race");
+  await session.save();
+  const counters = { kept: session.get("race") ?? 0, overwritten: session.get("overwritten") ?? 0 };
+  return Response.json(counters, { headers: { "Cache-Control": "no-store" } });
 }
 
 /** Reads a field as one line without control characters. */
