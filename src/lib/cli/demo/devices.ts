@@ -41,7 +41,7 @@ function deviceRow({ id, userAgent, ip, created, current }: UserSession, form: F
     ? html`<button>Log out</button>`
     : html`<input type="hidden" name="id" value="${id}" />
         <button class="danger" aria-label="Revoke ${name}, session ${shortId(id)}">Revoke</button>`;
-  return html`<li class="${current ? "current" : ""}">
+  return html`<li>
     <div>
       <p class="device">${name} ${mark}</p>
       <p class="hint">

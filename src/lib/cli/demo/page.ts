@@ -1,10 +1,11 @@
 import type { SessionStatus } from "../../session/state.ts";
 import type { Session } from "../../session/session.ts";
+import { instant } from "../../dashboard/pages/format.ts";
 import { type Content, type Html, html } from "../../dashboard/pages/html.ts";
 import { type DemoSession, LIMITS } from "./actions.ts";
 
 /** The content of the home page. */
-export interface Home {
+interface Home {
   session: Session<DemoSession>;
   /** Goes into each form. */
   csrfToken: string;
@@ -80,7 +81,7 @@ function layout(
       <body data-live="${isLive ? "1" : ""}">
         <header>
           <div class="bar">
-            <p class="brand"><span class="cookie" aria-hidden="true"></span>pgstore <span>demo</span></p>
+            <p class="brand"><img src="${ICON}" alt="" width="24" height="24" />pgstore <span>demo</span></p>
             ${user === undefined ? undefined : html`<p class="who">${user}</p>`}
             ${user === undefined ? undefined : html`<a class="button" href="/dashboard/">Open the dashboard</a>`}
           </div>
@@ -93,12 +94,12 @@ function layout(
 }
 
 /** Renders a form with the token that shows that this page has sent it. */
-export type Form = (action: string, content: Content, attributes?: { id?: string; kind?: string }) => Html;
+export type Form = (action: string, content: Content, id?: string) => Html;
 
 /** Makes a function that renders forms with a CSRF token. */
 export function formsWith(csrfToken: string): Form {
-  return (action, content, { id, kind = "" } = {}) =>
-    html`<form method="post" action="${action}" class="${kind}" ${id === undefined ? undefined : html`id="${id}"`}>
+  return (action, content, id) =>
+    html`<form method="post" action="${action}" ${id === undefined ? undefined : html`id="${id}"`}>
       <input type="hidden" name="_csrf" value="${csrfToken}" />
       ${content}
     </form>`;
@@ -111,7 +112,7 @@ function welcome(form: Form): Html {
       <button class="primary">Log in</button>
     </div>
     <label class="check"><input type="checkbox" name="remember" /> Remember me on this device</label>`;
-  return html`<section class="card hero">
+  return html`<section class="card columns">
     <div>
       <h2>Log in</h2>
       ${form("/login", fields)}
@@ -141,8 +142,8 @@ function raceCard(form: Form, session: Session<DemoSession>): Html {
   const meter = (id: string, name: string, value: number): Html =>
     html`<div class="lane">
       <label for="${id}">${name}</label>
-      <progress id="${id}" max="20" value="${Math.min(value, 20)}"></progress>
       <output for="${id}">${value}</output>
+      <progress id="${id}" max="20" value="${value}"></progress>
     </div>`;
   return html`<section class="card">
     <h2>Two tabs, one session</h2>
@@ -152,7 +153,7 @@ function raceCard(form: Form, session: Session<DemoSession>): Html {
     </p>
     ${meter("kept", "pgstore", session.get("race") ?? 0)}
     ${meter("overwritten", "A store that overwrites the whole session", session.get("overwritten") ?? 0)}
-    ${form("/race", html`<button class="primary">Start the race</button>`, { id: "race" })}
+    ${form("/race", html`<button class="primary">Start the race</button>`, "race")}
     <p id="race-said" class="hint" role="status"></p>
   </section>`;
 }
@@ -194,9 +195,8 @@ function sessionCard(home: Home, form: Form): Html {
     <p>${visited} Its token stays in the cookie. The page shows only what is safe to show.</p>
     ${facts(home)}
     <div class="choices">
-      ${form("/token", renewing, { kind: "choice" })}
-      ${session.userId === undefined ? undefined : form("/logout", leaving, { kind: "choice" })}
-      ${form("/destroy", destroying, { kind: "choice" })}
+      ${form("/token", renewing)} ${session.userId === undefined ? undefined : form("/logout", leaving)}
+      ${form("/destroy", destroying)}
     </div>
   </section>`;
 }
@@ -207,7 +207,7 @@ function facts({ session, status, liveSessions, location }: Home): Html {
     ["User", session.userId ?? "nobody is logged in"],
     ["Status", status, "as this request found it"],
     ["Id", html`<code>${session.id}</code>`, "the SHA-256 of the token, and the key of the row"],
-    ["Ends", dateOf(session.deadline), "however active it is"],
+    ["Ends", html`${instant(session.deadline)} UTC`, "however active it is"],
     ["Keys", session.keys().join(", "), `${session.size} in all`],
     ["Cookie", remembered ? "persistent" : "until the browser is closed"],
     ["Live sessions", liveSessions, "in the table, this one included"],
@@ -230,9 +230,4 @@ function endedDialog(): Html {
     <p>Another browser has just revoked it. Nothing on this page works until you log in again.</p>
     <p><a class="button primary" href="/">Log in again</a></p>
   </dialog>`;
-}
-
-function dateOf(date: Date): Html {
-  const text = date.toISOString();
-  return html`<time datetime="${text}">${text.slice(0, 16).replace("T", " ")} UTC</time>`;
 }

@@ -42,7 +42,7 @@ race?.addEventListener("submit", async (event) => {
     for (const [name, value] of [["kept", kept], ["overwritten", overwritten]]) {
       const meter = document.querySelector("#" + name);
       meter.value = value;
-      meter.nextElementSibling.textContent = value + " of " + sent;
+      meter.previousElementSibling.textContent = value + " of " + sent;
     }
   };
   try {

@@ -1,5 +1,4 @@
 import { BASE_STYLE, type Colours, colourStyle, css } from "../../dashboard/style/base.ts";
-import { CONTROL_STYLE, PART_STYLE } from "./style-parts.ts";
 
 const COLOURS: Colours = {
   page: ["#f6efe1", "#0d1614"],
@@ -25,12 +24,15 @@ const PAGE_STYLE = css`
   body {
     padding-bottom: 3rem;
     line-height: 1.55;
+    accent-color: var(--accent);
   }
 
   h1,
   h2 {
     color: var(--ink);
+    font-size: 1.5rem;
     font-family: "Iowan Old Style", "Palatino Linotype", Palatino, "URW Palladio L", "P052", Georgia, serif;
+    font-weight: 600;
     line-height: 1.15;
   }
 
@@ -38,13 +40,13 @@ const PAGE_STYLE = css`
     margin-top: 2.25rem;
     color: var(--on-head);
     font-size: clamp(2.125rem, 6vw, 3.5rem);
-    font-weight: 600;
     letter-spacing: -0.02em;
   }
 
-  h2 {
-    font-size: 1.5rem;
-    font-weight: 600;
+  ul,
+  ol {
+    padding: 0;
+    list-style: none;
   }
 
   header {
@@ -58,54 +60,19 @@ const PAGE_STYLE = css`
     margin-inline: auto;
   }
 
-  .bar {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 0.5rem 1rem;
-    align-items: center;
-  }
-
   .brand {
-    display: flex;
-    gap: 0.5rem;
-    align-items: center;
     margin-right: auto;
     font-weight: 700;
   }
 
-  .brand span:last-child {
+  .brand span,
+  .lead {
     color: var(--soft-on-head);
     font-weight: 400;
   }
 
-  .cookie {
-    width: 1.5rem;
-    height: 1.5rem;
-    border-radius: 50%;
-    background:
-      radial-gradient(circle at 34% 38%, var(--head) 0 2px, transparent 2.5px),
-      radial-gradient(circle at 66% 30%, var(--head) 0 1.5px, transparent 2px),
-      radial-gradient(circle at 58% 68%, var(--head) 0 2.5px, transparent 3px), var(--sun);
-  }
-
-  .who {
-    padding: 0.125rem 0.75rem;
-    border-radius: 1rem;
-    background: var(--sun);
-    color: var(--on-sun);
-    font-size: 0.875rem;
-    font-weight: 600;
-  }
-
-  header .button {
-    border-color: var(--soft-on-head);
-    background: transparent;
-    color: var(--on-head);
-  }
-
   .lead {
     margin-top: 0.75rem;
-    color: var(--soft-on-head);
     font-size: 1.125rem;
   }
 
@@ -128,39 +95,139 @@ const PAGE_STYLE = css`
     color: var(--text);
   }
 
-  .card {
-    box-shadow: 0.25rem 0.25rem 0 var(--shadow);
-  }
-
-  .card > * + *,
-  dialog > * + * {
-    margin-top: 0.75rem;
-  }
-
   .flash {
     padding-block: 0.75rem;
     background: var(--flash);
   }
 
-  .columns,
-  .hero {
-    display: grid;
-    gap: 1.25rem;
+  .card,
+  dialog {
+    box-shadow: 0.25rem 0.25rem 0 var(--shadow);
   }
 
-  .hero > * + * {
-    margin-top: 0;
+  dialog {
+    max-width: min(28rem, calc(100vw - 2.5rem));
+    margin: auto;
   }
 
-  .hero form {
+  dialog::backdrop {
+    background: #0d1614cc;
+  }
+
+  .card > * + *,
+  dialog > * + *,
+  h2 + form {
     margin-top: 0.75rem;
   }
 
-  @media (min-width: 52rem) {
-    .columns,
-    .hero {
-      grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
-    }
+  .columns,
+  .choices,
+  dl {
+    display: grid;
+    grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr));
+    gap: 1.25rem;
+  }
+
+  .choices {
+    grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr));
+  }
+
+  dl {
+    row-gap: 0;
+  }
+
+  dl > div {
+    display: grid;
+    grid-template-columns: 6.5rem minmax(0, 1fr);
+    gap: 0.75rem;
+    align-items: baseline;
+  }
+
+  dl > div,
+  .choices,
+  .row,
+  .devices li,
+  .notes li {
+    padding-block: 0.625rem;
+    border-top: 1px solid var(--line);
+  }
+
+  .bar,
+  .brand,
+  .check,
+  .field,
+  .row,
+  .devices li,
+  .notes li {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0.5rem 0.75rem;
+    align-items: center;
+  }
+
+  .row,
+  .choices {
+    padding-bottom: 0;
+  }
+
+  .devices li {
+    justify-content: space-between;
+  }
+
+  .field,
+  .check,
+  .choices .hint {
+    margin-top: 0.375rem;
+  }
+
+  .field input,
+  .notes span {
+    flex: 1;
+  }
+
+  .lane {
+    display: grid;
+    grid-template-columns: 1fr auto;
+  }
+
+  output {
+    font-variant-numeric: tabular-nums;
+    font-weight: 600;
+  }
+
+  progress {
+    grid-column: 1 / -1;
+    width: 100%;
+  }
+
+  #overwritten {
+    accent-color: var(--danger);
+  }
+
+  .steps {
+    display: grid;
+    gap: 0.75rem;
+    align-content: center;
+    margin-top: 0;
+    counter-reset: step;
+  }
+
+  .steps li {
+    display: grid;
+    grid-template-columns: 2rem minmax(0, 1fr);
+    gap: 0.75rem;
+    counter-increment: step;
+  }
+
+  .steps li::before {
+    height: 2rem;
+    border-radius: 50%;
+    background: var(--sun);
+    color: var(--on-sun);
+    font-weight: 700;
+    line-height: 2rem;
+    text-align: center;
+    content: counter(step);
   }
 
   .hint,
@@ -170,7 +237,64 @@ const PAGE_STYLE = css`
     font-family: system-ui, sans-serif;
     font-weight: 400;
   }
+
+  dd .hint {
+    display: block;
+  }
+
+  .who,
+  .mark {
+    padding: 0.125rem 0.625rem;
+    border-radius: 1rem;
+    background: var(--sun);
+    color: var(--on-sun);
+    font-size: 0.8125rem;
+    font-weight: 600;
+  }
+
+  button,
+  .button {
+    font-weight: 600;
+    white-space: nowrap;
+  }
+
+  button:hover:enabled,
+  .button:hover {
+    box-shadow: 0.125rem 0.125rem 0 var(--shadow);
+  }
+
+  button:disabled {
+    opacity: 0.6;
+    cursor: default;
+  }
+
+  .primary,
+  .mark {
+    border-color: var(--accent);
+    background: var(--accent);
+    color: var(--on-accent);
+  }
+
+  .danger {
+    border-color: var(--danger);
+    color: var(--danger);
+  }
+
+  header .button {
+    border-color: var(--soft-on-head);
+    background: transparent;
+    color: var(--on-head);
+  }
+
+  header :focus-visible {
+    outline-color: var(--sun);
+  }
+
+  [type="checkbox"] {
+    width: 1.25rem;
+    min-height: 1.25rem;
+  }
 `;
 
 /** The page's style sheet, on the system's fonts, light or dark as the browser prefers. */
-export const STYLE = colourStyle(COLOURS) + BASE_STYLE + PAGE_STYLE + PART_STYLE + CONTROL_STYLE;
+export const STYLE = colourStyle(COLOURS) + BASE_STYLE + PAGE_STYLE;
