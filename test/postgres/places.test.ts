@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { loadUntil, type Row } from "../../src/lib/postgres/drivers/driver.ts";
-import { Deadlines, lookedAtLate, perClient, Places, WaitingLine } from "../../src/lib/postgres/drivers/places.ts";
+import { Deadlines, lookedAtLate, placedDriver, Places, WaitingLine } from "../../src/lib/postgres/drivers/places.ts";
 
 const LONG = 3_600_000;
 
@@ -120,7 +120,7 @@ describe("Places", () => {
   const errand = (value: string, until = Number.POSITIVE_INFINITY) => ({ text: "", load: loadUntil([value], until) });
 
   it("of a single connection: a statement is sent when the one before has been answered, or has failed", async () => {
-    const places = Places.one();
+    const places = Places.upTo(1);
     const { sent, send } = client();
     const [a, b, c] = ["a", "b", "c"].map((value) => places.run(errand(value), LONG, send));
     expect(sent.map(({ value }) => value)).toEqual(["a"]);
@@ -153,7 +153,7 @@ describe("Places", () => {
   });
 
   it("send nothing that has become too old while it waited", async () => {
-    const places = Places.one();
+    const places = Places.upTo(1);
     const { sent, send } = client();
     const first = places.run(errand("a"), LONG, send);
     const old = places.run(errand("b", performance.now()), LONG, send);
@@ -167,12 +167,31 @@ describe("Places", () => {
   });
 });
 
-describe("perClient", () => {
-  it("keeps one for each client", () => {
-    const of = perClient(() => ({}));
-    const [one, other] = [{}, {}];
-    expect(of(one)).toBe(of(one));
-    expect(of(one)).not.toBe(of(other));
+describe("placedDriver", () => {
+  it("shares the places of a client with its other drivers", async () => {
+    const [client, other] = [{}, {}];
+    const sent: string[] = [];
+    const answers: (() => void)[] = [];
+    const of = (one: object) =>
+      placedDriver(
+        one,
+        () => Places.upTo(1),
+        async ({ text }) => {
+          sent.push(text);
+          await new Promise<void>((resolve) => answers.push(resolve));
+          return [];
+        },
+      );
+    const errand = (text: string) => ({ text, load: loadUntil([], Number.POSITIVE_INFINITY) });
+    const first = of(client).run(errand("first"), LONG);
+    const second = of(client).run(errand("second"), LONG);
+    const third = of(other).run(errand("third"), LONG);
+    expect(sent).toEqual(["first", "third"]);
+    for (const answer of answers.splice(0)) answer();
+    await Promise.all([first, third]);
+    await expect.poll(() => sent).toEqual(["first", "third", "second"]);
+    answers[0]?.();
+    await second;
   });
 });
 

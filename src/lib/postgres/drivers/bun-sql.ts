@@ -1,6 +1,6 @@
 import type { BunSql, Driver, Row } from "./driver.ts";
 import { sqlstateOf } from "./errors.ts";
-import { perClient, Places } from "./places.ts";
+import { placedDriver, Places } from "./places.ts";
 
 /** The default number of connections of a Bun.SQL. */
 const USUAL_CONNECTIONS = 10;
@@ -11,23 +11,20 @@ export function isBunSql(db: unknown): db is BunSql {
   return typeof db === "function" && hasMembers && typeof options === "object" && !("typed" in db);
 }
 
-/** A statement that waited in Bun's pool could not be taken back. So Bun gets no more at once than it has connections. */
-const placesOf = perClient((sql) => Places.upTo((sql as BunSql).options.max ?? USUAL_CONNECTIONS));
-
 /** Makes a driver for a Bun.SQL. Bun prepares statements itself, unless its option `prepare` is false. */
 export function bunSql(sql: BunSql): Driver {
-  const places = placesOf(sql);
-  return {
-    prepares: false,
-    run: (errand, timeout) =>
-      places.run(errand, timeout, async ({ values }) => {
-        try {
-          return Array.from((await sql.unsafe(errand.text, values)) as Row[]);
-        } catch (error) {
-          throw withSqlstate(error);
-        }
-      }),
-  };
+  return placedDriver(
+    sql,
+    // A statement that waited in Bun's pool could not be taken back. So Bun gets no more at once than it has connections.
+    () => Places.upTo(sql.options.max ?? USUAL_CONNECTIONS),
+    async ({ text }, { values }) => {
+      try {
+        return Array.from((await sql.unsafe(text, values)) as Row[]);
+      } catch (error) {
+        throw withSqlstate(error);
+      }
+    },
+  );
 }
 
 /** Copies an error of Bun, which has the SQLSTATE in `errno`, and in `code` a name of its own. */

@@ -6,13 +6,8 @@ import { isNeonHttp, neonHttp } from "./neon-http.ts";
 import { otherClient } from "./other-clients.ts";
 import { isNodePostgres, nodePostgres } from "./node-postgres.ts";
 import { isPGlite, pglite } from "./pglite.ts";
-import { perClient, Places } from "./places.ts";
+import { placedDriver, Places } from "./places.ts";
 import { isPostgresJs, postgresJs } from "./postgres-js.ts";
-
-/** Overdue statements after which an unknown client gets no more: the usual number of connections of a pool. */
-const MAX_OVERDUE = 10;
-
-const placesOf = perClient(() => Places.untilOverdue(MAX_OVERDUE));
 
 /**
  * Makes a driver for a client.
@@ -34,12 +29,9 @@ export function driverOf(db: DatabaseClient): Driver {
   if (isNodePostgres(db)) return nodePostgres(db);
   const client: PgClient = db;
   if (isPGlite(db)) return pglite(db);
-  const places = placesOf(client);
-  return {
-    prepares: false,
-    run: (errand, timeout) =>
-      places.run(errand, timeout, async ({ values }) => rowsIn(await client.query(errand.text, values))),
-  };
+  return placedDriver(client, Places.untilOverdue, async ({ text }, { values }) =>
+    rowsIn(await client.query(text, values)),
+  );
 }
 
 /** Returns the rows of an answer. @throws StoreError when the client answers in another form */

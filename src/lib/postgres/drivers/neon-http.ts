@@ -1,5 +1,5 @@
 import type { Driver, Row } from "./driver.ts";
-import { perClient, Places } from "./places.ts";
+import { placedDriver, Places } from "./places.ts";
 
 /** The members of the function which `neon()` of @neondatabase/serverless returns. Each query is an HTTP request. */
 interface NeonSql {
@@ -7,9 +7,6 @@ interface NeonSql {
   unsafe(text: string): unknown;
   transaction(queries: unknown): unknown;
 }
-
-/** Overdue requests after which the client gets no more. */
-const MAX_OVERDUE = 10;
 
 /** Bypasses the application's options and type parsers, as each column is text. */
 const AS_IT_IS = {
@@ -23,18 +20,11 @@ export function isNeonHttp(db: unknown): db is NeonSql {
   return typeof db === "function" && [query, unsafe, transaction].every((member) => typeof member === "function");
 }
 
-const placesOf = perClient(() => Places.untilOverdue(MAX_OVERDUE));
-
 /** Makes a driver for the function of `neon()`. */
 export function neonHttp(sql: NeonSql): Driver {
-  const places = placesOf(sql);
-  return {
-    prepares: false,
-    run: (errand, timeout) =>
-      places.run(errand, timeout, async ({ values }) => {
-        // A request has no time limit of its own.
-        const fetchOptions = { signal: AbortSignal.timeout(Math.ceil(timeout)) };
-        return (await sql.query(errand.text, values, { ...AS_IT_IS, fetchOptions })).rows as Row[];
-      }),
-  };
+  return placedDriver(sql, Places.untilOverdue, async ({ text }, { values }, timeout) => {
+    // A request has no time limit of its own.
+    const fetchOptions = { signal: AbortSignal.timeout(Math.ceil(timeout)) };
+    return (await sql.query(text, values, { ...AS_IT_IS, fetchOptions })).rows as Row[];
+  });
 }

@@ -1,5 +1,5 @@
 import { type Driver, type Row, tooLate } from "./driver.ts";
-import { Deadlines, lookedAtLate, perClient, Places, WaitingLine } from "./places.ts";
+import { Deadlines, lookedAtLate, placedDriver, Places, WaitingLine } from "./places.ts";
 import { failureOf, NotSentError } from "./errors.ts";
 import { utf8 } from "../sql/text-format.ts";
 
@@ -59,7 +59,7 @@ function isPool(db: NodePostgres): db is Pool {
 /** Makes a driver for a pg.Pool or a pg.Client. */
 export function nodePostgres(db: NodePostgres): Driver {
   surviveIdleErrors(db);
-  return { prepares: true, run: isPool(db) ? onPool(db) : onClient(db) };
+  return { prepares: true, run: isPool(db) ? onPool(db) : onClient(db).run };
 }
 
 function onPool(pool: Pool): Driver["run"] {
@@ -307,20 +307,20 @@ function dropIdle(pool: Pool): void {
   }
 }
 
-const placesOf = perClient(() => Places.one());
-
 /** Runs one statement at a time, because pg.Client stops queueing statements in version 9. */
-function onClient(client: NodePostgres): Driver["run"] {
-  const places = placesOf(client);
-  return (errand, timeout) =>
-    places.run(errand, timeout, async (load) => {
+function onClient(client: NodePostgres): Driver {
+  return placedDriver(
+    client,
+    () => Places.upTo(1),
+    async (errand, load, timeout) => {
       // The client may still be connecting or busy, so values are read late. The native client reads them at once.
       const late = (): unknown[] => lookedAtLate(errand, load, timeout).map((toPostgres) => ({ toPostgres }));
       const values = "native" in client ? load.values : late();
       const { text, name } = errand;
       const query = { text, name, values, query_timeout: timeout, types: AS_IT_IS };
       return (await client.query(query)).rows as Row[];
-    });
+    },
+  );
 }
 
 /** Adds a listener for the "error" of a closed idle connection, which would otherwise end the process. */

@@ -1,5 +1,5 @@
 import type { Driver, Row } from "./driver.ts";
-import { lookedAtLate, perClient, Places } from "./places.ts";
+import { lookedAtLate, placedDriver, Places } from "./places.ts";
 
 /** A parameter that is read when the statement is sent. */
 type Late = () => unknown;
@@ -23,20 +23,17 @@ export function isPGlite(db: object): db is PGlite {
   return "execProtocolRaw" in db && "runExclusive" in db;
 }
 
-const placesOf = perClient(() => Places.one());
-
 /** Makes a driver for a PGlite, which runs one statement at a time. */
 export function pglite(db: PGlite): Driver {
-  const places = placesOf(db);
-  return {
-    prepares: false,
-    run: (errand, timeout) =>
-      places.run(errand, timeout, async (load) => {
-        // The statement may have to wait for a transaction of the application.
-        const { rows } = await db.query(errand.text, lookedAtLate(errand, load, timeout), AS_IT_IS);
-        return rows as Row[];
-      }),
-  };
+  return placedDriver(
+    db,
+    () => Places.upTo(1),
+    async (errand, load, timeout) => {
+      // The statement may have to wait for a transaction of the application.
+      const { rows } = await db.query(errand.text, lookedAtLate(errand, load, timeout), AS_IT_IS);
+      return rows as Row[];
+    },
+  );
 }
 
 function asItIs(text: string): string {

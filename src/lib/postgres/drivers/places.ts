@@ -1,4 +1,4 @@
-import { type Errand, type Load, type Row, tooLate } from "./driver.ts";
+import { type Driver, type Errand, type Load, type Row, tooLate } from "./driver.ts";
 
 /**
  * Statements wait here until the client has a place for them. One that waits in the client can't be taken back when it has
@@ -132,6 +132,9 @@ interface Held {
   end: number;
 }
 
+/** Overdue statements after which a client gets no more: the usual number of connections of a pool. */
+const MAX_OVERDUE = 10;
+
 /** Limits the statements that a client without a limit of its own gets at once. */
 export class Places {
   readonly #deadlines = new Deadlines();
@@ -144,18 +147,13 @@ export class Places {
     this.#isFree = isFree;
   }
 
-  /** Creates the place of a client with a single connection. */
-  static one(): Places {
-    return new Places((held) => held.size === 0);
-  }
-
   /** Creates the places of a client with so many connections. */
   static upTo(most: number): Places {
     return new Places((held) => held.size < most);
   }
 
-  /** Creates places for an unknown client, which gets statements until `most` are overdue. */
-  static untilOverdue(most: number): Places {
+  /** Creates places for a client that doesn't say how many it has. It gets statements until `most` are overdue. */
+  static untilOverdue(most = MAX_OVERDUE): Places {
     return new Places((held) => {
       if (held.size < most) return true;
       const now = performance.now();
@@ -193,13 +191,24 @@ export class Places {
   }
 }
 
-/** Makes a function that keeps one object per client, shared by all its stores. */
-export function perClient<T>(make: (client: object) => T): (client: object) => T {
-  const known = new WeakMap<object, T>();
-  return (client) => {
-    const kept = known.get(client) ?? make(client);
-    known.set(client, kept);
-    return kept;
+const placesOf = new WeakMap<object, Places>();
+
+/**
+ * Makes the driver of a client whose statements wait for a place here.
+ *
+ * @param make - makes the places of the client, which all its stores share
+ * @param send - hands a statement to the client
+ */
+export function placedDriver(
+  client: object,
+  make: () => Places,
+  send: (errand: Errand, load: Load, timeout: number) => Promise<Row[]>,
+): Driver {
+  const places = placesOf.get(client) ?? make();
+  placesOf.set(client, places);
+  return {
+    prepares: false,
+    run: (errand, timeout) => places.run(errand, timeout, (load) => send(errand, load, timeout)),
   };
 }
 
