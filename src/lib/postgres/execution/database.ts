@@ -1,6 +1,7 @@
 import { StoreUnavailableError } from "../../core/errors.ts";
-import { type Driver, lastDeparture, loadUntil, type Row, textOf, withTimeout } from "../drivers/driver.ts";
+import { type Driver, lastDeparture, loadUntil, type Row, textOf } from "../drivers/driver.ts";
 import { isMissing } from "../drivers/errors.ts";
+import { Deadlines } from "../drivers/places.ts";
 import type { ResolvedStoreOptions } from "../options.ts";
 import type { Layout } from "../sql/layout.ts";
 import { operationsFor } from "../sql/operations.ts";
@@ -23,6 +24,7 @@ export class Engine {
   readonly userSql: UserStatements;
   readonly #timeout: number;
   readonly #executor: Executor;
+  readonly #deadlines = new Deadlines();
   /** The operations of the request path. */
   readonly operations: Dispatcher;
   #isStopped = false;
@@ -80,7 +82,7 @@ export class Engine {
     const load = loadUntil(values, lastDeparture(performance.now(), timeout));
     try {
       const answer = retrying(timeout, true, () => this.#executor.run(statement, load, timeout));
-      return await withTimeout(answer, timeout);
+      return await this.#deadlines.limit(answer, timeout);
     } catch (error) {
       throw this.#executor.explain(error);
     }
