@@ -15,9 +15,6 @@ const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
  */
 export function parseJson(text: string): Value {
   let at = 0;
-  /** The open containers, each with the name whose value comes next (unused in arrays). */
-  const open: (Value[] | { [key: string]: Value })[] = [];
-  const names: string[] = [];
 
   const fail = (): never => {
     throw new SyntaxError(`not JSON at character ${at}`);
@@ -77,8 +74,30 @@ export function parseJson(text: string): Value {
     return value;
   };
 
-  const readScalar = (first: string): Value => {
-    switch (first) {
+  const readContainer = (container: Value[] | { [key: string]: Value }, end: string, depth: number): Value => {
+    if (depth > MAX_NESTING) throw new SyntaxError(`nesting deeper than ${MAX_NESTING}`);
+    at++;
+    if (peek() === end) {
+      at++;
+      return container;
+    }
+    for (;;) {
+      if (Array.isArray(container)) container.push(readValue(depth));
+      else defineEntry(container, readName(), readValue(depth));
+      const next = peek();
+      if (next !== "," && next !== end) fail();
+      at++;
+      if (next === end) return container;
+    }
+  };
+
+  /** @param depth - the number of containers around the value */
+  const readValue = (depth: number): Value => {
+    switch (peek()) {
+      case "{":
+        return readContainer({}, "}", depth + 1);
+      case "[":
+        return readContainer([], "]", depth + 1);
       case '"':
         return readString();
       case "t":
@@ -92,41 +111,7 @@ export function parseJson(text: string): Value {
     }
   };
 
-  /** Opens containers down to the next complete value: a scalar or an empty container. */
-  const descend = (): Value => {
-    for (;;) {
-      const first = peek();
-      if (first !== "{" && first !== "[") return readScalar(first);
-      at++;
-      const container = first === "{" ? {} : [];
-      if (peek() === (first === "{" ? "}" : "]")) {
-        at++;
-        return container;
-      }
-      if (open.push(container) > MAX_NESTING) throw new SyntaxError(`nesting deeper than ${MAX_NESTING}`);
-      names.push(first === "{" ? readName() : "");
-    }
-  };
-
-  let value = descend();
-  // Each turn adds a value to its container, then reads the next value or closes the container, which is then the value.
-  for (let container = open.at(-1); container !== undefined; container = open.at(-1)) {
-    const last = open.length - 1;
-    if (Array.isArray(container)) container.push(value);
-    else defineEntry(container, names[last] ?? "", value);
-    const next = peek();
-    if (next === ",") {
-      at++;
-      if (!Array.isArray(container)) names[last] = readName();
-      value = descend();
-    } else {
-      if (next !== (Array.isArray(container) ? "]" : "}")) fail();
-      at++;
-      value = container;
-      open.pop();
-      names.pop();
-    }
-  }
+  const value = readValue(0);
   if (peek() !== "") fail();
   return value;
 }
