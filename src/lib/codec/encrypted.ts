@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import type { Codec } from "../core/codec.ts";
 import { wrong } from "../core/options.ts";
 
 /** A key of 32 random bytes, raw or as base64, base64url or hex. `openssl rand -base64 32` makes one. */
@@ -11,13 +12,6 @@ export interface NamedEncryptionKey {
   id: string;
   /** The key itself. */
   key: EncryptionKey;
-}
-
-/** A codec for any type of session. */
-interface AnyCodec<S> {
-  encode(session: S, id?: string, unique?: boolean): Uint8Array;
-  decode(bytes: Uint8Array, id?: string): S;
-  readonly isSealed?: boolean | undefined;
 }
 
 interface Key {
@@ -45,7 +39,7 @@ const CIPHER = "aes-256-gcm";
  * @example
  * const manager = new SessionManager(store, { codec: encrypted(scsJson, [process.env.SESSION_KEY ?? ""]) });
  */
-export function encrypted<S>(codec: AnyCodec<S>, keys: readonly (EncryptionKey | NamedEncryptionKey)[]): AnyCodec<S> {
+export function encrypted(codec: Codec, keys: readonly (EncryptionKey | NamedEncryptionKey)[]): Codec {
   if (typeof codec?.encode !== "function" || typeof codec.decode !== "function") {
     throw wrong("codec", "an object with the functions encode and decode", codec);
   }
