@@ -79,7 +79,7 @@ function contentsOf(data: Uint8Array, expiry: Date): Contents | undefined {
 }
 
 function shownKey(key: string, value: Value): ShownKey {
-  return { key, type: typeOf(value), bytes: Buffer.byteLength(goJson(value, [key], new Map())) };
+  return { key, type: typeOf(value), bytes: Buffer.byteLength(goJson(value, [key], [])) };
 }
 
 function typeOf(value: Value): string {

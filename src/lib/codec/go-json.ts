@@ -29,45 +29,38 @@ export function compareStrings(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Writes a value whose type the text alone tells. Undefined: `goJson` writes it. Most values of sessions are such. */
-export function plainJson(value: Value): string | undefined {
-  if (typeof value === "string") return goString(value);
-  if (typeof value === "boolean") return value ? "true" : "false";
-  return typeof value === "number" && Number.isSafeInteger(value) && value !== 0 ? String(value) : undefined;
-}
-
 /**
  * Writes a value as Go's encoding/json does, with the keys of objects in their own order.
  *
  * @param value - must have passed `assertValue`
  * @param path - the path of the value. It is changed during the call and restored
- * @param hints - receives, by JSON Pointer, the types that the text alone does not tell
+ * @param hints - receives the types that the text alone does not tell
  */
-export function goJson(value: Value, path: (string | number)[], hints: Map<string, Hint>): string {
+export function goJson(value: Value, path: (string | number)[], hints: Hint[]): string {
   switch (typeof value) {
     case "string":
       return goString(value);
     case "boolean":
-      return value ? "true" : "false";
+      return String(value);
     case "number":
       // From 1e21 on, the text has an exponent, which tells a number.
-      if (Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 1e21) hints.set(pointerTo(path), "number");
+      if (Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 1e21) hints.push([pointerTo(path), "number"]);
       return Object.is(value, -0) ? "-0" : String(value);
     case "bigint":
-      if (Number.isSafeInteger(Number(value))) hints.set(pointerTo(path), "bigint");
+      if (Number.isSafeInteger(Number(value))) hints.push([pointerTo(path), "bigint"]);
       return String(value);
     default:
       return value === null ? "null" : objectJson(value, path, hints);
   }
 }
 
-function objectJson(value: Value & object, path: (string | number)[], hints: Map<string, Hint>): string {
+function objectJson(value: Value & object, path: (string | number)[], hints: Hint[]): string {
   if (value instanceof Date) {
-    hints.set(pointerTo(path), "date");
+    hints.push([pointerTo(path), "date"]);
     return goString(formatTime(value));
   }
   if (value instanceof Uint8Array) {
-    hints.set(pointerTo(path), "bytes");
+    hints.push([pointerTo(path), "bytes"]);
     return `"${encodeBase64(value)}"`;
   }
   const list = Array.isArray(value);
@@ -82,8 +75,8 @@ function objectJson(value: Value & object, path: (string | number)[], hints: Map
   return list ? `[${text}]` : `{${text}}`;
 }
 
-/** The type of a value that the JSON text alone does not tell. */
-export type Hint = "date" | "bytes" | "bigint" | "number";
+/** The type of a value that the JSON text alone does not tell, and the JSON Pointer from the data to the value. */
+export type Hint = [pointer: string, type: "date" | "bytes" | "bigint" | "number"];
 
 /**
  * Writes the path from the data to a value.

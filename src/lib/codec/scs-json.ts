@@ -1,14 +1,9 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { applyHints, compareStrings, goJson, goString, type Hint, plainJson } from "./go-json.ts";
+import type { DecodedSession } from "../core/codec.ts";
+import { applyHints, compareStrings, goJson, goString, type Hint } from "./go-json.ts";
 import { parseJson } from "./json-reader.ts";
 import { assertValue, isPlainObject, MAX_DEPTH, type Value } from "../core/value.ts";
-
-/** A session as this codec reads and writes it. */
-interface Session {
-  values: Map<string, Value>;
-  deadline: Date;
-}
 
 /** The latest instant of a Date, in milliseconds since 1970. */
 const LAST_INSTANT = 8.64e15;
@@ -51,23 +46,21 @@ export const scsJson = {
    * @param unique - makes the bytes differ from those of an equal session, by white space at the end, which Go skips
    * @throws TypeError, naming the key, when a value can't be stored
    */
-  encode({ values, deadline }: Session, _id?: string, unique = false): Uint8Array {
+  encode({ values, deadline }: DecodedSession, _id?: string, unique = false): Uint8Array {
     const mark = unique ? uniqueBlanks() : "";
-    let hints: Map<string, Hint> | undefined;
+    const hints: Hint[] = [];
     let members = "";
     for (const key of sortedKeys(values)) {
       const value = values.get(key);
       assertValue(key, value);
-      const json = plainJson(value) ?? goJson(value, [key], (hints ??= new Map<string, Hint>()));
-      members += `${members === "" ? "" : ","}${goString(key)}:${json}`;
+      members += `${members === "" ? "" : ","}${goString(key)}:${goJson(value, [key], hints)}`;
     }
-    const text = `{"data":{${members}},"deadline":${nanosecondsOf(deadline)}`;
-    if (hints === undefined || hints.size === 0) return utf8Bytes(`${text}}${mark}`);
-    return utf8Bytes(`${text},"types":{${typesOf(hints)}}}${mark}`);
+    const types = hints.length === 0 ? "" : `,"types":{${typesOf(hints)}}`;
+    return utf8Bytes(`{"data":{${members}},"deadline":${nanosecondsOf(deadline)}${types}}${mark}`);
   },
 
   /** Decodes a session. @throws SyntaxError or TypeError for bytes of another format */
-  decode(bytes: Uint8Array): Session {
+  decode(bytes: Uint8Array): DecodedSession {
     const text = utf8.decode(bytes);
     const { data, deadline, types } = readQuickly(text) ?? readExactly(text);
     if (types !== undefined) applyHints(data, types);
@@ -169,14 +162,15 @@ function magnitudeOf(value: unknown, depth = 0): number {
   return largest;
 }
 
-function typesOf(hints: Map<string, Hint>): string {
-  return sortedKeys(hints)
-    .map((pointer) => `${goString(pointer)}:"${hints.get(pointer)}"`)
+function typesOf(hints: readonly Hint[]): string {
+  return hints
+    .toSorted(([one], [other]) => compareStrings(one, other))
+    .map(([pointer, type]) => `${goString(pointer)}:"${type}"`)
     .join();
 }
 
-function sortedKeys(entries: Map<string, unknown>): string[] {
-  const keys = [...entries.keys()];
+function sortedKeys(values: ReadonlyMap<string, Value>): string[] {
+  const keys = [...values.keys()];
   // Sessions are mostly stored as they were loaded, with their keys in order.
   return keys.every((key, at) => at === 0 || compareStrings(keys[at - 1] ?? "", key) < 0)
     ? keys
