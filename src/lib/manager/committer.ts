@@ -65,9 +65,8 @@ export class Committer {
     callHook("onLogin", this.#access.options.onLogin, { userId, id: this.#access.publicId(newId), ...client });
   }
 
-  /** Tells, without asking the store, whether a flush has nothing to do. */
+  /** Tells, without asking the store, whether the flush of a state that is not untouched has nothing to do. */
   isSettled(state: SessionState): boolean {
-    if (state.isUntouched(this.#access.options.idleTimeout)) return true;
     if (state.pending !== undefined || state.doubt !== undefined) return false;
     if (state.phase === "stored" && state.hasChanged) return false;
     // Without a row the time does not decide whether there is anything to write.
@@ -80,34 +79,42 @@ export class Committer {
 
   /** Writes the state's changes to the store, after its earlier flushes. */
   flush(state: SessionState): Promise<void> {
-    if (!CHANNELS.commit.hasSubscribers) return this.#flush(state);
-    return watchCommit(
-      state,
-      (watch) => this.#flush(state, watch),
-      (id) => this.#access.publicId(id),
-    );
+    return CHANNELS.commit.hasSubscribers ? this.#watchedFlush(state) : this.#flush(state);
   }
 
-  #flush(state: SessionState, watch?: CommitWatch): Promise<void> {
-    return state.queue(() => this.#flushInTurn(state, watch));
+  async #watchedFlush(state: SessionState): Promise<void> {
+    const event: CommitEvent = { id: undefined, duration: 0, plan: undefined, outcome: "stored", attempts: 0 };
+    const begun = performance.now();
+    try {
+      await this.#flush(state, event);
+      // A destroy is meant to end the session. For any other commit an ended session is a lost one.
+      if (state.isOver && event.plan !== "destroy") event.outcome = "gone";
+    } catch (error) {
+      event.outcome = "failed";
+      event.code = codeOf(error);
+      throw error;
+    } finally {
+      if (state.id !== undefined) event.id = this.#access.publicId(state.id);
+      event.duration = performance.now() - begun;
+      if (event.plan !== undefined || event.outcome === "failed") publish("commit", event);
+    }
   }
 
-  #flushInTurn(state: SessionState, watch: CommitWatch | undefined): Promise<unknown> {
-    return state.watcher === undefined ? this.#enter(state, watch) : this.#prepare(state, watch);
-  }
-
-  async #prepare(state: SessionState, watch: CommitWatch | undefined): Promise<void> {
-    state.watcher?.prepare(await this.#access.now());
-    await this.#enter(state, watch);
+  /** @param event - gets the plan and the number of attempts */
+  #flush(state: SessionState, event?: CommitEvent): Promise<void> {
+    return state.queue(async () => {
+      state.watcher?.prepare(await this.#access.now());
+      await this.#enter(state, event);
+    });
   }
 
   /** Writes after the commits of other requests of the session. */
-  #enter(state: SessionState, watch: CommitWatch | undefined): Promise<unknown> {
+  #enter(state: SessionState, event: CommitEvent | undefined): Promise<unknown> {
     const { id } = state;
-    if (id === undefined || state.phase !== "stored") return this.#write(state, watch);
+    if (id === undefined || state.phase !== "stored") return this.#write(state, event);
     return this.#queue.enter(
       id,
-      (newest, signal) => this.#write(state, watch, newest, signal),
+      (newest, signal) => this.#write(state, event, newest, signal),
       () => state.facts.whenGone,
     );
   }
@@ -121,7 +128,7 @@ export class Committer {
    */
   async #write(
     state: SessionState,
-    watch: CommitWatch | undefined,
+    event: CommitEvent | undefined,
     newest?: StoredRow,
     signal?: AbortSignal,
   ): Promise<StoredRow | undefined> {
@@ -135,7 +142,10 @@ export class Committer {
       let now = this.#access.now();
       if (typeof now !== "number") now = await now;
       const plan = planCommit(planStateOf(state), this.#access.options, now);
-      if (watch !== undefined) Object.assign(watch, { plan: plan.kind, attempts: attempt });
+      if (event !== undefined) {
+        event.plan = plan.kind === "nothing" ? undefined : plan.kind;
+        event.attempts = attempt;
+      }
       const outcome = await this.#perform(plan, state, now, options);
       // A login that finds the session ended begins another one, whose row is of no use to the next commit in the queue.
       if (typeof outcome === "object") return state.id === id ? outcome.row : undefined;
@@ -343,41 +353,4 @@ export class Committer {
     if (hasPersistentCookie(row.values, this.#access.options))
       state.tellToken(token, { now, expiry: row.expiry.getTime() });
   }
-}
-
-/** Facts about a commit under way, for its event. */
-interface CommitWatch {
-  plan: CommitPlan["kind"];
-  attempts: number;
-}
-
-/**
- * Carries out a commit and publishes its outcome, unless there was nothing to do.
- *
- * @param commit - records each attempt in the watch
- * @param publicId - turns an id into one that is safe to publish
- */
-async function watchCommit(
-  state: SessionState,
-  commit: (watch: CommitWatch) => Promise<void>,
-  publicId: (id: string) => string,
-): Promise<void> {
-  const watch: CommitWatch = { plan: "nothing", attempts: 0 };
-  const begun = performance.now();
-  const tell = (outcome: CommitEvent["outcome"], code?: string): void => {
-    const { attempts } = watch;
-    const id = state.id === undefined ? undefined : publicId(state.id);
-    const plan = watch.plan === "nothing" ? undefined : watch.plan;
-    const duration = performance.now() - begun;
-    publish("commit", { id, duration, plan, outcome, attempts, ...(code === undefined ? {} : { code }) });
-  };
-  try {
-    await commit(watch);
-  } catch (error) {
-    tell("failed", codeOf(error));
-    throw error;
-  }
-  if (watch.plan === "nothing") return;
-  // A destroy is meant to end the session. For any other commit an ended session is a lost one.
-  tell(state.isOver && watch.plan !== "destroy" ? "gone" : "stored");
 }
