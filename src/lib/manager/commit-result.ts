@@ -8,7 +8,7 @@ import {
   withNoStore,
   withVary,
 } from "../http/headers.ts";
-import type { CookieUpdate } from "../session/cookie-update.ts";
+import type { CookieUpdate } from "../session/state.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** The circumstances of a commit. */

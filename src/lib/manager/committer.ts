@@ -4,7 +4,7 @@ import type { EndReason, OperationOptions } from "../core/store.ts";
 import { pause } from "../core/time.ts";
 import { createToken } from "../core/token.ts";
 import { equalValues } from "../core/value.ts";
-import { type CommitPlan, hasPersistentCookie, planCommit, planStateOf } from "../session/plan.ts";
+import { type CommitPlan, cookieLife, planCommit, planStateOf, type RowTimes } from "../session/plan.ts";
 import type { SessionState } from "../session/state.ts";
 import { idleTimeoutIn, REVOKED, type StoredRow, userIn } from "../session/values.ts";
 import { callHook } from "./hooks.ts";
@@ -37,12 +37,6 @@ const MAX_PAUSE_MS = 50;
 
 /** The outcome of an attempt: the current row (none after an end), or the reason for another attempt. */
 type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "again";
-
-/** The expiry and the deadline of the row that a plan writes, in milliseconds since 1970. */
-interface RowTimes {
-  expiry: number;
-  deadline: number;
-}
 
 /** Writes sessions to the store. No other code does. */
 export class Committer {
@@ -293,7 +287,7 @@ export class Committer {
   /** Ends the sessions that the request presented together. */
   async #endRivals(state: SessionState): Promise<void> {
     await Promise.all(state.rivals.map((id) => this.#access.end(id, "destroyed")));
-    state.takeRivals();
+    state.forgetRivals();
   }
 
   /** Looks whether a renewal that failed was carried out, before the next write builds on the old row. */
@@ -335,13 +329,10 @@ export class Committer {
 
   /** Records the change of the client's cookie: a new token, or a new expiry of a persistent cookie. */
   #tellToken(state: SessionState, before: StoredRow | undefined, after: StoredRow, now: number): void {
-    const persistent = hasPersistentCookie(after.values, this.#access.options);
-    const moved =
-      before === undefined ||
-      persistent !== hasPersistentCookie(before.values, this.#access.options) ||
-      (persistent && before.expiry.getTime() !== after.expiry.getTime());
-    if (state.token === undefined || !(moved || state.cookieUpdate.kind === "set")) return;
-    state.tellToken(state.token, persistent ? { now, expiry: after.expiry.getTime() } : undefined);
+    const { options } = this.#access;
+    const life = cookieLife(after, options, now);
+    const isMoved = before === undefined || life?.expiry !== cookieLife(before, options, now)?.expiry;
+    if (state.token !== undefined && (isMoved || state.cookieUpdate.kind === "set")) state.tellToken(state.token, life);
   }
 
   /** Tells the client the expiry of its persistent cookie again, if an idle timeout moves it. */
@@ -349,8 +340,7 @@ export class Committer {
     const { row, token } = state;
     const idleTimeout = idleTimeoutIn(state.values.all) ?? this.#access.options.idleTimeout;
     if (row === undefined || token === undefined || state.cookieUpdate.kind !== "nothing" || idleTimeout === 0) return;
-    const now = await this.#access.now();
-    if (hasPersistentCookie(row.values, this.#access.options))
-      state.tellToken(token, { now, expiry: row.expiry.getTime() });
+    const life = cookieLife(row, this.#access.options, await this.#access.now());
+    if (life !== undefined) state.tellToken(token, life);
   }
 }

@@ -2,7 +2,7 @@ import type { WriteOutcome } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
 import type { Value } from "../core/value.ts";
 import type { ContinuedSession } from "../session/host.ts";
-import { hasPersistentCookie, planCommit, planStateOf } from "../session/plan.ts";
+import { cookieLife, planCommit, planStateOf } from "../session/plan.ts";
 import type { SessionState } from "../session/state.ts";
 import { type Change, IDLE_TIMEOUT, isReserved, REMEMBER_ME, type StoredRow, USER_ID } from "../session/values.ts";
 import type { StoreAccess } from "./store-access.ts";
@@ -103,11 +103,7 @@ export class Continuation {
     return changes;
   }
 
-  async #tell(state: SessionState, token: string, { values, expiry }: StoredRow): Promise<void> {
-    const now = await this.#access.now();
-    state.tellToken(
-      token,
-      hasPersistentCookie(values, this.#access.options) ? { now, expiry: expiry.getTime() } : undefined,
-    );
+  async #tell(state: SessionState, token: string, row: StoredRow): Promise<void> {
+    state.tellToken(token, cookieLife(row, this.#access.options, await this.#access.now()));
   }
 }

@@ -5,6 +5,7 @@ import type { ConditionalStore, Found, OperationOptions, Store, StoredSession, S
 import { systemNow } from "../core/time.ts";
 import { idOf } from "../core/token.ts";
 import type { Value } from "../core/value.ts";
+import type { RowTimes } from "../session/plan.ts";
 import type { SessionState } from "../session/state.ts";
 import { type Change, type StoredRow, userIn } from "../session/values.ts";
 import { withConditions } from "./complete-store.ts";
@@ -105,13 +106,13 @@ export class StoreAccess {
    * @throws SessionTooLargeError when the bytes exceed `maxBytes`; TypeError, naming the key, when an object in the session was changed into
    *   one that can't be stored
    */
-  encode(state: SessionState, plan: { expiry: number; deadline: number }, id: string): StoredRow {
+  encode(state: SessionState, times: RowTimes, id: string): StoredRow {
     const { codec, maxBytes, schema } = this.options;
     if (schema !== undefined) state.values.checkChanged(schema);
     const values = state.values.all as Map<string, Value>;
     // An unchanged deadline stays the Date that was decoded, as the codec may keep its nanoseconds.
     const loaded = state.values.deadline;
-    const deadline = loaded?.getTime() === plan.deadline ? loaded : new Date(plan.deadline);
+    const deadline = loaded?.getTime() === times.deadline ? loaded : new Date(times.deadline);
     const unique = state.values.changes.some(isUpdate);
     let data: Uint8Array;
     try {
@@ -123,7 +124,7 @@ export class StoreAccess {
     if (data.length > maxBytes) throw new SessionTooLargeError(this.publicId(id), data.length, maxBytes);
     const stored = state.values.snapshot();
     state.watcher?.encoded(stored);
-    return { data, values: stored, deadline, expiry: new Date(plan.expiry) };
+    return { data, values: stored, deadline, expiry: new Date(times.expiry) };
   }
 
   /** Returns the store's time at once, in milliseconds since 1970. If the store would have to be asked, it is the process's time. */

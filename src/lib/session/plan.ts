@@ -1,6 +1,13 @@
-import type { Value } from "../core/value.ts";
-import { formLifetimeIn, IDLE_TIMEOUT, idleTimeoutIn, LIFETIME, numberIn, REMEMBER_ME } from "./values.ts";
-import type { SessionState } from "./state.ts";
+import {
+  formLifetimeIn,
+  IDLE_TIMEOUT,
+  idleTimeoutIn,
+  LIFETIME,
+  numberIn,
+  REMEMBER_ME,
+  type StoredRow,
+} from "./values.ts";
+import type { CookieLife, Phase, SessionState } from "./state.ts";
 
 /*
  * The policy of a commit: what happens to the session's row. One pure function decides it, from the state, the options and the time.
@@ -20,20 +27,21 @@ import type { SessionState } from "./state.ts";
  * Why: docs/decisions/002-time-is-the-databases.md, docs/decisions/003-set-cookie-only-when-needed.md
  */
 
-/** The write that a commit makes, with its instants in milliseconds since 1970, in the store's time. */
+/** The instants of a row, in milliseconds since 1970, in the store's time. */
+export interface RowTimes {
+  expiry: number;
+  deadline: number;
+}
+
+/** The write that a commit makes. */
 export type CommitPlan =
-  | { kind: "nothing" }
+  | { kind: "nothing" | "destroy" | "drop" }
   | { kind: "touch"; expiry: number }
-  | { kind: "create"; expiry: number; deadline: number }
-  | { kind: "replace"; expiry: number; deadline: number }
-  | { kind: "renew"; expiry: number; deadline: number }
-  | { kind: "destroy" }
-  /** The changes are lost, and the client is told nothing. */
-  | { kind: "drop" };
+  | ({ kind: "create" | "replace" | "renew" } & RowTimes);
 
 /** The facts about a session that the plan depends on. */
 export interface PlanState {
-  phase: "new" | "stored" | "stale" | "ended";
+  phase: Phase;
   /** The request has changed the session. */
   changed: boolean;
   /** There is no value to keep. */
@@ -79,7 +87,7 @@ export function planCommit(state: PlanState, options: PlanOptions, now: number):
   const { phase, ending, changed } = state;
   const idleTimeout = state.idleTimeout ?? options.idleTimeout;
   const lifetime = state.lifetime ?? options.lifetime;
-  const until = (deadline: number): { expiry: number; deadline: number } => ({
+  const until = (deadline: number): RowTimes => ({
     expiry: idleTimeout > 0 ? Math.min(now + idleTimeout, deadline) : deadline,
     deadline,
   });
@@ -116,9 +124,14 @@ function touchAfterOf({ idleTimeout }: PlanState, options: PlanOptions): number 
   return options.idleTimeout === 0 ? idleTimeout / 20 : (options.touchAfter / options.idleTimeout) * idleTimeout;
 }
 
-/** Tells whether a session's cookie outlives the browser's session: its own choice, or else the manager's option. */
-export function hasPersistentCookie(values: ReadonlyMap<string, Value>, { persist }: { persist: boolean }): boolean {
-  return (values.get(REMEMBER_ME) ?? persist) === true;
+/** Returns the life of a row's cookie in milliseconds since 1970. Undefined: it ends with the browser's session. */
+export function cookieLife(
+  { values, expiry }: StoredRow,
+  { persist }: { persist: boolean },
+  now: number,
+): CookieLife | undefined {
+  // The session's own choice, or else the manager's option.
+  return (values.get(REMEMBER_ME) ?? persist) === true ? { now, expiry: expiry.getTime() } : undefined;
 }
 
 /** Collects the facts that the plan depends on. */
@@ -130,7 +143,7 @@ export function planStateOf(state: SessionState): PlanState {
     changed: state.hasChanged,
     // Settings of the lifetime alone are no reason for a row.
     empty: all.size === Number(all.has(REMEMBER_ME)) + Number(all.has(IDLE_TIMEOUT)),
-    presented: state.isPresented,
+    presented: state.id !== undefined || state.predecessor !== undefined || state.rivals.length > 0,
     ending: transition?.kind,
     formLifetime: formLifetimeIn(all),
     wasForm: row !== undefined && formLifetimeIn(row.values) !== undefined,

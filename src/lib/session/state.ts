@@ -3,7 +3,6 @@ import { wrong } from "../core/options.ts";
 import type { EndReason } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
 import type { CookieAttributes } from "../http/cookie.ts";
-import { type CookieUpdate, NOTHING } from "./cookie-update.ts";
 import type { RecordedClient, RequestFacts } from "./request-facts.ts";
 import { type CommitWatcher, moveOn, type Transition } from "./transition.ts";
 import { idleTimeoutIn, isReserved, SessionValues, type StoredRow } from "./values.ts";
@@ -16,6 +15,20 @@ export type SessionStatus = "new" | "unmodified" | "modified" | "destroyed";
 
 /** The phase of a session in one request. `SessionState` has the table. */
 export type Phase = "new" | "stored" | "stale" | "ended";
+
+/** The life of a persistent cookie, in milliseconds since 1970. */
+export interface CookieLife {
+  now: number;
+  expiry: number;
+}
+
+/** The change of the client's cookie that the response's head carries. `clearing` has other cookies to remove. */
+export type CookieUpdate =
+  | { kind: "nothing" }
+  | { kind: "clear"; clearing: readonly CookieAttributes[] }
+  | { kind: "set"; token: string; life: CookieLife | undefined; clearing: readonly CookieAttributes[] };
+
+const NOTHING: CookieUpdate = { kind: "nothing" };
 
 /** A renewal that the store reported as failed although it may have been carried out: its answer was lost. */
 export interface Doubt {
@@ -191,11 +204,6 @@ export class SessionState {
     return this.#phase !== "stored" || (idleTimeoutIn(this.values.all) ?? idleTimeout) === 0;
   }
 
-  /** Whether `destroy` has a session to end: the one presented, or the one that it was renewed to elsewhere. */
-  get isPresented(): boolean {
-    return this.#id !== undefined || this.#predecessor !== undefined || this.#rivals.length > 0;
-  }
-
   /** Whether the session has ended, so that changes are not stored. */
   get isOver(): boolean {
     return this.#phase === "ended" || this.#phase === "stale";
@@ -364,11 +372,9 @@ export class SessionState {
     this.values.settle(row, count);
   }
 
-  /** Returns the rivals and forgets them, as they have ended. */
-  takeRivals(): readonly string[] {
-    const rivals = this.#rivals;
+  /** Forgets the rivals, as they have ended. */
+  forgetRivals(): void {
     this.#rivals = [];
-    return rivals;
   }
 
   /** Records that the session has ended, here or elsewhere, and drops its values and changes. */
@@ -380,9 +386,9 @@ export class SessionState {
     this.#cookieUpdate = update === "nothing" ? NOTHING : { kind: update, clearing: this.#clearing };
   }
 
-  /** Records the token that the response must set. @param life - of a persistent cookie, in milliseconds since 1970 */
-  tellToken(token: string, life: { now: number; expiry: number } | undefined): void {
-    this.#cookieUpdate = { kind: "set", token, clearing: this.#clearing, ...(life === undefined ? {} : { life }) };
+  /** Records the token that the response must set. @param life - of a persistent cookie */
+  tellToken(token: string, life: CookieLife | undefined): void {
+    this.#cookieUpdate = { kind: "set", token, life, clearing: this.#clearing };
   }
 
   /** Records that the client has been told. */
