@@ -17,64 +17,40 @@ import type { UserSessions } from "./user-sessions.ts";
  * Why: docs/decisions/037-continued-sessions.md
  */
 
-/** Continues sessions of other packages. */
-export class Continuation {
-  readonly #access: StoreAccess;
-  readonly #users: UserSessions;
-
-  /** Writes to a store. */
-  constructor(access: StoreAccess, users: UserSessions) {
-    this.#access = access;
-    this.#users = users;
-  }
-
-  /**
-   * Makes the session of a request the continuation of another package's session. Without one the request's session stays new.
-   *
-   * @param state - of a request without a token
-   * @param token - the same for each request with the other session
-   * @param read - reads the other session; undefined when it is gone
-   * @returns whether the other session is over: it was continued, now or before, or its user's sessions were revoked
-   * @throws StoreUnavailableError, StoreError or SessionTooLargeError when the session could not be stored
-   */
-  async begin(state: SessionState, token: string, read: () => Promise<ContinuedSession | undefined>): Promise<boolean> {
-    const id = this.#access.idOf(token);
-    let found = await this.#access.reader.lookUp(id);
-    if (found === undefined) {
-      const other = await read();
-      const outcome = other !== undefined && (await this.#create(state, token, id, other));
-      if (outcome !== false) return true;
-      // Another request may have continued it meanwhile.
-      found = await this.#access.reader.lookUp(id);
-    }
-    if (found === undefined) return false;
-    if (typeof found === "string") {
-      state.endElsewhere(id, found);
-      return true;
-    }
-    const row = this.#access.decode(id, found);
-    state.rebase(row);
-    state.settle(row, id, token, 0);
-    await this.#tell(state, token, row);
-    return true;
-  }
-
+/**
+ * Makes the session of a request the continuation of another package's session. Without one the request's session stays new.
+ *
+ * @param state - of a request without a token
+ * @param token - the same for each request with the other session
+ * @param read - reads the other session; undefined when it is gone
+ * @returns whether the other session is over: it was continued, now or before, or its user's sessions were revoked
+ * @throws StoreUnavailableError, StoreError or SessionTooLargeError when the session could not be stored
+ */
+export async function continueSession(
+  access: StoreAccess,
+  users: UserSessions,
+  state: SessionState,
+  token: string,
+  read: () => Promise<ContinuedSession | undefined>,
+): Promise<boolean> {
+  const id = access.idOf(token);
+  const settle = async (row: StoredRow, count: number): Promise<void> => {
+    state.settle(row, id, token, count);
+    state.tellToken(token, cookieLife(row, access.options, await access.now()));
+  };
   /** Creates the row. Returns false, with nothing changed, when there is one. */
-  async #create(state: SessionState, token: string, id: string, other: ContinuedSession): Promise<WriteOutcome> {
-    const changes = this.#changesOf(other, id);
+  const create = async (other: ContinuedSession): Promise<WriteOutcome> => {
+    const changes = changesOf(other, id, access);
     state.changeToken(token);
     for (const change of changes) state.values.apply(change);
     try {
-      const now = await this.#access.now();
-      const plan = planCommit(planStateOf(state), this.#access.options, now);
+      const plan = planCommit(planStateOf(state), access.options, await access.now());
       if (plan.kind !== "create") return false;
-      const row = this.#access.encode(state, plan, id);
+      const row = access.encode(state, plan, id);
       const count = state.values.changes.length;
-      const outcome = await this.#users.create(id, row, state);
-      if (outcome !== true) return outcome;
-      state.settle(row, id, token, count);
-      await this.#tell(state, token, row);
-      return true;
+      const outcome = await users.create(id, row, state);
+      if (outcome === true) await settle(row, count);
+      return outcome;
     } finally {
       if (state.phase === "new") {
         state.values.withdraw(changes, undefined);
@@ -82,28 +58,41 @@ export class Continuation {
         state.changeToken(createToken());
       }
     }
+  };
+  let found = await access.reader.lookUp(id);
+  if (found === undefined) {
+    const other = await read();
+    if (other !== undefined && (await create(other)) !== false) return true;
+    // Another request may have continued it meanwhile.
+    found = await access.reader.lookUp(id);
   }
+  if (found === undefined) return false;
+  if (typeof found === "string") {
+    state.endElsewhere(id, found);
+    return true;
+  }
+  const row = access.decode(id, found);
+  state.rebase(row);
+  await settle(row, 0);
+  return true;
+}
 
-  #changesOf({ values, userId, isPersistent }: ContinuedSession, id: string): Change[] {
-    const set = (key: string, value: Value): Change => ({ kind: "set", key, value });
-    const { schema } = this.#access.options;
-    const own = new Map(Object.entries(values).filter(([key]) => !isReserved(key)));
-    // As for values that an earlier release has stored.
-    const checked = schema === undefined ? own : schema.load(own, this.#access.publicId(id));
-    const changes = Array.from(checked, ([key, value]) => set(key, value));
-    if (userId !== undefined) {
-      // Without the time of the login, which is unknown, so that `requireFresh` asks for another one.
-      const login = { values: new Map([[USER_ID, userId]]), keeps: () => true, lifetime: undefined };
-      changes.push({ kind: "login", login });
-    }
-    if (isPersistent) {
-      changes.push(set(REMEMBER_ME, true));
-      if (this.#access.options.idleTimeout > 0) changes.push(set(IDLE_TIMEOUT, this.#access.options.idleTimeout));
-    }
-    return changes;
+/** Returns the changes that give a new session the values, the user and the kind of cookie of the other one. @param id - the new one's */
+function changesOf({ values, userId, isPersistent }: ContinuedSession, id: string, access: StoreAccess): Change[] {
+  const { schema, idleTimeout } = access.options;
+  const set = (key: string, value: Value): Change => ({ kind: "set", key, value });
+  const own = new Map(Object.entries(values).filter(([key]) => !isReserved(key)));
+  // As for values that an earlier release has stored.
+  const checked = schema === undefined ? own : schema.load(own, access.publicId(id));
+  const changes = Array.from(checked, ([key, value]) => set(key, value));
+  if (userId !== undefined) {
+    // Without the time of the login, which is unknown, so that `requireFresh` asks for another one.
+    const login = { values: new Map([[USER_ID, userId]]), keeps: () => true, lifetime: undefined };
+    changes.push({ kind: "login", login });
   }
-
-  async #tell(state: SessionState, token: string, row: StoredRow): Promise<void> {
-    state.tellToken(token, cookieLife(row, this.#access.options, await this.#access.now()));
+  if (isPersistent) {
+    changes.push(set(REMEMBER_ME, true));
+    if (idleTimeout > 0) changes.push(set(IDLE_TIMEOUT, idleTimeout));
   }
+  return changes;
 }

@@ -9,7 +9,7 @@ import type { AfterOpen, ClientSource, Credentials } from "./request.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { assertStore } from "./complete-store.ts";
 import { Committer } from "./committer.ts";
-import { Continuation } from "./continuation.ts";
+import { continueSession } from "./continuation.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
 import { Loader } from "./loader.ts";
 import { type ManagerOptions, resolveOptions, type ResolvedOptions } from "./options.ts";
@@ -78,7 +78,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       estimatedNow: () => access.estimatedNow(),
       newDeadline: (lifetime = resolved.lifetime) => new Date(access.localNow() + lifetime),
       assertTags: () => users.assertTags("login"),
-      continue: (state, token, read) => new Continuation(access, users).begin(state, token, read),
+      continue: (state, token, read) => continueSession(access, users, state, token, read),
     };
   }
 
