@@ -6,16 +6,8 @@ const DEFAULT_TIMEOUT_MS = 5000;
 /** Maximum number of waiting tasks for one key. */
 const MAX_WAITING = 1000;
 
+/** Begins a waiting task. @param before - the result of the task before it */
 type Begin<T> = (before: T | undefined) => void;
-
-/** A task's turn in the queue of its key. */
-interface Turn<T> {
-  before: T | undefined;
-  /** Aborts when the wait and the work together exceed the timeout. */
-  signal: AbortSignal;
-  /** Stops the timer. */
-  done: () => void;
-}
 
 /**
  * Runs the tasks of each key one at a time, in order of arrival, within this process.
@@ -55,19 +47,40 @@ export class KeyedQueue<T> {
       return this.#do(key, work, undefined);
     }
     if (queue.length >= MAX_WAITING) return Promise.reject(new StoreOverloadedError(queue.length));
-    return this.#doInTurn(key, work, this.#turn(queue, whenGone?.()));
+    return this.#doInTurn(key, work, queue, whenGone?.());
   }
 
   async #doInTurn(
     key: string,
-    work: (before: T | undefined, signal?: AbortSignal) => Promise<T>,
-    turn: Promise<Turn<T>>,
+    work: (before: T | undefined, signal: AbortSignal) => Promise<T>,
+    queue: Begin<T>[],
+    whenGone: WhenGone | undefined,
   ): Promise<T> {
-    const { before, signal, done } = await turn;
+    const over = new AbortController();
+    const { signal } = over;
+    const abort = (reason: string): void => over.abort(new StoreUnavailableError(reason));
+    let begin: Begin<T> = () => {};
+    const turn = new Promise<T | undefined>((resolve, reject) => {
+      begin = resolve;
+      signal.addEventListener("abort", () => reject(signal.reason as Error));
+    });
+    queue.push(begin);
+    const leave = (reason: string): void => {
+      queue.splice(queue.indexOf(begin), 1);
+      abort(reason);
+    };
+    const timer = setTimeout(() => {
+      if (queue.includes(begin)) leave(`earlier requests of this session took longer than ${this.#timeout} ms`);
+      else abort(`earlier requests of this session left too little of ${this.#timeout} ms`);
+    }, this.#timeout);
+    const stop = whenGone?.(() => {
+      if (queue.includes(begin)) leave("the client disconnected while it waited for earlier requests of its session");
+    });
     try {
-      return await this.#do(key, (last) => work(last, signal), before);
+      return await this.#do(key, (before) => work(before, signal), await turn);
     } finally {
-      done();
+      clearTimeout(timer);
+      stop?.();
     }
   }
 
@@ -80,32 +93,5 @@ export class KeyedQueue<T> {
       if (next === undefined) this.#waiting.delete(key);
       else next(left);
     }
-  }
-
-  #turn(queue: Begin<T>[], whenGone: WhenGone | undefined): Promise<Turn<T>> {
-    return new Promise((resolve, reject) => {
-      let stop: (() => void) | undefined;
-      const running = new AbortController();
-      const done = (): void => clearTimeout(timer);
-      const begin: Begin<T> = (before) => {
-        stop?.();
-        resolve({ before, signal: running.signal, done });
-      };
-      const leave = (reason: string): void => {
-        done();
-        stop?.();
-        queue.splice(queue.indexOf(begin), 1);
-        reject(new StoreUnavailableError(reason));
-      };
-      queue.push(begin);
-      const timer = setTimeout(() => {
-        if (queue.includes(begin)) leave(`earlier requests of this session took longer than ${this.#timeout} ms`);
-        else
-          running.abort(
-            new StoreUnavailableError(`earlier requests of this session left too little of ${this.#timeout} ms`),
-          );
-      }, this.#timeout);
-      stop = whenGone?.(() => leave("the client disconnected while it waited for earlier requests of its session"));
-    });
   }
 }
