@@ -14,29 +14,34 @@ export type RenewalOptions = Pick<Renewal, "keepDeadline" | "revive" | "isLogOut
  * @param changes - made with the move, and undone if it fails
  * @throws StoreUnavailableError or StoreError when the store fails; AlreadyCommittedError when the session is already committed
  */
-export async function moveToNewToken(
+export function moveToNewToken(
   state: SessionState,
   host: SessionHost,
   operation: string,
   changes: readonly Change[],
   options: RenewalOptions,
 ): Promise<void> {
-  state.assertWritable(operation, undefined);
-  while (state.pending !== undefined) await commitDone(state, operation);
-  planRenewal(state, changes, options);
-  if (state.phase === "stored") await host.flush(state);
-  else await host.begin?.(state, changes);
+  return whenIdle(state, operation, async () => {
+    planRenewal(state, changes, options);
+    if (state.phase === "stored") await host.flush(state);
+    else await host.begin?.(state, changes);
+  });
 }
 
 /**
- * Waits for the commit under way, which decides whether there is a row. Its failure is reported to its own caller. Another one may have begun
- * meanwhile, so call it as long as `state.pending` is set.
+ * Acts as soon as no commit is under way, at once if none is. A commit decides whether there is a row, and reports its failure to its own
+ * caller.
  *
+ * @param operation - the method that was called, for an error
  * @throws AlreadyCommittedError when the session is already committed
  */
-export async function commitDone(state: SessionState, operation: string): Promise<void> {
-  await state.pending?.catch(() => {});
+export async function whenIdle(state: SessionState, operation: string, act: () => Promise<void>): Promise<void> {
   state.assertWritable(operation, undefined);
+  while (state.pending !== undefined) {
+    await state.pending.catch(() => {});
+    state.assertWritable(operation, undefined);
+  }
+  await act();
 }
 
 /**

@@ -2,7 +2,7 @@ import { assertNewUserId } from "../../core/user-id.ts";
 import { assertValue, equalValues, tryCloneValue, type Value } from "../../core/value.ts";
 import type { SessionHost } from "../../session/host.ts";
 import { readLogin } from "../../session/login-options.ts";
-import { commitDone, planRenewal } from "../../session/renewal.ts";
+import { planRenewal, whenIdle } from "../../session/renewal.ts";
 import type { SessionState } from "../../session/state.ts";
 import {
   type Change,
@@ -59,17 +59,17 @@ export class PassportBinding {
    * @param keep - keys whose values stay
    * @throws AlreadyCommittedError when the session is already committed
    */
-  async regenerate(keep: readonly string[]): Promise<void> {
+  regenerate(keep: readonly string[]): Promise<void> {
     const state = this.#state;
-    state.assertWritable("regenerate", undefined);
-    while (state.pending !== undefined) await commitDone(state, "regenerate");
-    this.#forgetStored();
-    const { all } = state.values;
-    const kept = keep.filter((key) => !isReserved(key) && all.has(key));
-    this.#previous ??= userIn(all);
-    this.#isFresh = true;
-    const sets = kept.map((key): Change => ({ kind: "set", key, value: all.get(key) as Value }));
-    this.#plan([{ kind: "clear", reserved: false }, ...BOUND, ...sets], { revive: true, isLogOut: true });
+    return whenIdle(state, "regenerate", async () => {
+      this.#forgetStored();
+      const { all } = state.values;
+      const kept = keep.filter((key) => !isReserved(key) && all.has(key));
+      this.#previous ??= userIn(all);
+      this.#isFresh = true;
+      const sets = kept.map((key): Change => ({ kind: "set", key, value: all.get(key) as Value }));
+      this.#plan([{ kind: "clear", reserved: false }, ...BOUND, ...sets], { revive: true, isLogOut: true });
+    });
   }
 
   /**
@@ -78,16 +78,15 @@ export class PassportBinding {
    * @throws StoreUnavailableError or StoreError when the store fails: the login or log-out then has no effect; AlreadyCommittedError when the
    *   session is already committed
    */
-  async save(): Promise<void> {
-    const state = this.#state;
-    state.assertWritable("save", undefined);
-    while (state.pending !== undefined) await commitDone(state, "save");
-    try {
-      await this.#host.flush(state);
-    } catch (error) {
-      this.#undo();
-      throw error;
-    }
+  save(): Promise<void> {
+    return whenIdle(this.#state, "save", async () => {
+      try {
+        await this.#host.flush(this.#state);
+      } catch (error) {
+        this.#undo();
+        throw error;
+      }
+    });
   }
 
   /** Records that the value of Passport's key was assigned. */
