@@ -28,7 +28,7 @@ export type { DiagnoseOptions, DiagnoseProgress, Finding, FindingSubject } from 
 export { openStore } from "./lib/postgres/open.ts";
 export { MemoryStore, type MemoryStoreOptions } from "./lib/memory/memory-store.ts";
 export { SessionManager } from "./lib/manager/session-manager.ts";
-export type { Credentials } from "./lib/manager/request.ts";
+export type { Credentials } from "./lib/manager/loader.ts";
 export type { CookieOptions } from "./lib/manager/cookie-options.ts";
 export type { FailedRequest, FailedResponse, SessionOptions } from "./lib/manager/options.ts";
 export type {
@@ -39,7 +39,7 @@ export type {
   UserSession,
 } from "./lib/manager/user-sessions.ts";
 export type { EndEvent, LoginEvent } from "./lib/manager/hooks.ts";
-export type { RequestClient } from "./lib/manager/request.ts";
+export type { RequestClient } from "./lib/session/request.ts";
 export type {
   AddressPage,
   FoundSession,

@@ -4,7 +4,7 @@ import { isToken } from "../core/token.ts";
 import { cookieValues, type SessionCookieOptions } from "../http/cookie.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { ResolvedOptions } from "../manager/options.ts";
-import type { Credentials } from "../manager/request.ts";
+import type { Credentials } from "../manager/loader.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import { hostOf, Session, stateOf } from "../session/session.ts";
 import type { SessionData } from "../session/session-data.ts";

@@ -2,8 +2,7 @@ import { warn } from "../core/log.ts";
 import { lowerAscii, trimBlanks } from "../http/headers.ts";
 import type { CommitResult } from "../manager/commit-result.ts";
 import type { ResolvedOptions } from "../manager/options.ts";
-import type { RequestClient } from "../manager/request.ts";
-import type { WhenGone } from "../session/request-facts.ts";
+import type { RequestClient, WhenGone } from "../session/request.ts";
 
 type Header = string | string[] | null | undefined;
 

@@ -5,11 +5,11 @@ import { pause } from "../core/time.ts";
 import { createToken } from "../core/token.ts";
 import { equalValues } from "../core/value.ts";
 import { type CommitPlan, cookieLife, planCommit, planStateOf, type RowTimes } from "../session/plan.ts";
+import { cleanClient } from "../session/request.ts";
 import type { SessionState } from "../session/state.ts";
 import { idleTimeoutIn, REVOKED, type StoredRow, userIn } from "../session/values.ts";
 import { callHook } from "./hooks.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
-import { cleanClient } from "./request.ts";
 import type { StoreAccess } from "./store-access.ts";
 import type { UserSessions } from "./user-sessions.ts";
 

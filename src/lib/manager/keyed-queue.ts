@@ -1,4 +1,4 @@
-import type { WhenGone } from "../session/request-facts.ts";
+import type { WhenGone } from "../session/request.ts";
 import { StoreOverloadedError, StoreUnavailableError } from "../core/errors.ts";
 
 /** Milliseconds for the wait and the work together, if the store has no timeout of its own. */

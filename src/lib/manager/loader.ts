@@ -4,9 +4,9 @@ import type { Found, StoredSession } from "../core/store.ts";
 import { isToken } from "../core/token.ts";
 import { cookieValues } from "../http/cookie.ts";
 import { bearerToken } from "../http/headers.ts";
+import { type ClientSource, recordedClient } from "../session/request.ts";
 import { SessionState } from "../session/state.ts";
 import type { StoredRow } from "../session/values.ts";
-import { type ClientSource, type Credentials, recordedClient } from "./request.ts";
 import type { StoreAccess } from "./store-access.ts";
 
 /*
@@ -22,6 +22,14 @@ import type { StoreAccess } from "./store-access.ts";
 
 /** Maximum number of tokens that are looked up. With more, an attacker who plants cookies could choose which ones are. */
 const MAX_TOKENS = 4;
+
+/** The headers of a request that may carry a token. The manager's `transport` decides which one is read. */
+export interface Credentials {
+  /** The value of the header Cookie, several of them joined by `;`. */
+  cookie?: string | null | undefined;
+  /** The value of the header Authorization. */
+  authorization?: string | null | undefined;
+}
 
 /** Finds the session of a request's tokens. No other code trusts a token. */
 export class Loader {

@@ -5,18 +5,25 @@ import { SessionState } from "../session/state.ts";
 import type { SessionHost } from "../session/host.ts";
 import { stateOf, Session } from "../session/session.ts";
 import type { CheckedData, SessionData } from "../session/session-data.ts";
-import type { AfterOpen, ClientSource, Credentials } from "./request.ts";
+import type { ClientSource } from "../session/request.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { assertStore } from "./complete-store.ts";
 import { Committer } from "./committer.ts";
 import { continueSession } from "./continuation.ts";
 import { LazySession, type SessionFor } from "./lazy-session.ts";
-import { Loader } from "./loader.ts";
+import { type Credentials, Loader } from "./loader.ts";
 import { type ManagerOptions, resolveOptions, type ResolvedOptions } from "./options.ts";
 import { warnOfSharing } from "./scope.ts";
 import { StoreAccess } from "./store-access.ts";
 import type { DestroyAllOptions, DestroyByIdOptions, DestroyByUserOptions, ListOptions } from "./user-sessions.ts";
 import { UserSessions, type UserSession } from "./user-sessions.ts";
+
+/** Continues a request after its session was opened. `opened` must not throw when it is called after a load. */
+export interface AfterOpen {
+  opened(): void;
+  /** The session could not be loaded. */
+  failed(error: unknown): void;
+}
 
 /**
  * Loads the sessions of requests, commits them, and ends sessions from outside.

@@ -3,7 +3,7 @@ import { wrong } from "../core/options.ts";
 import type { EndReason } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
 import type { CookieAttributes } from "../http/cookie.ts";
-import type { RecordedClient, RequestFacts } from "./request-facts.ts";
+import type { ClientSource, RecordedClient, RequestClient } from "./request.ts";
 import { type CommitWatcher, moveOn, type Transition } from "./transition.ts";
 import { idleTimeoutIn, isReserved, SessionValues, type StoredRow } from "./values.ts";
 
@@ -95,7 +95,7 @@ export class SessionState {
   #cookieUpdate: CookieUpdate = NOTHING;
   #clearing: readonly CookieAttributes[] = [];
   #client: RecordedClient | undefined;
-  #facts: RequestFacts | (() => RequestFacts) | undefined;
+  #facts: ClientSource | undefined;
   #isAccessed = false;
   #watcher: CommitWatcher | undefined;
   #sealedBy: CommittedBy | undefined;
@@ -162,7 +162,7 @@ export class SessionState {
   }
 
   /** The facts about the request, read on demand. */
-  get facts(): RequestFacts {
+  get facts(): RequestClient {
     return (typeof this.#facts === "function" ? this.#facts() : this.#facts) ?? {};
   }
 
@@ -220,7 +220,7 @@ export class SessionState {
   }
 
   /** Records where the request came from. @param facts - called on demand. @param client - the part that a login stores */
-  noteRequest(facts: RequestFacts | (() => RequestFacts) | undefined, client: RecordedClient | undefined): void {
+  noteRequest(facts: ClientSource | undefined, client: RecordedClient | undefined): void {
     this.#facts = facts;
     this.#client = client;
   }
