@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { failureLog } from "../core/log.ts";
-import { discardEntityHeaders } from "./held/head.ts";
 import { RefusedError } from "../core/errors.ts";
+import { isEntityHeader } from "../http/headers.ts";
 
 /** Answer to an error that has no status of its own. */
 const INTERNAL = { status: 500, title: "Internal Server Error" };
@@ -90,4 +90,10 @@ function logError(error: unknown): void {
   // A refused request is no failure.
   if (error instanceof RefusedError) return;
   logFailure(error);
+}
+
+/** Removes the headers that belong to an answer that is not sent. Security policies stay. */
+export function discardEntityHeaders(response: ServerResponse): void {
+  if (response.headersSent) return;
+  for (const name of response.getHeaderNames()) if (isEntityHeader(name)) response.removeHeader(name);
 }

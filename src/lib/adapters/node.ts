@@ -8,7 +8,7 @@ import { DeferredHold } from "./held/calls.ts";
 import type { HeadChange, ResponseGate } from "./held/gates.ts";
 import { Http1Hold } from "./held/http1.ts";
 import { Http2Hold } from "./held/http2.ts";
-import { isCaptured } from "./held/socket.ts";
+import { isCaptured } from "./held/http1-output.ts";
 import type { Migration } from "./migration.ts";
 import { answerError, type ErrorHook } from "./node-error.ts";
 import { forwardedFor, isForwardedSecure, isSpeculative, warnOfCookie, whenClosed } from "./request.ts";

@@ -1,8 +1,9 @@
-import type { ServerResponse } from "node:http";
-import { checkHead, discardEntityHeaders, foldHeaders, type HeadArguments, openHeaders } from "./head.ts";
+import { type ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
+import type { OpenHeaders } from "../../http/headers.ts";
+import { discardEntityHeaders } from "../node-error.ts";
 import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
+import { isCaptured } from "./http1-output.ts";
 import { discard } from "./restart.ts";
-import { isCaptured } from "./socket.ts";
 
 const HELD = Symbol("pgstore deferred response");
 
@@ -256,4 +257,61 @@ export class DeferredHold {
       },
     });
   }
+}
+
+/** The arguments of `writeHead`. */
+type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
+
+/** Returns the headers among the arguments of writeHead as a flat list: name, value, name, value. */
+function headersOf(head: HeadArguments): unknown[] {
+  const headers = typeof head[1] === "string" ? head[2] : (head[2] ?? head[1]);
+  if (typeof headers !== "object" || headers === null) return [];
+  if (!Array.isArray(headers)) return Object.entries(headers).flat(1);
+  // Node also accepts a list of pairs. In a flat list, a value may itself be a list.
+  return Array.isArray(headers[0]) ? headers.flat(1) : headers;
+}
+
+/**
+ * Checks a head as Node does when it sends it, and converts the status to a number.
+ *
+ * @throws RangeError when the status is invalid; TypeError when a header is
+ */
+function checkHead(head: HeadArguments): void {
+  // Node accepts "200" as well.
+  const status = (head[0] |= 0);
+  if (status < 100 || status > 999) {
+    throw Object.assign(new RangeError(`Invalid status code: ${status}`), { code: "ERR_HTTP_INVALID_STATUS_CODE" });
+  }
+  const headers = headersOf(head);
+  for (let index = 0; index < headers.length; index += 2) {
+    const [name, value] = [String(headers[index]), headers[index + 1]];
+    validateHeaderName(name);
+    for (const one of [value].flat()) validateHeaderValue(name, one as string);
+  }
+}
+
+/** Moves the headers of a writeHead call into the response, as Node would, so that the session's can be added. Changes `head`. */
+function foldHeaders(response: ServerResponse, head: HeadArguments): void {
+  const headers = headersOf(head);
+  head.splice(1, 2, ...(typeof head[1] === "string" ? [head[1]] : []));
+  const names = new Set(headers.filter((_, index) => index % 2 === 0).map(String));
+  for (const name of names) response.removeHeader(name);
+  for (let index = 0; index < headers.length; index += 2) {
+    const [name, value] = [String(headers[index]), headers[index + 1] as string];
+    const present = response.getHeader(name);
+    response.setHeader(name, present === undefined ? value : [present, value].flat().map(String));
+  }
+}
+
+/** Returns the headers of a response whose head is not fixed yet. */
+function openHeaders(response: ServerResponse): OpenHeaders {
+  const values = (name: string): string[] => [response.getHeader(name) ?? []].flat().map(String);
+  return {
+    get: (name) => values(name).join(", ") || null,
+    set: (name, value) => void response.setHeader(name, value),
+    append: (name, value) => void response.setHeader(name, [...values(name), value]),
+    delete: (name) => response.removeHeader(name),
+    keys: () => response.getHeaderNames(),
+    getSetCookie: () => values("Set-Cookie"),
+  };
 }

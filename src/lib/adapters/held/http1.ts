@@ -1,7 +1,15 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { HeadText, currentTurn, findHead, type Http1Response, type Piece } from "./head.ts";
-import { guard, isCaptured, unguard } from "./socket.ts";
+import {
+  currentTurn,
+  findHead,
+  guard,
+  HeadText,
+  type Http1Response,
+  isCaptured,
+  type Piece,
+  unguard,
+} from "./http1-output.ts";
 import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
 import { discard, discardQueue, finishWith, standInFor, startOver } from "./restart.ts";
 

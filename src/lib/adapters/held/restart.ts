@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { isEntityHeader } from "../../http/headers.ts";
-import { HeadText, type Http1Response } from "./head.ts";
+import { HeadText, type Http1Response } from "./http1-output.ts";
 
 /** The fields of a response that describe its connection. */
 const CONNECTION = [

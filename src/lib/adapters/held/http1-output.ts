@@ -1,68 +1,6 @@
-import { ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
-import { isEntityHeader, type OpenHeaders } from "../../http/headers.ts";
-
-/** The arguments of `writeHead`. */
-export type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
-
-/** Returns the headers among the arguments of writeHead as a flat list: name, value, name, value. */
-function headersOf(head: HeadArguments): unknown[] {
-  const headers = typeof head[1] === "string" ? head[2] : (head[2] ?? head[1]);
-  if (typeof headers !== "object" || headers === null) return [];
-  if (!Array.isArray(headers)) return Object.entries(headers).flat(1);
-  // Node also accepts a list of pairs. In a flat list, a value may itself be a list.
-  return Array.isArray(headers[0]) ? headers.flat(1) : headers;
-}
-
-/**
- * Checks a head as Node does when it sends it, and converts the status to a number.
- *
- * @throws RangeError when the status is invalid; TypeError when a header is
- */
-export function checkHead(head: HeadArguments): void {
-  // Node accepts "200" as well.
-  const status = (head[0] |= 0);
-  if (status < 100 || status > 999) {
-    throw Object.assign(new RangeError(`Invalid status code: ${status}`), { code: "ERR_HTTP_INVALID_STATUS_CODE" });
-  }
-  const headers = headersOf(head);
-  for (let index = 0; index < headers.length; index += 2) {
-    const [name, value] = [String(headers[index]), headers[index + 1]];
-    validateHeaderName(name);
-    for (const one of [value].flat()) validateHeaderValue(name, one as string);
-  }
-}
-
-/** Moves the headers of a writeHead call into the response, as Node would, so that the session's can be added. Changes `head`. */
-export function foldHeaders(response: ServerResponse, head: HeadArguments): void {
-  const headers = headersOf(head);
-  head.splice(1, 2, ...(typeof head[1] === "string" ? [head[1]] : []));
-  const names = new Set(headers.filter((_, index) => index % 2 === 0).map(String));
-  for (const name of names) response.removeHeader(name);
-  for (let index = 0; index < headers.length; index += 2) {
-    const [name, value] = [String(headers[index]), headers[index + 1] as string];
-    const present = response.getHeader(name);
-    response.setHeader(name, present === undefined ? value : [present, value].flat().map(String));
-  }
-}
-
-/** Removes the headers that belong to an answer that is not sent. Security policies stay. */
-export function discardEntityHeaders(response: ServerResponse): void {
-  if (response.headersSent) return;
-  for (const name of response.getHeaderNames()) if (isEntityHeader(name)) response.removeHeader(name);
-}
-
-/** Returns the headers of a response whose head is not fixed yet. */
-export function openHeaders(response: ServerResponse): OpenHeaders {
-  const values = (name: string): string[] => [response.getHeader(name) ?? []].flat().map(String);
-  return {
-    get: (name) => values(name).join(", ") || null,
-    set: (name, value) => void response.setHeader(name, value),
-    append: (name, value) => void response.setHeader(name, [...values(name), value]),
-    delete: (name) => response.removeHeader(name),
-    keys: () => response.getHeaderNames(),
-    getSetCookie: () => values("Set-Cookie"),
-  };
-}
+import { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { OpenHeaders } from "../../http/headers.ts";
 
 const node = ServerResponse.prototype;
 
@@ -213,4 +151,62 @@ export function currentTurn(): number {
     });
   }
   return now;
+}
+
+const KEEPER = Symbol("pgstore keeper of a socket");
+const UNGUARDED = Symbol("pgstore calls of a socket");
+
+/** Decides on the calls that close a guarded socket, and learns when it is uncorked. */
+export interface SocketKeeper {
+  close(name: "destroy" | "end", args: unknown[]): void;
+  noteCork(): void;
+}
+
+type HeldSocket = Socket & {
+  [KEEPER]?: SocketKeeper | undefined;
+  /** The overridden methods, which the application may itself have overridden. */
+  [UNGUARDED]?: Pick<Socket, "destroy" | "end" | "uncork">;
+};
+
+/** Lets a keeper decide on the calls that close the socket, until `unguard`. */
+export function guard(socket: HeldSocket, keeper: SocketKeeper): void {
+  socket[KEEPER] = keeper;
+  if (socket[UNGUARDED] !== undefined) return;
+  // The overrides stay for the socket's life, because other code may have wrapped them by the time they could be removed.
+  const { destroy, end, uncork } = socket;
+  socket[UNGUARDED] = { destroy, end, uncork };
+  Object.assign(socket, { destroy: destroyHeld, end: endHeld, uncork: uncorkHeld });
+}
+
+/** Ends this keeper's guard of a socket. */
+export function unguard(socket: HeldSocket | null, keeper: SocketKeeper): void {
+  if (socket?.[KEEPER] === keeper) socket[KEEPER] = undefined;
+}
+
+function destroyHeld(this: HeldSocket, ...args: unknown[]): Socket {
+  return passOrClose(this, "destroy", args);
+}
+
+function endHeld(this: HeldSocket, ...args: unknown[]): Socket {
+  return passOrClose(this, "end", args);
+}
+
+function passOrClose(socket: HeldSocket, name: "destroy" | "end", args: unknown[]): Socket {
+  const { [KEEPER]: keeper, [UNGUARDED]: own } = socket;
+  if (keeper === undefined) Reflect.apply(own?.[name] as () => unknown, socket, args);
+  else keeper.close(name, args);
+  return socket;
+}
+
+function uncorkHeld(this: HeldSocket): void {
+  this[UNGUARDED]?.uncork.call(this);
+  this[KEEPER]?.noteCork();
+}
+
+/**
+ * Says whether a response is captured by a program in this process, such as an adapter for cloud functions, instead of sent to a network.
+ * Such a program takes the output as soon as `writableEnded` is true.
+ */
+export function isCaptured({ socket }: ServerResponse): boolean {
+  return socket != null && (socket as { server?: unknown }).server === undefined;
 }
