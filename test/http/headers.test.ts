@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  addVary,
   forbidsStoring,
   isTargetedCacheHeader,
   lowerAscii,
   trimBlanks,
   withNoStore,
-  withVary,
 } from "../../src/lib/http/headers.ts";
 
 const anyText = fc.string({
@@ -84,11 +84,17 @@ describe("forbidsStoring", () => {
   });
 });
 
-describe("withVary", () => {
+describe("addVary", () => {
   it("adds Cookie once", () => {
-    expect(withVary(null, "Cookie")).toBe("Cookie");
-    expect(withVary("Accept , COOKIE", "Cookie")).toBe("Accept, COOKIE");
-    expect(withVary("Accept", "Cookie")).toBe("Accept, Cookie");
-    expect(withVary("*", "Cookie")).toBe("*");
+    for (const [before, after] of [
+      [undefined, "Cookie"],
+      ["Accept , COOKIE", "Accept, COOKIE"],
+      ["Accept", "Accept, Cookie"],
+      ["*", "*"],
+    ]) {
+      const headers = new Headers(before === undefined ? {} : { Vary: before });
+      addVary(headers, "Cookie");
+      expect(headers.get("Vary")).toBe(after);
+    }
   });
 });

@@ -1,7 +1,7 @@
 import { RefusedError } from "../core/errors.ts";
 import { failureLog } from "../core/log.ts";
-import type { OpenHeaders } from "../http/headers.ts";
-import { type CommitContext, CommitResult } from "../manager/commit-result.ts";
+import { addVary, type OpenHeaders } from "../http/headers.ts";
+import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
@@ -31,7 +31,7 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
         await openRequest(manager, request, rest[0]);
       } catch (error) {
         const answer = await answerError(manager, error, request);
-        return copyOrPlain(answer, (headers) => addVary(manager, headers));
+        return copyOrPlain(answer, (headers) => addVary(headers, manager.options.vary));
       }
     }
     let response: Response;
@@ -136,12 +136,8 @@ export function applyCommitted<Data, Lazy extends boolean>(
 ): void {
   addResult(request, manager.committed(request, contextOf(manager, request)));
   for (const result of resultsOf(request)) result.applyTo(headers);
-  addVary(manager, headers);
-}
-
-/** Adds Vary to an answer. An answer without a session, because loading or storing it failed, depends on the session too. */
-export function addVary<Data, Lazy extends boolean>(manager: SessionManager<Data, Lazy>, headers: Headers): void {
-  new CommitResult({ kind: "nothing" }, true, manager.options, {}).applyTo(headers);
+  // The error depends on the session as well.
+  addVary(headers, manager.options.vary);
 }
 
 function contextOf<Data, Lazy extends boolean>(

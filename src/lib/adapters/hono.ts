@@ -2,9 +2,9 @@ import type { Context, MiddlewareHandler } from "hono";
 import { OptionReader } from "../core/options.ts";
 import type { RequestSession, SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
-import { isEntityHeader } from "../http/headers.ts";
+import { addVary, isEntityHeader } from "../http/headers.ts";
 import type { Register, SessionData } from "../session/session-data.ts";
-import { closeRequest, openRequest, applyCommitted, addVary } from "./fetch.ts";
+import { closeRequest, openRequest, applyCommitted } from "./fetch.ts";
 import type { PropertyOptions } from "./property.ts";
 
 declare module "hono" {
@@ -38,7 +38,7 @@ export function session<Data = SessionData, Lazy extends boolean = false, const 
       try {
         await openRequest(manager, request, context.env);
       } catch (error) {
-        addVary(manager, context.res.headers);
+        addVary(context.res.headers, manager.options.vary);
         throw asError(error);
       }
     }

@@ -1,6 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { type CommitContext, CommitResult } from "../manager/commit-result.ts";
+import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
+import { addVary } from "../http/headers.ts";
 import type { SessionData } from "../session/session-data.ts";
 import type { AfterOpen, SessionManager } from "../manager/session-manager.ts";
 import type { RequestClient, WhenGone } from "../session/request.ts";
@@ -175,7 +176,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     const response = this.#response;
     // The error's answer depends on the session as well, even if another handler sends it or clears the headers.
     if (canSetCookie(response) && !response.headersSent) {
-      const varying = new CommitResult({ kind: "nothing" }, true, this.#manager.options, {});
+      const varying = VARY[this.#manager.options.vary];
       holdResponse(response, this.#request, { commit: () => varying, committed: () => undefined, fail: () => {} });
     }
     this.#fail(error);
@@ -261,10 +262,17 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 
   #change(result: CommitResult): HeadChange | undefined {
+    if (result.kind === "nothing") return result.vary && VARY[result.vary];
     warnOfCookie(this.#manager.options, result, this, this.#request.headers["x-forwarded-proto"]);
-    return result.isSilent ? undefined : result;
+    return result;
   }
 }
+
+/** The changes of heads that only say by which header of the request the answer varies. */
+const VARY: Record<CommitResult["vary"] & string, HeadChange> = {
+  Cookie: { applyTo: (headers) => addVary(headers, "Cookie") },
+  Authorization: { applyTo: (headers) => addVary(headers, "Authorization") },
+};
 
 /** Says whether the request came over TLS. Express's `request.secure` follows its setting "trust proxy". */
 function isEncrypted(request: IncomingMessage): boolean {

@@ -60,12 +60,13 @@ export function withNoStore(cacheControl: string | null): string {
   return [...kept, "private", "no-store"].join(", ");
 }
 
-/** Adds the name of a request header to a Vary header, unless it or `*` is present. */
-export function withVary(vary: string | null, name: string): string {
-  if (vary === null) return name;
+/** Adds the name of a request header to the Vary header of a response, unless it or `*` is present. */
+export function addVary(headers: OpenHeaders, name: string): void {
+  const vary = headers.get("Vary");
+  if (vary === null) return headers.set("Vary", name);
   const fields = directivesOf(vary);
-  if (fields.some((field) => field === "*" || lowerAscii(field) === lowerAscii(name))) return fields.join(", ");
-  return [...fields, name].join(", ");
+  if (fields.every((field) => field !== "*" && lowerAscii(field) !== lowerAscii(name))) fields.push(name);
+  headers.set("Vary", fields.join(", "));
 }
 
 function isInviting(directive: string): boolean {

@@ -1,12 +1,12 @@
 import { systemNow } from "../core/time.ts";
 import { cookieText, removedCookie, replacesCookie, type SessionCookie, tokenCookie } from "../http/cookie.ts";
 import {
+  addVary,
   forbidsStoring,
   isTargetedCacheHeader,
   lowerAscii,
   type OpenHeaders,
   withNoStore,
-  withVary,
 } from "../http/headers.ts";
 import type { CookieUpdate } from "../session/state.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -57,7 +57,7 @@ export class CommitResult {
     const { tokenHeader: header } = options;
     this.#options = options;
     this.kind = update.kind;
-    if (varies || update.kind !== "nothing") this.vary = header === undefined ? "Cookie" : "Authorization";
+    if (varies || update.kind !== "nothing") this.vary = options.vary;
     if (update.kind === "nothing") return;
     if (header !== undefined) {
       this.tokenHeader = { name: header, value: update.kind === "set" ? update.token : "" };
@@ -93,7 +93,7 @@ export class CommitResult {
   /** Applies the cookie, the token header, Vary and the caching rules to a response. At most one Set-Cookie of the session's name is live. */
   applyTo(headers: OpenHeaders): void {
     const { kind, setCookie: own, tokenHeader, vary } = this;
-    if (vary !== undefined) headers.set("Vary", withVary(headers.get("Vary"), vary));
+    if (vary !== undefined) addVary(headers, vary);
     if (kind === "nothing") return;
     forbidStoring(headers);
     if (tokenHeader !== undefined) headers.set(tokenHeader.name, tokenHeader.value);

@@ -106,6 +106,8 @@ export type ManagerOptions<Data, Lazy extends boolean> = SessionOptions<Lazy> & 
 export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
   /** The response header that carries the token, in lower case. Undefined for the transport "cookie". */
   tokenHeader: string | undefined;
+  /** The request header that carries the token. */
+  vary: "Cookie" | "Authorization";
   lazy: boolean;
   trustProxy: boolean;
   hashTokens: boolean;
@@ -142,11 +144,13 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
   const maxBytes = read.value("maxBytes", 1024 * 1024);
   if (typeof maxBytes !== "number" || !(maxBytes >= 1)) throw read.wrong("maxBytes", "a number from 1");
   const maxSessionsPerUser = read.whole("maxSessionsPerUser", 100, true);
-  const resolved = {
+  const tokenHeader = resolveTransport(read);
+  const resolved: ResolvedOptions = {
     lifetime: read.duration("lifetime", "24h", { isPositive: true }),
     idleTimeout,
     touchAfter,
-    tokenHeader: resolveTransport(read),
+    tokenHeader,
+    vary: tokenHeader === undefined ? "Cookie" : "Authorization",
     lazy: read.bool("lazy", false),
     trustProxy: read.bool("trustProxy", false),
     hashTokens: read.bool("hashTokens", true),
