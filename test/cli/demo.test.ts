@@ -21,8 +21,8 @@ function terminating(): () => void {
       if (before.has(listener)) continue;
       listener("SIGTERM");
       process.off("SIGTERM", listener);
+      process.off("SIGINT", listener);
     }
-    for (const listener of process.listeners("SIGINT")) if (listener.name === "stop") process.off("SIGINT", listener);
   };
 }
 

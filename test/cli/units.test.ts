@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
-import { describe, expect, it } from "vitest";
-import { columns, confirmed, plain, type Terminal } from "../../src/lib/cli/terminal.ts";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { columns, confirmed, onStop, plain, type Terminal } from "../../src/lib/cli/terminal.ts";
 import { durationText } from "../../src/lib/core/format-number.ts";
 import { failureOf, redact, redactForeign, UsageError } from "../../src/lib/cli/failures.ts";
 import { Progress } from "../../src/lib/cli/progress.ts";
@@ -180,6 +180,23 @@ describe("confirmed", () => {
   it("asks nobody when --yes was said, and refuses when nobody is there", async () => {
     expect(await confirmed("Really?", true, terminal(false))).toBe(true);
     await expect(confirmed("Really?", undefined, terminal(false))).rejects.toThrow(UsageError);
+  });
+});
+
+describe("onStop", () => {
+  it("takes a Ctrl-C that npx sends on for one, and leaves a later one to the system", () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const listening = process.listenerCount("SIGINT");
+    const stop = vi.fn();
+    const ignore = onStop(stop);
+    process.emit("SIGINT");
+    process.emit("SIGINT");
+    expect(stop).toHaveBeenCalledTimes(1);
+    expect(process.listenerCount("SIGINT")).toBe(listening + 1);
+    vi.advanceTimersByTime(500);
+    expect(process.listenerCount("SIGINT")).toBe(listening);
+    ignore();
   });
 });
 

@@ -3,6 +3,7 @@ import { SessionManager } from "../manager/session-manager.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
 import { UsageError } from "./failures.ts";
+import { onStop } from "./terminal.ts";
 
 /** Serves the dashboard to the first browser that opens its link. Resolves when it listens, and goes on until SIGINT or SIGTERM. */
 export async function dashboardCommand(options: CommonOptions & { port?: number }): Promise<Answer> {
@@ -17,13 +18,7 @@ export async function dashboardCommand(options: CommonOptions & { port?: number 
       ? new UsageError(`port ${options.port} is already in use`)
       : error;
   }
-  const stop = (): void => {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
-    void served.close().then(close);
-  };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  onStop(() => void served.close().then(close));
   return {
     text: `Dashboard of ${table.quoted} in ${location}. Stop it with Ctrl-C. This link works once:\n${served.url}`,
     json: { url: served.url, table: table.quoted, location },

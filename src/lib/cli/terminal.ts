@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { durationText } from "../core/format-number.ts";
+import { after } from "../core/time.ts";
 import { PLAIN, type Style } from "./style.ts";
 import { InterruptedError, UsageError } from "./failures.ts";
 import type { Progress } from "./progress.ts";
@@ -87,11 +88,29 @@ export async function confirmed(
   }
 }
 
+/** npm and npx may send a Ctrl-C on, so that it comes twice within milliseconds. */
+const SAME_SIGNAL_MS = 500;
+
+/** Calls `stop` at the first Ctrl-C or SIGTERM. The second ends the process. @returns a function that stops listening */
+export function onStop(stop: () => unknown): () => void {
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const ignore = (): void => signals.forEach((signal) => process.off(signal, hear));
+  let isHeard = false;
+  const hear = (): void => {
+    if (isHeard) return;
+    isHeard = true;
+    after(SAME_SIGNAL_MS, ignore);
+    stop();
+  };
+  for (const signal of signals) process.on(signal, hear);
+  return ignore;
+}
+
 /** Ends the text of an interrupted command. */
 export const INTERRUPTED = "Interrupted. Run it again to continue.";
 
 /**
- * Runs some work that the first Ctrl-C stops in good order. The second ends the process.
+ * Runs some work that the first Ctrl-C stops in good order.
  *
  * @param progress - of the work, whose line is ended with it
  * @returns whether it was stopped
@@ -101,9 +120,7 @@ export async function interruptible(
   work: (signal: AbortSignal) => Promise<unknown>,
 ): Promise<boolean> {
   const controller = new AbortController();
-  const stop = (): void => controller.abort(new InterruptedError());
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  const ignore = onStop(() => controller.abort(new InterruptedError()));
   try {
     await work(controller.signal);
     return false;
@@ -112,7 +129,6 @@ export async function interruptible(
     throw error;
   } finally {
     progress.finish();
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    ignore();
   }
 }

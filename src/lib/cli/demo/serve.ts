@@ -1,10 +1,13 @@
 import { once } from "node:events";
-import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import http, { type ServerResponse } from "node:http";
+import type { NodeListener } from "../../adapters/node.ts";
+import { atMost } from "../../core/time.ts";
 import { openStore } from "../../postgres/open.ts";
 import type { PgStore } from "../../postgres/pg-store.ts";
 import { type Answer, EXIT } from "../answer.ts";
 import { type CommonOptions, findUrl } from "../connection.ts";
 import { UsageError } from "../failures.ts";
+import { onStop } from "../terminal.ts";
 import { createDemo } from "./app.ts";
 
 /** How long requests under way may take to finish when the server stops. */
@@ -28,15 +31,26 @@ export async function serveDemo(
   open: () => Promise<PgStore>,
   onError: (error: unknown) => void,
 ): Promise<Served> {
-  let answer: (request: IncomingMessage, response: ServerResponse) => unknown = answerStarting;
-  const server = http.createServer((request, response) => void answer(request, response));
+  let answer: NodeListener = answerStarting;
+  const underWay = new Set<ServerResponse>();
+  const server = http.createServer((request, response) => {
+    underWay.add(response);
+    response.once("close", () => underWay.delete(response));
+    answer(request, response);
+  });
   // Before the store is opened, so that a port in use is reported at once.
   await listen(server, port, host);
   try {
     const store = await open();
     const { listener, close } = createDemo(store);
     answer = listener;
-    stopOnSignal(server, close, () => store.close().catch(onError));
+    onStop(async () => {
+      close();
+      server.close(() => void store.close().catch(onError));
+      await atMost(Promise.allSettled(Array.from(underWay, (response) => once(response, "close"))), MAX_SHUTDOWN_MS);
+      // Browsers keep spare connections open.
+      server.closeAllConnections();
+    });
     return { url: addressOf(server), location: store.location ?? "" };
   } catch (error) {
     server.close();
@@ -46,9 +60,8 @@ export async function serveDemo(
 }
 
 /** Answers requests that come before the store is open. */
-function answerStarting(_request: IncomingMessage, response: ServerResponse): unknown {
-  return response.writeHead(503, { "Retry-After": "1" }).end("Starting\n");
-}
+const answerStarting: NodeListener = (_request, response) =>
+  response.writeHead(503, { "Retry-After": "1" }).end("Starting\n");
 
 async function listen(server: http.Server, port: number, host: string): Promise<void> {
   try {
@@ -60,42 +73,9 @@ async function listen(server: http.Server, port: number, host: string): Promise<
 }
 
 function addressOf(server: http.Server): string {
-  const bound = server.address();
-  if (bound === null || typeof bound === "string") return String(bound);
-  const { address, port } = bound;
+  const { address, port } = server.address() as { address: string; port: number };
   const host = ["127.0.0.1", "::1", "0.0.0.0", "::"].includes(address) ? "localhost" : address;
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-/**
- * Stops the server on SIGINT and SIGTERM: it finishes the requests under way, then releases everything.
- *
- * @param closeStreams - ends the responses that would go on as long as their pages are open
- */
-function stopOnSignal(server: http.Server, closeStreams: () => void, release: () => Promise<void>): void {
-  let active = 0;
-  let stopping = false;
-  // Browsers keep spare connections open. Once no request is under way, the server doesn't wait for them.
-  const closeIfIdle = (): void => {
-    if (stopping && active === 0) server.closeAllConnections();
-  };
-  server.on("request", (_request: IncomingMessage, response: ServerResponse) => {
-    active += 1;
-    response.once("close", () => {
-      active -= 1;
-      closeIfIdle();
-    });
-  });
-  const stop = (): void => {
-    if (stopping) return;
-    stopping = true;
-    closeStreams();
-    server.close(() => void release());
-    setTimeout(() => server.closeAllConnections(), MAX_SHUTDOWN_MS).unref();
-    closeIfIdle();
-  };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
 }
 
 /** Serves the demo. Resolves when it listens, and goes on until SIGINT or SIGTERM. */
