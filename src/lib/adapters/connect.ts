@@ -29,12 +29,12 @@ export function connect<Data = SessionData, Lazy extends boolean = false>(
 ): (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void {
   const { property, view, migrate } = readAdapterOptions(manager, options, "property");
   const descriptor = sessionProperty("request", property, (request) => view(manager.sessionOf(request)));
-  const frame = { migrate };
   return (request, response, next) => {
     const handle = (): void => {
       Object.defineProperty(request, property, descriptor);
       next();
     };
-    withSession(manager, request, response, { handle, fail: (error) => passError(error, response, next) }, frame);
+    const fail = (error: unknown): void => passError(error, response, next);
+    withSession(manager, request, response, { handle, fail, migrate });
   };
 }

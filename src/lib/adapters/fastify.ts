@@ -38,18 +38,14 @@ const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, opti
     };
     // Fastify shows an error's message to the client, and pgstore's messages are for operators.
     const fail = (cause: unknown): void => next(new Error("Internal Server Error", { cause }));
-    withSession(
-      manager,
-      request.raw,
-      reply.raw,
-      { handle, fail },
-      {
-        migrate,
-        isSecure: () => request.protocol === "https",
-        ip: () => request.ip,
-        log: (error) => request.log.error(error),
-      },
-    );
+    withSession(manager, request.raw, reply.raw, {
+      handle,
+      fail,
+      migrate,
+      isSecure: () => request.protocol === "https",
+      ip: () => request.ip,
+      log: (error) => request.log.error(error),
+    });
   });
 };
 

@@ -48,8 +48,8 @@ export function session<Data = SessionData, Lazy extends boolean = false, const 
   return async (context, next) => {
     const { req, res } = context;
     const held = await new Promise<HeldResponse | undefined>((resolve, reject) => {
-      const frame = { migrate, isSecure: () => context.secure, ip: () => context.ip };
-      withSession(manager, req, res, { handle: resolve, fail: reject }, frame);
+      const isSecure = (): boolean => context.secure;
+      withSession(manager, req, res, { handle: resolve, fail: reject, migrate, isSecure, ip: () => context.ip });
     });
     manager.alias(context, req);
     Object.defineProperty(context, property, descriptor);

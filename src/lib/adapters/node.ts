@@ -57,11 +57,19 @@ export interface HeldResponse {
   settle(): void;
 }
 
-/** Continues a request after its session was loaded or could not be loaded. One object may serve every request. */
+/** An adapter's side of a request whose session was loaded or could not be loaded. One object may serve every request. */
 export interface Continuation {
   handle(held: HeldResponse | undefined, request: IncomingMessage, response: ServerResponse): void;
   /** Answers a request whose session could not be loaded. Also called with an error that `handle` throws after a load. */
   fail(error: unknown, request: IncomingMessage, response: ServerResponse): void;
+  /** Makes the request's new session go on from that of another package. Returns undefined when the request has none. */
+  migrate?: Migration | undefined;
+  /** Says whether the request came over TLS, where a framework knows it better than `node:http`. */
+  isSecure?: () => boolean;
+  /** Returns the client's address, where a framework knows it better. */
+  ip?: () => string;
+  /** Logs an error when the manager has no `onError`. */
+  log?: (error: unknown) => void;
 }
 
 /** Continues requests with a listener of `node:http`. */
@@ -101,17 +109,6 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
-/** Facts about a request that a framework knows better than `node:http`. */
-interface RequestFrame {
-  /** Says whether the request came over TLS. */
-  isSecure?: () => boolean;
-  ip?: () => string;
-  /** Makes the request's new session go on from that of another package. Returns undefined when the request has none. */
-  migrate?: Migration | undefined;
-  /** Logs an error when the manager has no `onError`. */
-  log?: (error: unknown) => void;
-}
-
 /**
  * Loads the session of a request and holds the response until it is committed. All adapters for Node use it.
  *
@@ -123,14 +120,11 @@ export function withSession<Data, Lazy extends boolean>(
   request: IncomingMessage,
   response: ServerResponse,
   continuation: Continuation,
-  frame: RequestFrame = NO_FRAME,
 ): void {
   // The same manager has wrapped the request further out, and does the work there.
   if (manager.has(request)) continuation.handle(undefined, request, response);
-  else new NodeRequest(manager, request, response, continuation, frame).load();
+  else new NodeRequest(manager, request, response, continuation).load();
 }
-
-const NO_FRAME: RequestFrame = {};
 
 /** One request from its session's load to its commit. It is the gate of its response and the context of its commit, and describes its client. */
 class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitContext, RequestClient, AfterOpen {
@@ -139,7 +133,6 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #continuation: Continuation;
-  readonly #frame: RequestFrame;
   /** Whether the session is being opened synchronously. */
   #isOpening = true;
 
@@ -149,13 +142,11 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     request: IncomingMessage,
     response: ServerResponse,
     continuation: Continuation,
-    frame: RequestFrame,
   ) {
     this.#manager = manager;
     this.#request = request;
     this.#response = response;
     this.#continuation = continuation;
-    this.#frame = frame;
   }
 
   /** Loads the session, then continues the request. */
@@ -166,7 +157,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
 
   /** Continues the session of another package if the request has one, and starts the handler. */
   opened(): void {
-    const migrate = this.#frame.migrate?.(this.#request);
+    const migrate = this.#continuation.migrate?.(this.#request);
     if (migrate !== undefined) void this.#migrate(migrate);
     else if (this.#isOpening) this.#start();
     else this.#startLater();
@@ -222,7 +213,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 
   get ip(): string | undefined {
-    return addressOf(this.#request, this.#frame.ip, this.#manager.options.trustProxy);
+    return addressOf(this.#request, this.#continuation.ip, this.#manager.options.trustProxy);
   }
 
   get userAgent(): string | undefined {
@@ -251,12 +242,12 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 
   fail(error: unknown, response: ServerResponse): void {
-    answerError(this.#manager.options.onError ?? this.#frame.log, error, this.#request, response);
+    answerError(this.#manager.options.onError ?? this.#continuation.log, error, this.#request, response);
   }
 
   /** Says whether the request came over TLS. */
   tls(): boolean {
-    const { isSecure } = this.#frame;
+    const { isSecure } = this.#continuation;
     if (isSecure === undefined ? isEncrypted(this.#request) : isSecure()) return true;
     return this.#manager.options.trustProxy && isForwardedSecure(this.#request.headers["x-forwarded-proto"]);
   }
