@@ -1,26 +1,27 @@
-import { BASE_STYLE, type Colours, colourStyle, css } from "../../dashboard/style/base.ts";
-
-const COLOURS: Colours = {
-  page: ["#f6efe1", "#0d1614"],
-  card: ["#fffdf7", "#14211e"],
-  ink: ["#143a35", "#e9f2ee"],
-  text: ["#1d2b28", "#e3ece8"],
-  soft: ["#56655f", "#a3b5ae"],
-  line: ["#dcd2bc", "#2a3d38"],
-  edge: ["#143a35", "#6f8a82"],
-  accent: ["#0f6b5e", "#6fd3bf"],
-  "on-accent": ["#ffffff", "#07211c"],
-  sun: ["#f3b61f", "#f3b61f"],
-  "on-sun": ["#2a2204", "#2a2204"],
-  danger: ["#a3271b", "#ff9d8f"],
-  flash: ["#fdebb9", "#3a3010"],
-  head: ["#143a35", "#10312c"],
-  "on-head": ["#fbf4e3", "#f4ead2"],
-  "soft-on-head": ["#c4d6cf", "#b7ccc4"],
-  shadow: ["#143a35", "#050a09"],
-};
+import { BASE_STYLE, css } from "../../dashboard/style/base.ts";
 
 const PAGE_STYLE = css`
+  :root {
+    color-scheme: light dark;
+    --page: light-dark(#f6efe1, #0d1614);
+    --card: light-dark(#fffdf7, #14211e);
+    --ink: light-dark(#143a35, #e9f2ee);
+    --text: light-dark(#1d2b28, #e3ece8);
+    --soft: light-dark(#56655f, #a3b5ae);
+    --line: light-dark(#dcd2bc, #2a3d38);
+    --edge: light-dark(#143a35, #6f8a82);
+    --accent: light-dark(#0f6b5e, #6fd3bf);
+    --on-accent: light-dark(#ffffff, #07211c);
+    --sun: #f3b61f;
+    --on-sun: #2a2204;
+    --danger: light-dark(#a3271b, #ff9d8f);
+    --flash: light-dark(#fdebb9, #3a3010);
+    --head: light-dark(#143a35, #10312c);
+    --on-head: light-dark(#fbf4e3, #f4ead2);
+    --soft-on-head: light-dark(#c4d6cf, #b7ccc4);
+    --shadow: light-dark(#143a35, #050a09);
+  }
+
   body {
     padding-bottom: 3rem;
     line-height: 1.55;
@@ -297,4 +298,4 @@ const PAGE_STYLE = css`
 `;
 
 /** The page's style sheet, on the system's fonts, light or dark as the browser prefers. */
-export const STYLE = colourStyle(COLOURS) + BASE_STYLE + PAGE_STYLE;
+export const STYLE = BASE_STYLE + PAGE_STYLE;

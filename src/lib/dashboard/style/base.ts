@@ -1,21 +1,7 @@
 /** Tags style sheets, so that formatters recognise them. */
 export const css = String.raw;
 
-/** Colours by the names of their variables, each for a light page and for a dark one. */
-export type Colours = Readonly<Record<string, readonly [light: string, dark: string]>>;
-
-/** Declares the variables of the colours, light or dark as the browser prefers. */
-export function colourStyle(colours: Colours): string {
-  const variables = (scheme: 0 | 1): string =>
-    Object.entries(colours)
-      .map(([name, values]) => `--${name}: ${values[scheme]};`)
-      .join(" ");
-  return `:root { color-scheme: light dark; ${variables(0)} }
-@media (prefers-color-scheme: dark) { :root { ${variables(1)} } }
-`;
-}
-
-/** The rules that the pages of the dashboard and of the demo begin with. Each has colours of its own. */
+/** The rules that the pages of the dashboard and of the demo begin with. Each has colours of its own, light or dark as the browser prefers. */
 export const BASE_STYLE = css`
   * {
     box-sizing: border-box;

@@ -89,19 +89,19 @@ export const CHART_STYLE = css`
   }
 
   .c1 {
-    color: var(--c1);
+    color: light-dark(#3559c7, #7fa0ff);
   }
 
   .c2 {
-    color: var(--c2);
+    color: light-dark(#0b8377, #41c3b2);
   }
 
   .c3 {
-    color: var(--c3);
+    color: light-dark(#2a7d3c, #6cc781);
   }
 
   .c4 {
-    color: var(--c4);
+    color: light-dark(#bf5213, #f0975b);
   }
 
   .plot {

@@ -1,27 +1,21 @@
-import { BASE_STYLE, type Colours, colourStyle, css } from "./base.ts";
+import { BASE_STYLE, css } from "./base.ts";
 import { CHART_STYLE } from "./charts.ts";
 import { TABLE_STYLE } from "./tables.ts";
 
-const COLOURS: Colours = {
-  page: ["#f4f5f8", "#0f1319"],
-  card: ["#ffffff", "#171d26"],
-  line: ["#dfe3ea", "#2a3340"],
-  edge: ["#7d8798", "#717d90"],
-  text: ["#1a2130", "#e6eaf1"],
-  soft: ["#566073", "#a5b0c0"],
-  accent: ["#3559c7", "#93b0ff"],
-  "on-accent": ["#ffffff", "#0e1730"],
-  tint: ["#e9eefc", "#1e2a47"],
-  danger: ["#b3261e", "#ff9c92"],
-  "on-danger": ["#ffffff", "#3a0b07"],
-  warning: ["#fdf1dc", "#3a2c10"],
-  c1: ["#3559c7", "#7fa0ff"],
-  c2: ["#0b8377", "#41c3b2"],
-  c3: ["#2a7d3c", "#6cc781"],
-  c4: ["#bf5213", "#f0975b"],
-};
-
 const PAGE_STYLE = css`
+  :root {
+    color-scheme: light dark;
+    --page: light-dark(#f4f5f8, #0f1319);
+    --card: light-dark(#ffffff, #171d26);
+    --line: light-dark(#dfe3ea, #2a3340);
+    --edge: light-dark(#7d8798, #717d90);
+    --text: light-dark(#1a2130, #e6eaf1);
+    --soft: light-dark(#566073, #a5b0c0);
+    --accent: light-dark(#3559c7, #93b0ff);
+    --tint: light-dark(#e9eefc, #1e2a47);
+    --danger: light-dark(#b3261e, #ff9c92);
+  }
+
   header {
     border-bottom: 1px solid var(--line);
     background: var(--card);
@@ -199,7 +193,7 @@ const PAGE_STYLE = css`
   }
 
   .warning {
-    background: var(--warning);
+    background: light-dark(#fdf1dc, #3a2c10);
   }
 
   .skip:not(:focus),
@@ -232,7 +226,7 @@ const CONTROL_STYLE = css`
   button.danger {
     border-color: var(--danger);
     background: var(--danger);
-    color: var(--on-danger);
+    color: light-dark(#ffffff, #3a0b07);
     font-weight: 600;
   }
 
@@ -244,4 +238,4 @@ const CONTROL_STYLE = css`
 `;
 
 /** The style sheet: plain, on the system's fonts, light or dark as the browser prefers. Nothing in it moves. */
-export const STYLE = colourStyle(COLOURS) + BASE_STYLE + PAGE_STYLE + CONTROL_STYLE + CHART_STYLE + TABLE_STYLE;
+export const STYLE = BASE_STYLE + PAGE_STYLE + CONTROL_STYLE + CHART_STYLE + TABLE_STYLE;

@@ -102,7 +102,7 @@ export const TABLE_STYLE = css`
     padding: 0 0.5rem;
     border-radius: 1rem;
     background: var(--accent);
-    color: var(--on-accent);
+    color: light-dark(#ffffff, #0e1730);
     font-size: 0.8125rem;
     font-weight: 600;
   }
