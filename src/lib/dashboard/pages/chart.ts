@@ -56,13 +56,7 @@ export function barChart(chart: Chart): Html {
   const shapes = (line?.values ?? []).map((value, index) => {
     const height = round(((value ?? 0) / top) * SIZE);
     const [x, y] = [round(index * width + width * 0.14), round(SIZE - height)];
-    return html`<rect
-      class="bar c${line?.colour}"
-      x="${x}"
-      y="${y}"
-      width="${round(width * 0.72)}"
-      height="${height}"
-    />`;
+    return html`<rect class="c${line?.colour}" x="${x}" y="${y}" width="${round(width * 0.72)}" height="${height}" />`;
   });
   return figure(chart, top, shapes);
 }

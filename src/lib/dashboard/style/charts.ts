@@ -57,10 +57,6 @@ export const CHART_STYLE = css`
     gap: 1rem;
   }
 
-  .charts > * + * {
-    margin-top: 0;
-  }
-
   figcaption {
     display: flex;
     flex-wrap: wrap;
@@ -111,10 +107,10 @@ export const CHART_STYLE = css`
   }
 
   .plot svg {
-    display: block;
     width: 100%;
     height: 11rem;
     overflow: visible;
+    fill: currentColor;
   }
 
   .empty {
@@ -163,7 +159,6 @@ export const CHART_STYLE = css`
 
   .grid {
     stroke: var(--line);
-    stroke-width: 1;
   }
 
   .line {
@@ -171,11 +166,6 @@ export const CHART_STYLE = css`
     stroke-linecap: round;
     stroke-linejoin: round;
     stroke-width: 2;
-  }
-
-  .area,
-  .bar {
-    fill: currentColor;
   }
 
   .area {

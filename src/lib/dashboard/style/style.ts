@@ -46,22 +46,19 @@ const PAGE_STYLE = css`
     gap: 0.25rem;
   }
 
-  .bar nav a,
-  .ranges a {
+  nav a:not(.button) {
     padding: 0.375rem 0.75rem;
     border-radius: 0.5rem;
     color: var(--soft);
     text-decoration: none;
   }
 
-  .bar nav a:hover,
-  .ranges a:hover {
+  nav a:hover {
     color: var(--text);
     background: var(--page);
   }
 
-  .bar nav a[aria-current],
-  .ranges a[aria-current] {
+  nav a[aria-current] {
     background: var(--tint);
     color: var(--accent);
     font-weight: 600;
@@ -186,9 +183,6 @@ const PAGE_STYLE = css`
   .warning {
     padding: 0.75rem 1.25rem;
     border-radius: 0.75rem;
-  }
-
-  .flash {
     background: var(--tint);
   }
 
@@ -205,10 +199,7 @@ const PAGE_STYLE = css`
     clip-path: inset(50%);
     white-space: nowrap;
   }
-`;
 
-/** Fields and buttons. */
-const CONTROL_STYLE = css`
   input {
     flex: 1;
   }
@@ -230,12 +221,14 @@ const CONTROL_STYLE = css`
     font-weight: 600;
   }
 
-  .actions {
+  .actions,
+  .pager {
     display: flex;
     flex-wrap: wrap;
     gap: 0.5rem;
+    align-items: center;
   }
 `;
 
 /** The style sheet: plain, on the system's fonts, light or dark as the browser prefers. Nothing in it moves. */
-export const STYLE = BASE_STYLE + PAGE_STYLE + CONTROL_STYLE + CHART_STYLE + TABLE_STYLE;
+export const STYLE = BASE_STYLE + PAGE_STYLE + CHART_STYLE + TABLE_STYLE;

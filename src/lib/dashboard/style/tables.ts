@@ -28,7 +28,7 @@ export const TABLE_STYLE = css`
     font-weight: normal;
   }
 
-  table.data {
+  .data {
     border-collapse: separate;
     border-spacing: 0;
     padding: 0.25rem 0.5rem;
@@ -38,7 +38,7 @@ export const TABLE_STYLE = css`
     border-bottom: 0;
   }
 
-  .data tr.current td {
+  .data .current {
     background: var(--tint);
   }
 
@@ -47,8 +47,7 @@ export const TABLE_STYLE = css`
     table-layout: fixed;
   }
 
-  .data.sessions th,
-  .data.sessions td {
+  .sessions :where(th, td) {
     padding-inline: 0.5rem;
   }
 
@@ -107,13 +106,6 @@ export const TABLE_STYLE = css`
     font-weight: 600;
   }
 
-  .pager {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 0.5rem;
-    align-items: center;
-  }
-
   .facts > div {
     display: grid;
     grid-template-columns: 8rem minmax(0, 1fr);
@@ -152,8 +144,7 @@ export const TABLE_STYLE = css`
 
     .data,
     .data tbody,
-    .data tr,
-    .data td {
+    .data tr {
       display: block;
     }
 
@@ -165,7 +156,7 @@ export const TABLE_STYLE = css`
       clip-path: inset(50%);
     }
 
-    table.data {
+    .data {
       padding: 0;
     }
 
@@ -175,19 +166,13 @@ export const TABLE_STYLE = css`
 
     .data tr {
       padding: 0.5rem 0.875rem;
-      border-bottom: 1px solid var(--line);
     }
 
-    .data tr:last-child {
-      border-bottom: 0;
+    .data tr + tr {
+      border-top: 1px solid var(--line);
     }
 
-    .data tr.current {
-      background: var(--tint);
-    }
-
-    .data td,
-    .data.sessions td {
+    .data td {
       display: grid;
       grid-template-columns: 6.5rem minmax(0, 1fr);
       gap: 0.75rem;
