@@ -28,28 +28,19 @@ export async function openStore(url?: string, options: PgStoreOptions = {}): Pro
   const target = url ?? (process.env["DATABASE_URL"] || FOLDER);
   if (typeof target !== "string" || target === "") throw wrong("url", "a non-empty string", target);
   const own = await openDatabase(target);
-  const store = await made(own, options);
+  let store: PgStore | undefined;
   try {
+    store = new PgStore(own.client, options, { own });
     await store.migrate();
+    return store;
   } catch (error) {
-    await store.close();
-    throw error;
-  }
-  return store;
-}
-
-/** Creates the store, or closes the database if an option is wrong. @throws TypeError when an option is wrong */
-async function made(own: OpenDatabase, options: PgStoreOptions): Promise<PgStore> {
-  try {
-    return new PgStore(own.client, options, { own });
-  } catch (error) {
-    await own.close();
+    await (store ?? own).close();
     throw error;
   }
 }
 
 /** An opened database and its client. */
-export interface OpenDatabase extends OwnDatabase {
+interface OpenDatabase extends OwnDatabase {
   client: PgClient;
 }
 
