@@ -3,7 +3,7 @@ import { failureLog } from "../core/log.ts";
 import { MAX_DELAY_MS } from "../core/time.ts";
 import type { BatchLimits } from "./execution/batch.ts";
 import type { Layout } from "./sql/layout.ts";
-import { type TableName, tableName } from "./sql/table-name.ts";
+import { tableName } from "./sql/table-name.ts";
 
 /** Options of `PgStore`. A duration is a number of milliseconds or a string such as `"5m"`. */
 export interface PgStoreOptions {
@@ -37,22 +37,14 @@ export interface CloseOptions {
   timeout?: Duration | undefined;
 }
 
-/** The validated options of a store, with defaults filled in. */
-export interface ResolvedStoreOptions {
-  /** Milliseconds. 0 turns the cleanup off. */
-  cleanupInterval: number;
-  /** Milliseconds. */
-  endedGrace: number;
-  table: TableName;
-  /** Milliseconds. */
-  queryTimeout: number;
-  batch: BatchLimits;
-  prepare: boolean;
-  onError: (error: unknown) => void;
-}
+export type ResolvedStoreOptions = ReturnType<typeof resolveStoreOptions>;
 
-/** Validates the options of a store and fills in defaults. @throws TypeError when an option is wrong */
-export function resolveStoreOptions(options: PgStoreOptions): ResolvedStoreOptions {
+/**
+ * Validates the options of a store and fills in defaults. Durations become milliseconds.
+ *
+ * @throws TypeError when an option is wrong
+ */
+export function resolveStoreOptions(options: PgStoreOptions) {
   const read = new OptionReader(options);
   const resolved = {
     cleanupInterval: read.duration("cleanupInterval", "5m"),
