@@ -1,19 +1,4 @@
-import {
-  chmod,
-  constants,
-  copyFile,
-  link,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  readlink,
-  realpath,
-  rm,
-  stat,
-  unlink,
-  writeFile,
-} from "node:fs/promises";
+import fs from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { pause, systemNow } from "../core/time.ts";
@@ -52,7 +37,7 @@ interface Holder {
 export async function lockFolder(folder: string, silence = SILENCE): Promise<() => Promise<void>> {
   try {
     await makeFolder(folder);
-    const release = await acquire(join(await realpath(folder), "pgstore.lock"), silence);
+    const release = await acquire(join(await fs.realpath(folder), "pgstore.lock"), silence);
     if (typeof release === "function") return release;
     const { pid } = release;
     throw new StoreUnavailableError(
@@ -66,9 +51,9 @@ export async function lockFolder(folder: string, silence = SILENCE): Promise<() 
 
 /** Creates the folder for its owner only. An existing one is restricted too, unless it holds foreign files. */
 async function makeFolder(folder: string): Promise<void> {
-  if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined) return;
-  const names = await readdir(folder);
-  if (names.length === 0 || names.includes("PG_VERSION")) await chmod(folder, 0o700);
+  if ((await fs.mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined) return;
+  const names = await fs.readdir(folder);
+  if (names.length === 0 || names.includes("PG_VERSION")) await fs.chmod(folder, 0o700);
 }
 
 /** Takes a lock. @returns a function that releases it, or the present holder */
@@ -78,13 +63,13 @@ async function acquire(path: string, silence: number): Promise<(() => Promise<vo
   for (;;) {
     const draft = `${path}.${mine.id}`;
     try {
-      await writeFile(draft, JSON.stringify(mine), { flag: "wx", mode: 0o600 });
+      await fs.writeFile(draft, JSON.stringify(mine), { flag: "wx", mode: 0o600 });
       await publish(draft, path);
       return await hold(path, mine);
     } catch (error) {
-      if ((error as { code?: unknown }).code !== "EEXIST") throw error;
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     } finally {
-      await rm(draft, { force: true });
+      await fs.rm(draft, { force: true });
     }
     const found = await holderOf(path);
     if (found === undefined) continue;
@@ -96,11 +81,12 @@ async function acquire(path: string, silence: number): Promise<(() => Promise<vo
 /** Gives a complete file its final name if that is free, so that no process reads half a file. */
 async function publish(draft: string, path: string): Promise<void> {
   try {
-    await link(draft, path);
+    await fs.link(draft, path);
   } catch (error) {
     // These file systems have no hard links.
-    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(String((error as { code?: unknown }).code))) throw error;
-    await copyFile(draft, path, constants.COPYFILE_EXCL);
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(String((error as NodeJS.ErrnoException).code)))
+      throw error;
+    await fs.copyFile(draft, path, fs.constants.COPYFILE_EXCL);
   }
 }
 
@@ -112,14 +98,14 @@ async function removeOf(path: string, gone: Holder, silence: number): Promise<vo
   const release = await acquire(`${path}.${gone.id.replaceAll(/[^\w-]/g, "")}.gone`, silence);
   if (typeof release !== "function") return pause(LOOK);
   try {
-    if ((await holderOf(path))?.id === gone.id) await unlink(path);
+    if ((await holderOf(path))?.id === gone.id) await fs.unlink(path);
   } finally {
     await release();
   }
 }
 
 async function hold(path: string, mine: Holder): Promise<() => Promise<void>> {
-  const file = await open(path, "r+");
+  const file = await fs.open(path, "r+");
   const timer = setInterval(() => {
     const now = systemNow() / 1000;
     file.utimes(now, now).catch(() => {});
@@ -128,14 +114,14 @@ async function hold(path: string, mine: Holder): Promise<() => Promise<void>> {
   return async () => {
     clearInterval(timer);
     await file.close();
-    if ((await holderOf(path))?.id === mine.id) await rm(path, { force: true });
+    if ((await holderOf(path))?.id === mine.id) await fs.rm(path, { force: true });
   };
 }
 
 /** Reads the holder of a lock, or undefined when the lock is gone. An unreadable lock is identified by its file alone. */
 async function holderOf(path: string): Promise<Holder | undefined> {
   try {
-    const [text, { ino }] = [await readFile(path, "utf8"), await stat(path)];
+    const [text, { ino }] = [await fs.readFile(path, "utf8"), await fs.stat(path)];
     const unknown = { id: `file-${ino}`, pid: 0, space: "" };
     try {
       return { ...unknown, ...(JSON.parse(text) as Partial<Holder> | null) };
@@ -143,7 +129,7 @@ async function holderOf(path: string): Promise<Holder | undefined> {
       return unknown;
     }
   } catch (error) {
-    if ((error as { code?: unknown }).code === "ENOENT") return undefined;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }
@@ -166,10 +152,7 @@ async function isAlive(path: string, holder: Holder, silence: number): Promise<b
 }
 
 async function timeOf(path: string): Promise<number | undefined> {
-  return stat(path).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => undefined,
-  );
+  return (await fs.stat(path).catch(() => undefined))?.mtimeMs;
 }
 
 function isProcess(pid: number): boolean {
@@ -179,7 +162,7 @@ function isProcess(pid: number): boolean {
     return true;
   } catch (error) {
     // EPERM: the process exists and belongs to another user.
-    return (error as { code?: string }).code === "EPERM";
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 
@@ -187,7 +170,7 @@ function isProcess(pid: number): boolean {
 async function startOf(pid: number): Promise<string | undefined> {
   try {
     // The fields after the process name, which is in parentheses and may contain spaces.
-    const text = await readFile(`/proc/${pid}/stat`, "utf8");
+    const text = await fs.readFile(`/proc/${pid}/stat`, "utf8");
     return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
   } catch {
     return undefined;
@@ -196,8 +179,8 @@ async function startOf(pid: number): Promise<string | undefined> {
 
 async function spaceOf(): Promise<string> {
   try {
-    const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8");
-    return `${boot.slice(0, 36)} ${await readlink("/proc/self/ns/pid")}`;
+    const boot = await fs.readFile("/proc/sys/kernel/random/boot_id", "utf8");
+    return `${boot.slice(0, 36)} ${await fs.readlink("/proc/self/ns/pid")}`;
   } catch {
     return hostname();
   }
