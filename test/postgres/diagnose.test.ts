@@ -2,8 +2,7 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Finding, PgStore } from "../../src/index.ts";
 import { checkPooler } from "../../src/lib/postgres/check/pooler.ts";
-import { judgeTable } from "../../src/lib/postgres/check/table.ts";
-import type { IndexStats, TableStats } from "../../src/lib/postgres/check/table-stats.ts";
+import { type IndexStats, judgeTable, type TableStats } from "../../src/lib/postgres/check/table.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { openPglite } from "../support/pglite.ts";
 

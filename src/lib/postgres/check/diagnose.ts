@@ -6,8 +6,7 @@ import { checkRows } from "./rows.ts";
 import { type DiagnoseOptions, type Finding, ok } from "./finding.ts";
 import { checkSchema, MIGRATE } from "./schema.ts";
 import { checkBacklog, checkClock, checkServer } from "./server.ts";
-import { judgeTable } from "./table.ts";
-import { readTableStats } from "./table-stats.ts";
+import { judgeTable, readTableStats } from "./table.ts";
 
 /** Examines the tables, what they hold and the server. Changes nothing. */
 export async function diagnose(

@@ -10,30 +10,18 @@ import { error, type Finding, warn } from "./finding.ts";
 export const MIGRATE = "store.migrate()";
 const RUN_MIGRATE = `run ${MIGRATE}`;
 
-/** The columns that are updated after the row was inserted. `last_seen` is optional. */
-const UPDATED: Record<string, readonly string[]> = {
-  users: ["last_login", "revoked"],
-  history: ["created", "ended", "removed", "cleaned", "took", "live", "users"],
-};
-
-/** The result of `checkSchema`. */
-export interface SchemaCheck {
-  problems: Finding[];
-  /** Whether the table has columns about users. */
-  hasUsers: boolean;
-}
-
 /**
  * Compares the tables, their indexes and this role's privileges with what pgstore needs. Changes nothing.
  *
  * @param only - "table": checks only the columns, and takes no lock on a table
+ * @returns the problems, and whether the table has columns about users
  */
 export async function checkSchema(
   query: Query,
   table: TableName,
   layout: Layout,
   only?: "table",
-): Promise<SchemaCheck> {
+): Promise<{ problems: Finding[]; hasUsers: boolean }> {
   const names = [table.quoted, ...COMPANIONS.map((companion) => table[companion.table])];
   const rows = await query(SCHEMA_COLUMNS, [arrayText(names)]);
   const [sessions = [], ...companions] = names.map((_, n) => rows.filter((row) => row["n"] === String(n + 1)));
@@ -45,11 +33,12 @@ export async function checkSchema(
   if (sessions.length > 0) {
     problems.push(
       ...judgePrivileges(table.quoted, sessions, [layout.data, layout.expiry]),
-      ...COMPANIONS.flatMap((companion, n) =>
+      // All columns of a companion but its key are updated.
+      ...COMPANIONS.flatMap(({ table: companion, columns: [, ...updated] }, n) =>
         judgePrivileges(
-          table[companion.table],
+          table[companion],
           layout.users ? (companions[n] ?? []) : [],
-          UPDATED[companion.table] ?? [],
+          updated.map(({ name }) => name),
         ),
       ),
       ...judgeIndexes(table.quoted, await query(SCHEMA_INDEXES, [table.quoted])),
@@ -179,6 +168,7 @@ function judgeIndexed(table: string, found: Row | undefined, name: string, remed
   return [wrong(`column ${name} of table ${table} has no index`, remedy)];
 }
 
+/** Judges this role's privileges. @param updated - the columns that are updated after the row was inserted. `last_seen` is optional */
 function judgePrivileges(table: string, columns: Row[], updated: readonly string[]): Finding[] {
   const ours = [...SESSION_COLUMNS, ...USER_COLUMNS, ...COMPANIONS.flatMap((companion) => companion.columns)];
   const used = columns.filter(
