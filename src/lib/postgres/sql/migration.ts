@@ -1,3 +1,4 @@
+import { EQ, regclass } from "./catalog.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 import {
   COMPANIONS,
@@ -28,9 +29,8 @@ DECLARE
 function homeOf({ quoted, schema }: TableName): string {
   if (schema !== undefined) return quoteLiteral(schema.name);
   return (
-    `COALESCE((SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ` +
-    `ON n.oid OPERATOR(pg_catalog.=) c.relnamespace ` +
-    `WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(${quoteLiteral(quoted)})), current_schema)::text`
+    `COALESCE((SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} c.relnamespace ` +
+    `WHERE c.oid ${EQ} ${regclass(quoteLiteral(quoted))}), current_schema)::text`
   );
 }
 

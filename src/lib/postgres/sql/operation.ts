@@ -8,7 +8,7 @@ import { prepared, type Statement } from "./fragments.ts";
  * - `look`: a repetition could bring an ended session back. The table shows whether it ran
  * - `fail`: a repetition could undo later writes
  */
-export type WhenLost = "repeat" | "repeat and look" | "look" | "fail";
+type WhenLost = "repeat" | "repeat and look" | "look" | "fail";
 
 /** An operation of the store. */
 export interface Operation {

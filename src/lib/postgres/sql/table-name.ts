@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { wrong } from "../../core/options.ts";
 import { sha256 } from "../../core/token.ts";
 
@@ -46,9 +47,7 @@ const MAX_NAME_BYTES = 63;
 export function quoteIdentifier(option: string, name: unknown): string {
   if (typeof name !== "string" || name === "") throw wrong(option, "a non-empty string", name);
   if (name.includes("\0") || !name.isWellFormed()) throw wrong(option, "valid UTF-8 without NUL", name);
-  if (new TextEncoder().encode(name).length > MAX_NAME_BYTES) {
-    throw wrong(option, `at most ${MAX_NAME_BYTES} bytes`, name);
-  }
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw wrong(option, `at most ${MAX_NAME_BYTES} bytes`, name);
   return `"${name.replaceAll('"', '""')}"`;
 }
 
@@ -59,11 +58,10 @@ export function quoteIdentifier(option: string, name: unknown): string {
  */
 export function shortened(table: string, suffix: string): string {
   const name = `${table}_${suffix}`;
-  const encoder = new TextEncoder();
-  if (encoder.encode(name).length <= MAX_NAME_BYTES) return name;
+  if (Buffer.byteLength(name) <= MAX_NAME_BYTES) return name;
   const ending = `_${sha256(table).slice(0, 8)}_${suffix}`;
   let beginning = table;
-  while (encoder.encode(beginning + ending).length > MAX_NAME_BYTES)
+  while (Buffer.byteLength(beginning + ending) > MAX_NAME_BYTES)
     beginning = Array.from(beginning).slice(0, -1).join("");
   return beginning + ending;
 }

@@ -28,7 +28,7 @@ export const USER_COLUMNS: readonly Column[] = [
 ];
 
 /** A companion table. Its first column is its key. */
-export interface Companion {
+interface Companion {
   readonly table: "users" | "history";
   readonly columns: readonly [Column, ...Column[]];
 }
@@ -67,7 +67,7 @@ export interface Index {
   readonly where?: string;
 }
 
-export const INDEXES: readonly Index[] = [
+export const INDEXES: readonly [Index, ...Index[]] = [
   { column: "expiry", columns: "expiry" },
   { column: "user_id", columns: "user_id, created, token", where: "user_id IS NOT NULL" },
   { column: "tags", columns: "tags", using: "gin", where: "tags IS NOT NULL" },
@@ -88,9 +88,7 @@ export function createIndex(table: string, { columns, using, where }: Index): st
 
 /** Returns the SQL of SCS's table in a line, as in the README. */
 export function setupSql({ quoted }: TableName): string {
-  const [index] = INDEXES;
-  const table = `CREATE TABLE ${quoted} (${SESSION_COLUMNS.map(ddlOf).join(", ")});`;
-  return index === undefined ? table : `${table} ${createIndex(quoted, index)};`;
+  return `CREATE TABLE ${quoted} (${SESSION_COLUMNS.map(ddlOf).join(", ")}); ${createIndex(quoted, INDEXES[0])};`;
 }
 
 /**

@@ -78,7 +78,7 @@ export interface FoundRow {
 }
 
 /** The rows that a look-up has found. */
-export interface FoundRows {
+interface FoundRows {
   /** The rows by the position of their ids. */
   readonly rows: (FoundRow | undefined)[];
   /** Whether the statement has seen the fence. */
