@@ -1,4 +1,4 @@
-import { EQ, regclass } from "./catalog.ts";
+import { EQ, NE, regclass } from "./catalog.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 import {
   COMPANIONS,
@@ -11,20 +11,6 @@ import {
   USER_COLUMNS,
 } from "./tables.ts";
 
-// Both statements are PL/pgSQL, which resolves names when a line runs. So lines after `BEGINNING` see only pg_catalog, and
-// lines before it name the schema. Tables are named with their schema, in variables such as `sessions`.
-
-const DECLARATIONS = (target: TableName): string => `
-DECLARE
-  path text := pg_catalog.current_setting('search_path');
-  patience text := pg_catalog.current_setting('lock_timeout');
-  home text := ${homeOf(target)};
-  sessions text;
-  role text;
-  broken text;
-  missing record;
-  may boolean;`;
-
 /** SQL of the schema that has the table or would have it: the given one, else the first match of the search path. */
 function homeOf({ quoted, schema }: TableName): string {
   if (schema !== undefined) return quoteLiteral(schema.name);
@@ -35,28 +21,39 @@ function homeOf({ quoted, schema }: TableName): string {
 }
 
 /**
- * Begins a READ COMMITTED transaction with a lock timeout.
+ * Makes a block of PL/pgSQL that runs in a READ COMMITTED transaction with a lock timeout.
+ *
+ * PL/pgSQL resolves names when a line runs. So the lines before the search path is set name the schema, and those after it see only
+ * pg_catalog. Tables are named with their schema, in variables such as `sessions`. The settings are restored, for an application
+ * that continues its own transaction.
  *
  * If transactions keep their first snapshot by default, this one would not see what another process created while it waited.
  * Inside the application's own transaction this fails (2D000), and nothing has happened. The timeout is needed because
  * statements queue up behind a migration that waits for a lock.
  */
-const BEGINNING = ({ name }: TableName): string => `
+const block = (table: TableName, body: string): string =>
+  `DO ${quoteLiteral(`
+DECLARE
+  path text := pg_catalog.current_setting('search_path');
+  patience text := pg_catalog.current_setting('lock_timeout');
+  home text := ${homeOf(table)};
+  sessions text;
+  role text;
+  broken text;
+  missing record;
+  may boolean;
 BEGIN
-  IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed' THEN
+  IF pg_catalog.current_setting('transaction_isolation') ${NE} 'read committed' THEN
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
   END IF;
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   PERFORM pg_catalog.set_config('lock_timeout', '5s', true);
   IF home IS NULL THEN RAISE invalid_schema_name USING MESSAGE = 'no schema of the search path is there'; END IF;
-  sessions := format('%I.%I', home, ${quoteLiteral(name)});`;
-
-/** Restores the settings, for an application that continues its own transaction. */
-const END = `
+  sessions := format('%I.%I', home, ${quoteLiteral(table.name)});${body}
   PERFORM pg_catalog.set_config('lock_timeout', patience, true);
   PERFORM pg_catalog.set_config('search_path', path, true);
-END`;
+END`)}`;
 
 const companionOf = ({ names }: TableName, companion: "users" | "history"): string =>
   `format('%I.%I', home, ${quoteLiteral(names[companion])})`;
@@ -129,7 +126,7 @@ function makeTables(table: TableName): string {
       LOOP EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON ' || ${name} || ' TO ' || role; END LOOP;
     END IF;`;
   };
-  return `${DECLARATIONS(table)}${BEGINNING(table)}
+  return `
   ${makeSchema === undefined ? "" : `IF NOT ${hasHome} THEN ${makeSchema} END IF;`}
   IF to_regclass(sessions) IS NULL THEN
     ${unlessMade(`EXECUTE 'CREATE TABLE ' || sessions || ${quoteLiteral(` (${SESSION_COLUMNS.map(ddlOf).join(", ")})`)};`, "duplicate_table", "(to_regclass(sessions) IS NOT NULL)")}
@@ -140,14 +137,14 @@ function makeTables(table: TableName): string {
     ${lock("ACCESS EXCLUSIVE")}${COMPANIONS.map(makeCompanion).join("")}
     FOR missing IN ${missing}
     LOOP EXECUTE 'ALTER TABLE ' || missing.tab || ' ADD COLUMN ' || missing.ddl; END LOOP;
-  END IF;${END}`;
+  END IF;`;
 }
 
 /**
  * Creates the missing indexes. Meanwhile the table is locked against writes, but not against reads. An index whose creation
  * was broken off is created again.
  */
-function makeIndexes(table: TableName): string {
+function makeIndexes(): string {
   const make = (index: Index, condition: string): string => {
     const isThere = `EXISTS (SELECT FROM ${indexOf(index)} AND i.indisvalid)`;
     return `
@@ -162,11 +159,10 @@ function makeIndexes(table: TableName): string {
   END IF;`;
   };
   const mayHaveUsers = `may AND ${hasAll(USER_COLUMNS)} AND NOT ${hasOthers}`;
-  const conditions = { expiry: hasAll([{ name: "expiry" }]), user_id: mayHaveUsers, tags: mayHaveUsers };
-  return `${DECLARATIONS(table)}${BEGINNING(table)}
+  return `
   SELECT pg_has_role(c.relowner, 'USAGE') INTO may FROM pg_class c WHERE c.oid = to_regclass(sessions);${INDEXES.map(
-    (index) => make(index, conditions[index.column]),
-  ).join("")}${END}`;
+    (index) => make(index, index.column === "expiry" ? hasAll([{ name: "expiry" }]) : mayHaveUsers),
+  ).join("")}`;
 }
 
 /**
@@ -175,5 +171,5 @@ function makeIndexes(table: TableName): string {
  * works without users. No lock is taken when nothing is missing.
  */
 export function migrationSql(table: TableName): string[] {
-  return [makeTables(table), makeIndexes(table)].map((body) => `DO ${quoteLiteral(body)}`);
+  return [block(table, makeTables(table)), block(table, makeIndexes())];
 }
