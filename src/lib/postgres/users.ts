@@ -38,13 +38,12 @@ export class UserSessions implements UserStore {
 
   /** Inserts a row for its owner. */
   create(row: Input, owner: Owner, signal?: AbortSignal): Promise<WriteOutcome> {
-    return this.#write("create", row, [...columnsOf(owner), othersOf(owner)], owner, signal);
+    return this.#write("create", row, owner, [], signal);
   }
 
   /** Renews a row for its owner. */
   async renew(row: Input, owner: Owner, signal?: AbortSignal): Promise<WriteOutcome> {
-    const write = (goesOn: "" | "1" | "2"): Promise<WriteOutcome> =>
-      this.#write("renew", row, [...columnsOf(owner), goesOn, othersOf(owner)], owner, signal);
+    const write = (goesOn: "" | "1" | "2"): Promise<WriteOutcome> => this.#write("renew", row, owner, [goesOn], signal);
     if (owner.goesOn !== true) return write("");
     const outcome = await write("1");
     // While there is a fence, the first attempt writes nothing: only a session that is not behind it may be renewed.
@@ -170,17 +169,19 @@ export class UserSessions implements UserStore {
   async #write(
     kind: "create" | "renew",
     row: Input,
-    columns: readonly string[],
-    { tags }: Owner,
+    { userId, ip = "", userAgent = "", most, tags }: Owner,
+    goesOn: string[],
     signal?: AbortSignal,
   ): Promise<WriteOutcome> {
+    /** The number of sessions that the user may have in addition to the new one. */
+    const others = most === undefined ? "" : String(most - 1);
+    const columns: Input = [...row, userId, ip, userAgent, ...goesOn, others];
     if (tags !== undefined) {
-      const write = this.#engine.operations.write(`${kind}Tagged`, [...row, ...columns, arrayText(tags)], signal);
-      return this.explained(write);
+      return this.explained(this.#engine.operations.write(`${kind}Tagged`, [...columns, arrayText(tags)], signal));
     }
     if (this.#engine.additions?.owners === true || (await this.#engine.probe()).owners) {
       try {
-        return await this.#engine.operations.write(`${kind}For`, [...row, ...columns], signal);
+        return await this.#engine.operations.write(`${kind}For`, columns, signal);
       } catch (error) {
         if (!isMissing(error)) throw error;
         if ((await this.#engine.probe()).owners) throw this.#explain(error);
@@ -214,13 +215,4 @@ export class UserSessions implements UserStore {
       `run store.migrate() or npx pgstore migrate, or GRANT SELECT, INSERT, UPDATE, DELETE ON ${users}`
     );
   }
-}
-
-function columnsOf({ userId, ip = "", userAgent = "" }: Owner): [string, string, string] {
-  return [userId, ip, userAgent];
-}
-
-/** Returns the number of sessions that the user may have in addition to the new one. */
-function othersOf({ most }: Owner): string {
-  return most === undefined ? "" : String(most - 1);
 }
