@@ -20,7 +20,7 @@ import { findProblems, sentenceOf } from "./check/schema.ts";
 import type { DiagnoseOptions, Finding } from "./check/finding.ts";
 import type { DatabaseClient } from "./drivers/driver.ts";
 import type { StoreOperations } from "../core/stats.ts";
-import type { Dispatcher, Input } from "./execution/dispatch.ts";
+import type { Input } from "./execution/dispatch.ts";
 import { type CleanupOptions, CleanupTurns, deleteExpired, PeriodicCleanup } from "./cleanup.ts";
 import { hostOf } from "./drivers/host.ts";
 import { driverOf } from "./drivers/index.ts";
@@ -73,7 +73,6 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #table: TableName;
   readonly #layout: Layout;
   readonly #engine: Engine;
-  readonly #operations: Dispatcher;
   readonly #endings: Endings;
   readonly #users: UserSessions | undefined;
   readonly #history: History | undefined;
@@ -101,7 +100,6 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#table = table;
     this.#layout = layout;
     this.#engine = new Engine(driverOf(db), layout, resolved);
-    this.#operations = this.#engine.operations;
     this.#endings = new Endings(this.#engine, endingStatements(table, layout));
     const sql = operationStatements(table, layout, resolved.endedGrace);
     const operations = new Operations(this.#engine, sql, searchStatements(table, layout), hostOf(db));
@@ -128,12 +126,12 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   /** As `find`, but resolves to the reason when the session was ended, and not longer ago than `endedGrace`. */
   lookUp(id: string, options?: OperationOptions): Promise<Found> {
     if (!isId(id)) return Promise.resolve(undefined);
-    return this.#operations.find(id, options?.signal);
+    return this.#engine.operations.find(id, options?.signal);
   }
 
   /** Inserts the row or overwrites it: the last write wins. SCS: `Save`. */
   async save(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<void> {
-    await this.#operations.write("save", this.#rowOf(id, data, expiry), options?.signal);
+    await this.#engine.operations.write("save", this.#rowOf(id, data, expiry), options?.signal);
   }
 
   /** Inserts the row or overwrites it. Resolves to false, with nothing changed, when its session was ended. */
@@ -353,7 +351,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   async #write(kind: WriteKind, input: Input, signal?: AbortSignal): Promise<boolean> {
-    return (await this.#operations.write(kind, input, signal)) === true;
+    return (await this.#engine.operations.write(kind, input, signal)) === true;
   }
 
   get #logins(): UserSessions {

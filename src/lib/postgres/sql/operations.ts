@@ -54,9 +54,7 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
   const [alone, together] = layout.users
     ? [`ANY (ARRAY[$1::text, '${FENCE_ID}'])`, `pg_catalog.array_append($1::text[], '${FENCE_ID}')`]
     : ["$1::text", "$1::text[]"];
-  const isEnded = `(${ended})::text AS ended`;
   const now = millisecondsOf("current_timestamp");
-  const found = `${layout.read(`s.${data}`)} AS data, ${expiryText(layout)} AS expiry`;
   const size = layout.size(`s.${data}`);
   const share = `(${MAX_BATCH_BYTES} ${OVER} pg_catalog.cardinality($1::text[]))`;
   const read = layout.read(`s.${data}`);
@@ -91,7 +89,7 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
       statement: findIn(`CASE WHEN ${size} ${LE} ${share} THEN ${read} END`),
       large: findIn(dataInBounds(layout)),
       single: prepared(
-        `SELECT s.${token} AS token, ${found}, ${isEnded}, ${now} AS now FROM ${table} s WHERE s.${token} ${EQ} ${alone} AND ${known}`,
+        `SELECT s.${token} AS token, ${read} AS data, ${expiryText(layout)} AS expiry, (${ended})::text AS ended, ${now} AS now FROM ${table} s WHERE s.${token} ${EQ} ${alone} AND ${known}`,
       ),
       whenLost: "repeat",
     },
