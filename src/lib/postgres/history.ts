@@ -23,7 +23,7 @@ export class History {
   /** Adds the sessions that this process has created and ended since the last call. */
   async note(): Promise<void> {
     const { history } = await this.#engine.probe();
-    if (history) await this.#write("", "", "", "");
+    if (history) await this.#write();
   }
 
   /**
@@ -41,9 +41,9 @@ export class History {
     if (users) await this.#pruneUsers();
   }
 
-  async #write(removed: string, took: string, live: string, users: string): Promise<void> {
+  async #write(removed = "0", took = "", live = "", users = ""): Promise<void> {
     const { created, ended } = this.#engine.takeCounts();
-    await this.#engine.run(this.#sql.note, [String(created), String(ended), removed || "0", took, live, users]);
+    await this.#engine.run(this.#sql.note, [String(created), String(ended), removed, took, live, users]);
   }
 
   /** Removes some of the users without sessions. There may be millions, so each call continues where the last ended. */

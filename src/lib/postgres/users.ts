@@ -52,9 +52,8 @@ export class UserSessions implements UserStore {
   }
 
   async list(userId: string, limit: number, after: OwnedPlace = LAST): Promise<OwnedEntry[]> {
-    const { run, userSql: sql } = this.#engine;
     const values = [userId, instantText(after.created, "after"), after.id, String(limit)];
-    const rows = await this.explained(run(sql.list, values));
+    const rows = await this.#run(this.#engine.userSql.list, values);
     return rows.map((row) => ({
       id: textOf(row, "token"),
       created: readInstant(row["created"]),
@@ -68,7 +67,7 @@ export class UserSessions implements UserStore {
   async listByTag(tag: string, limit: number): Promise<TaggedEntry[]> {
     const { run, userSql: sql } = this.#engine;
     await run(sql.quiet, [tag]);
-    const rows = await this.explained(run(sql.listByTag, [tag, String(limit)]));
+    const rows = await this.#run(sql.listByTag, [tag, String(limit)]);
     return rows.map((row) => ({ id: textOf(row, "token"), userId: textOf(row, "user_id") }));
   }
 
