@@ -1,11 +1,13 @@
 import { execFileSync } from "node:child_process";
+import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { SHELLS } from "../../src/lib/cli/completion.ts";
-import { programOf } from "../../src/lib/cli/program.ts";
+import { addCommands } from "../../src/lib/cli/program.ts";
 import { environment } from "../support/undertaker.ts";
 import { pgstore } from "./run.ts";
 
-const program = programOf("0.0.0", () => Promise.resolve());
+const program = new Command("pgstore").version("0.0.0");
+addCommands(program, () => Promise.resolve());
 const commands = program.commands.map((command) => command.name());
 
 /** What bash would offer for the last of these words. */

@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
+import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { EXIT } from "../../src/lib/cli/answer.ts";
-import { programOf } from "../../src/lib/cli/program.ts";
+import { addCommands } from "../../src/lib/cli/program.ts";
 import { pgstore } from "./run.ts";
 
 const page = readFileSync(new URL("../../docs/operate/cli.md", import.meta.url), "utf8");
-const program = programOf("0.0.0", () => Promise.resolve());
+const program = new Command("pgstore").version("0.0.0");
+addCommands(program, () => Promise.resolve());
 const COMMON = ["--url", "--table", "--schema", "--layout", "--json", "--debug"];
 
 /** The part of the page under a heading. */

@@ -1,4 +1,4 @@
-import type { Command, Option } from "commander";
+import type { Command } from "commander";
 import { type Answer, EXIT } from "./answer.ts";
 import { shellQuoted } from "./terminal.ts";
 
@@ -15,27 +15,22 @@ export async function completion(program: Command, shell: Shell): Promise<Answer
   return { text: script, json: { shell, script }, exitCode: EXIT.ok };
 }
 
-const optionsOf = (command: Command): Option[] => command.options.filter(({ long }) => long !== undefined);
-const namesOf = (options: readonly Option[]): string[] => options.map(({ long }) => long ?? "");
-
-/** The values that may follow an option or a command. */
-function choicesOf(command: Command): [option: string, choices: readonly string[]][] {
-  return optionsOf(command).flatMap(({ long, argChoices }) =>
-    argChoices === undefined ? [] : [[long ?? "", argChoices] as [string, readonly string[]]],
-  );
-}
-
 const argumentChoices = (command: Command): readonly string[] =>
   command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
 
 /** In `npx pgstore …`, the words before the command are two. Other programs of npx are completed as before. */
 function bash(program: Command): string {
   const cases = program.commands.map((command) => {
-    const words = [...argumentChoices(command), ...namesOf(optionsOf(command)), "--help"];
+    const options = command.options.map((option) => `--${option.name()}`);
+    const words = [...argumentChoices(command), ...options, "--help"];
     return `    ${command.name()}) words="${words.join(" ")}" ;;`;
   });
-  const choices = [...new Map(program.commands.flatMap(choicesOf)).entries()].map(
-    ([option, values]) => `    ${option}) COMPREPLY=($(compgen -W "${values.join(" ")}" -- "$current")); return ;;`,
+  const choices = program.commands.flatMap((command) =>
+    command.options.flatMap((option) =>
+      option.argChoices === undefined
+        ? []
+        : `    --${option.name()}) COMPREPLY=($(compgen -W "${option.argChoices.join(" ")}" -- "$current")); return ;;`,
+    ),
   );
   const names = program.commands.map((command) => command.name());
   return `# bash completion for pgstore. Add to ~/.bashrc: eval "$(npx pgstore completion bash)"
@@ -47,7 +42,7 @@ _pgstore() {
     at=2
   fi
   case "$previous" in
-${choices.join("\n")}
+${[...new Set(choices)].join("\n")}
   esac
   if ((COMP_CWORD == at)); then
     COMPREPLY=($(compgen -W "${[...names, "--help", "--version"].join(" ")}" -- "$current"))
@@ -67,8 +62,7 @@ function zsh(program: Command): string {
     (command) => `    ${shellQuoted(`${command.name()}:${command.description()}`)}`,
   );
   const cases = program.commands.map((command) => {
-    const options = optionsOf(command).map((option) => {
-      const { long, description, argChoices, required } = option;
+    const options = command.options.map(({ long, description, argChoices, required }) => {
       const value = argChoices !== undefined ? `:value:(${argChoices.join(" ")})` : required ? ":value:_files" : "";
       return `      ${shellQuoted(`${long}[${description.replaceAll(/[[\]:]/g, "\\$&")}]${value}`)}`;
     });
@@ -108,7 +102,7 @@ function fish(program: Command): string {
     return [
       `-n '__pgstore_runs; and not __fish_seen_subcommand_from ${names}' -a ${command.name()} -d ${fishQuoted(command.description())}`,
       ...argumentChoices(command).map((choice) => `${seen} -a ${choice}`),
-      ...optionsOf(command).map(({ long, description, argChoices, required }) => {
+      ...command.options.map(({ long, description, argChoices, required }) => {
         const value = argChoices !== undefined ? ` -x -a '${argChoices.join(" ")}'` : required ? " -r" : "";
         return `${seen} -l ${long?.slice(2)} -d ${fishQuoted(description)}${value}`;
       }),

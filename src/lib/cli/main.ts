@@ -1,9 +1,9 @@
 import { EXIT, type ExitCode, textOf } from "./answer.ts";
 import { readFileSync } from "node:fs";
-import { CommanderError } from "commander";
+import { Command, CommanderError } from "commander";
 import type { CommonOptions } from "./connection.ts";
 import { failureOf, isOurs, redact, redactForeign, UsageError } from "./failures.ts";
-import { programOf } from "./program.ts";
+import { addCommands } from "./program.ts";
 import { COLOURED, hanging, PLAIN, type Style, styleOf } from "./style.ts";
 
 /** Destinations of the output. */
@@ -40,8 +40,27 @@ export async function main(args: string[], output = standardOutput()): Promise<E
     }
     return exitCode;
   };
+  // Every command inherits these settings.
+  const program = new Command("pgstore")
+    .exitOverride()
+    .configureOutput({
+      writeOut: out,
+      writeErr: err,
+      outputError: () => {},
+      getOutHasColors: () => outStyle.hasColors,
+      getErrHasColors: () => errStyle.hasColors,
+    })
+    // Commander removes these colours where the output has none.
+    .configureHelp({
+      styleTitle: COLOURED.bold,
+      styleCommandText: COLOURED.cyan,
+      styleOptionTerm: COLOURED.cyan,
+      styleSubcommandTerm: COLOURED.cyan,
+      subcommandTerm: (subcommand) => subcommand.name(),
+    })
+    .version(versionOfPackage(), "-V, --version", "show the version");
   let exitCode: ExitCode = EXIT.ok;
-  const program = programOf(versionOfPackage(), async (command, work) => {
+  addCommands(program, async (command, work) => {
     const options = command.opts<CommonOptions>();
     try {
       const answer = await work();
@@ -51,25 +70,6 @@ export async function main(args: string[], output = standardOutput()): Promise<E
       exitCode = report(error, options);
     }
   });
-  for (const command of [program, ...program.commands]) {
-    command
-      .exitOverride()
-      .configureOutput({
-        writeOut: out,
-        writeErr: err,
-        outputError: () => {},
-        getOutHasColors: () => outStyle.hasColors,
-        getErrHasColors: () => errStyle.hasColors,
-      })
-      // Commander removes these colours where the output has none.
-      .configureHelp({
-        styleTitle: COLOURED.bold,
-        styleCommandText: COLOURED.cyan,
-        styleOptionTerm: COLOURED.cyan,
-        styleSubcommandTerm: COLOURED.cyan,
-        subcommandTerm: (subcommand) => subcommand.name(),
-      });
-  }
   try {
     readEnvironmentFile();
     await program.parseAsync(args, { from: "user" });

@@ -1,4 +1,4 @@
-import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import type { Answer } from "./answer.ts";
 import { check } from "./check.ts";
 import { cleanup } from "./cleanup.ts";
@@ -27,14 +27,12 @@ Exit codes:
 /** Runs the work of a command and prints its answer. */
 type Run = (command: Command, work: () => Promise<Answer>) => Promise<void>;
 
-/** Builds the command line: each command with its options, its help and an example. */
-export function programOf(version: string, run: Run): Command {
-  const program = new Command("pgstore")
+/** Adds the commands to the program, each with its options, its help and an example. */
+export function addCommands(program: Command, run: Run): void {
+  program
     .description("Manages the sessions that pgstore keeps in PostgreSQL.")
-    .version(version, "-V, --version", "show the version")
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "Shows the help of a command.")
-    .showSuggestionAfterError()
     .addHelpText("after", EXIT_CODES)
     .addHelpText(
       "after",
@@ -49,8 +47,6 @@ export function programOf(version: string, run: Run): Command {
   ): Command => {
     const command = program.command(name).description(description);
     return command
-      .helpOption("-h, --help", "show this help")
-      .allowExcessArguments(false)
       .addHelpText("after", `\nExample:\n  ${example}`)
       .action(() => run(command, () => work(command.opts<never>(), command.args[0] ?? "")));
   };
@@ -148,7 +144,6 @@ export function programOf(version: string, run: Run): Command {
   for (const command of program.commands) {
     for (const option of commonOptions()) command.addOption(option.helpGroup("Options of every command:"));
   }
-  return program;
 }
 
 function commonOptions(): Option[] {
