@@ -42,7 +42,7 @@ export class Progress {
     this.#done = done;
     this.#total = total;
     const now = this.#now();
-    if (now - this.#shownAt < (this.#stream.isTTY === true ? REDRAW_MS : LINE_MS)) return;
+    if (now - this.#shownAt < (this.#style.isTTY ? REDRAW_MS : LINE_MS)) return;
     this.#shownAt = now;
     this.#show();
   }
@@ -56,41 +56,32 @@ export class Progress {
   }
 
   #show(): void {
+    const [done, total] = [this.#done, this.#total];
     const spent = this.#now() - this.#begun;
-    const rate = Math.round(this.#done / Math.max(0.001, spent / 1000));
-    const figures = `${this.#sum} ${count(rate)}/s${this.#timeLeft(spent)}`;
-    if (this.#stream.isTTY !== true) {
+    // The total may be an estimate.
+    const share = total === undefined || total === 0 ? 0 : Math.min(1, done / total);
+    const rate = Math.round(done / Math.max(0.001, spent / 1000));
+    const sum = total === undefined ? count(done) : `${count(done)} of ${count(total)}`;
+    const isGuess = share < MIN_SHARE || share >= 1 || spent < MIN_SPENT_MS;
+    const left = isGuess ? "" : `, ${durationText((spent * (1 - share)) / share)} left`;
+    const figures = `${sum} ${count(rate)}/s${left}`;
+    if (!this.#style.isTTY) {
       this.#stream.write(`${this.#label}: ${figures}\n`);
       return;
     }
     this.#isDrawn = true;
     const room = this.#style.width - this.#label.length - figures.length - " [] 100% ".length;
+    const bar = total === undefined ? "" : this.#bar(share, Math.min(BAR_CHARACTERS, room));
     // Erased to the end of the line, which a shorter text would leave there.
-    this.#stream.write(`\r\u001B[K${this.#label} ${this.#bar(Math.min(BAR_CHARACTERS, room))}${figures}`);
-  }
-
-  #timeLeft(spent: number): string {
-    const share = this.#share;
-    if (share < MIN_SHARE || share >= 1 || spent < MIN_SPENT_MS) return "";
-    return `, ${durationText((spent * (1 - share)) / share)} left`;
-  }
-
-  get #share(): number {
-    // The total may be an estimate.
-    return this.#total === undefined || this.#total === 0 ? 0 : Math.min(1, this.#done / this.#total);
+    this.#stream.write(`\r\u001B[K${this.#label} ${bar}${figures}`);
   }
 
   /** @param width - characters of the bar. Without room there is only the percentage */
-  #bar(width: number): string {
-    if (this.#total === undefined) return "";
-    const percent = `${Math.floor(this.#share * 100)}% `;
+  #bar(share: number, width: number): string {
+    const percent = `${Math.floor(share * 100)}% `;
     if (width < 5) return percent;
-    const full = Math.round(this.#share * width);
+    const full = Math.round(share * width);
     const { green, dim } = this.#style;
     return `[${green("#".repeat(full))}${dim("-".repeat(width - full))}] ${percent}`;
-  }
-
-  get #sum(): string {
-    return this.#total === undefined ? count(this.#done) : `${count(this.#done)} of ${count(this.#total)}`;
   }
 }

@@ -8,20 +8,16 @@ export interface StyledStream {
   hasColors?(): boolean;
 }
 
+const FORMATS = ["bold", "dim", "red", "yellow", "green", "cyan"] as const;
 type Paint = (text: string) => string;
+type Paints = Readonly<Record<(typeof FORMATS)[number], Paint>>;
 
 /** How text looks on an output stream. */
-export interface Style {
+export interface Style extends Paints {
   /** Characters of a line. Infinity: text is not wrapped, so that each finding stays one line for grep. */
   readonly width: number;
   readonly isTTY: boolean;
   readonly hasColors: boolean;
-  readonly bold: Paint;
-  readonly dim: Paint;
-  readonly red: Paint;
-  readonly yellow: Paint;
-  readonly green: Paint;
-  readonly cyan: Paint;
 }
 
 /** Lines longer than this are hard to read. */
@@ -33,22 +29,15 @@ const USUAL_WIDTH = 80;
 /** Returns the style of a stream. A pipe or a file gets neither colours nor line breaks. */
 export function styleOf(stream: StyledStream): Style {
   const { isTTY = false, columns } = stream;
-  const paints = isTTY && stream.hasColors?.() === true;
-  const painter =
-    (format: Parameters<typeof styleText>[0]): Paint =>
-    (text) =>
-      // Each text ends its own colour. `validateStream` would ask standard output, which may be another stream.
-      paints ? styleText(format, text, { validateStream: false }) : text;
+  const hasColors = isTTY && stream.hasColors?.() === true;
+  const painter = (format: (typeof FORMATS)[number]): Paint =>
+    // Each text ends its own colour. `validateStream` would ask standard output, which may be another stream.
+    hasColors ? (text) => styleText(format, text, { validateStream: false }) : (text) => text;
   return {
     width: isTTY ? Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, columns || USUAL_WIDTH)) : Number.POSITIVE_INFINITY,
     isTTY,
-    hasColors: paints,
-    bold: painter("bold"),
-    dim: painter("dim"),
-    red: painter("red"),
-    yellow: painter("yellow"),
-    green: painter("green"),
-    cyan: painter("cyan"),
+    hasColors,
+    ...(Object.fromEntries(FORMATS.map((format) => [format, painter(format)])) as Paints),
   };
 }
 
