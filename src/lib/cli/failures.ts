@@ -37,26 +37,18 @@ interface Failure {
   code: string;
   /** One line. */
   message: string;
-  /** The message in two parts, for a terminal. */
-  parts?: { problem: string; remedy: string };
 }
 
 /** Turns an error into a report. @param foreign - removes secrets from text that others wrote */
 export function failureOf(error: unknown, foreign: (text: string) => string = (text) => text): Failure {
-  const message = withCause(error, foreign);
-  if (error instanceof StoreUnavailableError) return { exitCode: EXIT.unreachable, code: error.code, message };
-  if (error instanceof TableProblemError) {
-    const { problem, remedy } = error;
-    return { exitCode: EXIT.schema, code: error.code, message: textOf(error), parts: { problem, remedy } };
-  }
-  if (error instanceof SchemaError) return { exitCode: EXIT.schema, code: error.code, message: textOf(error) };
-  if (error instanceof PgStoreError) return { exitCode: EXIT.problem, code: error.code, message };
-  if (error instanceof InterruptedError) return { exitCode: EXIT.problem, code: "INTERRUPTED", message };
   // pgstore throws a TypeError for a wrong option.
   if (error instanceof CommanderError || error instanceof UsageError || error instanceof TypeError) {
     return { exitCode: EXIT.usage, code: "USAGE", message: textOf(error).replace(/^error: /, "") };
   }
-  return { exitCode: EXIT.problem, code: "FAILED", message };
+  if (error instanceof SchemaError) return { exitCode: EXIT.schema, code: error.code, message: textOf(error) };
+  const exitCode = error instanceof StoreUnavailableError ? EXIT.unreachable : EXIT.problem;
+  const other = error instanceof InterruptedError ? "INTERRUPTED" : "FAILED";
+  return { exitCode, code: error instanceof PgStoreError ? error.code : other, message: withCause(error, foreign) };
 }
 
 /** Says whether pgstore wrote an error's text. */

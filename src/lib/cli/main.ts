@@ -2,7 +2,7 @@ import { EXIT, type ExitCode, textOf } from "./answer.ts";
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import type { CommonOptions } from "./connection.ts";
-import { failureOf, isOurs, redact, redactForeign, UsageError } from "./failures.ts";
+import { failureOf, isOurs, redact, redactForeign, TableProblemError, UsageError } from "./failures.ts";
 import { addCommands } from "./program.ts";
 import { COLOURED, hanging, PLAIN, type Style, styleOf } from "./style.ts";
 
@@ -28,10 +28,11 @@ export async function main(args: string[], output = standardOutput()): Promise<E
     return redactForeign(text, [...args.map((arg) => arg.replace(/^--[a-z-]+=/, "")), DATABASE_URL], PGPASSWORD);
   };
   const report = (error: unknown, { json, debug }: CommonOptions): ExitCode => {
-    const { exitCode, code, message: text, parts } = failureOf(error, foreign);
+    const { exitCode, code, message: text } = failureOf(error, foreign);
     const message = redact(text);
     if (json === true) out(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
-    const { problem = text, remedy } = errStyle.isTTY ? (parts ?? {}) : {};
+    const isInTwo = errStyle.isTTY && error instanceof TableProblemError;
+    const { problem, remedy } = isInTwo ? error : { problem: text };
     err(`${hanging("pgstore: ", redact(problem), errStyle, undefined, errStyle.red)}\n`);
     if (remedy !== undefined) err(`${hanging("      -> ", redact(remedy), errStyle, errStyle.cyan, errStyle.dim)}\n`);
     if (debug === true && error instanceof Error) {
