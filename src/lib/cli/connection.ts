@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
 import { SchemaError, StoreUnavailableError } from "../core/errors.ts";
+import type { Finding } from "../postgres/check/finding.ts";
 import { MIGRATE } from "../postgres/check/schema.ts";
 import type { Duration } from "../core/options.ts";
+import type { StoreOperations } from "../core/stats.ts";
 import { isMissing } from "../postgres/drivers/errors.ts";
 import type { PgClient, Query } from "../postgres/drivers/driver.ts";
 import { folderOf, openDatabase } from "../postgres/open.ts";
@@ -45,6 +47,7 @@ export interface Database {
 /** An open database with a store on one of its tables. */
 export interface Connection extends Database {
   readonly store: PgStore;
+  readonly operations: StoreOperations;
   readonly operator: Operator;
   readonly table: TableName;
   readonly layout: Layout;
@@ -91,12 +94,13 @@ export async function connect(options: CommonOptions, mayCreate = false, endedGr
     queryTimeout: MAX_QUERY_MS,
   };
   const store = new PgStore(database.client, storeOptions, { layout, hasOperations: true });
+  const operations = store.operations as StoreOperations;
   const close = async (): Promise<void> => {
     await store.close();
     await database.close();
   };
   const operator = new Operator(database.query, name, layout);
-  return { ...database, store, operator, table: name, layout, close };
+  return { ...database, store, operations, operator, table: name, layout, close };
 }
 
 /**
@@ -128,11 +132,19 @@ async function problemOf({ operator, table, layout }: Connection, cause: SchemaE
   const hasColumn = (column: string): boolean => objects.some(({ kind, name }) => kind === "column" && name === column);
   if (isMissing(cause) && hasColumn("token") && !hasColumn("user_id")) {
     const text = `table ${table.quoted} has no columns about users`;
-    return new TableProblemError(table.quoted, text, shellRemedy(`run ${MIGRATE} to add them`), cause);
+    return tableProblem(table, { text, remedy: `run ${MIGRATE} to add them` }, cause);
   }
   const [first] = (await operator.findProblems()).filter(({ severity }) => severity === "error");
-  if (first === undefined) return cause;
-  return new TableProblemError(table.quoted, first.text, shellRemedy(first.remedy ?? "run npx pgstore check"), cause);
+  return first === undefined ? cause : tableProblem(table, first, cause);
+}
+
+/** Makes an error of a finding. */
+export function tableProblem(
+  { quoted }: TableName,
+  { text, remedy = "run npx pgstore check" }: Pick<Finding, "text" | "remedy">,
+  cause?: SchemaError,
+): TableProblemError {
+  return new TableProblemError(quoted, text, shellRemedy(remedy), cause);
 }
 
 /** Words a remedy for people at a shell. */

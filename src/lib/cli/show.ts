@@ -10,7 +10,7 @@ import { type CommonOptions, type Connection, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 import { hanging, type Style } from "./style.ts";
 import { columns, instant, plain } from "./terminal.ts";
-import { fullIdOf, operationsOf } from "./user-sessions.ts";
+import { fullIdOf } from "./user-sessions.ts";
 
 /** A key of a session's data, without its value. */
 interface ShownKey {
@@ -46,9 +46,9 @@ export async function show(options: CommonOptions & { id: string; user?: string 
 }
 
 /** Reads who has logged in. A table of SCS doesn't say. */
-async function ownedBy({ store, operator }: Connection, id: string): Promise<FoundSession | undefined> {
+async function ownedBy({ operations, operator }: Connection, id: string): Promise<FoundSession | undefined> {
   const objects = await operator.listObjects();
-  return objects.some(({ name }) => name === "user_agent") ? operationsOf(store).findSession(id) : undefined;
+  return objects.some(({ name }) => name === "user_agent") ? operations.findSession(id) : undefined;
 }
 
 function missing(id: string, user: string | undefined, reason: string | undefined): Answer {

@@ -1,17 +1,13 @@
 import { bytes, count, durationText } from "../core/format-number.ts";
-import type { StoreExtras } from "../core/store.ts";
 import { MAX_EXPIRED, type StoreStats } from "../core/stats.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, onStore } from "./connection.ts";
-import { UsageError } from "./failures.ts";
 import type { Style } from "./style.ts";
 import { instant } from "./terminal.ts";
 
 /** Prints the statistics of the store. */
 export async function stats(options: CommonOptions): Promise<Answer> {
-  return onStore(options, async ({ store, location, table, layout }) => {
-    const { operations }: StoreExtras = store;
-    if (operations === undefined) throw new UsageError("this table has no statistics");
+  return onStore(options, async ({ operations, location, table, layout }) => {
     const found = await operations.stats();
     const text = (style: Style): string => textOf(found, layout.users, style);
     return { text, json: jsonOf(table.quoted, location, found), exitCode: EXIT.ok };

@@ -2,18 +2,9 @@ import { shortId } from "../core/format-number.ts";
 import { assertUserId } from "../core/user-id.ts";
 import type { OwnedEntry, OwnedPlace, UserStore } from "../core/store.ts";
 import type { PgStore } from "../postgres/pg-store.ts";
-import type { StoreOperations } from "../core/stats.ts";
 import { UsageError } from "./failures.ts";
 
 const PAGE_ROWS = 1000;
-
-/** Figures and searches of a store. @throws UsageError when the table has no users */
-export function operationsOf(store: PgStore): StoreOperations {
-  if (store.operations === undefined || store.users === undefined) {
-    throw new UsageError("this table has no sessions by user");
-  }
-  return store.operations;
-}
 
 /**
  * Finds the full id of a session.

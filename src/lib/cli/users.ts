@@ -5,7 +5,6 @@ import { type CommonOptions, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 import type { Style } from "./style.ts";
 import { columns, instant, plain, shellQuoted } from "./terminal.ts";
-import { operationsOf } from "./user-sessions.ts";
 
 /** Orders by the values of `--sort`. */
 export const ORDERS = { name: "name", sessions: "sessions", login: "lastLogin" } satisfies Record<string, UserOrder>;
@@ -23,9 +22,10 @@ export async function users(options: UsersOptions): Promise<Answer> {
   const { prefix = "", sort, limit, after } = options;
   // Names are a place in the order by name. In the other orders it is the number of users before.
   const place = sort === "name" ? { after } : { offset: offsetOf(after) };
-  return onStore(options, async ({ store }) => {
+  return onStore(options, async ({ operations, layout }) => {
+    if (!layout.users) throw new UsageError("this table has no sessions by user");
     // One more than is shown, to learn whether there is another page.
-    const page = await operationsOf(store).listUsers({ prefix, order: ORDERS[sort], limit: limit + 1, ...place });
+    const page = await operations.listUsers({ prefix, order: ORDERS[sort], limit: limit + 1, ...place });
     const shown = page.users.slice(0, limit);
     const hasMore = page.users.length > limit;
     const next = !hasMore

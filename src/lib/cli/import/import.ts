@@ -2,7 +2,7 @@ import { count } from "../../core/format-number.ts";
 import { type ForeignRow, ForeignTable } from "../../postgres/foreign-table.ts";
 import { tableName } from "../../postgres/sql/table-name.ts";
 import { type Answer, EXIT } from "../answer.ts";
-import { type CommonOptions, type Connection, type Database, onStore, openUrl, shellRemedy } from "../connection.ts";
+import { type CommonOptions, type Connection, type Database, onStore, openUrl, tableProblem } from "../connection.ts";
 import { TableProblemError, UsageError } from "../failures.ts";
 import { Progress } from "../progress.ts";
 import { INTERRUPTED, interruptible } from "../terminal.ts";
@@ -45,8 +45,7 @@ export async function importSessions(options: ImportOptions): Promise<Answer> {
 /** @throws TableProblemError when pgstore's table lacks something */
 async function assertUsable({ operator, table }: Connection): Promise<void> {
   const [first] = await operator.findProblems();
-  if (first === undefined) return;
-  throw new TableProblemError(table.quoted, first.text, shellRemedy(first.remedy ?? "run npx pgstore check"));
+  if (first !== undefined) throw tableProblem(table, first);
 }
 
 /** What became of the rows of the other table. Each is counted in `read`, and in one of the others. */
