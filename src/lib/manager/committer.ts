@@ -167,11 +167,10 @@ export class Committer {
       case "nothing":
         return state.transition?.kind === "destroy" ? this.#forget(state) : { row: state.row };
       case "touch":
-        return this.#touch(plan, state, now, options);
+      case "replace":
+        return this.#update(plan, state, now, options);
       case "create":
         return this.#create(plan, state, now);
-      case "replace":
-        return this.#replace(plan, state, now, options);
       case "renew":
         return this.#renew(plan, state, now, options);
       case "drop":
@@ -188,22 +187,6 @@ export class Committer {
     await Promise.resolve();
     state.end("nothing");
     return { row };
-  }
-
-  async #touch(
-    { expiry }: { expiry: number },
-    state: SessionState,
-    now: number,
-    options?: OperationOptions,
-  ): Promise<Outcome> {
-    const { id = "", row } = state;
-    if (row === undefined) return "gone";
-    // Only on the same bytes, because they hold the deadline that bounds the expiry.
-    if (!(await this.#access.store.touch(id, new Date(expiry), { unchanged: row.data, ...options }))) return "conflict";
-    const touched = { ...row, expiry: new Date(expiry) };
-    state.touch(touched);
-    this.#tellToken(state, row, touched, now);
-    return { row: touched };
   }
 
   async #create(times: RowTimes, state: SessionState, now: number): Promise<Outcome> {
@@ -235,12 +218,24 @@ export class Committer {
     return { row: next };
   }
 
-  async #replace(times: RowTimes, state: SessionState, now: number, options?: OperationOptions): Promise<Outcome> {
+  /** Overwrites the row, or moves only its expiry. */
+  async #update(
+    plan: Extract<CommitPlan, { expiry: number }>,
+    state: SessionState,
+    now: number,
+    options?: OperationOptions,
+  ): Promise<Outcome> {
     const { id = "", row } = state;
-    const next = this.#access.encode(state, times, id);
+    if (row === undefined) return "gone";
+    const { store } = this.#access;
+    const isTouch = plan.kind === "touch";
+    const next = isTouch ? { ...row, expiry: new Date(plan.expiry) } : this.#access.encode(state, plan, id);
     const count = state.values.changes.length;
-    if (row === undefined) return "conflict";
-    if (!(await this.#access.store.replace(id, row.data, next.data, next.expiry, options))) return "conflict";
+    const isWritten = isTouch
+      ? // Only on the same bytes, because they hold the deadline that bounds the expiry.
+        await store.touch(id, next.expiry, { unchanged: row.data, ...options })
+      : await store.replace(id, row.data, next.data, next.expiry, options);
+    if (!isWritten) return "conflict";
     state.settle(next, id, state.token, count);
     this.#tellToken(state, row, next, now);
     return { row: next };

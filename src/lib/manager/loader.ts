@@ -215,7 +215,7 @@ export class Loader {
 
 function stateOfRow(row: StoredRow | undefined, id: string, token: string, event: LoadEvent | undefined): SessionState {
   note(event, row === undefined ? "unreadable" : "live");
-  return row === undefined ? SessionState.empty(true) : SessionState.load(row, id, token);
+  return row === undefined ? SessionState.empty(true) : new SessionState(row, id, token);
 }
 
 function note(event: LoadEvent | undefined, outcome: LoadEvent["outcome"]): void {

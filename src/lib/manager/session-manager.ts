@@ -304,7 +304,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     if (this.store.all === undefined) throw new TypeError("store: can't list its sessions, it has no function all");
     for await (const { id, ...found } of this.store.all()) {
       const row = await this.#loader.readListed(id, found);
-      if (row !== undefined) yield new Session<Data>(SessionState.load(row, id), this.#host);
+      if (row !== undefined) yield new Session<Data>(new SessionState(row, id), this.#host);
     }
   }
 

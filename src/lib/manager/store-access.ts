@@ -68,23 +68,19 @@ export class StoreAccess {
    *
    * @throws SessionDecodeError when the bytes are unreadable or too many; `cause` has the reason. SessionInvalidError as `onInvalid` says
    */
-  decode(id: string, found: StoredSession): StoredRow {
-    const row = this.#decode(id, found);
-    const { schema } = this.options;
-    if (schema !== undefined) row.values = schema.load(row.values, this.publicId(id));
-    return row;
-  }
-
-  #decode(id: string, found: StoredSession): StoredRow {
+  decode(id: string, { data, expiry }: StoredSession): StoredRow {
+    const { maxBytes, schema } = this.options;
+    const publicId = this.publicId(id);
+    let decoded: DecodedSession;
     try {
-      const { maxBytes } = this.options;
       // Checked before parsing, as another program may have written any size.
-      if (found.data.length > maxBytes) throw new SessionTooLargeError(this.publicId(id), found.data.length, maxBytes);
-      const { values, deadline } = this.#decodeOnce(found.data, this.publicId(id));
-      return { data: found.data, values, deadline, expiry: found.expiry };
+      if (data.length > maxBytes) throw new SessionTooLargeError(publicId, data.length, maxBytes);
+      decoded = this.#decodeOnce(data, publicId);
     } catch (cause) {
-      throw new SessionDecodeError(this.publicId(id), { cause });
+      throw new SessionDecodeError(publicId, { cause });
     }
+    const values = schema === undefined ? decoded.values : schema.load(decoded.values, publicId);
+    return { data, values, deadline: decoded.deadline, expiry };
   }
 
   #decodeOnce(data: Uint8Array, id: string): DecodedSession {

@@ -56,14 +56,9 @@ export interface Doubt {
 export class SessionState {
   /** Makes a session without a row. @param isPresented - whether the request came with a token, so that the response depends on it */
   static empty(isPresented = false): SessionState {
-    const state = new SessionState(undefined, undefined, undefined);
+    const state = new SessionState();
     state.#isAccessed = isPresented;
     return state;
-  }
-
-  /** Makes the session of a row. @param token - undefined when the session was listed, not presented */
-  static load(row: StoredRow, id: string, token?: string): SessionState {
-    return new SessionState(row, id, token);
   }
 
   /** Makes the session of a tombstone. A revoked session is succeeded by a new one. Otherwise this is a late request. */
@@ -103,7 +98,8 @@ export class SessionState {
   #pending: Promise<void> | undefined;
   #commits = 0;
 
-  private constructor(row: StoredRow | undefined, id: string | undefined, token: string | undefined) {
+  /** Makes the session of a row, if there is one. @param token - undefined when the session was listed, not presented */
+  constructor(row?: StoredRow, id?: string, token?: string) {
     this.#phase = row === undefined ? "new" : "stored";
     this.#row = row;
     this.#id = id;
@@ -354,11 +350,6 @@ export class SessionState {
   /** Lets each response that sets or clears the session's cookie remove another cookie, too. */
   clearAlso(cookie: CookieAttributes): void {
     this.#clearing = [cookie];
-  }
-
-  /** Records that a touch has moved the row's expiry. */
-  touch(row: StoredRow): void {
-    this.#row = row;
   }
 
   /** Records that the store now has a row with the first `count` changes, under this id and token. */
