@@ -3,15 +3,7 @@ import { assertTag, assertUserId } from "../core/user-id.ts";
 import { SchemaError } from "../core/errors.ts";
 import { codeOf, publish } from "../core/events.ts";
 import { atMost } from "../core/time.ts";
-import type {
-  OperationOptions,
-  OwnedEntry,
-  OwnedPlace,
-  Owner,
-  UserStore,
-  WriteOptions,
-  WriteOutcome,
-} from "../core/store.ts";
+import type { OperationOptions, OwnedEntry, OwnedPlace, Owner, UserStore, WriteOutcome } from "../core/store.ts";
 import type { SessionState } from "../session/state.ts";
 import { type StoredRow, tagsIn, userIn } from "../session/values.ts";
 import { Session } from "../session/session.ts";
@@ -64,12 +56,9 @@ const MAX_TRIM_WAIT = 2000;
 
 /** Lists and ends sessions by user, and writes rows with their user. */
 export class UserSessions {
-  readonly #users: UserStore | undefined;
   readonly #access: StoreAccess;
+  readonly #users: UserStore | undefined;
   readonly #scope: string | undefined;
-  /** 0: any number. */
-  readonly #maxSessions: number;
-  readonly #isLimitOwn: boolean;
   /**
    * The default limit, which the login's statement checks. That saves a second statement, but does not see concurrent logins, so a limit that
    * the application has set is enforced after each login instead.
@@ -78,13 +67,11 @@ export class UserSessions {
 
   /** Uses a store, and its users if it has them. @param scope - of the users' and tags' names in the table */
   constructor(access: StoreAccess, scope: string | undefined) {
-    const { maxSessionsPerUser, isLimitDefault } = access.options;
+    const { maxSessionsPerUser: most, isLimitDefault } = access.options;
     this.#access = access;
     this.#users = access.extras.users;
     this.#scope = scope;
-    this.#maxSessions = maxSessionsPerUser;
-    this.#isLimitOwn = !isLimitDefault;
-    this.#limit = this.#isLimitOwn || this.#maxSessions === 0 ? {} : { most: this.#maxSessions };
+    this.#limit = isLimitDefault && most > 0 ? { most } : {};
   }
 
   /** Checks that the store can find sessions by tag. @throws TypeError when it can't */
@@ -94,11 +81,9 @@ export class UserSessions {
 
   /** Creates the row of a session, with its user if it has one. */
   async create(id: string, row: StoredRow, state: SessionState): Promise<WriteOutcome> {
-    const owner = this.#ownerOf(state);
-    return this.#trimAfterLogin(
-      owner,
-      await this.#access.store.create(id, row.data, row.expiry, this.#ownedBy(owner, this.#limit)),
-    );
+    const owner = this.#ownerOf(row, state, this.#limit);
+    const outcome = await this.#access.store.create(id, row.data, row.expiry, { owner });
+    return this.#trimAfterLogin(row, outcome);
   }
 
   /** Moves a session to another id, with its user if it has one. */
@@ -109,15 +94,12 @@ export class UserSessions {
     state: SessionState,
     options?: OperationOptions,
   ): Promise<WriteOutcome> {
-    const owner = this.#ownerOf(state);
     const goesOn = state.transition?.kind === "renew" && !state.transition.revive;
-    const login = this.#ownedBy(owner, goesOn ? { goesOn } : this.#limit);
-    const outcome = await this.#access.store.renew(id, newId, previous.data, row.data, row.expiry, {
-      ...login,
-      ...options,
-    });
+    const owner = this.#ownerOf(row, state, goesOn ? { goesOn } : this.#limit);
+    const { store } = this.#access;
+    const outcome = await store.renew(id, newId, previous.data, row.data, row.expiry, { owner, ...options });
     // A session that goes on adds none.
-    return goesOn ? outcome : this.#trimAfterLogin(owner, outcome);
+    return goesOn ? outcome : this.#trimAfterLogin(row, outcome);
   }
 
   /** Lists a user's sessions, the newest login first. */
@@ -191,42 +173,31 @@ export class UserSessions {
   }
 
   /** Ends the oldest sessions of a user who has too many after a login. If this fails, the login stands and the next login tries again. */
-  async #trimAfterLogin(owner: Owner | undefined, outcome: WriteOutcome): Promise<WriteOutcome> {
-    const users = this.#users;
+  async #trimAfterLogin({ values }: StoredRow, outcome: WriteOutcome): Promise<WriteOutcome> {
     if (outcome === "few") return true;
-    if (outcome !== true || this.#maxSessions === 0 || owner === undefined || users === undefined) return outcome;
-    const { userId } = owner;
+    const { maxSessionsPerUser: most, isLimitDefault } = this.#access.options;
+    const users = this.#users;
+    const userId = userIn(values);
+    if (outcome !== true || most === 0 || userId === undefined || users === undefined) return outcome;
     try {
-      const trimming = this.#endAndTell(userId, (onEnded) =>
-        users.trim(this.#nameOf(userId), this.#maxSessions, onEnded),
-      );
+      const trimming = this.#endAndTell(userId, (onEnded) => users.trim(this.#nameOf(userId), most, onEnded));
       // The login does not wait for the end of very many sessions.
       trimming.catch(() => {});
       await atMost(trimming, MAX_TRIM_WAIT);
     } catch (error) {
+      if (!(error instanceof SchemaError)) publish("store-error", { operation: "trim", code: codeOf(error) });
       // Without the columns for users the application's own limit could never be enforced.
-      if (error instanceof SchemaError) {
-        if (this.#isLimitOwn) throw error;
-        return outcome;
-      }
-      publish("store-error", { operation: "trim", code: codeOf(error) });
+      else if (!isLimitDefault) throw error;
     }
-    return outcome;
+    return true;
   }
 
-  /** Whose session it is; undefined where the store keeps no users. */
-  #ownerOf({ values, client }: SessionState): Owner | undefined {
-    const userId = userIn(values.all);
+  /** The user of a row by the name in the table; undefined where the store keeps no users. */
+  #ownerOf({ values }: StoredRow, { client }: SessionState, more: Pick<Owner, "goesOn" | "most">): Owner | undefined {
+    const userId = userIn(values);
     if (userId === undefined || this.#users === undefined) return undefined;
-    const tags = tagsIn(values.all);
-    return { userId, ...client, ...(tags.length === 0 ? {} : { tags }) };
-  }
-
-  /** The options of a write for an owner, by the names that users and tags have in the table. */
-  #ownedBy(owner: Owner | undefined, more: Pick<Owner, "goesOn" | "most">): WriteOptions {
-    if (owner === undefined) return {};
-    const tags = owner.tags?.map((tag) => this.#nameOf(tag));
-    return { owner: { ...owner, userId: this.#nameOf(owner.userId), tags, ...more } };
+    const tags = tagsIn(values).map((tag) => this.#nameOf(tag));
+    return { userId: this.#nameOf(userId), ...client, ...(tags.length === 0 ? {} : { tags }), ...more };
   }
 
   #nameOf(userOrTag: string): string {
