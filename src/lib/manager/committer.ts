@@ -56,7 +56,7 @@ export class Committer {
     const userId = userIn(state.values.all);
     if (this.#access.options.onLogin === undefined || userId === undefined) return;
     const client = cleanClient(state.facts);
-    callHook("onLogin", this.#access.options.onLogin, { userId, id: this.#access.publicId(newId), ...client });
+    void callHook("onLogin", this.#access.options.onLogin, { userId, id: this.#access.publicId(newId), ...client });
   }
 
   /** Tells, without asking the store, whether the flush of a state that is not untouched has nothing to do. */

@@ -23,12 +23,11 @@ export interface EndEvent {
 }
 
 /** Calls a hook of the application. A failure of the hook is logged and has no other effect. */
-export function callHook<Event>(name: string, hook: ((event: Event) => unknown) | undefined, event: Event): void {
-  const failed = (error: unknown): void => console.error(`pgstore: ${name} failed:`, error);
+export async function callHook<Event>(name: string, hook: (event: Event) => unknown, event: Event): Promise<void> {
   try {
-    void Promise.resolve(hook?.(event)).catch(failed);
+    await hook(event);
   } catch (error) {
-    failed(error);
+    console.error(`pgstore: ${name} failed:`, error);
   }
 }
 
@@ -47,13 +46,7 @@ export class EndListeners {
   /** Calls the listeners of a session and the hook `onEnd`. */
   ended(id: string, why: EndEvent["why"], userId: string | undefined): void {
     this.tell(id);
-    if (this.#onEnd !== undefined) callHook("onEnd", this.#onEnd, { userId, id: this.#publicId(id), why });
-  }
-
-  /** Calls `listener` when one of the sessions ends. Returns a function that removes it. */
-  watchAll(ids: readonly string[], listener: (id: string) => void): () => void {
-    const stops = ids.map((id) => this.watch(id, () => listener(id)));
-    return () => stops.forEach((stop) => stop());
+    if (this.#onEnd !== undefined) void callHook("onEnd", this.#onEnd, { userId, id: this.#publicId(id), why });
   }
 
   /** Calls `listener` when a session ends. Returns a function that removes it. */

@@ -175,7 +175,7 @@ export class Loader {
       publish("error", { id: error.id, error });
       return undefined;
     }
-    if (!this.#access.isSealed) return row;
+    if (this.#access.options.codec.isSealed !== true) return row;
     const now = this.#access.now();
     const live = (time: number): StoredRow | undefined => (row.deadline.getTime() > time ? row : undefined);
     return typeof now === "number" ? live(now) : Promise.resolve(now).then(live);

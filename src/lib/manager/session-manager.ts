@@ -246,10 +246,13 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     let id: string | undefined;
     const ended = new Set<string>();
     const presented = this.#loader.tokensOf(credentials).map((token) => this.#access.idOf(token));
-    const unwatch = this.#access.endListeners.watchAll(presented, (endedId) => {
-      ended.add(endedId);
-      if (endedId === id) listener();
-    });
+    const stops = presented.map((one) =>
+      this.#access.endListeners.watch(one, () => {
+        ended.add(one);
+        if (one === id) listener();
+      }),
+    );
+    const unwatch = (): void => stops.forEach((stop) => stop());
     try {
       const session = await this.loadFrom(credentials);
       ({ id } = stateOf(session));

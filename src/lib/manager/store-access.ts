@@ -58,11 +58,6 @@ export class StoreAccess {
     return this.options.hashTokens ? id : idOf(id);
   }
 
-  /** Whether the codec detects bytes, the deadline among them, that were altered in the table. */
-  get isSealed(): boolean {
-    return this.options.codec.isSealed === true;
-  }
-
   /**
    * Decodes the bytes of a row.
    *

@@ -41,12 +41,8 @@ export function readLogin(userId: string, options: LoginOptions, now: number): L
   ]);
   if (remember !== undefined) values.set(REMEMBER_ME, remember !== false);
   const isLength = remember !== undefined && typeof remember !== "boolean";
-  for (const [name, isGiven] of [
-    ["remember", isLength],
-    ["lifetime", read.value("lifetime") !== undefined],
-  ] as const) {
-    if (isGiven) values.set(LIFETIME, read.duration(name, 0, { isPositive: true }));
-  }
+  if (isLength) values.set(LIFETIME, read.duration("remember", 0, { isPositive: true }));
+  if (read.value("lifetime") !== undefined) values.set(LIFETIME, read.duration("lifetime", 0, { isPositive: true }));
   if (read.value("idleTimeout") !== undefined) values.set(IDLE_TIMEOUT, read.duration("idleTimeout", 0));
   const tags = readTags(read);
   if (tags.length > 0) values.set(TAGS, tags);
