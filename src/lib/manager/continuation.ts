@@ -87,7 +87,7 @@ function changesOf({ values, userId, isPersistent }: ContinuedSession, id: strin
   const changes = Array.from(checked, ([key, value]) => set(key, value));
   if (userId !== undefined) {
     // Without the time of the login, which is unknown, so that `requireFresh` asks for another one.
-    const login = { values: new Map([[USER_ID, userId]]), keeps: () => true, lifetime: undefined };
+    const login = { values: new Map([[USER_ID, userId]]), keeps: () => true };
     changes.push({ kind: "login", login });
   }
   if (isPersistent) {

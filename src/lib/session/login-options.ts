@@ -48,7 +48,7 @@ export function readLogin(userId: string, options: LoginOptions, now: number): L
   if (tags.length > 0) values.set(TAGS, tags);
   const keeps = readKeep(read);
   read.end();
-  return { values, keeps, lifetime: values.get(LIFETIME) as number | undefined };
+  return { values, keeps };
 }
 
 function readKeep(read: OptionReader): (key: string) => boolean {

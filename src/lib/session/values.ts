@@ -1,3 +1,4 @@
+import type { StoredSession } from "../core/store.ts";
 import { assertValue, cloneValue, tryCloneValue, type Value } from "../core/value.ts";
 import { HeldObjects } from "./held-objects.ts";
 
@@ -42,8 +43,6 @@ export interface Login {
   values: ReadonlyMap<string, Value>;
   /** Tells which of the application's keys stay. When the session was another user's, none stays. */
   keeps: (key: string) => boolean;
-  /** Milliseconds. Undefined: the manager's. */
-  lifetime: number | undefined;
 }
 
 /** Reads the session's own idle timeout in milliseconds, 0: none. A remembered session has none unless it was set for the session. */
@@ -77,11 +76,9 @@ export function formLifetimeIn(values: ReadonlyMap<string, Value>): number | und
 }
 
 /** A row as this process has read or written it. */
-export interface StoredRow {
-  data: Uint8Array;
+export interface StoredRow extends StoredSession {
   values: ReadonlyMap<string, Value>;
   deadline: Date;
-  expiry: Date;
 }
 
 /** The part of a schema that the values need. */
@@ -370,7 +367,7 @@ export class SessionValues {
   }
 
   /** Carries out a login. Another user's values are dropped. */
-  #logIn({ values: added, keeps, lifetime }: Login, values: Map<string, Value>): void {
+  #logIn({ values: added, keeps }: Login, values: Map<string, Value>): void {
     const before = values.get(USER_ID);
     const isAnothers = before !== undefined && before !== added.get(USER_ID);
     for (const key of values.keys()) {
@@ -379,6 +376,6 @@ export class SessionValues {
       this.#held?.release(key);
     }
     for (const [key, value] of added) values.set(key, value);
-    if (lifetime !== undefined) this.#resetDeadline();
+    if (added.has(LIFETIME)) this.#resetDeadline();
   }
 }
