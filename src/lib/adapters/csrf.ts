@@ -102,7 +102,7 @@ export class CsrfProtection {
     if (!this.#needsToken) return "";
     const state = stateOf(session);
     if (this.#mustKeep(state)) {
-      state.assertWritable("csrf.token", undefined);
+      state.assertWritable("csrf.token");
       state.values.apply({ kind: "set", key: CSRF, value: this.#formLifetime });
     }
     // The page of a session that has ended must still render. Its form is never accepted.

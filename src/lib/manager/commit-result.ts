@@ -8,7 +8,7 @@ import {
   type OpenHeaders,
   withNoStore,
 } from "../http/headers.ts";
-import type { CookieUpdate } from "../session/state.ts";
+import type { CookieUpdate } from "../session/transition.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** The circumstances of a commit. */

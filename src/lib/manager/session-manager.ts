@@ -286,10 +286,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   async mergeSession(session: Session<Data>, token: string): Promise<void> {
     const state = stateOf(session);
-    state.assertWritable("mergeSession", undefined);
+    state.assertWritable("mergeSession");
     const row = await this.#loader.peek(token, state.id);
     if (row === undefined) return;
-    state.assertWritable("mergeSession", undefined);
+    state.assertWritable("mergeSession");
     state.values.merge(row, session.deadline);
     // The other session ends last, so that a crash in between loses nothing.
     await this.#committer.flush(state);

@@ -7,7 +7,8 @@ import {
   REMEMBER_ME,
   type StoredRow,
 } from "./values.ts";
-import type { CookieLife, Phase, SessionState } from "./state.ts";
+import type { Phase, SessionState } from "./state.ts";
+import type { CookieLife } from "./transition.ts";
 
 /*
  * The policy of a commit: what happens to the session's row. One pure function decides it, from the state, the options and the time.

@@ -5,8 +5,8 @@ import type { SessionHost } from "./host.ts";
 import { accept, orDefault } from "./schema.ts";
 import { refuseAssignment, refuseCallback, refuseIdioms } from "./idioms.ts";
 import { type LoginOptions, readLogin } from "./login-options.ts";
-import { moveToNewToken, type RenewalOptions } from "./renewal.ts";
 import type { SessionState, SessionStatus } from "./state.ts";
+import type { RenewalOptions } from "./transition.ts";
 import { type Change, IDLE_TIMEOUT, LIFETIME, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, userIn } from "./values.ts";
 import type { Register, SessionData, SessionKey, SessionValue } from "./session-data.ts";
 
@@ -188,7 +188,7 @@ export class Session<Data = RegisteredData> {
     while (state.transition?.kind !== "destroy") {
       this.#writable("destroy");
       // A commit under way decides which session to end. Its failure is reported to its own caller.
-      if (state.pending === undefined) state.plan({ kind: "destroy" });
+      if (state.pending === undefined) state.planDestroy();
       else await state.pending.catch(() => {});
     }
     await this.#host.flush(state);
@@ -368,8 +368,14 @@ export class Session<Data = RegisteredData> {
     return this.#accessed().status;
   }
 
+  /** Moves to a new token, at once if there is a row. @param changes - made with the move, and undone if it fails */
   #moveToNewToken(operation: string, changes: readonly Change[], options: RenewalOptions): Promise<void> {
-    return moveToNewToken(this.#accessed(), this.#host, operation, changes, options);
+    const state = this.#accessed();
+    return state.whenIdle(operation, async () => {
+      state.planRenewal(changes, options);
+      if (state.phase === "stored") await this.#host.flush(state);
+      else await this.#host.begin?.(state, changes);
+    });
   }
 
   #accessed(): SessionState {

@@ -1,11 +1,18 @@
 import { AlreadyCommittedError, type CommittedBy } from "../core/errors.ts";
-import { wrong } from "../core/options.ts";
 import type { EndReason } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
 import type { CookieAttributes } from "../http/cookie.ts";
 import type { ClientSource, RecordedClient, RequestClient } from "./request.ts";
-import { type CommitWatcher, moveOn, type Transition } from "./transition.ts";
-import { idleTimeoutIn, isReserved, SessionValues, type StoredRow } from "./values.ts";
+import {
+  type CommitWatcher,
+  type CookieLife,
+  type CookieUpdate,
+  type Doubt,
+  moveOn,
+  type RenewalOptions,
+  type Transition,
+} from "./transition.ts";
+import { assertKey, type Change, idleTimeoutIn, SessionValues, type StoredRow } from "./values.ts";
 
 /**
  * "new": no row and no change. "unmodified": as loaded. "modified": the next commit writes it. "destroyed": ended, here or in another
@@ -16,27 +23,7 @@ export type SessionStatus = "new" | "unmodified" | "modified" | "destroyed";
 /** The phase of a session in one request. `SessionState` has the table. */
 export type Phase = "new" | "stored" | "stale" | "ended";
 
-/** The life of a persistent cookie, in milliseconds since 1970. */
-export interface CookieLife {
-  now: number;
-  expiry: number;
-}
-
-/** The change of the client's cookie that the response's head carries. `clearing` has other cookies to remove. */
-export type CookieUpdate =
-  | { kind: "nothing" }
-  | { kind: "clear"; clearing: readonly CookieAttributes[] }
-  | { kind: "set"; token: string; life: CookieLife | undefined; clearing: readonly CookieAttributes[] };
-
 const NOTHING: CookieUpdate = { kind: "nothing" };
-
-/** A renewal that the store reported as failed although it may have been carried out: its answer was lost. */
-export interface Doubt {
-  token: string;
-  id: string;
-  /** The bytes of its row, if it was carried out. */
-  data: Uint8Array;
-}
 
 /**
  * One session in one request: the row that was loaded, the changes made since, and the pending change of the client's cookie.
@@ -226,16 +213,14 @@ export class SessionState {
   }
 
   /**
-   * Checks that a change would be stored and that the application may use the key.
+   * Checks that a change would be stored, and may be of a key.
    *
    * @throws AlreadyCommittedError when the session is already committed; TypeError when the key is no string, or reserved
    */
-  assertWritable(operation: string, key: string | undefined): void {
+  assertWritable(operation: string, key?: string): void {
     if (this.#sealedBy !== undefined) throw new AlreadyCommittedError(operation, this.#sealedBy);
     if (this.#transition?.kind === "destroy") throw new AlreadyCommittedError(operation, "destroy");
-    if (key === undefined) return;
-    if (typeof key !== "string") throw wrong(`${operation}: key`, "a string", key);
-    if (isReserved(key)) throw wrong(`${operation}: key`, "a key that pgstore does not reserve", key);
+    if (key !== undefined) assertKey(operation, key);
   }
 
   /** Makes later changes throw. The first seal counts, except that the response's head replaces any other. */
@@ -259,14 +244,39 @@ export class SessionState {
     this.#token = token;
   }
 
-  /** Sets the next commit's transition. */
-  plan(transition: Transition): void {
-    this.#transition = transition;
+  /** Plans the end of the session for the next commit. */
+  planDestroy(): void {
+    this.#transition = { kind: "destroy" };
   }
 
-  /** Records that `login` or `reset` began this session. */
-  markDeliberate(): void {
-    this.#isDeliberate = true;
+  /**
+   * Plans a move to a new token for the next commit. Call it only while no commit is under way.
+   *
+   * @param changes - made now, and undone if the commit fails
+   * @param earlier - changes that were made before and are undone as well
+   */
+  planRenewal(changes: readonly Change[], options: RenewalOptions, earlier: readonly Change[] = []): void {
+    const token = createToken();
+    if (options.revive && this.isOver) this.restart(token, "replaced");
+    if (options.revive) this.#isDeliberate = true;
+    for (const change of changes) this.values.apply(change);
+    if (this.#phase !== "stored") this.#token = token;
+    else this.#transition = { kind: "renew", token, changes: [...earlier, ...changes], ...options };
+  }
+
+  /**
+   * Acts as soon as no commit is under way, at once if none is. The failure of a commit is reported to its own caller.
+   *
+   * @param operation - the method that was called, for an error
+   * @throws AlreadyCommittedError when the session is already committed
+   */
+  async whenIdle(operation: string, act: () => Promise<void>): Promise<void> {
+    this.assertWritable(operation);
+    while (this.#pending !== undefined) {
+      await this.#pending.catch(() => {});
+      this.assertWritable(operation);
+    }
+    await act();
   }
 
   /** Runs a commit after the earlier ones of this state. @param commit - must reject, not throw */

@@ -1,4 +1,5 @@
 import { createToken } from "../core/token.ts";
+import type { CookieAttributes } from "../http/cookie.ts";
 import type { Change, StoredRow } from "./values.ts";
 
 /** A move of the session to a new token, written by the next commit. */
@@ -14,8 +15,31 @@ export interface Renewal {
   changes: readonly Change[];
 }
 
+/** The manner of a move to a new token. */
+export type RenewalOptions = Pick<Renewal, "keepDeadline" | "revive" | "isLogOut">;
+
 /** A step that the next commit makes in addition to writing the changes. */
 export type Transition = Renewal | { kind: "destroy" };
+
+/** A renewal that the store reported as failed although it may have been carried out: its answer was lost. */
+export interface Doubt {
+  token: string;
+  id: string;
+  /** The bytes of its row, if it was carried out. */
+  data: Uint8Array;
+}
+
+/** The life of a persistent cookie, in milliseconds since 1970. */
+export interface CookieLife {
+  now: number;
+  expiry: number;
+}
+
+/** The change of the client's cookie that the response's head carries. `clearing` has other cookies to remove. */
+export type CookieUpdate =
+  | { kind: "nothing" }
+  | { kind: "clear"; clearing: readonly CookieAttributes[] }
+  | { kind: "set"; token: string; life: CookieLife | undefined; clearing: readonly CookieAttributes[] };
 
 /** A part of an adapter that takes part in commits. */
 export interface CommitWatcher {

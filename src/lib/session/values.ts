@@ -1,3 +1,4 @@
+import { wrong } from "../core/options.ts";
 import type { StoredSession } from "../core/store.ts";
 import { assertValue, cloneValue, tryCloneValue, type Value } from "../core/value.ts";
 import { HeldObjects } from "./held-objects.ts";
@@ -35,6 +36,12 @@ export const RESERVED: readonly string[] = [
 /** Tells whether pgstore reserves a key. */
 export function isReserved(key: string): boolean {
   return key.startsWith("__") && RESERVED.includes(key);
+}
+
+/** Checks that the application may use a key. @throws TypeError when it is no string, or reserved */
+export function assertKey(operation: string, key: string): void {
+  if (typeof key !== "string") throw wrong(`${operation}: key`, "a string", key);
+  if (isReserved(key)) throw wrong(`${operation}: key`, "a key that pgstore does not reserve", key);
 }
 
 /** The effect of a login on a session. */

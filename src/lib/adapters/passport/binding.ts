@@ -2,7 +2,6 @@ import { assertNewUserId } from "../../core/user-id.ts";
 import { assertValue, equalValues, tryCloneValue, type Value } from "../../core/value.ts";
 import type { SessionHost } from "../../session/host.ts";
 import { readLogin } from "../../session/login-options.ts";
-import { planRenewal, whenIdle } from "../../session/renewal.ts";
 import type { SessionState } from "../../session/state.ts";
 import {
   type Change,
@@ -61,7 +60,7 @@ export class PassportBinding {
    */
   regenerate(keep: readonly string[]): Promise<void> {
     const state = this.#state;
-    return whenIdle(state, "regenerate", async () => {
+    return state.whenIdle("regenerate", async () => {
       this.#forgetStored();
       const { all } = state.values;
       const kept = keep.filter((key) => !isReserved(key) && all.has(key));
@@ -79,7 +78,7 @@ export class PassportBinding {
    *   session is already committed
    */
   save(): Promise<void> {
-    return whenIdle(this.#state, "save", async () => {
+    return this.#state.whenIdle("save", async () => {
       try {
         await this.#host.flush(this.#state);
       } catch (error) {
@@ -171,7 +170,7 @@ export class PassportBinding {
     // The changes of the session's own renewal are undone with this one.
     const others = transition?.kind === "renew" && transition !== this.#planned ? transition.changes : [];
     const earlier = [...others, ...this.#made];
-    planRenewal(this.#state, changes, { keepDeadline: false, ...options }, earlier);
+    this.#state.planRenewal(changes, { keepDeadline: false, ...options }, earlier);
     this.#made = [...this.#made, ...changes];
     this.#planned = this.#state.transition;
   }
