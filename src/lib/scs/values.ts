@@ -68,6 +68,15 @@ const BYTES: Kind<Uint8Array> = {
   zero: () => new Uint8Array(),
 };
 
+const OBJECT: Kind<object | undefined> = {
+  name: "an object",
+  read: (value) => {
+    if (typeof value !== "object" || value === null) return undefined;
+    return value instanceof Date || value instanceof Uint8Array ? undefined : value;
+  },
+  zero: () => undefined,
+};
+
 function get<T>(kind: Kind<T>, request: object, key: string): T {
   const session = sessionOf(request);
   return session.has(key) ? assert(kind, key, session.get(key)) : kind.zero();
@@ -87,11 +96,7 @@ function assert<T>(kind: Kind<T>, key: string, value: unknown): T {
   return read;
 }
 
-/**
- * Sets a value.
- *
- * @throws TypeError when `get` of the same type would refuse the value
- */
+/** Sets a value. @throws TypeError when `get` of the same type would refuse the value */
 function put<T>(kind: Kind<T>, request: object, key: string, value: T): void {
   if (kind.read(value) === undefined) {
     throw new TypeError(`session key ${JSON.stringify(key)}: the value is not ${kind.name}`);
@@ -105,11 +110,7 @@ function put<T>(kind: Kind<T>, request: object, key: string, value: T): void {
  * @throws TypeAssertionError when the value is not a string
  */
 export const getString = (request: object, key: string): string => get(STRING, request, key);
-/**
- * Sets a string.
- *
- * @throws TypeError when the value is not a string
- */
+/** Sets a string. @throws TypeError when the value is not a string */
 export const putString = (request: object, key: string, value: string): void => put(STRING, request, key, value);
 /**
  * Returns a string and removes it, or returns `""` when the key is absent.
@@ -124,11 +125,7 @@ export const popString = (request: object, key: string): string => pop(STRING, r
  * @throws TypeAssertionError when the value is not a boolean
  */
 export const getBool = (request: object, key: string): boolean => get(BOOL, request, key);
-/**
- * Sets a boolean.
- *
- * @throws TypeError when the value is not a boolean
- */
+/** Sets a boolean. @throws TypeError when the value is not a boolean */
 export const putBool = (request: object, key: string, value: boolean): void => put(BOOL, request, key, value);
 /**
  * Returns a boolean and removes it, or returns false when the key is absent.
@@ -143,11 +140,7 @@ export const popBool = (request: object, key: string): boolean => pop(BOOL, requ
  * @throws TypeAssertionError when the value is not an integer, or is beyond 2^53, which a number can't hold: use `getInt64`
  */
 export const getInt = (request: object, key: string): number => get(INT, request, key);
-/**
- * Sets an integer.
- *
- * @throws TypeError when the value is not an integer up to 2^53
- */
+/** Sets an integer. @throws TypeError when the value is not an integer up to 2^53 */
 export const putInt = (request: object, key: string, value: number): void => put(INT, request, key, value);
 /**
  * Returns an integer and removes it, or returns 0 when the key is absent.
@@ -162,11 +155,7 @@ export const popInt = (request: object, key: string): number => pop(INT, request
  * @throws TypeAssertionError when the value is not a 64-bit integer
  */
 export const getInt64 = (request: object, key: string): bigint => get(INT64, request, key);
-/**
- * Sets a 64-bit integer. A number is stored as a number, not as a bigint.
- *
- * @throws TypeError when the value is not a 64-bit integer
- */
+/** Sets a 64-bit integer. A number is stored as a number, not as a bigint. @throws TypeError when the value is not a 64-bit integer */
 export const putInt64 = (request: object, key: string, value: bigint | number): void =>
   put<bigint | number>(INT64, request, key, value);
 /**
@@ -182,11 +171,7 @@ export const popInt64 = (request: object, key: string): bigint => pop(INT64, req
  * @throws TypeAssertionError when the value is not a number
  */
 export const getFloat = (request: object, key: string): number => get(FLOAT, request, key);
-/**
- * Sets a number.
- *
- * @throws TypeError when the value is not a number
- */
+/** Sets a number. @throws TypeError when the value is not a number */
 export const putFloat = (request: object, key: string, value: number): void => put(FLOAT, request, key, value);
 /**
  * Returns a number and removes it, or returns 0 when the key is absent.
@@ -201,11 +186,7 @@ export const popFloat = (request: object, key: string): number => pop(FLOAT, req
  * @throws TypeAssertionError when the value is not a time
  */
 export const getTime = (request: object, key: string): Date => get(TIME, request, key);
-/**
- * Sets a time.
- *
- * @throws TypeError when the value is not a time
- */
+/** Sets a time. @throws TypeError when the value is not a time */
 export const putTime = (request: object, key: string, value: Date): void => put(TIME, request, key, value);
 /**
  * Returns a time and removes it, or returns Go's zero time (0001-01-01) when the key is absent.
@@ -220,11 +201,7 @@ export const popTime = (request: object, key: string): Date => pop(TIME, request
  * @throws TypeAssertionError when the value is not bytes
  */
 export const getBytes = (request: object, key: string): Uint8Array => get(BYTES, request, key);
-/**
- * Sets bytes.
- *
- * @throws TypeError when the value is not bytes
- */
+/** Sets bytes. @throws TypeError when the value is not bytes */
 export const putBytes = (request: object, key: string, value: Uint8Array): void => put(BYTES, request, key, value);
 /**
  * Returns bytes and removes them, or returns an empty array when the key is absent.
@@ -241,28 +218,13 @@ export const popBytes = (request: object, key: string): Uint8Array => pop(BYTES,
  * @throws TypeAssertionError when the value is not a plain object or array
  */
 export const getObject = <T extends object>(request: object, key: string): T | undefined =>
-  get(objectKind<T>(), request, key);
-/**
- * Sets a plain object or array.
- *
- * @throws TypeError when the value is not a plain object or array
- */
-export const putObject = (request: object, key: string, value: object): void => put(objectKind(), request, key, value);
+  get(OBJECT, request, key) as T | undefined;
+/** Sets a plain object or array. @throws TypeError when the value is not a plain object or array */
+export const putObject = (request: object, key: string, value: object): void => put(OBJECT, request, key, value);
 /**
  * Returns a plain object or array and removes it, or returns undefined when the key is absent.
  *
  * @throws TypeAssertionError when the value is not a plain object or array
  */
 export const popObject = <T extends object>(request: object, key: string): T | undefined =>
-  pop(objectKind<T>(), request, key);
-
-function objectKind<T extends object>(): Kind<T | undefined> {
-  return {
-    name: "an object",
-    read: (value) =>
-      typeof value === "object" && value !== null && !(value instanceof Date) && !(value instanceof Uint8Array)
-        ? (value as T)
-        : undefined,
-    zero: () => undefined,
-  };
-}
+  pop(OBJECT, request, key) as T | undefined;
