@@ -76,7 +76,6 @@ export class ExpressSessionStore extends EventEmitter {
   readonly #store: SessionKeeper;
   readonly #extras: StoreExtras;
   readonly #own: PgStore | undefined;
-  readonly #idOf: (sid: string) => string;
   readonly #ttl: number;
   readonly #userOf: ((session: ExpressSessionData) => unknown) | undefined;
   /** Whether the table holds hashes of session IDs. */
@@ -115,7 +114,6 @@ export class ExpressSessionStore extends EventEmitter {
     this.#extras = kept;
     this.#store = withEndings(kept);
     this.#queue = new KeyedQueue(kept.queryTimeout);
-    this.#idOf = layout === "pgstore" ? (sid) => sha256(assertSid(sid)) : assertSid;
   }
 
   /** Reads a live session, or undefined. Its `cookie.expires` is the row's expiry, unless the cookie has no `expires`. */
@@ -125,56 +123,84 @@ export class ExpressSessionStore extends EventEmitter {
     sid: string,
     callback?: Callback<ExpressSessionData | undefined>,
   ): Promise<ExpressSessionData | undefined> | void {
-    return answer(this.#get(sid), callback);
+    return answer(() => this.#read(sid), callback);
   }
 
   /** Stores a session until its `cookie.expires`, or for `ttl`. Does nothing when the session was destroyed meanwhile. */
   set(sid: string, session: ExpressSessionData): Promise<void>;
   set(sid: string, session: ExpressSessionData, callback?: Callback<void>): void;
   set(sid: string, session: ExpressSessionData, callback?: Callback<void>): Promise<void> | void {
-    return answer(this.#set(sid, session), callback);
+    return answer(async () => {
+      const data = sessionBytes(session);
+      const isLoaded = this.#loaded.get(session) === sid;
+      await this.#write(sid, session, async (id, until) => {
+        const wasLive = isLoaded || (this.#seen.get(id) ?? this.#seenBefore.get(id) ?? 0) > (await this.#now());
+        return this.#store[wasLive ? "update" : "upsert"](id, data, until);
+      });
+    }, callback);
   }
 
   /** Moves a session's expiry to its `cookie.expires`, or to `ttl` from now. Does nothing when the session has ended. */
   touch(sid: string, session: ExpressSessionData): Promise<void>;
   touch(sid: string, session: ExpressSessionData, callback?: Callback<void>): void;
   touch(sid: string, session: ExpressSessionData, callback?: Callback<void>): Promise<void> | void {
-    return answer(this.#touch(sid, session), callback);
+    return answer(() => this.#write(sid, session, (id, until) => this.#store.setExpiry(id, until)), callback);
   }
 
   /** Destroys a session, after its writes under way. */
   destroy(sid: string): Promise<void>;
   destroy(sid: string, callback?: Callback<void>): void;
   destroy(sid: string, callback?: Callback<void>): Promise<void> | void {
-    return answer(this.#destroy(sid), callback);
+    return answer(async () => {
+      if (!isSid(sid)) return;
+      const id = this.#idOf(sid);
+      await this.#queue.enter(id, () => this.#store.end(id));
+    }, callback);
   }
 
   /** Reads every live session into memory. */
   all(): Promise<ExpressSessionData[]>;
   all(callback: Callback<ExpressSessionData[]>): void;
   all(callback?: Callback<ExpressSessionData[]>): Promise<ExpressSessionData[]> | void {
-    return answer(this.#all(), callback);
+    return answer(async () => {
+      const sessions: ExpressSessionData[] = [];
+      for await (const { data, expiry } of this.#rows()) {
+        const session = parseSession(data, expiry);
+        if (session !== undefined) sessions.push(session);
+      }
+      return sessions;
+    }, callback);
   }
 
   /** Counts the live sessions of the table, those of other programs included. */
   length(): Promise<number>;
   length(callback: Callback<number>): void;
   length(callback?: Callback<number>): Promise<number> | void {
-    return answer(this.#length(), callback);
+    return answer(async () => this.#extras.count?.() ?? (await this.all()).length, callback);
   }
 
   /** Destroys every live session of the table, those of other programs included. */
   clear(): Promise<void>;
   clear(callback?: Callback<void>): void;
   clear(callback?: Callback<void>): Promise<void> | void {
-    return answer(this.#clear(), callback);
+    return answer(async () => {
+      let ids: string[] = [];
+      const end = async (): Promise<void> => {
+        await Promise.all(ids.map((id) => this.#store.end(id)));
+        ids = [];
+      };
+      for await (const { id } of this.#rows()) {
+        if (ids.push(id) === CLEAR_BATCH) await end();
+      }
+      await end();
+    }, callback);
   }
 
   /** Removes expired rows, as the periodic cleanup does. The name is connect-pg-simple's. */
   pruneSessions(): Promise<void>;
   pruneSessions(callback?: Callback<void>): void;
   pruneSessions(callback?: Callback<void>): Promise<void> | void {
-    return answer(this.#prune(), callback);
+    return answer(async () => void (await this.#extras.deleteExpired?.()), callback);
   }
 
   /**
@@ -233,8 +259,11 @@ export class ExpressSessionStore extends EventEmitter {
   /** Reads a session in the form that `request.session` has. Part of express-session's interface. */
   load(sid: string, callback?: Callback<HostsOwn>): void {
     const request = { sessionID: sid, sessionStore: this, headers: {} };
-    const made = this.#get(sid).then((found) => found && (this.createSession(request, found) as unknown));
-    void answer(made, callback ?? (() => {}));
+    const load = async (): Promise<HostsOwn> => {
+      const found = await this.#read(sid);
+      return found && this.createSession(request, found);
+    };
+    void answer(load, callback ?? (() => {}));
   }
 
   /** Stops the periodic removal of expired rows. Idempotent. */
@@ -251,7 +280,7 @@ export class ExpressSessionStore extends EventEmitter {
     return this.close();
   }
 
-  async #get(sid: string): Promise<ExpressSessionData | undefined> {
+  async #read(sid: string): Promise<ExpressSessionData | undefined> {
     if (!isSid(sid)) return undefined;
     const id = this.#idOf(sid);
     const found = await this.#store.find(id);
@@ -262,71 +291,24 @@ export class ExpressSessionStore extends EventEmitter {
     return session;
   }
 
-  async #set(sid: string, session: ExpressSessionData): Promise<void> {
-    const id = this.#idOf(sid);
-    const data = sessionBytes(session);
-    const expiry = this.#expiryOf(session);
-    const isLoaded = this.#loaded.get(session) === sid;
-    await this.#write(sid, id, session, expiry, async (until) => {
-      const wasLive = isLoaded || (this.#seen.get(id) ?? this.#seenBefore.get(id) ?? 0) > (await this.#now());
-      return this.#store[wasLive ? "update" : "upsert"](id, data, until);
-    });
-  }
-
-  async #touch(sid: string, session: ExpressSessionData): Promise<void> {
-    const id = this.#idOf(sid);
-    await this.#write(sid, id, session, this.#expiryOf(session), (until) => this.#store.setExpiry(id, until));
-  }
-
-  /** Writes a row after the earlier writes of the same session. */
+  /** Writes a session's row after the earlier writes of the same session. */
   async #write(
     sid: string,
-    id: string,
     session: ExpressSessionData,
-    expiry: Promise<Date>,
-    write: (until: Date) => Promise<boolean>,
+    write: (id: string, until: Date) => Promise<boolean>,
   ): Promise<void> {
+    const id = this.#idOf(sid);
+    const expiry = expiryOf(session, () => this.#now(), this.#ttl);
     // If the write's turn never comes, this promise is not awaited. Its rejection must not end the process.
     expiry.catch(() => {});
     const inTurn = async (): Promise<boolean> => {
       const until = await expiry;
-      const done = await write(until);
+      const done = await write(id, until);
       if (done) this.#remember(id, until);
       return done;
     };
     const isDone = await this.#queue.enter(id, inTurn, () => whenClosed((session as HostSession).req?.res));
     if (isDone !== true) publish("gone", { id: sha256(sid) });
-  }
-
-  async #destroy(sid: string): Promise<void> {
-    if (!isSid(sid)) return;
-    const id = this.#idOf(sid);
-    await this.#queue.enter(id, () => this.#store.end(id));
-  }
-
-  async #all(): Promise<ExpressSessionData[]> {
-    const sessions: ExpressSessionData[] = [];
-    for await (const { data, expiry } of this.#rows()) {
-      const session = parseSession(data, expiry);
-      if (session !== undefined) sessions.push(session);
-    }
-    return sessions;
-  }
-
-  async #length(): Promise<number> {
-    return this.#extras.count?.() ?? (await this.#all()).length;
-  }
-
-  async #clear(): Promise<void> {
-    let ids: string[] = [];
-    const end = async (): Promise<void> => {
-      await Promise.all(ids.map((id) => this.#store.end(id)));
-      ids = [];
-    };
-    for await (const { id } of this.#rows()) {
-      if (ids.push(id) === CLEAR_BATCH) await end();
-    }
-    await end();
   }
 
   async *#ofUser(operation: string, userId: string): AsyncGenerator<{ id: string; expiry: Date }> {
@@ -341,6 +323,11 @@ export class ExpressSessionStore extends EventEmitter {
     }
   }
 
+  #idOf(sid: string): string {
+    if (!isSid(sid)) throw new TypeError(`sid: expected a well-formed string of 1 to ${MAX_SID_BYTES} bytes`);
+    return this.#isHashed ? sha256(sid) : sid;
+  }
+
   #shownIdOf(id: string): string {
     return this.#isHashed ? id : sha256(id);
   }
@@ -350,16 +337,8 @@ export class ExpressSessionStore extends EventEmitter {
     return this.#extras.all();
   }
 
-  async #prune(): Promise<void> {
-    await this.#extras.deleteExpired?.();
-  }
-
   #now(): number | Promise<number> {
     return this.#extras.now?.() ?? systemNow();
-  }
-
-  #expiryOf(session: ExpressSessionData): Promise<Date> {
-    return expiryOf(session, () => this.#now(), this.#ttl);
   }
 
   /** Remembers that a session was live a moment ago. */
@@ -372,11 +351,12 @@ export class ExpressSessionStore extends EventEmitter {
 }
 
 /**
- * Passes a promise's outcome to a callback, outside of the promise, so that an error of the callback doesn't call it again.
+ * Passes a method's outcome to a callback, outside of the promise, so that an error of the callback doesn't call it again.
  *
  * Without a callback it returns the promise. Its rejection never ends the process, because express-session drops some promises.
  */
-function answer<T>(promise: Promise<T>, callback: Callback<T> | undefined): Promise<T> | void {
+function answer<T>(work: () => Promise<T>, callback: Callback<T> | undefined): Promise<T> | void {
+  const promise = work();
   if (callback === undefined) {
     promise.catch(() => {});
     return promise;
@@ -390,9 +370,4 @@ function answer<T>(promise: Promise<T>, callback: Callback<T> | undefined): Prom
 /** Says whether a value can be a session ID. */
 function isSid(sid: unknown): sid is string {
   return typeof sid === "string" && sid !== "" && sid.isWellFormed() && Buffer.byteLength(sid) <= MAX_SID_BYTES;
-}
-
-function assertSid(sid: unknown): string {
-  if (!isSid(sid)) throw new TypeError(`sid: expected a well-formed string of 1 to ${MAX_SID_BYTES} bytes`);
-  return sid;
 }
