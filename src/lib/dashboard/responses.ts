@@ -1,7 +1,8 @@
 import { trimBlanks } from "../http/headers.ts";
 import { digest, sha256 } from "../core/token.ts";
-import type { Html } from "./pages/html.ts";
-import { LOCAL_TIME_SCRIPT } from "./pages/layout.ts";
+import type { ResolvedDashboard } from "./options.ts";
+import { type Html, html } from "./pages/html.ts";
+import { LOCAL_TIME_SCRIPT, messagePage } from "./pages/layout.ts";
 import { STYLE } from "./style/style.ts";
 
 /** Headers of every response: no script but the page's own, nothing from other hosts, no frame around it. */
@@ -24,6 +25,27 @@ const STYLE_TAG = `"${sha256(STYLE)}"`;
 /** Creates a response with a page. */
 export function pageResponse(status: number, { markup }: Html, headers: Record<string, string> = {}): Response {
   return textResponse(status, "text/html", markup, headers);
+}
+
+/** Creates a response with a sentence in place of a page. */
+export function refusal(
+  { title }: ResolvedDashboard,
+  status: number,
+  heading: string,
+  message: string,
+  headers?: Record<string, string>,
+): Response {
+  return pageResponse(status, messagePage(title, heading, html`<p>${message}</p>`), headers);
+}
+
+/** Creates the response to a request about a user or a session that can't exist. */
+export function noSuchUser(dashboard: ResolvedDashboard): Response {
+  return refusal(dashboard, 404, "There is no such user", "This is not a valid user id or session.");
+}
+
+/** Creates the response for a store that keeps no sessions by user. */
+export function withoutUsers(dashboard: ResolvedDashboard): Response {
+  return refusal(dashboard, 404, "Users are not known", "This store keeps no sessions by user.");
 }
 
 /** Creates a response with plain text, for clients that may see nothing else. */

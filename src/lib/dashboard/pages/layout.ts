@@ -20,18 +20,16 @@ const REFRESHES: [name: string, seconds: string | undefined][] = [
 ];
 
 /** Contents of a page. */
-export interface Frame {
-  /** Title of the dashboard. */
-  title: string;
-  /** Heading of this page, for the browser's title bar. */
+export interface Page {
+  /** Heading for the browser's title bar. */
   heading: string;
   /** Entry of the menu that is marked as current. */
   section?: "overview" | "users";
   /** Text in the search field. */
   search?: string;
   main: Html;
-  /** Line below the header. Undefined: the page is no view of the database. */
-  status?: Status;
+  /** Set-Cookie header that the page's form needs. */
+  setCookie?: string | undefined;
 }
 
 /** Line with the database and the time of the figures. */
@@ -72,8 +70,8 @@ export const LOCAL_TIME_SCRIPT = `for (const time of document.querySelectorAll("
   time.title = local + " here\\n" + time.title;
 }`;
 
-/** Renders a whole page. */
-export function pageOf({ title, heading, section, search = "", main, status }: Frame): Html {
+/** Renders a whole page. @param status - line below the header. Undefined: the page is no view of the database */
+export function pageOf(title: string, { heading, section, search = "", main }: Page, status?: Status): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -125,19 +123,14 @@ export function pageOf({ title, heading, section, search = "", main, status }: F
     </html> `;
 }
 
-/** Renders a page with one sentence, in place of a page that can't be shown. */
+/** Renders a page with a message, in place of a page that can't be shown. */
 export function messagePage(title: string, heading: string, message: Html): Html {
   const main = html`<h1>${heading}</h1>
     <section class="card narrow">
-      <p>${message}</p>
+      ${message}
       <p><a href="${PAGES.overview}">To the overview</a></p>
     </section>`;
-  return pageOf({ title, heading, main });
-}
-
-/** Renders commands to copy. */
-export function codeBlock(label: string, code: string): Html {
-  return html`<pre tabindex="0" role="region" aria-label="${label}"><code>${code}</code></pre>`;
+  return pageOf(title, { heading, main });
 }
 
 function statusLine({ place, now, self }: Status): Html {

@@ -4,7 +4,7 @@ import type { PageVisit } from "../visit.ts";
 import { barChart, lineChart } from "./chart.ts";
 import { about, clockTime, instant, relative, rounded, span, weekday } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
-import { link, type MenuEntry, PAGES, refreshIn } from "./layout.ts";
+import { link, type MenuEntry, type Page, PAGES, refreshIn } from "./layout.ts";
 import { missingColumns } from "./not-migrated.ts";
 import { choices, revokedMessage } from "./tables.ts";
 
@@ -20,7 +20,11 @@ type Range = keyof typeof RANGES;
 const TICKS = 4;
 
 /** Renders the page of figures and plots. @throws PgStoreError when the store fails */
-export async function overview({ dashboard, query, now }: PageVisit): Promise<Html> {
+export async function overviewPage(visit: PageVisit): Promise<Page> {
+  return { heading: "Overview", section: "overview", main: await overview(visit) };
+}
+
+async function overview({ dashboard, query, now }: PageVisit): Promise<Html> {
   const { operations, users } = dashboard.manager.store;
   const asked = query.get("range");
   const range: Range = asked === "day" || asked === "week" ? asked : "hour";

@@ -1,20 +1,26 @@
 import { count, shortId } from "../../core/format-number.ts";
 import type { FoundSession } from "../../core/stats.ts";
 import { atMost } from "../../core/time.ts";
+import { readFields } from "../../http/form.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
-import type { ShownUser } from "../describe.ts";
+import { createFormToken, isFormToken, isSameOrigin } from "../csrf.ts";
+import { describeUsers } from "../describe.ts";
+import type { DashboardManager, ResolvedDashboard } from "../options.ts";
+import { noSuchUser, redirectResponse, refusal, withoutUsers } from "../responses.ts";
+import { findAt, findById, placeIn } from "../session-place.ts";
 import { describeUserAgent } from "../user-agent.ts";
+import { currentIdOf, type PageVisit } from "../visit.ts";
 import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
-import { link, PAGES } from "./layout.ts";
-import type { DashboardManager } from "../options.ts";
-import { findAt, findById, placeIn } from "../session-place.ts";
-import type { PageVisit } from "../visit.ts";
+import { link, type Page, PAGES } from "./layout.ts";
 import { isBeginningOfId, isUserId } from "./search-text.ts";
 import { dotted, userFacts } from "./tables.ts";
 
 /** Time that a page waits until all sessions are revoked. Some proxies wait no longer than 30 seconds. */
 const MAX_WAIT_MS = 20_000;
+
+/** More than any form of the dashboard has. */
+const MAX_FORM_BYTES = 16 * 1024;
 
 /** Sessions of a user that are counted for the confirmation. */
 const MAX_COUNTED_SESSIONS = 100;
@@ -27,21 +33,11 @@ type Revocation =
   /** Every session of every user, and every anonymous one. */
   | { kind: "everyone"; userId: undefined }
   /** An anonymous session, found by its id. */
-  | { kind: "anonymous"; userId: undefined; session: FoundSession }
+  | { kind: "anonymous"; userId: undefined; session: FoundSession; text: string }
   | { kind: "gone"; userId: string | undefined };
 
-/** Data of the confirmation page. */
-interface Question {
-  revocation: Exclude<Revocation, { kind: "gone" }>;
-  csrfToken: string;
-  /** Id of the viewer's own session. */
-  currentId: string | undefined;
-  /** The user as the application knows them. */
-  user: ShownUser | undefined;
-}
-
 /** Reads a revocation from a query or a form. Undefined: there is no valid one. @throws PgStoreError when the store fails */
-export async function revocationOf(
+async function revocationOf(
   manager: DashboardManager,
   fields: URLSearchParams,
   currentId: string | undefined,
@@ -53,7 +49,7 @@ export async function revocationOf(
     const session = await findById(manager, text);
     if (session === undefined) return { kind: "gone", userId: undefined };
     // Revoked by the id alone only where no user is to be told.
-    return session.userId === undefined ? { kind: "anonymous", userId: undefined, session } : undefined;
+    return session.userId === undefined ? { kind: "anonymous", userId: undefined, session, text } : undefined;
   }
   const userId = fields.get("user") ?? "";
   if (!isUserId(userId)) return undefined;
@@ -66,14 +62,14 @@ export async function revocationOf(
 }
 
 /** Outcome of a revocation. */
-export interface Outcome {
+interface Outcome {
   revoked: number;
   /** Whether the page has stopped waiting while more sessions are revoked. */
   goesOn?: boolean;
 }
 
 /** Revokes sessions. Revoking the sessions of all users goes on in the background after 20 seconds. */
-export async function revoke(manager: DashboardManager, revocation: Revocation): Promise<Outcome> {
+async function revoke(manager: DashboardManager, revocation: Revocation): Promise<Outcome> {
   switch (revocation.kind) {
     case "one":
       return { revoked: Number(await manager.destroyById(revocation.session.id, { userId: revocation.userId })) };
@@ -100,66 +96,106 @@ async function revokeEveryone(manager: DashboardManager): Promise<Outcome> {
 }
 
 /** Renders the page that asks for confirmation. @throws PgStoreError when the store fails */
-export async function confirmationPage(
-  visit: PageVisit,
-  { revocation, csrfToken, currentId, user }: Question,
-): Promise<Html> {
-  const { dashboard, query: fields, now } = visit;
-  if (revocation.kind === "everyone") return everyonePage(csrfToken);
-  if (revocation.kind === "anonymous") return anonymousPage(visit, revocation.session, csrfToken, currentId);
+export async function confirmationPage(visit: PageVisit): Promise<Page | Response> {
+  const { dashboard, query, now } = visit;
+  const { manager } = dashboard;
+  if (manager.store.users === undefined && !query.has("everyone")) return withoutUsers(dashboard);
+  const currentId = await currentIdOf(visit);
+  const revocation = await revocationOf(manager, query, currentId);
+  if (revocation === undefined) return noSuchUser(dashboard);
+  if (revocation.kind === "gone") return afterRevoking(revocation.userId, { revoked: 0 });
+  const { question, texts, session, button, cancel } = await questionOf(dashboard, revocation, currentId);
+  const { token, setCookie } = await createFormToken(visit);
+  const main = html`<h1>${question}</h1>
+    <section class="card narrow">
+      ${texts} ${session && facts(session, now)} ${form(token, query, button, cancel)}
+    </section>`;
+  const section = revocation.kind === "everyone" ? "overview" : "users";
+  return { heading: "Revoke sessions", section, main, setCookie };
+}
+
+/** Revokes what a form asks for. @throws PgStoreError when the store fails */
+export async function revokeNow(visit: PageVisit): Promise<Response> {
+  const { dashboard, request } = visit;
+  const { manager } = dashboard;
+  if (!isSameOrigin(request)) return forged(dashboard);
+  const form = await readFields(request, MAX_FORM_BYTES);
+  if (form === undefined) {
+    return refusal(dashboard, 413, "That did not work", "The form could not be read.", { Connection: "close" });
+  }
+  if (!(await isFormToken(visit, form.get("_csrf")))) return forged(dashboard);
+  if (manager.store.users === undefined && !form.has("everyone")) return withoutUsers(dashboard);
+  const revocation = await revocationOf(manager, form, undefined);
+  if (revocation === undefined) return noSuchUser(dashboard);
+  return afterRevoking(revocation.userId, await revoke(manager, revocation));
+}
+
+function forged(dashboard: ResolvedDashboard): Response {
+  const message = "The form was not sent by this page, or it is an old one. Go back, reload, and try again.";
+  return refusal(dashboard, 403, "Nothing was revoked", message);
+}
+
+/** Redirects after a POST, so that reloading the page doesn't send the form again. */
+function afterRevoking(userId: string | undefined, { revoked, goesOn }: Outcome): Response {
+  const page = userId === undefined ? PAGES.overview : PAGES.user;
+  const more = goesOn === true ? "1" : undefined;
+  return redirectResponse(303, link(page, { id: userId, revoked: String(revoked), more }));
+}
+
+/** Contents of the page that asks for confirmation. */
+interface Question {
+  question: Html;
+  texts: Content;
+  /** The session to revoke, or the one to keep. */
+  session?: UserSession | FoundSession | undefined;
+  button: string;
+  /** Address that leads back. */
+  cancel: string;
+}
+
+async function questionOf(
+  dashboard: ResolvedDashboard,
+  revocation: Exclude<Revocation, { kind: "gone" }>,
+  currentId: string | undefined,
+): Promise<Question> {
+  if (revocation.kind === "everyone") {
+    const texts = html`<p class="warning">This logs everybody out, you included.</p>`;
+    const question = html`Revoke every session of every user?`;
+    return { question, texts, button: "Revoke every session", cancel: PAGES.overview };
+  }
+  if (revocation.kind === "anonymous") {
+    const { session, text } = revocation;
+    const texts = html`<p>Nobody is logged in to it. What it holds, such as a basket, is lost.</p>
+      ${session.id === currentId ? WARNING : undefined}`;
+    const cancel = link(PAGES.sessions, { q: text });
+    return { question: html`Revoke this session?`, texts, session, button: "Revoke the session", cancel };
+  }
   const { kind, userId } = revocation;
-  const kept = kind === "others" ? revocation.session.id : undefined;
+  const session = kind === "all" ? undefined : revocation.session;
   const listed =
     kind === "one"
       ? [revocation.session]
       : await dashboard.manager.listByUser(userId, { limit: MAX_COUNTED_SESSIONS + 2, current: currentId });
-  const over = listed.filter(({ id }) => id !== kept);
+  const over = kind === "others" ? listed.filter(({ id }) => id !== session?.id) : listed;
   const number = over.length > MAX_COUNTED_SESSIONS ? `more than ${MAX_COUNTED_SESSIONS}` : count(over.length);
-  const name = html`<bdi>${user?.name ?? userId}</bdi>`;
-  const texts = {
-    one: [html`Revoke this session of ${name}?`, "Revoke the session", undefined],
+  const user = (await describeUsers(dashboard, [userId]))(userId);
+  const name = html`<bdi>${user.name ?? userId}</bdi>`;
+  const asked: Record<typeof kind, [question: Html, button: string, hint?: string]> = {
+    one: [html`Revoke this session of ${name}?`, "Revoke the session"],
     others: [
       html`Revoke all other sessions of ${name}?`,
       "Revoke all others",
       `Sessions to revoke: ${number}. Only this one goes on:`,
     ],
     all: [html`Revoke all sessions of ${name}?`, "Revoke all sessions", `Sessions to revoke: ${number}.`],
-  } satisfies Record<typeof kind, [Html, string, string | undefined]>;
-  const [question, button, hint] = texts[kind];
-  const isOwn = over.some((session) => session.current);
-  return html`<h1>${question}</h1>
-    <section class="card narrow">
-      ${user?.name === undefined ? undefined : html`<p class="soft">${dotted(userFacts(user))}</p>`}
-      ${isOwn ? warning : undefined} ${hint === undefined ? undefined : html`<p>${hint}</p>`}
-      ${kind === "all" ? undefined : facts(revocation.session, now)}
-      ${form(csrfToken, fields, button, link(PAGES.user, { id: userId }))}
-    </section>`;
+  };
+  const [question, button, hint] = asked[kind];
+  const texts = html`${user.name === undefined ? undefined : html`<p class="soft">${dotted(userFacts(user))}</p>`}
+  ${over.some(({ current }) => current) ? WARNING : undefined} ${hint === undefined ? undefined : html`<p>${hint}</p>`}`;
+  return { question, texts, session, button, cancel: link(PAGES.user, { id: userId }) };
 }
 
-const warning = html`<p class="warning">Your own session is one of these. If you revoke it, you are logged out.</p>`;
-
-function everyonePage(csrfToken: string): Html {
-  const fields = new URLSearchParams({ everyone: "1" });
-  return html`<h1>Revoke every session of every user?</h1>
-    <section class="card narrow">
-      <p class="warning">This logs everybody out, you included.</p>
-      ${form(csrfToken, fields, "Revoke every session", PAGES.overview)}
-    </section>`;
-}
-
-function anonymousPage(
-  { query: fields, now }: PageVisit,
-  session: FoundSession,
-  csrfToken: string,
-  currentId: string | undefined,
-): Html {
-  return html`<h1>Revoke this session?</h1>
-    <section class="card narrow">
-      <p>Nobody is logged in to it. What it holds, such as a basket, is lost.</p>
-      ${session.id === currentId ? warning : undefined} ${facts(session, now)}
-      ${form(csrfToken, fields, "Revoke the session", link(PAGES.sessions, { q: fields.get("q") ?? "" }))}
-    </section>`;
-}
+const WARNING = html`<p class="warning">Your own session is one of these. If you revoke it, you are logged out.</p>`;
 
 /** Renders the form, which repeats the fields of the query. Its button is final. */
 function form(csrfToken: string, fields: URLSearchParams, button: string, cancel: string): Html {

@@ -7,7 +7,7 @@ import { fieldsOf, findById } from "../session-place.ts";
 import { currentIdOf, type PageVisit } from "../visit.ts";
 import { about, relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
-import { link, PAGES } from "./layout.ts";
+import { link, type Page, PAGES } from "./layout.ts";
 import { isAboutSessions, isBeginningOfId, isUserId } from "./search-text.ts";
 import { dataTable, sessionCell, userLink } from "./tables.ts";
 
@@ -15,9 +15,13 @@ import { dataTable, sessionCell, userLink } from "./tables.ts";
 const MAX_SESSIONS = 100;
 
 /** Renders the sessions with an id or an address. @throws PgStoreError when the store fails */
-export async function sessionsPage(visit: PageVisit): Promise<Html> {
+export async function sessionsPage(visit: PageVisit): Promise<Page> {
+  const search = visit.query.get("q") ?? "";
+  return { heading: "Sessions", section: "users", search, main: await found(visit, search) };
+}
+
+async function found(visit: PageVisit, text: string): Promise<Html> {
   const { operations, users } = visit.dashboard.manager.store;
-  const text = visit.query.get("q") ?? "";
   const isKnown = isAboutSessions(text) || isBeginningOfId(text);
   if (operations === undefined || users === undefined || !isKnown) {
     const reason = isKnown ? "This store finds no sessions by id or address." : "This is no session id or address.";

@@ -1,19 +1,31 @@
 import { counted, shortId } from "../../core/format-number.ts";
 import { MAX_COUNTED_SESSIONS } from "../../core/stats.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
-import type { ShownUser } from "../describe.ts";
+import { describeUsers, type ShownUser } from "../describe.ts";
 import type { DashboardManager } from "../options.ts";
+import { noSuchUser, withoutUsers } from "../responses.ts";
 import { beforeAllOf, fieldsOf, findAt, placeIn } from "../session-place.ts";
 import { describeUserAgent } from "../user-agent.ts";
 import { currentIdOf, type PageVisit } from "../visit.ts";
 import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
-import { link, PAGES, refreshIn } from "./layout.ts";
+import { link, type Page, PAGES, refreshIn } from "./layout.ts";
+import { isUserId } from "./search-text.ts";
 import { dataTable, dotted, type Neighbours, pager, revokedMessage, sessionCell, userFacts } from "./tables.ts";
 import { MAX_PAGE, PAGE_ENTRIES, pageIn } from "./users.ts";
 
 /** Renders the page of a user's sessions. @throws PgStoreError when the store fails */
-export async function userPage(visit: PageVisit, user: ShownUser): Promise<Html> {
+export async function userPage(visit: PageVisit): Promise<Page | Response> {
+  const { dashboard, query } = visit;
+  if (dashboard.manager.store.users === undefined) return withoutUsers(dashboard);
+  const userId = query.get("id") ?? "";
+  if (!isUserId(userId)) return noSuchUser(dashboard);
+  const user = (await describeUsers(dashboard, [userId]))(userId);
+  const main = await sessionsOf(user, visit);
+  return { heading: `Sessions of ${user.name ?? userId}`, section: "users", main };
+}
+
+async function sessionsOf(user: ShownUser, visit: PageVisit): Promise<Html> {
   const { query, now } = visit;
   const { manager } = visit.dashboard;
   const { userId } = user;

@@ -8,11 +8,12 @@ import {
   type UserQuery,
 } from "../../core/stats.ts";
 import { describeUsers } from "../describe.ts";
+import { redirectResponse } from "../responses.ts";
 import type { PageVisit } from "../visit.ts";
 import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
-import { link, type MenuEntry, PAGES, refreshIn } from "./layout.ts";
-import { isBeginningOfId, isUserId } from "./search-text.ts";
+import { link, type MenuEntry, type Page, PAGES, refreshIn } from "./layout.ts";
+import { isAboutSessions, isBeginningOfId, isUserId } from "./search-text.ts";
 import { choices, dataTable, type Neighbours, pager, userLink } from "./tables.ts";
 
 /** Rows of a page. */
@@ -28,8 +29,20 @@ const ORDERS: [name: string, order: UserOrder][] = [
   ["Sessions", "sessions"],
 ];
 
-/** Renders the page of users whose ids begin with the query's text. @throws PgStoreError when the store fails */
-export async function usersPage({ dashboard, query, now }: PageVisit): Promise<Html> {
+/**
+ * Renders the page of users whose ids begin with the query's text. A text that is about sessions leads to their page.
+ *
+ * @throws PgStoreError when the store fails
+ */
+export async function usersPage(visit: PageVisit): Promise<Page | Response> {
+  const search = visit.query.get("q") ?? "";
+  if (isAboutSessions(search) && !visit.query.has("as")) {
+    return redirectResponse(303, link(PAGES.sessions, { q: search }));
+  }
+  return { heading: "Users", section: "users", search, main: await usersList(visit) };
+}
+
+async function usersList({ dashboard, query, now }: PageVisit): Promise<Html> {
   const { operations, users } = dashboard.manager.store;
   const asked = askedFor(query);
   const { prefix, order, after, before } = asked;
