@@ -24,13 +24,7 @@ export function dashboard<Req extends object = DashboardRequest>(
   const resolved = resolveDashboard(manager, options);
   const { prefix } = resolved;
 
-  function serve(request: Request): Promise<Response>;
-  function serve(request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void;
-  function serve(
-    request: Request | IncomingMessage,
-    response?: unknown,
-    next?: unknown,
-  ): Promise<Response> | undefined {
+  const serve = (request: Request | IncomingMessage, response?: unknown, next?: unknown): unknown => {
     // Bun.serve and Deno.serve pass arguments of their own here.
     if (!isNodeResponse(response)) {
       const asked = request as Request;
@@ -41,8 +35,8 @@ export function dashboard<Req extends object = DashboardRequest>(
     if (target === undefined && typeof next === "function") (next as () => void)();
     else serveNode(original, response, (asked) => respond(resolved, { request: asked, original }, target));
     return undefined;
-  }
-  return serve;
+  };
+  return serve as Dashboard;
 }
 
 function isNodeResponse(value: unknown): value is ServerResponse {

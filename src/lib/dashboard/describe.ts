@@ -29,17 +29,11 @@ export async function describeUsers(
   let described: DescribedUsers | undefined;
   if (describeUser !== undefined && userIds.length > 0) {
     try {
-      const asked = Promise.resolve(describeUser([...new Set(userIds)])).then((answer) => (described = answer));
-      let isLate = true;
-      await atMost(
-        asked.finally(() => (isLate = false)),
-        MAX_WAIT_MS,
-      );
-      if (isLate) {
-        // Its failure is reported as an answer that comes too late.
-        asked.catch(() => {});
-        console.error(`pgstore: describeUser took more than ${MAX_WAIT_MS} ms`);
-      }
+      const asked = Promise.resolve(describeUser([...new Set(userIds)])).then((answer) => (described = answer ?? {}));
+      // A failure after the wait is reported as an answer that comes too late.
+      asked.catch(() => {});
+      await atMost(asked, MAX_WAIT_MS);
+      if (described === undefined) console.error(`pgstore: describeUser took more than ${MAX_WAIT_MS} ms`);
     } catch (error) {
       console.error("pgstore: describeUser failed:", error);
     }

@@ -59,8 +59,10 @@ export function toRequest(request: IncomingMessage): Request | undefined {
 async function send(response: ServerResponse, answer: Response, isHead: boolean): Promise<void> {
   const bytes = new Uint8Array(await answer.arrayBuffer());
   response.statusCode = answer.status;
-  for (const [name, value] of answer.headers) if (name !== "set-cookie") response.setHeader(name, value);
-  for (const cookie of answer.headers.getSetCookie()) response.appendHeader("Set-Cookie", cookie);
+  for (const [name, value] of answer.headers) {
+    if (name === "set-cookie") response.appendHeader(name, value);
+    else response.setHeader(name, value);
+  }
   response.end(isHead ? undefined : bytes);
 }
 

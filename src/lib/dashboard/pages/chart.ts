@@ -42,7 +42,7 @@ export function lineChart(chart: Chart): Html {
   const top = topOf(chart.lines);
   const shapes = chart.lines.map(({ colour, values }, index) => {
     const { line, area } = pathsOf(values, top);
-    const filled = index === 0 && chart.lines.length < 3 ? html`<path class="area c${colour}" d="${area}"></path>` : "";
+    const filled = index === 0 ? html`<path class="area c${colour}" d="${area}"></path>` : undefined;
     return html`${filled}<path class="line c${colour}" d="${line}"></path>`;
   });
   return figure(chart, top, shapes);
@@ -52,7 +52,7 @@ export function lineChart(chart: Chart): Html {
 export function barChart(chart: Chart): Html {
   const top = topOf(chart.lines);
   const [line] = chart.lines;
-  const width = SIZE / Math.max(chart.labels.length, 1);
+  const width = SIZE / chart.labels.length;
   const shapes = (line?.values ?? []).map((value, index) => {
     const height = round(((value ?? 0) / top) * SIZE);
     const [x, y] = [round(index * width + width * 0.14), round(SIZE - height)];
@@ -69,7 +69,7 @@ function figure(chart: Chart, top: number, shapes: readonly Html[]): Html {
       <p class="empty"><span>${note}</span></p>
     </figure>`;
   }
-  const width = SIZE / Math.max(labels.length, 1);
+  const width = SIZE / labels.length;
   // Transparent columns show the values of a point as a tooltip.
   const columns = labels.map((label, index) => {
     const told = lines.map(({ name, values }) => `${name}: ${valueText(values[index])}`);
@@ -138,17 +138,16 @@ function valueText(value: number | undefined): string {
 
 /** Returns the SVG paths of a line through all points, and of the area below it. */
 function pathsOf(values: readonly (number | undefined)[], top: number): { line: string; area: string } {
-  const width = SIZE / Math.max(values.length, 1);
-  const runs = runsOf(values).map((run) =>
-    run.map(({ value, index }) => [round((index + 0.5) * width), round(SIZE - (value / top) * SIZE)]),
-  );
-  const texts = runs.map((run) => {
-    const points = run.map(([x, y]) => `${x} ${y}`).join("L");
+  const width = SIZE / values.length;
+  let [line, area] = ["", ""];
+  for (const run of runsOf(values)) {
+    const xs = run.map(({ index }) => round((index + 0.5) * width));
+    const points = run.map(({ value }, n) => `${xs[n]} ${round(SIZE - (value / top) * SIZE)}`).join("L");
     // A line of no length still has round ends: a lone point is a dot.
-    const line = `M${points}${run.length === 1 ? "h0" : ""}`;
-    return { line, area: `M${run[0]?.[0]} ${SIZE}L${points}L${run.at(-1)?.[0]} ${SIZE}Z` };
-  });
-  return { line: texts.map(({ line }) => line).join(""), area: texts.map(({ area }) => area).join("") };
+    line += `M${points}${run.length === 1 ? "h0" : ""}`;
+    area += `M${points}V${SIZE}H${xs[0]}Z`;
+  }
+  return { line, area };
 }
 
 /** Groups the known values into runs without a wide gap. */

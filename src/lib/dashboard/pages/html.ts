@@ -26,14 +26,10 @@ export function inlineScript(code: string): Html {
 function render(content: Content): string {
   if (content === undefined) return "";
   if (typeof content !== "object") return escape(String(content));
-  if (isList(content)) return content.map(render).join("");
+  if (!("markup" in content)) return content.map(render).join("");
   // An object of the same shape may come from outside, such as from JSON.
   if (!ESCAPED.has(content)) throw new TypeError("html: expected text or a result of html, got another object");
   return content.markup;
-}
-
-function isList(content: object): content is readonly Content[] {
-  return Array.isArray(content);
 }
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
