@@ -10,8 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => place.drop());
 
-async function start(host?: string): Promise<ServedDashboard> {
-  const served = await serveDashboard({ manager: place.manager, ...(host === undefined ? {} : { host }) });
+async function start(): Promise<ServedDashboard> {
+  const served = await serveDashboard({ manager: place.manager });
   onTestFinished(() => served.close());
   return served;
 }
@@ -108,12 +108,11 @@ describe("serveDashboard", () => {
   });
 
   it("serves loopback only, and says when the port is taken", async () => {
-    for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.com", ""]) {
-      await expect(serveDashboard({ manager: place.manager, host })).rejects.toThrow(/^host: /);
-    }
-    const served = await start("localhost");
-    const port = Number(new URL(served.address).port);
-    await expect(serveDashboard({ manager: place.manager, host: "localhost", port })).rejects.toMatchObject({
+    const served = await start();
+    const { port } = new URL(served.address);
+    // A server on every address would answer here, too.
+    await expect(get(`http://127.0.0.2:${port}/`)).rejects.toThrow();
+    await expect(serveDashboard({ manager: place.manager, port: Number(port) })).rejects.toMatchObject({
       code: "EADDRINUSE",
     });
     await served.close();

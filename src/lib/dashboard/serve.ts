@@ -3,7 +3,6 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { lowerAscii } from "../http/headers.ts";
 import { cookieValues } from "../http/cookie.ts";
-import { wrong } from "../core/options.ts";
 import { createToken, isToken, sha256 } from "../core/token.ts";
 import { strictCookie } from "./csrf.ts";
 import { dashboard } from "./dashboard.ts";
@@ -14,8 +13,6 @@ import { plainResponse, redirectResponse } from "./responses.ts";
 /** Options of `serveDashboard`. */
 interface ServeOptions {
   manager: DashboardManager;
-  /** Loopback address to listen on. Default `"127.0.0.1"`. */
-  host?: string;
   /** Port to listen on. 0: any free port. Default 0. */
   port?: number;
   title?: string;
@@ -31,10 +28,10 @@ export interface ServedDashboard {
   close(): Promise<void>;
 }
 
-const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+const HOST = "127.0.0.1";
 
 /** Loopback names in a Host header. */
-const NAMES = ["127.0.0.1", "[::1]", "localhost"];
+const NAMES = [HOST, "[::1]", "localhost"];
 
 const ENTRANCE = "/open";
 
@@ -42,16 +39,10 @@ const ENTRANCE = "/open";
  * Serves the dashboard on this machine only, to the first browser that opens its link. The secret in the link is exchanged for a
  * cookie, once. Both are kept in memory only.
  *
- * @throws TypeError when the host isn't loopback, or `dashboard` refuses the manager
+ * @throws TypeError when `dashboard` refuses the manager
  * @throws Error of node:net when the server can't listen, with code EADDRINUSE when the port is taken
  */
-export async function serveDashboard({
-  manager,
-  host = "127.0.0.1",
-  port = 0,
-  title,
-}: ServeOptions): Promise<ServedDashboard> {
-  if (!LOOPBACK.has(host)) throw wrong("host", "127.0.0.1, ::1 or localhost", host);
+export async function serveDashboard({ manager, port = 0, title }: ServeOptions): Promise<ServedDashboard> {
   // Only hashes are compared, so the time that takes reveals nothing about the secrets.
   let linkHash: string | undefined;
   let cookieHash: string | undefined;
@@ -85,13 +76,13 @@ export async function serveDashboard({
   };
 
   const server = http.createServer((request, response) => serveNode(request, response, answer));
-  await once(server.listen(port, host), "listening");
+  await once(server.listen(port, HOST), "listening");
   const bound = portOf(server);
   // Cookies ignore ports, so two dashboards need cookies of different names.
   cookieName = `pgstore_dashboard_${bound}`;
   const secret = createToken();
   linkHash = sha256(secret);
-  const origin = `http://${host.includes(":") ? `[${host}]` : host}:${bound}`;
+  const origin = `http://${HOST}:${bound}`;
   return { url: `${origin}${ENTRANCE}?once=${secret}`, address: `${origin}${folder}/`, close: () => close(server) };
 }
 
