@@ -1,10 +1,8 @@
 import { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { OpenHeaders } from "../../http/headers.ts";
+import { lowerAscii, type OpenHeaders } from "../../http/headers.ts";
 
 const node = ServerResponse.prototype;
-
-const PATTERNS = new Map<string, RegExp>();
 
 /**
  * The head of an HTTP/1 response that Node has serialized but not sent: a text that ends with an empty line.
@@ -70,11 +68,9 @@ export class HeadText implements OpenHeaders {
   }
 
   #values(name: string): string[] {
-    if (!hasLine(this.text, name)) {
-      this.#absent = name;
-      return [];
-    }
-    return Array.from(this.text.matchAll(patternOf(name)), (match) => String(match[1]));
+    const lines = this.#linesOf(name);
+    this.#absent = lines.length === 0 ? name : undefined;
+    return lines.map(({ from, to }) => this.text.slice(from + name.length + 4, to));
   }
 
   #add(name: string, value: string): void {
@@ -82,32 +78,29 @@ export class HeadText implements OpenHeaders {
   }
 
   #remove(name: string): void {
-    if (this.#absent !== name && hasLine(this.text, name)) this.text = this.text.replaceAll(patternOf(name), "");
+    if (this.#absent !== name) {
+      for (const { from, to } of this.#linesOf(name).toReversed()) {
+        this.text = this.text.slice(0, from) + this.text.slice(to);
+      }
+    }
     this.#absent = undefined;
   }
-}
 
-/** Says whether a head may have a line of a header, by the first letter and the length of the names. Most headers then need no pattern. */
-function hasLine(text: string, name: string): boolean {
-  const { length } = name;
-  const first = name.charCodeAt(0) | 0x20;
-  for (let at = text.indexOf("\r\n"); at !== -1; at = text.indexOf("\r\n", at + 2)) {
-    if (text.charCodeAt(at + 2 + length) === 0x3a && (text.charCodeAt(at + 2) | 0x20) === first) return true;
+  /** Finds the lines of a header. Each begins with the line break before it. */
+  #linesOf(name: string): { from: number; to: number }[] {
+    const { text } = this;
+    const lines = [];
+    const first = name.charCodeAt(0) | 0x20;
+    for (let from = text.indexOf("\r\n"), to = 0; from !== -1; from = to) {
+      to = text.indexOf("\r\n", from + 2);
+      const colon = from + 2 + name.length;
+      // The first letter and the length of the name spare most headers the comparison.
+      if (text.charCodeAt(colon) !== 0x3a || (text.charCodeAt(from + 2) | 0x20) !== first) continue;
+      const own = text.slice(from + 2, colon);
+      if (own === name || lowerAscii(own) === lowerAscii(name)) lines.push({ from, to });
+    }
+    return lines;
   }
-  return false;
-}
-
-/** Returns the pattern of a header's lines, each with the line break before it. */
-function patternOf(name: string): RegExp {
-  let pattern = PATTERNS.get(name);
-  if (pattern === undefined) {
-    // Of the characters that a header's name may contain, these are special in a pattern.
-    pattern = new RegExp(`\\r\\n${name.replaceAll(/[.*+^$|]/g, "\\$&")}: ([^\\r]*)`, "gi");
-    PATTERNS.set(name, pattern);
-  }
-  // A global pattern keeps its position.
-  pattern.lastIndex = 0;
-  return pattern;
 }
 
 /** One piece of queued output, in the form in which Node queues it. */
