@@ -3,6 +3,7 @@ import { failureLog } from "../core/log.ts";
 import { addVary, type OpenHeaders } from "../http/headers.ts";
 import type { CommitContext, CommitResult } from "../manager/commit-result.ts";
 import type { SessionFor } from "../manager/lazy-session.ts";
+import type { ResolvedOptions } from "../manager/options.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { SessionData } from "../session/session-data.ts";
 import { isWebTls, warnOfCookie, webClient } from "./request.ts";
@@ -30,7 +31,7 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
       try {
         await openRequest(manager, request, rest[0]);
       } catch (error) {
-        const answer = await answerError(manager, error, request);
+        const answer = await answerError(manager.options, error, request);
         return copyOrPlain(answer, (headers) => addVary(headers, manager.options.vary));
       }
     }
@@ -39,14 +40,14 @@ export function fetchHandler<Data = SessionData, Lazy extends boolean = false, R
       response = await handler(request, manager.sessionOf(request), ...rest);
       if (!isResponse(response)) throw new TypeError("fetchHandler: expected the handler to return a Response");
     } catch (thrown) {
-      response = answerOf(thrown) ?? (await answerError(manager, thrown, request));
+      response = answerOf(thrown) ?? (await answerError(manager.options, thrown, request));
     }
     if (isInner) return response;
     try {
       return await closeRequest(manager, request, response);
     } catch (error) {
       discard(response);
-      const answer = await answerError(manager, error, request);
+      const answer = await answerError(manager.options, error, request);
       return copyOrPlain(answer, (headers) => applyCommitted(manager, request, headers));
     }
   };
@@ -103,7 +104,7 @@ export async function closeRequest<Data, Lazy extends boolean>(
   request: Request,
   response: Response,
 ): Promise<Response> {
-  const context = contextOf(manager, request);
+  const context = contextOf(manager.options, request);
   const result = await manager.close(request, context);
   warnOfCookie(manager.options, result, context, request.headers.get("x-forwarded-proto"));
   addResult(request, result);
@@ -134,17 +135,14 @@ export function applyCommitted<Data, Lazy extends boolean>(
   request: Request,
   headers: Headers,
 ): void {
-  addResult(request, manager.committed(request, contextOf(manager, request)));
+  addResult(request, manager.committed(request, contextOf(manager.options, request)));
   for (const result of resultsOf(request)) result.applyTo(headers);
   // The error depends on the session as well.
   addVary(headers, manager.options.vary);
 }
 
-function contextOf<Data, Lazy extends boolean>(
-  manager: SessionManager<Data, Lazy>,
-  request: Request,
-): CommitContext & { tls: () => boolean } {
-  return { tls: () => isWebTls(manager.options, request) === true, seal: true };
+function contextOf(options: ResolvedOptions, request: Request): CommitContext & { tls: () => boolean } {
+  return { tls: () => isWebTls(options, request) === true, seal: true };
 }
 
 function resultsOf(request: Request): CommitResult[] {
@@ -188,12 +186,11 @@ function discard(response: Response): void {
 }
 
 /** Returns the answer of `onError`, or a plain 500. Never throws. */
-async function answerError<Data, Lazy extends boolean>(
-  manager: SessionManager<Data, Lazy>,
+async function answerError(
+  { onError = logError }: ResolvedOptions,
   error: unknown,
   request: Request,
 ): Promise<Response> {
-  const { onError = logError } = manager.options;
   try {
     const answer: unknown = await onError(error, request, undefined);
     if (isResponse(answer) && answer.status >= 200) return answer;
