@@ -79,7 +79,7 @@ export class Http2Hold {
     this.#stream = response.stream as unknown as HeldStream;
     this.#handle = handle;
     this.#gate = gate;
-    this.#flags = privateState(this.#stream)?.["flags"];
+    this.#flags = hidden<{ flags: unknown }>(this.#stream, "state")?.flags;
     handle[HELD] = this;
     handle.respond = respondHeld;
     handle.shutdown = shutdownHeld;
@@ -211,17 +211,11 @@ export class Http2Hold {
     this.#change = both(this.#change, gate?.committed());
     this.#gate = gate?.rest;
     this.#state = "dead";
-    if (this.#isGone) {
-      this.#restore();
-      for (const close of this.#closing) close();
-      gate?.fail(cause, this.restart());
-      return;
-    }
-    if (this.#methods?._final === null) {
-      // nghttp2 has the file's bytes already, and no other answer can come before them.
+    // nghttp2 has the bytes of a file already, and no other answer can come before them.
+    if (this.#isGone || this.#methods?._final === null) {
       this.#restore();
       gate?.fail(cause, this.restart());
-      stream.close(2);
+      if (!this.#isGone) stream.close(2);
       for (const close of this.#closing) close();
       return;
     }
@@ -247,7 +241,7 @@ export class Http2Hold {
     const { WritableState } = Writable as unknown as { WritableState: new (...args: unknown[]) => never };
     const options = { decodeStrings: false, autoDestroy: false, highWaterMark };
     stream._writableState = new WritableState(options, stream, true);
-    setPrivate(stream, { flags: this.#flags, shutdownWritableCalled: false });
+    setState(stream, { flags: this.#flags, shutdownWritableCalled: false });
     // From now on only the second response may send trailers.
     stream.removeAllListeners("wantTrailers");
     const before = new Map(EVENTS.map((event) => [event, stream.listeners(event)]));
@@ -260,9 +254,9 @@ export class Http2Hold {
     }
     inherit(answer as unknown as ServerResponse, response as unknown as ServerResponse);
     // For the application the client has gone.
-    setPrivate(response, { closed: true, destroyed: true });
+    setState(response, { closed: true, destroyed: true });
     answer.once("finish", () => {
-      setPrivate(response, { statusCode: answer.statusCode });
+      setState(response, { statusCode: answer.statusCode });
       response.emit("finish");
     });
     answer.once("close", () => response.emit("close"));
@@ -323,17 +317,16 @@ function shutdownHeld(this: Handle, request: Shutdown): number {
 }
 
 function handleOf({ stream }: Http2ServerResponse): Handle | undefined {
-  const symbol = Object.getOwnPropertySymbols(stream ?? {}).find(({ description }) => description === "kHandle");
-  const handle = symbol && (stream as unknown as Record<symbol, Handle | undefined>)[symbol];
+  const handle = hidden<Handle>(stream ?? {}, "kHandle");
   return typeof handle?.respond === "function" ? handle : undefined;
 }
 
-/** Returns the private state of a stream or a response. */
-function privateState(owner: object): Record<string, unknown> | undefined {
-  const symbol = Object.getOwnPropertySymbols(owner).find(({ description }) => description === "state");
-  return symbol && (owner as Record<symbol, Record<string, unknown> | undefined>)[symbol];
+function setState(owner: object, values: Record<string, unknown>): void {
+  Object.assign(hidden(owner, "state") ?? {}, values);
 }
 
-function setPrivate(owner: object, values: Record<string, unknown>): void {
-  Object.assign(privateState(owner) ?? {}, values);
+/** Returns what a stream or a response keeps under a symbol of Node's own. */
+function hidden<T extends object>(owner: object, description: string): T | undefined {
+  const symbol = Object.getOwnPropertySymbols(owner).find((one) => one.description === description);
+  return symbol && (owner as Record<symbol, T | undefined>)[symbol];
 }
