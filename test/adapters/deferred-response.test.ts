@@ -261,7 +261,7 @@ describe("a commit that fails at once", () => {
     for (const call of calls) {
       const called: string[] = [];
       const listener = (request: never, response: ServerResponse): void => {
-        holdResponse(response, request, new TestGate("fails at once"));
+        holdResponse(response, new TestGate("fails at once"));
         response.setHeader("X-Frame-Options", "DENY");
         call(response);
         response.write("late", () => called.push("write"));
@@ -277,7 +277,7 @@ describe("a commit that fails at once", () => {
 
   it("is answered over HTTP/2 as well", async () => {
     const server = http2.createServer((request, response) => {
-      holdResponse(response as never, request as never, new TestGate("fails at once"));
+      holdResponse(response as never, new TestGate("fails at once"));
       response.write("secret");
       response.end();
     });
@@ -298,7 +298,7 @@ describe("a commit that fails at once", () => {
     const gate = new TestGate("fails at once");
     const failed = new Promise((resolve) => (gate.answer = resolve));
     const server = http2.createServer((request, response) => {
-      const held = holdResponse(response as never, request as never, gate);
+      const held = holdResponse(response as never, gate);
       response.once("close", () => held.settle());
     });
     await once(server.listen(0, "127.0.0.1"), "listening");

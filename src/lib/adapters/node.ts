@@ -168,7 +168,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     // The error's answer depends on the session as well, even if another handler sends it or clears the headers.
     if (canSetCookie(response) && !response.headersSent) {
       const varying = VARY[this.#manager.options.vary];
-      holdResponse(response, this.#request, { commit: () => varying, committed: () => undefined, fail: () => {} });
+      holdResponse(response, { commit: () => varying, committed: () => undefined, fail: () => {} });
     }
     this.#fail(error);
   }
@@ -195,7 +195,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   #start(): void {
     const response = this.#response;
     if (canSetCookie(response) && !response.headersSent) {
-      this.#continue(holdResponse(response, this.#request, this));
+      this.#continue(holdResponse(response, this));
       return;
     }
     // No cookie can be sent. Commit before the handler runs, so that changes throw.
@@ -290,8 +290,8 @@ function addressOf(
 }
 
 /** Holds a response until the sessions of all its gates are committed. The first bytes begin the commit. */
-export function holdResponse(response: ServerResponse, request: IncomingMessage, gate: ResponseGate): HeldResponse {
-  if (isHttp1(response)) return Http1Hold.hold(response, request, gate);
+export function holdResponse(response: ServerResponse, gate: ResponseGate): HeldResponse {
+  if (isHttp1(response)) return Http1Hold.hold(response, gate);
   return Http2Hold.hold(response, gate) ?? DeferredHold.hold(response, gate);
 }
 

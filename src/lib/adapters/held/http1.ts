@@ -1,4 +1,4 @@
-import { type IncomingMessage, ServerResponse } from "node:http";
+import { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import {
   currentTurn,
@@ -43,7 +43,6 @@ const node = ServerResponse.prototype as Http1Response;
  */
 export class Http1Hold {
   readonly #response: HeldResponse;
-  readonly #request: IncomingMessage;
   /** The sessions that wait for their commit. */
   #gate: ResponseGate | undefined;
   /** Changes of the head by the commits so far. */
@@ -66,19 +65,18 @@ export class Http1Hold {
   /** Number of queued pieces that came before the end of the socket. Node never sends later ones. */
   #beforeEnd = Infinity;
 
-  private constructor(response: ServerResponse, request: IncomingMessage, gate: ResponseGate | undefined) {
+  private constructor(response: ServerResponse, gate: ResponseGate | undefined) {
     const held = response as HeldResponse;
     this.#response = held;
-    this.#request = request;
     this.#gate = gate;
     held[HELD] = this;
     held._writeRaw = takeRaw;
   }
 
   /** Holds a response, or adds a gate to a response that is held already. */
-  static hold(response: ServerResponse, request: IncomingMessage, gate: ResponseGate): Http1Hold {
+  static hold(response: ServerResponse, gate: ResponseGate): Http1Hold {
     const { [HELD]: held } = response as HeldResponse;
-    if (held === undefined) return new Http1Hold(response, request, gate);
+    if (held === undefined) return new Http1Hold(response, gate);
     held.#gate = nested(held.#gate, gate);
     return held;
   }
@@ -323,8 +321,8 @@ export class Http1Hold {
     if (this.#state === "open") this.#takeOver();
     this.#state = "dead";
     discardQueue(response);
-    const answer = startOver(response, this.#request);
-    new Http1Hold(answer, this.#request, this.#gate).#change = this.#change;
+    const answer = startOver(response);
+    new Http1Hold(answer, this.#gate).#change = this.#change;
     this.#answer = answer;
     answer.once("finish", () => {
       this.#answer = undefined;

@@ -43,9 +43,9 @@ export function inherit(
 }
 
 /** Creates a second response, which answers in place of one whose head is fixed but not sent. */
-export function startOver(response: Http1Response, request: IncomingMessage): Http1Response {
+export function startOver(response: Http1Response): Http1Response {
   const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => Http1Response;
-  const answer = new Response(request, { highWaterMark: response.writableHighWaterMark });
+  const answer = new Response(response.req, { highWaterMark: response.writableHighWaterMark });
   for (const name of CONNECTION) Object.assign(answer, { [name]: response[name as keyof Http1Response] });
   if (response._last) answer.shouldKeepAlive = false;
   inherit(answer, response, response._header ? HeadText.entries(response._header) : undefined);
