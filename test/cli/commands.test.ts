@@ -235,7 +235,7 @@ describe("pgstore dashboard", () => {
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as AddressInfo;
     const { code, err } = await pgstore("dashboard", "--port", String(port), ...where);
-    expect([code, err]).toEqual([2, `pgstore: port ${port} is already in use\n`]);
+    expect([code, err]).toEqual([2, `pgstore: port ${port} is already in use. Choose another with --port\n`]);
     taken.close();
   });
 });

@@ -1,18 +1,7 @@
 import { PLAIN, type Style } from "./style.ts";
 
-/** Exit codes of the process. */
-export const EXIT = {
-  /** Done, and nothing is wrong. */
-  ok: 0,
-  /** A check has found something, or not all was done. */
-  problem: 1,
-  /** The command line is wrong, or a confirmation is missing. */
-  usage: 2,
-  /** The database can't be reached. */
-  unreachable: 3,
-  /** The table is missing, or not as it should be. */
-  schema: 4,
-} as const;
+/** Exit codes of the process, which the program's help explains. */
+export const EXIT = { ok: 0, problem: 1, usage: 2, unreachable: 3, schema: 4 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 

@@ -2,7 +2,6 @@ import { type ServedDashboard, serveDashboard } from "../dashboard/serve.ts";
 import { SessionManager } from "../manager/session-manager.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
-import { UsageError } from "./failures.ts";
 import { onStop } from "./terminal.ts";
 
 /** Serves the dashboard to the first browser that opens its link. Resolves when it listens, and goes on until SIGINT or SIGTERM. */
@@ -14,9 +13,7 @@ export async function dashboardCommand(options: CommonOptions & { port?: number 
     served = await serveDashboard({ manager, port: options.port ?? 0, title: `Sessions in ${table.quoted}` });
   } catch (error) {
     await close();
-    throw (error as { code?: unknown }).code === "EADDRINUSE"
-      ? new UsageError(`port ${options.port} is already in use`)
-      : error;
+    throw error;
   }
   onStop(() => void served.close().then(close));
   return {

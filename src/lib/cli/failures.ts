@@ -24,10 +24,7 @@ export class TableProblemError extends SchemaError {
 /** The user pressed Ctrl-C. */
 export class InterruptedError extends Error {
   override readonly name = "InterruptedError";
-
-  constructor() {
-    super("interrupted");
-  }
+  override readonly message = "interrupted";
 }
 
 /** An error as the command line reports it. */
@@ -44,6 +41,11 @@ export function failureOf(error: unknown, foreign: (text: string) => string = (t
   // pgstore throws a TypeError for a wrong option.
   if (error instanceof CommanderError || error instanceof UsageError || error instanceof TypeError) {
     return { exitCode: EXIT.usage, code: "USAGE", message: textOf(error).replace(/^error: /, "") };
+  }
+  const { code: system, port } = (error ?? {}) as { code?: unknown; port?: number };
+  if (system === "EADDRINUSE") {
+    const message = `port ${port} is already in use. Choose another with --port`;
+    return { exitCode: EXIT.usage, code: "USAGE", message };
   }
   if (error instanceof SchemaError) return { exitCode: EXIT.schema, code: error.code, message: textOf(error) };
   const exitCode = error instanceof StoreUnavailableError ? EXIT.unreachable : EXIT.problem;

@@ -39,7 +39,7 @@ export async function serveDemo(
     answer(request, response);
   });
   // Before the store is opened, so that a port in use is reported at once.
-  await listen(server, port, host);
+  await once(server.listen(port, host), "listening");
   try {
     const store = await open();
     const { listener, close } = createDemo(store);
@@ -62,15 +62,6 @@ export async function serveDemo(
 /** Answers requests that come before the store is open. */
 const answerStarting: NodeListener = (_request, response) =>
   response.writeHead(503, { "Retry-After": "1" }).end("Starting\n");
-
-async function listen(server: http.Server, port: number, host: string): Promise<void> {
-  try {
-    await once(server.listen(port, host), "listening");
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
-    throw new UsageError(`port ${port} is already in use. Choose another with --port or the environment variable PORT`);
-  }
-}
 
 function addressOf(server: http.Server): string {
   const { address, port } = server.address() as { address: string; port: number };
