@@ -34,5 +34,5 @@ export async function cleanup(
     const exitCode = interrupted ? EXIT.problem : EXIT.ok;
     return { text, json: { removed, dryRun: false, interrupted }, exitCode };
   };
-  return onStore(options, clean, false, endedGrace);
+  return onStore({ ...options, endedGrace }, clean);
 }

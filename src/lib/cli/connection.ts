@@ -73,48 +73,45 @@ function urlOf(options: CommonOptions): string {
   );
 }
 
+/** Options of a connection: those of every command, and what some commands add. */
+interface ConnectOptions extends CommonOptions {
+  /** Whether to create a PGlite folder that does not exist. */
+  mayCreate?: boolean;
+  /** The option of PgStore. */
+  endedGrace?: string;
+}
+
 /**
  * Opens the database and a store on its table. Changes nothing in the database.
  *
- * @param mayCreate - whether to create a PGlite folder that does not exist
- * @param endedGrace - the option of PgStore
  * @throws StoreUnavailableError when the database doesn't answer
  */
-export async function connect(options: CommonOptions, mayCreate = false, endedGrace?: string): Promise<Connection> {
+export async function connect(options: ConnectOptions): Promise<Connection> {
   const layout: Layout = LAYOUTS[options.layout ?? "pgstore"];
   const { table = layout.users ? "sessions" : "session", schema } = options;
   const name = tableName(table, schema);
-  const database = await openUrl(urlOf(options), name.quoted, mayCreate, layout.remedy(name));
+  const database = await openUrl(urlOf(options), name.quoted, layout.remedy(name), options.mayCreate);
   // The application's processes clean up. No request waits here, so a query may take longer.
   const storeOptions = {
     table,
     schema,
-    endedGrace: endedGrace as Duration | undefined,
+    endedGrace: options.endedGrace as Duration | undefined,
     cleanupInterval: 0,
     queryTimeout: MAX_QUERY_MS,
   };
-  const store = new PgStore(database.client, storeOptions, { layout, hasOperations: true });
+  const store = new PgStore(database.client, storeOptions, { own: database, layout, hasOperations: true });
   const operations = store.operations as StoreOperations;
-  const close = async (): Promise<void> => {
-    await store.close();
-    await database.close();
-  };
   const operator = new Operator(database.query, name, layout);
-  return { ...database, store, operations, operator, table: name, layout, close };
+  return { ...database, store, operations, operator, table: name, layout, close: () => store.close() };
 }
 
 /**
  * Runs the work of a command on the store, and closes it.
  *
- * @param connecting - the other parameters of `connect`
  * @throws TableProblemError when the table is missing or lacks something, in the same words for every command
  */
-export async function onStore<T>(
-  options: CommonOptions,
-  work: (connection: Connection) => Promise<T>,
-  ...connecting: [mayCreate?: boolean, endedGrace?: string]
-): Promise<T> {
-  const connection = await connect(options, ...connecting);
+export async function onStore<T>(options: ConnectOptions, work: (connection: Connection) => Promise<T>): Promise<T> {
+  const connection = await connect(options);
   try {
     return await work(connection);
   } catch (error) {
@@ -158,15 +155,15 @@ export function shellRemedy(remedy: string): string {
  * Opens a database.
  *
  * @param table - for messages, quoted
- * @param mayCreate - whether to create a PGlite folder that does not exist
  * @param remedy - advice for an error about a missing table
+ * @param mayCreate - whether to create a PGlite folder that does not exist
  * @throws StoreUnavailableError when the database doesn't answer
  */
 export async function openUrl(
   url: string,
   table: string,
-  mayCreate = false,
   remedy = "Name another table.",
+  mayCreate = false,
 ): Promise<Database> {
   const folder = folderOf(url);
   if (folder !== undefined && !mayCreate && !existsSync(folder)) {

@@ -21,7 +21,7 @@ export async function migrate(options: CommonOptions & { print?: boolean }): Pro
   }
   const name = tableName(options.table ?? "sessions", options.schema);
   if (options.print === true) return printed(schemaSql(name), stepsByHand(name));
-  return onStore(options, (connection) => migrated(connection, options.schema === undefined), true);
+  return onStore({ ...options, mayCreate: true }, (connection) => migrated(connection, options.schema === undefined));
 }
 
 /** @param isShared - whether other tables may be in the schema */
