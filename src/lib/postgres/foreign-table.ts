@@ -2,7 +2,7 @@ import { type Query, textOf } from "./drivers/driver.ts";
 import { FIRST_PAGE_ROWS, nextPageRows } from "./listing.ts";
 import { MAX_SCAN_MS } from "./operator.ts";
 import type { Layout } from "./sql/layout.ts";
-import { COLUMNS_AMONG, countAll, pageOf, SAME_TABLE } from "./sql/operator.ts";
+import { countAll, pageOf, SAME_TABLE, SCHEMA_OBJECTS } from "./sql/operator.ts";
 import { arrayText, readInstant } from "./sql/text-format.ts";
 
 /** A row of another package's table. */
@@ -34,8 +34,8 @@ export class ForeignTable {
 
   /** Says whether there is such a table, with these columns. */
   async exists(): Promise<boolean> {
-    const [row] = await this.#query(COLUMNS_AMONG, [this.name, arrayText(this.columns)]);
-    return row?.["count"] === String(this.columns.length);
+    const rows = await this.#query(SCHEMA_OBJECTS, [arrayText([this.name])]);
+    return this.columns.every((column) => rows.some(({ kind, name }) => kind === "column" && name === column));
   }
 
   /** Says whether another name in the same database is this table's. @param name - quoted */

@@ -1,5 +1,5 @@
 import { bytes, count, durationText } from "../../core/format-number.ts";
-import { type Query, type Row, textOf } from "../drivers/driver.ts";
+import { type Query, textOf } from "../drivers/driver.ts";
 import { INDEX_STATS, TABLE_STATS } from "../sql/operator.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
 
@@ -61,7 +61,6 @@ export interface IndexStats {
 export async function readTableStats(query: Query, table: string): Promise<TableStats | undefined> {
   const [row] = await query(TABLE_STATS, [table]);
   if (row?.["rows"] == null) return undefined;
-  const indexes = await query(INDEX_STATS, [table]);
   const number = (column: string): number => Number(textOf(row, column));
   return {
     rows: number("rows"),
@@ -76,17 +75,13 @@ export async function readTableStats(query: Query, table: string): Promise<Table
     age: number("age"),
     freezeMaxAge: number("freeze"),
     oldestTransactionMs: number("oldest"),
-    indexes: indexes.map(readIndex),
-  };
-}
-
-function readIndex(row: Row): IndexStats {
-  return {
-    name: textOf(row, "name"),
-    bytes: Number(row["bytes"]),
-    rows: Number(row["rows"]),
-    width: Number(row["width"]),
-    columns: textOf(row, "columns"),
+    indexes: (await query(INDEX_STATS, [table])).map((index) => ({
+      name: textOf(index, "name"),
+      bytes: Number(index["bytes"]),
+      rows: Number(index["rows"]),
+      width: Number(index["width"]),
+      columns: textOf(index, "columns"),
+    })),
   };
 }
 

@@ -154,10 +154,6 @@ export const countPresent = ({ quoted }: TableName): string =>
 
 export const SAME_TABLE = `SELECT (${regclass("$1::text")} ${EQ} ${regclass("$2::text")})::text AS same`;
 
-export const COLUMNS_AMONG = `
-  SELECT pg_catalog.count(*)::text AS count FROM pg_catalog.pg_attribute a
-  WHERE a.attrelid ${EQ} ${regclass("$1::text")} AND a.attname ${EQ} ANY ($2::text[]) AND NOT a.attisdropped`;
-
 /** Counts all rows. @param table - quoted, of whatever layout */
 export const countAll = (table: string): string => `SELECT pg_catalog.count(*)::text AS count FROM ${table}`;
 
