@@ -8,23 +8,23 @@ import { quoteLiteral, type TableName } from "./table-name.ts";
  * SQL that records the time of a login, or of an end of all sessions, in the user's row.
  *
  * @param users - the table of users, quoted
- * @param mine - the column that this statement writes
- * @param theirs - the column that it compares
- * @param told - SQL of further result columns
+ * @param mine - the column that this statement writes. It compares the other one
+ * @param more - SQL to add: a condition of `crossed`, what the row is inserted from, and result columns
  */
-export const notice = (
+export function notice(
   users: string,
   user: string,
-  mine: string,
-  theirs: string,
-  told: string,
-  also = "",
-  when = "",
-): string =>
-  `notice AS (INSERT INTO ${users} AS f (user_id, ${mine}) SELECT ${user}, pg_catalog.clock_timestamp() ${when} ` +
-  `ON CONFLICT (user_id) DO UPDATE SET ${mine} = greatest(pg_catalog.clock_timestamp(), f.${mine} ${PLUS} interval '1 microsecond') ` +
-  `RETURNING COALESCE(f.${theirs}, '-infinity') ${GT} ` +
-  `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id ${EQ} ${user}), '-infinity')${also} AS crossed, f.revoked AS revoked${told})`;
+  mine: "last_login" | "revoked",
+  { also = "", when = "", told = "" }: { also?: string; when?: string; told?: string },
+): string {
+  const theirs = mine === "revoked" ? "last_login" : "revoked";
+  return (
+    `notice AS (INSERT INTO ${users} AS f (user_id, ${mine}) SELECT ${user}, pg_catalog.clock_timestamp() ${when} ` +
+    `ON CONFLICT (user_id) DO UPDATE SET ${mine} = greatest(pg_catalog.clock_timestamp(), f.${mine} ${PLUS} interval '1 microsecond') ` +
+    `RETURNING COALESCE(f.${theirs}, '-infinity') ${GT} ` +
+    `COALESCE((SELECT b.${theirs} FROM ${users} b WHERE b.user_id ${EQ} ${user}), '-infinity')${also} AS crossed, f.revoked AS revoked${told})`
+  );
+}
 
 /** SQL of the advisory lock of a tag. @param table - quoted */
 export const lockOf = (table: string, tag: string): string =>
@@ -49,15 +49,10 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
   // clock came before the clock was set back: its sessions are over, and the user may log in again.
   const noticed = (user: string, tags: string): string =>
     (tags && `quiet AS MATERIALIZED (${tags}), `) +
-    notice(
-      users,
-      user,
-      "last_login",
-      "revoked",
-      "",
-      ` OR COALESCE(f.revoked ${GT} current_timestamp AND f.revoked ${LE} pg_catalog.clock_timestamp(), false)`,
-      tags && "FROM quiet WHERE quiet.free",
-    );
+    notice(users, user, "last_login", {
+      also: ` OR COALESCE(f.revoked ${GT} current_timestamp AND f.revoked ${LE} pg_catalog.clock_timestamp(), false)`,
+      when: tags && "FROM quiet WHERE quiet.free",
+    });
   /**
    * A login holds a lock for each of its tags until it commits. Before a tag's sessions are ended, `quiet` waits for these
    * locks. A login that comes while it waits finds the lock taken and writes nothing.

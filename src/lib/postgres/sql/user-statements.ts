@@ -49,7 +49,7 @@ export function userStatements(table: TableName, layout: Layout) {
       `WHERE s.user_id ${EQ} $1::text AND ${live} AND (s.created, s.${token}) ${LT} (${instant("$2::text")}, $3::text) ` +
       `ORDER BY s.created DESC, s.${token} DESC LIMIT $4::text::int`,
     /** Ends a user's newest page of sessions, and records the time in the user's row. */
-    end: page("true", "", notice(users, "$1::text", "revoked", "last_login", bound)),
+    end: page("true", "", notice(users, "$1::text", "revoked", { told: bound })),
     /** Ends a page of a user's sessions after a place. */
     endPage: page(`(s.created, s.${token}) ${LT} (${micros("$4::text")}, $5::text)`),
     /** Ends a page of a user's sessions that began before an instant, in any order. */
