@@ -31,8 +31,9 @@ export async function checkPooler(url: string | undefined): Promise<Finding> {
     await client.connect();
     const [told, first] = [(client as { processID?: number | null }).processID, await backendOf(client)];
     if (told == null || String(told) === first) return ok("pooler", "none: the connection goes straight to the server");
-    const hasOther = await begin(other);
-    return await modeOf(client, first, hasOther);
+    // No second connection: the first holds the pooler's only one for as long as it lasts.
+    if (!(await begin(other))) return ok("pooler", "in session mode");
+    return await modeOf(client, first);
   } catch {
     return error(
       "pooler",
@@ -45,9 +46,7 @@ export async function checkPooler(url: string | undefined): Promise<Finding> {
 }
 
 /** Tells the pooler's mode. @param first - the server's process before the other connection began its transaction */
-async function modeOf(client: Client, first: string, hasOther: boolean): Promise<Finding> {
-  // No second connection: the first holds the pooler's only one for as long as it lasts.
-  if (!hasOther) return ok("pooler", "in session mode");
+async function modeOf(client: Client, first: string): Promise<Finding> {
   try {
     const second = await backendOf(client);
     if (second === first) return ok("pooler", "in session mode");
