@@ -90,7 +90,6 @@ function addressIn(request: Request, passed: unknown): string | undefined {
   return typeof address === "string" ? address : undefined;
 }
 
-/** The commit results of a request, from every manager, which its answer must carry. */
 const RESULTS = Symbol("pgstore commit results");
 
 /**
@@ -107,8 +106,7 @@ export async function closeRequest<Data, Lazy extends boolean>(
   const context = contextOf(manager.options, request);
   const result = await manager.close(request, context);
   warnOfCookie(manager.options, result, context, request.headers.get("x-forwarded-proto"));
-  addResult(request, result);
-  const missing = resultsOf(request).filter((one) => !carries(response.headers, one));
+  const missing = resultsOf(request, result).filter((one) => !carries(response.headers, one));
   if (missing.length === 0) {
     if (result.isSilent || addInPlace(response, (headers) => result.applyTo(headers))) return response;
     // Response.error() has status 0 and can't be copied.
@@ -135,8 +133,8 @@ export function applyCommitted<Data, Lazy extends boolean>(
   request: Request,
   headers: Headers,
 ): void {
-  addResult(request, manager.committed(request, contextOf(manager.options, request)));
-  for (const result of resultsOf(request)) result.applyTo(headers);
+  const committed = manager.committed(request, contextOf(manager.options, request));
+  for (const result of resultsOf(request, committed)) result.applyTo(headers);
   // The error depends on the session as well.
   addVary(headers, manager.options.vary);
 }
@@ -145,15 +143,10 @@ function contextOf(options: ResolvedOptions, request: Request): CommitContext & 
   return { tls: () => isWebTls(options, request) === true, seal: true };
 }
 
-function resultsOf(request: Request): CommitResult[] {
-  return (request as { [RESULTS]?: CommitResult[] })[RESULTS] ?? [];
-}
-
-function addResult(request: Request, result: CommitResult): void {
-  if (result.kind === "nothing") return;
-  const results = resultsOf(request);
-  results.push(result);
-  (request as { [RESULTS]?: CommitResult[] })[RESULTS] = results;
+/** Returns the results that the request's answer must carry, from every manager, the latest one included. */
+function resultsOf(request: Request & { [RESULTS]?: CommitResult[] }, latest: CommitResult): readonly CommitResult[] {
+  if (latest.kind !== "nothing") (request[RESULTS] ??= []).push(latest);
+  return request[RESULTS] ?? [];
 }
 
 /** Says whether a response has the cookie or token header of a commit already. */
