@@ -262,13 +262,14 @@ export class DeferredHold {
 /** The arguments of `writeHead`. */
 type HeadArguments = [status: number, reason?: unknown, headers?: unknown];
 
-/** Returns the headers among the arguments of writeHead as a flat list: name, value, name, value. */
-function headersOf(head: HeadArguments): unknown[] {
-  const headers = typeof head[1] === "string" ? head[2] : (head[2] ?? head[1]);
+/** Returns the headers among the arguments of writeHead. */
+function headersOf([, reason, last]: HeadArguments): [name: string, value: unknown][] {
+  const headers = typeof reason === "string" ? last : (last ?? reason);
   if (typeof headers !== "object" || headers === null) return [];
-  if (!Array.isArray(headers)) return Object.entries(headers).flat(1);
+  if (!Array.isArray(headers)) return Object.entries(headers);
   // Node also accepts a list of pairs. In a flat list, a value may itself be a list.
-  return Array.isArray(headers[0]) ? headers.flat(1) : headers;
+  const flat: unknown[] = Array.isArray(headers[0]) ? headers.flat(1) : headers;
+  return flat.flatMap((name, index) => (index % 2 === 0 ? [[String(name), flat[index + 1]]] : []));
 }
 
 /**
@@ -282,9 +283,7 @@ function checkHead(head: HeadArguments): void {
   if (status < 100 || status > 999) {
     throw Object.assign(new RangeError(`Invalid status code: ${status}`), { code: "ERR_HTTP_INVALID_STATUS_CODE" });
   }
-  const headers = headersOf(head);
-  for (let index = 0; index < headers.length; index += 2) {
-    const [name, value] = [String(headers[index]), headers[index + 1]];
+  for (const [name, value] of headersOf(head)) {
     validateHeaderName(name);
     for (const one of [value].flat()) validateHeaderValue(name, one as string);
   }
@@ -294,12 +293,10 @@ function checkHead(head: HeadArguments): void {
 function foldHeaders(response: ServerResponse, head: HeadArguments): void {
   const headers = headersOf(head);
   head.splice(1, 2, ...(typeof head[1] === "string" ? [head[1]] : []));
-  const names = new Set(headers.filter((_, index) => index % 2 === 0).map(String));
-  for (const name of names) response.removeHeader(name);
-  for (let index = 0; index < headers.length; index += 2) {
-    const [name, value] = [String(headers[index]), headers[index + 1] as string];
+  for (const [name] of headers) response.removeHeader(name);
+  for (const [name, value] of headers) {
     const present = response.getHeader(name);
-    response.setHeader(name, present === undefined ? value : [present, value].flat().map(String));
+    response.setHeader(name, present === undefined ? (value as string) : [present, value].flat().map(String));
   }
 }
 
