@@ -92,18 +92,17 @@ class Wrapper {
     this.#detach = (values) => (detached = values);
     const values = (): Detached | Session<Record<string, unknown>> => detached ?? this.#session;
     return new Proxy(Object.create(Session.prototype) as object, {
-      get: (_target, key) => (typeof key === "symbol" || this.#isOwn(key) ? this.#own(key) : values().get(key)),
+      get: (_target, key) => (this.#isValue(key) ? values().get(key) : this.#own(key)),
       set: (_target, key, value) => {
         // The session's own members say what to call instead.
-        if (typeof key === "symbol" || this.#isOwn(key)) return Reflect.set(this.#session, key, value);
+        if (!this.#isValue(key)) return Reflect.set(this.#session, key, value);
         if (detached === undefined) this.#set(key, value);
         else detached.set(key, value);
         return true;
       },
-      has: (_target, key) => typeof key === "symbol" || this.#isOwn(key) || values().has(key),
+      has: (_target, key) => !this.#isValue(key) || values().has(key),
       deleteProperty: (_target, key) => {
-        if (typeof key === "symbol" || this.#isOwn(key)) return true;
-        if (values().has(key)) values().delete(key);
+        if (this.#isValue(key) && values().has(key)) values().delete(key);
         return true;
       },
       ownKeys: () => [...values().keys()],
@@ -115,9 +114,9 @@ class Wrapper {
     });
   }
 
-  /** Whether a name is that of a method or a property of the session, not of a value. */
-  #isOwn(key: string): boolean {
-    return this.#methods.has(key) || key in Session.prototype;
+  /** Whether a name is that of a value, not of a method or a property of the session. */
+  #isValue(key: PropertyKey): key is string {
+    return typeof key === "string" && !this.#methods.has(key) && !(key in Session.prototype);
   }
 
   #own(key: PropertyKey): unknown {
