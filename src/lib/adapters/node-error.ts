@@ -67,21 +67,19 @@ export function answerError(
     if (onError.length >= 3) setTimeout(close, MAX_ANSWER_DELAY_MS).unref();
     else close();
   };
+  const fail = (second: unknown): void => {
+    logError(second);
+    close();
+  };
   let outcome: unknown;
   try {
     outcome = onError(error, request, response);
   } catch (second) {
-    logError(second);
-    close();
+    fail(second);
     return;
   }
   if (typeof outcome !== "object" || outcome === null) settle();
-  else {
-    Promise.resolve(outcome).then(settle, (second: unknown) => {
-      logError(second);
-      close();
-    });
-  }
+  else Promise.resolve(outcome).then(settle, fail);
 }
 
 const logFailure = failureLog("the request failed");
