@@ -212,8 +212,14 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     this.#continuation.fail(error, this.#request, this.#response);
   }
 
+  /** The client's address. A framework that trusts a proxy knows it: Express has it as `request.ip`. */
   get ip(): string | undefined {
-    return addressOf(this.#request, this.#continuation.ip, this.#manager.options.trustProxy);
+    const request = this.#request;
+    const connection = request.socket?.remoteAddress;
+    const told: unknown = this.#continuation.ip?.() ?? (request as { ip?: unknown }).ip;
+    if (typeof told === "string" && told !== connection) return told;
+    const { trustProxy } = this.#manager.options;
+    return (trustProxy ? forwardedFor(request.headers["x-forwarded-for"]) : undefined) ?? connection;
   }
 
   get userAgent(): string | undefined {
@@ -275,18 +281,6 @@ function isEncrypted(request: IncomingMessage): boolean {
     // The socket of a closed HTTP/2 connection throws. No client gets this answer.
     return false;
   }
-}
-
-/** Returns the client's address. A framework that trusts a proxy knows it: Express has it as `request.ip`. */
-function addressOf(
-  request: IncomingMessage,
-  frameworks: (() => string) | undefined,
-  trustProxy: boolean,
-): string | undefined {
-  const connection = request.socket?.remoteAddress;
-  const told: unknown = frameworks?.() ?? (request as { ip?: unknown }).ip;
-  if (typeof told === "string" && told !== connection) return told;
-  return (trustProxy ? forwardedFor(request.headers["x-forwarded-for"]) : undefined) ?? connection;
 }
 
 /** Holds a response until the sessions of all its gates are committed. The first bytes begin the commit. */
