@@ -1,4 +1,5 @@
 import { PgStoreError } from "./errors.ts";
+import { after } from "./time.ts";
 
 /** Milliseconds between two log lines about failures of one kind. */
 const COUNTED_FOR = 10_000;
@@ -13,15 +14,14 @@ export function failureLog(what: string): (error: unknown) => void {
   const counts = new Map<string, number>();
   const count = (code: string): void => {
     counts.set(code, 0);
-    const timer = setTimeout(() => {
+    after(COUNTED_FOR, () => {
       const more = counts.get(code) ?? 0;
       if (more === 0) counts.delete(code);
       else {
         console.error(`pgstore: ${what}: ${code}, ${more} more in ${COUNTED_FOR / 1000} s`);
         count(code);
       }
-    }, COUNTED_FOR);
-    timer.unref?.();
+    });
   };
   return (error) => {
     if (!(error instanceof PgStoreError)) {

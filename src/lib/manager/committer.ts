@@ -64,11 +64,8 @@ export class Committer {
     if (state.pending !== undefined || state.doubt !== undefined) return false;
     if (state.phase === "stored" && state.hasChanged) return false;
     // Without a row the time does not decide whether there is anything to write.
-    const now = state.phase === "stored" ? this.#access.now() : 0;
-    if (typeof now === "number") return planCommit(planStateOf(state), this.#access.options, now).kind === "nothing";
-    // The flush asks the store for its time, and reports a failure.
-    now.catch(() => {});
-    return false;
+    const now = state.phase === "stored" ? this.#access.knownNow() : 0;
+    return now !== undefined && planCommit(planStateOf(state), this.#access.options, now).kind === "nothing";
   }
 
   /** Writes the state's changes to the store, after its earlier flushes. */

@@ -18,12 +18,8 @@ import type { UserSessions } from "./user-sessions.ts";
  */
 
 /**
- * Makes the session of a request the continuation of another package's session. Without one the request's session stays new.
+ * Carries out `SessionHost.continue`. Without another session the request's session stays new.
  *
- * @param state - of a request without a token
- * @param token - the same for each request with the other session
- * @param read - reads the other session; undefined when it is gone
- * @returns whether the other session is over: it was continued, now or before, or its user's sessions were revoked
  * @throws StoreUnavailableError, StoreError or SessionTooLargeError when the session could not be stored
  */
 export async function continueSession(

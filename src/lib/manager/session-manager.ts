@@ -1,3 +1,4 @@
+import { systemNow } from "../core/time.ts";
 import { OptionReader } from "../core/options.ts";
 import { AlreadyCommittedError, SessionMissingError } from "../core/errors.ts";
 import type { Store, StoreExtras } from "../core/store.ts";
@@ -82,7 +83,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       flush: (state) => committer.flush(state),
       idOf: (token) => access.idOf(token),
       now: () => access.now(),
-      estimatedNow: () => access.estimatedNow(),
+      estimatedNow: () => access.knownNow() ?? systemNow(),
       newDeadline: (lifetime = resolved.lifetime) => new Date(access.localNow() + lifetime),
       assertTags: () => users.assertTags("login"),
       continue: (state, token, read) => continueSession(access, users, state, token, read),

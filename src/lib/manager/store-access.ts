@@ -118,12 +118,13 @@ export class StoreAccess {
     return { data, values: stored, deadline, expiry: new Date(times.expiry) };
   }
 
-  /** Returns the store's time at once, in milliseconds since 1970. If the store would have to be asked, it is the process's time. */
-  estimatedNow(): number {
+  /** Returns the store's time at once, in milliseconds since 1970. Undefined: the store has to be asked. */
+  knownNow(): number | undefined {
     const now = this.now();
     if (typeof now === "number") return now;
+    // Who waits for the answer reports a failure.
     now.catch(() => {});
-    return systemNow();
+    return undefined;
   }
 
   /** Estimates the store's time without asking it, in milliseconds since 1970. */

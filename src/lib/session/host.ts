@@ -35,6 +35,7 @@ export interface SessionHost {
   /**
    * Makes a request's new session the continuation of another package's session, once for all requests with the same token.
    *
+   * @param token - the same for each request with the other session
    * @param read - reads the other session; undefined when it is gone
    * @returns whether the other session is over: it was continued, now or before, or its user's sessions were revoked
    */

@@ -8,8 +8,6 @@
  * Why: docs/decisions/031-idioms-of-other-packages.md
  */
 
-type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
-
 /** The call to make instead of assigning to a member of `Session`. */
 const ASSIGNED: Record<string, string> = {
   userId: "await session.login(userId)",
@@ -97,13 +95,10 @@ function define(prototype: object, name: string, get: () => unknown, instead: st
 
 /** Makes a method that returns a promise throw when it gets a callback. Returns other members as they are. */
 export function refuseCallback(name: string, member: unknown): unknown {
-  return PROMISING.has(name) ? withoutCallback(name, member as AnyFunction) : member;
-}
-
-function withoutCallback(name: string, method: AnyFunction): AnyFunction {
-  return function (...args) {
+  if (!PROMISING.has(name)) return member;
+  return function (this: unknown, ...args: unknown[]): unknown {
     if (args.some(isFunction)) return fail(name, `it takes no callback, call await session.${name}()`, args);
-    return method.apply(this, args);
+    return (member as (...args: unknown[]) => unknown).apply(this, args);
   };
 }
 
