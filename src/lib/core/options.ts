@@ -71,11 +71,16 @@ export class OptionReader {
     throw this.wrong(name, `a whole number from 1${allowsInfinity ? ", or Infinity" : ""}`);
   }
 
-  /** Reads a non-empty string. @throws TypeError, naming the option, for another value */
-  text<Fallback extends string | undefined>(name: string, fallback: Fallback): string | Fallback {
+  /** Reads a string of a form, by default a non-empty one. @throws TypeError, naming the option and the form, for another value */
+  text<Fallback extends string | undefined>(
+    name: string,
+    fallback: Fallback,
+    expected = "a non-empty string",
+    form = /[^]/,
+  ): string | Fallback {
     const value = this.value(name);
     if (value === undefined) return fallback;
-    if (typeof value !== "string" || value === "") throw this.wrong(name, "a non-empty string");
+    if (typeof value !== "string" || !form.test(value)) throw this.wrong(name, expected);
     return value;
   }
 

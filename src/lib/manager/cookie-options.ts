@@ -63,8 +63,7 @@ export const HTTP_TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 export function resolveCookie(given: unknown): ResolvedCookie {
   const read = new OptionReader(given, "cookie.");
   const prefix = read.choice("prefix", PREFIXES, "");
-  const baseName = read.value("name", "session");
-  if (typeof baseName !== "string" || !HTTP_TOKEN.test(baseName)) throw read.wrong("name", "a cookie name");
+  const baseName = read.text("name", "session", "a cookie name", HTTP_TOKEN);
   const name = prefix !== "" && baseName.startsWith(prefix) ? baseName : prefix + baseName;
   const { path, domain } = resolveScope(read);
   const sameSite = read.choice("sameSite", ["lax", "strict", "none", false], "lax");
@@ -101,16 +100,9 @@ export function resolveCookie(given: unknown): ResolvedCookie {
 }
 
 function resolveScope(read: OptionReader): CookieScope {
-  const path = read.value("path", "/");
-  const domain = read.value("domain");
-  if (typeof path !== "string" || !/^(?:|\/[\u0020-\u003a\u003c-\u007e]*)$/.test(path) || path.length > 1024) {
-    throw read.wrong("path", '"" or at most 1024 characters that begin with "/", without ";" and control characters');
-  }
-  if (domain === undefined) return { path, domain };
-  if (typeof domain !== "string" || !/^\.?[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(domain)) {
-    throw read.wrong("domain", "a host name");
-  }
-  return { path, domain };
+  const expected = '"" or at most 1024 characters that begin with "/", without ";" and control characters';
+  const path = read.text("path", "/", expected, /^(?:|\/[\u0020-\u003a\u003c-\u007e]{0,1023})$/);
+  return { path, domain: read.text("domain", undefined, "a host name", /^\.?[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i) };
 }
 
 /** Checks the option `previous`. @throws TypeError when it is no array of scopes, or when a scope is the cookie's own */

@@ -154,7 +154,7 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
     lazy: read.bool("lazy", false),
     trustProxy: read.bool("trustProxy", false),
     hashTokens: read.bool("hashTokens", true),
-    scope: resolveScope(read),
+    scope: read.text("scope", undefined, "1 to 64 ASCII letters, digits, underscores and hyphens", /^[\w-]{1,64}$/),
     codec,
     schema: DataSchema.read(read),
     maxBytes,
@@ -183,13 +183,6 @@ function resolveTransport(read: OptionReader): string | undefined {
     throw wrong("transport.header", 'a header of your own such as "Session-Token"', header);
   }
   return name;
-}
-
-function resolveScope(read: OptionReader): string | undefined {
-  const scope = read.value("scope");
-  if (scope === undefined) return undefined;
-  if (typeof scope === "string" && /^[\w-]{1,64}$/.test(scope)) return scope;
-  throw read.wrong("scope", "1 to 64 ASCII letters, digits, underscores and hyphens");
 }
 
 function isCodec(value: unknown): value is Codec {
