@@ -239,15 +239,13 @@ export class Committer {
   }
 
   async #renew(times: RowTimes, state: SessionState, now: number, options?: OperationOptions): Promise<Outcome> {
-    const { id = "", row } = state;
-    const { transition: renewal } = state;
+    const { id = "", row, transition: renewal, doubt } = state;
     if (row === undefined || renewal?.kind !== "renew") return "gone";
     const newId = this.#access.idOf(renewal.token);
     const revoked = renewal.revive ? state.values.unmark(REVOKED) : undefined;
     const next = this.#access.encode(state, times, newId);
     const count = state.values.changes.length;
     // If the answer is lost, only the table can tell whether the renewal was carried out.
-    const { doubt } = state;
     state.suspect({ token: renewal.token, id: newId, data: next.data });
     const outcome = await this.#users.renew([id, newId], row, next, state, options);
     state.suspect(outcome === true ? undefined : doubt);

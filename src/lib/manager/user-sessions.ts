@@ -108,10 +108,9 @@ export class UserSessions {
     const read = new OptionReader(options);
     const limit = read.whole("limit", DEFAULT_LIMIT, true);
     const [currentId] = idsOf("current", read.value("current", []));
-    const after = placeOf(read);
+    let place = placeOf(read);
     read.end();
     const found: UserSession[] = [];
-    let place = after;
     for (;;) {
       const wanted = Math.min(PAGE, limit - found.length);
       const page = await users.list(this.#nameOf(userId), wanted, place);
