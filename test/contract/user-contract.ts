@@ -89,6 +89,9 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
       assert.equal(await admin.destroyById(mine.id ?? "", { userId: "8" }), false);
       assert.equal(await shop.destroyById(mine.id ?? "", { userId: "7" }), false);
       assert.equal(await admin.destroyById(mine.id ?? "", { userId: "7" }), true);
+      const { id = "" } = await login(admin, "7");
+      assert.equal(await shop.tableUsers.destroyById(id, { userId: "7" }), false);
+      assert.equal(await shop.tableUsers.destroyById(id, { userId: "%admin:7" }), true);
       const shared = managerOf(host, { scope: "admin2", hashTokens });
       assert.equal((await reload(shared, sessions[2] as AnySession)).userId, "1");
       await assert.rejects(

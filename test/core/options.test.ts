@@ -216,6 +216,10 @@ describe("new SessionManager", () => {
     expect(new SessionManager(store, { cookie: { prefix: "__Host-", name: "__Host-x" } }).options.cookie.name).toBe(
       "__Host-x",
     );
+    const path = `/${"p".repeat(1023)}`;
+    for (const each of ["", path]) {
+      expect(new SessionManager(store, { cookie: { path: each } }).options.cookie.path).toBe(each);
+    }
     expect(new SessionManager(store, { lifetime: "30 days", idleTimeout: "30 days" }).options.idleTimeout).toBe(
       2_592_000_000,
     );
