@@ -54,7 +54,7 @@ export class Batcher<In, Out> {
   #statements = 0;
   /** Operations of the last statement. */
   #lastRows = 0;
-  /** A dispatch is about to come. */
+  /** Whether the end of this turn of the event loop brings a dispatch. */
   #soon = false;
   #deadline: (() => void) | undefined;
   #gathering: (() => void) | undefined;
@@ -62,7 +62,7 @@ export class Batcher<In, Out> {
 
   /**
    * @param timeout - milliseconds from `submit` after which an operation fails
-   * @param operation - what events call it
+   * @param operation - its name in events
    */
   constructor(limits: BatchLimits, timeout: number, run: RunBatch<In, Out>, operation: string) {
     this.#limits = limits;
@@ -75,12 +75,12 @@ export class Batcher<In, Out> {
   /**
    * Carries out an operation, together with others.
    *
-   * @param key - two with the same key don't overlap; undefined: they may
-   * @param weight - bytes that the statement grows by
-   * @param signal - rejects with its reason when it aborts. What has not left by then never does; what has left may still
-   *   be carried out, and doesn't disturb its neighbours
-   * @param company - with whom it goes, if it must not go with all
-   * @throws StoreOverloadedError when too many wait already; StoreUnavailableError when it is not done in time
+   * @param key - operations with the same key run one after the other
+   * @param weight - bytes that it adds to the statement
+   * @param signal - fails the operation with the signal's reason when it aborts. An operation that was not sent by then never is. One that
+   *   was sent may still be carried out
+   * @param company - the group with which alone it may share a statement
+   * @throws StoreOverloadedError when too many operations wait; StoreUnavailableError when it takes too long
    */
   submit(key: string | undefined, input: In, weight: number, signal?: AbortSignal, company?: Company): Promise<Out> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
@@ -113,7 +113,7 @@ export class Batcher<In, Out> {
     });
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no operation is under way. */
   idle(): Promise<void> {
     if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#whenIdle.push(resolve));
@@ -186,7 +186,7 @@ export class Batcher<In, Out> {
     else this.#dispatch();
   }
 
-  /** Sends together what callers with an answer and other requests submit in this turn of the event loop. */
+  /** Sends at the end of this turn of the event loop, together with everything that is submitted until then. */
   #dispatchSoon(): void {
     if (this.#soon) return;
     this.#soon = true;
@@ -207,7 +207,7 @@ export class Batcher<In, Out> {
     return error;
   }
 
-  /** Fails what has taken too long, and comes again when the next one could have. */
+  /** Fails operations that have taken too long, and sets the timer for the next one. */
   readonly #expire = (): void => {
     const left = this.#queue.failOlder(this.#timeout, this.#tooLate);
     this.#deadline = left === undefined ? undefined : after(left, this.#expire);
