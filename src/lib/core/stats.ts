@@ -100,7 +100,7 @@ export interface FoundSession {
 /** Sessions of an address. */
 export interface AddressPage {
   sessions: FoundSession[];
-  /** The place where the search stopped, for `after`. Undefined: it reached the end. It is the beginning of an id, too short to be one. */
+  /** The place where the search stopped, for `after`. Undefined: it reached the end. It holds the beginning of an id, too short to be one. */
   next: string | undefined;
   /** Rows that were read without an index on the address. 0: there is an index. */
   read: number;

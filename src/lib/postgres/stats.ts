@@ -156,17 +156,24 @@ export class Operations implements StoreOperations {
     }
     const end = performance.now() + MAX_SCAN_MS;
     const sessions: FoundSession[] = [];
-    let [last, read] = [after, 0];
+    const { beginning, listed } = readPlace(after);
+    let [last, read] = [beginning, 0];
+    const placeOf = (id: string): string => {
+      const text = id.slice(0, PLACE_CHARACTERS);
+      const more = sessions.filter((session) => session.id.startsWith(text)).length;
+      return `${more + (text === beginning ? listed : 0)}.${text}`;
+    };
     do {
       const [bound] = await run(this.#searches.nextRows, [last, String(SCANNED_ROWS)]);
       const count = Number(textOf(bound, "count"));
       if (count === 0) return { sessions, next: undefined, read, rows };
       const upTo = textOf(bound, "last");
+      const again = last === beginning ? listed : 0;
       const missing = limit - sessions.length;
-      const found = await run(this.#searches.byAddressBetween, [wanted, last, upTo, String(missing)]);
-      for (const row of found) sessions.push(sessionIn(row));
+      const found = await run(this.#searches.byAddressBetween, [wanted, last, upTo, String(missing + again)]);
+      for (const row of found.slice(again)) sessions.push(sessionIn(row));
       read += count;
-      if (found.length === missing) return { sessions, next: placeOf(sessions.at(-1)?.id ?? upTo), read, rows };
+      if (sessions.length === limit) return { sessions, next: placeOf(sessions.at(-1)?.id ?? upTo), read, rows };
       if (count < SCANNED_ROWS) return { sessions, next: undefined, read, rows };
       last = upTo;
     } while (performance.now() < end);
@@ -195,9 +202,13 @@ function usersIn(counted: Row | undefined, loggedIn: number, distinct: number, r
   return Math.min(loggedIn, Math.round(distinct < 0 ? -distinct * rows : distinct));
 }
 
-/** Returns the beginning of an id, which is less than every id that begins with it. A whole id could be a token. */
-function placeOf(id: string): string {
-  return id.slice(0, PLACE_CHARACTERS);
+/**
+ * Reads a place where a search by address stopped: the beginning of an id, as a whole id could be a token, and the number of sessions with
+ * that beginning that were listed before.
+ */
+function readPlace(place: string): { beginning: string; listed: number } {
+  const [, listed = "0", beginning = ""] = /^(\d{1,9})\.(.*)$/s.exec(place) ?? [];
+  return { beginning, listed: Number(listed) };
 }
 
 /** Returns the pattern for LIKE of names with a prefix. */
