@@ -1,3 +1,4 @@
+import { warn } from "../../core/log.ts";
 import { type Driver, type Row, tooLate } from "./driver.ts";
 import { Deadlines, lookedAtLate, placedDriver, Places, WaitingLine } from "./places.ts";
 import { failureOf, NotSentError } from "./errors.ts";
@@ -333,29 +334,26 @@ function surviveIdleErrors(db: NodePostgres): void {
   });
 }
 
-const hasWarned = new Set<string>();
-
-function warnOnce(code: string, message: string): void {
-  if (hasWarned.has(code)) return;
-  hasWarned.add(code);
-  process.emitWarning(message, { type: "PgStoreWarning", code });
-}
+/** Each warning is given once, whichever pool it concerns: all pools of a program are likely to be made alike. */
+const ALL_POOLS = {};
 
 function warnOfNoListener(): void {
-  warnOnce(
+  warn(
     "PGSTORE_POOL_ERRORS",
     'A pg.Pool without a listener for "error" ends the process when the server closes an idle connection. pgstore has added ' +
       "one to yours. Add your own before: pool.on('error', (error) => …)",
+    ALL_POOLS,
   );
 }
 
 /** Warns of a pool without a connection timeout: a connection that hangs would occupy its place for ever. */
 function warnOfNoLimit({ options }: Pool): void {
   if (Number(options.connectionTimeoutMillis ?? 0) > 0) return;
-  warnOnce(
+  warn(
     "PGSTORE_POOL_TIMEOUT",
     "A pg.Pool without connectionTimeoutMillis waits without limit for a server that accepts connections and doesn't answer, " +
       "and stays unusable when the server is back. Set it: new pg.Pool({ connectionTimeoutMillis: 5000, … })",
+    ALL_POOLS,
   );
 }
 
