@@ -1,10 +1,15 @@
 import { once } from "node:events";
 import http from "node:http";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { PgStore } from "../../src/index.ts";
-import { serveDemo, type Served } from "../../src/lib/cli/demo/serve.ts";
+import { demo } from "../../src/lib/cli/demo/serve.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { pgstore, pgstoreJson } from "./run.ts";
+
+interface Served {
+  url: string;
+  location: string;
+}
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -71,13 +76,10 @@ describe("pgstore demo", () => {
   it("finishes what is under way before it lets go of the database, and tells when that fails", async () => {
     const terminate = terminating();
     const store = new PgStore(database.pool(), { cleanupInterval: 0 });
-    const errors: unknown[] = [];
-    const served = await serveDemo(
-      0,
-      "127.0.0.1",
-      () => Promise.resolve(store),
-      (error) => errors.push(error),
-    );
+    const errors = vi.spyOn(console, "error").mockImplementation(() => {});
+    onTestFinished(() => void (process.exitCode = undefined));
+    const { json } = await demo({ port: "0" }, () => Promise.resolve(store));
+    const served = json as Served;
     expect(served.location).toBe("");
     let release = (): void => {};
     const held = new Promise<void>((resolve) => (release = resolve));
@@ -92,7 +94,8 @@ describe("pgstore demo", () => {
     terminate();
     release();
     expect((await answer).status).toBe(200);
-    await expect.poll(() => errors).toEqual([closed]);
+    await expect.poll(() => errors.mock.calls).toEqual([["pgstore demo:", closed]]);
+    expect(process.exitCode).toBe(1);
     vi.restoreAllMocks();
     await store.close();
   });

@@ -125,7 +125,7 @@ export function addCommands(program: Command, run: Run): void {
     "demo",
     "Serves a small application that keeps its sessions in the database, or in the folder pgstore-data.",
     "npx pgstore demo --port 4000",
-    demo,
+    (options) => demo(options),
   )
     .option("--port <number>", "the port to listen on (default: PORT, or 4000)")
     .option("--host <address>", "the address to listen on (default: 127.0.0.1)");

@@ -13,24 +13,23 @@ import { createDemo } from "./app.ts";
 /** How long requests under way may take to finish when the server stops. */
 const MAX_SHUTDOWN_MS = 5000;
 
-/** The addresses of the demo and of its database. */
-export interface Served {
-  url: string;
-  location: string;
+/** Options of `demo`. */
+interface DemoOptions extends CommonOptions {
+  port?: string;
+  host?: string;
 }
 
 /**
- * Serves the demo until SIGINT or SIGTERM.
+ * Serves the demo. Resolves when it listens, and goes on until SIGINT or SIGTERM.
  *
  * @param open - opens the store, which is closed at the end
- * @param onError - receives errors of closing it
  */
-export async function serveDemo(
-  port: number,
-  host: string,
-  open: () => Promise<PgStore>,
-  onError: (error: unknown) => void,
-): Promise<Served> {
+export async function demo(options: DemoOptions, open = openOwn): Promise<Answer> {
+  const { host = "127.0.0.1", port: given = process.env["PORT"] || "4000" } = options;
+  const port = Number(given);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new UsageError(`--port or PORT: expected a number from 0 to 65535, got ${given}`);
+  }
   let answer: NodeListener = answerStarting;
   const underWay = new Set<ServerResponse>();
   const server = http.createServer((request, response) => {
@@ -41,17 +40,18 @@ export async function serveDemo(
   // Before the store is opened, so that a port in use is reported at once.
   await once(server.listen(port, host), "listening");
   try {
-    const store = await open();
+    const store = await open(options);
     const { listener, close } = createDemo(store);
     answer = listener;
     onStop(async () => {
       close();
-      server.close(() => void store.close().catch(onError));
+      server.close(() => void store.close().catch(failed));
       await atMost(Promise.allSettled(Array.from(underWay, (response) => once(response, "close"))), MAX_SHUTDOWN_MS);
       // Browsers keep spare connections open.
       server.closeAllConnections();
     });
-    return { url: addressOf(server), location: store.location ?? "" };
+    const json = { url: addressOf(server), location: store.location ?? "" };
+    return { text: `pgstore demo on ${json.url}, sessions in ${json.location}`, json, exitCode: EXIT.ok };
   } catch (error) {
     server.close();
     server.closeAllConnections();
@@ -63,30 +63,20 @@ export async function serveDemo(
 const answerStarting: NodeListener = (_request, response) =>
   response.writeHead(503, { "Retry-After": "1" }).end("Starting\n");
 
+function failed(error: unknown): void {
+  console.error("pgstore demo:", error);
+  process.exitCode = EXIT.problem;
+}
+
 function addressOf(server: http.Server): string {
   const { address, port } = server.address() as { address: string; port: number };
   const host = ["127.0.0.1", "::1", "0.0.0.0", "::"].includes(address) ? "localhost" : address;
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** Serves the demo. Resolves when it listens, and goes on until SIGINT or SIGTERM. */
-export async function demo(options: CommonOptions & { port?: string; host?: string }): Promise<Answer> {
-  const port = Number(options.port ?? (process.env["PORT"] || 4000));
-  if (!Number.isInteger(port) || port < 0 || port > 65535)
-    throw new UsageError(
-      `--port or PORT: expected a number from 0 to 65535, got ${options.port ?? process.env["PORT"]}`,
-    );
+async function openOwn(options: CommonOptions): Promise<PgStore> {
   const { table, schema } = options;
-  const served = await serveDemo(
-    port,
-    options.host ?? "127.0.0.1",
-    () => openStore(findUrl(options), { table, schema }).catch(explained),
-    (error) => {
-      console.error("pgstore demo:", error);
-      process.exitCode = EXIT.problem;
-    },
-  );
-  return { text: `pgstore demo on ${served.url}, sessions in ${served.location}`, json: served, exitCode: EXIT.ok };
+  return openStore(findUrl(options), { table, schema }).catch(explained);
 }
 
 /** Says how to run the demo where PGlite is not installed, as with a plain npx. */
