@@ -4,6 +4,7 @@ import { fetchHandler } from "../../adapters/fetch.ts";
 import type { NodeListener } from "../../adapters/node.ts";
 import { CsrfError, StoreUnavailableError } from "../../core/errors.ts";
 import type { Store, StoreExtras } from "../../core/store.ts";
+import { systemNow } from "../../core/time.ts";
 import { dashboard } from "../../dashboard/dashboard.ts";
 import { serveNode } from "../../dashboard/node.ts";
 import type { Html } from "../../dashboard/pages/html.ts";
@@ -12,14 +13,15 @@ import { readFields } from "../../http/form.ts";
 import { SessionManager } from "../../manager/session-manager.ts";
 import type { Session } from "../../session/session.ts";
 import { type Action, ACTIONS, type DemoSession } from "./actions.ts";
-import { devicesPart } from "./devices.ts";
 import { LiveStreams } from "./live.ts";
-import { endedPage, homePage, messagePage } from "./page.ts";
+import { devicesPart, endedPage, homePage, messagePage } from "./page.ts";
 import { SCRIPT } from "./script.ts";
 import { STYLE } from "./style.ts";
 
 /** Counting stops here, as it reads every row. */
 const MAX_COUNTED_SESSIONS = 1000;
+/** Devices that the page lists. */
+const MAX_DEVICES = 20;
 const MAX_FORM_BYTES = 10 * 1024;
 const DASHBOARD = "/dashboard";
 
@@ -76,7 +78,7 @@ export function createDemo(store: Store & StoreExtras & { readonly location?: st
       status,
       flash,
       visits,
-      devices: await devicesPart(manager, session, csrfToken),
+      devices: await devicesOf(session, csrfToken),
       liveSessions: await countSessions(manager),
       location: store.location,
       elsewhere: elsewhereOf(request.url),
@@ -84,10 +86,17 @@ export function createDemo(store: Store & StoreExtras & { readonly location?: st
     return page(200, home);
   }
 
+  async function devicesOf(session: Session<DemoSession>, csrfToken: string): Promise<Html> {
+    const { userId } = session;
+    const mine = { current: session, limit: MAX_DEVICES };
+    const devices = userId === undefined ? [] : await manager.listByUser(userId, mine);
+    return devicesPart(devices, csrfToken, (await store.now?.()) ?? systemNow());
+  }
+
   /** Answers with the list of devices, or with 204 when the browser's session is over. */
   async function showDevices(_request: Request, session: Session<DemoSession>): Promise<Response> {
     if (session.status === "new") return new Response(null, { status: 204, headers: { "Cache-Control": "no-store" } });
-    return page(200, await devicesPart(manager, session, csrf.token(session)));
+    return page(200, await devicesOf(session, csrf.token(session)));
   }
 
   /** A session without values gets no row and no cookie. */

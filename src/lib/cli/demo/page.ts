@@ -1,7 +1,10 @@
+import { shortId } from "../../core/format-number.ts";
 import type { SessionStatus } from "../../session/state.ts";
 import type { Session } from "../../session/session.ts";
-import { instant } from "../../dashboard/pages/format.ts";
+import { fromNow, instant } from "../../dashboard/pages/format.ts";
 import { type Content, type Html, html } from "../../dashboard/pages/html.ts";
+import { describeUserAgent } from "../../dashboard/user-agent.ts";
+import type { UserSession } from "../../manager/user-sessions.ts";
 import { type DemoSession, LIMITS } from "./actions.ts";
 
 /** The content of the home page. */
@@ -94,10 +97,10 @@ function layout(
 }
 
 /** Renders a form with the token that shows that this page has sent it. */
-export type Form = (action: string, content: Content, id?: string) => Html;
+type Form = (action: string, content: Content, id?: string) => Html;
 
 /** Makes a function that renders forms with a CSRF token. */
-export function formsWith(csrfToken: string): Form {
+function formsWith(csrfToken: string): Form {
   return (action, content, id) =>
     html`<form method="post" action="${action}" ${id === undefined ? undefined : html`id="${id}"`}>
       <input type="hidden" name="_csrf" value="${csrfToken}" />
@@ -136,6 +139,40 @@ function devicesCard(userId: string, { devices, elsewhere }: Home): Html {
     <p>You are logged in here. ${second} Then revoke one from the other, and watch it end.</p>
     ${devices}
   </section>`;
+}
+
+/** Renders the browsers in which a user is logged in: none if nobody is. @param now - milliseconds since 1970 by the store's clock */
+export function devicesPart(devices: readonly UserSession[], csrfToken: string, now: number): Html {
+  if (devices.length === 0) return html`<div id="devices"></div>`;
+  const form = formsWith(csrfToken);
+  return html`<div id="devices">
+    <ul class="devices">
+      ${devices.map((device) => deviceRow(device, form, now))}
+    </ul>
+    <div class="row">
+      ${form("/logout/others", html`<button>Log out other browsers</button>`)}
+      ${form("/logout/everywhere", html`<button class="danger">Log out everywhere</button>`)}
+    </div>
+  </div>`;
+}
+
+function deviceRow({ id, userAgent, ip, created, current }: UserSession, form: Form, now: number): Html {
+  const name = describeUserAgent(userAgent);
+  const mark = current ? html`<strong class="mark">this one</strong>` : undefined;
+  const button = current
+    ? html`<button>Log out</button>`
+    : html`<input type="hidden" name="id" value="${id}" />
+        <button class="danger" aria-label="Revoke ${name}, session ${shortId(id)}">Revoke</button>`;
+  return html`<li>
+    <div>
+      <p class="device">${name} ${mark}</p>
+      <p class="hint">
+        Logged in ${fromNow(created, now)}${ip === undefined ? undefined : html` from <code>${ip}</code>`} · id
+        <code>${shortId(id)}</code>
+      </p>
+    </div>
+    ${form(current ? "/logout" : "/revoke", button)}
+  </li>`;
 }
 
 function raceCard(form: Form, session: Session<DemoSession>): Html {
