@@ -1,4 +1,4 @@
-import { PLAIN, type Style } from "./style.ts";
+import type { Style } from "./style.ts";
 
 /** Exit codes of the process, which the program's help explains. */
 export const EXIT = { ok: 0, problem: 1, usage: 2, unreachable: 3, schema: 4 } as const;
@@ -12,9 +12,4 @@ export interface Answer {
   /** For programs: with --json the only document on standard output. */
   json: unknown;
   exitCode: ExitCode;
-}
-
-/** Returns the text of an answer. */
-export function textOf({ text }: Answer, style = PLAIN): string {
-  return typeof text === "function" ? text(style) : text;
 }

@@ -7,9 +7,6 @@ import type { Style } from "./style.ts";
 import { columns, instant, plain, relative } from "./terminal.ts";
 import { usersOf } from "./user-sessions.ts";
 
-/** The last instant that a Date can hold. */
-const MAX_DATE_MS = 8.64e15;
-
 /** Lists a page of a user's live sessions, the newest first. */
 export async function list(options: CommonOptions & { user: string; limit: number; after?: string }): Promise<Answer> {
   const { user, limit, after } = options;
@@ -63,8 +60,9 @@ function cursorOf({ created, id }: OwnedEntry): string {
 
 function placeOf(cursor: string): OwnedPlace {
   const [, milliseconds, id] = /^(-?\d{1,16})\.(.+)$/.exec(cursor) ?? [];
-  if (id === undefined || Math.abs(Number(milliseconds)) > MAX_DATE_MS) {
+  const created = new Date(Number(milliseconds));
+  if (id === undefined || Number.isNaN(created.getTime())) {
     throw new UsageError("--after: expected the `next` of the page before");
   }
-  return { created: new Date(Number(milliseconds)), id };
+  return { created, id };
 }

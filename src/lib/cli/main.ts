@@ -1,4 +1,4 @@
-import { EXIT, type ExitCode, textOf } from "./answer.ts";
+import { EXIT, type ExitCode } from "./answer.ts";
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import type { CommonOptions } from "./connection.ts";
@@ -64,8 +64,9 @@ export async function main(args: string[], output = standardOutput()): Promise<E
   addCommands(program, async (command, work) => {
     const options = command.opts<CommonOptions>();
     try {
-      const answer = await work();
-      out(`${options.json === true ? JSON.stringify(answer.json, null, 2) : textOf(answer, outStyle)}\n`);
+      const { text, json, ...answer } = await work();
+      const shown = typeof text === "function" ? text(outStyle) : text;
+      out(`${options.json === true ? JSON.stringify(json, null, 2) : shown}\n`);
       exitCode = answer.exitCode;
     } catch (error) {
       exitCode = report(error, options);

@@ -16,13 +16,18 @@ import { show } from "./show.ts";
 import { stats } from "./stats.ts";
 import { ORDERS, users } from "./users.ts";
 
-const EXIT_CODES = `
+const PROGRAM_HELP = `
 Exit codes:
   0  done, nothing is wrong
   1  a check found a problem, the work is incomplete, or the database refused it
   2  the command line is wrong, or a confirmation is missing
   3  the database can't be reached, or the driver is missing
-  4  the table is missing, or lacks something that pgstore needs`;
+  4  the table is missing, or lacks something that pgstore needs
+
+Example:
+  DATABASE_URL=postgres://me@db/app npx pgstore check
+
+Each command has its own --help.`;
 
 /** Runs the work of a command and prints its answer. */
 type Run = (command: Command, work: () => Promise<Answer>) => Promise<void>;
@@ -33,11 +38,7 @@ export function addCommands(program: Command, run: Run): void {
     .description("Manages the sessions that pgstore keeps in PostgreSQL.")
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "Shows the help of a command.")
-    .addHelpText("after", EXIT_CODES)
-    .addHelpText(
-      "after",
-      "\nExample:\n  DATABASE_URL=postgres://me@db/app npx pgstore check\n\nEach command has its own --help.",
-    );
+    .addHelpText("after", PROGRAM_HELP);
   /** Adds a command. @param work - receives the options and the argument */
   const add = (
     name: string,
