@@ -12,6 +12,10 @@ import { hanging, type Style } from "./style.ts";
 /** Between two looks at the index that is being created. */
 const PROGRESS_MS = 500;
 
+const ADVICE =
+  "If you use drizzle-kit push or prisma db push: they drop tables that they don't know. Use --schema pgstore, or describe " +
+  "the tables to them with npx pgstore schema.";
+
 /** Creates missing tables, columns and indexes and says which, or prints the SQL for it. */
 export async function migrate(options: CommonOptions & { print?: boolean }): Promise<Answer> {
   if (options.layout === "connect-pg-simple") {
@@ -36,19 +40,7 @@ async function migrated(
     const upToDate = `Table ${quoted} in ${location} is up to date.`;
     if (steps.length === 0) return hanging("", `${upToDate} There was nothing to do.`, style);
     const lines = steps.map((step) => hanging("  + ", step, style, undefined, style.green));
-    const advice =
-      before.length === 0 && isShared
-        ? [
-            "",
-            hanging(
-              "",
-              "If you use drizzle-kit push or prisma db push: they drop tables that they don't know. Use --schema pgstore, or describe " +
-                "the tables to them with npx pgstore schema.",
-              style,
-              style.dim,
-            ),
-          ]
-        : [];
+    const advice = before.length === 0 && isShared ? ["", hanging("", ADVICE, style, style.dim)] : [];
     return [...lines, hanging("", upToDate, style, style.bold), ...advice].join("\n");
   };
   return { text, json: { table: quoted, location, migrated: true, steps }, exitCode: EXIT.ok };

@@ -32,105 +32,95 @@ interface Submission {
 }
 
 /** Actions by the path that their form is posted to. */
-export const ACTIONS = new Map<string, Action>([
-  ["/login", logIn],
-  ["/logout", logOut],
-  ["/logout/others", logOutOthers],
-  ["/logout/everywhere", logOutEverywhere],
-  ["/revoke", revoke],
-  ["/token", renewToken],
-  ["/notes", addNote],
-  ["/notes/remove", removeNote],
-  ["/destroy", destroy],
-  ["/race", race],
-  ["/race/reset", resetRace],
-]);
+export const ACTIONS: Record<string, Action> = {
+  async "/login"(session, { form }) {
+    const name = lineOf(form, "name");
+    if (name === "" || name.length > LIMITS.name) return `A name has 1 to ${LIMITS.name} characters.`;
+    // A real application checks a password here. login renews the token, so a token that was stolen or planted before is useless.
+    await session.login(name);
+    const remember = form.has("remember");
+    session.rememberMe(remember);
+    session.set("remembered", remember);
+    return `Welcome, ${name}. Your token was renewed.`;
+  },
 
-async function logIn(session: Session<DemoSession>, { form }: Submission): Promise<string> {
-  const name = lineOf(form, "name");
-  if (name === "" || name.length > LIMITS.name) return `A name has 1 to ${LIMITS.name} characters.`;
-  // A real application checks a password here. login renews the token, so a token that was stolen or planted before is useless.
-  await session.login(name);
-  const remember = form.has("remember");
-  session.rememberMe(remember);
-  session.set("remembered", remember);
-  return `Welcome, ${name}. Your token was renewed.`;
-}
+  "/logout": logOut,
+
+  async "/logout/others"(session, { manager }) {
+    if (session.userId === undefined) return "Log in first.";
+    const revoked = await manager.destroyByUser(session.userId, { except: session });
+    return revoked === 0 ? "There was no other browser." : `Other browsers logged out: ${revoked}.`;
+  },
+
+  async "/logout/everywhere"(session, { manager }) {
+    if (session.userId === undefined) return "Log in first.";
+    const revoked = await manager.destroyByUser(session.userId, { except: session });
+    await session.reset();
+    return `You are logged out everywhere. Browsers: ${revoked + 1}.`;
+  },
+
+  async "/revoke"(session, { form, manager }) {
+    const { userId } = session;
+    if (userId === undefined) return "Log in first.";
+    const id = form.get("id") ?? "";
+    if (id === session.id) return logOut(session);
+    // The id comes from the form, so the user is checked as well.
+    const isRevoked = await manager.destroyById(id, { userId });
+    return isRevoked ? "Revoked. That browser has just been told." : "That session was over already.";
+  },
+
+  async "/token"(session) {
+    await session.renewToken();
+    return "You have a new token. The old one is dead.";
+  },
+
+  "/notes"(session, { form }) {
+    const note = lineOf(form, "note");
+    if (note === "" || note.length > LIMITS.note) return `A note has 1 to ${LIMITS.note} characters.`;
+    if ((session.get("notes") ?? []).length >= LIMITS.notes) return `There is room for ${LIMITS.notes} notes.`;
+    // With update, unlike get and set, two tabs can add a note at the same time.
+    session.update("notes", (notes = []) => [...notes, note].slice(0, LIMITS.notes));
+    return "Noted.";
+  },
+
+  "/notes/remove"(session, { form }) {
+    const note = form.get("note") ?? "";
+    if (!session.get("notes")?.includes(note)) return "That note is gone already.";
+    // By text, as another tab may have removed a note before it.
+    session.update("notes", (notes = []) => {
+      const index = notes.indexOf(note);
+      return index === -1 ? notes : notes.toSpliced(index, 1);
+    });
+    return "Removed.";
+  },
+
+  async "/destroy"(session) {
+    await session.destroy();
+    return redirectResponse(303, "/ended");
+  },
+
+  /** Adds 1 to two counters of the session. Both writes of a pair have read the session before either writes. */
+  async "/race"(session, { request }) {
+    const read = session.get("overwritten") ?? 0;
+    await rivalOf(session.id ?? "");
+    session.update("race", (before = 0) => before + 1);
+    // The last write wins, as in a store that overwrites the whole session.
+    session.set("overwritten", read + 1);
+    return countersOf(session, request);
+  },
+
+  /** Sets both counters back to zero. */
+  "/race/reset"(session, { request }) {
+    session.delete("race");
+    session.delete("overwritten");
+    return countersOf(session, request);
+  },
+};
 
 async function logOut(session: Session<DemoSession>): Promise<string> {
   // logout() would end the session, which then could not hold the message. reset() continues with an empty one.
   await session.reset();
   return "You are logged out.";
-}
-
-async function logOutOthers(session: Session<DemoSession>, { manager }: Submission): Promise<string> {
-  if (session.userId === undefined) return "Log in first.";
-  const revoked = await manager.destroyByUser(session.userId, { except: session });
-  return revoked === 0 ? "There was no other browser." : `Other browsers logged out: ${revoked}.`;
-}
-
-async function logOutEverywhere(session: Session<DemoSession>, { manager }: Submission): Promise<string> {
-  if (session.userId === undefined) return "Log in first.";
-  const revoked = await manager.destroyByUser(session.userId, { except: session });
-  await session.reset();
-  return `You are logged out everywhere. Browsers: ${revoked + 1}.`;
-}
-
-async function revoke(session: Session<DemoSession>, { form, manager }: Submission): Promise<string> {
-  const { userId } = session;
-  if (userId === undefined) return "Log in first.";
-  const id = form.get("id") ?? "";
-  if (id === session.id) return logOut(session);
-  // The id comes from the form, so the user is checked as well.
-  const isRevoked = await manager.destroyById(id, { userId });
-  return isRevoked ? "Revoked. That browser has just been told." : "That session was over already.";
-}
-
-async function renewToken(session: Session<DemoSession>): Promise<string> {
-  await session.renewToken();
-  return "You have a new token. The old one is dead.";
-}
-
-function addNote(session: Session<DemoSession>, { form }: Submission): string {
-  const note = lineOf(form, "note");
-  if (note === "" || note.length > LIMITS.note) return `A note has 1 to ${LIMITS.note} characters.`;
-  if ((session.get("notes") ?? []).length >= LIMITS.notes) return `There is room for ${LIMITS.notes} notes.`;
-  // With update, unlike get and set, two tabs can add a note at the same time.
-  session.update("notes", (notes = []) => [...notes, note].slice(0, LIMITS.notes));
-  return "Noted.";
-}
-
-function removeNote(session: Session<DemoSession>, { form }: Submission): string {
-  const note = form.get("note") ?? "";
-  if (!session.get("notes")?.includes(note)) return "That note is gone already.";
-  // By text, as another tab may have removed a note before it.
-  session.update("notes", (notes = []) => {
-    const index = notes.indexOf(note);
-    return index === -1 ? notes : notes.toSpliced(index, 1);
-  });
-  return "Removed.";
-}
-
-async function destroy(session: Session<DemoSession>): Promise<Response> {
-  await session.destroy();
-  return redirectResponse(303, "/ended");
-}
-
-/** Adds 1 to two counters of the session. Both writes of a pair have read the session before either writes. */
-async function race(session: Session<DemoSession>, { request }: Submission): Promise<Response> {
-  const read = session.get("overwritten") ?? 0;
-  await rivalOf(session.id ?? "");
-  session.update("race", (before = 0) => before + 1);
-  // The last write wins, as in a store that overwrites the whole session.
-  session.set("overwritten", read + 1);
-  return countersOf(session, request);
-}
-
-/** Sets both counters back to zero. */
-function resetRace(session: Session<DemoSession>, { request }: Submission): Promise<Response> {
-  session.delete("race");
-  session.delete("overwritten");
-  return countersOf(session, request);
 }
 
 /** Answers the page's script with the counters, and a browser without scripts with the page. */

@@ -65,43 +65,11 @@ export function createDemo(store: Store & StoreExtras & { readonly location?: st
     authorize: (request) => manager.sessionOf(request).userId !== undefined || redirectResponse(303, "/"),
   });
 
-  async function showHome(request: Request, session: Session<DemoSession>): Promise<Response> {
-    const { status } = session;
-    const flash = session.pop("flash");
-    const visits = session.update("visits", (before = 0) => before + 1);
-    const csrfToken = csrf.token(session);
-    // fetchHandler would save at the end. Saved now, this session is among those counted and listed.
-    await session.save();
-    const home = homePage({
-      session,
-      csrfToken,
-      status,
-      flash,
-      visits,
-      devices: await devicesOf(session, csrfToken),
-      liveSessions: await countSessions(manager),
-      location: store.location,
-      elsewhere: elsewhereOf(request.url),
-    });
-    return page(200, home);
-  }
-
   async function devicesOf(session: Session<DemoSession>, csrfToken: string): Promise<Html> {
     const { userId } = session;
     const mine = { current: session, limit: MAX_DEVICES };
     const devices = userId === undefined ? [] : await manager.listByUser(userId, mine);
     return devicesPart(devices, csrfToken, (await store.now?.()) ?? systemNow());
-  }
-
-  /** Answers with the list of devices, or with 204 when the browser's session is over. */
-  async function showDevices(_request: Request, session: Session<DemoSession>): Promise<Response> {
-    if (session.status === "new") return new Response(null, { status: 204, headers: { "Cache-Control": "no-store" } });
-    return page(200, await devicesOf(session, csrf.token(session)));
-  }
-
-  /** A session without values gets no row and no cookie. */
-  function showEnded(_request: Request, session: Session<DemoSession>): Response {
-    return session.status === "new" ? page(200, endedPage()) : redirectResponse(303, "/");
   }
 
   /** Makes a handler of a form. */
@@ -122,12 +90,42 @@ export function createDemo(store: Store & StoreExtras & { readonly location?: st
     };
   }
 
-  const handlers = new Map<string, Handler>([
-    ["GET /", showHome],
-    ["GET /devices", showDevices],
-    ["GET /ended", showEnded],
-    ...Array.from(ACTIONS, ([path, action]): [string, Handler] => [`POST ${path}`, posted(action)]),
-  ]);
+  const handlers: Record<string, Handler> = {
+    async "GET /"(request, session) {
+      const { status } = session;
+      const flash = session.pop("flash");
+      const visits = session.update("visits", (before = 0) => before + 1);
+      const csrfToken = csrf.token(session);
+      // fetchHandler would save at the end. Saved now, this session is among those counted and listed.
+      await session.save();
+      const home = homePage({
+        session,
+        csrfToken,
+        status,
+        flash,
+        visits,
+        devices: await devicesOf(session, csrfToken),
+        liveSessions: await countSessions(manager),
+        location: store.location,
+        elsewhere: elsewhereOf(request.url),
+      });
+      return page(200, home);
+    },
+
+    /** Answers with the list of devices, or with 204 when the browser's session is over. */
+    async "GET /devices"(_request, session) {
+      const headers = { "Cache-Control": "no-store" };
+      if (session.status === "new") return new Response(null, { status: 204, headers });
+      return page(200, await devicesOf(session, csrf.token(session)));
+    },
+
+    /** A session without values gets no row and no cookie. */
+    "GET /ended"(_request, session) {
+      return session.status === "new" ? page(200, endedPage()) : redirectResponse(303, "/");
+    },
+
+    ...Object.fromEntries(Object.entries(ACTIONS).map(([path, action]) => [`POST ${path}`, posted(action)])),
+  };
 
   /** Answers a request. Only known paths cost a query for the session. @param incoming - has the client's address */
   async function answer(request: Request, incoming: IncomingMessage): Promise<Response> {
@@ -136,7 +134,7 @@ export function createDemo(store: Store & StoreExtras & { readonly location?: st
     if (file !== undefined) return textResponse(200, file.type, file.text, { ...HEADERS, "Cache-Control": "no-cache" });
     const isBelow = pathname === DASHBOARD || pathname.startsWith(`${DASHBOARD}/`);
     const method = request.method === "HEAD" ? "GET" : request.method;
-    const handler = isBelow ? operators : handlers.get(`${method} ${pathname}`);
+    const handler = isBelow ? operators : handlers[`${method} ${pathname}`];
     if (handler === undefined) return page(404, messagePage("There is no such page."));
     return fetchHandler<DemoSession, false, [object]>(manager, handler)(request, { incoming });
   }
