@@ -34,6 +34,21 @@ describe("where a login came from", () => {
   });
 });
 
+describe("CommitResult.applyTo", () => {
+  it("changes the headers of a Response", async () => {
+    const { manager } = setup();
+    const session = await manager.load();
+    session.set("cart", "book");
+    const result = await manager.commit(session);
+    const { headers } = new Response("", {
+      headers: { "Cache-Control": "public", Vary: "Accept", "Set-Cookie": "own=1" },
+    });
+    result.applyTo(headers);
+    expect([headers.get("Cache-Control"), headers.get("Vary")]).toEqual(["private, no-store", "Accept, Cookie"]);
+    expect(headers.getSetCookie()).toEqual(["own=1", result.setCookie]);
+  });
+});
+
 describe("fetchHandler", () => {
   it("hands on the other arguments of the server", async () => {
     const { manager } = setup();
