@@ -219,12 +219,8 @@ export class Http2Hold {
       for (const close of this.#closing) close();
       return;
     }
-    const discardWrite = (_chunk: unknown, _encoding: unknown, done: Sink): void => done();
-    Object.assign(stream, {
-      _write: discardWrite,
-      _writev: (_: unknown, done: Sink) => done(),
-      _final: (done: Sink) => done(),
-    });
+    const ignore = (...args: unknown[]): void => (args.at(-1) as Sink)();
+    Object.assign(stream, { _write: ignore, _writev: ignore, _final: ignore });
     this.#discard?.();
     // Everything buffered was discarded by then.
     setImmediate(() => {
