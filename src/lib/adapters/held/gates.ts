@@ -25,43 +25,42 @@ export interface ResponseGate {
  * The sessions of two managers around one handler, or of more. The inner one commits first, because it sees the answer first. Most responses
  * have only one gate, without this class.
  */
-export class NestedGates implements ResponseGate {
-  readonly #outer: ResponseGate;
-  readonly #inner: ResponseGate;
+class NestedGates implements ResponseGate {
+  /** The outer gate until its turn comes. */
+  #outer: ResponseGate | undefined;
+  /** The gate that commits, or the last one that did. A response that Node refuses after the commits fails at the outer one. */
+  #current: ResponseGate;
   #change: HeadChange | undefined;
-  /** The gate whose commit has failed. A response that Node refuses after the commits fails at the outer one. */
-  #failed: ResponseGate;
 
   /** Puts a gate inside another one. */
   constructor(outer: ResponseGate, inner: ResponseGate) {
     this.#outer = outer;
-    this.#inner = inner;
-    this.#failed = outer;
+    this.#current = inner;
   }
 
   commit(): HeadChange | undefined | Promise<HeadChange | undefined> {
-    this.#failed = this.#inner;
-    const change = this.#inner.commit();
-    return change instanceof Promise ? change.then((later) => this.#commitOuter(later)) : this.#commitOuter(change);
+    const change = this.#current.commit();
+    return change instanceof Promise ? change.then((later) => this.#goOn(later)) : this.#goOn(change);
   }
 
-  #commitOuter(change: HeadChange | undefined): HeadChange | undefined | Promise<HeadChange | undefined> {
-    this.#change = change;
-    this.#failed = this.#outer;
-    const outer = this.#outer.commit();
-    return outer instanceof Promise ? outer.then((later) => both(change, later)) : both(change, outer);
+  #goOn(change: HeadChange | undefined): HeadChange | undefined | Promise<HeadChange | undefined> {
+    this.#change = both(this.#change, change);
+    if (this.#outer === undefined) return this.#change;
+    this.#current = this.#outer;
+    this.#outer = undefined;
+    return this.commit();
   }
 
   committed(): HeadChange | undefined {
-    return both(this.#change, this.#failed.committed());
+    return both(this.#change, this.#current.committed());
   }
 
   fail(error: unknown, response: ServerResponse): void {
-    this.#failed.fail(error, response);
+    this.#current.fail(error, response);
   }
 
   get rest(): ResponseGate | undefined {
-    return this.#failed === this.#inner ? nested(this.#outer, this.#inner.rest) : this.#outer.rest;
+    return nested(this.#outer, this.#current.rest);
   }
 }
 
