@@ -290,7 +290,7 @@ export function holdResponse(response: ServerResponse, gate: ResponseGate): Held
 }
 
 /** Says whether an object is a response that can carry a cookie. Upgrades and WebSocket servers pass objects that can't. */
-export function canSetCookie(response: Partial<ServerResponse> | null | undefined): response is ServerResponse {
+function canSetCookie(response: Partial<ServerResponse> | null | undefined): response is ServerResponse {
   if (response instanceof ServerResponse) return true;
   const { writeHead, write, end, getHeader, getHeaderNames, setHeader, removeHeader } = response ?? {};
   const methods = [writeHead, write, end, getHeader, getHeaderNames, setHeader, removeHeader];

@@ -1,7 +1,7 @@
 import { defineEntry, type Value } from "../core/value.ts";
 
 /** Maximum number of digits of an integer, as parsing takes quadratic time. */
-export const MAX_DIGITS = 1000;
+const MAX_DIGITS = 1000;
 /** Maximum depth of arrays and objects, above that of any session. */
 const MAX_NESTING = 1000;
 
