@@ -5,8 +5,8 @@ import { MIGRATE } from "../postgres/check/schema.ts";
 import type { Duration } from "../core/options.ts";
 import type { StoreOperations } from "../core/stats.ts";
 import { isMissing } from "../postgres/drivers/errors.ts";
-import type { PgClient, Query } from "../postgres/drivers/driver.ts";
-import { folderOf, openDatabase } from "../postgres/open.ts";
+import type { Query } from "../postgres/drivers/driver.ts";
+import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open.ts";
 import { openQuery, Operator } from "../postgres/operator.ts";
 import { connectPgSimpleLayout, type Layout, scsLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
@@ -29,19 +29,15 @@ export interface CommonOptions {
   debug?: boolean;
 }
 
-const MAX_CONNECT_MS = 5000;
+const MAX_CONNECTIONS = 4;
 /** The default for a statement. */
 const MAX_QUERY_MS = 30_000;
 
 /** An open database that has answered. */
-export interface Database {
+export interface Database extends OpenDatabase {
   readonly url: string;
-  /** For messages, without a password. */
-  readonly location: string;
   readonly isServer: boolean;
-  readonly client: PgClient;
   readonly query: Query;
-  close(): Promise<void>;
 }
 
 /** An open database with a store on one of its tables. */
@@ -169,13 +165,12 @@ export async function openUrl(
   if (folder !== undefined && !mayCreate && !existsSync(folder)) {
     throw new StoreUnavailableError(`folder ${folder} does not exist`);
   }
-  const options = { max: 4, connectionTimeoutMillis: MAX_CONNECT_MS };
-  const { client, location, close } = await openDatabase(url, options);
+  const opened = await openDatabase(url, MAX_CONNECTIONS);
   try {
-    const query = await openQuery(client, MAX_QUERY_MS, table, remedy);
-    return { url, location, isServer: folder === undefined, client, query, close };
+    const query = await openQuery(opened.client, MAX_QUERY_MS, table, remedy);
+    return { ...opened, url, isServer: folder === undefined, query };
   } catch (error) {
-    await close();
+    await opened.close();
     throw error;
   }
 }

@@ -40,16 +40,8 @@ export async function openStore(url?: string, options: PgStoreOptions = {}): Pro
 }
 
 /** An opened database and its client. */
-interface OpenDatabase extends OwnDatabase {
+export interface OpenDatabase extends OwnDatabase {
   client: PgClient;
-}
-
-/** Options of the connections to a server. */
-interface ServerOptions {
-  /** Connections at most. Default: the driver's. */
-  max?: number;
-  /** Milliseconds to connect. Default: 5000. */
-  connectionTimeoutMillis?: number;
 }
 
 /** Milliseconds to connect. Without a limit, a connection that hangs would occupy its place in the pool for ever. */
@@ -83,18 +75,19 @@ export function folderOf(url: string): string | undefined {
  * Opens the database that a URL names. Makes no connection to a server yet.
  *
  * @param url - `postgres://…`, a folder or `file:folder`
+ * @param max - connections to a server at most. Default: the driver's
  * @throws StoreUnavailableError when the driver is missing or the folder can't be opened
  * @throws TypeError when the URL names neither a server nor a folder
  */
-export async function openDatabase(url: string, options: ServerOptions = {}): Promise<OpenDatabase> {
+export async function openDatabase(url: string, max?: number): Promise<OpenDatabase> {
   const folder = folderOf(url);
-  return folder === undefined ? openServer(url, options) : openFolder(folder);
+  return folder === undefined ? openServer(url, max) : openFolder(folder);
 }
 
-async function openServer(url: string, options: ServerOptions): Promise<OpenDatabase> {
+async function openServer(url: string, max: number | undefined): Promise<OpenDatabase> {
   const { default: pg } = await import("pg").catch(missing("pg"));
   const location = locationOf(url, pg.Client);
-  const pool = new pg.Pool({ connectionTimeoutMillis: CONNECTION_TIMEOUT_MS, ...options, connectionString: url });
+  const pool = new pg.Pool({ connectionTimeoutMillis: CONNECTION_TIMEOUT_MS, max, connectionString: url });
   // An idle connection was lost. The next statement fails with the reason.
   pool.on("error", () => {});
   return { client: pool, location, close: () => pool.end() };

@@ -35,7 +35,7 @@ export function homePage(home: Home): Html {
     <div class="columns">${raceCard(form, session)} ${notesCard(form, session.get("notes") ?? [])}</div>
     ${sessionCard(home, form)} ${endedDialog()}
   `;
-  return layout("pgstore demo", main, { isLive: true, user: userId });
+  return layout("pgstore demo", main, session);
 }
 
 /** The page after a session was destroyed. */
@@ -65,11 +65,9 @@ const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='8' fill='%23f3b61f'/%3E" +
   "%3Cg fill='%23143a35'%3E%3Ccircle cx='5.5' cy='6' r='1.4'/%3E%3Ccircle cx='10.5' cy='5' r='1.1'/%3E%3Ccircle cx='9' cy='10.5' r='1.6'/%3E%3C/g%3E%3C/svg%3E";
 
-function layout(
-  title: string,
-  main: Html,
-  { isLive = false, user }: { isLive?: boolean; user?: string | undefined } = {},
-): Html {
+/** @param session - of a page that hears of its end */
+function layout(title: string, main: Html, session?: Session<DemoSession>): Html {
+  const user = session?.userId;
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -81,7 +79,7 @@ function layout(
         <link rel="stylesheet" href="/style.css" />
         <script src="/demo.js" defer></script>
       </head>
-      <body data-live="${isLive ? "1" : ""}">
+      <body data-live="${session === undefined ? "" : "1"}">
         <header>
           <div class="bar">
             <p class="brand"><img src="${ICON}" alt="" width="24" height="24" />pgstore <span>demo</span></p>
