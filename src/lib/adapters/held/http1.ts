@@ -134,11 +134,6 @@ export class Http1Hold {
     }
   }
 
-  /** Says whether `writableEnded` may be true for a program that takes the output then. */
-  get isSettled(): boolean {
-    return this.#state === "released" || (this.#state === "dead" && this.#answer === undefined);
-  }
-
   /** Emits an event of a held or dead response, unless Node would not emit it. */
   emit(event: string, args: unknown[]): boolean {
     const response = this.#response;
@@ -349,7 +344,13 @@ export class Http1Hold {
     response._flush = flushHeld;
     this.#emit = response.emit;
     response.emit = emitHeld;
-    if (isCaptured(response)) Object.defineProperty(response, "writableEnded", WRITABLE_ENDED);
+    if (!isCaptured(response)) return;
+    // The program that has captured the response takes the output when this is true.
+    const isOut = (): boolean => this.#state === "released" || (this.#state === "dead" && this.#answer === undefined);
+    Object.defineProperty(response, "writableEnded", {
+      configurable: true,
+      get: () => response.finished && isOut(),
+    });
   }
 
   #guard(): void {
@@ -387,10 +388,3 @@ function countNothing(): void {}
 function emitHeld(this: HeldResponse, event: string | symbol, ...args: unknown[]): boolean {
   return (this[HELD] as Http1Hold).emit(event as string, args);
 }
-
-const WRITABLE_ENDED: PropertyDescriptor & ThisType<HeldResponse> = {
-  configurable: true,
-  get() {
-    return this.finished && this[HELD]?.isSettled === true;
-  },
-};
