@@ -36,7 +36,7 @@ export class DeferredHold {
   readonly #original: Calls;
   #state: "open" | "held" | "released" = "open";
   #head: HeadArguments | undefined;
-  #kept: { call: () => void; args: unknown[] }[] = [];
+  #kept: [name: "flushHeaders" | "write" | "end", args: unknown[]][] = [];
   #drainOwed = false;
   /** Number of the writer whose calls count. 0 is the application. Each failure raises it. */
   #writer = 0;
@@ -125,15 +125,14 @@ export class DeferredHold {
   }
 
   #flushHeaders(): void {
-    const call = (): void => this.#pass("flushHeaders", []);
-    if (this.#state === "held") this.#kept.push({ call, args: [] });
-    else call();
+    if (this.#state === "held") this.#kept.push(["flushHeaders", []]);
+    else this.#pass("flushHeaders", []);
   }
 
   #write(args: unknown[]): boolean {
     if (this.#state === "released") return this.#pass("write", args);
     this.#drainOwed = true;
-    this.#kept.push({ call: () => this.#pass("write", args), args });
+    this.#kept.push(["write", args]);
     return false;
   }
 
@@ -143,7 +142,7 @@ export class DeferredHold {
       return;
     }
     this.#ended = true;
-    this.#kept.push({ call: () => this.#pass("end", args), args });
+    this.#kept.push(["end", args]);
   }
 
   #begin(): void {
@@ -177,7 +176,7 @@ export class DeferredHold {
     const response = this.#response;
     try {
       this.#passHead(change);
-      for (let kept = this.#kept.shift(); kept !== undefined; kept = this.#kept.shift()) kept.call();
+      for (let kept = this.#kept.shift(); kept !== undefined; kept = this.#kept.shift()) this.#pass(...kept);
     } catch (error) {
       // Without the hold, the application's own call would have thrown this error.
       if (response.headersSent) response.destroy();
@@ -204,7 +203,7 @@ export class DeferredHold {
     if (head !== undefined && !response.headersSent) foldHeaders(response, head);
     discardEntityHeaders(response);
     // Discarded writes still call back, so that no stream hangs.
-    for (const { args } of this.#kept.splice(0)) discard(...args);
+    for (const [, args] of this.#kept.splice(0)) discard(...args);
     this.#settleDrain();
     this.#ended = false;
     gate?.fail(cause, this.#answerOf(this.#writer));
