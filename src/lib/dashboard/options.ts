@@ -1,13 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { OptionReader, wrong } from "../core/options.ts";
-import type {
-  DestroyAllOptions,
-  DestroyByIdOptions,
-  DestroyByUserOptions,
-  ListOptions,
-  UserSession,
-} from "../manager/user-sessions.ts";
 import type { StoreExtras } from "../core/store.ts";
+import type { SessionManager } from "../manager/session-manager.ts";
 
 /** A request of the server or the framework. */
 export type DashboardRequest = Request | IncomingMessage;
@@ -46,23 +40,23 @@ export interface DashboardOptions<Req = DashboardRequest> {
   describeUser?: ((userIds: string[]) => DescribedUsers | Promise<DescribedUsers>) | undefined;
 }
 
+/** Lists and revokes sessions by user. */
+export type SessionsByUser = Pick<SessionManager, "listByUser" | "destroyByUser" | "destroyById">;
+
 /** The part of a SessionManager that the dashboard uses, of whichever data. */
-export interface DashboardManager {
+export interface DashboardManager extends SessionsByUser, Pick<SessionManager, "has" | "destroyAll"> {
   readonly options: { readonly hashTokens: boolean; readonly scope?: string | undefined };
   readonly store: Pick<StoreExtras, "follow" | "now" | "operations" | "users">;
-  has(request: object): boolean;
   sessionOf(request: object): unknown;
-  listByUser(userId: string, options?: ListOptions): Promise<UserSession[]>;
-  destroyByUser(userId: string, options?: DestroyByUserOptions): Promise<number>;
-  destroyAll(options?: DestroyAllOptions): Promise<number>;
-  destroyById(id: string, options?: DestroyByIdOptions): Promise<boolean>;
   /** The same by the user ids of the table, which have the scope in front. */
-  readonly tableUsers?: Pick<DashboardManager, "listByUser" | "destroyByUser" | "destroyById">;
+  readonly tableUsers?: SessionsByUser;
 }
 
 /** Options of `dashboard`, checked and with their defaults. */
 export interface ResolvedDashboard {
   manager: DashboardManager;
+  /** Sees the users of every scope, by their ids in the table. */
+  users: SessionsByUser;
   authorize: (request: object) => unknown;
   /** Has no slash at its end. Empty: no prefix. */
   prefix: string;
@@ -93,7 +87,8 @@ export function resolveDashboard<Req>(
     throw read.wrong("prefix", 'a path such as "/admin/sessions"');
   }
   const resolved = {
-    manager: ofTheTable(manager),
+    manager,
+    users: (manager.options.scope === undefined ? undefined : manager.tableUsers) ?? manager,
     authorize,
     prefix: prefix.replace(/\/$/, ""),
     title: read.text("title", "Sessions"),
@@ -102,18 +97,4 @@ export function resolveDashboard<Req>(
   };
   read.end();
   return resolved;
-}
-
-/** Makes a manager see the users of every scope, by their ids in the table. */
-function ofTheTable(manager: DashboardManager): DashboardManager {
-  const { options, store, tableUsers } = manager;
-  if (options.scope === undefined || tableUsers === undefined) return manager;
-  return {
-    options,
-    store,
-    has: (request) => manager.has(request),
-    sessionOf: (request) => manager.sessionOf(request),
-    ...tableUsers,
-    destroyAll: (all) => manager.destroyAll(all),
-  };
 }

@@ -1,7 +1,7 @@
 import type { FoundSession } from "../core/stats.ts";
 import { sha256 } from "../core/token.ts";
 import type { UserSession } from "../manager/user-sessions.ts";
-import type { DashboardManager } from "./options.ts";
+import type { DashboardManager, ResolvedDashboard } from "./options.ts";
 
 /**
  * Place of a session in its user's list, for links. It holds a hash of the id, because an id can be a token: another manager may use
@@ -56,7 +56,7 @@ export function beforeAllOf({ created }: Place): Pick<UserSession, "created" | "
  * @throws PgStoreError when the store fails
  */
 export async function findAt(
-  manager: DashboardManager,
+  { manager, users }: ResolvedDashboard,
   userId: string,
   place: Place,
   currentId?: string,
@@ -66,11 +66,11 @@ export async function findAt(
   const isIt = ({ id }: UserSession): boolean => id === newId || sha256(id) === place.hash;
   // A new token leaves a session in its place, but a new login makes it one of the newest.
   const newest =
-    newId === undefined ? [] : await manager.listByUser(userId, { limit: PAGE_SESSIONS, current: currentId });
+    newId === undefined ? [] : await users.listByUser(userId, { limit: PAGE_SESSIONS, current: currentId });
   const renewed = newest.find(isIt);
   if (renewed !== undefined) return renewed;
   for (let after = beforeAllOf(place); ;) {
-    const page = await manager.listByUser(userId, { limit: PAGE_SESSIONS, after, current: currentId });
+    const page = await users.listByUser(userId, { limit: PAGE_SESSIONS, after, current: currentId });
     const found = page.find(isIt);
     const last = page.at(-1);
     if (found !== undefined || last === undefined || page.length < PAGE_SESSIONS) return found;

@@ -38,7 +38,7 @@ type Revocation =
 
 /** Reads a revocation from a query or a form. Undefined: there is no valid one. @throws PgStoreError when the store fails */
 async function revocationOf(
-  manager: DashboardManager,
+  dashboard: ResolvedDashboard,
   fields: URLSearchParams,
   currentId: string | undefined,
 ): Promise<Revocation | undefined> {
@@ -46,7 +46,7 @@ async function revocationOf(
   const text = fields.get("q");
   if (text !== null && !fields.has("user")) {
     if (!isBeginningOfId(text)) return undefined;
-    const session = await findById(manager, text);
+    const session = await findById(dashboard.manager, text);
     if (session === undefined) return { kind: "gone", userId: undefined };
     // Revoked by the id alone only where no user is to be told.
     return session.userId === undefined ? { kind: "anonymous", userId: undefined, session, text } : undefined;
@@ -56,7 +56,7 @@ async function revocationOf(
   if (!fields.has("session")) return fields.has("others") ? undefined : { kind: "all", userId };
   const place = placeIn(fields);
   if (place === undefined) return undefined;
-  const session = await findAt(manager, userId, place, currentId);
+  const session = await findAt(dashboard, userId, place, currentId);
   if (session === undefined) return { kind: "gone", userId };
   return { kind: fields.has("others") ? "others" : "one", userId, session };
 }
@@ -69,16 +69,16 @@ interface Outcome {
 }
 
 /** Revokes sessions. Revoking the sessions of all users goes on in the background after 20 seconds. */
-async function revoke(manager: DashboardManager, revocation: Revocation): Promise<Outcome> {
+async function revoke({ manager, users }: ResolvedDashboard, revocation: Revocation): Promise<Outcome> {
   switch (revocation.kind) {
     case "one":
-      return { revoked: Number(await manager.destroyById(revocation.session.id, { userId: revocation.userId })) };
+      return { revoked: Number(await users.destroyById(revocation.session.id, { userId: revocation.userId })) };
     case "anonymous":
-      return { revoked: Number(await manager.destroyById(revocation.session.id)) };
+      return { revoked: Number(await users.destroyById(revocation.session.id)) };
     case "others":
-      return { revoked: await manager.destroyByUser(revocation.userId, { except: revocation.session.id }) };
+      return { revoked: await users.destroyByUser(revocation.userId, { except: revocation.session.id }) };
     case "all":
-      return { revoked: await manager.destroyByUser(revocation.userId) };
+      return { revoked: await users.destroyByUser(revocation.userId) };
     case "everyone":
       return revokeEveryone(manager);
     case "gone":
@@ -98,10 +98,9 @@ async function revokeEveryone(manager: DashboardManager): Promise<Outcome> {
 /** Renders the page that asks for confirmation. @throws PgStoreError when the store fails */
 export async function confirmationPage(visit: PageVisit): Promise<Page | Response> {
   const { dashboard, query, now } = visit;
-  const { manager } = dashboard;
-  if (manager.store.users === undefined && !query.has("everyone")) return withoutUsers(dashboard);
+  if (dashboard.manager.store.users === undefined && !query.has("everyone")) return withoutUsers(dashboard);
   const currentId = await currentIdOf(visit);
-  const revocation = await revocationOf(manager, query, currentId);
+  const revocation = await revocationOf(dashboard, query, currentId);
   if (revocation === undefined) return noSuchUser(dashboard);
   if (revocation.kind === "gone") return afterRevoking(revocation.userId, { revoked: 0 });
   const { question, texts, session, button, cancel } = await questionOf(dashboard, revocation, currentId);
@@ -117,17 +116,16 @@ export async function confirmationPage(visit: PageVisit): Promise<Page | Respons
 /** Revokes what a form asks for. @throws PgStoreError when the store fails */
 export async function revokeNow(visit: PageVisit): Promise<Response> {
   const { dashboard, request } = visit;
-  const { manager } = dashboard;
   if (!isSameOrigin(request)) return forged(dashboard);
   const form = await readFields(request, MAX_FORM_BYTES);
   if (form === undefined) {
     return refusal(dashboard, 413, "That did not work", "The form could not be read.", { Connection: "close" });
   }
   if (!(await isFormToken(visit, form.get("_csrf")))) return forged(dashboard);
-  if (manager.store.users === undefined && !form.has("everyone")) return withoutUsers(dashboard);
-  const revocation = await revocationOf(manager, form, undefined);
+  if (dashboard.manager.store.users === undefined && !form.has("everyone")) return withoutUsers(dashboard);
+  const revocation = await revocationOf(dashboard, form, undefined);
   if (revocation === undefined) return noSuchUser(dashboard);
-  return afterRevoking(revocation.userId, await revoke(manager, revocation));
+  return afterRevoking(revocation.userId, await revoke(dashboard, revocation));
 }
 
 function forged(dashboard: ResolvedDashboard): Response {
@@ -175,7 +173,7 @@ async function questionOf(
   const listed =
     kind === "one"
       ? [revocation.session]
-      : await dashboard.manager.listByUser(userId, { limit: MAX_COUNTED_SESSIONS + 2, current: currentId });
+      : await dashboard.users.listByUser(userId, { limit: MAX_COUNTED_SESSIONS + 2, current: currentId });
   const over = kind === "others" ? listed.filter(({ id }) => id !== session?.id) : listed;
   const number = over.length > MAX_COUNTED_SESSIONS ? `more than ${MAX_COUNTED_SESSIONS}` : count(over.length);
   const user = (await describeUsers(dashboard, [userId]))(userId);

@@ -2,7 +2,7 @@ import { counted, shortId } from "../../core/format-number.ts";
 import { MAX_COUNTED_SESSIONS } from "../../core/stats.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
 import { describeUsers, type ShownUser } from "../describe.ts";
-import type { DashboardManager } from "../options.ts";
+import type { ResolvedDashboard } from "../options.ts";
 import { noSuchUser, withoutUsers } from "../responses.ts";
 import { beforeAllOf, fieldsOf, findAt, placeIn } from "../session-place.ts";
 import { describeUserAgent } from "../user-agent.ts";
@@ -26,13 +26,12 @@ export async function userPage(visit: PageVisit): Promise<Page | Response> {
 }
 
 async function sessionsOf(user: ShownUser, visit: PageVisit): Promise<Html> {
-  const { query, now } = visit;
-  const { manager } = visit.dashboard;
+  const { dashboard, query, now } = visit;
   const { userId } = user;
   const currentId = await currentIdOf(visit);
   const page = pageIn(query);
-  const found = await partOf(manager, userId, query, page, currentId);
-  const total = await manager.store.operations?.countSessions(userId);
+  const found = await partOf(dashboard, userId, query, page, currentId);
+  const total = await dashboard.manager.store.operations?.countSessions(userId);
   const shown = found.slice(0, PAGE_ENTRIES);
   return html`<div class="heading">
       <div>
@@ -64,7 +63,7 @@ async function sessionsOf(user: ShownUser, visit: PageVisit): Promise<Html> {
 
 /** Reads a page, and one session more. By the place of the session before it, otherwise by the number of the page. */
 async function partOf(
-  manager: DashboardManager,
+  dashboard: ResolvedDashboard,
   userId: string,
   query: URLSearchParams,
   page: number,
@@ -72,12 +71,12 @@ async function partOf(
 ): Promise<UserSession[]> {
   const place = placeIn(query);
   if (place === undefined) {
-    const found = await manager.listByUser(userId, { limit: page * PAGE_ENTRIES + 1, current });
+    const found = await dashboard.users.listByUser(userId, { limit: page * PAGE_ENTRIES + 1, current });
     return found.slice((page - 1) * PAGE_ENTRIES);
   }
   // Where the last session of the page before has ended meanwhile, the page begins with all sessions of its instant.
-  const after = (await findAt(manager, userId, place)) ?? beforeAllOf(place);
-  return manager.listByUser(userId, { limit: PAGE_ENTRIES + 1, after, current });
+  const after = (await findAt(dashboard, userId, place)) ?? beforeAllOf(place);
+  return dashboard.users.listByUser(userId, { limit: PAGE_ENTRIES + 1, after, current });
 }
 
 function neighboursOf(userId: string, query: URLSearchParams, page: number, found: readonly UserSession[]): Neighbours {
