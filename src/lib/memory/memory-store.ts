@@ -81,12 +81,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#grace = read.duration("endedGrace", "2m");
     const interval = read.duration("cleanupInterval", "5m");
     read.end();
-    this.#stop =
-      interval === 0
-        ? () => {}
-        : repeat(interval, async () => {
-            await this.deleteExpired();
-          });
+    this.#stop = interval === 0 ? () => {} : repeat(interval, async () => void (await this.deleteExpired()));
   }
 
   /** Finds a live session. Resolves to undefined when it is missing or has expired. */
@@ -182,8 +177,8 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Inserts a session. Resolves to false, with nothing changed, when the id is taken. */
   async create(id: string, data: Uint8Array, expiry: Date, { owner }: WriteOptions = {}): Promise<boolean> {
     if (this.#rows.has(assertId(id))) return false;
-    this.#put(id, data, expiry);
-    if (owner !== undefined) this.#own(id, owner);
+    const row = this.#put(id, data, expiry);
+    if (owner !== undefined) this.#own(row, owner);
     return true;
   }
 
@@ -205,8 +200,8 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   ): Promise<boolean> {
     const row = this.#holding(assertId(id), previous);
     if (row === undefined || this.#rows.has(assertId(newId))) return false;
-    this.#put(newId, data, expiry);
-    if (owner !== undefined) this.#own(newId, owner, owner.goesOn === true ? row : undefined);
+    const renewed = this.#put(newId, data, expiry);
+    if (owner !== undefined) this.#own(renewed, owner, owner.goesOn === true ? row : undefined);
     this.#entomb(row, "replaced", newId);
     return true;
   }
@@ -291,7 +286,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Returns the live row of an id if it holds these bytes. */
   #holding(id: string, previous: Uint8Array): MemoryRow | undefined {
     const row = this.#live(id);
-    return row !== undefined && equalBytes(row.data, previous) ? row : undefined;
+    return row !== undefined && Buffer.compare(row.data, previous) === 0 ? row : undefined;
   }
 
   /**
@@ -300,9 +295,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
    *
    * @param before - the row that is renewed: its login details are kept
    */
-  #own(id: string, { userId, ip, userAgent, tags }: Owner, before?: MemoryRow): void {
-    const row = this.#rows.get(id);
-    if (row === undefined) return;
+  #own(row: MemoryRow, { userId, ip, userAgent, tags }: Owner, before?: MemoryRow): void {
     const [newest] = this.#of(userId);
     row.created =
       before?.created ?? Math.max(row.lastSeen, (newest?.created.getTime() ?? Number.NEGATIVE_INFINITY) + 1);
@@ -331,25 +324,19 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return entries.map(({ id }) => id);
   }
 
-  #put(id: string, data: Uint8Array, expiry: Date): void {
+  #put(id: string, data: Uint8Array, expiry: Date): MemoryRow {
     assertId(id);
     if (!(data instanceof Uint8Array)) throw wrong("data", "a Uint8Array", data);
-    const bytes = new Uint8Array(data);
-    const row = this.#rows.get(id);
-    if (row === undefined) this.#rows.set(id, { data: bytes, expiry: milliseconds(expiry), lastSeen: this.#now() });
-    else Object.assign(row, { data: bytes, expiry: milliseconds(expiry), lastSeen: this.#now(), end: undefined });
+    const written = { data: new Uint8Array(data), expiry: milliseconds(expiry), lastSeen: this.#now(), end: undefined };
+    const row = { ...this.#rows.get(id), ...written };
+    this.#rows.set(id, row);
+    return row;
   }
 }
 
 function milliseconds(expiry: unknown): number {
   if (!(expiry instanceof Date) || Number.isNaN(expiry.getTime())) throw wrong("expiry", "a valid Date", expiry);
   return expiry.getTime();
-}
-
-function equalBytes(one: Uint8Array, other: Uint8Array): boolean {
-  if (one.length !== other.length) return false;
-  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
-  return true;
 }
 
 function newestFirst(one: OwnedPlace, other: OwnedPlace): number {
