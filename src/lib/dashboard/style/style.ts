@@ -29,11 +29,18 @@ const PAGE_STYLE = css`
     padding: 0 1.25rem;
   }
 
-  .bar {
+  .bar,
+  .heading,
+  .actions,
+  .pager {
     display: flex;
     flex-wrap: wrap;
-    gap: 0.5rem 1.5rem;
+    gap: 0.5rem;
     align-items: center;
+  }
+
+  .bar {
+    column-gap: 1.5rem;
     padding-block: 0.625rem;
   }
 
@@ -149,10 +156,7 @@ const PAGE_STYLE = css`
   }
 
   .heading {
-    display: flex;
-    flex-wrap: wrap;
     gap: 0.75rem 1.5rem;
-    align-items: center;
     justify-content: space-between;
   }
 
@@ -219,14 +223,6 @@ const PAGE_STYLE = css`
     background: var(--danger);
     color: light-dark(#ffffff, #3a0b07);
     font-weight: 600;
-  }
-
-  .actions,
-  .pager {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 0.5rem;
-    align-items: center;
   }
 `;
 
