@@ -4,27 +4,21 @@ import { isOriginOf } from "../http/same-origin.ts";
 import { createToken, isToken } from "../core/token.ts";
 import { type PageVisit, viewerSession } from "./visit.ts";
 
-/** CSRF token of a form, with the cookie that it may need. */
-interface FormToken {
-  /** Value of the form's hidden field. */
-  token: string;
-  /** Set-Cookie header that binds the token to this browser. Undefined: the browser has the cookie or a session. */
-  setCookie: string | undefined;
-}
-
 const COOKIE = "pgstore_dashboard";
 
 /**
  * Creates the CSRF token of a form. It is bound to the viewer's session if the manager has loaded one, otherwise to a random cookie. Either
  * way any process can check it.
+ *
+ * @returns the value of the form's hidden field, and the Set-Cookie header that binds it to a browser without the cookie or a session
  */
-export async function createFormToken(visit: PageVisit): Promise<FormToken> {
+export async function createFormToken(visit: PageVisit): Promise<{ token: string; setCookie?: string }> {
   const [secret] = await secretsOf(visit);
-  if (secret !== undefined) return { token: csrfTokenOf(secret), setCookie: undefined };
+  if (secret !== undefined) return { token: csrfTokenOf(secret) };
   const created = createToken();
   // Without a path the cookie is for the dashboard's folder, also where a proxy has renamed that.
-  const cookie = strictCookie(COOKIE, "", visit.request.url.startsWith("https:"), created);
-  return { token: csrfTokenOf(created), setCookie: cookie };
+  const setCookie = strictCookie(COOKIE, "", visit.request.url.startsWith("https:"), created);
+  return { token: csrfTokenOf(created), setCookie };
 }
 
 /** Writes a Set-Cookie header for this host alone, which neither scripts nor requests from other sites get. */

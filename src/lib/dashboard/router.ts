@@ -116,8 +116,7 @@ async function view({ dashboard, query, now }: PageVisit, page: Page, path: stri
 async function placeOf({ store }: ResolvedDashboard["manager"]): Promise<string | undefined> {
   try {
     const place = await store.operations?.place();
-    if (place === undefined) return undefined;
-    return place.host === undefined ? place.database : `${place.database} on ${place.host}`;
+    return place?.host === undefined ? place?.database : `${place.database} on ${place.host}`;
   } catch {
     return undefined;
   }

@@ -1,16 +1,11 @@
 import { count, rate } from "../../core/format-number.ts";
 import { type Html, html } from "./html.ts";
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-
 const UNITS: [unit: string, milliseconds: number][] = [
-  ["day", DAY],
-  ["hour", HOUR],
-  ["minute", MINUTE],
-  ["second", SECOND],
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+  ["second", 1000],
 ];
 
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
@@ -49,8 +44,8 @@ export function span(milliseconds: number): string {
 /** Formats the distance of an instant from now: "7 seconds ago", "in 1 day". */
 export function fromNow(date: Date, now: number): string {
   const passed = now - date.getTime();
-  if (Math.abs(passed) < 5 * SECOND) return "now";
-  const length = span(Math.max(Math.abs(passed), SECOND)).replace(/\.\d/, "");
+  if (Math.abs(passed) < 5000) return "now";
+  const length = span(Math.max(Math.abs(passed), 1000)).replace(/\.\d/, "");
   return passed > 0 ? `${length} ago` : `in ${length}`;
 }
 
