@@ -44,14 +44,6 @@ export interface PreviousScope {
   path?: string | undefined;
 }
 
-/** The cookie's options, checked and with their defaults. */
-export interface ResolvedCookie {
-  cookie: CookieAttributes;
-  secure: boolean | "auto";
-  persist: boolean;
-  previous: readonly CookieScope[];
-}
-
 const PREFIXES = ["__Host-", "__Secure-", "__Http-", "__Host-Http-", ""] as const;
 /** Browsers refuse a cookie whose name and value are longer. */
 const MAX_COOKIE_BYTES = 4096;
@@ -60,7 +52,7 @@ const MAX_COOKIE_BYTES = 4096;
 export const HTTP_TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Checks the cookie's options and fills in the defaults. @throws TypeError, naming the option, when one is wrong */
-export function resolveCookie(given: unknown): ResolvedCookie {
+export function resolveCookie(given: unknown) {
   const read = new OptionReader(given, "cookie.");
   const prefix = read.choice("prefix", PREFIXES, "");
   const baseName = read.text("name", "session", "a cookie name", HTTP_TOKEN);
@@ -81,7 +73,7 @@ export function resolveCookie(given: unknown): ResolvedCookie {
   if (!httpOnly && /^__(?:host-)?http-/i.test(name)) {
     throw read.wrong("httpOnly", "true with the prefix __Http- or __Host-Http-");
   }
-  const cookie = { name, path, domain, httpOnly, sameSite, partitioned };
+  const cookie: CookieAttributes = { name, path, domain, httpOnly, sameSite, partitioned };
   try {
     if (setCookie(cookie, true, createToken()).split(";", 1).join("").length > MAX_COOKIE_BYTES)
       throw new TypeError("too long");

@@ -2,9 +2,8 @@ import { lowerAscii } from "../http/headers.ts";
 import { type Duration, OptionReader, wrong } from "../core/options.ts";
 import { scsJson } from "../codec/scs-json.ts";
 import type { Codec } from "../core/codec.ts";
-import { type CookieOptions, HTTP_TOKEN, type ResolvedCookie, resolveCookie } from "./cookie-options.ts";
+import { type CookieOptions, HTTP_TOKEN, resolveCookie } from "./cookie-options.ts";
 import type { EndEvent, LoginEvent } from "./hooks.ts";
-import type { PlanOptions } from "../session/plan.ts";
 import { DataSchema, type OnInvalid, type SessionSchema } from "../session/schema.ts";
 
 /** A request as `onError` gets it: Node's, or a web-standard Request. */
@@ -103,28 +102,7 @@ export type ManagerOptions<Data, Lazy extends boolean> = SessionOptions<Lazy> & 
 };
 
 /** The options, checked and with their defaults. */
-export interface ResolvedOptions extends PlanOptions, ResolvedCookie {
-  /** The response header that carries the token, in lower case. Undefined for the transport "cookie". */
-  tokenHeader: string | undefined;
-  /** The request header that carries the token. */
-  vary: "Cookie" | "Authorization";
-  lazy: boolean;
-  trustProxy: boolean;
-  hashTokens: boolean;
-  scope: string | undefined;
-  codec: Codec;
-  schema: DataSchema | undefined;
-  maxBytes: number;
-  /** 0: no limit. */
-  maxSessionsPerUser: number;
-  /** Whether that number is the default, which is not enforced on a table without the columns for users. */
-  isLimitDefault: boolean;
-  recordIp: boolean;
-  recordUserAgent: boolean;
-  onError: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined;
-  onLogin: ((login: LoginEvent) => unknown) | undefined;
-  onEnd: ((end: EndEvent) => unknown) | undefined;
-}
+export type ResolvedOptions = ReturnType<typeof resolveOptions>;
 
 /** Response headers that must not carry the token. */
 const TAKEN_HEADERS = ["set-cookie", "vary", "cache-control", "content-type", "content-length", "location"];
@@ -134,7 +112,7 @@ const TAKEN_HEADERS = ["set-cookie", "vary", "cache-control", "content-type", "c
  *
  * @throws TypeError, naming the option, when one is wrong
  */
-export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedOptions {
+export function resolveOptions(options: SessionOptions<boolean> = {}) {
   const read = new OptionReader(options);
   const idleTimeout = read.duration("idleTimeout", 0);
   const touchAfter = read.duration("touchAfter", idleTimeout / 20);
@@ -145,12 +123,16 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
   if (typeof maxBytes !== "number" || !(maxBytes >= 1)) throw read.wrong("maxBytes", "a number from 1");
   const maxSessionsPerUser = read.whole("maxSessionsPerUser", 100, true);
   const tokenHeader = resolveTransport(read);
-  const resolved: ResolvedOptions = {
+  const vary: "Cookie" | "Authorization" = tokenHeader === undefined ? "Cookie" : "Authorization";
+  const resolved = {
     lifetime: read.duration("lifetime", "24h", { isPositive: true }),
+    /** 0: none. */
     idleTimeout,
     touchAfter,
+    /** The response header that carries the token, in lower case. Undefined for the transport "cookie". */
     tokenHeader,
-    vary: tokenHeader === undefined ? "Cookie" : "Authorization",
+    /** The request header that carries the token. */
+    vary,
     lazy: read.bool("lazy", false),
     trustProxy: read.bool("trustProxy", false),
     hashTokens: read.bool("hashTokens", true),
@@ -158,13 +140,15 @@ export function resolveOptions(options: SessionOptions<boolean> = {}): ResolvedO
     codec,
     schema: DataSchema.read(read),
     maxBytes,
+    /** 0: no limit. */
     maxSessionsPerUser: maxSessionsPerUser === Number.POSITIVE_INFINITY ? 0 : maxSessionsPerUser,
+    /** Whether that number is the default, which is not enforced on a table without the columns for users. */
     isLimitDefault: options.maxSessionsPerUser === undefined,
     recordIp: read.bool("recordIp", false),
     recordUserAgent: read.bool("recordUserAgent", false),
-    onError: read.callback<NonNullable<ResolvedOptions["onError"]>>("onError"),
-    onLogin: read.callback<NonNullable<ResolvedOptions["onLogin"]>>("onLogin"),
-    onEnd: read.callback<NonNullable<ResolvedOptions["onEnd"]>>("onEnd"),
+    onError: read.callback<(error: unknown, request: unknown, response: unknown) => unknown>("onError"),
+    onLogin: read.callback<(login: LoginEvent) => unknown>("onLogin"),
+    onEnd: read.callback<(end: EndEvent) => unknown>("onEnd"),
     ...resolveCookie(read.value("cookie", {})),
   };
   read.end();

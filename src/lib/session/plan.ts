@@ -7,7 +7,7 @@ import {
   REMEMBER_ME,
   type StoredRow,
 } from "./values.ts";
-import type { Phase, SessionState } from "./state.ts";
+import type { SessionState } from "./state.ts";
 import type { CookieLife } from "./transition.ts";
 
 /*
@@ -41,33 +41,7 @@ export type CommitPlan =
   | ({ kind: "create" | "replace" | "renew" } & RowTimes);
 
 /** The facts about a session that the plan depends on. */
-export interface PlanState {
-  phase: Phase;
-  /** The request has changed the session. */
-  changed: boolean;
-  /** There is no value to keep. */
-  empty: boolean;
-  ending: "renew" | "destroy" | undefined;
-  /** The request presented a session, live or ended, or several of which none counts. */
-  presented: boolean;
-  /** Milliseconds that the session may live as it only backs an open form. Undefined: it holds more. */
-  formLifetime: number | undefined;
-  /** The row only backs an open form. */
-  wasForm: boolean;
-  /** A renewal keeps the deadline. */
-  keepDeadline: boolean;
-  /** A renewal ends a session without values: a log-out, when the response's head leaves. */
-  endsEmpty: boolean;
-  /** The deadline from the row, or the one set in this request (`deadlineMoved`). */
-  deadline: number | undefined;
-  deadlineMoved: boolean;
-  /** The row's expiry. */
-  expiry: number | undefined;
-  /** The session's own lifetime in milliseconds. Undefined: the manager's. */
-  lifetime: number | undefined;
-  /** The session's own idle timeout in milliseconds, 0: none. Undefined: the manager's. */
-  idleTimeout: number | undefined;
-}
+export type PlanState = ReturnType<typeof planStateOf>;
 
 /** The manager's options that the plan depends on, in milliseconds. */
 export interface PlanOptions {
@@ -136,23 +110,29 @@ export function cookieLife(
 }
 
 /** Collects the facts that the plan depends on. */
-export function planStateOf(state: SessionState): PlanState {
+export function planStateOf(state: SessionState) {
   const { phase, transition, row, values } = state;
   const { all } = values;
   return {
     phase,
     changed: state.hasChanged,
-    // Settings of the lifetime alone are no reason for a row.
+    /** There is no value to keep. Settings of the lifetime alone are no reason for a row. */
     empty: all.size === Number(all.has(REMEMBER_ME)) + Number(all.has(IDLE_TIMEOUT)),
-    presented: state.id !== undefined || state.predecessor !== undefined || state.rivals.length > 0,
     ending: transition?.kind,
+    /** The request presented a session, live or ended, or several of which none counts. */
+    presented: state.id !== undefined || state.predecessor !== undefined || state.rivals.length > 0,
+    /** Milliseconds that the session may live as it only backs an open form. Undefined: it holds more. */
     formLifetime: formLifetimeIn(all),
+    /** The row only backs an open form. */
     wasForm: row !== undefined && formLifetimeIn(row.values) !== undefined,
     keepDeadline: transition?.kind === "renew" && transition.keepDeadline,
+    /** A renewal ends a session without values: a log-out, when the response's head leaves. */
     endsEmpty: transition?.kind === "renew" && transition.isLogOut === true && state.sealedBy === "head",
+    /** The deadline from the row, or the one set in this request (`deadlineMoved`). */
     deadline: values.deadline?.getTime(),
     deadlineMoved: values.isDeadlineMoved,
     expiry: row?.expiry.getTime(),
+    /** The session's own lifetime and idle timeout (0: none) in milliseconds. Undefined: the manager's. */
     lifetime: numberIn(all, LIFETIME),
     idleTimeout: idleTimeoutIn(all),
   };

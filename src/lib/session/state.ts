@@ -21,7 +21,7 @@ import { assertKey, type Change, idleTimeoutIn, SessionValues, type StoredRow } 
 export type SessionStatus = "new" | "unmodified" | "modified" | "destroyed";
 
 /** The phase of a session in one request. `SessionState` has the table. */
-export type Phase = "new" | "stored" | "stale" | "ended";
+type Phase = "new" | "stored" | "stale" | "ended";
 
 const NOTHING: CookieUpdate = { kind: "nothing" };
 
