@@ -8,11 +8,6 @@ import type { ResolvedOptions } from "./options.ts";
  * Why: docs/decisions/026-scopes.md
  */
 
-/** Returns the prefix of a token before it is hashed. It ends with a dot, which no token has. */
-export function tokenPrefix(scope: string | undefined): string {
-  return scope === undefined ? "" : `${scope}.`;
-}
-
 /** Returns the name of a user or a tag in the table. */
 export function nameOf(userId: string, scope: string | undefined): string {
   return scope === undefined ? userId : `%${scope}:${userId}`;

@@ -11,7 +11,7 @@ import { type Change, type StoredRow, userIn } from "../session/values.ts";
 import { withConditions } from "./complete-store.ts";
 import { EndListeners } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
-import { nameOf, tokenPrefix } from "./scope.ts";
+import { nameOf } from "./scope.ts";
 
 /** Above this size, requests that loaded the same bytes share one decoded session. */
 const LARGE_BYTES = 1 << 15;
@@ -31,8 +31,6 @@ export class StoreAccess {
   /** Listeners for sessions ended by this process. */
   readonly endListeners: EndListeners;
   readonly options: ResolvedOptions;
-  /** The scope's prefix of a token before it is hashed. */
-  readonly #prefix: string;
   /** Decoded sessions of large rows, all of whose values are immutable. */
   readonly #decoded = new WeakMap<Uint8Array, DecodedSession>();
 
@@ -44,13 +42,14 @@ export class StoreAccess {
     this.endListeners = new EndListeners(options.onEnd, (id) => this.publicId(id));
     this.extras = store;
     this.options = options;
-    this.#prefix = tokenPrefix(options.scope);
   }
 
   /** Returns the id of a token's session, the key of its row. */
   idOf(token: string): string {
-    const scoped = this.#prefix + token;
-    return this.options.hashTokens ? idOf(scoped) : scoped;
+    const { scope, hashTokens } = this.options;
+    // No token has a dot.
+    const scoped = scope === undefined ? token : `${scope}.${token}`;
+    return hashTokens ? idOf(scoped) : scoped;
   }
 
   /** Returns an id that errors and events may show. With `hashTokens: false`, where the id is the token, it is the id's hash. */
@@ -139,16 +138,17 @@ export class StoreAccess {
    * @returns false when the store knows that there was no such session
    */
   async end(id: string, why: "destroyed" | "revoked", userId?: string): Promise<boolean> {
-    const { terminate, end } = this.extras;
-    // Only a hook needs the owner.
-    const owner = this.options.onEnd === undefined ? undefined : await this.#userOf(id);
-    if (terminate !== undefined) {
-      const last = await terminate.call(this.extras, id, why, userId);
+    const { extras, options } = this;
+    // A hook gets the owner. A store that can't compare the owner leaves that to the manager.
+    const needsOwner = options.onEnd !== undefined || (userId !== undefined && extras.terminate === undefined);
+    const owner = needsOwner ? await this.#userOf(id) : undefined;
+    if (extras.terminate !== undefined) {
+      const last = await extras.terminate(id, why, userId);
       if (last !== undefined) this.endListeners.ended(last, why, owner);
       return last !== undefined;
     }
-    if (userId !== undefined && !(await this.#belongsTo(id, userId))) return false;
-    const ended = await (end === undefined ? this.store.delete(id) : end.call(this.extras, id));
+    if (userId !== undefined && (owner === undefined || nameOf(owner, options.scope) !== userId)) return false;
+    const ended = await (extras.end === undefined ? this.store.delete(id) : extras.end(id));
     if (ended === false) this.endListeners.tell(id);
     else this.endListeners.ended(id, why, owner);
     return ended !== false;
@@ -182,11 +182,6 @@ export class StoreAccess {
     } catch (error) {
       publish("store-error", { operation: "supersede", code: codeOf(error) });
     }
-  }
-
-  async #belongsTo(id: string, userId: string): Promise<boolean> {
-    const own = await this.#userOf(id);
-    return own !== undefined && nameOf(own, this.options.scope) === userId;
   }
 
   async #userOf(id: string): Promise<string | undefined> {
