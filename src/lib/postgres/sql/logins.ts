@@ -30,6 +30,12 @@ export function notice(
 export const lockOf = (table: string, tag: string): string =>
   `pg_catalog.hashtextextended((${quoteLiteral(`pgstore tag ${table} `)} ${CONCAT} ${tag}), 0)`;
 
+/** The columns about the client that has logged in. */
+const DETAILS = ["ip", "user_agent"];
+
+/** Makes the SQL of the parameter for a column. */
+type Parameter = (column: string, type?: string) => string;
+
 /** The writes of a session with its user, with or without tags. */
 export type LoginKind = "createFor" | "renewFor" | "createTagged" | "renewTagged";
 
@@ -60,62 +66,77 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
   const holding = (tags: string, condition: string): string =>
     "SELECT COALESCE(pg_catalog.bool_and(pg_catalog.pg_try_advisory_xact_lock_shared(" +
     `${lockOf(quoted, "t.tag")})), true) AS free FROM pg_catalog.unnest(${tags}) AS t(tag) WHERE ${condition}`;
-  const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ip, user_agent`;
+  const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ${DETAILS.join(", ")}`;
   const insert = (values: string, from: string, tags: string): string =>
     `made AS (INSERT INTO ${quoted} AS s (${columns}${tags && ", tags"}) SELECT ${values}${tags && `, ${tags}`} FROM ${from} RETURNING 1)`;
   // Rounded up to a millisecond, so that the place of a page is exact, and never before an end that came earlier.
   const toMillisecond = (time: string): string =>
     `pg_catalog.date_trunc('milliseconds', ${time} ${PLUS} interval '999 microseconds')`;
   const now = toMillisecond("greatest(current_timestamp, notice.revoked)");
-  const told = (parameter: number): string => unlessEmpty(`$${parameter}::text`);
-  /** A renewal keeps the details of its login. */
-  const kept = (column: string, otherwise: string): string =>
-    `CASE WHEN $9::text ${NE} '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
   /** @param others - SQL of the number of other live sessions that the user may have, or of "" for no limit */
   const outcome = (tags: string, user: string, others: string): string =>
-    `SELECT notice.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done, CASE WHEN ${others}::text ${NE} '' ` +
+    `SELECT notice.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done, CASE WHEN ${others} ${NE} '' ` +
     `THEN NOT EXISTS (SELECT FROM ${quoted} s WHERE s.user_id ${EQ} ${user} AND ${live} ORDER BY s.created DESC, s.${token} DESC ` +
-    `OFFSET (${unlessEmpty(`${others}::text`)})::int) ELSE false END::text AS few FROM notice` +
+    `OFFSET (${unlessEmpty(others)})::int) ELSE false END::text AS few FROM notice` +
     (tags && " UNION ALL SELECT 'true', 'false', 'false' FROM quiet WHERE NOT quiet.free");
-  /** @param tags - SQL of the tags, or "" for a login without tags */
-  const create = (tags: string): string =>
-    `WITH ${noticed("$4::text", tags && holding(tags, "true"))}, ` +
+  /** @param of - makes the SQL of a parameter. @param tags - SQL of the tags, or "" for a login without tags */
+  const create = (of: Parameter, tags: string): string =>
+    `WITH ${noticed(of("user_id"), tags && holding(tags, "true"))}, ` +
     `${insert(
-      `$1::text, ${write("$2::text")}, ${instant("$3::text")}, $4::text, ${now}, ${now}, ${told(5)}, ${told(6)}`,
+      `${of("token")}, ${write(of("data"))}, ${instant(of("expiry"))}, ${of("user_id")}, ${now}, ${now}, ` +
+        DETAILS.map((name) => unlessEmpty(of(name))).join(", "),
       `notice WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
       tags,
-    )} ${outcome(tags, "$4::text", "$7")}`;
+    )} ${outcome(tags, of("user_id"), of("others"))}`;
   // A new id that is taken must not end the old row. A renewal takes no tag lock: the end of its tag finds its old or new row.
   // With "1", a renewal writes nothing while there is a fence. A login is later than any fence.
-  const renew = (tags: string): string =>
-    `WITH ${noticed("$6::text", tags && holding(tags, `$9::text ${EQ} ''`))}, ` +
-    `ended AS (UPDATE ${quoted} s SET ${entomb(layout, layout.replacedBy("$2::text"))} FROM notice WHERE NOT notice.crossed AND s.${token} ${EQ} $1::text ` +
-    `AND s.${data} ${EQ} ${write("$3::text")} AND ${live} AND ${isFree(quoted, token, "$2::text")} ` +
-    `AND NOT ($9::text ${EQ} '1' AND EXISTS (SELECT FROM ${quoted} f WHERE ${isFence(layout, "f")})) ` +
-    `RETURNING s.created, s.ip, s.user_agent), ` +
-    `${insert(
-      `$2::text, ${write("$4::text")}, ${instant("$5::text")}, $6::text, ${now}, ${kept("created", now)}, ` +
-        `${kept("ip", told(7))}, ${kept("user_agent", told(8))}`,
-      "ended, notice",
-      tags,
-    )} ${outcome(tags, "$6::text", "$10")}`;
+  const renew = (of: Parameter, tags: string): string => {
+    const goesOn = of("goes_on");
+    // A renewal keeps the details of its login.
+    const kept = (column: string, otherwise: string): string =>
+      `CASE WHEN ${goesOn} ${NE} '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
+    return (
+      `WITH ${noticed(of("user_id"), tags && holding(tags, `${goesOn} ${EQ} ''`))}, ` +
+      `ended AS (UPDATE ${quoted} s SET ${entomb(layout, layout.replacedBy(of("new_token")))} FROM notice WHERE NOT notice.crossed AND s.${token} ${EQ} ${of("token")} ` +
+      `AND s.${data} ${EQ} ${write(of("previous"))} AND ${live} AND ${isFree(quoted, token, of("new_token"))} ` +
+      `AND NOT (${goesOn} ${EQ} '1' AND EXISTS (SELECT FROM ${quoted} f WHERE ${isFence(layout, "f")})) ` +
+      `RETURNING s.created, ${DETAILS.map((name) => `s.${name}`).join(", ")}), ` +
+      `${insert(
+        `${of("new_token")}, ${write(of("data"))}, ${instant(of("expiry"))}, ${of("user_id")}, ${now}, ${kept("created", now)}, ` +
+          DETAILS.map((name) => kept(name, unlessEmpty(of(name)))).join(", "),
+        "ended, notice",
+        tags,
+      )} ${outcome(tags, of("user_id"), of("others"))}`
+    );
+  };
 
   // Never repeated when the answer is lost: the end of the user's sessions may have refused it, and a repetition would be later.
-  const login = (event: "create" | "renew", columns: string[], text: string): Operation => ({
-    columns,
-    isShared: false,
-    statement: prepared(text),
-    whenLost: "look",
-    event,
-    ...(event === "create" ? { counts: "created" } : {}),
-  });
-  const session = ["data", "expiry", "user_id", "ip", "user_agent"];
-  const created = ["token", ...session, "others"];
-  const renewed = ["token", "new_token", "previous", ...session, "goes_on", "others"];
+  const login = (event: "create" | "renew", more: readonly string[]): Operation => {
+    const keys = event === "create" ? ["token"] : ["token", "new_token", "previous"];
+    const columns = [
+      ...keys,
+      "data",
+      "expiry",
+      "user_id",
+      ...DETAILS,
+      ...(event === "renew" ? ["goes_on"] : []),
+      ...more,
+    ];
+    const of: Parameter = (name, type = "text") => `$${columns.indexOf(name) + 1}::${type}`;
+    const tags = more.includes("tags") ? of("tags", "text[]") : "";
+    return {
+      columns,
+      isShared: false,
+      statement: prepared(event === "create" ? create(of, tags) : renew(of, tags)),
+      whenLost: "look",
+      event,
+      ...(event === "create" ? { counts: "created" } : {}),
+    };
+  };
   return {
-    createFor: login("create", created, create("")),
-    renewFor: login("renew", renewed, renew("")),
-    createTagged: login("create", [...created, "tags"], create("$8::text[]")),
-    renewTagged: login("renew", [...renewed, "tags"], renew("$11::text[]")),
+    createFor: login("create", ["others"]),
+    renewFor: login("renew", ["others"]),
+    createTagged: login("create", ["others", "tags"]),
+    renewTagged: login("renew", ["others", "tags"]),
   };
 }
