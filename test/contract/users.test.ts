@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
 import { MemoryStore, type PgClient, PgStore } from "../../src/index.ts";
-import { type OpenClient, queryOf } from "./postgres-host.ts";
+import type { OpenClient } from "./postgres-host.ts";
 import { clients } from "../support/clients.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { openPglite } from "../support/pglite.ts";
@@ -28,7 +28,7 @@ for (const [name, open] of Object.entries(openers)) {
     beforeAll(async () => {
       opened = await open(database.url);
       const { db } = opened;
-      query = "typed" in db ? queryOf(db) : (text, values) => (db as PgClient).query(text, values);
+      query = opened.query ?? ((text, values) => (db as PgClient).query(text, values));
       if (name === "PGlite") await new PgStore(db, { cleanupInterval: 0 }).migrate();
     });
     beforeEach(async () => {

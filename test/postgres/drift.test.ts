@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { PgStore, SchemaError, SessionManager } from "../../src/index.ts";
+import { USER_COLUMNS } from "../../src/lib/postgres/sql/tables.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 /** Roles belong to the whole server, on which other runs may be. */
@@ -96,9 +97,7 @@ describe("a schema that loses what migrate has added", () => {
       await manager.commit(loaded);
     };
     await write();
-    await admin.query(
-      `ALTER TABLE sessions DROP COLUMN user_id, DROP COLUMN created, DROP COLUMN last_seen, DROP COLUMN ip, DROP COLUMN user_agent, DROP COLUMN tags`,
-    );
+    await admin.query(`ALTER TABLE sessions ${USER_COLUMNS.map((column) => `DROP COLUMN ${column.name}`).join(", ")}`);
     await Promise.all([write(), write()]);
     const loaded = await manager.load(session.token);
     expect(loaded.get("n")).toBe(3);

@@ -2,6 +2,7 @@ import { fork } from "node:child_process";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type PgClient, PgStore, SchemaError, StoreError } from "../../src/index.ts";
+import { USER_COLUMNS } from "../../src/lib/postgres/sql/tables.ts";
 import { bundleOf } from "../support/bundle.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { openPglite } from "../support/pglite.ts";
@@ -387,7 +388,7 @@ describe("PgStore.check of what migrate has made", () => {
     ],
     [
       "the columns are dropped",
-      "ALTER TABLE t DROP COLUMN user_id, DROP COLUMN created, DROP COLUMN last_seen, DROP COLUMN ip, DROP COLUMN user_agent, DROP COLUMN tags",
+      `ALTER TABLE t ${USER_COLUMNS.map(({ name }) => `DROP COLUMN ${name}`).join(", ")}`,
       /^table "t" has no column user_id, though there is a table "t_users": run store.migrate/,
     ],
     [

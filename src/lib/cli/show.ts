@@ -4,6 +4,7 @@ import { bytes, counted, shortId } from "../core/format-number.ts";
 import type { FoundSession } from "../core/stats.ts";
 import type { Value } from "../core/value.ts";
 import { parseSession } from "../express-session/data.ts";
+import { USER_COLUMNS } from "../postgres/sql/tables.ts";
 import { isReserved, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn } from "../session/values.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, type Connection, onStore } from "./connection.ts";
@@ -47,8 +48,8 @@ export async function show(options: CommonOptions & { id: string; user?: string 
 
 /** Reads who has logged in. A table of SCS doesn't say. */
 async function ownedBy({ operations, operator }: Connection, id: string): Promise<FoundSession | undefined> {
-  const objects = await operator.listObjects();
-  return objects.some(({ name }) => name === "user_agent") ? operations.findSession(id) : undefined;
+  const names = new Set((await operator.listObjects()).map(({ name }) => name));
+  return USER_COLUMNS.every(({ name }) => names.has(name)) ? operations.findSession(id) : undefined;
 }
 
 function missing(id: string, user: string | undefined, reason: string | undefined): Answer {
