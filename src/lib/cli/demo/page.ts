@@ -83,7 +83,7 @@ function layout(title: string, main: Html, session?: Session<DemoSession>): Html
         <header>
           <div class="bar">
             <p class="brand"><img src="${ICON}" alt="" width="24" height="24" />pgstore <span>demo</span></p>
-            ${user === undefined ? undefined : html`<p class="who">${user}</p>`}
+            ${user === undefined ? undefined : html`<p class="pill">${user}</p>`}
             ${user === undefined ? undefined : html`<a class="button" href="/dashboard/">Open the dashboard</a>`}
           </div>
           <h1>Sessions you can see and revoke.</h1>
@@ -119,9 +119,9 @@ function welcome(form: Form): Html {
       ${form("/login", fields)}
     </div>
     <ol class="steps">
-      <li>Log in here, and again in a second browser.</li>
-      <li>Revoke one from the other. It ends at once, without a reload.</li>
-      <li>Let two tabs write at the same time. Nothing is lost.</li>
+      <li><b class="pill">1</b> <span>Log in here, and again in a second browser.</span></li>
+      <li><b class="pill">2</b> <span>Revoke one from the other. It ends at once, without a reload.</span></li>
+      <li><b class="pill">3</b> <span>Let two tabs write at the same time. Nothing is lost.</span></li>
     </ol>
   </section>`;
 }
@@ -156,7 +156,7 @@ export function devicesPart(devices: readonly UserSession[], csrfToken: string, 
 
 function deviceRow({ id, userAgent, ip, created, current }: UserSession, form: Form, now: number): Html {
   const name = describeUserAgent(userAgent);
-  const mark = current ? html`<strong class="mark">this one</strong>` : undefined;
+  const mark = current ? html`<strong class="pill mark">this one</strong>` : undefined;
   const button = current
     ? html`<button>Log out</button>`
     : html`<input type="hidden" name="id" value="${id}" />

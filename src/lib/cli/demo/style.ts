@@ -158,8 +158,7 @@ const PAGE_STYLE = css`
   .check,
   .field,
   .row,
-  .devices li,
-  .notes li {
+  li {
     display: flex;
     flex-wrap: wrap;
     gap: 0.5rem 0.75rem;
@@ -182,7 +181,7 @@ const PAGE_STYLE = css`
   }
 
   .field input,
-  .notes span {
+  li > span {
     flex: 1;
   }
 
@@ -210,25 +209,6 @@ const PAGE_STYLE = css`
     gap: 0.75rem;
     align-content: center;
     margin-top: 0;
-    counter-reset: step;
-  }
-
-  .steps li {
-    display: grid;
-    grid-template-columns: 2rem minmax(0, 1fr);
-    gap: 0.75rem;
-    counter-increment: step;
-  }
-
-  .steps li::before {
-    height: 2rem;
-    border-radius: 50%;
-    background: var(--sun);
-    color: var(--on-sun);
-    font-weight: 700;
-    line-height: 2rem;
-    text-align: center;
-    content: counter(step);
   }
 
   .hint,
@@ -243,8 +223,7 @@ const PAGE_STYLE = css`
     display: block;
   }
 
-  .who,
-  .mark {
+  .pill {
     padding: 0.125rem 0.625rem;
     border-radius: 1rem;
     background: var(--sun);
