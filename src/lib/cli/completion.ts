@@ -2,11 +2,8 @@ import type { Command } from "commander";
 import { type Answer, EXIT } from "./answer.ts";
 import { shellQuoted } from "./terminal.ts";
 
-/** Writes a script that completes the commands and options of a program. */
-type Writer = (program: Command) => string;
-
-/** Writers by shell. */
-export const SHELLS = { bash, zsh, fish } satisfies Record<string, Writer>;
+/** Functions by shell, which write a script that completes the commands and options of a program. */
+export const SHELLS = { bash, zsh, fish };
 export type Shell = keyof typeof SHELLS;
 
 /** Prints a script that makes a shell complete `pgstore` and `npx pgstore`. */

@@ -14,10 +14,7 @@ import { type TableName, tableName } from "../postgres/sql/table-name.ts";
 import { TableProblemError, UsageError } from "./failures.ts";
 
 /** Layouts of tables, by the package that created them. */
-export const LAYOUTS = { pgstore: scsLayout, "connect-pg-simple": connectPgSimpleLayout } satisfies Record<
-  string,
-  Layout
->;
+export const LAYOUTS = { pgstore: scsLayout, "connect-pg-simple": connectPgSimpleLayout };
 
 /** Options of every command. */
 export interface CommonOptions {

@@ -1,4 +1,4 @@
-import { type ServedDashboard, serveDashboard } from "../dashboard/serve.ts";
+import { serveDashboard } from "../dashboard/serve.ts";
 import { SessionManager } from "../manager/session-manager.ts";
 import { type Answer, EXIT } from "./answer.ts";
 import { type CommonOptions, connect } from "./connection.ts";
@@ -7,14 +7,11 @@ import { onStop } from "./terminal.ts";
 /** Serves the dashboard to the first browser that opens its link. Resolves when it listens, and goes on until SIGINT or SIGTERM. */
 export async function dashboardCommand(options: CommonOptions & { port?: number }): Promise<Answer> {
   const { store, location, table, close } = await connect(options);
-  let served: ServedDashboard;
-  try {
-    const manager = new SessionManager(store);
-    served = await serveDashboard({ manager, port: options.port ?? 0, title: `Sessions in ${table.quoted}` });
-  } catch (error) {
+  const shown = { manager: new SessionManager(store), title: `Sessions in ${table.quoted}` };
+  const served = await serveDashboard({ ...shown, port: options.port ?? 0 }).catch(async (error: unknown) => {
     await close();
     throw error;
-  }
+  });
   onStop(() => void served.close().then(close));
   return {
     text: `Dashboard of ${table.quoted} in ${location}. Stop it with Ctrl-C. This link works once:\n${served.url}`,

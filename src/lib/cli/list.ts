@@ -25,24 +25,17 @@ export async function list(options: CommonOptions & { user: string; limit: numbe
     }));
     const json = { user, sessions, next: next ?? null };
     const now = await store.now();
-    return { text: (style) => textOf(sessions, next, now, style), json, exitCode: EXIT.ok };
+    return { text: (style) => textOf(shown, next, now, style), json, exitCode: EXIT.ok };
   });
 }
 
-/** A session as it is printed. */
-interface Shown extends Pick<OwnedEntry, "created" | "lastSeen" | "expiry"> {
-  id: string;
-  ip: string | null;
-  userAgent: string | null;
-}
-
 /** @param now - milliseconds since 1970 by the database's clock */
-function textOf(sessions: Shown[], next: string | undefined, now: number, style: Style): string {
+function textOf(sessions: OwnedEntry[], next: string | undefined, now: number, style: Style): string {
   if (sessions.length === 0) return "No live session.";
   // A terminal has no room for three instants beside the browser.
   const at = (date: Date): string => (style.isTTY ? relative(date, now) : instant(date));
   const rows = sessions.map(({ id, created, lastSeen, expiry, ip, userAgent }) => [
-    plain(id),
+    plain(shortId(id)),
     at(created),
     at(lastSeen),
     at(expiry),

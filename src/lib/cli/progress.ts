@@ -2,9 +2,7 @@ import { count, durationText } from "../core/format-number.ts";
 import { type Style, type StyledStream, styleOf } from "./style.ts";
 
 /** The part of standard error that is used. */
-interface ProgressStream extends StyledStream {
-  write(text: string): unknown;
-}
+type ProgressStream = StyledStream & { write(text: string): unknown };
 
 const BAR_CHARACTERS = 30;
 /** Before this share and this time, the time left would be a guess. */

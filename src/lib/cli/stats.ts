@@ -9,15 +9,11 @@ import { instant } from "./terminal.ts";
 export async function stats(options: CommonOptions): Promise<Answer> {
   return onStore(options, async ({ operations, location, table, layout }) => {
     const found = await operations.stats();
-    const text = (style: Style): string => textOf(found, layout.users, style);
-    return { text, json: jsonOf(table.quoted, location, found), exitCode: EXIT.ok };
+    const { loggedIn = null, users = null, cleanup = null } = found;
+    // Unknown values are null, and so is the limit of the last range, which is open.
+    const json = { table: table.quoted, location, ...found, loggedIn, users, cleanup };
+    return { text: (style) => textOf(found, layout.users, style), json, exitCode: EXIT.ok };
   });
-}
-
-/** Unknown values are null, and so is the limit of the last range, which is open. */
-function jsonOf(table: string, location: string, found: StoreStats): unknown {
-  const { loggedIn = null, users = null, cleanup = null } = found;
-  return { table, location, ...found, loggedIn, users, cleanup };
 }
 
 function textOf(found: StoreStats, canHaveUsers: boolean, { dim }: Style): string {
