@@ -91,8 +91,8 @@ export class Http2Hold {
     // Other runtimes may lack this class in their node:http2.
     const { Http2ServerResponse: Compatible } = http2 as Partial<typeof http2>;
     if (Compatible === undefined || !(response instanceof Compatible)) return undefined;
-    const handle = handleOf(response);
-    if (handle === undefined) return undefined;
+    const handle = hidden<Handle>(response.stream ?? {}, "kHandle");
+    if (typeof handle?.respond !== "function") return undefined;
     const { [HELD]: held } = handle;
     if (held === undefined) return new Http2Hold(response, handle, gate);
     held.#gate = nested(held.#gate, gate);
@@ -310,11 +310,6 @@ function withoutApplication(stream: HeldStream): HeldStream {
 
 function shutdownHeld(this: Handle, request: Shutdown): number {
   return (this[HELD] as Http2Hold).shutDown(request);
-}
-
-function handleOf({ stream }: Http2ServerResponse): Handle | undefined {
-  const handle = hidden<Handle>(stream ?? {}, "kHandle");
-  return typeof handle?.respond === "function" ? handle : undefined;
 }
 
 function setState(owner: object, values: Record<string, unknown>): void {
