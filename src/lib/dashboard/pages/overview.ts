@@ -90,7 +90,7 @@ function figure(name: string, value: string, hint: Content): Html {
 }
 
 function plots(history: readonly HistoryPoint[], range: Range, cleanup: StoreStats["cleanup"], now: number): Html {
-  const labels = history.map(({ at }) => (range === "hour" ? clockTime(at) : `${weekday(at)}, ${clockTime(at)}`));
+  const labels = history.map((point) => labelOf(point, range));
   const begin = history[0]?.at.getTime() ?? 0;
   const length = history.reduce((sum, point) => sum + point.length, 0);
   const ticks = Array.from({ length: TICKS + 1 }, (_, index) => {
@@ -154,19 +154,20 @@ function beginningOf(
   cleanup: StoreStats["cleanup"],
   now: number,
 ): { isEmpty: boolean; note: Html | undefined } {
-  const first = history.findIndex((point) => !isUnknown(point) || point.removed > 0);
-  if (first > 0) {
-    const { at = new Date(now) } = history[first] ?? {};
-    const since = range === "hour" ? clockTime(at) : `${weekday(at)}, ${clockTime(at)}`;
-    return { isEmpty: false, note: html`Recorded since ${since}.` };
+  const first = history.find((point) => !isUnknown(point) || point.removed > 0);
+  if (first !== undefined) {
+    return { isEmpty: false, note: first === history[0] ? undefined : html`Recorded since ${labelOf(first, range)}.` };
   }
-  if (first === 0) return { isEmpty: false, note: undefined };
   const note =
     cleanup === undefined
       ? html`No history yet. It begins with the first cleanup of any process, by default 5 minutes after its start
         (<code>cleanupInterval</code>).`
       : html`Nothing was recorded in the last ${range}. The last cleanup was ${relative(cleanup.at, now)}.`;
   return { isEmpty: true, note };
+}
+
+function labelOf({ at }: HistoryPoint, range: Range): string {
+  return range === "hour" ? clockTime(at) : `${weekday(at)}, ${clockTime(at)}`;
 }
 
 /** Says whether no process has written a record in a point. */

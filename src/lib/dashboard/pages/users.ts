@@ -5,7 +5,6 @@ import {
   type UserEntry,
   type UserOrder,
   type UserPage,
-  type UserQuery,
 } from "../../core/stats.ts";
 import { describeUsers } from "../describe.ts";
 import { redirectResponse } from "../responses.ts";
@@ -45,12 +44,14 @@ export async function usersPage(visit: PageVisit): Promise<Page | Response> {
 async function usersList({ dashboard, query, now }: PageVisit): Promise<Html> {
   const { operations, users } = dashboard.manager.store;
   const asked = askedFor(query);
-  const { prefix, order, after, before } = asked;
+  const { prefix, order, after, before, page } = asked;
   const title = html`<h1>${prefix === "" ? "Users" : html`Users that begin with <bdi>${prefix}</bdi>`}</h1>`;
   if (operations === undefined || users === undefined) return withoutSearch(title, users !== undefined, prefix);
   const isPossible = [prefix, after ?? "", before ?? ""].every((text) => text === "" || isUserId(text));
   const none: UserPage = { users: [], sorted: "all" };
-  const found = isPossible ? await operations.listUsers(questionOf(asked)) : none;
+  // One more than a page shows, to know whether there are more.
+  const part = { limit: PAGE_ENTRIES + 1, offset: (page - 1) * PAGE_ENTRIES };
+  const found = isPossible ? await operations.listUsers({ prefix, order, after, before, ...part }) : none;
   const total = isPossible ? await operations.countUsers(prefix, MAX_COUNTED_USERS + 1) : 0;
   const { shown, neighbours } = cut(found.users, asked);
   const show = await describeUsers(
@@ -111,11 +112,6 @@ function askedFor(query: URLSearchParams): Asked {
     page: isByName ? 1 : pageIn(query),
     refresh: refreshIn(query),
   };
-}
-
-/** One more than a page shows, to know whether there are more. */
-function questionOf({ prefix, order, after, before, page }: Asked): UserQuery {
-  return { prefix, order, after, before, limit: PAGE_ENTRIES + 1, offset: (page - 1) * PAGE_ENTRIES };
 }
 
 /** Separates the users of a page from the one that shows that there are more. */
