@@ -43,7 +43,7 @@ export const TABLE_STYLE = css`
   }
 
   /* The columns are as wide as their times and buttons. The first has the rest, however long its texts are. */
-  .data.sessions {
+  .sessions {
     table-layout: fixed;
   }
 
@@ -51,25 +51,25 @@ export const TABLE_STYLE = css`
     padding-inline: 0.5rem;
   }
 
-  .data.sessions th:nth-last-child(-n + 4) {
+  .sessions th:nth-last-child(-n + 4) {
     width: 7.5rem;
   }
 
-  .data.sessions th:last-child {
+  .sessions th:last-child {
     width: 14rem;
   }
 
   @media (min-width: 72rem) {
-    .data.sessions th:nth-last-child(-n + 4):not(:last-child) {
+    .sessions th:nth-last-child(-n + 4):not(:last-child) {
       width: 9.5rem;
     }
   }
 
-  .data.found th:last-child {
+  .found th:last-child {
     width: 6rem;
   }
 
-  .data.found th:nth-child(2) {
+  .found th:nth-child(2) {
     width: 24%;
   }
 
@@ -86,7 +86,7 @@ export const TABLE_STYLE = css`
     font-size: 0.875rem;
   }
 
-  .data.users th:nth-child(n + 2) {
+  .users th:nth-child(n + 2) {
     width: 12rem;
   }
 
@@ -144,7 +144,8 @@ export const TABLE_STYLE = css`
 
     .data,
     .data tbody,
-    .data tr {
+    .data tr,
+    .data td {
       display: block;
     }
 
@@ -173,37 +174,34 @@ export const TABLE_STYLE = css`
     }
 
     .data td {
-      display: grid;
-      grid-template-columns: 6.5rem minmax(0, 1fr);
-      gap: 0.75rem;
-      align-items: baseline;
       padding: 0.25rem 0;
       border-bottom: 0;
     }
 
-    .data.sessions td:first-child {
-      display: block;
+    .users td,
+    .sessions td:not(:first-child, :last-child) {
+      display: grid;
+      grid-template-columns: 6.5rem minmax(0, 1fr);
+      gap: 0.75rem;
+      align-items: baseline;
+
+      &::before {
+        color: var(--soft);
+        font-size: 0.875rem;
+        content: attr(data-head);
+      }
+    }
+
+    .sessions td:first-child {
       padding-bottom: 0.375rem;
     }
 
-    .data.sessions td:last-child {
-      display: block;
+    .sessions td:last-child {
       padding-top: 0.5rem;
-    }
-
-    .data.sessions td:first-child::before,
-    .data.sessions td:last-child::before {
-      content: none;
     }
 
     .data .button {
       min-height: 2.5rem;
-    }
-
-    .data td::before {
-      color: var(--soft);
-      font-size: 0.875rem;
-      content: attr(data-head);
     }
   }
 `;
