@@ -191,12 +191,20 @@ describe("onStop", () => {
     const stop = vi.fn();
     const ignore = onStop(stop);
     process.emit("SIGINT");
+    ignore();
     process.emit("SIGINT");
     expect(stop).toHaveBeenCalledTimes(1);
     expect(process.listenerCount("SIGINT")).toBe(listening + 1);
     vi.advanceTimersByTime(500);
     expect(process.listenerCount("SIGINT")).toBe(listening);
-    ignore();
+  });
+
+  it("stops listening when it is told to", () => {
+    const listening = process.listenerCount("SIGTERM");
+    const stop = vi.fn();
+    onStop(stop)();
+    expect(process.listenerCount("SIGTERM")).toBe(listening);
+    expect(stop).not.toHaveBeenCalled();
   });
 });
 

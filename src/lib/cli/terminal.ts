@@ -103,7 +103,10 @@ export function onStop(stop: () => unknown): () => void {
     stop();
   };
   for (const signal of signals) process.on(signal, hear);
-  return ignore;
+  // Work that has stopped at once must not die of the same Ctrl-C.
+  return () => {
+    if (!isHeard) ignore();
+  };
 }
 
 /** Ends the text of an interrupted command. */
