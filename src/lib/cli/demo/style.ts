@@ -175,9 +175,12 @@ const PAGE_STYLE = css`
   }
 
   .field,
-  .check,
   .choices .hint {
     margin-top: 0.375rem;
+  }
+
+  .check {
+    margin-top: 0.75rem;
   }
 
   .field input,
