@@ -1,10 +1,11 @@
 import { equalValues, tryCloneValue, type Value } from "../core/value.ts";
 
 /**
- * The objects of a session that the application holds, each with a copy of its last known state. A difference is a change of the key.
+ * The objects of a session that the application holds, each with a copy of its last known state. A difference is a
+ * change of the key.
  *
- * After a conflict the row is decoded again, into new objects. Where one equals the application's object, the application's takes its
- * place, so that later changes in place still reach the session.
+ * After a conflict the row is decoded again, into new objects. The application's object takes the place of a new one
+ * that equals it, so that later changes in place still reach the session.
  */
 export class HeldObjects {
   /** The objects by key, in the order of their first read, with their copies. The copy of an object that can't be stored is undefined. */
@@ -37,7 +38,7 @@ export class HeldObjects {
   }
 
   /**
-   * Returns the objects that were changed in place since the last call, and each time those that can't be stored.
+   * Returns the objects changed in place since the last call. Every call returns those that can't be stored.
    *
    * @param key - limits it to one key
    */

@@ -41,7 +41,7 @@ const PROPERTIES: Record<string, string> = {
 
 /** Methods that take a callback in those packages and return a promise here. */
 const PROMISING = new Set(["save", "destroy", "logout", "reset", "renewToken", "login", "reauthenticate"]);
-/** Methods whose callback gets the error. Others throw it, because a failed login or log-out must not be overlooked. */
+/** Methods whose callback gets the error. Other methods throw it, as a failed login must not be overlooked. */
 const TELLING = new Set(["save", "regenerate", "reload"]);
 
 /**
@@ -63,7 +63,7 @@ export function refuseProperties(prototype: object, instead: (key: string) => st
   Object.setPrototypeOf(prototype, refusing);
 }
 
-/** Makes what those packages have and `Session` doesn't throw. */
+/** Makes the members that only those packages have throw. */
 export function refuseIdioms(prototype: object): void {
   for (const [name, instead] of Object.entries(METHODS)) {
     const refuse = (...args: unknown[]): void => fail(name, `there is no such method, call ${instead}`, args);
@@ -75,8 +75,8 @@ export function refuseIdioms(prototype: object): void {
     };
     define(prototype, name, refuse, instead);
   }
-  // Promises look it up on each session. Found here, it needs no look-up in the Proxy.
-  // oxlint-disable-next-line unicorn/no-thenable -- it is undefined, as without it
+  // Promises look `then` up on each session. Defined here, it never reaches the Proxy.
+  // oxlint-disable-next-line unicorn/no-thenable -- undefined, so not a thenable
   Object.defineProperty(prototype, "then", { value: undefined });
   refuseProperties(prototype, (key) => `session.set(${key}, …)`);
 }
@@ -93,7 +93,7 @@ function define(prototype: object, name: string, get: () => unknown, instead: st
   Object.defineProperty(prototype, name, { get, set, enumerable: false, configurable: true });
 }
 
-/** Makes a method that returns a promise throw when it gets a callback. Returns other members as they are. */
+/** Makes a method that returns a promise throw when it gets a callback. Returns other members unchanged. */
 export function refuseCallback(name: string, member: unknown): unknown {
   if (!PROMISING.has(name)) return member;
   return function (this: unknown, ...args: unknown[]): unknown {

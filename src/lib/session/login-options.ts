@@ -15,8 +15,8 @@ export interface LoginOptions {
   /** The session's allowed inactivity. 0 turns the timeout off. Default: the manager's `idleTimeout`, unless the session is remembered. */
   idleTimeout?: Duration | undefined;
   /**
-   * The values from before the login that stay: all (true, the default), none (false), or those of the listed keys. Another user's
-   * values never stay.
+   * The values kept from before the login: all (true, the default), none (false), or the listed keys. Another user's
+   * values are never kept.
    */
   keep?: boolean | readonly string[] | undefined;
   /** Tags by which `manager.destroyByTag` ends the session, such as the identity provider's session id. At most 100. */

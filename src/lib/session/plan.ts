@@ -87,7 +87,7 @@ export function planCommit(state: PlanState, options: PlanOptions, now: number):
   return behind > 0 && behind >= touchAfterOf(state, options) ? { kind: "touch", expiry: kept.expiry } : NOTHING;
 }
 
-/** Returns the latest possible expiry: the deadline, or the row's expiry if another program has set that later. */
+/** Returns the latest possible expiry: the deadline, or the row's expiry if another program set a later one. */
 function ceiling(state: PlanState): number {
   const deadline = state.deadline ?? 0;
   return state.deadlineMoved ? deadline : Math.max(deadline, state.expiry ?? deadline);
@@ -119,14 +119,14 @@ export function planStateOf(state: SessionState) {
     /** There is no value to keep. Settings of the lifetime alone are no reason for a row. */
     empty: all.size === Number(all.has(REMEMBER_ME)) + Number(all.has(IDLE_TIMEOUT)),
     ending: transition?.kind,
-    /** The request presented a session, live or ended, or several of which none counts. */
+    /** The request presented a session, live or ended, or several, none of which counts. */
     presented: state.id !== undefined || state.predecessor !== undefined || state.rivals.length > 0,
-    /** Milliseconds that the session may live as it only backs an open form. Undefined: it holds more. */
+    /** Lifetime in milliseconds of a session that only backs an open form. Undefined for other sessions. */
     formLifetime: formLifetimeIn(all),
     /** The row only backs an open form. */
     wasForm: row !== undefined && formLifetimeIn(row.values) !== undefined,
     keepDeadline: transition?.kind === "renew" && transition.keepDeadline,
-    /** A renewal ends a session without values: a log-out, when the response's head leaves. */
+    /** A log-out: the session ends if it has no values when the response's head leaves. */
     endsEmpty: transition?.kind === "renew" && transition.isLogOut === true && state.sealedBy === "head",
     /** The deadline from the row, or the one set in this request (`deadlineMoved`). */
     deadline: values.deadline?.getTime(),

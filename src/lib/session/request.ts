@@ -11,7 +11,7 @@ export interface RequestClient {
   whenGone?: WhenGone | undefined;
 }
 
-/** The origin of a request, or a function that finds it. It is called only when a login or a wait needs it. */
+/** The origin of a request, or a function that finds it, called only when a login or a wait needs it. */
 export type ClientSource = RequestClient | (() => RequestClient);
 
 /** The client's address and browser. */

@@ -9,8 +9,9 @@ import { isReserved } from "./values.ts";
  * Validated data. A value is checked where it enters a session: in `set` and `update`, at the commit if an object was changed in place, and
  * at the load, because another release or program may have stored it. The session holds what the schema returns.
  *
- * The value that is stored must come back from the next load as it is. So a schema has to accept its own output and return an equal value,
- * which `set` checks if the schema has changed the value. `z.string().trim()` does. A schema that turns a text into its length does not.
+ * A stored value must come back from the next load unchanged, so a schema has to accept its own output and return an
+ * equal value. `set` checks this when the schema has changed the value. `z.string().trim()` passes. A schema that turns
+ * a text into its length fails.
  *
  * Why: docs/decisions/038-validated-data.md
  */
@@ -57,7 +58,7 @@ export class DataSchema {
 
   readonly #schemas: ReadonlyMap<string, StandardSchema>;
   readonly #onInvalid: OnInvalid;
-  /** Keys without a default, which would cost a failed check at each read. */
+  /** Keys known to have no default, so that each read saves a failing check. */
   readonly #bare = new Set<string>();
 
   private constructor(schemas: ReadonlyMap<string, StandardSchema>, onInvalid: OnInvalid) {
@@ -87,16 +88,16 @@ export class DataSchema {
         );
       }
     }
-    // The schema may return one object each time, or a part of one, which sessions must not share.
+    // The schema may return the same object, or a part of it, each time. Sessions must not share it.
     return cloneValue(accepted);
   }
 
-  /** Returns a new default for an absent key: the value that the schema makes of undefined. Undefined: it has none. */
+  /** Returns a new default for an absent key: the value that its schema makes of undefined. */
   defaultOf(key: string): Value | undefined {
     const schema = this.#schemas.get(key);
     if (schema === undefined || this.#bare.has(key)) return undefined;
     const result = check(key, schema, undefined);
-    // Sessions must not share it either.
+    // Sessions must not share the default.
     if (result.issues === undefined && result.value !== undefined) return cloneValue(toValue(key, result.value));
     this.#bare.add(key);
     return undefined;
@@ -106,7 +107,8 @@ export class DataSchema {
    * Checks the values of a row. Returns the values to use, in the same map if the schemas change none.
    *
    * @param id - safe to publish
-   * @throws SessionInvalidError with `onInvalid: "fail"`, or when the schema refuses what `onInvalid` returns; TypeError as `accept`
+   * @throws SessionInvalidError with `onInvalid: "fail"`, or when the schema refuses what `onInvalid` returns;
+   *   TypeError when a session can't hold what the schema returns, or when the schema is asynchronous
    */
   load(values: ReadonlyMap<string, Value>, id: string): ReadonlyMap<string, Value> {
     let changed: Map<string, Value> | undefined;
@@ -132,7 +134,11 @@ export class DataSchema {
   }
 }
 
-/** Checks a value, with a schema if there is one. Returns the value to store. @throws as `DataSchema.accept` */
+/**
+ * Checks a value, with a schema if there is one. Returns the value to store.
+ *
+ * @throws SessionInvalidError when the schema refuses the value; TypeError when a session can't hold it
+ */
 export function accept(schema: DataSchema | undefined, key: string, value: unknown): Value {
   return schema === undefined ? toValue(key, value) : schema.accept(key, value);
 }
@@ -146,7 +152,7 @@ export function orDefault(schema: DataSchema | undefined, key: string, value: Va
 function check(key: string, schema: StandardSchema, value: unknown): SchemaResult<unknown> {
   const result = schema["~standard"].validate(value);
   if (!("then" in result)) return result;
-  // Its rejection would otherwise be an unhandled one.
+  // Its rejection would otherwise be unhandled.
   result.then(undefined, () => {});
   throw new TypeError(
     `session key ${JSON.stringify(key)}: the schema is asynchronous, a session needs a synchronous one`,

@@ -31,12 +31,12 @@ export interface Register {}
 /** The keys that `Data` declares, or any string if it declares none. */
 export type SessionKey<Data> = keyof Data extends never ? string : keyof Data & string;
 
-/** The type of a key's value, or unknown if `Data` declares no keys. It is never where a session can't hold the declared type. */
+/** The type of a key's value: unknown if `Data` declares no keys, never if a session can't hold the declared type. */
 export type SessionValue<Data, Key> = Key extends keyof Data ? StorableOrNever<Exclude<Data[Key], undefined>> : unknown;
 
 type StorableOrNever<T> = [T] extends [Storable<T>] ? T : never;
 
-/** Nothing more when a session can hold all values that `Data` declares, otherwise a type that nothing has, which names the wrong keys. */
+/** `unknown` if a session can hold all values that `Data` declares, otherwise a type that names the wrong keys. */
 export type CheckedData<Data> = [UnstorableKey<Data>] extends [never]
   ? unknown
   : { "a session can't hold the values of": UnstorableKey<Data> };

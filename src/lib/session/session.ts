@@ -17,7 +17,7 @@ export type RegisteredData = Register extends { manager: { commit(s: Session<inf
 export let stateOf: (session: object) => SessionState;
 /** Returns the services that a session has from its manager. */
 export let hostOf: (session: object) => SessionHost;
-/** The property by which a wrapper of a session, such as the one for Passport, names the session. */
+/** The property of a wrapper, such as Passport's, that holds the wrapped session. */
 export const UNWRAPPED = Symbol("pgstore unwrapped session");
 
 /**
@@ -130,7 +130,8 @@ export class Session<Data = RegisteredData> {
    * @param step - gets the current value (undefined when absent) and returns the new one. It may run several times, so it must be
    *   synchronous and free of side effects
    * @returns the new value, computed from the one that this request knows
-   * @throws TypeError, SessionInvalidError or AlreadyCommittedError as `set`
+   * @throws TypeError, naming the key, when a session can't hold the new value; SessionInvalidError when its schema
+   *   refuses it; AlreadyCommittedError when the session is already committed
    * @example
    * session.update("visits", (visits = 0) => visits + 1);
    */

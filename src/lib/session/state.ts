@@ -55,7 +55,7 @@ export class SessionState {
     return state;
   }
 
-  /** Makes an empty session for a request with several tokens none of which counts. @param rivals - ids of the presented sessions */
+  /** Makes an empty session for a request with several tokens, none of which counts. @param rivals - their ids */
   static contest(rivals: readonly string[]): SessionState {
     const state = SessionState.empty(true);
     state.#rivals = rivals;
@@ -81,7 +81,7 @@ export class SessionState {
   #isAccessed = false;
   #watcher: CommitWatcher | undefined;
   #sealedBy: CommittedBy | undefined;
-  /** The last of the commits under way, and how many there have been. */
+  /** The last of the commits under way, and their number so far. */
   #pending: Promise<void> | undefined;
   #commits = 0;
 
@@ -213,7 +213,7 @@ export class SessionState {
   }
 
   /**
-   * Checks that a change would be stored, and may be of a key.
+   * Checks that a change would be stored, and that its key may be used.
    *
    * @throws AlreadyCommittedError when the session is already committed; TypeError when the key is no string, or reserved
    */
@@ -265,7 +265,7 @@ export class SessionState {
   }
 
   /**
-   * Acts as soon as no commit is under way, at once if none is. The failure of a commit is reported to its own caller.
+   * Acts as soon as no commit is under way. The failure of a commit is reported to its own caller.
    *
    * @param operation - the method that was called, for an error
    * @throws AlreadyCommittedError when the session is already committed
@@ -290,7 +290,7 @@ export class SessionState {
     try {
       await commit();
     } catch (error) {
-      // Before the next commit in the queue learns of the failure, so that it does not make the failed renewal.
+      // Before the next commit in the queue starts, so that it does not repeat the failed renewal.
       this.#withdraw();
       throw error;
     } finally {
@@ -347,7 +347,7 @@ export class SessionState {
     this.values.rebase(undefined);
   }
 
-  /** Records that the session of a request without a row has ended before. A revoked session is succeeded by a new one. */
+  /** Records that the presented session had already ended. A revoked session is succeeded by a new one. */
   endElsewhere(id: string, why: EndReason): void {
     if (why === "revoked") {
       this.#predecessor = { id, why };
@@ -357,7 +357,7 @@ export class SessionState {
     }
   }
 
-  /** Lets each response that sets or clears the session's cookie remove another cookie, too. */
+  /** Makes each response that sets or clears the session's cookie also remove another cookie. */
   clearAlso(cookie: CookieAttributes): void {
     this.#clearing = [cookie];
   }
@@ -392,7 +392,7 @@ export class SessionState {
     this.#cookieUpdate = { kind: "set", token, life, clearing: this.#clearing };
   }
 
-  /** Records that the client has been told. */
+  /** Records that a response carries the change of the cookie. */
   noteTold(): void {
     this.#cookieUpdate = NOTHING;
   }

@@ -9,13 +9,16 @@ export interface Renewal {
   keepDeadline: boolean;
   /** When the session has ended elsewhere, the request begins a new one (a login) instead of being dropped. */
   revive: boolean;
-  /** The session's user leaves: a session that keeps no value until the response's head leaves is ended, as is one that it was renewed to elsewhere. */
+  /**
+   * A log-out: the session ends if it has no value when the response's head leaves. If it was renewed elsewhere, the
+   * new session ends.
+   */
   isLogOut?: boolean;
   /** The changes that belong to the renewal: when it fails, they are undone with it. */
   changes: readonly Change[];
 }
 
-/** The manner of a move to a new token. */
+/** Options of a move to a new token. */
 export type RenewalOptions = Pick<Renewal, "keepDeadline" | "revive" | "isLogOut">;
 
 /** A step that the next commit makes in addition to writing the changes. */

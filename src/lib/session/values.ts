@@ -10,7 +10,7 @@ import { HeldObjects } from "./held-objects.ts";
 /** Whether the cookie is persistent. SCS v2 writes the same key. */
 export const REMEMBER_ME = "__rememberMe";
 export const USER_ID = "__userId";
-/** Milliseconds that a session lives while it only backs an open form with a CSRF token. */
+/** Lifetime in milliseconds of a session that only backs an open form with a CSRF token. */
 export const CSRF = "__csrf";
 /** The id of the revoked session that this one has replaced. */
 export const REVOKED = "__revoked";
@@ -57,7 +57,7 @@ export function idleTimeoutIn(values: ReadonlyMap<string, Value>): number | unde
   return numberIn(values, IDLE_TIMEOUT) ?? (values.get(REMEMBER_ME) === true ? 0 : undefined);
 }
 
-/** Reads a non-negative number. Anyone with write access to the table can have stored another value there. */
+/** Reads a non-negative number. Anyone with write access to the table may have stored another value. */
 export function numberIn(values: ReadonlyMap<string, Value>, key: string): number | undefined {
   const value = values.get(key);
   return typeof value === "number" && value >= 0 ? value : undefined;
@@ -75,14 +75,14 @@ export function tagsIn(values: ReadonlyMap<string, Value>): string[] {
   return Array.isArray(tags) ? tags.filter((tag) => typeof tag === "string") : [];
 }
 
-/** Returns the milliseconds that a session lives while it only backs an open form. Undefined: it holds more than that. */
+/** Returns the lifetime in milliseconds of a session that only backs an open form. Undefined for other sessions. */
 export function formLifetimeIn(values: ReadonlyMap<string, Value>): number | undefined {
   const lifetime = values.get(CSRF);
   if (typeof lifetime !== "number" || values.has(USER_ID)) return undefined;
   return [...values.keys()].every(isReserved) ? lifetime : undefined;
 }
 
-/** A row as this process has read or written it. */
+/** A row as read or written by this process. */
 export interface StoredRow extends StoredSession {
   values: ReadonlyMap<string, Value>;
   deadline: Date;
@@ -220,7 +220,7 @@ export class SessionValues {
     if (change.kind === "update") this.#freeze(change.key);
     this.#execute(change);
     this.#changes.push(change);
-    // Objects that the application read before no longer belong to the session.
+    // Objects read earlier no longer belong to the session.
     if (key !== undefined) this.#held?.release(key);
     else if (change.kind === "clear") this.#held?.clear();
   }
@@ -255,7 +255,11 @@ export class SessionValues {
     }
   }
 
-  /** Checks the values that were changed in place, and replaces them with those that the schemas return. @throws as `DataSchema.accept` */
+  /**
+   * Checks the values that were changed in place, and replaces them with those that the schemas return.
+   *
+   * @throws SessionInvalidError when a schema refuses a value; TypeError when a session can't hold one
+   */
   checkChanged(schema: ValueRules): void {
     this.collect();
     for (const change of this.#changes) {
@@ -341,7 +345,7 @@ export class SessionValues {
     return cloneValue(value);
   }
 
-  /** Copies objects that were set under a key, so that a replayed `update` begins from what they were. */
+  /** Copies objects that were set under a key, so that a replayed `update` begins from their present state. */
   #freeze(key: string): void {
     for (const change of this.#changes) {
       if (change.kind === "set" && change.key === key) change.value = tryCloneValue(change.value) ?? change.value;
