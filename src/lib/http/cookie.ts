@@ -6,7 +6,7 @@ import { lowerAscii, trimBlanks } from "./headers.ts";
 const MAX_VALUES = 64;
 
 /**
- * Finds the values of a cookie in a Cookie header, in one pass and in their order.
+ * Finds the values of a cookie in a Cookie header, in order.
  *
  * Names are compared byte by byte. Percent-decoding them, or trimming more than the spaces and tabs that browsers trim, would let an attacker
  * forge a prefix such as `__Host-` (CVE-2020-8184). Values are not decoded, as a token needs no decoding.
@@ -28,7 +28,7 @@ export function cookieValues(
   while (start < header.length && values.length < MAX_VALUES) {
     let end = header.indexOf(";", start);
     if (end === -1) end = header.length;
-    // Searched only once passed, so that a header of many `;` before one `=` costs one scan in total.
+    // Searched only past the previous `=`, so that many `;` before one `=` cost one scan in total.
     if (equals < start) equals = header.indexOf("=", start);
     if (equals === -1) break;
     const first = afterBlanks(header, start, end);
@@ -70,7 +70,7 @@ export interface CookieAttributes extends CookieScope {
 /** Browsers limit a cookie's life to 400 days. @see RFC 6265bis, section 5.5 */
 const MAX_AGE_SECONDS = 400 * 24 * 3600;
 
-/** A cookie as the cookie jars of frameworks take it: `jar.set(cookie.name, cookie.value, cookie.options)`. */
+/** A cookie for a framework's cookie jar: `jar.set(cookie.name, cookie.value, cookie.options)`. */
 export interface SessionCookie {
   readonly name: string;
   /** The token, or `""` to remove the cookie. Never log it. */
@@ -78,7 +78,7 @@ export interface SessionCookie {
   readonly options: SessionCookieOptions;
 }
 
-/** The attributes of a cookie, in the words of the package `cookie`, which most frameworks share. */
+/** The attributes of a cookie, named as in the package `cookie`, which most frameworks use. */
 export interface SessionCookieOptions {
   /** `""` leaves the attribute out. */
   readonly path: string;
@@ -89,7 +89,7 @@ export interface SessionCookieOptions {
   readonly partitioned: boolean;
   /** Seconds. Absent: the cookie ends with the browser's session. */
   readonly maxAge?: number;
-  /** The same instant for clients that ignore Max-Age. */
+  /** The expiry for clients that ignore Max-Age. */
   readonly expires?: Date;
 }
 
@@ -109,7 +109,7 @@ export function tokenCookie(
   return { name: attributes.name, value: token, options };
 }
 
-/** Makes the cookie that removes the client's. It needs the same attributes, or the browser keeps the cookie. */
+/** Makes the cookie that removes the client's cookie. The browser keeps a cookie whose attributes differ. */
 export function removedCookie(attributes: CookieAttributes, secure: boolean): SessionCookie {
   const options = { ...optionsOf(attributes, secure), maxAge: 0, expires: new Date(1000) };
   return { name: attributes.name, value: "", options };

@@ -1,5 +1,5 @@
 /**
- * Reads the form of a request, whose body can be read again afterwards.
+ * Reads the form of a request and leaves its body readable.
  *
  * @returns undefined when the body can't be read as a form; "too large" when it exceeds `maxBytes`, after which reading stops
  */
@@ -36,7 +36,7 @@ async function readBytes(
     if (done || value === undefined) break;
     size += value.length;
     if (size > maxBytes) {
-      // Not awaited, because the cancel of a clone resolves only with that of the original.
+      // Not awaited, because a clone's cancel resolves only when the original is cancelled too.
       reader?.cancel().catch(() => {});
       return undefined;
     }

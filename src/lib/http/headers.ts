@@ -38,7 +38,7 @@ const ADDED = /^(?:private|no-store)$/i;
  */
 const TARGETED = /^(?:.+-cache-control|surrogate-control|edge-control|x-accel-expires)$/i;
 
-/** Tells whether a header is a Cache-Control for certain caches. */
+/** Tells whether some caches read a header instead of Cache-Control. */
 export function isTargetedCacheHeader(name: string): boolean {
   return TARGETED.test(name);
 }
@@ -91,7 +91,7 @@ export function bearerToken(header: string | undefined): string | undefined {
   return /^bearer +([^ ,]+) *$/i.exec(header)?.[1];
 }
 
-/** The headers of a response that was not sent yet: the part of the platform's `Headers` that a commit needs. */
+/** The headers of an unsent response: the part of the platform's `Headers` that a commit needs. */
 export interface OpenHeaders {
   get(name: string): string | null;
   set(name: string, value: string): void;

@@ -20,7 +20,7 @@ export interface OriginOptions {
   sameSite?: boolean | undefined;
 }
 
-/** The parts of a request that the rule reads. A Request, a node:http request and those of frameworks fit. */
+/** The parts of a request that the rule reads. Fits a Request and the requests of node:http and frameworks. */
 export interface OriginRequest {
   headers: Headers | Record<string, string | string[] | undefined>;
   /** The URL of a Request, whose headers may lack the host. */
@@ -28,8 +28,8 @@ export interface OriginRequest {
 }
 
 /**
- * Distinguishes requests of the application's own pages from those of other sites and hosts, by headers that only the browser can set:
- * Sec-Fetch-Site, Origin and Referer.
+ * Recognises requests from the application's own pages, by headers that only the browser can set: Sec-Fetch-Site,
+ * Origin and Referer.
  *
  * Why: docs/decisions/011-csrf.md
  */
@@ -50,7 +50,10 @@ export class OriginRule {
     this.#sameSite = read.bool("sameSite", false);
   }
 
-  /** Tells whether a request can only come from an own page. A request without any of the headers comes from no browser and passes. */
+  /**
+   * Tells whether one of the application's pages sent a request. A request without these headers is not from a browser
+   * and passes.
+   */
   allows(request: OriginRequest): boolean {
     const source = sourceOf(request);
     if (source !== undefined && this.#origins.has(source)) return true;
@@ -61,8 +64,8 @@ export class OriginRule {
   }
 
   /**
-   * Tells whether a WebSocket's handshake can only come from an own page. The request's own host as Origin, which browsers always send there,
-   * is enough, because browsers disagree about Sec-Fetch-Site in handshakes.
+   * Tells whether one of the application's pages sent a WebSocket handshake. An Origin with the request's own host is
+   * enough, because browsers always send Origin here but disagree about Sec-Fetch-Site.
    */
   allowsHandshake(request: OriginRequest): boolean {
     const origin = headerOf(request, "origin");
@@ -77,7 +80,7 @@ export function headerOf({ headers }: OriginRequest, name: string): string | und
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** Tells Headers by their shape, as a framework may have its own class. A header named "get" is no function. */
+/** Recognises Headers by their shape, as a framework may have its own class. A header named "get" is not a function. */
 function isHeaders(headers: OriginRequest["headers"]): headers is Headers {
   return typeof headers.get === "function";
 }

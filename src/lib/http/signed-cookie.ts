@@ -4,11 +4,11 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 export type CookieSecret = string | Uint8Array;
 
 /**
- * Verifies a cookie that the packages express-session and @fastify/session have signed: `s:value.signature`, without `s:` in the latter. The
+ * Verifies a cookie signed by express-session (`s:value.signature`) or @fastify/session (`value.signature`). The
  * signature is the value's HMAC-SHA256 in base64 without padding.
  *
  * @param cookie - the cookie's value as it is in the header
- * @param secrets - the secrets that count, the current one first
+ * @param secrets - the accepted secrets, the current one first
  * @returns the signed value and the secret that fits, or undefined when none does
  */
 export function verifySignedCookie(
@@ -28,8 +28,8 @@ export function verifySignedCookie(
 }
 
 /**
- * Derives the token of the session that continues another package's session. Only the holder of the signed cookie and of the secret knows it,
- * and parallel requests in all processes arrive at the same one.
+ * Derives the token of the session that continues another package's session. Deriving it takes the signed cookie and
+ * the secret. Parallel requests in all processes derive the same one.
  */
 export function continuedToken(sessionId: string, secret: CookieSecret): string {
   return sign(`pgstore continues ${sessionId}`, secret).toString("base64url");
