@@ -95,7 +95,7 @@ describe("encrypted", () => {
         { id: "a", key: key(1) },
         { id: "a", key: key(2) },
       ],
-      /^keys\[1\]\.id: expected an id of its own/,
+      /^keys\[1\]\.id: expected a unique id/,
     ],
   ];
   for (const [index, [keys, message]] of wrong.entries()) {

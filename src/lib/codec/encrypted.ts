@@ -48,7 +48,7 @@ export function encrypted(codec: Codec, keys: readonly (EncryptionKey | NamedEnc
   const [writing] = ring as [Key, ...Key[]];
   for (const [index, { head }] of ring.entries()) {
     if (ring.some((other, before) => before < index && other.head.equals(head))) {
-      throw new TypeError(`keys[${index}].id: expected an id of its own, got that of an earlier key`);
+      throw new TypeError(`keys[${index}].id: expected a unique id, got the id of an earlier key`);
     }
   }
   return {
@@ -71,7 +71,7 @@ function encrypt({ secret, head }: Key, plain: Uint8Array, id: string): Uint8Arr
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** Decrypts bytes. @throws Error when a bit of them, of the key or of the id differs */
+/** Decrypts bytes. @throws Error when the bytes, the key or the id differ */
 function decrypt({ secret, head }: Key, bytes: Uint8Array, id: string): Uint8Array {
   const from = head.length + NONCE_BYTES;
   const to = bytes.length - TAG_BYTES;
@@ -98,7 +98,7 @@ function readKey(given: unknown, index: number): Key {
   return { secret, head: Buffer.from([VERSION, name.length, ...Buffer.from(name)]) };
 }
 
-/** Reads the bytes of a key. Undefined when it has no form of a key. */
+/** Reads the bytes of a key. Undefined when it can't be a key. */
 function bytesOf(key: unknown): Buffer | undefined {
   if (key instanceof Uint8Array) return Buffer.from(key);
   if (typeof key !== "string") return undefined;

@@ -43,7 +43,7 @@ export function goJson(value: Value, path: (string | number)[], hints: Hint[]): 
     case "boolean":
       return String(value);
     case "number":
-      // From 1e21 on, the text has an exponent, which tells a number.
+      // From 1e21 on, the text has an exponent, so it can't be a bigint.
       if (Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 1e21) hints.push([pointerTo(path), "number"]);
       return Object.is(value, -0) ? "-0" : String(value);
     case "bigint":
