@@ -5,9 +5,13 @@ import { systemNow } from "../core/time.ts";
 export interface TestClock {
   /** Returns the clock's time, in milliseconds since 1970. It needs no `this`, so it can be passed as `MemoryStore`'s option `now`. */
   readonly now: () => number;
-  /** Moves the clock forward by milliseconds or a text such as `"20m"`. @throws TypeError when it is no duration */
+  /** Moves the clock forward by milliseconds or a text such as `"20m"`. @throws TypeError when it is not a duration */
   readonly advance: (duration: Duration) => void;
-  /** Sets the clock, forward or back. @throws TypeError when the argument is no valid Date and no number of milliseconds since 1970 */
+  /**
+   * Sets the clock, forward or back.
+   *
+   * @throws TypeError unless it is a valid Date or a number of milliseconds since 1970
+   */
   readonly set: (instant: Date | number) => void;
 }
 

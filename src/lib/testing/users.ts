@@ -6,7 +6,7 @@ import type { LoginOptions } from "../session/login-options.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionData, SessionKey, SessionValue } from "../session/session-data.ts";
 
-/** The user and the session that a test begins with. At least one value of `userId` and `data` is needed. */
+/** The user and the session that a test begins with. Needs `userId` or at least one value in `data`. */
 export interface TestUser<Data = SessionData> {
   /** The user who is logged in. Default: an anonymous visitor. */
   userId?: string | undefined;
@@ -50,7 +50,7 @@ export interface TestSession {
    * Returns the state of a browser that is logged in, for Playwright.
    *
    * @param url - the address of the application, such as `"http://localhost:3000"`
-   * @throws TypeError when it is no address, or the manager's transport is "header"
+   * @throws TypeError when it is not an address, or the manager's transport is "header"
    */
   storageState(url: string): StorageState;
 }
@@ -116,7 +116,7 @@ function assertCookies({ tokenHeader }: ResolvedOptions, operation: string): voi
   throw new TypeError(`${operation}: the manager has the transport "header", call (await as(manager, user)).headers`);
 }
 
-/** Describes a session that `result` has told to the client. */
+/** Describes a committed session in the forms that test clients take. */
 function liveSession(options: ResolvedOptions, result: CommitResult, token: string, id: string): TestSession {
   const { cookie, secure } = options;
   const { name, domain, path, httpOnly, sameSite } = cookie;
