@@ -1,7 +1,7 @@
 import type { Attributes } from "@opentelemetry/api";
 import type { BatchEvent, CleanupEvent, CommitEvent, LoadEvent, StoreErrorEvent } from "../core/events.ts";
 
-// Every attribute here has few values, so that it is fit for metrics. Names follow OpenTelemetry's conventions where they have one.
+// Every attribute here has few values, as metrics need. Names follow OpenTelemetry's conventions where they have one.
 
 /** Returns the attributes of a load. */
 export function attributesOfLoad({ outcome, code }: LoadEvent): Attributes {

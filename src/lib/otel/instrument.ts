@@ -24,7 +24,7 @@ export interface Instrumentation {
  *
  * Call it once, after the providers are set up. A second call records everything twice. No metric and no span holds a token.
  *
- * @throws TypeError when an option is wrong; it names the option
+ * @throws TypeError, naming the option, when one is wrong
  * @example
  * const instrumentation = instrument();
  * process.once("SIGTERM", () => instrumentation.stop());

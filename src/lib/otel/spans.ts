@@ -5,7 +5,7 @@ import { attributesOfCleanup, attributesOfCommit, attributesOfLoad, attributesOf
 
 /** Returns listeners that turn events into spans. Each span is a child of the span that is active where the event is published. */
 export function spansOf(tracer: Tracer): Listeners {
-  /** Records a whole span, because an event is published only at its end. */
+  /** Records a finished span, because events are published only at the end. */
   const span = (name: string, event: { duration: number; code?: string }, attributes: Attributes, kind?: SpanKind) => {
     const end = systemNow();
     const startTime = end - event.duration;
