@@ -12,7 +12,7 @@ import { sessionProperty } from "../adapters/property.ts";
 /** A session of SCS, which holds any key. */
 export type AnySession = Session<Record<string, unknown>>;
 
-/** Options of `manage`: those of SCS v0.1.1 and v2, in camelCase. */
+/** The options of SCS v0.1.1 and v2 for `manage`, in camelCase. */
 export interface ManageOptions {
   /** Absolute lifetime of a session, regardless of activity. Default `"24h"`. */
   lifetime?: Duration | undefined;
@@ -32,29 +32,35 @@ export interface ManageOptions {
   sameSite?: CookieOptions["sameSite"] | undefined;
   /** Whether the cookie is partitioned by top-level site. Default false. */
   partitioned?: boolean | undefined;
-  /** Name of the cookie; SCS: CookieName. Default `"session"`. The default of SCS v0.1.1 is `"scs.session.token"`. */
+  /** Name of the cookie (SCS: CookieName). Default `"session"`. The default of SCS v0.1.1 is `"scs.session.token"`. */
   cookieName?: string | undefined;
   /**
-   * Name of the request's property that holds the session; SCS: ContextName. The functions of this module work without it.
-   * Default: none.
+   * Name of the request's property that holds the session (SCS: ContextName). The functions of this module work without
+   * it. Default: none.
    */
   contextName?: string | undefined;
-  /** Whether the table holds hashes of tokens; SCS v2: HashTokenInStore. Default true. False shares the table with SCS v0.1.1. */
+  /**
+   * Whether the table holds hashes of tokens (SCS v2: HashTokenInStore). Default true. False shares the table with SCS
+   * v0.1.1.
+   */
   hashTokens?: boolean | undefined;
-  /** Converts a session to bytes and back; SCS v2: Codec. Default `scsJson`. */
+  /** Converts a session to bytes and back (SCS v2: Codec). Default `scsJson`. */
   codec?: Codec | undefined;
-  /** Answers a request whose session could not be loaded or stored; SCS: ErrorFunc. Default: logs the error and answers with a plain 500. */
+  /**
+   * Answers a request whose session could not be loaded or stored (SCS: ErrorFunc). Default: logs the error and answers
+   * with a plain 500.
+   */
   errorFunc?: ((request: IncomingMessage, response: ServerResponse, error: unknown) => unknown) | undefined;
 }
 
-/** The session of each request, whichever manager loaded it, because the functions of SCS take only the request. */
+/** The session of each request, from any manager, because SCS's functions take only the request. */
 const sessions = new WeakMap<object, AnySession>();
 
 /**
  * Creates the middleware of SCS: `manage(engine)(handler)` is a handler for `node:http` whose requests have a session.
  *
- * @param engine - any store; the caller keeps it and closes it
- * @throws TypeError when an option is wrong; it names the option
+ * @param engine - any store. The caller closes it
+ * @throws TypeError, naming the option, when one is wrong
  * @example
  * const sessionManager = manage(new PgStore(pool));
  * http.createServer(sessionManager((req, res) => res.end(getString(req, "message"))));
@@ -102,7 +108,7 @@ export function sessionOf(request: object): AnySession {
 /**
  * Gives the session a new token and keeps its data. The old token is dead at once, and the lifetime begins anew. Call it before every login.
  *
- * @throws PgStoreError, as a rejection, when the store fails; the session then keeps its old token
+ * @throws PgStoreError, as a rejection, when the store fails. The session then keeps its old token
  */
 export function regenerateToken(request: object): Promise<void> {
   return sessionOf(request).renewToken({ restart: true });
@@ -111,7 +117,7 @@ export function regenerateToken(request: object): Promise<void> {
 /**
  * Gives the session a new token and drops its data.
  *
- * @throws PgStoreError, as a rejection, when the store fails; the session then keeps its old token
+ * @throws PgStoreError, as a rejection, when the store fails. The session then keeps its old token
  */
 export function renew(request: object): Promise<void> {
   return sessionOf(request).reset();
