@@ -27,7 +27,7 @@ export function sessionBytes(session: ExpressSessionData): Uint8Array {
  * Decodes a session that `sessionBytes` or the package connect-pg-simple has encoded.
  *
  * @param expiry - the row's expiry, which becomes `cookie.expires` if the cookie has one
- * @returns undefined when the data is no session
+ * @returns undefined when the data is not a session
  */
 export function parseSession(data: Uint8Array, expiry: Date): ExpressSessionData | undefined {
   let session: unknown;
@@ -48,7 +48,7 @@ export function parseSession(data: Uint8Array, expiry: Date): ExpressSessionData
 /**
  * Returns the instant at which the cookie and its session expire: the cookie's `expires`, or else now plus `maxAge`.
  *
- * @param now - returns milliseconds since 1970; called only if it is needed
+ * @param now - returns milliseconds since 1970. Called only if needed
  * @param ttl - lifetime in milliseconds of a session whose cookie has no valid `expires` or `maxAge`
  */
 export async function expiryOf(

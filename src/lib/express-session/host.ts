@@ -31,7 +31,7 @@ export function inflate(generate: Generate, request: HostRequest, data: ExpressS
   const empty = { path: "/", maxAge: null, httpOnly: true };
   const cookie = Object.assign(Object.create(prototype) as HostCookie, empty, data.cookie);
   if (typeof cookie.expires === "string") cookie.expires = new Date(cookie.expires);
-  // The assignment of `expires` has changed it.
+  // Assigning `expires` has changed it.
   cookie.originalMaxAge = originalMaxAge;
   const session = new Session(request, { ...data, cookie });
   request.session = session;

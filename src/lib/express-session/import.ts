@@ -21,9 +21,9 @@ export interface ImportOptions {
 export interface ImportResult {
   /** Rows that were written to the store. */
   imported: number;
-  /** Rows that the store had already, newer or ended ones included. They stay unchanged in the store. */
+  /** Rows that the store already had, including newer and ended ones. They stay unchanged in the store. */
   present: number;
-  /** Rows that are no sessions of express-session. They were skipped. */
+  /** Rows that are not sessions of express-session. They were skipped. */
   unreadable: number;
 }
 
@@ -32,9 +32,10 @@ const PAGE = 500;
 /**
  * Copies the live sessions of connect-pg-simple's table to a store, where `new ExpressSessionStore({ store })` finds them by the same cookies.
  *
- * It only reads the other table. An interrupted import can be run again: sessions that the store has already stay unchanged.
+ * It only reads the other table. An interrupted import can be run again, because sessions already in the store stay
+ * unchanged.
  *
- * @param from - the client of the database with the other table, as for `PgStore`; never closed
+ * @param from - the client of the database with the other table, as for `PgStore`. Never closed
  * @returns the counts of the rows
  * @throws TypeError when an option is wrong; StoreUnavailableError, StoreError or SchemaError when either database fails; the signal's
  *   reason when it aborts

@@ -43,7 +43,7 @@ export interface ListedSession {
   expiry: Date;
 }
 
-/** A session of express-session has its request, which has its response in Express. */
+/** A session of express-session. It holds the request, which in Express holds the response. */
 type HostSession = ExpressSessionData & { req?: { res?: unknown } };
 
 type Callback<T> = (error: unknown, result?: T) => void;
@@ -52,20 +52,20 @@ type HostsOwn = any;
 
 /** Number of sessions that `clear` destroys at a time. */
 const CLEAR_BATCH = 1000;
-/** Most sessions in each of the two maps of those that are remembered as live, at some 100 bytes each. */
+/** Maximum size of each of the two maps of live sessions, at some 100 bytes an entry. */
 const MAX_SEEN = 25_000;
-/** Most bytes of a session ID. */
+/** Maximum length of a session ID, in bytes. */
 const MAX_SID_BYTES = 1024;
 
 /**
  * Session store for express-session 1.x and @fastify/session.
  *
- * A destroyed session stays destroyed: the `set` or `touch` of a request that loaded it earlier only writes to a live row. The interface of
- * these packages always writes the whole session, so of two parallel requests the later one overwrites the changes of the earlier one.
- * `SessionManager` keeps both.
+ * A destroyed session stays destroyed: the `set` or `touch` of a request that loaded it earlier only writes to a live
+ * row. These packages always write the whole session, so the later of two parallel requests overwrites the earlier
+ * one's changes. `SessionManager` keeps both.
  *
- * Each method takes a callback, which is called exactly once and outside of any promise, or returns a promise. It fails with a PgStoreError
- * when the store fails, and with a TypeError when the session or its ID can't be stored.
+ * Each method takes a callback, which is called exactly once and outside of any promise, or returns a promise. The
+ * error is a PgStoreError when the store fails, and a TypeError when the session or its ID can't be stored.
  *
  * @example
  * app.use(session({ store: new ExpressSessionStore({ pool, layout: "connect-pg-simple" }), secret, resave: false, saveUninitialized: false }));
@@ -82,14 +82,14 @@ export class ExpressSessionStore extends EventEmitter {
   readonly #isHashed: boolean;
   /** The session ID of each session that a request of express-session has loaded. */
   readonly #loaded = new WeakMap<object, string>();
-  /** Expiry, in milliseconds since 1970, of the sessions that were read or stored last. */
+  /** Expiries of the sessions read or stored last, in milliseconds since 1970. */
   #seen = new Map<string, number>();
-  /** The sessions that `#seen` held before. Removing the oldest of one Map, one by one, would step over the gaps of all that were removed. */
+  /** The previous `#seen`. In a single Map, finding the oldest entry would step over every entry removed before. */
   #seenBefore = new Map<string, number>();
-  /** Runs the writes of one session in turn, so that a `set` under way can't come after the `destroy` that follows it. */
+  /** Runs the writes of one session in turn, so that a `set` under way can't land after a later `destroy`. */
   readonly #queue: KeyedQueue<unknown>;
 
-  /** Creates a store with either `store` or `pool`. @throws TypeError when an option is wrong; it names the option */
+  /** Creates a store with either `store` or `pool`. @throws TypeError, naming the option, when one is wrong */
   constructor(options: ExpressSessionStoreOptions) {
     super();
     const read = new OptionReader(options ?? {});
@@ -116,7 +116,10 @@ export class ExpressSessionStore extends EventEmitter {
     this.#queue = new KeyedQueue(kept.queryTimeout);
   }
 
-  /** Reads a live session, or undefined. Its `cookie.expires` is the row's expiry, unless the cookie has no `expires`. */
+  /**
+   * Reads a session. Undefined unless it is live. Its `cookie.expires` is the row's expiry, unless the cookie has no
+   * `expires`.
+   */
   get(sid: string): Promise<ExpressSessionData | undefined>;
   get(sid: string, callback: Callback<ExpressSessionData | undefined>): void;
   get(
@@ -147,7 +150,7 @@ export class ExpressSessionStore extends EventEmitter {
     return answer(() => this.#write(sid, session, (id, until) => this.#store.setExpiry(id, until)), callback);
   }
 
-  /** Destroys a session, after its writes under way. */
+  /** Destroys a session after its pending writes. */
   destroy(sid: string): Promise<void>;
   destroy(sid: string, callback?: Callback<void>): void;
   destroy(sid: string, callback?: Callback<void>): Promise<void> | void {
@@ -172,14 +175,14 @@ export class ExpressSessionStore extends EventEmitter {
     }, callback);
   }
 
-  /** Counts the live sessions of the table, those of other programs included. */
+  /** Counts the live sessions of the table, including other programs' sessions. */
   length(): Promise<number>;
   length(callback: Callback<number>): void;
   length(callback?: Callback<number>): Promise<number> | void {
     return answer(async () => this.#extras.count?.() ?? (await this.all()).length, callback);
   }
 
-  /** Destroys every live session of the table, those of other programs included. */
+  /** Destroys every live session of the table, including other programs' sessions. */
   clear(): Promise<void>;
   clear(callback?: Callback<void>): void;
   clear(callback?: Callback<void>): Promise<void> | void {
@@ -216,8 +219,8 @@ export class ExpressSessionStore extends EventEmitter {
   }
 
   /**
-   * Revokes the live sessions of a user, and repeats that until none is left. It reads every session of the table. A login whose `set` reaches
-   * the database afterwards is not revoked.
+   * Revokes the live sessions of a user, in passes over the whole table, until a pass finds none. A login whose `set`
+   * reaches the database afterwards is not revoked.
    *
    * @param options - `except`: sessions to keep, by the session ID in the cookie (`request.sessionID`) or the id of `listByUser`
    * @returns the number of revoked sessions
@@ -271,7 +274,10 @@ export class ExpressSessionStore extends EventEmitter {
     this.#own?.stopCleanup();
   }
 
-  /** Waits for writes under way and stops the cleanup. Never closes the `pool` or `store` of the options. Idempotent. */
+  /**
+   * With `pool`, waits for pending writes and stops the cleanup. Never closes the `pool` or `store` of the options.
+   * Idempotent.
+   */
   async close(): Promise<void> {
     await this.#own?.close();
   }
