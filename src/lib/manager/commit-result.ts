@@ -18,8 +18,8 @@ export interface CommitContext {
   /** Whether later changes of the session throw, because the response's head leaves. Default false. */
   seal?: boolean | undefined;
   /**
-   * Whether a persistent cookie of a session with an idle timeout is set again even if this commit does not move its expiry: a page that can't
-   * set cookies may have moved it. Default false.
+   * Whether to set a persistent cookie again although this commit does not move its expiry, as a page that can't set
+   * cookies may have moved it. Only for sessions with an idle timeout. Default false.
    */
   refresh?: boolean | undefined;
 }
@@ -41,9 +41,15 @@ export class CommitResult {
    * log it.
    */
   readonly cookie: SessionCookie | undefined;
-  /** The cookies to put into a jar before it, which remove the cookie from the scopes of `cookie.previous`, and a cookie that was continued. */
+  /**
+   * Cookies to put into a jar before `cookie`. They remove the session's cookie from the scopes of `cookie.previous`,
+   * and the cookie of a continued session.
+   */
   readonly clearingCookies: readonly SessionCookie[] = [];
-  /** Values of Set-Cookie headers to send before it, which remove the cookie from the scopes of `cookie.previous`, and a cookie that was continued. */
+  /**
+   * Set-Cookie values to send before `setCookie`. They remove the session's cookie from the scopes of
+   * `cookie.previous`, and the cookie of a continued session.
+   */
   readonly clearing: readonly string[] = [];
   /** The token's header for the transport "header", with the value `""` when the session has ended. Never log it. */
   readonly tokenHeader: { readonly name: string; readonly value: string } | undefined;

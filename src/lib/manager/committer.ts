@@ -18,8 +18,8 @@ import type { UserSessions } from "./user-sessions.ts";
  *
  * 1. `plan.ts` decides on the write: create, replace, touch, renew, destroy or none.
  * 2. The store carries it out only if the row still has the bytes that were loaded.
- * 3. If it has others, the row is read again, the request's changes are replayed on it, and the loop goes back to 1. From the third attempt on
- *    a short random pause comes first.
+ * 3. If the bytes differ, the row is read again, the request's changes are replayed on it, and the loop goes back to 1.
+ *    After the third failed attempt and each later one, a short random pause comes first.
  * 4. If the row is gone, the changes are dropped. A login or `reset` begins a new session instead.
  *
  * Within a process the commits of one session first queue (`KeyedQueue`). Each begins with the row that the previous one has written, so
@@ -30,7 +30,7 @@ import type { UserSessions } from "./user-sessions.ts";
  * Why: docs/decisions/001-compare-and-swap-on-bytes.md, docs/decisions/010-tombstones.md
  */
 
-/** Commits of one session queue within a process, so only other processes can cause conflicts. */
+/** Enough, as only other processes cause conflicts. */
 const MAX_ATTEMPTS = 100;
 /** The longest pause between two attempts, in milliseconds. */
 const MAX_PAUSE_MS = 50;
@@ -38,7 +38,7 @@ const MAX_PAUSE_MS = 50;
 /** The outcome of an attempt: the current row (none after an end), or the reason for another attempt. */
 type Outcome = { row: StoredRow | undefined } | "conflict" | "gone" | "again";
 
-/** Writes sessions to the store. No other code does. */
+/** Commits sessions to the store. */
 export class Committer {
   readonly #access: StoreAccess;
   readonly #users: UserSessions;
@@ -59,7 +59,7 @@ export class Committer {
     void callHook("onLogin", this.#access.options.onLogin, { userId, id: this.#access.publicId(newId), ...client });
   }
 
-  /** Tells, without asking the store, whether the flush of a state that is not untouched has nothing to do. */
+  /** Tells, without asking the store, whether a flush has nothing to do. Call the state's `isUntouched` first. */
   isSettled(state: SessionState): boolean {
     if (state.pending !== undefined || state.doubt !== undefined) return false;
     if (state.phase === "stored" && state.hasChanged) return false;
@@ -125,7 +125,7 @@ export class Committer {
   ): Promise<StoredRow | undefined> {
     const { id } = state;
     const options = signal && { signal };
-    // It is decoded again, as requests never share an object.
+    // The row is decoded again, as requests never share an object.
     if (newest !== undefined && state.row?.data !== newest.data) state.rebase(this.#access.decode(id ?? "", newest));
     if (state.doubt !== undefined) await this.#resolveDoubt(state);
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
@@ -180,7 +180,7 @@ export class Committer {
   /** Ends a session without a row. */
   async #forget(state: SessionState): Promise<Outcome> {
     const { row } = state;
-    // Not in the turn of `destroy()`, in which later changes must throw.
+    // Not in the turn that called `destroy()`: changes made later in that turn must throw.
     await Promise.resolve();
     state.end("nothing");
     return { row };
@@ -280,7 +280,7 @@ export class Committer {
     state.forgetRivals();
   }
 
-  /** Looks whether a renewal that failed was carried out, before the next write builds on the old row. */
+  /** Checks whether a failed renewal was carried out, before the next write builds on the old row. */
   async #resolveDoubt(state: SessionState): Promise<void> {
     try {
       await this.#wasRenewed(state);

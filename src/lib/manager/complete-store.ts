@@ -10,8 +10,8 @@ export function assertStore(store: Store): void {
 }
 
 /**
- * Adds the missing conditional writes to a store that has only find, save and delete. It then loses updates: of two parallel commits the last
- * one wins whole, and a commit that overlaps the end of a session can bring it back.
+ * Adds the missing conditional writes to a store that has only find, save and delete. Such a store loses updates: the
+ * last of two parallel commits overwrites the other, and a commit that overlaps the end of a session can bring it back.
  */
 export function withConditions(store: Store): ConditionalStore {
   const { create, replace, renew, touch } = store as Partial<ConditionalStore>;

@@ -9,10 +9,10 @@ import type { StoreAccess } from "./store-access.ts";
 import type { UserSessions } from "./user-sessions.ts";
 
 /*
- * Continues the session of another package, such as express-session, in one of pgstore's.
+ * Continues the session of another package, such as express-session, as a session of pgstore.
  *
- * The token follows from the other session's id, so parallel requests create the row once and the others find it. A row that has ended says
- * that the session was continued before.
+ * The token is derived from the other session's id, so only one of several parallel requests creates the row. A
+ * tombstone means that the session was continued before.
  *
  * Why: docs/decisions/037-continued-sessions.md
  */
@@ -34,7 +34,7 @@ export async function continueSession(
     state.settle(row, id, token, count);
     state.tellToken(token, cookieLife(row, access.options, await access.now()));
   };
-  /** Creates the row. Returns false, with nothing changed, when there is one. */
+  /** Creates the row. Returns false, with nothing changed, when it exists. */
   const create = async (other: ContinuedSession): Promise<WriteOutcome> => {
     const changes = changesOf(other, id, access);
     state.changeToken(token);
@@ -78,11 +78,11 @@ function changesOf({ values, userId, isPersistent }: ContinuedSession, id: strin
   const { schema, idleTimeout } = access.options;
   const set = (key: string, value: Value): Change => ({ kind: "set", key, value });
   const own = new Map(Object.entries(values).filter(([key]) => !isReserved(key)));
-  // As for values that an earlier release has stored.
+  // Checked like the values of a row.
   const checked = schema === undefined ? own : schema.load(own, access.publicId(id));
   const changes = Array.from(checked, ([key, value]) => set(key, value));
   if (userId !== undefined) {
-    // Without the time of the login, which is unknown, so that `requireFresh` asks for another one.
+    // The time of the login is unknown. Without it, `requireFresh` asks for another login.
     const login = { values: new Map([[USER_ID, userId]]), keeps: () => true };
     changes.push({ kind: "login", login });
   }

@@ -30,8 +30,8 @@ export class KeyedQueue<T> {
   /**
    * Runs a task after the earlier ones of its key.
    *
-   * @param work - gets the result of the task before it, or undefined if it is the first or that one failed. After a wait it also gets a
-   *   signal that aborts when the timeout is over
+   * @param work - gets the result of the task before it, or undefined if there was none or it failed. After a wait it
+   *   also gets a signal that aborts when the timeout is over
    * @param whenGone - called when the task has to wait
    * @throws StoreOverloadedError when 1,000 tasks are waiting; StoreUnavailableError when the turn does not come in time or the client
    *   disconnects. The task has not begun then

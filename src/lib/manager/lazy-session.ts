@@ -38,7 +38,7 @@ export class LazySession<Data = SessionData> implements PromiseLike<Session<Data
     this.#isSealed = true;
   }
 
-  // oxlint-disable-next-line unicorn/no-thenable -- that is what it is for
+  // oxlint-disable-next-line unicorn/no-thenable -- made to be awaited
   then<A = Session<Data>, B = never>(
     fulfilled?: ((session: Session<Data>) => A | PromiseLike<A>) | null,
     rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
@@ -55,7 +55,7 @@ export class LazySession<Data = SessionData> implements PromiseLike<Session<Data
   }
 }
 
-/** The session of a request in the types of frameworks: that of the manager that `Register` names, otherwise a `Session` of `SessionData`. */
+/** The type of `req.session` and the like: from the manager that `Register` names, otherwise `Session<SessionData>`. */
 export type RequestSession = Register extends { manager: { sessionOf(request: object): infer Bound } }
   ? Bound
   : Session;

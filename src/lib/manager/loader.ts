@@ -181,7 +181,7 @@ export class Loader {
     return typeof now === "number" ? live(now) : Promise.resolve(now).then(live);
   }
 
-  /** Decodes a row of a list. Also a row with values that its schema refuses, with `onInvalid: "fail"`, is published and skipped. */
+  /** Decodes a listed row. With `onInvalid: "fail"`, a row with a refused value is published and skipped. */
   async readListed(id: string, found: StoredSession): Promise<StoredRow | undefined> {
     try {
       return await this.read(id, found);

@@ -33,8 +33,8 @@ export interface SessionOptions<Lazy extends boolean = false> {
   /** Allowed inactivity: a session expires this long after its last request, but no later than its deadline. Default: none. */
   idleTimeout?: Duration | undefined;
   /**
-   * How far the expiry must be behind before a request without changes moves it. A session may expire earlier than `idleTimeout` says by up
-   * to this much. Default: a twentieth of `idleTimeout`. 0 moves it on every request.
+   * The least distance by which a request without changes moves the expiry. A session may expire up to this much
+   * earlier than `idleTimeout` says. Default: a twentieth of `idleTimeout`. 0 moves it on every request.
    */
   touchAfter?: Duration | undefined;
   /** The session's cookie. */
@@ -86,8 +86,8 @@ export interface SessionOptions<Lazy extends boolean = false> {
   /** Whether a login stores the client's User-Agent, which is personal data, for `listByUser`. Default false. */
   recordUserAgent?: boolean | undefined;
   /**
-   * Answers a request whose session could not be loaded or committed, or whose handler threw. `request` and `response` are the framework's
-   * own. A request that it does not answer gets a plain 500. Default: logs the error.
+   * Answers a request whose session could not be loaded or committed, or whose handler threw. `request` and `response`
+   * are the framework's own. A request left unanswered gets a plain 500. Default: logs the error.
    */
   onError?: ErrorListener["answer"] | undefined;
   /** Called after each login that was stored, for example to notify the user of a new device. Its errors are logged. */
@@ -96,7 +96,7 @@ export interface SessionOptions<Lazy extends boolean = false> {
   onEnd?: ((end: EndEvent) => unknown) | undefined;
 }
 
-/** Options of `SessionManager`, whose schema types the data. */
+/** Options of `SessionManager` with a schema that types the data. */
 export type ManagerOptions<Data, Lazy extends boolean> = SessionOptions<Lazy> & {
   schema?: SessionSchema<Data> | undefined;
 };
@@ -142,7 +142,7 @@ export function resolveOptions(options: SessionOptions<boolean> = {}) {
     maxBytes,
     /** 0: no limit. */
     maxSessionsPerUser: maxSessionsPerUser === Number.POSITIVE_INFINITY ? 0 : maxSessionsPerUser,
-    /** Whether that number is the default, which is not enforced on a table without the columns for users. */
+    /** Whether the limit is the default, which is not enforced on a table without the columns for users. */
     isLimitDefault: options.maxSessionsPerUser === undefined,
     recordIp: read.bool("recordIp", false),
     recordUserAgent: read.bool("recordUserAgent", false),

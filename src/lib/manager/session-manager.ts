@@ -91,9 +91,9 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Loads the session of a token. A missing or malformed token costs no query. A missing, malformed, unknown or expired token gives a new,
-   * empty session under another token. After the token of a session that was destroyed or renewed shortly before, changes of the new one are
-   * dropped until `login` or `reset`.
+   * Loads the session of a token. A missing or malformed token costs no query. A missing, malformed, unknown or expired
+   * token gives a new, empty session under another token. If the token's session was destroyed or renewed shortly
+   * before, changes are dropped until `login` or `reset`.
    *
    * @param token - one token or several, as a browser with planted cookies sends them. A session counts only if it is the only live one
    * @throws StoreUnavailableError, StoreError or SchemaError when the store fails
@@ -118,7 +118,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Stores a session's changes and returns the headers that the response needs. Without a change it at most moves the expiry.
+   * Stores a session's changes and returns the headers that the response needs. Without changes only the expiry may
+   * move.
    *
    * @throws StoreUnavailableError, StoreError, SchemaError, SessionConflictError or SessionTooLargeError when the changes could not be
    *   stored; LoginRefusedError when the user's sessions were revoked during a login; SessionDecodeError when another program has made
@@ -322,8 +323,9 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Ends every session of a user, at once and in every process. A login of the user whose statement has reached the database before this
-   * resolves is ended or refused, too. Up to 1,000 sessions end in one statement, of more the newest first (docs/decisions/029).
+   * Ends every session of a user, at once and in every process. A login of the user that reaches the database before
+   * this resolves is ended or refused, too. One statement ends the newest 1,000 sessions, further ones the rest
+   * (docs/decisions/029).
    *
    * @returns the number of sessions ended
    * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the id or an option is wrong;
@@ -336,8 +338,8 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
   }
 
   /**
-   * Ends every session whose login has set a tag, at once and in every process: for the back-channel log-out of OpenID Connect. A login
-   * with the tag that is under way is ended, or refused with LoginRefusedError.
+   * Ends every session whose login has set a tag, at once and in every process: for the back-channel log-out of OpenID
+   * Connect. A concurrent login with the tag is ended, or refused with LoginRefusedError.
    *
    * @returns the number of sessions ended
    * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the store keeps no tags

@@ -22,11 +22,11 @@ const LARGE_BYTES = 1 << 15;
  */
 export class StoreAccess {
   readonly store: ConditionalStore;
-  /** What the store can do beyond that. */
+  /** The store's optional members. */
   readonly extras: StoreExtras;
   /** Returns the store's time in milliseconds since 1970, or a promise of it when the store has to be asked. */
   readonly now: () => number | Promise<number>;
-  /** Looks ids up: a live session, the reason of a recent end, or undefined. The store itself, if it can. */
+  /** Looks ids up: a live session, the reason of a recent end, or undefined. */
   readonly reader: { lookUp(id: string, options?: OperationOptions): Promise<Found> };
   /** Listeners for sessions ended by this process. */
   readonly endListeners: EndListeners;
@@ -60,7 +60,8 @@ export class StoreAccess {
   /**
    * Decodes the bytes of a row.
    *
-   * @throws SessionDecodeError when the bytes are unreadable or too many; `cause` has the reason. SessionInvalidError as `onInvalid` says
+   * @throws SessionDecodeError, with the reason as `cause`, when the bytes are unreadable or too many;
+   *   SessionInvalidError with `onInvalid: "fail"`, or when a schema refuses what `onInvalid` returns
    */
   decode(id: string, { data, expiry }: StoredSession): StoredRow {
     const { maxBytes, schema } = this.options;
@@ -121,7 +122,7 @@ export class StoreAccess {
   knownNow(): number | undefined {
     const now = this.now();
     if (typeof now === "number") return now;
-    // Who waits for the answer reports a failure.
+    // The caller that waits for the answer reports a failure.
     now.catch(() => {});
     return undefined;
   }
@@ -134,7 +135,7 @@ export class StoreAccess {
   /**
    * Ends a session, even if it has been renewed to another id.
    *
-   * @param userId - the user's name in the table. Given, the session ends only if it is that user's
+   * @param userId - the user's name in the table. If given, the session ends only if it is this user's
    * @returns false when the store knows that there was no such session
    */
   async end(id: string, why: "destroyed" | "revoked", userId?: string): Promise<boolean> {
@@ -173,7 +174,7 @@ export class StoreAccess {
   }
 
   /**
-   * Turns the tombstone of a revoked session into that of a replaced one after its holder has logged in again, so that late requests begin
+   * Marks a revoked session's tombstone as replaced after its holder has logged in again, so that late requests begin
    * no further session. If this fails, the login still stands.
    */
   async supersede(id: string, newId: string): Promise<void> {

@@ -60,8 +60,8 @@ export class UserSessions {
   readonly #users: UserStore | undefined;
   readonly #scope: string | undefined;
   /**
-   * The default limit, which the login's statement checks. That saves a second statement, but does not see concurrent logins, so a limit that
-   * the application has set is enforced after each login instead.
+   * The default limit, which the login's statement checks. The check saves a second statement, but does not see
+   * concurrent logins, so a limit that the application has set is enforced after each login instead.
    */
   readonly #limit: Pick<Owner, "most">;
 
@@ -98,7 +98,7 @@ export class UserSessions {
     const owner = this.#ownerOf(row, state, goesOn ? { goesOn } : this.#limit);
     const { store } = this.#access;
     const outcome = await store.renew(id, newId, previous.data, row.data, row.expiry, { owner, ...options });
-    // A session that goes on adds none.
+    // A renewed session adds none.
     return goesOn ? outcome : this.#trimAfterLogin(row, outcome);
   }
 
@@ -146,7 +146,7 @@ export class UserSessions {
 
   /** Ends the session of an id. Returns whether one was ended. */
   async endById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
-    // An undefined user, as of an anonymous request, must not mean every user.
+    // An undefined user, such as an anonymous request's, must not mean every user.
     if ("userId" in options) assertUserId("destroyById", options.userId);
     const read = new OptionReader(options);
     const userId = read.text("userId", undefined);
@@ -191,7 +191,7 @@ export class UserSessions {
     return true;
   }
 
-  /** The user of a row by the name in the table; undefined where the store keeps no users. */
+  /** Returns the user of a row by the name in the table. Undefined without a user or a store of users. */
   #ownerOf({ values }: StoredRow, { client }: SessionState, more: Pick<Owner, "goesOn" | "most">): Owner | undefined {
     const userId = userIn(values);
     if (userId === undefined || this.#users === undefined) return undefined;
