@@ -13,12 +13,12 @@ export type WithSession<Data = SessionData, Lazy extends boolean = false> = { se
 /**
  * Creates middleware for Express, Connect and Polka that sets `request.session` and commits it before the first byte of the response.
  *
- * `cookie.secure: "auto"` takes Express's `trust proxy` into account, and the manager's `trustProxy` everywhere.
+ * `cookie.secure: "auto"` follows Express's `trust proxy` and, in every framework, the manager's `trustProxy`.
  *
- * @param options - `property`: where the request holds the session; several managers need different properties. `passport: true`: gives Passport
- *   the session that it expects; `migrateFrom`: continues sessions of express-session
- * @returns middleware that passes an error of loading the session to `next`
- * @throws TypeError when an option is wrong; it names the option
+ * @param options - `property`: the request's property for the session, a different one for each manager. `passport`:
+ *   gives Passport the session that it expects. `migrateFrom`: continues sessions of express-session
+ * @returns middleware that passes an error to `next` when the session can't be loaded
+ * @throws TypeError, naming the option, when one is wrong
  * @example
  * app.use(connect(manager));
  * app.get("/", (request, response) => response.send(request.session.get("message")));

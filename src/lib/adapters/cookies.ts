@@ -15,8 +15,9 @@ import { isWebTls, warnOfCookie, type WebRequest, webClient } from "./request.ts
  * was opened with a jar commits when the application says so. `login`, `renewToken`, `reset`, `reauthenticate` and `destroy` change which
  * token is valid, so they commit at once: a client that is not told of its new token is logged out.
  *
- * A jar shows one cookie of a name, although the client may have sent several of them, one planted by a neighbouring host. If the request's
- * headers are known, they are asked, too. The jar's value decides when it differs from all of theirs: something has set it in this request.
+ * A jar shows one cookie of a name, although the client may have sent several of them, one planted by a neighbouring
+ * host. If the request's headers are known, they are read, too. A jar's value that is not among the headers' values
+ * counts, because it was set in this request.
  *
  * Why: docs/decisions/032-cookie-jars.md
  */
@@ -42,16 +43,19 @@ export interface JarOptions {
    * whether it has several cookies of the session's name, which a jar hides. Default: none.
    */
   request?: WebRequest | undefined;
-  /** The client's address, for `recordIp` and `onLogin`. With `trustProxy` that of X-Forwarded-For in `request` counts. Default: unknown. */
+  /**
+   * The client's address, for `recordIp` and `onLogin`. With `trustProxy`, X-Forwarded-For in `request` overrides it.
+   * Default: unknown.
+   */
   ip?: string | undefined;
   /** Whether the response uses TLS, for `secure: "auto"`. Default: as `request.url` or a trusted proxy says, otherwise true. */
   tls?: boolean | undefined;
 }
 
-/** A jar with the session that was opened in it. */
+/** A session that was opened from a jar. */
 interface Opened<Data> {
   readonly session: Session<Data>;
-  /** Commits the session and sets its cookie. @param context - more of the circumstances */
+  /** Commits the session and sets its cookie. @param context - passed on to the manager's commit */
   commit(context?: CommitContext): Promise<void>;
   /** Makes later changes throw. */
   seal(by: "work" | "page"): void;
@@ -60,8 +64,9 @@ interface Opened<Data> {
 /**
  * Opens the session of a cookie jar.
  *
- * `save()` stores its changes and sets the cookie. It may be called again. `login`, `logout`, `destroy`, `renewToken`, `reset` and
- * `reauthenticate` do the same at once. Without one of these, changes are lost. `withSession` can't forget them.
+ * `save()` stores its changes and sets the cookie. It may be called again. `login`, `logout`, `destroy`, `renewToken`,
+ * `reset` and `reauthenticate` do the same at once. Without one of these, changes are lost. `withSession` commits by
+ * itself.
  *
  * @param jar - the framework's jar, or a promise of it
  * @returns the session, which is empty and new unless the jar has the cookie of a live one
@@ -84,10 +89,10 @@ export async function openSession<Data = SessionData, Lazy extends boolean = fal
  * Opens the session of a cookie jar for a function, and commits it when the function has returned or thrown, as `redirect()` does in many
  * frameworks.
  *
- * @param work - gets the session. Later changes of it throw
- * @returns what the function returns
- * @throws what the function throws; StoreUnavailableError, StoreError or SchemaError when the store fails; TypeError when the jar or an
- *   option is wrong
+ * @param work - gets the session. Later changes throw
+ * @returns the result of `work`
+ * @throws the error of `work`; StoreUnavailableError, StoreError or SchemaError when the store fails; TypeError when
+ *   the jar or an option is wrong
  * @example
  * await withSession(manager, event.cookies, (session) => session.set("theme", "dark"), { request: event.request });
  */
@@ -101,7 +106,11 @@ export async function withSession<Data = SessionData, Lazy extends boolean = fal
   return during(await open("withSession", manager, jar, options), work);
 }
 
-/** Does work with an open session, then commits it, whatever happens. @param context - more of the circumstances */
+/**
+ * Runs a function with an open session, then commits it, even if the function throws.
+ *
+ * @param context - passed on to the manager's commit
+ */
 export async function during<Data, Result>(
   opened: Opened<Data>,
   work: (session: Session<Data>) => Result | PromiseLike<Result>,
@@ -168,7 +177,7 @@ export async function open<Data, Lazy extends boolean>(
         await jar.set(one.name, one.value, { ...one.options });
       }
     } catch (error) {
-      // Where no cookie can be set, the client keeps its token, and only the cookie's expiry is older.
+      // Where no cookie can be set, the client keeps its token with an older expiry.
       if (latest.cookie.value !== presented) throw error;
     }
     refused = undefined;
@@ -215,7 +224,9 @@ function textOf(value: JarValue): string | undefined {
   return (typeof value === "object" ? value?.value : value) ?? undefined;
 }
 
-/** Returns what the client has presented: the cookies of the request's headers, or the jar's if it was set in this request. */
+/**
+ * Returns the client's credentials: the cookies of the request's headers, or the jar's if it was set in this request.
+ */
 function credentialsOf(
   { cookie: { name } }: ResolvedOptions,
   value: string | undefined,
@@ -225,7 +236,7 @@ function credentialsOf(
   const cookie = request?.headers.get("cookie") ?? "";
   const isSent = (text: string): boolean => text === value || decoded(text) === value;
   if (!isToken(value)) return cookieValues(cookie, name, isSent).length > 0 ? { cookie } : {};
-  // Jars decode what they show, and remove quotes and more. A token that was set in this request is nowhere in the headers.
+  // Jars decode values and remove quotes and more. A token that was set in this request is not in the headers.
   return cookie.includes(value) || decoded(cookie).includes(value) ? { cookie } : { cookie: `${name}=${value}` };
 }
 

@@ -25,7 +25,10 @@ export interface CsrfOptions extends OriginOptions {
   field?: string | undefined;
   /** Lifetime of a visitor's session that holds only a form's token, counted from the last time that the page was shown. Default `"1h"`. */
   formLifetime?: Duration | undefined;
-  /** Most bytes of a form that `csrf.fetch` and `csrf.hono` read to find the token. A longer form is answered with 413. Default 1 MiB. */
+  /**
+   * Maximum length of a form that `csrf.fetch` and `csrf.hono` read to find the token, in bytes. A longer form is
+   * answered with 413. Default 1 MiB.
+   */
   maxFormBytes?: number | undefined;
 }
 
@@ -50,10 +53,10 @@ const SAFE_METHODS = new Set(["get", "head", "options", "trace"]);
 /**
  * Creates protection against cross-site request forgery (CSRF), by a token that is bound to the session or by the request's origin alone.
  *
- * By default each form needs `token(session)` in a hidden field, and `verify` checks it. A form's token is void as soon as the session
- * has a new token of its own (`login`, `renewToken`, `reset`) or is destroyed.
+ * By default each form needs `token(session)` in a hidden field, and `verify` checks it. A form's token becomes invalid
+ * when the session gets a new token (`login`, `renewToken`, `reset`) or is destroyed.
  *
- * @throws TypeError when an option is wrong; it names the option
+ * @throws TypeError, naming the option, when one is wrong
  * @see OWASP ASVS 5.0.0, 3.5.1 to 3.5.3
  * @example
  * const csrf = csrfProtection({ method: "origin" });
@@ -75,7 +78,7 @@ export class CsrfProtection {
   /**
    * Creates the protection that `csrfProtection` returns.
    *
-   * @throws TypeError when an option is wrong; it names the option
+   * @throws TypeError, naming the option, when one is wrong
    */
   constructor(options: CsrfOptions) {
     const read = new OptionReader(options);
@@ -91,9 +94,9 @@ export class CsrfProtection {
   /**
    * Returns a token for a form of this session, or `""` with `method: "origin"`.
    *
-   * A visitor's new session is stored from then on, for `formLifetime` until it holds something else, because its cookie must come back with
-   * the form. It is not stored for HEAD and for requests by which browsers prefetch a page, so the first submission of a prefetched form
-   * is refused.
+   * A visitor's new session is then stored, because its cookie must come back with the form. It lives for
+   * `formLifetime` until it holds something else. HEAD requests and prefetches don't store it, so the first submission
+   * of a prefetched form is refused.
    *
    * @returns a different text at each call, all of them valid for the session's present token
    * @throws AlreadyCommittedError when the session is new and the response's head was sent
@@ -112,7 +115,7 @@ export class CsrfProtection {
   /**
    * Refuses a request that another site may have forged. GET, HEAD, OPTIONS and TRACE always pass.
    *
-   * @param token - the value of the form's field; `verify` reads the header itself
+   * @param token - the value of the form's field. `verify` reads the header itself
    * @throws CsrfError, which adapters answer with 403, when the origin or the token is wrong; TypeError when the request has no method
    */
   verify(session: AnySession, request: CsrfRequest, token?: unknown): void {

@@ -9,7 +9,9 @@ declare global {
   // oxlint-disable-next-line typescript/no-namespace -- Express's types are made to be augmented so
   namespace Express {
     interface Request {
-      /** The session, set by `session(manager)`. Its type is that of the manager that `Register` names, or has the keys of `SessionData`. */
+      /**
+       * The session, set by `session(manager)`. Typed by the manager that `Register` names, otherwise by `SessionData`.
+       */
       session: RequestSession;
     }
   }

@@ -9,7 +9,9 @@ import { sessionProperty } from "./property.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** The session, set by `pgstore/fastify`. Its type is that of the manager that `Register` names, or has the keys of `SessionData`. */
+    /**
+     * The session, set by `pgstore/fastify`. Typed by the manager that `Register` names, otherwise by `SessionData`.
+     */
     session: RequestSession;
   }
 }
@@ -54,7 +56,7 @@ const register: FastifyPluginAsync<FastifySessionOptions> = async (fastify, opti
  *
  * The commit comes after every `onSend` hook, and covers streams and hijacked replies.
  *
- * @throws TypeError, as a rejection of `register`, when an option is wrong; it names the option
+ * @throws TypeError, naming the option, as a rejection of `register` when one is wrong
  * @example
  * await app.register(session, { manager });
  * app.get("/", async (request) => ({ message: request.session.get("message") }));

@@ -16,7 +16,8 @@ import { isWebTls, warnOfCookie, webClient } from "./request.ts";
  * Response that `onError(error, request)` returns. The session is committed in all these cases.
  *
  * @param handler - gets the request, its session, and the server's further arguments
- * @returns a handler whose promise never rejects, and whose answer carries the cookie of what was stored even if something failed later
+ * @returns a handler that never rejects. Its answer carries the cookie for stored changes even if something failed
+ *   later
  * @example
  * Bun.serve({ fetch: fetchHandler(manager, (request, session) => new Response(session.get("message"))) });
  */
@@ -95,8 +96,8 @@ const RESULTS = Symbol("pgstore commit results");
 /**
  * Commits the session of a request and returns the response with its cookie.
  *
- * @throws PgStoreError when the commit fails; TypeError or RangeError when the response can't be sent. `applyCommitted` then adds the cookie
- *   of what was stored to another answer.
+ * @throws PgStoreError when the commit fails; TypeError or RangeError when the response can't be sent. `applyCommitted`
+ *   then adds the cookie for stored changes to another answer
  */
 export async function closeRequest<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
@@ -126,7 +127,8 @@ export async function closeRequest<Data, Lazy extends boolean>(
 }
 
 /**
- * Adds the cookies of what was stored to the answer that replaces a failed one, for this manager and the others of the request. Never throws.
+ * Adds the cookies for stored changes to the answer that replaces a failed one, for every manager of the request. Never
+ * throws.
  */
 export function applyCommitted<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
@@ -143,13 +145,13 @@ function contextOf(options: ResolvedOptions, request: Request): CommitContext & 
   return { tls: () => isWebTls(options, request) === true, seal: true };
 }
 
-/** Returns the results that the request's answer must carry, from every manager, the latest one included. */
+/** Records a commit's result. Returns the results of all managers that the request's answer must carry. */
 function resultsOf(request: Request & { [RESULTS]?: CommitResult[] }, latest: CommitResult): readonly CommitResult[] {
   if (latest.kind !== "nothing") (request[RESULTS] ??= []).push(latest);
   return request[RESULTS] ?? [];
 }
 
-/** Says whether a response has the cookie or token header of a commit already. */
+/** Says whether a response already has the cookie or token header of a commit. */
 function carries(headers: Headers, { setCookie, tokenHeader }: CommitResult): boolean {
   if (setCookie !== undefined) return headers.getSetCookie().includes(setCookie);
   return tokenHeader !== undefined && headers.get(tokenHeader.name) === tokenHeader.value;
@@ -257,7 +259,7 @@ function nextAnswer(thrown: unknown): Response | undefined {
 /** Encodes a URL for a header as browsers do: a host in Punycode, other characters beyond ASCII as percent-encoded UTF-8. */
 function encodeLocation(location: string): string {
   if (/^[\x21-\x7e]*$/.test(location)) return location;
-  // "//host/path" has no scheme, and takes that of the page.
+  // "//host/path" has no scheme, and takes the page's.
   const isRelativeToScheme = location.startsWith("//");
   const absolute = isRelativeToScheme ? `https:${location}` : location;
   if (URL.canParse(absolute)) {

@@ -17,10 +17,11 @@ type RegisteredVariables = Register extends { manager: object } ? { session: Req
 /**
  * Creates middleware for Hono that sets `c.var.session` and commits it before the response is sent.
  *
- * When the session can't be loaded or committed, `app.onError` answers. Its answer still carries the cookie of what was stored before.
+ * When the session can't be loaded or committed, `app.onError` answers. Its answer still carries the cookie for changes
+ * stored before.
  *
- * @param options - `property`: the variable's name; several managers need different names
- * @throws TypeError when an option is wrong; it names the option
+ * @param options - `property`: the variable's name, a different one for each manager
+ * @throws TypeError, naming the option, when one is wrong
  * @example
  * const app = new Hono().use(session(manager)).get("/", (c) => c.text(c.var.session.get("message") ?? ""));
  */
@@ -66,7 +67,7 @@ function replace(context: Pick<Context, "res">, response: Response): void {
   context.res = response;
 }
 
-/** Wraps a thrown value that is no Error, because Hono answers only Errors. */
+/** Wraps a thrown value that is not an Error, because Hono answers only Errors. */
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error("the session could not be loaded or stored", { cause: error });
 }

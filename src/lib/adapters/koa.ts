@@ -27,10 +27,10 @@ interface KoaContext {
 /**
  * Creates middleware for Koa that sets `ctx.session` and commits it before the first byte of the response.
  *
- * @param options - `property`: where the context holds the session; several managers need different properties. `passport: true`: gives
- *   koa-passport the session that it expects
+ * @param options - `property`: the context's property for the session, a different one for each manager. `passport`:
+ *   gives koa-passport the session that it expects
  * @returns middleware that rejects, so that Koa answers, when the session can't be loaded
- * @throws TypeError when an option is wrong; it names the option
+ * @throws TypeError, naming the option, when one is wrong
  * @example
  * const app = new Koa().use(session(manager)).use((ctx) => {
  *   ctx.body = ctx.session.get("message");

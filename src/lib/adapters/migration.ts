@@ -8,7 +8,9 @@ import type { ContinuedSession } from "../session/host.ts";
 import { hostOf, stateOf } from "../session/session.ts";
 import type { ResolvedPassport } from "./passport/options.ts";
 
-/** The part of a store for express-session that is used: connect-pg-simple, `ExpressSessionStore`, connect-redis, and so on. */
+/**
+ * The methods needed of a store for express-session, such as connect-pg-simple, `ExpressSessionStore` or connect-redis.
+ */
 export interface OldStore {
   // oxlint-disable-next-line typescript/no-explicit-any -- each store has types of its own
   get(sid: string, callback: (error: any, session?: any) => void): unknown;
@@ -16,11 +18,11 @@ export interface OldStore {
   destroy(sid: string, callback?: (error?: any) => void): unknown;
 }
 
-/** Sessions of express-session or @fastify/session that go on as pgstore's. */
+/** The sessions of express-session or @fastify/session that pgstore continues. */
 export interface ExpressSessionSource {
-  /** The secret that has signed the cookies, or several, the current one first. */
+  /** The secret that signs the cookies, or several with the current one first. */
   secret: CookieSecret | readonly CookieSecret[];
-  /** The store with the sessions. Each session that goes on is destroyed in it. The caller closes it. */
+  /** The store with the sessions. Each continued session is destroyed in it. The caller closes it. */
   store: OldStore;
   /** The cookie's name. Default `"connect.sid"`. @fastify/session calls it `"sessionId"`. */
   name?: string | undefined;
@@ -29,8 +31,9 @@ export interface ExpressSessionSource {
   /** The attribute Path that the cookie was set with, for its removal. Default `"/"`. */
   path?: string | undefined;
   /**
-   * Returns the user of a session, whom the new session is bound to. An empty string and other results than a string or number mean that no
-   * user is logged in. Default: the user that Passport has serialized, as the adapter's option `passport` names it, or its property `id`.
+   * Returns the id of a session's user, to whom the new session is bound. Any result but a number or a non-empty string
+   * means that no user is logged in. Default: the user that Passport serialized, read by the adapter's option
+   * `passport`, or its property `id`.
    */
   // oxlint-disable-next-line typescript/no-explicit-any -- applications augment the type of their sessions
   userOf?: ((session: any) => unknown) | undefined;
@@ -42,7 +45,10 @@ export interface MigrationOptions {
   expressSession: ExpressSessionSource;
 }
 
-/** Looks for a cookie to go on from. Returns undefined without one, otherwise a function that makes the request's session go on from it. */
+/**
+ * Looks for another package's signed cookie. Returns undefined without one, otherwise a function that continues its
+ * session in the request's.
+ */
 export type Migration = (request: IncomingMessage) => ((session: object) => Promise<void>) | undefined;
 
 /** Maximum number of cookies of one name. With more, an attacker who plants cookies could choose which ones are checked. */
@@ -82,7 +88,7 @@ export function readMigration(given: unknown, passport: ResolvedPassport | undef
     if (signed.size === 0) return undefined;
     return async (session) => {
       const state = stateOf(session);
-      // A request with a token of pgstore's has moved before.
+      // A request with one of pgstore's tokens was migrated before.
       if (state.phase !== "new" || state.isAccessed) return;
       state.clearAlso(cookie);
       state.noteAccess();
@@ -93,14 +99,15 @@ export function readMigration(given: unknown, passport: ResolvedPassport | undef
         const old = await call<unknown>((callback) => store.get(sid, callback));
         return isObject(old) ? continued(old, userOf) : undefined;
       });
-      // After the new session is stored, so users stay logged in if the process crashes in between. A cookie that is still sent is destroyed again.
+      // Done after the new session is stored, so a crash in between logs no user out. If the cookie comes again, the
+      // session is destroyed again.
       if (isOver) await call((callback) => store.destroy(sid, callback));
     };
   };
 }
 
 /**
- * Chooses among the ids of signed cookies: of several, one of which may be planted, the only one that has a session in the old store.
+ * Chooses the session ID to continue. Of several cookies, one may be planted, so only a sole live session counts.
  *
  * @param signed - the secrets by id
  */
@@ -134,7 +141,7 @@ function continued(
   if (userId !== undefined) assertNewUserId("migrateFrom", userId);
   const { originalMaxAge, expires } = isObject(cookie) ? cookie : {};
   return {
-    // As JSON, whatever the store has made of it.
+    // As JSON, because a store may return any objects.
     values: JSON.parse(JSON.stringify(values)) as Record<string, Value>,
     userId,
     isPersistent:
@@ -146,7 +153,7 @@ function userByPassport(passport: ResolvedPassport | undefined): (session: unkno
   if (passport === undefined) return passportUserOf;
   return (session) => {
     const user = passport.userIn((session as Record<string, unknown>)[passport.key]);
-    // Fails if the user has no id: the new session would be a user's whom no revocation finds.
+    // Fails if the user has no id, because no revocation would find the new session.
     return user === undefined ? undefined : passport.idOf(user);
   };
 }
@@ -157,7 +164,10 @@ function passportUserOf(session: unknown): unknown {
   return isObject(user) ? user["id"] : user;
 }
 
-/** Calls a function of a store. It may also return a promise, whose rejection counts if the callback is never called. */
+/**
+ * Calls a store's method with a callback. If the method also returns a promise, its rejection counts unless the
+ * callback came first.
+ */
 function call<T>(
   operation: (callback: (error: Error | null | undefined, result?: T) => void) => unknown,
 ): Promise<T | undefined> {

@@ -9,8 +9,9 @@ import { fetchHandler } from "./fetch.ts";
 import type { WebRequest } from "./request.ts";
 
 /*
- * Next.js renders a page while its response is being sent, so a Server Component can't set a cookie. It may read the session and count as
- * activity, which moves only the row's expiry. All else is for Server Actions, route handlers and proxy.ts, whose response has not begun.
+ * Next.js renders a page while its response is being sent, so a Server Component can't set a cookie. It may read the
+ * session and count as activity, which moves only the row's expiry. Changes are left to Server Actions, route handlers
+ * and proxy.ts, whose response has not begun.
  *
  * The modules of Next.js are imported when a function is called, so that this file loads without them.
  *
@@ -26,7 +27,7 @@ interface NextServer {
   NextResponse: { next(): Response };
 }
 
-/** The sessions of the actions around the present call. */
+/** The sessions of the enclosing actions. */
 const acting = new AsyncLocalStorage<ReadonlyMap<object, unknown>>();
 
 /** The sessions that a request has read, by its jar, which Next.js makes once for each request. */
@@ -35,11 +36,13 @@ const read = new WeakMap<object, Map<object, { value: string; session: Promise<u
 /**
  * Reads the session of the current request, in Server Components, Server Actions and route handlers of the App Router.
  *
- * Reading counts as activity: with `idleTimeout`, the session of a user who only looks at pages stays alive. Components of one request share
- * one session, which costs one query. Setting a value throws, except in a function wrapped by `action`, whose session this then is.
+ * Reading counts as activity: with `idleTimeout`, the session of a user who only looks at pages stays alive. Components
+ * of one request share one session, which costs one query. Setting a value throws, except in a function wrapped by
+ * `action`, where its session is returned.
  *
  * @returns the session, which is empty unless the request has the cookie of a live one
- * @throws StoreUnavailableError, StoreError or SchemaError when the store fails; what `cookies()` of Next.js throws outside of a request
+ * @throws StoreUnavailableError, StoreError or SchemaError when the store fails; the error of Next.js's `cookies()`
+ *   outside of a request
  * @example
  * export default async function Page() {
  *   const session = await getSession(manager);
@@ -78,10 +81,11 @@ async function readOnly<Data, Lazy extends boolean>(
 }
 
 /**
- * Wraps a Server Action or a route handler so that it has the session, which is stored and whose cookie is set before the answer.
+ * Wraps a Server Action or a route handler: passes it the session, then stores the session and sets its cookie.
  *
- * The session is stored as well when the function throws, as `redirect()` and `notFound()` of Next.js do. In a route handler a thrown Response is
- * the answer, `requireUser()` answers with 401, and other errors with a 500 or the answer of `onError`. In a Server Action they are thrown on.
+ * The session is stored as well when the function throws, as `redirect()` and `notFound()` of Next.js do. In a route
+ * handler a thrown Response is the answer, `requireUser()` answers with 401, and other errors with a 500 or the answer
+ * of `onError`. A Server Action rethrows them.
  *
  * @param work - gets the session, then the arguments of the action (its form) or of the route handler (its request and context)
  * @returns the action or the route handler to export
@@ -106,7 +110,7 @@ export function action<Data = SessionData, Lazy extends boolean = false, Args ex
     const run = (session: Session<Data>): Promise<Result> =>
       acting.run(new Map(outer).set(manager, session), async () => work(session, ...args));
     const [request] = args;
-    // Not by its shape: the arguments of a Server Action are the client's.
+    // Not by its shape, because the client chooses the arguments of a Server Action.
     if (request instanceof Request) {
       const handle = fetchHandler(manager, async (_request, session) => (await run(await session)) as Response);
       return (await handle(request)) as Result;
@@ -118,7 +122,8 @@ export function action<Data = SessionData, Lazy extends boolean = false, Args ex
 }
 
 /**
- * Makes the function of `proxy.ts`, in Next.js 15 of `middleware.ts`, which keeps persistent cookies alive while a user only looks at pages.
+ * Makes the function for `proxy.ts` (`middleware.ts` in Next.js 15), which keeps persistent cookies alive while a user
+ * only looks at pages.
  *
  * @param handler - gets the request and its session before the page does, and may return another answer, such as a redirect to the login.
  *   Undefined lets the request go on
@@ -148,7 +153,7 @@ export function sessionProxy<Data = SessionData, Lazy extends boolean = false, I
   };
 }
 
-/** The answer of `sessionProxy`'s handler. Nothing lets the request go on. */
+/** The answer of `sessionProxy`'s handler. Undefined lets the request go on. */
 // oxlint-disable-next-line typescript/no-invalid-void-type -- for handlers without a return
 export type ProxyAnswer = Response | undefined | void;
 

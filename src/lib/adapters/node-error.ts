@@ -36,7 +36,7 @@ export function passError(error: unknown, response: ServerResponse, next: (error
 /** The manager's `onError`. It answers the request, or leaves that to pgstore. */
 export type ErrorHook = (error: unknown, request: unknown, response: unknown) => unknown;
 
-/** Time, after `onError` has returned, in which it may begin an answer if it takes the response. */
+/** Time that an `onError` with three parameters has to begin its answer after it has returned. */
 const MAX_ANSWER_DELAY_MS = 1000;
 
 /**
@@ -85,12 +85,12 @@ export function answerError(
 const logFailure = failureLog("the request failed");
 
 function logError(error: unknown): void {
-  // A refused request is no failure.
+  // A refused request is not a failure.
   if (error instanceof RefusedError) return;
   logFailure(error);
 }
 
-/** Removes the headers that belong to an answer that is not sent. Security policies stay. */
+/** Removes the headers of an unsent answer. Security policies stay. */
 export function discardEntityHeaders(response: ServerResponse): void {
   if (response.headersSent) return;
   for (const name of response.getHeaderNames()) if (isEntityHeader(name)) response.removeHeader(name);

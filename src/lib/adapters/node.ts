@@ -57,12 +57,15 @@ export interface HeldResponse {
   settle(): void;
 }
 
-/** An adapter's side of a request whose session was loaded or could not be loaded. One object may serve every request. */
+/** An adapter's callbacks after the load of a request's session. One object may serve every request. */
 export interface Continuation {
   handle(held: HeldResponse | undefined, request: IncomingMessage, response: ServerResponse): void;
   /** Answers a request whose session could not be loaded. Also called with an error that `handle` throws after a load. */
   fail(error: unknown, request: IncomingMessage, response: ServerResponse): void;
-  /** Makes the request's new session go on from that of another package. Returns undefined when the request has none. */
+  /**
+   * Continues another package's session in the request's new one. Returns undefined when the request has none to
+   * continue.
+   */
   migrate?: Migration | undefined;
   /** Says whether the request came over TLS, where a framework knows it better than `node:http`. */
   isSecure?: () => boolean;
@@ -265,7 +268,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 }
 
-/** The changes of heads that only say by which header of the request the answer varies. */
+/** The changes of heads that only add to Vary. */
 const VARY: Record<CommitResult["vary"] & string, HeadChange> = {
   Cookie: { applyTo: (headers) => addVary(headers, "Cookie") },
   Authorization: { applyTo: (headers) => addVary(headers, "Authorization") },

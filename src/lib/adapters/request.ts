@@ -31,7 +31,7 @@ const PLAIN =
 /**
  * Warns once per manager when a cookie lacks Secure behind a proxy that ends TLS, or has Secure over plain HTTP, where browsers drop it.
  *
- * @param request - says whether it counts as one over TLS
+ * @param request - says whether it came over TLS
  */
 export function warnOfCookie(
   options: ResolvedOptions,
@@ -88,7 +88,11 @@ export interface WebRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Finds where a web-standard request came from. @param address - the connection's, unless a trusted proxy knows the client's */
+/**
+ * Describes the client of a web-standard request.
+ *
+ * @param address - returns the address that counts if no trusted proxy names one
+ */
 export function webClient(
   { trustProxy }: ResolvedOptions,
   { headers, method, signal }: WebRequest,

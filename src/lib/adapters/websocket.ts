@@ -42,9 +42,9 @@ export interface UpgradedSession<Data = RegisteredData> {
  * extend `idleTimeout`. Requests do.
  *
  * @param options - `origins`, `sameSite`: hosts whose pages may connect; `checkInterval`: how often to look for an end
- * @returns the session; the caller closes it with the socket
- * @throws CsrfError when the page of another host connects; StoreUnavailableError, StoreError or SchemaError when the store fails; TypeError
- *   when an option is wrong
+ * @returns the session. Close it with the socket
+ * @throws CsrfError when a page of another host connects; StoreUnavailableError, StoreError or SchemaError when the
+ *   store fails; TypeError when an option is wrong
  * @example
  * server.on("upgrade", async (req, socket) => {
  *   const live = await fromUpgrade(manager, req).catch(() => undefined);

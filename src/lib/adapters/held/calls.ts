@@ -18,8 +18,8 @@ interface Calls {
 }
 
 /**
- * Holds a response by its calls until its sessions are committed. For responses without Node's `_writeRaw`: those of Bun and Deno, of
- * Fastify's `inject`, and of libraries.
+ * Holds a response by keeping its calls until its sessions are committed. For responses without Node's `_writeRaw`, as
+ * in Bun, in Deno, in Fastify's `inject` and in libraries.
  *
  * `writeHead` sends nothing. The first `write`, `end` or `flushHeaders` begins the commit. If the commit takes time, calls are kept with their
  * callbacks and replayed in order after it. Meanwhile `write` returns false, so that streams pause until "drain". If the commit fails,
@@ -77,7 +77,7 @@ export class DeferredHold {
 
   #callsOf(writer: number): Calls {
     const response = this.#response;
-    // A response may implement one of these calls by another, which must pass.
+    // A response may implement one of these calls by calling another, which must pass.
     const isOver = (): boolean => writer !== this.#writer && !this.#isPassing;
     /** Begins the commit at the first bytes. False when another writer has taken over, which a failed commit may have caused. */
     const mayWrite = (): boolean => {
@@ -222,12 +222,15 @@ export class DeferredHold {
     });
   }
 
-  /** Whether the head counts as sent although the response has kept it. */
+  /** Whether the head counts as sent although it is kept. */
   get #isKeeping(): boolean {
     return this.#state === "held" || (this.#state === "open" && this.#head !== undefined);
   }
 
-  /** Makes `headersSent`, `finished` and `writableEnded` tell what they would without the hold, as long as calls are kept. */
+  /**
+   * Gives `headersSent`, `finished` and `writableEnded` the values that they would have without the hold, while calls
+   * are kept.
+   */
   #overrideState(): void {
     if (this.#isOverridden) return;
     this.#isOverridden = true;

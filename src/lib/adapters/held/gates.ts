@@ -9,11 +9,11 @@ export interface HeadChange {
 /** The commit of one session, or of several, which a response waits for before its head leaves. */
 export interface ResponseGate {
   /**
-   * Commits just before the head is sent. Called once. Never throws: it returns a promise if a store must be asked or the commit has failed,
-   * otherwise the change, or undefined for none.
+   * Commits just before the head is sent. Called once. Never throws. Returns a promise if a store must be asked or the
+   * commit has failed, otherwise the change, if any.
    */
   commit(): HeadChange | undefined | Promise<HeadChange | undefined>;
-  /** Returns the change for what was stored before the commit failed, such as a login's cookie. Never throws. */
+  /** Returns the change for anything stored before the commit failed, such as a login's cookie. Never throws. */
   committed(): HeadChange | undefined;
   /** Answers the request in place of the application, whose answer is discarded. Never throws. */
   fail(error: unknown, response: ServerResponse): void;
@@ -22,13 +22,16 @@ export interface ResponseGate {
 }
 
 /**
- * The sessions of two managers around one handler, or of more. The inner one commits first, because it sees the answer first. Most responses
- * have only one gate, without this class.
+ * The sessions of several managers around one handler. The inner one commits first, because it sees the answer first.
+ * Most responses have one gate and don't need this class.
  */
 class NestedGates implements ResponseGate {
   /** The outer gate until its turn comes. */
   #outer: ResponseGate | undefined;
-  /** The gate that commits, or the last one that did. A response that Node refuses after the commits fails at the outer one. */
+  /**
+   * The gate that commits, or the last one that did. If Node refuses the response after all commits, this gate answers
+   * the error.
+   */
   #current: ResponseGate;
   #change: HeadChange | undefined;
 
@@ -64,12 +67,12 @@ class NestedGates implements ResponseGate {
   }
 }
 
-/** Puts a gate inside another one, where there is one. */
+/** Puts a gate inside another one, if there is one. */
 export function nested(outer: ResponseGate | undefined, inner: ResponseGate | undefined): ResponseGate | undefined {
   return outer === undefined || inner === undefined ? (outer ?? inner) : new NestedGates(outer, inner);
 }
 
-/** Makes one change of two. */
+/** Combines two changes. */
 export function both(first: HeadChange | undefined, second: HeadChange | undefined): HeadChange | undefined {
   if (first === undefined || second === undefined) return first ?? second;
   return {

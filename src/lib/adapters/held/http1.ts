@@ -184,7 +184,8 @@ export class Http1Hold {
   #keep(piece: Piece): boolean {
     const response = this.#response;
     const { socket } = response;
-    // A destroyed response drops what is written, even while its socket's destruction is deferred. Without a socket Node queues it.
+    // A destroyed response drops writes, even while its socket's destruction is deferred. Without a socket Node queues
+    // it.
     if (socket !== null && (response.destroyed || socket.destroyed)) return false;
     if (typeof piece.encoding === "function") Object.assign(piece, { encoding: null, callback: piece.encoding });
     response.outputData.push(piece);
@@ -238,7 +239,7 @@ export class Http1Hold {
       if (this.#late !== undefined) process.nextTick(() => this.#emitLate());
       for (const close of this.#closing ?? []) close();
     } catch (error) {
-      // The error of an application's listener is no failure of the commit.
+      // The error of an application's listener is not a failure of the commit.
       process.nextTick(() => {
         throw error;
       });

@@ -39,8 +39,9 @@ type HeldStream = Omit<ServerHttp2Stream, "_write" | "_writev" | "_final" | "des
  * `respond` and `shutdown` of the handle for the head, `_write`, `_writev` and `_final` of the stream for the body. So
  * `stream.respond()` is held as well as the compatibility API.
  *
- * 1. `respond` begins the commit, so `writeHead` does, because it sends the head in HTTP/2. If the commit takes time, the head is kept, as is
- *    the one write that a stream has under way. `close()` and `destroy()` of the stream are deferred.
+ * 1. `respond` begins the commit. So does `writeHead`, which sends the head in HTTP/2. If the commit takes time, the
+ *    head is kept, as is the one write that a stream has under way. `close()` and `destroy()` of the stream are
+ *    deferred.
  * 2. After the commit, the session's headers are added to the head, and the kept calls are made.
  * 3. If a commit fails, everything written is discarded, and the stream begins anew with a second response, which answers the error.
  *
@@ -163,7 +164,7 @@ export class Http2Hold {
     const { _write, _writev } = Object.getPrototypeOf(stream) as HeldStream;
     this.#state = "held";
     this.#methods = { _write, _writev, _final, close, destroy };
-    // The stream must go on reporting that it is open, because Node asks that as well when the client leaves.
+    // The stream must still report that it is open, because Node also asks when the client leaves.
     stream.close = (...args) => {
       if (this.#isGone) close.apply(stream, args);
       else this.#closing.push(() => close.apply(stream, args));
@@ -222,7 +223,7 @@ export class Http2Hold {
     const ignore = (...args: unknown[]): void => (args.at(-1) as Sink)();
     Object.assign(stream, { _write: ignore, _writev: ignore, _final: ignore });
     this.#discard?.();
-    // Everything buffered was discarded by then.
+    // By then, everything buffered was discarded.
     setImmediate(() => {
       this.#restore();
       gate?.fail(cause, this.#isGone ? this.restart() : this.#startOver());
@@ -299,7 +300,8 @@ function withoutApplication(stream: HeldStream): HeldStream {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
-      // Only the discarding methods are looked up during the call. Another hold may put its own in the place of any other, and calls this one.
+      // Only the discarding methods are looked up during the call. Another hold may replace any other method by one
+      // that calls it.
       const isDiscarding = Object.hasOwn(discarding, name);
       const method = (): Sink => (isDiscarding ? (Reflect.get(target, name, target) as Sink) : (value as Sink));
       return (...args: unknown[]) => asAnswer(() => Reflect.apply(method(), target, args));
@@ -316,7 +318,7 @@ function setState(owner: object, values: Record<string, unknown>): void {
   Object.assign(hidden(owner, "state") ?? {}, values);
 }
 
-/** Returns what a stream or a response keeps under a symbol of Node's own. */
+/** Returns the value that a stream or a response keeps under a symbol of Node's. */
 function hidden<T extends object>(owner: object, description: string): T | undefined {
   const symbol = Object.getOwnPropertySymbols(owner).find((one) => one.description === description);
   return symbol && (owner as Record<symbol, T | undefined>)[symbol];

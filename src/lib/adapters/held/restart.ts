@@ -16,12 +16,12 @@ const CONNECTION = [
   "_onPendingData",
 ] as const;
 
-/** Headers that Node adds to the new head itself, in HTTP/2 those with a colon. */
+/** Headers that Node itself adds to the new head, including HTTP/2's `:status`. */
 const FRAMING = /^(?::.*|date|connection|keep-alive)$/i;
 
 /**
- * Gives a second response the security policies of the first one and the properties that the framework has set. It does not get wrappers,
- * because they have begun to encode a body that is not sent.
+ * Gives a second response the security policies of the first one and the properties that the framework has set.
+ * Wrappers are left out, because they have begun to encode a body that is not sent.
  *
  * @param headers - the first response's
  */

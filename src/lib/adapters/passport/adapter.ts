@@ -8,13 +8,14 @@ import { passportSession } from "./session.ts";
 /** Options of the adapters for Express, Fastify and Koa. */
 export interface AdapterOptions<Property extends string = string> extends PropertyOptions<Property> {
   /**
-   * Whether the session also has what Passport expects: its values as properties, `regenerate(callback)` and `save(callback)`. Each login and
-   * log-out of Passport then renews the token, and binds the user for `listByUser`. Default false.
+   * Whether the session also has the interface that Passport expects: its values as properties, `regenerate(callback)`
+   * and `save(callback)`. Each login and log-out of Passport then renews the token, and binds or unbinds the user for
+   * `listByUser`. Default false.
    */
   passport?: boolean | PassportOptions | undefined;
   /**
-   * Sessions of express-session that go on: a request with that package's cookie and none of pgstore's gets the values and the user of its
-   * session, once, and the old session ends. For the last step of a migration. Default: none.
+   * Sessions of express-session to continue. A request with that package's cookie and without pgstore's gets the values
+   * and the user of its session, and the old session ends. For the last step of a migration. Default: none.
    */
   migrateFrom?: MigrationOptions | undefined;
 }
@@ -22,7 +23,7 @@ export interface AdapterOptions<Property extends string = string> extends Proper
 /** The options of an adapter, checked and with their defaults. */
 interface ResolvedAdapter {
   property: string;
-  /** Returns what the property holds for a session. */
+  /** Returns the object that the property holds for a session. */
   view: (session: object) => unknown;
   migrate: Migration | undefined;
 }

@@ -15,18 +15,19 @@ import {
 import type { ResolvedPassport } from "./options.ts";
 
 /*
- * Passport logs a user in by writing into the session, sometimes after a `regenerate` and before a `save`, which depends on its version and
- * options. So the user is compared before each commit: a serialized user that the row does not have is a login, one that has gone is a
- * log-out. Both move the session to a new token, in the statement that stores the change. A `regenerate` only plans that statement.
+ * Passport logs a user in by writing into the session, sometimes after a `regenerate` and before a `save`, which
+ * depends on its version and options. So each commit compares the serialized user with the row's: a new one is a login,
+ * a missing one is a log-out. Both move the session to a new token, in the statement that stores the change. A
+ * `regenerate` only plans that statement.
  *
- * Why: docs/decisions/032-passport.md
+ * Why: docs/decisions/036-passport.md
  */
 
-/** Everything that belongs to the user of a session, and what a log-out drops beyond that. */
+/** The changes that unbind the user of a session, and the further ones of a log-out. */
 const BOUND = RESERVED.filter((key) => key !== REMEMBER_ME && key !== REVOKED).map((key) => deletion(key));
 const LEFT = [deletion(REMEMBER_ME), deletion(REVOKED)];
 
-/** Binds the user whom Passport has logged in to the session, and unbinds the one whom it has logged out. */
+/** Binds a user to the session when Passport logs them in, and unbinds them when it logs them out. */
 export class PassportBinding {
   readonly #state: SessionState;
   readonly #host: SessionHost;
@@ -106,11 +107,16 @@ export class PassportBinding {
     this.#known.set(values, user === undefined ? undefined : tryCloneValue(user as Value));
   }
 
-  /** Compares the user with that of the row. @param now - milliseconds since 1970, by the store's clock */
+  /**
+   * Compares the user with the row's and plans the login or log-out.
+   *
+   * @param now - milliseconds since 1970, by the store's clock
+   */
   #prepare(now: number): void {
     const state = this.#state;
     this.#forgetStored();
-    // A login, reset or log-out by the session's own methods counts as it is. A renewal carries out Passport's change as well.
+    // A login, reset or log-out by the session's own methods takes precedence. A renewal also carries Passport's
+    // change.
     const { transition } = state;
     const isForeign = transition !== undefined && transition !== this.#planned;
     if (isForeign && (transition.kind === "destroy" || transition.revive)) return;
@@ -121,7 +127,8 @@ export class PassportBinding {
     const isAssigned = this.#isAssigned;
     this.#isAssigned = false;
     if (user !== undefined) {
-      // The user of the row may only have another name now. No version of Passport logs the same user in by a change in place.
+      // The row's user may only have other members now, such as a new name. No version of Passport logs the same user
+      // in by a change in place.
       const isSame = !this.#isFresh && before !== undefined && this.#isBound(user);
       const isChanged = !isSame && !equalValues(before, user);
       if (this.#isFresh || isAssigned || isChanged) this.#logIn(user, now, !isSame);
@@ -130,7 +137,7 @@ export class PassportBinding {
     }
   }
 
-  /** Tells whether the session is bound to a serialized user already. */
+  /** Tells whether the session is already bound to a serialized user. */
   #isBound(user: unknown): boolean {
     const userId = userIn(this.#state.values.all);
     return userId !== undefined && this.#options.idOf(user) === userId;
@@ -175,7 +182,7 @@ export class PassportBinding {
     this.#planned = this.#state.transition;
   }
 
-  /** Undoes a login or log-out of a session without a row. The commit of a stored session undoes its own. */
+  /** Undoes a login or log-out of a session without a row. For a stored session, the commit does that. */
   #undo(): void {
     const { values, row } = this.#state;
     if (values.changes.some((change) => this.#made.includes(change))) values.withdraw(this.#made, row);
@@ -197,8 +204,8 @@ function deletion(key: string): Change {
 }
 
 /**
- * Returns a serialized user as a session can hold it. Passport's users are used to stores that write JSON, where undefined members vanish and
- * the ids of an ORM become strings.
+ * Converts a serialized user to a value that a session can hold. Passport's users are used to JSON stores, which drop
+ * undefined members and turn the ids of an ORM into strings.
  *
  * @throws TypeError, naming the key, when it can't be written as JSON either
  */

@@ -48,7 +48,7 @@ export function readPassport(given: unknown, isLazy: boolean, place: UserPlace):
   };
 }
 
-/** Returns undefined for the values that Passport takes for no user. */
+/** Returns undefined for the values that mean no user to Passport. */
 function presentUser(user: unknown): unknown {
   return user === null || user === false || user === "" ? undefined : user;
 }

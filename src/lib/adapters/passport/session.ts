@@ -114,7 +114,7 @@ class Wrapper {
     });
   }
 
-  /** Whether a name is that of a value, not of a method or a property of the session. */
+  /** Whether a name belongs to a value, not to a method or a property of the session. */
   #isValue(key: PropertyKey): key is string {
     return typeof key === "string" && !this.#methods.has(key) && !(key in Session.prototype);
   }
