@@ -24,8 +24,8 @@ export interface MemoryStoreOptions {
   /** Time for which an ended session is remembered, so that a late `upsert` doesn't bring it back. Default: `"2m"`. */
   endedGrace?: Duration | undefined;
   /**
-   * A clock for tests, such as that of `testClock()` in `pgstore/testing`. Managers of the store go by it, too.
-   * It returns milliseconds since 1970. Default: the process's clock.
+   * A clock for tests that returns milliseconds since 1970, such as `testClock().now` of `pgstore/testing`. Managers of
+   * the store go by it, too. Default: the process's clock.
    */
   now?: (() => number) | undefined;
 }
@@ -66,7 +66,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     },
     trim: async (userId, most) => this.#endAll(this.#of(userId).slice(most)),
   };
-  /** True: `now` returns at once. */
+  /** True, because `now` returns a number, never a promise. */
   readonly hasLocalClock = true;
   readonly #rows = new Map<string, MemoryRow>();
   readonly #now: () => number;
