@@ -38,8 +38,8 @@ export class PgStoreError extends Error {
 }
 
 /**
- * The database could not be reached or did not answer in time. A write that was under way may or may not have happened. The client was told
- * of no success.
+ * The database could not be reached or did not answer in time. A write under way may or may not have been carried out.
+ * No success was reported to the client.
  */
 export class StoreUnavailableError extends PgStoreError {
   override readonly name = "StoreUnavailableError";
@@ -72,7 +72,7 @@ export class StoreError extends PgStoreError {
   }
 }
 
-/** The table is missing or lacks a column. The message names the table and the remedy, which is `migrate` most often. */
+/** The table is missing or lacks a column. The message names the table and the remedy, usually `migrate`. */
 export class SchemaError extends PgStoreError {
   override readonly name = "SchemaError";
   /** The table as an SQL identifier, quoted. */
@@ -132,7 +132,7 @@ export class SessionInvalidError extends PgStoreError {
   override readonly name = "SessionInvalidError";
   /** The session's key. */
   readonly key: string;
-  // Not a property of its own, as logs show those.
+  // Private, because logs show an error's own properties.
   readonly #issues: readonly SchemaIssue[];
 
   /** Makes the error. @param what - the value's origin, for the message */

@@ -7,16 +7,17 @@ import { PgStoreError } from "./errors.ts";
  * - `pgstore:stale`: a request presented a session that ended shortly before. Its changes are dropped, unless the session was revoked
  * - `pgstore:duplicate`: a request came with several tokens. Unless exactly one is live, the request is anonymous
  * - `pgstore:conflict`: another request changed the session first. The commit is repeated on the newer row
- * - `pgstore:error`: a row is unreadable. A request with its token is anonymous, and lists skip it
+ * - `pgstore:error`: a row is unreadable, or a list skipped a row with an invalid value. A request with the token of an
+ *   unreadable row is anonymous
  */
 export interface SessionEvent {
-  /** The token's SHA-256, even where the table holds the token itself. Of several tokens, the first one's. */
+  /** The token's SHA-256, even where the table holds the token itself. With several tokens, the first one's. */
   id: string;
   /** On `pgstore:conflict`: the number of attempts that have failed. */
   attempt?: number;
   /** On `pgstore:duplicate`: the number of live sessions. Absent when there were too many tokens to look up. */
   live?: number;
-  /** On `pgstore:error`: the SessionDecodeError. */
+  /** On `pgstore:error`: the SessionDecodeError, or the SessionInvalidError of a listed row. */
   error?: unknown;
 }
 
@@ -30,7 +31,7 @@ export interface InvalidEvent {
 
 /** The event on `pgstore:load`, after the session of one or several well-formed tokens was looked up. */
 export interface LoadEvent {
-  /** The token's SHA-256. Of several tokens, the first one's. */
+  /** The token's SHA-256. With several tokens, the first one's. */
   id: string;
   /** Milliseconds that the request waited. */
   duration: number;
@@ -95,7 +96,7 @@ export interface CleanupEvent {
   duration: number;
   /** After a failure or an abort: the error's `code`, or the name of an error that is not a PgStoreError. */
   code?: string;
-  /** Set when several periodic cleanups in a row have removed nothing although the same row is expired, for example because it is locked. */
+  /** Set when several periodic cleanups in a row have left the same expired row, for example because it is locked. */
   heldUp?: true;
 }
 
@@ -114,7 +115,7 @@ export interface Events {
   cleanup: CleanupEvent;
 }
 
-/** The channels. Ask one whether it `hasSubscribers` before an event for it is made. */
+/** The channels. Check `hasSubscribers` before making an event. */
 export const CHANNELS = {
   gone: channel("pgstore:gone"),
   stale: channel("pgstore:stale"),

@@ -5,8 +5,9 @@ import { after } from "./time.ts";
 const COUNTED_FOR = 10_000;
 
 /**
- * Makes the default of `onError`. It logs an error of pgstore in one line and only counts those of the same code in the next ten seconds, as
- * in an outage every request fails. Other errors are logged with their stack, which leads to a mistake in the code.
+ * Makes the default of `onError`. It logs an error of pgstore in one line and only counts errors of the same code in
+ * the next ten seconds, as in an outage every request fails. Other errors are logged with their stack, as they point to
+ * a mistake in the code.
  *
  * @param what - the beginning of the line: `"the request failed"`
  */
@@ -44,7 +45,7 @@ function reasonOf(cause: unknown): string {
   return typeof code === "string" ? ` (${code})` : "";
 }
 
-/** The objects that each warning was given for, by the warning's code. */
+/** The objects already warned about, by the warning's code. */
 const warned = new Map<string, WeakSet<object>>();
 
 /**

@@ -21,7 +21,7 @@ const MAX_SHOWN_CHARACTERS = 80;
  *
  * @example
  * const read = new OptionReader(options);
- * const ttl = read.duration("ttl", "1 day", { isPositive: true });
+ * const lifetime = read.duration("lifetime", "1 day", { isPositive: true });
  * read.end();
  */
 export class OptionReader {

@@ -2,7 +2,7 @@
 export const MAX_EXPIRED = 10_000;
 /** Maximum number of a user's live sessions that are counted. */
 export const MAX_COUNTED_SESSIONS = 1000;
-/** Maximum number of users or sessions that one statement sorts. A sort of so many takes about 0.2 s. */
+/** Maximum number of users or sessions that one statement sorts. Sorting that many takes about 0.2 s. */
 export const MAX_SORTED_ROWS = 200_000;
 
 /** Figures about a store's table. */
@@ -13,7 +13,7 @@ export interface StoreStats {
   loggedIn: number | undefined;
   /** Users with a live session. Undefined on a table without the columns for users. */
   users: number | undefined;
-  /** Expired rows that the cleanup has not removed yet. 10,000 means that many or more. */
+  /** Expired rows that the cleanup has not removed yet. 10,000 means 10,000 or more. */
   expired: number;
   /** Whether the figures are estimates from a sample, because the table is large. */
   isEstimate: boolean;
@@ -58,7 +58,7 @@ export interface UserEntry {
 /** An order of users. "name": by name. "lastLogin": the latest first. "sessions": the most live sessions first. */
 export type UserOrder = "name" | "lastLogin" | "sessions";
 
-/** A question for users. */
+/** A query for a page of users. */
 export interface UserQuery {
   /** The beginning of the users' names. Default: any. */
   prefix?: string | undefined;
@@ -100,7 +100,7 @@ export interface FoundSession {
 /** Sessions of an address. */
 export interface AddressPage {
   sessions: FoundSession[];
-  /** The place where the search stopped, for `after`. Undefined: it reached the end. It holds the beginning of an id, too short to be one. */
+  /** The place where the search stopped, for `after`. It holds only the beginning of an id. Undefined at the end. */
   next: string | undefined;
   /** Rows that were read without an index on the address. 0: there is an index. */
   read: number;
@@ -121,7 +121,11 @@ export interface StoreOperations {
   stats(): Promise<StoreStats>;
   /** Returns the history since an instant, in `points` intervals of equal length. */
   history(since: Date, points: number): Promise<HistoryPoint[]>;
-  /** Lists users whose name has a prefix, by name. Users without a session stay listed for at least a day. @param after - the last name of the previous page */
+  /**
+   * Lists users whose name has a prefix, by name. Users without a session stay listed for at least a day.
+   *
+   * @param after - the last name of the previous page
+   */
   searchUsers(prefix: string, limit: number, after?: string): Promise<UserEntry[]>;
   /** Lists a page of users in an order. Users without a session stay listed for at least a day, except by number of sessions. */
   listUsers(query: UserQuery): Promise<UserPage>;
@@ -129,7 +133,7 @@ export interface StoreOperations {
   countUsers(prefix: string, limit: number): Promise<number>;
   /** Counts the live sessions of a user, up to 1000. */
   countSessions(userId: string): Promise<number>;
-  /** Finds a live session, also one without a user, by its id or at least the first 12 characters of it. */
+  /** Finds a live session, with or without a user, by its id or at least the first 12 characters of it. */
   findSession(id: string): Promise<FoundSession | undefined>;
   /**
    * Finds live sessions by the recorded address of their login. With an index on the column `ip` the answer is complete. Without one

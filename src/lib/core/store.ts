@@ -112,7 +112,7 @@ export interface StoreExtras {
   readonly hasLocalClock?: boolean | undefined;
   /**
    * Finds a live row, or the reason why its session ended a short while ago. A late request of a replaced or destroyed
-   * session must not begin a new one: its cookie could overwrite that of a login made meanwhile.
+   * session must not begin a new one: its cookie could overwrite the cookie of a login made meanwhile.
    */
   lookUp?(id: string, options?: OperationOptions): Promise<Found>;
   /**
@@ -145,7 +145,10 @@ export interface StoreExtras {
 
 /** Options of a store operation. A store that can't cancel operations ignores them. */
 export interface OperationOptions {
-  /** Rejects the operation with its reason when it aborts. An operation not yet sent never runs. A write already sent may still be carried out. */
+  /**
+   * Rejects the operation with its reason when it aborts. An operation not yet sent never runs. A write already sent
+   * may still be carried out.
+   */
   signal?: AbortSignal | undefined;
 }
 

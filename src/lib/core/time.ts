@@ -12,7 +12,7 @@ export function pause(milliseconds: number): Promise<void> {
 }
 
 /**
- * Waits for some work, but no longer than a number of milliseconds. The work itself continues.
+ * Waits for work, but no longer than a number of milliseconds. The work itself continues.
  *
  * @throws the error of the work, if it fails in that time
  */

@@ -3,7 +3,8 @@ import { createHash, hash, randomBytes } from "node:crypto";
 const TOKEN = /^[A-Za-z0-9_-]{43}$/;
 
 /**
- * Makes a token: 256 random bits in base64url, 43 characters. If the random source fails, it throws, as there is no fallback.
+ * Makes a token: 256 random bits in base64url, 43 characters. Throws when the random source fails: there is no
+ * fallback.
  *
  * @see OWASP ASVS 5.0.0, 7.2.3 and 11.5.1
  */

@@ -3,7 +3,7 @@ import { wrong } from "./options.ts";
 /** An index of PostgreSQL takes rows of up to about 2,700 bytes. */
 const MAX_NAME_BYTES = 1024;
 
-/** Matches the name in the table of a user or a tag with a scope. */
+/** Matches a scoped user's or tag's name in the table. */
 const SCOPED = /^%[\w-]+:/;
 
 /**

@@ -1,9 +1,9 @@
-/** A value that a session can hold. Each is loaded as the same type that was stored. */
+/** A value that a session can hold. It keeps its type when it is stored and loaded. */
 export type Value = string | number | boolean | bigint | null | Date | Uint8Array | Value[] | { [key: string]: Value };
 
 /**
- * A type to which `T` is assignable if a session can hold its values. Functions, symbols, undefined and instances of classes with methods are
- * never, also inside arrays and objects.
+ * A type to which `T` is assignable if a session can hold its values. Functions, symbols, undefined and instances of
+ * classes with methods become `never`, also inside arrays and objects.
  */
 export type Storable<T> = unknown extends T
   ? T
