@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { bundleOf } from "./bundle.ts";
 
-/** What a request to the application of test/races/app.ts answered. */
+/** The answer of the application in test/races/app.ts to a request. */
 export interface Answer {
   status: number;
-  /** The `name=value` of the response's only Set-Cookie; undefined when there is none. */
+  /** The `name=value` of the response's only Set-Cookie. Undefined without one. */
   cookie: string | undefined;
   setCookies: string[];
   session: { status: string; userId?: string; values: Record<string, unknown> };
@@ -38,7 +38,7 @@ export class AppProcess {
     return new AppProcess(child, port);
   }
 
-  /** Sends a request; with `hold`, the application stops it between load and change until `go`. */
+  /** Sends a request. With `hold`, the application stops it between load and change until `go`. */
   async request(
     action: string,
     options: { key?: string; cookie?: string | undefined; hold?: boolean } = {},

@@ -1,4 +1,4 @@
-/** Promise.withResolvers, which Node 20 lacks. */
+/** The result of Promise.withResolvers, which Node 20 lacks. */
 export interface Deferred<T> {
   promise: Promise<T>;
   resolve(value: T | PromiseLike<T>): void;
@@ -16,7 +16,7 @@ export function deferred<T = void>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
-/** Holds everyone who waits until it is opened; it then stays open. */
+/** Holds every caller until it is opened. It then stays open. */
 export class Gate {
   readonly #opened = deferred();
 

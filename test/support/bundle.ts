@@ -9,7 +9,7 @@ const folderOf = (run: number): string => join(root, "node_modules/.cache", `pgs
 const bundles = new Map<string, Promise<string>>();
 
 /**
- * Makes one file of a program of the tests, which a process starts from in a third of the time that the sources take.
+ * Bundles a test program into one file, which starts in a third of the time of the sources.
  *
  * @param source - a URL of a file
  */
@@ -39,7 +39,7 @@ async function bundle(source: URL): Promise<string> {
   return outfile;
 }
 
-/** Removes the bundles of the run whose process this is. */
+/** Removes the bundles of this process's run. */
 export function removeBundles(): void {
   rmSync(folderOf(process.pid), { recursive: true, force: true });
 }

@@ -2,7 +2,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 
 interface Stored {
-  /** Of the request that it answered, the headers that Vary names. */
+  /** The headers of the answered request that Vary names. */
   selecting: [name: string, value: string | undefined][];
   status: number;
   headers: [name: string, value: string][];
@@ -10,8 +10,8 @@ interface Stored {
 }
 
 /**
- * A shared cache as a careless one may be: it keeps what RFC 9111 lets it keep, a Set-Cookie included, and serves it to
- * whoever asks next. Only the response's own headers protect users from one another.
+ * A careless shared cache. It keeps everything that RFC 9111 allows, Set-Cookie included, and serves it to the next
+ * client. Only the response's own headers protect users from one another.
  */
 export async function startCachingProxy(origin: string) {
   const cache = new Map<string, Stored[]>();

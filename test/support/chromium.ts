@@ -5,7 +5,7 @@ import { type BrowserContext, chromium } from "playwright-core";
 
 const PATHS = [process.env["CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** Where a Chromium is; undefined when there is none. */
+/** The path of a Chromium. Undefined when none is installed. */
 export function chromiumPath(): string | undefined {
   const path = PATHS.find((candidate) => candidate !== undefined && existsSync(candidate));
   if (path === undefined) {
@@ -14,7 +14,7 @@ export function chromiumPath(): string | undefined {
   return path;
 }
 
-/** Starts a headless Chromium with a profile of its own, which it takes with it when it is closed. */
+/** Starts a headless Chromium with a profile of its own, which is removed when it closes. */
 export async function startChromium(path: string): Promise<{ browser: BrowserContext; close(): Promise<void> }> {
   const profile = mkdtempSync(join(tmpdir(), "pgstore-chromium-"));
   // Nothing but the pages of the test: no updates, no look-ups at its maker's. Debian's sandbox refuses root.

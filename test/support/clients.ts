@@ -6,13 +6,13 @@ import { type OpenClient, queryOf } from "../contract/postgres-host.ts";
 import { startWebSocketBridge } from "./websocket-bridge.ts";
 
 export interface ClientOptions {
-  /** How many connections it may have; default 5. */
+  /** Maximum number of connections. Default 5. */
   max?: number;
-  /** What the server calls its connections. */
+  /** The name of its connections on the server. */
   name?: string;
 }
 
-/** Neon's settings are those of the process. */
+/** Neon's settings apply to the whole process. */
 let bridge: Promise<number> | undefined;
 
 /** The drivers that talk to a server. */
@@ -35,7 +35,7 @@ export const clients = {
 
 export type Driver = keyof typeof clients;
 
-/** The same of postgres.js, with options of its own. */
+/** Creates a client of postgres.js, which has options of its own. */
 export function openPostgresJs(
   url: string,
   { name, ...options }: postgres.Options<Record<string, postgres.PostgresType>> & { name?: string | undefined },

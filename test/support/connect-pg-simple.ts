@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 
 const definition = readFileSync(createRequire(import.meta.url).resolve("connect-pg-simple/table.sql"), "utf8");
 
-/** The statements of that package's own file that make its table. @param table - quoted */
+/** The statements by which connect-pg-simple's own file makes its table. @param table - quoted */
 export function connectPgSimpleTable(table: string): string[] {
   return definition
     .replaceAll('"session"', () => table)

@@ -3,7 +3,7 @@ import { CookieJar as Browser } from "tough-cookie";
 import type { CookieJar } from "../../src/cookies.ts";
 import type { SessionCookieOptions } from "../../src/index.ts";
 
-/** A jar as a framework makes it for one request, and the Set-Cookie headers that the framework writes of it. */
+/** A framework's jar for one request, and the Set-Cookie headers that the framework writes from it. */
 export interface JarOfRequest {
   jar: CookieJar | Promise<CookieJar>;
   setCookies(): string[];
@@ -20,7 +20,10 @@ function parse(header: string): [string, string][] {
 
 const text = (name: string, value: string, options: object): string => stringifySetCookie({ name, value, ...options });
 
-/** One cookie a name, the last one of the request; `get` returns an object. As Next.js, which gives a promise of it. */
+/**
+ * Next.js's jar: one cookie a name, the last one of the request. `get` returns an object. Next.js returns a promise of
+ * the jar.
+ */
 function nextJar(header: string): JarOfRequest {
   const sent = new Map(parse(header));
   const set = new Map<string, string>();
@@ -44,7 +47,10 @@ function nextJar(header: string): JarOfRequest {
   return { jar: Promise.resolve(jar), setCookies: () => [...set.values()] };
 }
 
-/** One cookie a name, domain and path, the first one of the request; demands a path and has defaults of its own. As SvelteKit. */
+/**
+ * SvelteKit's jar: one cookie a name, domain and path, the first one of the request. It demands a path and has its own
+ * defaults.
+ */
 function svelteKitJar(header: string): JarOfRequest {
   const sent = new Map(parse(header).toReversed());
   const set = new Map<string, string>();
@@ -61,7 +67,7 @@ function svelteKitJar(header: string): JarOfRequest {
   return { jar, setCookies: () => [...set.values()] };
 }
 
-/** A value of a class for each cookie of a name. As Astro. */
+/** Astro's jar: an object of a class for each cookie name. */
 function astroJar(header: string): JarOfRequest {
   class AstroCookie {
     readonly value: string;
@@ -84,7 +90,7 @@ function astroJar(header: string): JarOfRequest {
   return { jar, setCookies: () => [...set.values()].map(([, header]) => header) };
 }
 
-/** Two functions that answer later, one for the request alone, one for the response alone. As h3 and TanStack Start. */
+/** The jar of h3 and TanStack Start: two asynchronous functions, one for the request and one for the response. */
 function functionsJar(header: string): JarOfRequest {
   const sent = new Map(parse(header).toReversed());
   const set = new Map<string, string>();
@@ -98,7 +104,7 @@ function functionsJar(header: string): JarOfRequest {
   return { jar: { get: getCookie, set: setCookie }, setCookies: () => [...set.values()] };
 }
 
-/** Jars as the frameworks have them. The frameworks themselves are tried in test/apps. */
+/** The jars of frameworks. The frameworks themselves are tested in test/apps. */
 export const JARS: Record<string, MakeJar> = {
   "Next.js": nextJar,
   SvelteKit: svelteKitJar,
@@ -122,7 +128,7 @@ export class JarBrowser {
     return this.#browser.getCookieStringSync(this.url);
   }
 
-  /** The value of a cookie that it has. */
+  /** The value of one of its cookies. */
   value(name = "session"): string | undefined {
     return this.#browser.getCookiesSync(this.url).find(({ key }) => key === name)?.value;
   }

@@ -4,9 +4,9 @@ import net from "node:net";
 /** A proxy on loopback, between a client and PostgreSQL, that fails on command. It reads plain text, not TLS. */
 export interface CutProxy {
   readonly port: number;
-  /** How many connections `cutAfter` has cut. */
+  /** Number of connections that `cutAfter` has cut. */
   readonly cuts: number;
-  /** How many answers of the server have ended, those included that were cut. */
+  /** Number of the server's complete answers, including cut ones. */
   readonly answers: number;
   /** A server's URL with the proxy in its place. */
   through(url: string): string;
@@ -22,15 +22,15 @@ export interface CutProxy {
   blackhole(on: boolean): void;
   /** Accepts new connections only to close them. */
   refuse(on: boolean): void;
-  /** Accepts new connections and says nothing to them, as a host behind a load balancer may; those before go on. */
+  /** Accepts new connections and says nothing to them, as a host behind a load balancer may; earlier ones go on. */
   keep(on: boolean): void;
   /** Lets the connections that were kept go on to the server. */
   letGo(): void;
-  /** Sends the connections that come from now on to another port; the others stay where they are. */
+  /** Sends new connections to another port. Earlier ones stay where they are. */
   leadTo(port: number): void;
   /** Drops every connection. */
   killAll(): void;
-  /** Resets every connection: its client gets ECONNRESET, also when it asks for nothing just then. */
+  /** Resets every connection: even an idle client gets ECONNRESET. */
   resetAll(): void;
   close(): Promise<void>;
 }
@@ -172,7 +172,7 @@ export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1")
   };
 }
 
-/** Makes a function that takes the pieces of a server's answer and gives the messages that each completes. */
+/** Makes a function that takes pieces of a server's answer and returns the messages that each piece completes. */
 function messageReader(): (bytes: Buffer) => { type: string; body: Buffer }[] {
   let rest: Buffer = Buffer.alloc(0);
   return (bytes) => {

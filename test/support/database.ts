@@ -7,13 +7,13 @@ import { watchText } from "./token-leaks.ts";
 /** A database of one test file. */
 export interface TestDatabase {
   readonly name: string;
-  /** As the restricted role, when the tests run as that one, and the database was not empty. */
+  /** The URL for the restricted role if the tests run as that role and the database was not empty. */
   readonly url: string;
   /** Makes a pool, without a listener for its errors, that `drop` ends. */
   pool(config?: pg.PoolConfig): pg.Pool;
-  /** The same as the administrator, whoever the tests run as: for what no program needs. */
+  /** Makes a pool as the administrator, whatever the tests' role, for statements that no program needs. */
   admin(config?: pg.PoolConfig): pg.Pool;
-  /** Ends the pools and removes the database, whoever is still connected. */
+  /** Ends the pools and removes the database, even with open connections. */
   drop(): Promise<void>;
 }
 
@@ -64,7 +64,7 @@ export async function createDatabase(options: { template?: boolean } = {}): Prom
   };
 }
 
-/** No token may stand in a row, nor in what has been inserted and updated in it since. */
+/** Asserts that no row of the table `sessions` holds a token. */
 async function watchTable(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   client.on("error", () => {});

@@ -21,7 +21,7 @@ export const { services, volumes } = readYaml(readFileSync(join(folder, "compose
   volumes: Record<string, unknown>;
 };
 
-/** The instructions of the Dockerfile in their order. */
+/** The instructions of the Dockerfile, in order. */
 export const instructions = readFileSync(join(folder, "Dockerfile"), "utf8")
   .split("\n")
   .filter((line) => line !== "" && !line.startsWith("#"))
@@ -30,12 +30,12 @@ export const instructions = readFileSync(join(folder, "Dockerfile"), "utf8")
     return { name, rest };
   });
 
-/** What the only instruction of a name says. */
+/** Returns the argument of the only instruction of a name. */
 export function instruction(name: string): string {
   const [found, ...others] = instructions.filter((each) => each.name === name);
   if (found === undefined || others.length > 0) throw new Error(`the Dockerfile needs one ${name}`);
   return found.rest;
 }
 
-/** What the image starts. */
+/** The command that the image starts. */
 export const command = JSON.parse(instruction("CMD")) as string[];

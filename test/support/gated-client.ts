@@ -5,20 +5,20 @@ import { Gate } from "./barrier.ts";
 export interface Sent {
   text: string;
   values: unknown[];
-  /** The tokens in its first parameter, an array or one alone. */
+  /** The tokens in its first parameter, an array or a single one. */
   tokens: string[];
 }
 
-/** A client that takes note of every statement and, when held, keeps them from the database. */
+/** A client that records every statement and can hold them back from the database. */
 export interface GatedClient extends PgClient {
   readonly sent: Sent[];
   /** Statements that the database has not answered. */
   readonly underWay: number;
   /** The greatest number of statements that were under way at once. */
   readonly most: number;
-  /** Keeps the next statements, until `release`. */
+  /** Holds the next statements until `release`. */
   hold(): void;
-  /** Lets the statements that are held go, and those that come. */
+  /** Sends the held statements, and later ones at once. */
   release(): void;
 }
 

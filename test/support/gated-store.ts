@@ -5,7 +5,7 @@ export class GatedStore extends MemoryStore {
   #open: () => void = () => {};
   #gate: Promise<void> = Promise.resolve();
   #arrived: () => void = () => {};
-  /** Set: every write fails with it. */
+  /** When set, every write fails with it. */
   failure: Error | undefined;
   /** Writes that went through. */
   writes = 0;
@@ -16,7 +16,7 @@ export class GatedStore extends MemoryStore {
     super({ cleanupInterval: 0, ...(now === undefined ? {} : { now }) });
   }
 
-  /** Lets the next writes wait; resolves when the first of them has arrived. */
+  /** Makes the next writes wait. Resolves when the first of them has arrived. */
   hold(): { arrived: Promise<void>; release: () => void } {
     this.#gate = new Promise((resolve) => (this.#open = resolve));
     const arrived = new Promise<void>((resolve) => (this.#arrived = resolve));

@@ -9,9 +9,12 @@ declare module "vitest" {
   export interface ProvidedContext {
     /** A database on which tests may create others. */
     databaseUrl: string;
-    /** The name of the database that tests clone; nobody may be connected to it. */
+    /** The name of the database that tests clone. No connection to it may be open. */
     templateDatabase: string;
-    /** Who the tests' connections are, with PGSTORE_TEST_ROLE=restricted; undefined: the administrator of `databaseUrl`. */
+    /**
+     * The role of the tests' connections, with PGSTORE_TEST_ROLE=restricted. Undefined: the administrator of
+     * `databaseUrl`.
+     */
     restrictedRole: string | undefined;
   }
 }
@@ -23,8 +26,8 @@ export const SCS_TABLE = `
 `;
 
 /**
- * A role that can do what the README says the program needs, and nothing else, on tables that the administrator makes. Its
- * rights come along with each clone.
+ * Makes a role with only the rights that the README says the program needs, on tables that the administrator makes.
+ * Each clone has these rights.
  */
 const grants = (role: string): string => `
   CREATE ROLE ${role} LOGIN PASSWORD '${role}' NOSUPERUSER NOCREATEDB NOCREATEROLE;
@@ -36,8 +39,8 @@ const grants = (role: string): string => `
 `;
 
 /**
- * Starts PostgreSQL for the whole run, unless TEST_DATABASE_URL names one, and makes the database to clone; with
- * PGSTORE_TEST_ROLE=restricted also the role that the tests run as.
+ * Starts PostgreSQL for the whole run, unless TEST_DATABASE_URL names one, and makes the database to clone. With
+ * PGSTORE_TEST_ROLE=restricted it also makes the role that the tests run as.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env["TEST_DATABASE_URL"];

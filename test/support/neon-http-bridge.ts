@@ -4,12 +4,12 @@ import type net from "node:net";
 import { json } from "node:stream/consumers";
 import type pg from "pg";
 
-/** Text as PostgreSQL sends it, which Neon's client parses. */
+/** Keeps PostgreSQL's texts, which Neon's client parses. */
 const RAW = { getTypeParser: () => (text: string) => text } as unknown as pg.CustomTypesConfig;
 
 /**
- * Starts what Neon has in front of its servers for queries over HTTP: a statement and its parameters come as JSON, run on a pool,
- * and go back as Neon's answers do. On loopback; it keeps no process alive, and ends with it.
+ * Starts a stand-in for Neon's HTTP endpoint on loopback: it takes a statement and its parameters as JSON, runs them on
+ * a pool, and answers like Neon. It keeps no process alive and ends with it.
  *
  * @returns the port
  */
@@ -38,7 +38,7 @@ async function answer(pool: pg.Pool, request: http.IncomingMessage, response: ht
   }
 }
 
-/** A URL of a test's database as `neon()` wants it, with a password. */
+/** Returns a test database's URL with the password that `neon()` demands. */
 export function neonUrl(url: string): string {
   const made = new URL(url);
   made.password ||= "none";

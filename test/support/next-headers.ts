@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { CookieJar } from "../../src/cookies.ts";
 
 /*
- * Stands for `next/headers.js`, which vitest.config.ts resolves to this file: the functions find the request that a test has begun. Next.js itself
- * is tried in test/apps.
+ * A stand-in for `next/headers.js`, which vitest.config.ts resolves to this file. Its functions find the request that a
+ * test has begun. Next.js itself is tested in test/apps.
  */
 
 interface NextRequest {
@@ -32,7 +32,7 @@ export async function headers(): Promise<Headers> {
   return current().headers;
 }
 
-/** Runs work as a Server Action or a route handler, or as what renders a page. */
+/** Runs work as a Server Action or a route handler, or as the rendering of a page. */
 export async function duringRequest<T>(
   phase: "action" | "render",
   jar: CookieJar,

@@ -2,8 +2,9 @@ import type { SerializedError } from "vitest";
 import type { Reporter, TestCase, TestModule, TestSuite, Vitest } from "vitest/node";
 
 /**
- * Says how the run went, as its last line: `N passed, N failed, N skipped`. Files and suites that broke outside of a test
- * and unhandled errors count as failed, and so do tests that did not finish. With CI=true a skipped test fails the run.
+ * Prints the run's result as the last line: `N passed, N failed, N skipped`. Files and suites that broke outside of a
+ * test and unhandled errors count as failed, and so do tests that did not finish. With CI=true a skipped test fails the
+ * run.
  */
 export class NoSkipReporter implements Reporter {
   #watch = false;

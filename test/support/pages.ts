@@ -14,7 +14,7 @@ export interface Block {
   /** The file name in brackets after the language: ```ts [sessions.ts] */
   file: string | undefined;
   code: string;
-  /** What the comments before it say: `<!-- example: login -->` is ["example", "login"]. */
+  /** The words of the comments before it: `<!-- example: login -->` is ["example", "login"]. */
   notes: Map<string, string>;
 }
 
@@ -28,7 +28,7 @@ export function pages(): string[] {
     .filter((file) => file !== "" && existsSync(join(root, file)));
 }
 
-/** The blocks of a page, in their order. */
+/** The blocks of a page, in order. */
 export function blocksOf(page: string): Block[] {
   const text = readFileSync(join(root, page), "utf8");
   const pattern = /^((?:<!-- [^]*? -->\s*\n)*)( *)```(\w+)(?:\{[^}\n]*\})?(?: \[([^\]]+)\])?[^\n]*\n([^]*?)^ *```$/gm;

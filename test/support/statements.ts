@@ -1,4 +1,4 @@
-/** Lists the SQL texts in objects of statements, each with its way from the root: `replace.statement`. */
+/** Lists the SQL texts in objects of statements, each with its path from the root: `replace.statement`. */
 export function statementsIn(value: unknown, path = ""): [name: string, text: string][] {
   if (typeof value === "string") return /^(?:SELECT|WITH|INSERT|UPDATE|DELETE) /.test(value) ? [[path, value]] : [];
   if (typeof value !== "object" || value === null) return [];

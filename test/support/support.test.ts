@@ -24,7 +24,7 @@ async function exists(token: string): Promise<boolean> {
   return (await db.query("SELECT FROM sessions WHERE token = $1", [token])).rowCount === 1;
 }
 
-/** Runs work with a connection, and ends it whatever happens. */
+/** Runs work with a connection and ends it, even if the work throws. */
 async function connected<T>(
   url: string,
   work: (client: pg.Client) => Promise<T>,

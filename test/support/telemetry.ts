@@ -15,7 +15,7 @@ import {
 } from "@opentelemetry/sdk-trace-base";
 import { onTestFinished } from "vitest";
 
-/** A metric, with what was recorded by attributes. */
+/** A metric and its recorded values by attributes. */
 export interface Recorded {
   kind: "histogram" | "counter" | undefined;
   unit: string;
@@ -27,7 +27,7 @@ const KINDS: Partial<Record<DataPointType, Recorded["kind"]>> = {
   [DataPointType.SUM]: "counter",
 };
 
-/** OpenTelemetry's own providers, until the test ends; they keep what they are given in memory. */
+/** Sets up OpenTelemetry's own providers until the test ends. They keep everything in memory. */
 export function telemetry() {
   const metricExporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({ exporter: metricExporter, exportIntervalMillis: 1e9 });

@@ -7,19 +7,19 @@ import { afterAll } from "vitest";
 import { EVENT_NAMES } from "../../src/lib/core/events.ts";
 
 /**
- * Watches each test file: no token that was made in it may appear in what is logged, published or answered, nor in a row of
- * its database when that is dropped.
+ * Fails a test file if one of its tokens appears in a log, an event or an answer, or in a row of its database when that
+ * is dropped.
  */
 const issued = new Set<string>();
 const leaks: string[] = [];
 
-/** What of the tokens made so far a text holds. */
+/** Returns the tokens made so far that a text holds. */
 export function tokensIn(text: string): string[] {
   if (issued.size === 0) return [];
   return (text.match(/[\w-]{43,}/g) ?? []).filter((word) => issued.has(word));
 }
 
-/** Notes a leak; the test file fails at its end. */
+/** Records a leak, which fails the test file at its end. */
 export function watchText(where: string, text: string): void {
   if (tokensIn(text).length > 0) leaks.push(`${where}: ${text.slice(0, 300)}`);
 }
@@ -44,7 +44,7 @@ const watchEvent = (event: unknown, name: string | symbol): void =>
   watchText(String(name), inspect(event, { depth: 8, showHidden: true }));
 for (const name of EVENT_NAMES) subscribe(`pgstore:${name}`, watchEvent);
 
-/** From now on nobody listens to the events, in this test file. */
+/** Stops listening to events in this test file. */
 export function leaveEventsAlone(): void {
   for (const name of EVENT_NAMES) unsubscribe(`pgstore:${name}`, watchEvent);
 }

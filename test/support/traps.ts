@@ -1,6 +1,6 @@
 import type pg from "pg";
 
-/** Types around those of our statements, of which PostgreSQL casts one to another by itself. */
+/** Types near those of pgstore's statements, which PostgreSQL casts implicitly. */
 const TYPES = [
   "bigint",
   "boolean",
@@ -21,13 +21,13 @@ const TYPES = [
   "timestamptz",
   "varchar",
 ];
-/** Also those that a syntax stands for: NULLIF, IN, BETWEEN, LIKE, rows that are compared. */
+/** Includes the operators behind syntax: NULLIF, IN, BETWEEN, LIKE, row comparison. */
 const OPERATORS = ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "||", "~~", "~", "@>"];
 
 /**
- * Makes a schema in which every function and operator of these names has an overload that raises: with the parameters of
- * those in pg_catalog, and with every combination of the types around. Nobody but their owner may call them either, so that
- * a plan with one of them fails as well. Returns how many it made.
+ * Makes a schema in which every function and operator of these names has an overload that raises: with the parameters
+ * of the originals in pg_catalog, and with every combination of similar types. Only their owner may call them, so a
+ * plan with one of them fails as well. Returns their number.
  */
 export async function layTraps(db: pg.Pool, schema: string, functions: readonly string[]): Promise<number> {
   await db.query(`CREATE SCHEMA "${schema}"; GRANT USAGE ON SCHEMA "${schema}" TO PUBLIC`);

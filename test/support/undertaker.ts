@@ -2,16 +2,16 @@ import { spawn } from "node:child_process";
 import type net from "node:net";
 import { dirname } from "node:path";
 
-/** Our environment without what would steer PostgreSQL's programs or Node. */
+/** This process's environment without variables that steer PostgreSQL's programs or Node. */
 export function environment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:PG|NODE_)/.test(name)));
 }
 
-/** What is left of a server is its business. */
+/** Ends a server that its process has left behind. */
 export interface Undertaker {
-  /** Names the process to end; undefined: there is none. */
+  /** Names the process to end. Undefined: none. */
   watch(pid: number | undefined): void;
-  /** Sends it away: there is nothing left to remove. */
+  /** Dismisses it, when nothing is left to remove. */
   dismiss(): void;
 }
 
@@ -36,8 +36,8 @@ const SCRIPT = `
   });`;
 
 /**
- * Starts a process that learns by the end of its standard input that this process is gone, and then ends the server and removes
- * its folder. An exit hook would not do: none runs after SIGKILL, nor, in vitest's workers, after SIGTERM.
+ * Starts a process that learns by the end of its standard input that this process is gone, and then ends the server and
+ * removes its folder. An exit hook would not run after SIGKILL, nor, in vitest's workers, after SIGTERM.
  */
 export function startUndertaker(folder: string): Undertaker {
   const child = spawn(process.execPath, ["-e", SCRIPT, folder], {

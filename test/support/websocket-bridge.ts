@@ -4,8 +4,8 @@ import net from "node:net";
 import { WebSocketServer } from "ws";
 
 /**
- * Starts what Neon has in front of its servers: bytes come by WebSocket and go on by TCP, to the `?address=host:port` that
- * the client asks for. On loopback; it keeps no process alive, and ends with it.
+ * Starts a stand-in for Neon's WebSocket proxy on loopback: it passes bytes on by TCP, to the client's
+ * `?address=host:port`. It keeps no process alive and ends with it.
  *
  * @returns the port
  */

@@ -1,6 +1,6 @@
 import { parsers } from "prettier/plugins/yaml";
 
-/** What a YAML document holds. Every scalar is a string. */
+/** The content of a YAML document. Every scalar is a string. */
 export type Yaml = string | undefined | Yaml[] | { [key: string]: Yaml };
 
 interface Node {
