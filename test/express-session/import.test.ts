@@ -43,6 +43,13 @@ async function runPage(): Promise<{ imported: number; store: ExpressSessionStore
 const from = { table: "their sessions", schema: "old" };
 
 describe("importConnectPgSimple", () => {
+  it("refuses options that are wrong or unknown before it reads anything", async () => {
+    const importing = (options: object) => importConnectPgSimple(pool, store, options);
+    await expect(importing({ tabel: "sessions" })).rejects.toThrow(/^tabel: there is no such option/);
+    await expect(importing({ table: 7 })).rejects.toThrow(/^table: expected a non-empty string, got 7$/);
+    await expect(importing({ onProgress: 7 })).rejects.toThrow(/^onProgress: expected a function, got 7$/);
+  });
+
   it("works as the page says", async () => {
     await admin.query(`CREATE TABLE session (LIKE old."their sessions")`);
     await pool.query(`INSERT INTO session SELECT * FROM old."their sessions" WHERE sid = 'sid 5'`);

@@ -1,3 +1,4 @@
+import { OptionReader } from "../core/options.ts";
 import { sha256 } from "../core/token.ts";
 import type { DatabaseClient } from "../postgres/drivers/driver.ts";
 import type { ConditionalStore, StoredEntry } from "../core/store.ts";
@@ -49,8 +50,12 @@ export async function importConnectPgSimple(
   to: Pick<ConditionalStore, "create">,
   options: ImportOptions = {},
 ): Promise<ImportResult> {
-  const { signal, onProgress, table = "session", schema } = options;
-  const source = new PgStore(from, { table, schema, cleanupInterval: 0 }, { layout: connectPgSimpleLayout });
+  const read = new OptionReader(options);
+  const signal = read.value("signal") as AbortSignal | undefined;
+  const onProgress = read.callback<NonNullable<ImportOptions["onProgress"]>>("onProgress");
+  const place = { table: read.text("table", "session"), schema: read.text("schema", undefined) };
+  read.end();
+  const source = new PgStore(from, { ...place, cleanupInterval: 0 }, { layout: connectPgSimpleLayout });
   const result: ImportResult = { imported: 0, present: 0, unreadable: 0 };
   let page: StoredEntry[] = [];
   const write = async (): Promise<void> => {
