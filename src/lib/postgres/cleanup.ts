@@ -8,42 +8,42 @@ import type { Statements } from "./sql/statements.ts";
 /*
  * The cleanup removes expired rows in pages, the oldest first.
  *
- * 1. A page is one statement of bounded length. It begins where the last page ended, because the index still holds the rows that were
- *    removed before. It skips locked rows.
- * 2. After each page the cleanup pauses for as long as the page took, so that it uses half of a connection's time at most.
+ * 1. A page is one statement of bounded length. It begins where the last page ended, because the index still holds the
+ *    rows removed before. It skips locked rows.
+ * 2. After each page the cleanup pauses for as long as the page took, but at most 50 ms.
  * 3. In a fleet one process cleans up at a time. Each statement takes an advisory lock for as long as it runs.
  *
  * a turn of the periodic cleanup               turns in vain
  * removed rows, or found none that expired     0 (unchanged while it works without the lock)
  * removed none, the oldest row is the same     one more
- * removed none, the oldest row is another one  1: another process gets on
+ * removed none, the oldest row is another one  1: another process removes rows
  *
- * After HELD_UP_TURNS turns in vain another role squats on the lock, or the rows are locked. The cleanup then works without the lock,
- * which only saves work, and reports it.
+ * After HELD_UP_TURNS turns in vain the rows are locked, or another session keeps the lock. The cleanup then reports
+ * this and works without the lock, which only saves work.
  *
  * Why: docs/decisions/010-tombstones.md, 029-very-many-sessions.md
  */
 
-/** What `deleteExpired` takes. */
+/** Options of `PgStore.deleteExpired`. */
 export interface CleanupOptions {
-  /** Stops between two statements when it aborts; `deleteExpired` then rejects with its reason. */
+  /** Stops the cleanup between two statements when it aborts. `deleteExpired` then rejects with its reason. */
   signal?: AbortSignal | undefined;
-  /** How many rows to remove at most. Default: all. */
+  /** The maximum number of rows to remove. Default: all. */
   limit?: number | undefined;
-  /** Called after each statement that removes rows. What it throws ends the cleanup. */
+  /** Called after each statement that removes rows. An error that it throws ends the cleanup. */
   onProgress?: ((progress: CleanupProgress) => void) | undefined;
 }
 
-/** How far a cleanup has come. */
+/** Progress of a cleanup. */
 export interface CleanupProgress {
   /** Rows removed so far. */
   removed: number;
 }
 
-/** A request may wait for a page, for a row or for the processor. */
+/** Bounds of the pages. A request may wait for the rows that a page locks, or for the processor. */
 const PAGES: PageBounds = { firstRows: 500, minRows: 10, maxRows: 2000, slowMs: 50 };
 
-/** Turns in a row that remove nothing of what has expired, after which the cleanup counts as held up. */
+/** Turns in vain after which the cleanup counts as held up. */
 const HELD_UP_TURNS = 3;
 
 /** The result of a cleanup. */
@@ -57,16 +57,18 @@ interface Outcome {
   isFenced: boolean;
 }
 
-/** Cleans up again and again until it is stopped; its turns never overlap. */
+/** Cleans up periodically until it is stopped. Turns never overlap. */
 export class PeriodicCleanup {
   readonly #stopping = new AbortController();
   readonly #stopTimer: () => void;
   #turn: Promise<void> | undefined;
 
   /**
-   * @param interval - milliseconds from the end of a turn to the next, give or take a tenth; 0: never
-   * @param clean - one turn; ends early when its signal aborts
-   * @param onError - gets what a turn throws
+   * Starts the timer.
+   *
+   * @param interval - milliseconds from the end of a turn to the next, give or take a tenth. 0: never
+   * @param clean - makes one turn. It ends early when its signal aborts
+   * @param onError - gets the errors of turns
    */
   constructor(interval: number, clean: (signal: AbortSignal) => Promise<unknown>, onError: (error: unknown) => void) {
     const { signal } = this.#stopping;
@@ -80,7 +82,7 @@ export class PeriodicCleanup {
     this.#stopTimer = interval === 0 ? () => {} : repeat(interval, () => (this.#turn = turn()));
   }
 
-  /** No further turn begins; one under way ends after its present statement. Resolves when it has. Idempotent. */
+  /** Stops the timer. Resolves when a turn under way has ended, after its present statement. Idempotent. */
   async stop(): Promise<void> {
     this.#stopTimer();
     this.#stopping.abort();
@@ -96,7 +98,7 @@ export class CleanupTurns {
   #oldest = "";
   #inVain = 0;
 
-  /** @param onHeldUp - called after each turn that is held up, with whether another session holds the lock */
+  /** Begins to count. @param onHeldUp - called after each turn held up, with whether another session holds the lock */
   constructor(lock: string, onHeldUp: (isLockHeld: boolean) => void) {
     this.lock = lock;
     this.#onHeldUp = onHeldUp;
@@ -106,10 +108,10 @@ export class CleanupTurns {
     return this.#inVain >= HELD_UP_TURNS;
   }
 
-  /** Takes note of how a turn ended. */
+  /** Records the outcome of a turn. */
   end({ removed, leads, oldest }: Omit<Outcome, "isFenced">): void {
     if (removed > 0 || oldest === "") {
-      // Without the lock it goes on until that is free.
+      // The cleanup works without the lock until the lock is free.
       if (leads || !this.isHeldUp) this.#inVain = 0;
     } else {
       this.#inVain = oldest === this.#oldest ? this.#inVain + 1 : 1;
@@ -122,8 +124,8 @@ export class CleanupTurns {
 /**
  * Removes the rows that have expired.
  *
- * @param turns - of a periodic cleanup
- * @throws TypeError when an option is wrong; it names the option
+ * @param turns - the turns of a periodic cleanup
+ * @throws TypeError, naming the option, when one is wrong
  */
 export async function deleteExpired(
   query: Query,
@@ -147,7 +149,7 @@ export async function deleteExpired(
   try {
     const outcome = await deletePages(query, sql, limit, onRemoved, signal, turns);
     const isHeldUp = turns?.isHeldUp === true;
-    // Otherwise it is another process that cleans up.
+    // Otherwise another process cleans up.
     if (outcome.leads || isHeldUp) tell(isHeldUp ? { heldUp: true } : {});
     return outcome;
   } catch (error) {
@@ -179,7 +181,7 @@ async function deletePages(
     removed += gone;
     if (gone > 0) onRemoved(removed);
     const next = nextStart(from, textOf(page, "last"), gone);
-    // Rows of -infinity that the database keeps: what comes after them can't be reached.
+    // Rows of -infinity that the database keeps: later rows can't be reached.
     if (Number(textOf(page, "found")) < wanted || removed === limit || (gone === 0 && next === from)) {
       const leads = first?.["leads"] === "true";
       const isFenced = first?.["fence"] != null && (leads || always);
@@ -192,7 +194,9 @@ async function deletePages(
   }
 }
 
-/** Whole milliseconds, as that is what we can say exactly. A page of which nothing could be removed is not read again. */
+/**
+ * Returns the start of the next page, in whole milliseconds, which are exact. A page without removals is not repeated.
+ */
 function nextStart(from: string, last: string, gone: number): string {
   const next = Math.floor(Number(last));
   return gone === 0 && String(next) === from ? String(next + 1) : String(next);

@@ -100,7 +100,7 @@ export class Endings {
     return (await this.#engine.run(this.#sql.follow, [arrayText(ids)])).map((row) => textOf(row, "token"));
   }
 
-  /** Turns the tombstone of a revoked session into that of a replaced one. Resolves to whether it existed. */
+  /** Marks a revoked session's tombstone as replaced. Resolves to whether it existed. */
   async supersede(id: string, newId: string): Promise<boolean> {
     return (await this.#engine.run(this.#sql.supersede, [id, newId])).length > 0;
   }

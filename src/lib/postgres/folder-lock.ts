@@ -24,9 +24,9 @@ interface Holder {
 }
 
 /**
- * Locks a PGlite folder against other processes, and creates it for its owner only if it is missing.
+ * Locks a PGlite folder against other processes. A missing folder is created with access for its owner alone.
  *
- * PGlite itself would let two processes work on copies of their own, and the last to close would win (docs/decisions/024).
+ * PGlite itself would let two processes work on separate copies, and the last to close would win (docs/decisions/024).
  * The lock is the file `pgstore.lock` in the folder. A holder in the same space is alive if its process number and start
  * match a running process. A holder elsewhere, as in another container, is alive if it touches the file every second.
  *

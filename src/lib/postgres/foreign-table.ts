@@ -27,18 +27,18 @@ export class ForeignTable {
     this.#layout = layout;
   }
 
-  /** The columns that it must have. */
+  /** The columns that the table must have. */
   get columns(): string[] {
     return [this.#layout.token, this.#layout.data, this.#layout.expiry];
   }
 
-  /** Says whether there is such a table, with these columns. */
+  /** Tells whether the table exists with these columns. */
   async exists(): Promise<boolean> {
     const rows = await this.#query(SCHEMA_OBJECTS, [arrayText([this.name])]);
     return this.columns.every((column) => rows.some(({ kind, name }) => kind === "column" && name === column));
   }
 
-  /** Says whether another name in the same database is this table's. @param name - quoted */
+  /** Tells whether another name in the same database means this table. @param name - quoted */
   async isSameAs(name: string): Promise<boolean> {
     const [row] = await this.#query(SAME_TABLE, [this.name, name]);
     return row?.["same"] === "true";

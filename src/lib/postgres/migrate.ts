@@ -9,7 +9,7 @@ import type { TableName } from "./sql/table-name.ts";
 
 /** An index on a large table takes long. */
 const MAX_STATEMENT_MS = 10 * 60_000;
-/** Between two looks at an index that another process creates. */
+/** Pause between two looks at an index that another process creates. */
 const RETRY_PAUSE_MS = 500;
 
 const OBJECT_IN_USE = "55006";
@@ -39,7 +39,7 @@ async function run(query: Query, statement: string): Promise<void> {
       const sqlstate = sqlstateOf(cause);
       if (sqlstate === INVALID_TRANSACTION_TERMINATION) {
         const message =
-          "migrate: expected READ COMMITTED, got a transaction of another isolation. Call it outside of one";
+          "migrate: expected READ COMMITTED, got another isolation level. Call it outside of a transaction";
         throw new StoreError(message, { cause });
       }
       if (sqlstate !== OBJECT_IN_USE || performance.now() + RETRY_PAUSE_MS > end) throw error;

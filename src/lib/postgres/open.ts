@@ -66,7 +66,7 @@ export function folderOf(url: string): string | undefined {
   const isPath = /^(?:\.{0,2}\/(?!\/)|\.{1,2}$|~\/|\.{0,2}\\|[a-z]:[\\/])/i.test(folder);
   const isServer = /[@:?#=]|^\/\/|^localhost(?:\/|$)|^[^/\\]+\.[^/\\]+[/\\]|^\d+(?:\.\d+){3}(?:\/|$)/i;
   if (isPath ? /:[^/\\]*@/.test(folder) : isServer.test(folder)) {
-    throw new TypeError(`${EXPECTED}, got what looks like a server without postgres://; begin a folder with ./`);
+    throw new TypeError(`${EXPECTED}, got what looks like a server without postgres://. Begin a folder with ./`);
   }
   return folder;
 }
@@ -75,7 +75,7 @@ export function folderOf(url: string): string | undefined {
  * Opens the database that a URL names. Makes no connection to a server yet.
  *
  * @param url - `postgres://…`, a folder or `file:folder`
- * @param max - connections to a server at most. Default: the driver's
+ * @param max - the maximum number of connections to a server. Default: the driver's
  * @throws StoreUnavailableError when the driver is missing or the folder can't be opened
  * @throws TypeError when the URL names neither a server nor a folder
  */
@@ -100,8 +100,7 @@ async function openServer(url: string, max: number | undefined): Promise<OpenDat
  */
 function locationOf(url: string, Client: typeof pg.Client): string {
   // new URL() would throw an error that contains the URL and its password.
-  if (!URL.canParse(url))
-    throw new TypeError(`${EXPECTED}, got a URL that can't be read: a password is percent-encoded`);
+  if (!URL.canParse(url)) throw new TypeError(`${EXPECTED}, got a URL that can't be read: percent-encode the password`);
   const { hostname, pathname, search, hash } = new URL(url);
   // An unescaped / ? or # in a password ends the host, and the rest of the password would be read as the database.
   if (hash !== "" || pathname.includes("@") || /^\?[^=]*@/.test(search)) {

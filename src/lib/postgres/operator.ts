@@ -8,13 +8,13 @@ import { countPresent, countRemovable, ESTIMATE, INDEX_PROGRESS, PING, SCHEMA_OB
 import type { TableName } from "./sql/table-name.ts";
 import { arrayText } from "./sql/text-format.ts";
 
-/** Statements that read a whole table. */
+/** Time limit of statements that read a whole table. */
 export const MAX_SCAN_MS = 24 * 3600 * 1000;
 
 /**
- * Makes a function that runs an operator's statements, one at a time and once.
+ * Makes a function that runs an operator's statements, without retries.
  *
- * @param timeoutMs - for a statement that doesn't say another time
+ * @param timeoutMs - the default time limit of a statement
  * @param table - for messages, quoted
  * @param remedy - advice for an error about a missing table
  * @throws StoreUnavailableError when the database doesn't answer
@@ -32,7 +32,7 @@ export async function openQuery(client: PgClient, timeoutMs: number, table: stri
   return query;
 }
 
-/** A table of pgstore's, one of its columns or one of its indexes. */
+/** One of pgstore's tables, columns or indexes. */
 export interface SchemaObject {
   readonly kind: "table" | "column" | "index";
   /** Quoted. */
@@ -41,7 +41,7 @@ export interface SchemaObject {
   readonly name: string;
 }
 
-/** Counts and checks that the command line needs, and that no store offers. */
+/** Counts and checks that only the command line needs. */
 export class Operator {
   readonly #query: Query;
   readonly #table: TableName;
@@ -70,13 +70,13 @@ export class Operator {
     }));
   }
 
-  /** The progress of the indexes that are being created, in blocks of the table. `total` is 0 when no index is being created. */
+  /** Returns the progress of indexes being created, in blocks of the table. `total` is 0 when none is being created. */
   async indexProgress(): Promise<{ done: number; total: number }> {
     const [row] = await this.#query(INDEX_PROGRESS, [this.#table.quoted]);
     return { done: Number(textOf(row, "done")), total: Number(textOf(row, "total")) };
   }
 
-  /** The number of rows by PostgreSQL's statistics; 0 where it has none. */
+  /** Returns the number of rows by PostgreSQL's statistics. 0 without statistics. */
   async estimateRows(): Promise<number> {
     const [row] = await this.#query(ESTIMATE, [this.#table.quoted]);
     return Math.max(0, Number(row?.["rows"] ?? 0));
@@ -85,8 +85,8 @@ export class Operator {
   /**
    * Counts the rows that a cleanup would remove.
    *
-   * @param graceMs - how long the rows of ended sessions stay
-   * @param limit - where to stop counting
+   * @param graceMs - milliseconds for which the rows of ended sessions stay
+   * @param limit - the count at which to stop
    */
   async countRemovable(graceMs: number, limit?: number): Promise<number> {
     const [row] = await this.#query(countRemovable(this.#table, this.#layout, graceMs, limit), [], MAX_SCAN_MS);

@@ -3,11 +3,11 @@ export interface PageBounds {
   readonly firstRows: number;
   readonly minRows: number;
   readonly maxRows: number;
-  /** Milliseconds that a page should take: so long may a request wait for the rows that its statement locks. */
+  /** Milliseconds that a page should take: a request may wait that long for the rows that it locks. */
   readonly slowMs: number;
 }
 
-/** Adapts the size of pages to the time that they take: a slow page is followed by half of it, a fast one by twice as much. */
+/** Adapts the size of pages to their time: it is halved after a slow page and doubled after a fast one. */
 export class Pager {
   readonly #bounds: PageBounds;
   #rows: number;

@@ -64,7 +64,7 @@ import { instantText } from "./sql/text-format.ts";
 export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Sessions by user. Undefined for a table of another layout. */
   readonly users: UserStore | undefined;
-  /** Figures, history and a search for users. Undefined for a table of another layout. */
+  /** Figures, history and searches for operators. Undefined for a table of another layout. */
   readonly operations: StoreOperations | undefined;
   /** The database that `openStore` opened, without its password. Undefined for a client that was passed in. */
   readonly location: string | undefined;
@@ -123,7 +123,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     return typeof found === "string" ? undefined : found;
   }
 
-  /** As `find`, but resolves to the reason when the session was ended, and not longer ago than `endedGrace`. */
+  /** Finds a live row, or the reason why its session was ended at most `endedGrace` ago. */
   lookUp(id: string, options?: OperationOptions): Promise<Found> {
     if (!isId(id)) return Promise.resolve(undefined);
     return this.#engine.operations.find(id, options?.signal);
@@ -374,7 +374,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
 function warnOfHeldUp(store: PgStore, { quoted }: TableName, isLockHeld: boolean): void {
   const why = isLockHeld
-    ? "another session holds its advisory lock (select locktype = 'advisory' from pg_locks), so it goes on without"
+    ? "another session holds its advisory lock (see pg_locks, locktype 'advisory'), so it works without the lock"
     : "they are locked, or a trigger keeps them";
   const message = `Expired rows of table ${quoted} were not removed in several turns of the cleanup: ${why}.`;
   warn("PGSTORE_CLEANUP_HELD_UP", message, store);

@@ -84,7 +84,7 @@ export class UserSessions implements UserStore {
       const [rows, isFull] = await pages.next(this.#engine.userSql.end);
       if (isFull) {
         const bound = rows[0]?.["bound"] ?? "";
-        // Start again at the newest session of that time: some may have come between.
+        // Start again at the newest session of that time: more may have begun since.
         await pages.after(String(Number(bound) + 1), "");
         return pages.ended;
       }

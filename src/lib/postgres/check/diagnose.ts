@@ -8,7 +8,7 @@ import { checkSchema, MIGRATE } from "./schema.ts";
 import { checkBacklog, checkClock, checkServer } from "./server.ts";
 import { judgeTable, readTableStats } from "./table.ts";
 
-/** Examines the tables, what they hold and the server. Changes nothing. */
+/** Examines the tables, their rows and the server. Changes nothing. */
 export async function diagnose(
   query: Query,
   table: TableName,

@@ -2,7 +2,7 @@
 export interface Finding {
   /** The examined object. */
   readonly subject: FindingSubject;
-  /** An error keeps sessions from being stored or found. A warning costs something, or gives others more rights than they need. */
+  /** An error keeps sessions from being stored or found. A warning costs something, or gives roles unneeded rights. */
   readonly severity: "ok" | "warn" | "error";
   /** A line for people. */
   readonly text: string;

@@ -8,9 +8,9 @@ const STATEMENT_NAME = "pgstore_check";
 /**
  * Checks for a pooler between this process and the server, and its mode.
  *
- * Behind a pooler the number of the server's process differs from the one that was told on connecting. In transaction mode
- * it changes from one transaction to the next when another client has taken the connection meanwhile. A second connection
- * does that here.
+ * Behind a pooler the number of the server's process differs from the number told on connecting. In transaction mode it
+ * changes from one transaction to the next when another client has taken the connection meanwhile. Here the second
+ * connection takes it.
  *
  * @param url - URL of a server, or undefined for an embedded database
  */

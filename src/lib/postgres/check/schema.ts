@@ -138,7 +138,7 @@ function judgeUsers(table: TableName, sessions: Row[], companions: Row[][]): Fin
   return problems;
 }
 
-/** Judges another package's table. Advises no change but what that package makes itself. */
+/** Judges another package's table. Advises only changes that the package makes itself. */
 function judgeForeign(quoted: string, columns: Row[], names: readonly [string, string, string]): Finding[] {
   if (columns.length === 0) return [wrong(`table ${quoted} does not exist`, "name the table that the package created")];
   const missing = names.filter((name) => named(columns, name) === undefined);

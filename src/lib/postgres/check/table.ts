@@ -4,16 +4,16 @@ import { INDEX_STATS, TABLE_STATS } from "../sql/operator.ts";
 import { error, type Finding, ok, warn } from "./finding.ts";
 
 const MEBIBYTE = 1024 * 1024;
-/** Larger than its rows need by both of these is bloat. */
+/** A table or an index that exceeds the needs of its rows by both of these is bloated. */
 const MIN_BLOAT_FACTOR = 2;
 const MIN_BLOAT_BYTES = 20 * MEBIBYTE;
-/** So many dead rows, and such a share of all, are too many. */
+/** Dead rows are too many when they reach both this number and this share of all rows. */
 const MIN_DEAD_ROWS = 10_000;
 const MIN_DEAD_SHARE = 0.2;
-/** With so many times the dead rows that start it, autovacuum doesn't keep up. */
+/** Autovacuum doesn't keep up with this many times the dead rows that start it. */
 const MAX_THRESHOLD_FACTOR = 2;
 const MAX_TRANSACTION_MS = 3_600_000;
-/** With rows of so many times the age at which autovacuum must freeze them, something keeps it away. */
+/** Something blocks autovacuum when rows reach this many times the age at which it must freeze them. */
 const MAX_AGE_FACTOR = 1.5;
 /** Bytes of a row's header, of an index entry's, and of the pointer to either. */
 const ROW_HEADER_BYTES = 24;
@@ -37,7 +37,7 @@ export interface TableStats {
   /** Dead rows at which autovacuum starts. */
   threshold: number;
   isAutovacuumOn: boolean;
-  /** Undefined: none is on record. */
+  /** Undefined: no vacuum is on record. */
   sinceVacuumMs: number | undefined;
   /** Transactions since the oldest row that is not frozen. */
   age: number;
@@ -91,7 +91,7 @@ const aligned = (length: number): number => Math.ceil(length / 8) * 8;
  * Judges a table by its statistics.
  *
  * @param table - quoted
- * @param problems - of its indexes, which are known already
+ * @param problems - the known problems of its indexes
  */
 export function judgeTable(table: string, stats: TableStats, problems: Finding[] = []): Finding[] {
   return [

@@ -15,7 +15,7 @@ export function isBunSql(db: unknown): db is BunSql {
 export function bunSql(sql: BunSql): Driver {
   return placedDriver(
     sql,
-    // A statement that waited in Bun's pool could not be taken back. So Bun gets no more at once than it has connections.
+    // A statement that waits in Bun's pool can't be taken back. So Bun gets no more at once than it has connections.
     () => Places.upTo(sql.options.max ?? USUAL_CONNECTIONS),
     async ({ text }, { values }) => {
       try {
@@ -27,7 +27,7 @@ export function bunSql(sql: BunSql): Driver {
   );
 }
 
-/** Copies an error of Bun, which has the SQLSTATE in `errno`, and in `code` a name of its own. */
+/** Copies an error of Bun with the SQLSTATE as its `code`. Bun has it in `errno`. */
 function withSqlstate(error: unknown): unknown {
   const { errno } = (error ?? {}) as { errno?: unknown };
   if (!(error instanceof Error) || sqlstateOf({ code: errno }) === undefined) return error;

@@ -76,10 +76,13 @@ export function loadUntil(values: unknown[], until: number): Errand["load"] {
 export interface Driver {
   /** Whether the client supports prepared statements. */
   prepares: boolean;
-  /** Whether an operation leaves in its own call when nothing is under way, instead of waiting for others of the same turn. Default: false. */
+  /**
+   * Whether an operation leaves in its own call when nothing is under way, not at the end of the turn. Default: false.
+   */
   leavesAtOnce?: boolean;
   /**
-   * Runs a statement. It settles within `timeout` milliseconds. The client then closes the connection, if it supports that.
+   * Runs a statement. It settles within `timeout` milliseconds. An overdue statement's connection is closed, if the
+   * client supports that.
    *
    * @throws NotSentError when the statement was certainly not sent
    * @throws StoreUnavailableError when it became too old to be sent

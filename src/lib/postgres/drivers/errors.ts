@@ -104,13 +104,13 @@ export function toStoreError(error: unknown, table: string, remedy: string): PgS
 /** undefined_table, undefined_column, insufficient_privilege */
 const MISSING = /^(?:42P01|42703|42501)$/;
 
-/** Says whether a table or column is missing, or denied to this role. */
+/** Tells whether a table or column is missing, or denied to this role. */
 export function isMissing(error: unknown): error is PgStoreError {
   return error instanceof PgStoreError && MISSING.test(sqlstateOf(error.cause) ?? "");
 }
 
 /**
- * Says whether the reason of a refusal can lie in a single row: its values (22), constraints (23, 44), size (54), or a
+ * Tells whether the reason of a refusal can lie in a single row: its values (22), constraints (23, 44), size (54), or a
  * function or trigger of the application (38, P0). Privileges and syntax concern every row.
  */
 export function mayLieInRow(error: unknown): boolean {
@@ -119,7 +119,7 @@ export function mayLieInRow(error: unknown): boolean {
 
 const UNIQUE_VIOLATION = "23505";
 
-/** Returns no rows for the error of an id that is taken. Throws every other one. */
+/** Returns no rows for the error of a taken id. Throws every other error. */
 export function noRowsIfTaken(error: unknown): never[] {
   if (sqlstateOf(error) === UNIQUE_VIOLATION) return [];
   throw error;

@@ -11,7 +11,7 @@ interface Located {
 export function hostOf(client: unknown): string | undefined {
   const { host, options, Client } = client as Located;
   if (typeof host === "string") return host;
-  // postgres.js may have several.
+  // postgres.js may have several hosts.
   const hosts = options?.host;
   if (Array.isArray(hosts)) return hosts.filter((one) => typeof one === "string").join(", ") || undefined;
   if (isPGlite(client as object)) return "PGlite";

@@ -72,7 +72,7 @@ function onPool(pool: Pool): Driver["run"] {
       const use = (connection: Connection): boolean => {
         const loaded = load();
         if (loaded === undefined) return false;
-        // Without a limit of the application's, the line's own spares a timer for each statement.
+        // Without a limit of the application, the line's own limit spares a timer for each statement.
         const query_timeout = connection.client.connectionParameters?.query_timeout ? timeout : undefined;
         const query = { text, name, values: loaded.values, query_timeout, types: AS_IT_IS };
         line.send(connection, query, end, resolve, (error) => {
@@ -96,8 +96,8 @@ function lineOf(pool: Pool): PoolLine {
 }
 
 /**
- * The statements that wait for a connection of a pool. The pool gets no more requests at once than it has connections, so
- * that connections that hang while they are made hold up only these requests.
+ * The statements that wait for a connection of a pool. The pool gets no more requests at once than it has connections,
+ * so that a connection that hangs while it is made holds up only its request.
  */
 class PoolLine {
   readonly #pool: Pool;
@@ -159,10 +159,10 @@ class PoolLine {
       };
       const { name } = query;
       if (name === undefined || !takesQueries(client)) client.query(query, undefined, answered);
-      // Old versions of pg take the callback of other classes only here.
+      // Old versions of pg take the callback of another class of query only as an argument.
       else client.query(new PreparedQuery(query, name, this.#columns), answered);
     } catch (error) {
-      // A wrapper around the client threw. Thrown on, the error would end the process from within the pool.
+      // A wrapper around the client threw. Rethrown, the error would end the process from within the pool.
       fail(error);
     }
   }
@@ -214,8 +214,8 @@ function takesQueries(client: object): boolean {
 }
 
 /**
- * A prepared statement on its way through pg's client, which sends it by `submit` and hands it the messages of the answer, as it does with
- * the queries of pg-cursor.
+ * A prepared statement on its way through pg's client, which sends it by `submit` and hands it the messages of the
+ * answer, as for the queries of pg-cursor.
  *
  * pg's own query copies its settings descriptor by descriptor, is an event emitter, and makes a result with parsers for each column. A
  * look-up alone in flight took a fifth longer with it. This one asks for the columns only once for each statement.
@@ -234,7 +234,7 @@ class PreparedQuery implements Query {
   columns: readonly string[] | undefined;
   readonly found: Row[] = [];
 
-  /** @param known - gets the columns of this statement, or has them */
+  /** Copies the settings of a query. @param known - the columns of statements. Those of this one are added */
   constructor({ text, values, query_timeout }: Query, name: string, known: Columns) {
     this.text = text;
     this.name = name;
@@ -334,7 +334,7 @@ function surviveIdleErrors(db: NodePostgres): void {
   });
 }
 
-/** Each warning is given once, whichever pool it concerns: all pools of a program are likely to be made alike. */
+/** Each warning is given once for all pools, as a program is likely to make them alike. */
 const ALL_POOLS = {};
 
 function warnOfNoListener(): void {

@@ -1,4 +1,4 @@
-/** An object that users mistake for a client of the database. Its members tell it. */
+/** An object that users mistake for a client of the database. Its members identify it. */
 interface OtherClient {
   readonly members: readonly string[];
   readonly name: string;
@@ -8,8 +8,8 @@ interface OtherClient {
 const OWN_POOL = "pass a separate pg.Pool, new pg.Pool({ max: 3, connectionTimeoutMillis: 5000 })";
 
 /**
- * ORMs and query builders. Many have a method `query` as well, which answers in another form. The first match counts, as some
- * have members of others.
+ * ORMs and query builders. Many have a method `query` as well, which answers in another form. The first match counts,
+ * as some share members.
  */
 const OTHERS: readonly OtherClient[] = [
   {

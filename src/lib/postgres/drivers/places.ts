@@ -1,8 +1,8 @@
 import { type Driver, type Errand, type Load, type Row, tooLate } from "./driver.ts";
 
 /**
- * Statements wait here until the client has a place for them. One that waits in the client can't be taken back when it has
- * failed, and keeps its memory.
+ * Statements wait here until the client has a place for them. A failed statement that waits in the client can't be
+ * taken back, and keeps its memory.
  */
 
 /** A statement with a time limit. */
@@ -14,8 +14,8 @@ interface Limited {
 }
 
 /**
- * The time limits of the statements of a client, with one timer for all of them. A timer for each statement would cost more
- * than half of the garbage collection: those that live long enough once keep others, until all of memory is collected.
+ * The time limits of the statements of a client, with one timer for all of them. A timer for each statement would cause
+ * more than half of the garbage collection: long-lived timers keep others in memory until a full collection.
  */
 export class Deadlines {
   readonly #open: Limited[] = [];
@@ -30,7 +30,7 @@ export class Deadlines {
     else if (this.#open.length === 1) this.#timer?.ref?.();
   }
 
-  /** Forgets a statement. The timer stays, but doesn't keep the process alive for nothing. */
+  /** Forgets a statement. Without open statements, the timer doesn't keep the process alive. */
   remove(limited: Limited): void {
     const index = this.#open.indexOf(limited);
     if (index >= 0) this.#open.splice(index, 1);
@@ -75,11 +75,11 @@ interface Waiting<Place> extends Limited {
 
 /** A queue of statements that wait for a place, oldest first. */
 export class WaitingLine<Place> {
-  // No Set: its outgrown tables keep what has left it, until all of memory is collected.
+  // No Set: its outgrown tables keep removed entries in memory until a full garbage collection.
   readonly #waiting: Waiting<Place>[] = [];
   readonly #deadlines: Deadlines;
 
-  /** Creates an empty line. @param deadlines - watch those that wait */
+  /** Creates an empty line. @param deadlines - watch the waiting statements */
   constructor(deadlines = new Deadlines()) {
     this.#deadlines = deadlines;
   }
@@ -96,7 +96,7 @@ export class WaitingLine<Place> {
       fail: (error) => fail(error ?? tooLate(timeout)),
       expire: () => {
         const index = this.#waiting.indexOf(waiting);
-        // One that expired at the same moment may have given it a place.
+        // A statement that expired at the same moment may have freed a place for this one.
         if (index < 0) return;
         this.#waiting.splice(index, 1);
         waiting.fail(undefined);
@@ -147,7 +147,7 @@ export class Places {
     this.#isFree = isFree;
   }
 
-  /** Creates the places of a client with so many connections. */
+  /** Creates the places of a client with `most` connections. */
   static upTo(most: number): Places {
     return new Places((held) => held.size < most);
   }

@@ -10,7 +10,7 @@ interface Query extends PromiseLike<Result> {
   state: object | null;
   /** The error after which postgres.js prepared the statement again. */
   retried?: { code?: unknown } | null;
-  /** Takes it out of the queue, or has it skipped in its turn. */
+  /** Takes it out of the queue, or makes postgres.js skip it. */
   cancel(): void;
   cancelled: unknown;
   strings: string[];
@@ -33,7 +33,7 @@ const UNKNOWN = 705;
 /** SQLSTATEs: invalid_sql_statement_name, and query_canceled, which postgres.js also throws itself. */
 const UNPREPARED = "26000";
 const CANCELLED = "57014";
-/** Attempts to send a statement that failed with the error of another. */
+/** Attempts to send a statement that failed with another statement's error. */
 const MAX_TRIES = 4;
 
 type Outcome = { rows: Row[]; error?: never; sent?: never } | { rows?: never; error: unknown; sent: boolean };
@@ -57,7 +57,7 @@ export function postgresJs(sql: PostgresSql): Driver {
     const timer = setTimeout(() => withdraw(query), Math.max(0, until - performance.now()));
     try {
       const result = await query.raw();
-      // Written when the connection was reset: postgres.js took the next connection's greeting for the answer.
+      // The connection was reset after the write: postgres.js took the next connection's greeting for the answer.
       if (result.command === null) return { error: new Error("the connection was reset"), sent: true };
       // postgres.js would prepare the statement again each time, and the earlier ones stay on the server for ever.
       if (query.retried?.code === UNPREPARED) prepare = false;
@@ -110,7 +110,7 @@ async function everythingClosed(): Promise<void> {
 }
 
 /**
- * Withdraws a statement that still waits for a connection. One that was sent is left alone: to cancel it takes another
+ * Withdraws a statement that still waits for a connection. A sent statement is left alone: cancelling it takes another
  * connection, whose errors postgres.js doesn't let callers catch.
  */
 function withdraw(query: Query): void {

@@ -11,7 +11,7 @@ export function reporter(): (event: BatchEvent) => void {
   return report;
 }
 
-/** Tells the observers of the operations of a batch that have ended, on behalf of the one that has waited for the longest time. */
+/** Reports the operations of a batch that have ended, on behalf of the one that has waited longest. */
 export function reportBatch<In, Out>(
   operation: string,
   batch: readonly Entry<In, Out>[],

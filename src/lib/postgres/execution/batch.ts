@@ -23,7 +23,7 @@ export interface Item<In> {
   readonly input: In;
   /** Moment until which it may be sent, by the monotonic clock in milliseconds. In the past once it has failed. */
   readonly until: number;
-  /** The group with which alone it shares a statement. */
+  /** The only group with which it may share a statement. */
   readonly company: Company | undefined;
 }
 
@@ -47,7 +47,7 @@ export class Again {
   }
 }
 
-/** An answer that takes much memory. It is opened when the callers before it have had time to handle theirs. */
+/** An answer that takes much memory. It is opened after earlier callers have had time to handle their answers. */
 export class Large<Out> {
   /** Approximate size in bytes. */
   readonly size: number;
@@ -60,7 +60,7 @@ export class Large<Out> {
   }
 }
 
-/** A group of operations that share no statement with others. */
+/** A group of operations that share no statement with operations outside it. */
 export class Company {
   /** The refused batch that they come from, if any. */
   readonly refusal: Refusal | undefined;
@@ -132,7 +132,7 @@ export function inCompanies(count: number, refusal: Refusal): Again[] {
 /** Remembered ids whose rows were refused. */
 const MAX_OFFENDERS = 1000;
 
-/** Adds an id whose row was refused to those that are known, of which the oldest are forgotten. */
+/** Remembers an id whose row was refused. Forgets the oldest beyond the limit. */
 export function remember(offenders: Set<string>, id: string): void {
   const [oldest] = offenders;
   if (offenders.size >= MAX_OFFENDERS && oldest !== undefined) offenders.delete(oldest);

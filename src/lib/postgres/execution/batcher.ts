@@ -23,7 +23,8 @@ import { reportBatch, reporter } from "./batch-report.ts";
  *    driver allows that.
  * 2. While a statement is under way, another one leaves when at least MIN_FURTHER_ROWS operations wait, and half of all that are open,
  *    up to the limit of statements. An operation that has waited for MAX_GATHER_MS leaves without that.
- * 3. An answer settles the operations of its batch. What their callers submit in the same turn of the event loop leaves together.
+ * 3. An answer settles the operations of its batch. New operations of their callers in the same turn of the event loop
+ *    leave together.
  * 4. Of two operations with the same key the later one becomes ready when the earlier one is done. A batch never holds a key twice,
  *    and operations of a key keep their order.
  *
@@ -32,7 +33,7 @@ import { reportBatch, reporter } from "./batch-report.ts";
  * ready               a statement                       sent
  * sent                the answer                        done, or ready again (in a smaller batch)
  *
- * A timeout or an abort fails an entry in each state. If it was sent, the database may still carry it out.
+ * A timeout or an abort fails an entry in any state. If it was sent, the database may still carry it out.
  *
  * Why: docs/decisions/007-batches.md, 019-nothing-is-sent-late.md, 020-one-refused-row.md
  */
@@ -61,6 +62,8 @@ export class Batcher<In, Out> {
   #whenIdle: (() => void)[] = [];
 
   /**
+   * Begins without operations.
+   *
    * @param timeout - milliseconds from `submit` after which an operation fails
    * @param operation - its name in events
    */
@@ -79,7 +82,7 @@ export class Batcher<In, Out> {
    * @param weight - bytes that it adds to the statement
    * @param signal - fails the operation with the signal's reason when it aborts. An operation that was not sent by then never is. One that
    *   was sent may still be carried out
-   * @param company - the group with which alone it may share a statement
+   * @param company - the only group with which it may share a statement
    * @throws StoreOverloadedError when too many operations wait; StoreUnavailableError when it takes too long
    */
   submit(key: string | undefined, input: In, weight: number, signal?: AbortSignal, company?: Company): Promise<Out> {
@@ -329,7 +332,7 @@ class Queue<In, Out> {
     return true;
   }
 
-  /** Fails an operation, which is then not sent any more. */
+  /** Fails an operation. It is not sent from then on. */
   fail(entry: Entry<In, Out>, error: unknown): void {
     const { state } = entry;
     if (state === "settled") return;
@@ -366,7 +369,7 @@ class Queue<In, Out> {
     this.#line.push(entry);
   }
 
-  /** Makes the next operation with the key of one ready. */
+  /** Makes the next operation with the same key ready. */
   #next(entry: Entry<In, Out>): void {
     if (entry.key === undefined) return;
     let { next } = entry;

@@ -63,8 +63,8 @@ export class Engine {
   };
 
   /**
-   * Says of live sessions whether they are behind the fence. A session missing from the answer is no longer live, or the
-   * fence is gone.
+   * Tells whether live sessions are behind the fence. A session missing from the answer is no longer live, or the fence
+   * is gone.
    */
   async behindFence(ids: readonly string[]): Promise<ReadonlyMap<string, boolean>> {
     try {

@@ -60,11 +60,13 @@ export class Dispatcher {
   readonly #layout: Layout;
   readonly #told: Told;
   readonly #timeout: number;
-  /** Ids whose rows the database has refused. Their next writes go alone, so that they don't hold up others again. */
+  /**
+   * Ids whose rows the database has refused. Their next writes go alone, so that they don't hold up other rows again.
+   */
   readonly #offenders = new Set<string>();
   /** The bytes of large rows, shared by parallel look-ups. */
   readonly #shared = new WeakMap<FoundRow, Uint8Array>();
-  /** Whether the data column has refused what the layout calls refusable. */
+  /** Whether the data column has refused a text that the layout calls refusable. */
   #refusesThose = false;
   #isStopped = false;
   readonly #reads: Batcher<string, Found>;
@@ -103,7 +105,7 @@ export class Dispatcher {
   }
 
   /**
-   * Writes a row, batched if its operation is shared. Writes of one id run one after the other.
+   * Writes a row, batched if its operation is shared. Writes of one kind and id run one after the other.
    *
    * @param input - the columns of its operation
    */
@@ -280,8 +282,8 @@ export class Dispatcher {
   }
 
   /**
-   * Finds out whether a first attempt whose answer was lost was carried out, if the second one changed nothing: the row holds
-   * the bytes of this write or others, or has ended since.
+   * Finds out whether a first attempt without an answer was carried out, if the second one changed nothing. If so, the
+   * row holds the bytes of this write, unless it was changed or has ended since.
    */
   async #look(
     { columns, whenLost }: Operation,

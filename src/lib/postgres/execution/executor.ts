@@ -61,7 +61,7 @@ export class Executor {
   }
 
   /**
-   * Runs a statement once. Throws the driver's errors as they are.
+   * Runs a statement once. Throws the driver's errors unchanged.
    *
    * @throws StoreUnavailableError when the statement takes too long
    */

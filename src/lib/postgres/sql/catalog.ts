@@ -37,7 +37,7 @@ export const leavesOf = (oid: string): string =>
   `SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ${oid} AND c.relkind ${NE} 'p' AND c.relkind ${NE} 'I' ` +
   `UNION SELECT t.relid::oid FROM pg_catalog.pg_partition_tree((${oid})::regclass) t WHERE t.isleaf`;
 
-/** SQL of the number of rows of tables `c` by PostgreSQL's statistics, or -1 if one was never analysed. An integer, as in `millisecondsOf`. */
+/** SQL of the number of rows of tables `c` by PostgreSQL's statistics, or -1 if one was never analysed. */
 export const ROWS = `(CASE WHEN pg_catalog.min(c.reltuples) ${GE} 0 THEN pg_catalog.sum(c.reltuples::float8) ELSE -1 END)::int8::text`;
 
 /** SQL of a text, or of null when it is empty. */

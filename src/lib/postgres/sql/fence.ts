@@ -43,8 +43,8 @@ export function fenceStatements({ quoted: table }: TableName, layout: Layout) {
     /** Lists the ends. */
     fencedEnds: `SELECT e.entry AS entry FROM ${entries}`,
     /**
-     * Says of live rows whether they are behind the fence. Returns no rows when there is no fence. An exception names the
-     * present id of a session, or an earlier one that was renewed.
+     * Tells whether live rows are behind the fence. Returns no rows when there is no fence. An exception names the
+     * present id of a session, or one from before a renewal.
      */
     behindFence:
       `WITH RECURSIVE entry AS MATERIALIZED (SELECT e.n AS n, e.entry::jsonb AS entry FROM ${entries}), ` +

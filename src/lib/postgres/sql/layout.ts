@@ -46,7 +46,7 @@ export interface Layout {
   remedy(table: TableName): string;
 }
 
-/** Beginning of the data of a tombstone. That of a destroyed session has no data. */
+/** Beginning of a tombstone's data. The tombstone of a destroyed session has no data. */
 const MARK = "\0pgstore:";
 const REVOKED = `${MARK}revoked`;
 /** Followed by the new id. */
@@ -87,8 +87,8 @@ export const scsLayout: Layout = {
     // convert_from takes a name, whose "C" collation would spread to the comparison and rule out the index on the id.
     `THEN pg_catalog.convert_from(pg_catalog.substring(s.data, ${REPLACED_BY.length + 1}), 'UTF8'::name) COLLATE pg_catalog."default" END`,
   entombed: `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)})`,
-  // A live session may have no bytes, so a tombstone is also told by its expiry. That can lie ahead of a statement's time by
-  // as long as the statement waited for the row.
+  // A live session may have no bytes, so a tombstone is also recognised by its expiry, which can be ahead of a
+  // statement's time by as long as the statement waited for the row.
   ended:
     `(s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds') AND ` +
     `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)}))`,
@@ -130,11 +130,11 @@ export const connectPgSimpleLayout: Layout = {
   typed: "true",
   users: false,
   remedy: ({ quoted }) =>
-    `Name the one that connect-pg-simple has made, or run: CREATE TABLE ${quoted} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL); CREATE INDEX ON ${quoted} (expire);`,
+    `Name the table that connect-pg-simple created, or run: CREATE TABLE ${quoted} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL); CREATE INDEX ON ${quoted} (expire);`,
 };
 
 /**
- * Says whether a row holds the data that were sent.
+ * Tells whether a row holds the sent data.
  *
  * @param found - the row's data as a text for `decode`
  * @param sent - the data as a text from `encode`

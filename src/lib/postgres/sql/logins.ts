@@ -9,7 +9,7 @@ import { quoteLiteral, type TableName } from "./table-name.ts";
  *
  * @param users - the table of users, quoted
  * @param mine - the column that this statement writes. It compares the other one
- * @param more - SQL to add: a condition of `crossed`, what the row is inserted from, and result columns
+ * @param more - SQL to add: `also` to the condition `crossed`, `when` to the source of the row, `told` to the result
  */
 export function notice(
   users: string,
@@ -88,8 +88,8 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
       `notice WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
       tags,
     )} ${outcome(tags, of("user_id"), of("others"))}`;
-  // A new id that is taken must not end the old row. A renewal takes no tag lock: the end of its tag finds its old or new row.
-  // With "1", a renewal writes nothing while there is a fence. A login is later than any fence.
+  // A taken new id must not end the old row. A renewal takes no tag lock: the end of its tag finds its old or new row.
+  // With goes_on "1" a renewal writes nothing while there is a fence. A login is later than any fence.
   const renew = (of: Parameter, tags: string): string => {
     const goesOn = of("goes_on");
     // A renewal keeps the details of its login.

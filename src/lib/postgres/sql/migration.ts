@@ -23,13 +23,13 @@ function homeOf({ quoted, schema }: TableName): string {
 /**
  * Makes a block of PL/pgSQL that runs in a READ COMMITTED transaction with a lock timeout.
  *
- * PL/pgSQL resolves names when a line runs. So the lines before the search path is set name the schema, and those after it see only
- * pg_catalog. Tables are named with their schema, in variables such as `sessions`. The settings are restored, for an application
- * that continues its own transaction.
+ * PL/pgSQL resolves names when a line runs. So lines before the search path is set name the schema, and later lines see
+ * only pg_catalog. Tables are named with their schema, in variables such as `sessions`. The settings are restored, for
+ * an application that continues its own transaction.
  *
- * If transactions keep their first snapshot by default, this one would not see what another process created while it waited.
- * Inside the application's own transaction this fails (2D000), and nothing has happened. The timeout is needed because
- * statements queue up behind a migration that waits for a lock.
+ * A transaction that keeps its first snapshot would not see what another process created while it waited, so the block
+ * begins another one. Inside the application's own transaction the COMMIT fails (2D000), and nothing has happened. The
+ * timeout is needed because statements queue up behind a migration that waits for a lock.
  */
 const block = (table: TableName, body: string): string =>
   `DO ${quoteLiteral(`
@@ -66,7 +66,7 @@ const hasAll = (columns: readonly Pick<Column, "name">[]): string =>
     )
     .join(" AND ");
 
-/** Columns with the name of one of pgstore's and another type: they belong to the application. */
+/** SQL that says whether a column has the name of one of pgstore's but another type: it belongs to the application. */
 const hasOthers = `EXISTS (
     SELECT FROM pg_attribute a JOIN (VALUES ${USER_COLUMNS.map(({ name, type }) => `('${name}', '${type}'::regtype)`).join(", ")}) v(name, type)
       ON a.attname = v.name WHERE a.attrelid = to_regclass(sessions) AND NOT a.attisdropped AND a.atttypid <> v.type)`;
@@ -96,7 +96,7 @@ const lock = (mode: string): string => `
 
 /** Creates the table, its missing columns and its companion tables. */
 function makeTables(table: TableName): string {
-  // If another process creates it at this moment, wait and find the table, or the type of its rows.
+  // If another process creates the same at this moment, the statement waits and then fails, which is no error.
   const unlessMade = (statement: string, condition: string, isMade: string): string =>
     `BEGIN
       ${statement}
@@ -141,8 +141,8 @@ function makeTables(table: TableName): string {
 }
 
 /**
- * Creates the missing indexes. Meanwhile the table is locked against writes, but not against reads. An index whose creation
- * was broken off is created again.
+ * Creates the missing indexes. Meanwhile the table is locked against writes, but not against reads. An index whose
+ * creation was interrupted is created again.
  */
 function makeIndexes(): string {
   const make = (index: Index, condition: string): string => {
@@ -166,9 +166,9 @@ function makeIndexes(): string {
 }
 
 /**
- * Returns the statements that create missing tables, columns and indexes. Any number of processes may run them at once: one
- * creates, the others wait. Another application's table is left unchanged, and so is a table whose owner the role is not a member of: it
- * works without users. No lock is taken when nothing is missing.
+ * Returns the statements that create missing tables, columns and indexes. Any number of processes may run them at once:
+ * one creates, the others wait. Another application's table is left unchanged. So is a table whose owner's rights this
+ * role lacks, which works without users. No lock is taken when nothing is missing.
  */
 export function migrationSql(table: TableName): string[] {
   return [block(table, makeTables(table)), block(table, makeIndexes())];

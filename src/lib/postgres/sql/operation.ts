@@ -3,7 +3,7 @@ import { prepared, type Statement } from "./fragments.ts";
 /**
  * The treatment of an operation whose answer was lost with the connection.
  *
- * - `repeat`: it has the same effect twice as once
+ * - `repeat`: running it twice has the same effect as once
  * - `repeat and look`: it needs the previous bytes, so it can't run twice. The table shows whether it ran
  * - `look`: a repetition could bring an ended session back. The table shows whether it ran
  * - `fail`: a repetition could undo later writes
@@ -20,7 +20,7 @@ export interface Operation {
   /** Variant that also records when the session was last seen. */
   readonly noting?: Statement;
   readonly whenLost: WhenLost;
-  /** Its name in events, that of the store's method. Default: its name here. */
+  /** The store's method, as its name in events. Default: its key in `Operations`. */
   readonly event?: string;
   /** The figure of the store's history that it adds to. */
   readonly counts?: "created" | "ended";

@@ -144,8 +144,8 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
       ...shared(["token"], (rows) => `DELETE FROM ${table} s USING ${rows} WHERE ${joined} ${returning}`),
       whenLost: "repeat",
     },
-    // A new id that is taken must not end the old row. It is looked for first, as an error would abort a transaction of the
-    // application. An id that is taken at the same moment fails on the primary key (23505).
+    // A taken new id must not end the old row. The statement looks for it first, as an error would abort a transaction
+    // of the application. An id taken at the same moment fails on the primary key (23505).
     renew: {
       columns: ["token", "new_token", "previous", "data", "expiry"],
       isShared: false,

@@ -23,7 +23,7 @@ export const SCHEMA_COLUMNS = `
   FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY t(name, n)
   JOIN pg_catalog.pg_attribute a ON a.attrelid ${EQ} ${regclass("t.name")} AND a.attnum ${GT} 0 AND NOT a.attisdropped
   ORDER BY t.n, a.attnum`;
-/** Indexes. Two with the same `work` are redundant. Leaves out one that is being created, which is not valid yet. */
+/** Indexes, without those being created. Two with the same `work` are redundant. */
 export const SCHEMA_INDEXES = `
   SELECT i.indexrelid::regclass::text AS name, i.indisvalid::text AS valid, i.indisunique::text AS unique,
     (EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conindid ${EQ} i.indexrelid))::text AS bound,
@@ -58,8 +58,8 @@ export const OPEN_SCHEMAS = `
 const setting = (name: string, otherwise = `pg_catalog.current_setting('${name}')`): string =>
   `COALESCE((SELECT o.option_value FROM pg_catalog.pg_options_to_table(c.reloptions) o WHERE o.option_name ${EQ} '${name}'), ${otherwise})`;
 /**
- * A table's statistics, summed over the leaves of a partitioned one. The width of a row is about the same in each. No float is
- * written as a text, because the setting `extra_float_digits` shortens that.
+ * A table's statistics, summed over the leaves of a partitioned one. The width of a row is about the same in each. No
+ * float becomes a text, because the setting `extra_float_digits` would shorten it.
  */
 export const TABLE_STATS = `
   SELECT ${ROWS} AS rows, pg_catalog.count(*)::text AS parts, pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::text AS bytes,
@@ -137,7 +137,7 @@ export function tuplesBy(schema: string): string {
     FROM (${leavesOf(regclass("$1::text"))}) l(oid) CROSS JOIN LATERAL ${schema}.pgstattuple_approx(l.oid::regclass) p`;
 }
 
-/** Counts the rows that a cleanup may remove. @param graceMs - how long ended sessions are remembered */
+/** Counts the rows that a cleanup may remove. @param graceMs - milliseconds for which ended sessions are remembered */
 export function countRemovable({ quoted }: TableName, layout: Layout, graceMs: number, limit?: number): string {
   const most = limit === undefined ? "" : `LIMIT ${limit}`;
   return (
@@ -154,7 +154,7 @@ export const countPresent = ({ quoted }: TableName): string =>
 
 export const SAME_TABLE = `SELECT (${regclass("$1::text")} ${EQ} ${regclass("$2::text")})::text AS same`;
 
-/** Counts all rows. @param table - quoted, of whatever layout */
+/** Counts all rows. @param table - quoted, of any layout */
 export const countAll = (table: string): string => `SELECT pg_catalog.count(*)::text AS count FROM ${table}`;
 
 /** A page of all rows by token, expired ones included. @param table - quoted */

@@ -65,7 +65,7 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout) {
     sessionsFrom:
       `SELECT ${columns} (SELECT * FROM ${quoted} s WHERE s.${token} ${GE} $1::text ` +
       `ORDER BY s.${token} LIMIT 5) s WHERE ${live} ORDER BY s.${token}`,
-    /** Says whether an index begins with the column `ip`. */
+    /** Tells whether an index begins with the column `ip`. */
     hasAddressIndex:
       "SELECT (EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a " +
       `ON a.attrelid ${EQ} i.indrelid AND a.attnum ${EQ} i.indkey[0] WHERE i.indrelid ${EQ} ${regclass(name)} ` +

@@ -14,14 +14,15 @@ import { quoteLiteral, type TableName } from "./table-name.ts";
 
 export type Statements = ReturnType<typeof statementsFor>;
 
-/** Which additions of `migrate` exist. Another process can add them, and they can be dropped again. */
+/** The existing additions of `migrate`. Other processes may add or drop some. */
 export interface Additions {
   /** The column for the user exists. */
   readonly owners: boolean;
-  /** All columns about users exist. */
+  /** The columns for the user and the last activity exist. */
   readonly users: boolean;
-  /** They exist, and this role may write when a session was last seen. */
+  /** Both exist, and this role may update the column `last_seen`. */
   readonly seen: boolean;
+  /** The history table exists. */
   readonly history: boolean;
 }
 
@@ -32,7 +33,7 @@ export function statementsFor(name: TableName, layout: Layout, grace: number) {
   const live = liveRow(layout);
   const removable = `s.${expiry} ${LE} current_timestamp AND s.${expiry} ${GE} ${instant("$1::text")} AND ${typed} AND ${outlivedRow(layout, grace)}`;
   return {
-    /** Returns the time, and which additions of `migrate` exist. */
+    /** Returns the time and the additions of `migrate`. */
     probe: `SELECT ${millisecondsOf("current_timestamp")} AS now${layout.users ? `, ${additions(name)}` : ""}`,
     count: `SELECT pg_catalog.count(*)::text AS count FROM ${table} s WHERE ${live}`,
     page:

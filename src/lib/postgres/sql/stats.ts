@@ -17,7 +17,7 @@ export function operationStatements(table: TableName, layout: Layout, grace: num
   const live = liveRow(layout);
   const name = quoteLiteral(quoted);
   const leaves = leavesOf(regclass(name));
-  // Integers and numerics have a whole text. The setting `extra_float_digits` shortens that of a float.
+  // Integers and numerics are written in full. The setting `extra_float_digits` shortens the text of a float.
   return {
     // In a partitioned table the leaves have the figures, each with its own estimate of the number of users.
     size:
@@ -46,7 +46,7 @@ export function operationStatements(table: TableName, layout: Layout, grace: num
       "cleaned = COALESCE(EXCLUDED.cleaned, h.cleaned), " +
       "took = COALESCE(EXCLUDED.took, h.took), live = COALESCE(EXCLUDED.live, h.live), users = COALESCE(EXCLUDED.users, h.users)",
     forget: `DELETE FROM ${history} h WHERE h.at ${LT} (current_timestamp ${MINUS} interval '8 days')`,
-    // A concurrent login locks the row and makes it younger.
+    // A concurrent login locks the row and renews its time.
     pruneUsers:
       `WITH page AS (SELECT user_id FROM ${users} WHERE user_id ${GT} $1::text ORDER BY user_id LIMIT 1000), ` +
       `gone AS (DELETE FROM ${users} u USING page WHERE u.user_id ${EQ} page.user_id ` +

@@ -4,8 +4,9 @@ import { sha256 } from "../../core/token.ts";
 
 /** A table's name in the forms that SQL needs. */
 export interface TableName {
-  /** Unquoted, without the schema, as are its companions' names. */
+  /** Unquoted, without the schema. */
   name: string;
+  /** The companions' names, unquoted, without the schema. */
   names: { users: string; history: string };
   /** Quoted, with its schema if it has one. */
   quoted: string;

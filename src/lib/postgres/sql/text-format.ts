@@ -59,8 +59,8 @@ function escaped(text: string): string {
  * answer = row { SEPARATOR row }
  * row    = position UNIT expiry UNIT state data
  *
- * The position is that of the id in the parameter, from 1. The state is one of the letters of STATES. Neither base64 nor JSON
- * contains the separators. Why: docs/decisions/007-batches.md
+ * The position counts the ids in the parameter, from 1. The state is one of the letters of STATES. Neither base64 nor
+ * JSON contains the separators. Why: docs/decisions/007-batches.md
  */
 
 /** Control characters of ASCII: record separator and unit separator. */
@@ -85,7 +85,7 @@ interface FoundRows {
   readonly isFenced: boolean;
 }
 
-/** Reads the text of an answer. @param ids - number of ids that were sent. The fence's is the one behind them */
+/** Reads the text of an answer. @param ids - number of ids that were sent. The fence's id follows them */
 export function readFound(text: string | null | undefined, ids: number): FoundRows {
   const rows: (FoundRow | undefined)[] = [];
   let isFenced = false;

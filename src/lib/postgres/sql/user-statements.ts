@@ -18,8 +18,8 @@ export function userStatements(table: TableName, layout: Layout) {
   // Times of logins are rounded up to a millisecond.
   const bound = `, ${microsOf(`(f.revoked ${PLUS} interval '999 microseconds')`)} AS bound`;
   /**
-   * Ends a page of a user's sessions without the exceptions and their renewals. Returns the sessions that it found and those
-   * that it ended: a concurrent statement may have been faster.
+   * Ends a page of a user's sessions except the spared ones and their renewals. Returns the sessions that it found and
+   * those that it ended: a concurrent statement may have been faster.
    *
    * @param noticed - SQL of `notice` to run first, or ""
    */
@@ -30,7 +30,7 @@ export function userStatements(table: TableName, layout: Layout) {
     `WHERE s.user_id ${EQ} $1::text AND ${place} AND s.${token} ${NE} ALL (ARRAY(SELECT spared.token FROM spared)) ` +
     `AND ${live} ORDER BY s.created DESC, s.${token} DESC ${offset} LIMIT $3::text::int), ` +
     `${endedPage(quoted, layout)} ` +
-    // Not a join: the planner expects a single row, and would compare each row with each.
+    // Not a join: the planner expects a single row, and would compare every pair of rows.
     `SELECT page.token AS token, ${microsOf("page.created")} AS created, 'false' AS ended` +
     (noticed === ""
       ? " FROM page UNION ALL SELECT ended.token, NULL, 'true' FROM ended"
