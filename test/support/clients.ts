@@ -41,7 +41,7 @@ export function openPostgresJs(
   { name, ...options }: postgres.Options<Record<string, postgres.PostgresType>> & { name?: string | undefined },
 ): OpenClient {
   const connection = name === undefined ? {} : { connection: { application_name: name } };
-  // It asks for types when it connects, and when that fails, nobody can catch it.
+  // With `fetch_types` it asks for types when it connects, and an error of that can't be caught.
   const sql = postgres(url, { max: 5, onnotice: () => {}, fetch_types: false, ...connection, ...options });
   return { db: sql, query: queryOf(sql), close: () => sql.end({ timeout: 1 }) };
 }

@@ -11,18 +11,18 @@ export interface CutProxy {
   /** A server's URL with the proxy in its place. */
   through(url: string): string;
   /**
-   * Drops a connection when the server's answer holds a CommandComplete with this tag ("UPDATE 1", "COMMIT"; "UPDATE" for
-   * any number of rows), once the statement's transaction, if it ends with it, is committed. The client sees nothing of
-   * that answer.
+   * Drops a connection when the server's answer holds a CommandComplete with this tag ("UPDATE 1", "COMMIT", or
+   * "UPDATE" for any number of rows). A transaction that ends with this statement is committed first. The client sees
+   * nothing of that answer.
    *
-   * @param times how often; default 1. 0 disarms the tag.
+   * @param times - number of drops. Default 1. 0 disarms the tag
    */
   cutAfter(tag: string, times?: number): void;
   /** Swallows what either side sends. Connections that lost something this way are dropped when it ends. */
   blackhole(on: boolean): void;
   /** Accepts new connections only to close them. */
   refuse(on: boolean): void;
-  /** Accepts new connections and says nothing to them, as a host behind a load balancer may; earlier ones go on. */
+  /** Accepts new connections and says nothing to them, as a host behind a load balancer may. Earlier ones go on. */
   keep(on: boolean): void;
   /** Lets the connections that were kept go on to the server. */
   letGo(): void;
@@ -54,7 +54,7 @@ export async function startCutProxy(firstPort: number, targetHost = "127.0.0.1")
   let cuts = 0;
   let answers = 0;
 
-  /** Whether this tag is to be cut; counts it. */
+  /** Counts a tag and returns whether to cut it. */
   const takes = (tag: string): boolean => {
     const key = [...armed.keys()].find((one) => tag === one || tag.startsWith(`${one} `));
     const times = key === undefined ? 0 : (armed.get(key) ?? 0);

@@ -35,7 +35,7 @@ export async function createDatabase(options: { template?: boolean } = {}): Prom
   adminUrl.pathname = name;
   const url = new URL(adminUrl);
   const role = inject("restrictedRole");
-  // Who makes a table owns it.
+  // The maker of a table owns it.
   if (role !== undefined && options.template !== false) url.username = url.password = role;
   const pools: pg.Pool[] = [];
   const open =

@@ -50,7 +50,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const role = roleOf(process.env["PGSTORE_TEST_ROLE"]);
   const teardown = async (): Promise<void> => {
     removeBundles();
-    // Of a server of our own nothing is left anyway.
+    // A server that this run has started is removed as a whole.
     if (server !== undefined) return server.stop();
     await run(url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
     if (role !== undefined) await run(url, `DROP ROLE IF EXISTS ${role}`);

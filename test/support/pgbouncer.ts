@@ -129,7 +129,7 @@ function settings(url: string, port: number, users: string, more: Record<string,
     "pool_mode = transaction",
     "default_pool_size = 2",
     "max_client_conn = 500",
-    // Tests kill connections; by default it would wait 15 s after one that fails to log in.
+    // By default it waits 15 s after a connection that fails to log in, and tests kill connections.
     "server_login_retry = 1",
     // As Debian's 1.18, which knows no such setting.
     ...(major > 1 || minor >= 21 ? ["max_prepared_statements = 0"] : []),

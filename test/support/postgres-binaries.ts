@@ -41,7 +41,7 @@ export function prepareBinaries(folder: string, user: User): string {
     }
   };
   if (linkLibraries(root) && runs(root)) return join(root, "native", "bin");
-  // Links stay relative; otherwise they would point back to where the user can't read.
+  // Links stay relative. Otherwise they would lead back to a folder that the user can't read.
   cpSync(join(root, "native"), join(folder, "native"), { recursive: true, verbatimSymlinks: true });
   linkLibraries(folder);
   if (user !== undefined) execFileSync("chown", ["-R", `${user.uid}:${user.gid}`, join(folder, "native")]);

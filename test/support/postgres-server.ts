@@ -42,7 +42,8 @@ const STOP_MS = 10_000;
  *
  * An undertaker ends it with this process, however that ends.
  *
- * @throws Error when there are no binaries for this platform, or when the server doesn't start; with the end of its log
+ * @throws Error when there are no binaries for this platform, or, with the end of its log, when the server doesn't
+ *   start
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const user = unprivilegedUser();

@@ -1,6 +1,6 @@
 import type pg from "pg";
 
-/** Types near those of pgstore's statements, which PostgreSQL casts implicitly. */
+/** Types that PostgreSQL casts implicitly to or from the types of pgstore's statements. */
 const TYPES = [
   "bigint",
   "boolean",

@@ -41,7 +41,8 @@ export interface UpgradedSession<Data = RegisteredData> {
  * Without a live session the result is a new, empty session whose signal never aborts, so check `session.userId`. Messages don't
  * extend `idleTimeout`. Requests do.
  *
- * @param options - `origins`, `sameSite`: hosts whose pages may connect; `checkInterval`: how often to look for an end
+ * @param options - `origins`, `sameSite`: hosts whose pages may connect. `checkInterval`: interval of the checks for an
+ *   end
  * @returns the session. Close it with the socket
  * @throws CsrfError when a page of another host connects; StoreUnavailableError, StoreError or SchemaError when the
  *   store fails; TypeError when an option is wrong

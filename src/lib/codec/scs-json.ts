@@ -43,7 +43,7 @@ export const scsJson = {
   /**
    * Encodes a session.
    *
-   * @param unique - makes the bytes differ from those of an equal session, by white space at the end, which Go skips
+   * @param unique - makes equal sessions differ in their bytes, by white space at the end, which Go skips
    * @throws TypeError, naming the key, when a value can't be stored
    */
   encode({ values, deadline }: DecodedSession, _id?: string, unique = false): Uint8Array {

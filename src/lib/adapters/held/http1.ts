@@ -252,7 +252,10 @@ export class Http1Hold {
     if (socket?.writableCorked === 0) this.#uncorked = outputData.length;
   }
 
-  /** Sends the pieces that Node would have sent before the socket was corked, and writes the others into the corked socket. */
+  /**
+   * Sends the pieces that Node would have sent before the socket was corked, and writes the rest into the corked
+   * socket.
+   */
   #flushCorked(socket: Socket): void {
     const response = this.#response;
     const corks = socket.writableCorked;
