@@ -19,7 +19,7 @@ export interface SessionHost {
   /** Writes the state's changes to the store. */
   flush(state: SessionState): Promise<void>;
   /**
-   * Stores a session that `login` or the like has given a token, if no response commits it later.
+   * Stores a new session after `login`, `reset` or `renewToken`, if no response commits it later.
    *
    * @param changes - undone when the session can't be stored
    */

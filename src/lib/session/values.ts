@@ -296,7 +296,7 @@ export class SessionValues {
     this.#held?.putBack(this.#own());
   }
 
-  /** Removes some changes and replays the others on the row. */
+  /** Removes some changes and replays the rest on the row. */
   withdraw(changes: readonly Change[], row: StoredRow | undefined): void {
     this.#changes = this.#changes.filter((change) => !changes.includes(change));
     this.rebase(row);
