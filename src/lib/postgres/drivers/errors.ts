@@ -25,7 +25,7 @@ export class NotSentError extends Error {
 export type Failure =
   "rolled back" | "not begun" | "standby" | "lost" | "unprepared" | "unavailable" | "schema" | "refused";
 
-/** SQLSTATEs by kind of failure. The first match decides. All others are `refused`. */
+/** SQLSTATEs by kind of failure. The first match decides. Without a match it is `refused`. */
 const TABLE: readonly [Failure, RegExp][] = [
   // serialization_failure, deadlock_detected
   ["rolled back", /^(?:40001|40P01)$/],

@@ -299,7 +299,7 @@ function codeOf(error: unknown): unknown {
 }
 
 /**
- * Closes the idle connections of a pool. Each is closed as soon as it is taken: an error of one that was held without a
+ * Closes the idle connections of a pool. Each is closed as soon as it is taken: an error of a connection held without a
  * listener would end the process.
  */
 function dropIdle(pool: Pool): void {

@@ -76,7 +76,7 @@ export class Batcher<In, Out> {
   }
 
   /**
-   * Carries out an operation, together with others.
+   * Carries out an operation, in a batch if possible.
    *
    * @param key - operations with the same key run one after the other
    * @param weight - bytes that it adds to the statement
@@ -313,7 +313,7 @@ class Queue<In, Out> {
     return batch;
   }
 
-  /** Makes a sent operation ready again, behind the others. */
+  /** Makes a sent operation ready again, behind the ready ones. */
   takeBack(entry: Entry<In, Out>, company: Company | undefined): void {
     if (entry.state === "settled") {
       this.#next(entry);
