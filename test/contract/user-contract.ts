@@ -531,6 +531,20 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     assert.equal(await manager.destroyByUser("%"), 1);
     assert.equal((await manager.listByUser("_")).length, 1);
   },
+  "the longest id of a user in the longest scope has a name by which operators end its sessions": async (host) => {
+    const [scope, userId] = ["s".repeat(64), "x".repeat(1024)];
+    const manager = managerOf(host, { scope });
+    const { id = "" } = await login(manager, userId);
+    await login(manager, userId);
+    const name = `%${scope}:${userId}`;
+    assert.equal((await manager.tableUsers.listByUser(name)).length, 2);
+    assert.equal(await manager.tableUsers.destroyById(id, { userId: name }), true);
+    assert.equal(await manager.tableUsers.destroyByUser(name), 1);
+    await assert.rejects(
+      manager.tableUsers.listByUser(`${name}x`),
+      /^TypeError: listByUser: userId: expected valid UTF-8/,
+    );
+  },
   "what can be no user's name is refused where it is given": async (host) => {
     const manager = managerOf(host);
     const session = await manager.load();

@@ -3,8 +3,8 @@ import { wrong } from "./options.ts";
 /** An index of PostgreSQL takes rows of up to about 2,700 bytes. */
 const MAX_NAME_BYTES = 1024;
 
-/** Matches a scoped user's or tag's name in the table. */
-const SCOPED = /^%[\w-]+:/;
+/** Matches the beginning of a scoped user's or tag's name in the table. */
+const SCOPED = /^%[\w-]{1,64}:/;
 
 /**
  * Checks the id of a user who logs in.
@@ -18,12 +18,12 @@ export function assertNewUserId(operation: string, userId: unknown): asserts use
   }
 }
 
-/** Checks a user's id. @throws TypeError when it is not 1 to 1024 bytes of valid UTF-8 without NUL */
+/** Checks a user's id or name in the table. @throws TypeError when, without a scope, it is not 1 to 1024 bytes of valid UTF-8 without NUL */
 export function assertUserId(operation: string, userId: unknown): asserts userId is string {
   if (typeof userId !== "string" || userId === "") {
     throw wrong(`${operation}: userId`, "a non-empty string", userId);
   }
-  if (!isName(userId)) {
+  if (!isName(userId.replace(SCOPED, ""))) {
     throw wrong(`${operation}: userId`, `valid UTF-8 without NUL, up to ${MAX_NAME_BYTES} bytes`, userId);
   }
 }
