@@ -138,6 +138,21 @@ describe("findByAddress", () => {
     expect(seen).toEqual(["zzzzzzzzz1", "zzzzzzzzz2"]);
   });
 
+  it("misses no session although the last one that was listed ends before it continues", async () => {
+    await pool.query(
+      `INSERT INTO sessions (token, data, expiry, ip)
+       SELECT n || '-left', 'x', current_timestamp + interval '1 hour', 'left' FROM generate_series(1, 3) n`,
+    );
+    onTestFinished(async () => void (await pool.query("DELETE FROM sessions WHERE ip = 'left'")));
+    const first = await operations.findByAddress(["left"], 1);
+    expect(ids(first.sessions)).toEqual(["1-left"]);
+    await pool.query("UPDATE sessions SET expiry = current_timestamp WHERE token = '1-left'");
+    const second = await operations.findByAddress(["left"], 1, first.next);
+    expect(ids(second.sessions)).toEqual(["2-left"]);
+    const third = await operations.findByAddress(["left"], 5, second.next);
+    expect(ids(third.sessions)).toEqual(["3-left"]);
+  });
+
   it("uses an index on the address", async () => {
     await pool.query("CREATE INDEX by_address ON sessions (ip) WHERE ip IS NOT NULL");
     onTestFinished(async () => void (await pool.query("DROP INDEX by_address")));

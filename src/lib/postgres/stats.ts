@@ -157,7 +157,7 @@ export class Operations implements StoreOperations {
     const end = performance.now() + MAX_SCAN_MS;
     const sessions: FoundSession[] = [];
     const { beginning, listed } = readPlace(after);
-    let [last, read] = [beginning, 0];
+    let [last, read, again] = [beginning, 0, listed];
     const placeOf = (id: string): string => {
       const text = id.slice(0, PLACE_CHARACTERS);
       const more = sessions.filter((session) => session.id.startsWith(text)).length;
@@ -168,10 +168,13 @@ export class Operations implements StoreOperations {
       const count = Number(textOf(bound, "count"));
       if (count === 0) return { sessions, next: undefined, read, rows };
       const upTo = textOf(bound, "last");
-      const again = last === beginning ? listed : 0;
       const missing = limit - sessions.length;
       const found = await run(this.#searches.byAddressBetween, [wanted, last, upTo, String(missing + again)]);
-      for (const row of found.slice(again)) sessions.push(sessionIn(row));
+      for (const session of found.map(sessionIn)) {
+        // A session that was listed before may have ended since.
+        if (again > 0 && session.id.startsWith(beginning)) again--;
+        else if (sessions.length < limit) sessions.push(session);
+      }
       read += count;
       if (sessions.length === limit) return { sessions, next: placeOf(sessions.at(-1)?.id ?? upTo), read, rows };
       if (count < SCANNED_ROWS) return { sessions, next: undefined, read, rows };
