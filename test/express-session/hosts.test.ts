@@ -9,7 +9,7 @@ import session from "express-session";
 import createFastify from "fastify";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ExpressSessionStore } from "../../src/express-session.ts";
+import { type ExpressSessionData, ExpressSessionStore } from "../../src/express-session.ts";
 import { PgStore } from "../../src/index.ts";
 import { sha256 } from "../../src/lib/core/token.ts";
 import type { NodeListener } from "../../src/lib/adapters/node.ts";
@@ -211,6 +211,25 @@ describe("ExpressSessionStore in express-session", () => {
       expect(failures).toEqual([]);
     },
   );
+
+  it("stores what waits for an earlier write of its session before it closes", async () => {
+    const store = new ExpressSessionStore({ pool, cleanupInterval: 0 });
+    const sid = "closed while it waits";
+    const write = (count: number): Promise<void> => store.set(sid, { cookie: {}, count } as ExpressSessionData);
+    await write(0);
+    const client = await admin.connect();
+    await client.query("BEGIN");
+    await client.query("SELECT FROM sessions WHERE token = $1 FOR UPDATE", [sha256(sid)]);
+    const writes = Promise.all([write(1), write(2)]);
+    const closed = store.close();
+    await client.query("COMMIT");
+    client.release();
+    await Promise.all([writes, closed]);
+    const reader = new ExpressSessionStore({ pool, cleanupInterval: 0 });
+    expect(await reader.get(sid)).toMatchObject({ count: 2 });
+    await reader.destroy(sid);
+    await reader.close();
+  });
 
   it("takes a row that is no session for none, leaves it alone, and tells", async () => {
     const kept = new PgStore(pool, { cleanupInterval: 0 });

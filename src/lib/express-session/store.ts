@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { systemNow } from "../core/time.ts";
+import { atMost, systemNow } from "../core/time.ts";
 import { type Duration, OptionReader } from "../core/options.ts";
 import { publish } from "../core/events.ts";
 import { sha256 } from "../core/token.ts";
@@ -279,7 +279,10 @@ export class ExpressSessionStore extends EventEmitter {
    * Idempotent.
    */
   async close(): Promise<void> {
-    await this.#own?.close();
+    if (this.#own === undefined) return;
+    // Writes that wait for earlier ones of their session would find the store closed.
+    await atMost(this.#queue.idle(), this.#own.queryTimeout);
+    await this.#own.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

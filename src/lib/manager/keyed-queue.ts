@@ -21,6 +21,7 @@ export class KeyedQueue<T> {
   readonly #timeout: number;
   /** The waiting tasks, by the key of the task that runs. */
   readonly #waiting = new Map<string, Begin<T>[]>();
+  #whenIdle: (() => void)[] = [];
 
   /** Begins empty. @param timeout - milliseconds for the wait and the work together */
   constructor(timeout = DEFAULT_TIMEOUT_MS) {
@@ -48,6 +49,11 @@ export class KeyedQueue<T> {
     }
     if (queue.length >= MAX_WAITING) return Promise.reject(new StoreOverloadedError(queue.length));
     return this.#doInTurn(key, work, queue, whenGone?.());
+  }
+
+  /** Resolves when no task runs or waits. */
+  async idle(): Promise<void> {
+    if (this.#waiting.size > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 
   async #doInTurn(
@@ -90,8 +96,9 @@ export class KeyedQueue<T> {
       return (left = await work(before));
     } finally {
       const next = this.#waiting.get(key)?.shift();
-      if (next === undefined) this.#waiting.delete(key);
-      else next(left);
+      if (next !== undefined) next(left);
+      else if (this.#waiting.delete(key) && this.#waiting.size === 0)
+        for (const tell of this.#whenIdle.splice(0)) tell();
     }
   }
 }
