@@ -98,7 +98,7 @@ function resolveScope(read: OptionReader): CookieScope {
 }
 
 /** Checks the option `previous`. @throws TypeError when it is no array of scopes, or when a scope is the cookie's own */
-function resolvePrevious(given: unknown, cookie: CookieAttributes): CookieScope[] {
+function resolvePrevious(given: unknown, cookie: CookieAttributes): readonly CookieScope[] {
   if (!Array.isArray(given)) throw wrong("cookie.previous", "an array of { domain, path }", given);
   return (given as unknown[]).map((one, index) => {
     const option = `cookie.previous[${index}]`;
