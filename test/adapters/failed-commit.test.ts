@@ -79,6 +79,30 @@ describe("a commit that fails", () => {
     });
   });
 
+  it("because the request can't tell whether it uses TLS is answered, with the Secure cookie of what is stored", async () => {
+    for (const isLogin of [true, false]) {
+      const unknown = new Error("expected by the test");
+      const { store, errors, listener, manager } = setup(
+        async (request, response) => {
+          if (isLogin) await manager.sessionOf(request).login("ada");
+          Object.defineProperty(request, "secure", {
+            get() {
+              throw unknown;
+            },
+          });
+          response.end("body");
+        },
+        { cookie: { secure: "auto" } },
+      );
+      store.failure = undefined;
+      await serving(listener, async ({ get }) => {
+        const response = await get("/");
+        expect([response.status, await response.text(), errors]).toEqual([500, "Internal Server Error\n", [unknown]]);
+        expect(response.headers.getSetCookie()).toEqual([expect.stringMatching(/^session=.*; Secure/)]);
+      });
+    }
+  });
+
   it("lets onError answer later, and answers when it fails itself", async () => {
     const later = setup((_request, response) => response.end("body"), {
       onError: async (_error: unknown, _request: unknown, response: ServerResponse) => {

@@ -247,7 +247,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 
   committed(): HeadChange | undefined {
-    return this.#change(this.#manager.committed(this.#request, this));
+    return changeOf(this.#manager.committed(this.#request, this));
   }
 
   fail(error: unknown, response: ServerResponse): void {
@@ -262,10 +262,15 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 
   #change(result: CommitResult): HeadChange | undefined {
-    if (result.kind === "nothing") return result.vary && VARY[result.vary];
-    warnOfCookie(this.#manager.options, result, this, this.#request.headers["x-forwarded-proto"]);
-    return result;
+    if (result.kind !== "nothing") {
+      warnOfCookie(this.#manager.options, result, this, this.#request.headers["x-forwarded-proto"]);
+    }
+    return changeOf(result);
   }
+}
+
+function changeOf(result: CommitResult): HeadChange | undefined {
+  return result.kind === "nothing" ? result.vary && VARY[result.vary] : result;
 }
 
 /** The changes of heads that only add to Vary. */
