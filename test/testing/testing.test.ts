@@ -80,6 +80,12 @@ describe("as", () => {
     expect(await (await hono.request("/", { headers: ada.headers })).text()).toBe("");
   });
 
+  it("can be copied for a worker, as Vitest's provide does", async () => {
+    const ada = await as(inMemory(), "ada");
+    const { headers, cookies, token, id } = ada;
+    expect(structuredClone(ada)).toEqual({ headers, cookies, token, id });
+  });
+
   it("has the header Authorization with the transport header", async () => {
     const manager = inMemory({ transport: "header" });
     const ada = await as(manager, "ada");

@@ -98,7 +98,7 @@ export async function as<Data = SessionData>(
   if (token === undefined || id === undefined || result.kind !== "set") {
     throw new TypeError("userId, data: expected a user or a value, got neither. A session without both is not stored");
   }
-  return liveSession(manager.options, result, token, id);
+  return new LiveSession(manager.options, result, token, id);
 }
 
 function read(user: object): { userId: string | undefined; data: object; login: LoginOptions } {
@@ -116,32 +116,43 @@ function assertCookies({ tokenHeader }: ResolvedOptions, operation: string): voi
   throw new TypeError(`${operation}: the manager has the transport "header", call (await as(manager, user)).headers`);
 }
 
-/** Describes a committed session in the forms that test clients take. */
-function liveSession(options: ResolvedOptions, result: CommitResult, token: string, id: string): TestSession {
-  const { cookie, secure } = options;
-  const { name, domain, path, httpOnly, sameSite } = cookie;
-  const expires = result.cookie?.options.expires;
-  const isCookie = options.tokenHeader === undefined;
-  return {
-    headers: isCookie ? { cookie: `${name}=${token}` } : { authorization: `Bearer ${token}` },
-    cookies: isCookie ? { [name]: token } : {},
-    token,
-    id,
-    storageState(url) {
-      assertCookies(options, "storageState");
-      if (!URL.canParse(url)) throw wrong("storageState", 'an address such as "http://localhost:3000"', url);
-      const { hostname, protocol } = new URL(url);
-      const stored: StoredCookie = {
-        name,
-        value: token,
-        domain: domain === undefined ? hostname : `.${domain.replace(/^\./, "")}`,
-        path: path === "" ? "/" : path,
-        expires: expires === undefined ? -1 : expires.getTime() / 1000,
-        httpOnly,
-        secure: secure === "auto" ? protocol === "https:" : secure,
-        sameSite: sameSite === "strict" ? "Strict" : sameSite === "none" ? "None" : "Lax",
-      };
-      return { cookies: [stored], origins: [] };
-    },
-  };
+/** Describes a committed session in the forms that test clients take. Its only own properties are data, so that `structuredClone` copies them for a worker. */
+class LiveSession implements TestSession {
+  readonly headers: Record<string, string>;
+  readonly cookies: Record<string, string>;
+  readonly token: string;
+  readonly id: string;
+  readonly #options: ResolvedOptions;
+  readonly #expires: Date | undefined;
+
+  /** Describes the session of a token that `result` has told to the client. */
+  constructor(options: ResolvedOptions, result: CommitResult, token: string, id: string) {
+    const { name } = options.cookie;
+    const isCookie = options.tokenHeader === undefined;
+    this.headers = isCookie ? { cookie: `${name}=${token}` } : { authorization: `Bearer ${token}` };
+    this.cookies = isCookie ? { [name]: token } : {};
+    this.token = token;
+    this.id = id;
+    this.#options = options;
+    this.#expires = result.cookie?.options.expires;
+  }
+
+  storageState(url: string): StorageState {
+    assertCookies(this.#options, "storageState");
+    if (!URL.canParse(url)) throw wrong("storageState", 'an address such as "http://localhost:3000"', url);
+    const { hostname, protocol } = new URL(url);
+    const { cookie, secure } = this.#options;
+    const { name, domain, path, httpOnly, sameSite } = cookie;
+    const stored: StoredCookie = {
+      name,
+      value: this.token,
+      domain: domain === undefined ? hostname : `.${domain.replace(/^\./, "")}`,
+      path: path === "" ? "/" : path,
+      expires: this.#expires === undefined ? -1 : this.#expires.getTime() / 1000,
+      httpOnly,
+      secure: secure === "auto" ? protocol === "https:" : secure,
+      sameSite: sameSite === "strict" ? "Strict" : sameSite === "none" ? "None" : "Lax",
+    };
+    return { cookies: [stored], origins: [] };
+  }
 }
