@@ -31,9 +31,9 @@ const NODE_MODULES: Record<string, string[]> = {
   postgres: ["node:buffer", "node:fs/promises", "node:path", "node:os"],
   adapters: ["node:async_hooks", "node:http", "node:http2", "node:net", "node:stream"],
   scs: ["node:http"],
-  "express-session": ["node:events"],
+  "express-session": ["node:buffer", "node:events"],
   dashboard: ["node:events", "node:http", "node:net"],
-  cli: ["node:events", "node:fs", "node:http", "node:readline/promises", "node:util"],
+  cli: ["node:buffer", "node:events", "node:fs", "node:http", "node:readline/promises", "node:util"],
 };
 
 /** Packages: dependencies anywhere on the floor that needs them, optional peers only where the user asks for them. */
@@ -116,6 +116,13 @@ describe("architecture", () => {
     };
     for (const file of files) visit(file, []);
     expect(cycles).toEqual([]);
+  });
+
+  it("imports Buffer, which is no global of every runtime", () => {
+    const wrong = library.filter(
+      (file) => /\bBuffer\./.test(codeOf(file)) && !specifiersOf(file).includes("node:buffer"),
+    );
+    expect(wrong).toEqual([]);
   });
 
   it("uses Node and packages only where it says so", () => {

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { goJson } from "../codec/go-json.ts";
 import { scsJson } from "../codec/scs-json.ts";
 import { bytes, counted, shortId } from "../core/format-number.ts";

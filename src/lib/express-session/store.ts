@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import { atMost, systemNow } from "../core/time.ts";
 import { type Duration, OptionReader } from "../core/options.ts";

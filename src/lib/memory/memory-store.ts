@@ -1,6 +1,7 @@
 import { repeat, systemNow } from "../core/time.ts";
 import { type Duration, OptionReader, wrong } from "../core/options.ts";
 import { assertId } from "../core/token.ts";
+import { equalValues } from "../core/value.ts";
 import type {
   ConditionalStore,
   EndingStore,
@@ -286,7 +287,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Returns the live row of an id if it holds these bytes. */
   #holding(id: string, previous: Uint8Array): MemoryRow | undefined {
     const row = this.#live(id);
-    return row !== undefined && Buffer.compare(row.data, previous) === 0 ? row : undefined;
+    return row !== undefined && equalValues(row.data, previous) ? row : undefined;
   }
 
   /**
