@@ -94,7 +94,7 @@ export class Committer {
   /** @param event - gets the plan and the number of attempts */
   #flush(state: SessionState, event?: CommitEvent): Promise<void> {
     return state.queue(async () => {
-      state.watcher?.prepare(await this.#access.now());
+      if (state.watcher !== undefined) state.watcher.prepare(await this.#access.now());
       await this.#enter(state, event);
     });
   }
