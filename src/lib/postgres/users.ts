@@ -11,6 +11,7 @@ import { Pager } from "./pager.ts";
 import { isMissing } from "./drivers/errors.ts";
 import type { FencedEnd } from "./sql/fence.ts";
 import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
+import type { UserStatements } from "./sql/user-statements.ts";
 
 /** An attempt fails only if a login comes between the start of a statement and its lock. */
 const MAX_END_ATTEMPTS = 100;
@@ -116,50 +117,8 @@ export class UserSessions implements UserStore {
     await this.#run(sql.dropFence);
   }
 
-  /** Prepares to end a user's sessions page by page, in short statements. Ends none yet. */
-  #pages(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void) {
-    const { userSql: sql } = this.#engine;
-    const pager = new Pager(END_PAGES);
-    const ended: string[] = [];
-
-    /** Ends a page. Resolves to the rows that it found, and to whether there may be more. */
-    const next = async (statement: Statement, place: string[] = []): Promise<[rows: Row[], isFull: boolean]> => {
-      const { rows: size } = pager;
-      const values = [userId, arrayText(except), String(size), ...place];
-      const rows = await pager.read(() => this.#run(statement, values));
-      const found = rows.filter((row) => row["token"] != null && row["ended"] === "false");
-      const ids = await this.#endings.finishPage(rows, userId);
-      for (const id of ids) ended.push(id);
-      if (ids.length > 0) onEnded?.(ids);
-      return [found.length === 0 ? rows : found, found.length === size];
-    };
-
-    /** Ends all sessions of an entry of the fence, then removes the entry. */
-    const finish = async (entry: string, signal?: AbortSignal): Promise<void> => {
-      const { created, id } = JSON.parse(entry) as FencedEnd;
-      for (let place: string[] | undefined = [created, id]; place !== undefined;) {
-        signal?.throwIfAborted();
-        const [rows, isFull] = await next(sql.endPage, place);
-        const last = rows.at(-1);
-        place = isFull && last !== undefined ? [textOf(last, "created"), textOf(last, "token")] : undefined;
-      }
-      if (id === "") {
-        // Sessions that have moved meanwhile, and those without a recorded login.
-        const bound = String(Number(created) - 1);
-        while ((await next(sql.sweep, [bound]))[0].length > 0);
-      }
-      await this.#run(sql.lowerFence, [entry]);
-      await this.#run(sql.dropFence);
-    };
-
-    /** Ends all sessions after a place. The fence makes them all invalid before the first page, and stays if a page fails. */
-    const after = async (created: string, id: string): Promise<void> => {
-      const entry = JSON.stringify({ user: userId, created, id, except } satisfies FencedEnd);
-      await this.#run(sql.raiseFence, [entry]);
-      await finish(entry);
-    };
-
-    return { ended, next, finish, after };
+  #pages(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Pages {
+    return new Pages(this.#run, this.#engine.userSql, this.#endings, userId, except, onEnded);
   }
 
   readonly #run: Engine["run"] = (statement, values) => this.explained(this.#engine.run(statement, values));
@@ -213,5 +172,72 @@ export class UserSessions implements UserStore {
       `sessions by user and by tag need columns of table ${quoted} and the table ${users}, which are missing or denied to this role: ` +
       `run store.migrate() or npx pgstore migrate, or GRANT SELECT, INSERT, UPDATE, DELETE ON ${users}`
     );
+  }
+}
+
+/** Ends the sessions of a user page by page, in short statements. */
+class Pages {
+  readonly ended: string[] = [];
+  readonly #run: Engine["run"];
+  readonly #sql: UserStatements;
+  readonly #endings: Endings;
+  readonly #userId: string;
+  readonly #except: readonly string[];
+  readonly #onEnded: ((ids: string[]) => void) | undefined;
+  readonly #pager = new Pager(END_PAGES);
+
+  /** Ends none yet. @param onEnded - called with the ids of each page */
+  constructor(
+    run: Engine["run"],
+    sql: UserStatements,
+    endings: Endings,
+    userId: string,
+    except: readonly string[],
+    onEnded?: (ids: string[]) => void,
+  ) {
+    this.#run = run;
+    this.#sql = sql;
+    this.#endings = endings;
+    this.#userId = userId;
+    this.#except = except;
+    this.#onEnded = onEnded;
+  }
+
+  /** Ends a page. Resolves to the rows that it found, and to whether there may be more. */
+  async next(statement: Statement, place: string[] = []): Promise<[rows: Row[], isFull: boolean]> {
+    const { rows: size } = this.#pager;
+    const values = [this.#userId, arrayText(this.#except), String(size), ...place];
+    const rows = await this.#pager.read(() => this.#run(statement, values));
+    const found = rows.filter((row) => row["token"] != null && row["ended"] === "false");
+    const ids = await this.#endings.finishPage(rows, this.#userId);
+    for (const id of ids) this.ended.push(id);
+    if (ids.length > 0) this.#onEnded?.(ids);
+    return [found.length === 0 ? rows : found, found.length === size];
+  }
+
+  /** Ends all sessions after a place. The fence makes them all invalid before the first page, and stays if a page fails. */
+  async after(created: string, id: string): Promise<void> {
+    const end: FencedEnd = { user: this.#userId, created, id, except: this.#except };
+    const entry = JSON.stringify(end);
+    await this.#run(this.#sql.raiseFence, [entry]);
+    await this.finish(entry);
+  }
+
+  /** Ends all sessions of an entry of the fence, then removes the entry. */
+  async finish(entry: string, signal?: AbortSignal): Promise<void> {
+    const { created, id } = JSON.parse(entry) as FencedEnd;
+    for (let place: string[] | undefined = [created, id]; place !== undefined;) {
+      signal?.throwIfAborted();
+      const [rows, isFull] = await this.next(this.#sql.endPage, place);
+      const last = rows.at(-1);
+      place = isFull && last !== undefined ? [textOf(last, "created"), textOf(last, "token")] : undefined;
+    }
+    if (id === "") {
+      // Sessions that have moved meanwhile, and those without a recorded login.
+      const bound = String(Number(created) - 1);
+      while ((await this.next(this.#sql.sweep, [bound]))[0].length > 0);
+    }
+    await this.#run(this.#sql.lowerFence, [entry]);
+    await this.#run(this.#sql.dropFence);
   }
 }
