@@ -41,9 +41,9 @@ export function nodeHandler<Data = SessionData, Lazy extends boolean = false>(
   manager: SessionManager<Data, Lazy>,
   listener: NodeListener,
 ): NodeHandler {
-  const continuation = continuationOf(manager.options.onError, listener);
+  const framework = frameworkOf(manager.options.onError, listener);
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
-    withSession(manager, request, response, continuation);
+    withSession(manager, request, response, framework);
   };
   // HTTP/2's compatibility API has every member that is used here.
   return handler as NodeHandler;
@@ -57,8 +57,11 @@ export interface HeldResponse {
   settle(): void;
 }
 
-/** An adapter's callbacks after the load of a request's session. One object may serve every request. */
-export interface Continuation {
+/**
+ * The framework of a request: it continues after the load of the session, and may know more of the request than `node:http`. One object may
+ * serve every request.
+ */
+export interface Framework {
   handle(held: HeldResponse | undefined, request: IncomingMessage, response: ServerResponse): void;
   /** Answers a request whose session could not be loaded. Also called with an error that `handle` throws after a load. */
   fail(error: unknown, request: IncomingMessage, response: ServerResponse): void;
@@ -67,17 +70,17 @@ export interface Continuation {
    * continue.
    */
   migrate?: Migration | undefined;
-  /** Says whether the request came over TLS, where a framework knows it better than `node:http`. */
+  /** Says whether the request came over TLS. Default: as `node:http` tells. */
   isSecure?: () => boolean;
-  /** Returns the client's address, where a framework knows it better. */
+  /** Returns the client's address. Default: the connection's. */
   ip?: () => string;
   /** Logs an error when the manager has no `onError`. */
   log?: (error: unknown) => void;
 }
 
-/** Continues requests with a listener of `node:http`. */
-function continuationOf(onError: ErrorHook | undefined, listener: NodeListener): Continuation {
-  const fail: Continuation["fail"] = (error, request, response) => answerError(onError, error, request, response);
+/** Makes a framework of a listener of `node:http`. */
+function frameworkOf(onError: ErrorHook | undefined, listener: NodeListener): Framework {
+  const fail: Framework["fail"] = (error, request, response) => answerError(onError, error, request, response);
   const listenerFailed = (
     error: unknown,
     held: HeldResponse | undefined,
@@ -122,11 +125,11 @@ export function withSession<Data, Lazy extends boolean>(
   manager: SessionManager<Data, Lazy>,
   request: IncomingMessage,
   response: ServerResponse,
-  continuation: Continuation,
+  framework: Framework,
 ): void {
   // The same manager has wrapped the request further out, and does the work there.
-  if (manager.has(request)) continuation.handle(undefined, request, response);
-  else new NodeRequest(manager, request, response, continuation).load();
+  if (manager.has(request)) framework.handle(undefined, request, response);
+  else new NodeRequest(manager, request, response, framework).load();
 }
 
 /** One request from its session's load to its commit. It is the gate of its response and the context of its commit, and describes its client. */
@@ -135,7 +138,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   readonly #manager: SessionManager<Data, Lazy>;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #continuation: Continuation;
+  readonly #framework: Framework;
   /** Whether the session is being opened synchronously. */
   #isOpening = true;
 
@@ -144,12 +147,12 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     manager: SessionManager<Data, Lazy>,
     request: IncomingMessage,
     response: ServerResponse,
-    continuation: Continuation,
+    framework: Framework,
   ) {
     this.#manager = manager;
     this.#request = request;
     this.#response = response;
-    this.#continuation = continuation;
+    this.#framework = framework;
   }
 
   /** Loads the session, then continues the request. */
@@ -160,7 +163,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
 
   /** Continues the session of another package if the request has one, and starts the handler. */
   opened(): void {
-    const migrate = this.#continuation.migrate?.(this.#request);
+    const migrate = this.#framework.migrate?.(this.#request);
     if (migrate !== undefined) void this.#migrate(migrate);
     else if (this.#isOpening) this.#start();
     else this.#startLater();
@@ -208,18 +211,18 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 
   #continue(held: HeldResponse | undefined): void {
-    this.#continuation.handle(held, this.#request, this.#response);
+    this.#framework.handle(held, this.#request, this.#response);
   }
 
   #fail(error: unknown): void {
-    this.#continuation.fail(error, this.#request, this.#response);
+    this.#framework.fail(error, this.#request, this.#response);
   }
 
   /** The client's address. A framework that trusts a proxy knows it: Express has it as `request.ip`. */
   get ip(): string | undefined {
     const request = this.#request;
     const connection = request.socket?.remoteAddress;
-    const told: unknown = this.#continuation.ip?.() ?? (request as { ip?: unknown }).ip;
+    const told: unknown = this.#framework.ip?.() ?? (request as { ip?: unknown }).ip;
     if (typeof told === "string" && told !== connection) return told;
     const { trustProxy } = this.#manager.options;
     return (trustProxy ? forwardedFor(request.headers["x-forwarded-for"]) : undefined) ?? connection;
@@ -251,12 +254,12 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   }
 
   fail(error: unknown, response: ServerResponse): void {
-    answerError(this.#manager.options.onError ?? this.#continuation.log, error, this.#request, response);
+    answerError(this.#manager.options.onError ?? this.#framework.log, error, this.#request, response);
   }
 
   /** Says whether the request came over TLS. */
   tls(): boolean {
-    const { isSecure } = this.#continuation;
+    const { isSecure } = this.#framework;
     if (isSecure === undefined ? isEncrypted(this.#request) : isSecure()) return true;
     return this.#manager.options.trustProxy && isForwardedSecure(this.#request.headers["x-forwarded-proto"]);
   }

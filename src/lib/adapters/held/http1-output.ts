@@ -2,6 +2,11 @@ import { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { lowerAscii, type OpenHeaders } from "../../http/headers.ts";
 
+/*
+ * The parts below the methods of Node's HTTP/1 response, as Http1Hold reads and changes them: the serialized head, the queued pieces, the
+ * turns of the event loop in which they come, and the socket.
+ */
+
 const node = ServerResponse.prototype;
 
 /**
