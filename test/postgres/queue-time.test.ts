@@ -39,8 +39,8 @@ describe("the time that a commit has waited for another one of its session", () 
         await act(second);
         await manager.commit(second);
       })();
-      // The wait has begun by now, and goes on for a little.
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      // The wait has begun by now, and goes on for so long that its own statement's time would end clearly later.
+      await new Promise((resolve) => setTimeout(resolve, 300));
       client.release();
       // Its own statement would have that much more.
       client.hold();
