@@ -6,11 +6,11 @@ import { INTERRUPTED, interruptible } from "./terminal.ts";
 import { Progress } from "./progress.ts";
 
 /**
- * How long the empty rows of ended sessions stay: longer than the `endedGrace` of any application, which only the application
- * knows. Its own cleanup removes the rest.
+ * Time that the empty rows of ended sessions stay. It is longer than any application's `endedGrace`, which only the application
+ * knows. The application's own cleanup removes younger ones.
  */
 const ENDED_GRACE = "1d";
-/** Counting so many takes a second or two, and removing them many minutes. With more, the time left is unknown. */
+/** Maximum number of rows that are counted first, to show the time left. Counting so many takes a second or two. */
 const MAX_COUNTED_ROWS = 5_000_000;
 
 /** Removes expired rows, as the cleanup of an application does. */

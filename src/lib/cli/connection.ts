@@ -66,11 +66,11 @@ function urlOf(options: CommonOptions): string {
   );
 }
 
-/** Options of a connection: those of every command, and what some commands add. */
+/** Options of a connection: those of every command, and two of single commands. */
 interface ConnectOptions extends CommonOptions {
   /** Whether to create a PGlite folder that does not exist. */
   mayCreate?: boolean;
-  /** The option of PgStore. */
+  /** PgStore's option `endedGrace`. */
   endedGrace?: string;
 }
 
@@ -116,7 +116,7 @@ export async function onStore<T>(options: ConnectOptions, work: (connection: Con
   }
 }
 
-/** Says in words for people at a shell what is wrong with the table. */
+/** Describes the problem of the table to people at a shell. */
 async function problemOf({ operator, table, layout }: Connection, cause: SchemaError): Promise<SchemaError> {
   const objects = layout.users ? await operator.listObjects() : [];
   const hasColumn = (column: string): boolean => objects.some(({ kind, name }) => kind === "column" && name === column);

@@ -36,7 +36,7 @@ interface Failure {
   message: string;
 }
 
-/** Turns an error into a report. @param foreign - removes secrets from text that others wrote */
+/** Turns an error into a report. @param foreign - removes secrets from foreign text */
 export function failureOf(error: unknown, foreign: (text: string) => string = (text) => text): Failure {
   // pgstore throws a TypeError for a wrong option.
   if (error instanceof CommanderError || error instanceof UsageError || error instanceof TypeError) {
@@ -86,7 +86,7 @@ export function redact(text: string): string {
 }
 
 /**
- * Removes passwords from a text that others wrote, by their place and by value.
+ * Removes passwords from a foreign text, by their place and by value.
  *
  * @param urls - connection strings, whose passwords are removed
  * @param password - a further password

@@ -46,7 +46,7 @@ function textOf(sessions: OwnedEntry[], next: string | undefined, now: number, s
   return next === undefined ? table : `${table}\n${style.dim("More:")} --after ${next}`;
 }
 
-/** Makes a cursor of the last session of a page. A shortened id is enough: what comes after the id comes after its beginning. */
+/** Makes a cursor of the last session of a page. The beginning of its id is enough, because the list descends: it is less than the id. */
 function cursorOf({ created, id }: OwnedEntry): string {
   return `${created.getTime()}.${shortId(id)}`;
 }

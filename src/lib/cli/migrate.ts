@@ -9,7 +9,7 @@ import { UsageError } from "./failures.ts";
 import { Progress } from "./progress.ts";
 import { hanging, type Style } from "./style.ts";
 
-/** Between two looks at the index that is being created. */
+/** Milliseconds between two looks at the index that is being created. */
 const PROGRESS_MS = 500;
 
 const ADVICE =

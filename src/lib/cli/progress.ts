@@ -5,10 +5,10 @@ import { type Style, type StyledStream, styleOf } from "./style.ts";
 type ProgressStream = StyledStream & { write(text: string): unknown };
 
 const BAR_CHARACTERS = 30;
-/** Before this share and this time, the time left would be a guess. */
+/** Share of the work, and milliseconds, before which the time left would be a guess. */
 const MIN_SHARE = 0.01;
 const MIN_SPENT_MS = 1000;
-/** Between two drawings on a terminal, and between two lines elsewhere. */
+/** Milliseconds between two drawings on a terminal, and between two lines elsewhere. */
 const REDRAW_MS = 100;
 const LINE_MS = 5000;
 

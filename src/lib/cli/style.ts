@@ -12,7 +12,7 @@ const FORMATS = ["bold", "dim", "red", "yellow", "green", "cyan"] as const;
 type Paint = (text: string) => string;
 type Paints = Readonly<Record<(typeof FORMATS)[number], Paint>>;
 
-/** How text looks on an output stream. */
+/** The look of text on an output stream. */
 export interface Style extends Paints {
   /** Characters of a line. Infinity: text is not wrapped, so that each finding stays one line for grep. */
   readonly width: number;

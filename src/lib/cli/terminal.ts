@@ -5,7 +5,7 @@ import { PLAIN, type Style } from "./style.ts";
 import { InterruptedError, UsageError } from "./failures.ts";
 import type { Progress } from "./progress.ts";
 
-/** Escapes what a terminal would obey in a text that others wrote. */
+/** Escapes the characters of a foreign text that a terminal would obey. */
 export function plain(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
     return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;

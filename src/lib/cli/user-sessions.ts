@@ -16,7 +16,7 @@ export async function fullIdOf(store: PgStore, id: string, user: string | undefi
   return (await findId(usersOf(store, user), user, id)) ?? store.follow(id);
 }
 
-/** The part of a store that knows users. @throws TypeError when the user's id is malformed. UsageError when the table has no users. */
+/** Returns the part of a store that knows users. @throws TypeError when the user's id is malformed. UsageError when the table has no users. */
 export function usersOf(store: PgStore, userId: string): UserStore {
   assertUserId("--user", userId);
   if (store.users === undefined) throw new UsageError("this table has no sessions by user. Use --id or --all");

@@ -21,7 +21,7 @@ export async function createFormToken(visit: PageVisit): Promise<{ token: string
   return { token: csrfTokenOf(created), setCookie };
 }
 
-/** Writes a Set-Cookie header for this host alone, which neither scripts nor requests from other sites get. */
+/** Writes a Set-Cookie header for this host alone. Neither scripts nor requests from other sites get the cookie. */
 export function strictCookie(name: string, path: string, isSecure: boolean, value: string): string {
   const attributes = { name, path, domain: undefined, httpOnly: true, sameSite: "strict", partitioned: false } as const;
   return setCookie(attributes, isSecure, value);

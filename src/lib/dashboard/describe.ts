@@ -11,7 +11,7 @@ export interface ShownUser {
   href: string | undefined;
 }
 
-/** Returns how to show each of some users. */
+/** Describes the user of an id. */
 type ShowUser = (userId: string) => ShownUser;
 
 /** Time that a page waits for `describeUser`. */

@@ -43,7 +43,7 @@ export interface DashboardOptions<Req = DashboardRequest> {
 /** Lists and revokes sessions by user. */
 export type SessionsByUser = Pick<SessionManager, "listByUser" | "destroyByUser" | "destroyById">;
 
-/** The part of a SessionManager that the dashboard uses, of whichever data. */
+/** The part of a SessionManager that the dashboard uses, with any data. */
 export interface DashboardManager extends SessionsByUser, Pick<SessionManager, "has" | "destroyAll"> {
   readonly options: { readonly hashTokens: boolean; readonly scope?: string | undefined };
   readonly store: Pick<StoreExtras, "follow" | "now" | "operations" | "users">;

@@ -15,7 +15,7 @@ export interface PageVisit extends Visit {
   now: number;
 }
 
-/** The viewer's session, of whichever data. */
+/** The viewer's session, with any data. */
 interface ViewerSession {
   status?: unknown;
   id?: unknown;

@@ -11,9 +11,9 @@ export interface DemoSession {
   flash: string;
   /** The last argument of `rememberMe`. */
   remembered: boolean;
-  /** Writes of the race. */
+  /** Counter of the writes in the race. */
   race: number;
-  /** What is left of them in a store that overwrites the whole session. */
+  /** The same counter in a store that overwrites the whole session, where writes are lost. */
   overwritten: number;
 }
 

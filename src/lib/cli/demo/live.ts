@@ -3,7 +3,7 @@ import { fromUpgrade } from "../../adapters/websocket.ts";
 import type { SessionManager } from "../../manager/session-manager.ts";
 import type { DemoSession } from "./actions.ts";
 
-/** How often a stream looks for the end of its session in the database, as another process may have revoked it. */
+/** Time between two look-ups of a stream's session in the database, because another process may have revoked it. */
 const CHECK_INTERVAL = "2s";
 
 /** Streams of server-sent events to the demo's pages: the session has ended, or the user's devices have changed. */

@@ -139,7 +139,11 @@ function devicesCard(userId: string, { devices, elsewhere }: Home): Html {
   </section>`;
 }
 
-/** Renders the browsers in which a user is logged in: none if nobody is. @param now - milliseconds since 1970 by the store's clock */
+/**
+ * Renders the browsers in which a user is logged in. The list is empty without a user.
+ *
+ * @param now - milliseconds since 1970 by the store's clock
+ */
 export function devicesPart(devices: readonly UserSession[], csrfToken: string, now: number): Html {
   if (devices.length === 0) return html`<div id="devices"></div>`;
   const form = formsWith(csrfToken);

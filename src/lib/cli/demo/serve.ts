@@ -10,7 +10,7 @@ import { UsageError } from "../failures.ts";
 import { onStop } from "../terminal.ts";
 import { createDemo } from "./app.ts";
 
-/** How long requests under way may take to finish when the server stops. */
+/** Milliseconds for requests under way to finish when the server stops. */
 const MAX_SHUTDOWN_MS = 5000;
 
 /** Options of `demo`. */

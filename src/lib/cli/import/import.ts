@@ -48,16 +48,16 @@ async function assertUsable({ operator, table }: Connection): Promise<void> {
   if (first !== undefined) throw tableProblem(table, first);
 }
 
-/** What became of the rows of the other table. Each is counted in `read`, and in one of the others. */
+/** Counts of the other table's rows. Each row counts in `read`, and in one of `written`, `present`, `expired` and `skipped`. */
 interface ImportCounts {
   read: number;
   written: number;
-  /** In pgstore's table already: imported before, newer, or revoked there. They are left alone. */
+  /** Rows that pgstore's table has already: imported before, newer, or revoked there. They are left unchanged. */
   present: number;
   expired: number;
-  /** By the reason. */
+  /** Skipped rows by the reason. */
   skipped: Partial<Record<SkipReason, number>>;
-  /** Those written or present that were then found in pgstore's table. */
+  /** Written or present rows that a look into pgstore's table has found afterwards. */
   found: number;
 }
 

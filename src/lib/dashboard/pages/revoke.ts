@@ -19,7 +19,7 @@ import { dotted, userFacts } from "./tables.ts";
 /** Time that a page waits until all sessions are revoked. Some proxies wait no longer than 30 seconds. */
 const MAX_WAIT_MS = 20_000;
 
-/** More than any form of the dashboard has. */
+/** Maximum size of a form. The dashboard's own are smaller. */
 const MAX_FORM_BYTES = 16 * 1024;
 
 /** Sessions of a user that are counted for the confirmation. */

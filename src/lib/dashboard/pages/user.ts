@@ -61,7 +61,7 @@ async function sessionsOf(user: ShownUser, visit: PageVisit): Promise<Html> {
     ${pager(neighboursOf(userId, query, page, found))}`;
 }
 
-/** Reads a page, and one session more. By the place of the session before it, otherwise by the number of the page. */
+/** Reads a page and one more session, from the place of the session before it, otherwise by the page's number. */
 async function partOf(
   dashboard: ResolvedDashboard,
   userId: string,
@@ -74,7 +74,7 @@ async function partOf(
     const found = await dashboard.users.listByUser(userId, { limit: page * PAGE_ENTRIES + 1, current });
     return found.slice((page - 1) * PAGE_ENTRIES);
   }
-  // Where the last session of the page before has ended meanwhile, the page begins with all sessions of its instant.
+  // If the last session of the previous page has ended, the page begins with all sessions of that instant.
   const after = (await findAt(dashboard, userId, place)) ?? beforeAllOf(place);
   return dashboard.users.listByUser(userId, { limit: PAGE_ENTRIES + 1, after, current });
 }
@@ -87,7 +87,7 @@ function neighboursOf(userId: string, query: URLSearchParams, page: number, foun
   return {
     first: isFirst ? undefined : to({}),
     previous: page < 3 ? undefined : to({ page: String(page - 1) }),
-    // Beyond the last number the pages go on by their place.
+    // After the last number, pages continue by their place.
     next: last && to({ page: String(Math.min(page + 1, MAX_PAGE)), ...fieldsOf(last) }),
     here: isFirst && last === undefined ? undefined : `Page ${page}`,
   };

@@ -1,7 +1,7 @@
 /** Tags style sheets, so that formatters recognise them. */
 export const css = String.raw;
 
-/** The rules that the pages of the dashboard and of the demo begin with. Each has colours of its own, light or dark as the browser prefers. */
+/** The first rules of the dashboard and the demo. Both add their own colours, light or dark as the browser prefers. */
 export const BASE_STYLE = css`
   * {
     box-sizing: border-box;

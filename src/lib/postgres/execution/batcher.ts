@@ -351,7 +351,7 @@ class Queue<In, Out> {
    * Fails operations older than an age.
    *
    * @param age - milliseconds
-   * @returns milliseconds until the next one reaches the age, or undefined when there is none
+   * @returns milliseconds until the oldest operation left reaches that age. Undefined when no operation is left
    */
   failOlder(age: number, error: () => Error): number | undefined {
     const now = performance.now();
