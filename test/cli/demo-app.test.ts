@@ -270,6 +270,11 @@ describe("demo", () => {
       "text/event-stream",
       expect.stringContaining("event: ended"),
     ]);
+    // Another session than the one that the page shows, as after a login in another tab.
+    const browser = new Browser(url);
+    await browser.get();
+    const replaced = await fetch(`${url}/events?session=another`, { headers: { cookie: browser.cookie } });
+    expect(await replaced.text()).toContain("event: ended");
     const other = await fetch(`${url}/events`, { headers: { origin: "https://evil.example" } });
     expect(other.status).toBe(403);
     expect((await fetch(`${url}/devices`)).status).toBe(204);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import type { BrowserContext, Page } from "playwright-core";
+import type { BrowserContext, Page, Route } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { PgStore, SessionManager } from "../../src/index.ts";
 import { createDemo } from "../../src/lib/cli/demo/app.ts";
@@ -67,11 +67,14 @@ describe.skipIf(chromium === undefined)("the demo in Chromium", () => {
   async function logIn(page: Page, name: string, host = 0): Promise<void> {
     await page.goto(hosts[host] ?? "");
     await page.getByLabel("Your name").fill(name);
-    const listening = page.waitForResponse((response) => response.url().endsWith("/events"));
+    const isListening = listening(page);
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByRole("heading", { name: `Hello, ${name}` }).waitFor();
-    await listening;
+    await isListening;
   }
+
+  /** Resolves as the page begins to hear the server's events. */
+  const listening = (page: Page) => page.waitForResponse((response) => response.url().includes("/events?"));
 
   const over = (page: Page) => page.getByRole("dialog", { name: "This session was revoked" });
 
@@ -95,7 +98,7 @@ describe.skipIf(chromium === undefined)("the demo in Chromium", () => {
     await here.getByRole("link", { name: "Revoke all but this one" }).click();
     await here.getByRole("button", { name: "Revoke all others" }).click();
     await over(there).waitFor();
-    const again = here.waitForResponse((response) => response.url().endsWith("/events"));
+    const again = listening(here);
     await here.goto(hosts[0] ?? "");
     await again;
     const elsewhere = new SessionManager(new PgStore(database.pool({ max: 1 }), { cleanupInterval: 0 }));
@@ -103,19 +106,54 @@ describe.skipIf(chromium === undefined)("the demo in Chromium", () => {
     await over(here).waitFor();
   });
 
-  it("logs out everywhere, and follows a log-in of another tab", async () => {
+  it("logs out everywhere", async () => {
     await logIn(here, "eve");
     await logIn(there, "eve", 1);
     await here.getByRole("button", { name: "Log out everywhere" }).click();
     await over(there).waitFor();
     await here.getByRole("heading", { name: "Log in" }).waitFor();
-    // A second tab of the same browser: its session is replaced, not revoked.
-    const tab = await browser.newPage();
-    await tab.goto(hosts[0] ?? "");
-    await logIn(here, "eve");
-    await tab.getByRole("heading", { name: "Hello, eve" }).waitFor();
-    expect(await over(tab).count()).toBe(0);
-    await tab.close();
+  });
+
+  describe("follows a log-in of another tab", () => {
+    /** A second tab of the first browser. A log-in there replaces its session, which is not revoked. */
+    let tab: Page;
+    beforeEach(async () => void (tab = await browser.newPage()));
+    afterEach(async () => {
+      expect(await over(tab).count()).toBe(0);
+      await tab.close();
+    });
+
+    it("while it hears the events", async () => {
+      const isListening = listening(tab);
+      await tab.goto(hosts[0] ?? "");
+      await isListening;
+      await logIn(here, "eve");
+      await tab.getByRole("heading", { name: "Hello, eve" }).waitFor();
+    });
+
+    it("when it hears them only after the log-in", async () => {
+      let listen = (): void => {};
+      const loggedIn = new Promise<void>((resolve) => (listen = resolve));
+      const hold = async (route: Route): Promise<void> => {
+        await loggedIn;
+        await route.continue();
+      };
+      await tab.route("**/events?*", hold, { times: 1 });
+      await tab.goto(hosts[0] ?? "");
+      await logIn(here, "eve");
+      listen();
+      await tab.getByRole("heading", { name: "Hello, eve" }).waitFor();
+    });
+
+    it("when it hears of it before the browser has the new cookie", async () => {
+      const isListening = listening(tab);
+      await tab.goto(hosts[0] ?? "");
+      await isListening;
+      // As the server answers a request with the old cookie.
+      await tab.route("**/devices", (route) => route.fulfill({ status: 204 }), { times: 1 });
+      await logIn(here, "eve");
+      await tab.getByRole("heading", { name: "Hello, eve" }).waitFor();
+    });
   });
 
   it("loses nothing of two tabs that write at the same time", async () => {

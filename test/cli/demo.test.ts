@@ -66,8 +66,12 @@ describe("pgstore demo", () => {
     const terminate = terminating();
     const { json } = await pgstoreJson("demo", "--port", "0", "--url", database.url);
     const url = local(json as unknown as Served);
-    const [cookie = ""] = (await fetch(url)).headers.getSetCookie();
-    const stream = await fetch(`${url}/events`, { headers: { cookie: cookie.split(";", 1)[0] ?? "" } });
+    const page = await fetch(url);
+    const [cookie = ""] = page.headers.getSetCookie();
+    const [, session] = /data-session="([^"]+)"/.exec(await page.text()) ?? [];
+    const stream = await fetch(`${url}/events?session=${session}`, {
+      headers: { cookie: cookie.split(";", 1)[0] ?? "" },
+    });
     expect(stream.headers.get("content-type")).toBe("text/event-stream");
     terminate();
     expect(await stream.text()).toBe("retry: 1000\n\n");

@@ -141,8 +141,10 @@ export function createDemo(store: Store & StoreExtras & { readonly location?: st
 
   const listener: NodeListener = (request, response) => {
     const serve = (handle: (asked: Request) => Promise<Response>): void => serveNode(request, response, handle);
-    if (request.url !== "/events") serve((asked) => answer(asked, request));
-    else streams.open(manager, request, response).catch((error: unknown) => serve(async () => answerError(error)));
+    const [path, query] = (request.url ?? "").split("?", 2);
+    if (path !== "/events") return serve((asked) => answer(asked, request));
+    const shown = new URLSearchParams(query).get("session");
+    streams.open(manager, shown, request, response).catch((error: unknown) => serve(async () => answerError(error)));
   };
   return { listener, close: () => streams.close() };
 }

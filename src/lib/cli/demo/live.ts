@@ -19,8 +19,18 @@ export class LiveStreams {
     }
   }
 
-  /** Answers a request for a stream. The stream lasts until the session ends or the page is closed. */
-  async open(manager: SessionManager<DemoSession>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /**
+   * Answers a request for a stream. The stream lasts until the session ends or the page is closed. It ends at once if the browser's session is
+   * not, or no longer, the one that the page shows.
+   *
+   * @param shown - the id of the session that the page shows
+   */
+  async open(
+    manager: SessionManager<DemoSession>,
+    shown: string | null,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
     const watched = await fromUpgrade(manager, request, { checkInterval: CHECK_INTERVAL });
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
     response.write("retry: 1000\n\n");
@@ -34,7 +44,7 @@ export class LiveStreams {
       signal.removeEventListener("abort", ended);
       watched.close();
     });
-    if (signal.aborted || session.status === "new") ended();
+    if (signal.aborted || session.id !== shown) ended();
     else signal.addEventListener("abort", ended);
   }
 

@@ -79,7 +79,7 @@ function layout(title: string, main: Html, session?: Session<DemoSession>): Html
         <link rel="stylesheet" href="/style.css" />
         <script src="/demo.js" defer></script>
       </head>
-      <body data-live="${session === undefined ? "" : "1"}">
+      <body ${session === undefined ? undefined : html`data-session="${session.id}"`}>
         <header>
           <div class="bar">
             <p class="brand"><img src="${ICON}" alt="" width="24" height="24" />pgstore <span>demo</span></p>

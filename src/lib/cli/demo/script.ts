@@ -5,7 +5,8 @@
  * the race two at a time, as two tabs would.
  */
 export const SCRIPT = `"use strict";
-const stream = document.body.dataset.live === "1" ? new EventSource("/events") : undefined;
+const { session } = document.body.dataset;
+const stream = session === undefined ? undefined : new EventSource("/events?session=" + session);
 
 stream?.addEventListener("devices", async () => {
   const response = await fetch("/devices");
@@ -15,12 +16,12 @@ stream?.addEventListener("devices", async () => {
   if (fresh && shown && !shown.contains(document.activeElement)) shown.replaceWith(document.adoptNode(fresh));
 });
 
+// The stream then connects again and again, as the browser may get another session: by a login in another tab, whose answer can be under way.
 stream?.addEventListener("ended", async () => {
-  stream.close();
-  // The browser has another session by now, as after a login in another tab.
   const response = await fetch("/devices").catch(() => undefined);
+  const dialog = document.querySelector("#ended");
   if (response?.status === 200) location.reload();
-  else document.querySelector("#ended").showModal();
+  else if (!dialog.open) dialog.showModal();
 });
 
 const race = document.querySelector("#race");
