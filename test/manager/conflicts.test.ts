@@ -140,6 +140,51 @@ describe("a commit that finds the session changed", () => {
   });
 });
 
+describe("a step of update that throws on newer values", () => {
+  it("stores no part of the request's changes, however often the commit is tried", async () => {
+    const { one, two, make, valuesOf } = setup();
+    const token = await make({ n: 9 });
+    const [first, second] = [await one.load(token), await two.load(token)];
+    const limited = (n: unknown): number => {
+      if (n === 10) throw new Error("the limit is reached");
+      return (n as number) + 1;
+    };
+    const deadline = new Date(Date.now() + 60_000);
+    second.set("before", 1);
+    second.update("n", limited);
+    second.set("after", 2);
+    second.setDeadline(deadline);
+    first.update("n", limited);
+    await one.commit(first);
+    await expect(second.save()).rejects.toThrow("the limit is reached");
+    expect([second.get("before"), second.get("after"), second.deadline]).toEqual([1, 2, deadline]);
+    await expect(two.commit(second)).rejects.toThrow("the limit is reached");
+    expect(await valuesOf(token)).toEqual({ n: 10 });
+    const third = await one.load(token);
+    third.set("n", 5);
+    await one.commit(third);
+    await two.commit(second);
+    expect(await valuesOf(token)).toEqual({ n: 6, before: 1, after: 2 });
+    expect((await one.load(token)).deadline).toEqual(deadline);
+  });
+
+  it("undoes a login whose commit it has failed", async () => {
+    const { one, two, make, valuesOf } = setup();
+    const token = await make({ n: 1 });
+    const [first, second] = [await one.load(token), await two.load(token)];
+    second.update("n", (n) => {
+      if (n === 2) throw new Error("expected by the test");
+      return 5;
+    });
+    first.set("n", 2);
+    await one.commit(first);
+    await expect(second.login("ada")).rejects.toThrow("expected by the test");
+    expect(second.userId).toBeUndefined();
+    await expect(two.commit(second)).rejects.toThrow("expected by the test");
+    expect(await valuesOf(token)).toEqual({ n: 2 });
+  });
+});
+
 describe("requests of one process", () => {
   it("queue for their session instead of conflicting, each on what the one before wrote", async () => {
     const { store, one, make, valuesOf } = setup();

@@ -298,11 +298,11 @@ export class SessionState {
     }
   }
 
-  /** Replays this request's changes on a newer row. */
+  /** Replays this request's changes on a newer row. If a step of `update` throws, the session keeps its row, so the next commit tries again. */
   rebase(row: StoredRow): void {
     this.values.collect();
-    this.#row = row;
     this.values.rebase(row);
+    this.#row = row;
   }
 
   /** Undoes a failed renewal and the changes that belong to it. Other changes stay. */

@@ -118,10 +118,8 @@ export type Change =
 export class SessionValues {
   #values: Map<string, Value>;
   #isShared = true;
-  /** The deadline in the row. */
-  #loadedDeadline: Date | undefined;
-  #deadline: Date | undefined;
-  #isDeadlineMoved = false;
+  /** The deadline in the row, and the session's, which this request may have moved. Replaced, never changed. */
+  #deadline: Readonly<{ loaded: Date | undefined; own: Date | undefined; isMoved: boolean }>;
   #changes: Change[] = [];
   /** Objects that the application holds and may change in place. */
   #held: HeldObjects | undefined;
@@ -130,8 +128,7 @@ export class SessionValues {
   constructor(row: StoredRow | undefined) {
     this.#values = row === undefined ? new Map() : (row.values as Map<string, Value>);
     this.#isShared = row !== undefined;
-    this.#loadedDeadline = row?.deadline;
-    this.#deadline = row?.deadline;
+    this.#deadline = { loaded: row?.deadline, own: row?.deadline, isMoved: false };
   }
 
   /** All values, the reserved ones included. */
@@ -140,12 +137,12 @@ export class SessionValues {
   }
 
   get deadline(): Date | undefined {
-    return this.#deadline;
+    return this.#deadline.own;
   }
 
   /** Whether this request has set the deadline, so that the row's expiry no longer bounds it. */
   get isDeadlineMoved(): boolean {
-    return this.#isDeadlineMoved;
+    return this.#deadline.isMoved;
   }
 
   get changes(): readonly Change[] {
@@ -286,12 +283,25 @@ export class SessionValues {
     return this.#values;
   }
 
-  /** Replays this request's changes on another row, or on an empty session. */
+  /**
+   * Replays this request's changes on another row, or on an empty session.
+   *
+   * @throws the error of a step of `update`. The values stay as they were: no commit may store only a part of the changes
+   */
   rebase(row: StoredRow | undefined): void {
+    const [values, isShared, deadline] = [this.#values, this.#isShared, this.#deadline];
+    try {
+      this.#replayOn(row);
+    } catch (error) {
+      [this.#values, this.#isShared, this.#deadline] = [values, isShared, deadline];
+      throw error;
+    }
+  }
+
+  #replayOn(row: StoredRow | undefined): void {
     this.#values = row === undefined ? new Map() : (row.values as Map<string, Value>);
     this.#isShared = row !== undefined;
-    this.#loadedDeadline = row?.deadline;
-    this.#resetDeadline();
+    this.#deadline = { loaded: row?.deadline, own: row?.deadline, isMoved: false };
     for (const change of this.#changes) this.#execute(change);
     this.#held?.putBack(this.#own());
   }
@@ -299,15 +309,15 @@ export class SessionValues {
   /** Removes some changes and replays the rest on the row. */
   withdraw(changes: readonly Change[], row: StoredRow | undefined): void {
     this.#changes = this.#changes.filter((change) => !changes.includes(change));
-    this.rebase(row);
+    // Without the withdrawn changes, even if a step throws.
+    this.#replayOn(row);
   }
 
   /** Records that the row now has the first `count` changes. */
   settle(row: StoredRow, count: number): void {
     this.#changes.splice(0, count);
-    this.#loadedDeadline = row.deadline;
-    this.#isDeadlineMoved = this.#changes.some(({ kind }) => kind === "deadline");
-    if (!this.#isDeadlineMoved) this.#deadline = row.deadline;
+    const isMoved = this.#changes.some(({ kind }) => kind === "deadline");
+    this.#deadline = { loaded: row.deadline, own: isMoved ? this.#deadline.own : row.deadline, isMoved };
   }
 
   /** Stops watching the application's objects, which don't belong to the session that begins now. */
@@ -321,11 +331,6 @@ export class SessionValues {
     this.#isShared = false;
     this.#changes = [];
     this.#held?.clear();
-  }
-
-  #resetDeadline(): void {
-    this.#deadline = this.#loadedDeadline;
-    this.#isDeadlineMoved = false;
   }
 
   /** Returns a map of values that only this request uses. */
@@ -371,8 +376,7 @@ export class SessionValues {
         values.set(change.key, change.step(this.#copyOf(change.key)));
         break;
       case "deadline":
-        this.#deadline = change.deadline;
-        this.#isDeadlineMoved = true;
+        this.#deadline = { ...this.#deadline, own: change.deadline, isMoved: true };
         break;
     }
   }
@@ -387,6 +391,6 @@ export class SessionValues {
       this.#held?.release(key);
     }
     for (const [key, value] of added) values.set(key, value);
-    if (added.has(LIFETIME)) this.#resetDeadline();
+    if (added.has(LIFETIME)) this.#deadline = { ...this.#deadline, own: this.#deadline.loaded, isMoved: false };
   }
 }
