@@ -1,3 +1,5 @@
+import type { LoginDetails } from "./login-details.ts";
+
 /** Maximum number of expired rows that are counted. */
 export const MAX_EXPIRED = 10_000;
 /** Maximum number of a user's live sessions that are counted. */
@@ -84,8 +86,8 @@ export interface UserPage {
   sorted: "all" | "some" | "sample";
 }
 
-/** A live session that was found by its id or address, without its data. */
-export interface FoundSession {
+/** A live session that was found by its id or address, with the details of its login, without its data. */
+export interface FoundSession extends LoginDetails {
   id: string;
   /** The user's name in the table. Undefined for an anonymous session. */
   userId: string | undefined;
@@ -93,8 +95,6 @@ export interface FoundSession {
   created: Date | undefined;
   lastSeen: Date | undefined;
   expiry: Date;
-  ip: string | undefined;
-  userAgent: string | undefined;
 }
 
 /** Sessions of an address. */

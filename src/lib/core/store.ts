@@ -1,3 +1,4 @@
+import type { LoginDetails } from "./login-details.ts";
 import type { StoreOperations } from "./stats.ts";
 
 /** A live row: its bytes and its expiry. */
@@ -167,10 +168,8 @@ export interface WriteOptions extends OperationOptions {
 export type WriteOutcome = boolean | "few" | "revoked";
 
 /** The user of a session, as passed to `login`, with the recorded details of that login. */
-export interface Owner {
+export interface Owner extends Partial<LoginDetails> {
   userId: string;
-  ip?: string | undefined;
-  userAgent?: string | undefined;
   /** Tags by which the session can be found. Default: none. */
   tags?: readonly string[] | undefined;
   /** Marks a renewal instead of a login: the recorded details of the login stay. */
@@ -179,8 +178,8 @@ export interface Owner {
   most?: number;
 }
 
-/** A live session of a user, without its data. */
-export interface OwnedEntry {
+/** A live session of a user with the details of its login, without its data. */
+export interface OwnedEntry extends LoginDetails {
   /** The id for `destroyById`. With `hashTokens: false` it is the token, which must not appear on a page or in a log. */
   id: string;
   /** The time of the login, by the database's clock. */
@@ -189,10 +188,6 @@ export interface OwnedEntry {
   lastSeen: Date;
   /** The time at which the session expires without further activity, by the database's clock. */
   expiry: Date;
-  /** The IP address of the login, if `recordIp` was on. */
-  ip: string | undefined;
-  /** The User-Agent of the login, if `recordUserAgent` was on. */
-  userAgent: string | undefined;
 }
 
 /** A session found by a tag. */

@@ -1,12 +1,10 @@
-/** A login, as `onLogin` gets it. */
-export interface LoginEvent {
+import type { LoginDetails } from "../core/login-details.ts";
+
+/** A login, as `onLogin` gets it, with what the request tells about its client. `recordIp` and `recordUserAgent` decide only what is stored. */
+export interface LoginEvent extends LoginDetails {
   userId: string;
   /** The session's id: safe to show and to log. */
   id: string;
-  /** The client's IP address, if the request has one. The manager's `recordIp` decides only whether it is stored. */
-  ip: string | undefined;
-  /** The client's User-Agent, if the request has one. The manager's `recordUserAgent` decides only whether it is stored. */
-  userAgent: string | undefined;
 }
 
 /** The end of a session, as `onEnd` gets it. */

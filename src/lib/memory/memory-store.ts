@@ -2,6 +2,7 @@ import { repeat, systemNow } from "../core/time.ts";
 import { type Duration, OptionReader, wrong } from "../core/options.ts";
 import { assertId } from "../core/token.ts";
 import { equalValues } from "../core/value.ts";
+import { detailsOf, type LoginDetails } from "../core/login-details.ts";
 import type {
   ConditionalStore,
   EndingStore,
@@ -38,7 +39,7 @@ interface MemoryRow {
   expiry: number;
   lastSeen: number;
   created?: number;
-  owner?: Owner;
+  owner?: Pick<Owner, "userId" | "tags"> & { details: LoginDetails };
   /** Set in a tombstone: the reason, and the id under which the session continues. */
   end?: { why: EndReason; successor?: string } | undefined;
 }
@@ -296,13 +297,13 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
    *
    * @param before - the row that is renewed: its login details are kept
    */
-  #own(row: MemoryRow, { userId, ip, userAgent, tags }: Owner, before?: MemoryRow): void {
+  #own(row: MemoryRow, owner: Owner, before?: MemoryRow): void {
+    const { userId, tags } = owner;
     const [newest] = this.#of(userId);
     row.created =
       before?.created ?? Math.max(row.lastSeen, (newest?.created.getTime() ?? Number.NEGATIVE_INFINITY) + 1);
     row.lastSeen = Math.max(row.lastSeen, row.created);
-    const login = before?.owner ?? { ip, userAgent };
-    row.owner = { userId, ip: login.ip, userAgent: login.userAgent, tags };
+    row.owner = { userId, tags, details: before?.owner?.details ?? detailsOf(owner) };
   }
 
   /** Lists a user's live sessions, newest first. */
@@ -314,8 +315,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
         created: new Date(created),
         lastSeen: new Date(lastSeen),
         expiry: new Date(expiry),
-        ip: owner?.ip,
-        userAgent: owner?.userAgent,
+        ...(owner?.details ?? detailsOf({})),
       }))
       .toSorted(newestFirst);
   }

@@ -15,6 +15,7 @@ import { type Row, textOf } from "./drivers/driver.ts";
 import type { Engine } from "./execution/database.ts";
 import type { SearchStatements } from "./sql/search.ts";
 import { type OperationStatements, WITHIN } from "./sql/stats.ts";
+import { detailsIn } from "./sql/tables.ts";
 import { arrayText, readInstant } from "./sql/text-format.ts";
 
 /** Rows that are counted. A larger table is estimated from a sample of this size, the same rows at each call. */
@@ -234,8 +235,7 @@ function sessionIn(row: Row): FoundSession {
     created: instantIn(row["created"]),
     lastSeen: instantIn(row["last_seen"]),
     expiry: readInstant(row["expiry"]),
-    ip: row["ip"] ?? undefined,
-    userAgent: row["user_agent"] ?? undefined,
+    ...detailsIn(row),
   };
 }
 

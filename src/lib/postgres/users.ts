@@ -10,6 +10,7 @@ import type { TableName } from "./sql/table-name.ts";
 import { Pager } from "./pager.ts";
 import { isMissing } from "./drivers/errors.ts";
 import type { FencedEnd } from "./sql/fence.ts";
+import { DETAILS, detailsIn } from "./sql/tables.ts";
 import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
 import type { UserStatements } from "./sql/user-statements.ts";
 
@@ -60,8 +61,7 @@ export class UserSessions implements UserStore {
       created: readInstant(row["created"]),
       lastSeen: readInstant(row["last_seen"]),
       expiry: readInstant(row["expiry"]),
-      ip: row["ip"] ?? undefined,
-      userAgent: row["user_agent"] ?? undefined,
+      ...detailsIn(row),
     }));
   }
 
@@ -127,13 +127,13 @@ export class UserSessions implements UserStore {
   async #write(
     kind: "create" | "renew",
     row: Input,
-    { userId, ip = "", userAgent = "", most, tags }: Owner,
+    { userId, most, tags, ...details }: Owner,
     goesOn: string[],
     signal?: AbortSignal,
   ): Promise<WriteOutcome> {
     /** The number of sessions that the user may have in addition to the new one. */
     const others = most === undefined ? "" : String(most - 1);
-    const columns: Input = [...row, userId, ip, userAgent, ...goesOn, others];
+    const columns: Input = [...row, userId, ...DETAILS.map((detail) => details[detail] ?? ""), ...goesOn, others];
     if (tags !== undefined) {
       return this.explained(this.#engine.operations.write(`${kind}Tagged`, [...columns, arrayText(tags)], signal));
     }

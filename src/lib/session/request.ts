@@ -1,10 +1,10 @@
+import type { LoginDetails } from "../core/login-details.ts";
+
 /** Calls a listener when the request's client disconnects. Returns a function that removes the listener. */
 export type WhenGone = (listener: () => void) => () => void;
 
 /** The origin of a request. The manager's `recordIp` and `recordUserAgent` decide which parts a login stores. */
-export interface RequestClient {
-  ip?: string | undefined;
-  userAgent?: string | undefined;
+export interface RequestClient extends Partial<LoginDetails> {
   /** The request is a HEAD, or a browser's prefetch whose response may never be shown. */
   speculative?: boolean | undefined;
   /** Calls a listener when the client disconnects before it has its response. Returns a function that removes the listener. */
@@ -14,12 +14,6 @@ export interface RequestClient {
 /** The origin of a request, or a function that finds it, called only when a login or a wait needs it. */
 export type ClientSource = RequestClient | (() => RequestClient);
 
-/** The client's address and browser. */
-export interface RecordedClient {
-  ip: string | undefined;
-  userAgent: string | undefined;
-}
-
 /** Longer texts are cut, as they tell no more about a browser. */
 const MAX_USER_AGENT_CHARACTERS = 512;
 const MAX_IP_CHARACTERS = 64;
@@ -28,13 +22,13 @@ const MAX_IP_CHARACTERS = 64;
 export function recordedClient(
   client: ClientSource,
   { recordIp, recordUserAgent }: { recordIp: boolean; recordUserAgent: boolean },
-): RecordedClient {
+): LoginDetails {
   const { ip, userAgent } = cleanClient(typeof client === "function" ? client() : client);
   return { ip: recordIp ? ip : undefined, userAgent: recordUserAgent ? userAgent : undefined };
 }
 
 /** Returns the address and the browser in a form that is safe to store and to show. */
-export function cleanClient({ ip, userAgent }: RequestClient): RecordedClient {
+export function cleanClient({ ip, userAgent }: RequestClient): LoginDetails {
   return {
     ip: clean(ip?.replace(/^::ffff:(?=\d+\.)/i, ""), MAX_IP_CHARACTERS),
     userAgent: clean(userAgent, MAX_USER_AGENT_CHARACTERS),

@@ -1,8 +1,9 @@
 import { AlreadyCommittedError, type CommittedBy } from "../core/errors.ts";
+import type { LoginDetails } from "../core/login-details.ts";
 import type { EndReason } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
 import type { CookieAttributes } from "../http/cookie.ts";
-import type { ClientSource, RecordedClient, RequestClient } from "./request.ts";
+import type { ClientSource, RequestClient } from "./request.ts";
 import {
   type CommitWatcher,
   type CookieLife,
@@ -76,7 +77,7 @@ export class SessionState {
   #mustMove = false;
   #cookieUpdate: CookieUpdate = NOTHING;
   #clearing: readonly CookieAttributes[] = [];
-  #client: RecordedClient | undefined;
+  #client: LoginDetails | undefined;
   #facts: ClientSource | undefined;
   #isAccessed = false;
   #watcher: CommitWatcher | undefined;
@@ -140,7 +141,7 @@ export class SessionState {
   }
 
   /** The part of the client's address and browser that a login stores. */
-  get client(): RecordedClient | undefined {
+  get client(): LoginDetails | undefined {
     return this.#client;
   }
 
@@ -197,13 +198,12 @@ export class SessionState {
     this.#watcher = watcher;
   }
 
-  /** The watcher of `watchCommits`. */
   get watcher(): CommitWatcher | undefined {
     return this.#watcher;
   }
 
   /** Records where the request came from. @param facts - called on demand. @param client - the part that a login stores */
-  noteRequest(facts: ClientSource | undefined, client: RecordedClient | undefined): void {
+  noteRequest(facts: ClientSource | undefined, client: LoginDetails | undefined): void {
     this.#facts = facts;
     this.#client = client;
   }

@@ -2,6 +2,7 @@ import { FENCE_ID, sha256 } from "../../core/token.ts";
 import { MAX_BATCH_BYTES } from "../execution/batch.ts";
 import { CONCAT, EQ, GT, LT, MINUS, OVER, PLUS, TIMES } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
+import { DETAIL_COLUMNS } from "./tables.ts";
 import { MAX_INSTANT_MS, SEPARATOR, STATES, UNIT } from "./text-format.ts";
 
 // Parts of SQL texts.
@@ -24,6 +25,14 @@ export function prepared(text: string): Prepared {
 export const millisecondsOf = (instant: string): string => `(extract(epoch from ${instant}) ${TIMES} 1000)::text`;
 /** SQL of an instant, from a text of milliseconds since 1970. */
 export const instant = (text: string): string => `pg_catalog.to_timestamp(${text}::float8 ${OVER} 1000)`;
+/** SQL of the times of a session `s` and the details of its login. */
+export const sessionColumns = ({ expiry }: Layout): string =>
+  [
+    ...["created", "last_seen"].map((name) => `${millisecondsOf(`s.${name}`)} AS ${name}`),
+    `${millisecondsOf(`s.${expiry}`)} AS expiry`,
+    ...DETAIL_COLUMNS.map((name) => `s.${name} AS ${name}`),
+  ].join(", ");
+
 /**
  * SQL that joins the table with the rows of a batch, in their order and by the primary key (docs/decisions/007).
  *

@@ -2,6 +2,7 @@ import { CONCAT, EQ, GT, LE, NE, PLUS, unlessEmpty } from "./catalog.ts";
 import { entomb, instant, isFence, isFree, liveRow, prepared } from "./fragments.ts";
 import type { Layout } from "./layout.ts";
 import type { Operation } from "./operation.ts";
+import { DETAIL_COLUMNS } from "./tables.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 
 /**
@@ -29,9 +30,6 @@ export function notice(
 /** SQL of the advisory lock of a tag. @param table - quoted */
 export const lockOf = (table: string, tag: string): string =>
   `pg_catalog.hashtextextended((${quoteLiteral(`pgstore tag ${table} `)} ${CONCAT} ${tag}), 0)`;
-
-/** The columns about the client that has logged in. */
-const DETAILS = ["ip", "user_agent"];
 
 /** Makes the SQL of the parameter for a column. */
 type Parameter = (column: string, type?: string) => string;
@@ -66,7 +64,7 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
   const holding = (tags: string, condition: string): string =>
     "SELECT COALESCE(pg_catalog.bool_and(pg_catalog.pg_try_advisory_xact_lock_shared(" +
     `${lockOf(quoted, "t.tag")})), true) AS free FROM pg_catalog.unnest(${tags}) AS t(tag) WHERE ${condition}`;
-  const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ${DETAILS.join(", ")}`;
+  const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ${DETAIL_COLUMNS.join(", ")}`;
   const insert = (values: string, from: string, tags: string): string =>
     `made AS (INSERT INTO ${quoted} AS s (${columns}${tags && ", tags"}) SELECT ${values}${tags && `, ${tags}`} FROM ${from} RETURNING 1)`;
   // Rounded up to a millisecond, so that the place of a page is exact, and never before an end that came earlier.
@@ -84,7 +82,7 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
     `WITH ${noticed(of("user_id"), tags && holding(tags, "true"))}, ` +
     `${insert(
       `${of("token")}, ${write(of("data"))}, ${instant(of("expiry"))}, ${of("user_id")}, ${now}, ${now}, ` +
-        DETAILS.map((name) => unlessEmpty(of(name))).join(", "),
+        DETAIL_COLUMNS.map((name) => unlessEmpty(of(name))).join(", "),
       `notice WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
       tags,
     )} ${outcome(tags, of("user_id"), of("others"))}`;
@@ -100,10 +98,10 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
       `ended AS (UPDATE ${quoted} s SET ${entomb(layout, layout.replacedBy(of("new_token")))} FROM notice WHERE NOT notice.crossed AND s.${token} ${EQ} ${of("token")} ` +
       `AND s.${data} ${EQ} ${write(of("previous"))} AND ${live} AND ${isFree(quoted, token, of("new_token"))} ` +
       `AND NOT (${goesOn} ${EQ} '1' AND EXISTS (SELECT FROM ${quoted} f WHERE ${isFence(layout, "f")})) ` +
-      `RETURNING s.created, ${DETAILS.map((name) => `s.${name}`).join(", ")}), ` +
+      `RETURNING s.created, ${DETAIL_COLUMNS.map((name) => `s.${name}`).join(", ")}), ` +
       `${insert(
         `${of("new_token")}, ${write(of("data"))}, ${instant(of("expiry"))}, ${of("user_id")}, ${now}, ${kept("created", now)}, ` +
-          DETAILS.map((name) => kept(name, unlessEmpty(of(name)))).join(", "),
+          DETAIL_COLUMNS.map((name) => kept(name, unlessEmpty(of(name)))).join(", "),
         "ended, notice",
         tags,
       )} ${outcome(tags, of("user_id"), of("others"))}`
@@ -118,7 +116,7 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
       "data",
       "expiry",
       "user_id",
-      ...DETAILS,
+      ...DETAIL_COLUMNS,
       ...(event === "renew" ? ["goes_on"] : []),
       ...more,
     ];

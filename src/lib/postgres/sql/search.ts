@@ -1,7 +1,7 @@
 import { MAX_COUNTED_SESSIONS, MAX_SORTED_ROWS } from "../../core/stats.ts";
 import { EQ, GE, GT, LE, leavesOf, LT, MATCHES, regclass, ROWS } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
-import { liveRow, millisecondsOf } from "./fragments.ts";
+import { liveRow, millisecondsOf, sessionColumns } from "./fragments.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 
 export type SearchStatements = ReturnType<typeof searchStatements>;
@@ -11,7 +11,7 @@ export type SearchStatements = ReturnType<typeof searchStatements>;
  * number of rows.
  */
 export function searchStatements({ quoted, users }: TableName, layout: Layout) {
-  const { token, expiry } = layout;
+  const { token } = layout;
   const live = liveRow(layout);
   const name = quoteLiteral(quoted);
   const sessionsOf = (user: string): string =>
@@ -29,9 +29,7 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout) {
     "ORDER BY sessions DESC, few.user_id LIMIT $2::text::int OFFSET $3::text::int) " +
     `SELECT page.user_id AS user_id, ${millisecondsOf("u.last_login")} AS last_login, ${sessionsOf("page.user_id")} AS sessions, ` +
     `${counted} AS read FROM page JOIN ${users} u ON u.user_id ${EQ} page.user_id AND u.last_login IS NOT NULL ORDER BY page.sessions DESC, page.user_id`;
-  const columns =
-    `s.${token} AS id, s.user_id AS user_id, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
-    `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM`;
+  const columns = `s.${token} AS id, s.user_id AS user_id, ${sessionColumns(layout)} FROM`;
   const ofAddress = `s.ip ${EQ} ANY ($1::text[]) AND ${live}`;
   return {
     /** Returns the name of the database, and the server's address. */

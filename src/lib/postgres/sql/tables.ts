@@ -1,3 +1,5 @@
+import { detailsOf, type LoginDetails } from "../../core/login-details.ts";
+import type { Row } from "../drivers/driver.ts";
 import { quoteIdentifier, shortened, type TableName } from "./table-name.ts";
 
 // The only definition of the schema, for `migrate`, `check` and the printed SQL.
@@ -17,13 +19,22 @@ export const SESSION_COLUMNS: readonly Column[] = [
   { name: "expiry", type: "timestamp with time zone", ddl: "timestamptz NOT NULL" },
 ];
 
+/** The column of each of `LoginDetails`. */
+const COLUMN_OF: Record<keyof LoginDetails, string> = { ip: "ip", userAgent: "user_agent" };
+export const DETAILS = Object.keys(COLUMN_OF) as (keyof LoginDetails)[];
+export const DETAIL_COLUMNS = Object.values(COLUMN_OF);
+
+/** Reads the details of a login from a row of the table. */
+export function detailsIn(row: Row): LoginDetails {
+  return detailsOf(Object.fromEntries(DETAILS.map((detail) => [detail, row[COLUMN_OF[detail]] ?? undefined])));
+}
+
 /** Columns about a session's login. A Go program or an older pgstore leaves them unchanged. */
 export const USER_COLUMNS: readonly Column[] = [
   { name: "user_id", type: "text", ddl: 'text COLLATE "C"' },
   { name: "created", type: "timestamp with time zone", ddl: "timestamptz" },
   { name: "last_seen", type: "timestamp with time zone", ddl: "timestamptz" },
-  { name: "ip", type: "text" },
-  { name: "user_agent", type: "text" },
+  ...DETAIL_COLUMNS.map((name) => ({ name, type: "text" })),
   { name: "tags", type: "text[]" },
 ];
 

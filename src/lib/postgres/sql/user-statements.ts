@@ -2,14 +2,14 @@ import { CONTAINS, EQ, LE, LT, NE, PLUS, TIMES } from "./catalog.ts";
 import { fenceStatements } from "./fence.ts";
 import type { TableName } from "./table-name.ts";
 import type { Layout } from "./layout.ts";
-import { endedPage, instant, liveRow, micros, millisecondsOf, prepared } from "./fragments.ts";
+import { endedPage, instant, liveRow, micros, prepared, sessionColumns } from "./fragments.ts";
 import { lockOf, notice } from "./logins.ts";
 
 export type UserStatements = ReturnType<typeof userStatements>;
 
 /** Makes the statements about users, which need the columns that `migrate` adds. */
 export function userStatements(table: TableName, layout: Layout) {
-  const { token, expiry, successor } = layout;
+  const { token, successor } = layout;
   const { quoted, users } = table;
   const live = liveRow(layout);
   /** Microseconds since 1970. Exact, because places are compared by it. */
@@ -44,8 +44,7 @@ export function userStatements(table: TableName, layout: Layout) {
       `SELECT s.${token} AS token, s.user_id AS user_id FROM ${quoted} s ` +
       `WHERE s.tags ${CONTAINS} ARRAY[$1::text] AND ${live} LIMIT $2::text::int`,
     list:
-      `SELECT s.${token} AS token, ${millisecondsOf("s.created")} AS created, ${millisecondsOf("s.last_seen")} AS last_seen, ` +
-      `${millisecondsOf(`s.${expiry}`)} AS expiry, s.ip AS ip, s.user_agent AS user_agent FROM ${quoted} s ` +
+      `SELECT s.${token} AS token, ${sessionColumns(layout)} FROM ${quoted} s ` +
       `WHERE s.user_id ${EQ} $1::text AND ${live} AND (s.created, s.${token}) ${LT} (${instant("$2::text")}, $3::text) ` +
       `ORDER BY s.created DESC, s.${token} DESC LIMIT $4::text::int`,
     /** Ends a user's newest page of sessions, and records the time in the user's row. */
