@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { loadUntil, type Row } from "../../src/lib/postgres/drivers/driver.ts";
-import { Deadlines, lookedAtLate, placedDriver, Places, WaitingLine } from "../../src/lib/postgres/drivers/places.ts";
+import {
+  Deadlines,
+  lookedAtLate,
+  placedDriver,
+  Places,
+  untilOverdue,
+  upTo,
+  WaitingLine,
+} from "../../src/lib/postgres/drivers/places.ts";
 
 const LONG = 3_600_000;
 
@@ -120,7 +128,7 @@ describe("Places", () => {
   const errand = (value: string, until = Number.POSITIVE_INFINITY) => ({ text: "", load: loadUntil([value], until) });
 
   it("of a single connection: a statement is sent when the one before has been answered, or has failed", async () => {
-    const places = Places.upTo(1);
+    const places = new Places(upTo(1));
     const { sent, send } = client();
     const [a, b, c] = ["a", "b", "c"].map((value) => places.run(errand(value), LONG, send));
     expect(sent.map(({ value }) => value)).toEqual(["a"]);
@@ -136,10 +144,10 @@ describe("Places", () => {
 
   it("until so many are overdue: any number goes, and none while that many have no answer in time", async () => {
     const many = client();
-    const roomy = Places.untilOverdue(2);
+    const roomy = new Places(untilOverdue(2));
     for (const value of ["a", "b", "c", "d"]) void roomy.run(errand(value), LONG, many.send);
     expect(many.sent).toHaveLength(4);
-    const places = Places.untilOverdue(2);
+    const places = new Places(untilOverdue(2));
     const { sent, send } = client();
     for (const value of ["a", "b"]) places.run(errand(value), 5, send).catch(() => {});
     block(10);
@@ -153,7 +161,7 @@ describe("Places", () => {
   });
 
   it("send nothing that has become too old while it waited", async () => {
-    const places = Places.upTo(1);
+    const places = new Places(upTo(1));
     const { sent, send } = client();
     const first = places.run(errand("a"), LONG, send);
     const old = places.run(errand("b", performance.now()), LONG, send);
@@ -173,15 +181,11 @@ describe("placedDriver", () => {
     const sent: string[] = [];
     const answers: (() => void)[] = [];
     const of = (one: object) =>
-      placedDriver(
-        one,
-        () => Places.upTo(1),
-        async ({ text }) => {
-          sent.push(text);
-          await new Promise<void>((resolve) => answers.push(resolve));
-          return [];
-        },
-      );
+      placedDriver(one, upTo(1), async ({ text }) => {
+        sent.push(text);
+        await new Promise<void>((resolve) => answers.push(resolve));
+        return [];
+      });
     const errand = (text: string) => ({ text, load: loadUntil([], Number.POSITIVE_INFINITY) });
     const first = of(client).run(errand("first"), LONG);
     const second = of(client).run(errand("second"), LONG);

@@ -1,6 +1,6 @@
 import type { BunSql, Driver, Row } from "./driver.ts";
 import { sqlstateOf } from "./errors.ts";
-import { placedDriver, Places } from "./places.ts";
+import { placedDriver, upTo } from "./places.ts";
 
 /** The default number of connections of a Bun.SQL. */
 const USUAL_CONNECTIONS = 10;
@@ -16,7 +16,7 @@ export function bunSql(sql: BunSql): Driver {
   return placedDriver(
     sql,
     // A statement that waits in Bun's pool can't be taken back. So Bun gets no more at once than it has connections.
-    () => Places.upTo(sql.options.max ?? USUAL_CONNECTIONS),
+    upTo(sql.options.max ?? USUAL_CONNECTIONS),
     async ({ text }, { values }) => {
       try {
         return Array.from((await sql.unsafe(text, values)) as Row[]);

@@ -6,7 +6,7 @@ import { isNeonHttp, neonHttp } from "./neon-http.ts";
 import { otherClient } from "./other-clients.ts";
 import { isNodePostgres, nodePostgres } from "./node-postgres.ts";
 import { isPGlite, pglite } from "./pglite.ts";
-import { placedDriver, Places } from "./places.ts";
+import { placedDriver, untilOverdue } from "./places.ts";
 import { isPostgresJs, postgresJs } from "./postgres-js.ts";
 
 /**
@@ -29,9 +29,7 @@ export function driverOf(db: DatabaseClient): Driver {
   if (isNodePostgres(db)) return nodePostgres(db);
   const client: PgClient = db;
   if (isPGlite(db)) return pglite(db);
-  return placedDriver(client, Places.untilOverdue, async ({ text }, { values }) =>
-    rowsIn(await client.query(text, values)),
-  );
+  return placedDriver(client, untilOverdue(), async ({ text }, { values }) => rowsIn(await client.query(text, values)));
 }
 
 /** Returns the rows of an answer. @throws StoreError when the client answers in another form */

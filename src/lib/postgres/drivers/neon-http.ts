@@ -1,5 +1,5 @@
 import type { Driver, Row } from "./driver.ts";
-import { placedDriver, Places } from "./places.ts";
+import { placedDriver, untilOverdue } from "./places.ts";
 
 /** The members of the function which `neon()` of @neondatabase/serverless returns. Each query is an HTTP request. */
 interface NeonSql {
@@ -22,7 +22,7 @@ export function isNeonHttp(db: unknown): db is NeonSql {
 
 /** Makes a driver for the function of `neon()`. */
 export function neonHttp(sql: NeonSql): Driver {
-  return placedDriver(sql, Places.untilOverdue, async ({ text }, { values }, timeout) => {
+  return placedDriver(sql, untilOverdue(), async ({ text }, { values }, timeout) => {
     // A request has no time limit of its own.
     const fetchOptions = { signal: AbortSignal.timeout(Math.ceil(timeout)) };
     return (await sql.query(text, values, { ...AS_IT_IS, fetchOptions })).rows as Row[];

@@ -1,6 +1,6 @@
 import { warn } from "../../core/log.ts";
 import { type Driver, type Row, tooLate } from "./driver.ts";
-import { Deadlines, lookedAtLate, placedDriver, Places, WaitingLine } from "./places.ts";
+import { Deadlines, lookedAtLate, placedDriver, upTo, WaitingLine } from "./places.ts";
 import { failureOf, NotSentError } from "./errors.ts";
 import { utf8 } from "../sql/text-format.ts";
 
@@ -310,18 +310,14 @@ function dropIdle(pool: Pool): void {
 
 /** Runs one statement at a time, because pg.Client stops queueing statements in version 9. */
 function onClient(client: NodePostgres): Driver {
-  return placedDriver(
-    client,
-    () => Places.upTo(1),
-    async (errand, load, timeout) => {
-      // The client may still be connecting or busy, so values are read late. The native client reads them at once.
-      const late = (): unknown[] => lookedAtLate(errand, load, timeout).map((toPostgres) => ({ toPostgres }));
-      const values = "native" in client ? load.values : late();
-      const { text, name } = errand;
-      const query = { text, name, values, query_timeout: timeout, types: AS_IT_IS };
-      return (await client.query(query)).rows as Row[];
-    },
-  );
+  return placedDriver(client, upTo(1), async (errand, load, timeout) => {
+    // The client may still be connecting or busy, so values are read late. The native client reads them at once.
+    const late = (): unknown[] => lookedAtLate(errand, load, timeout).map((toPostgres) => ({ toPostgres }));
+    const values = "native" in client ? load.values : late();
+    const { text, name } = errand;
+    const query = { text, name, values, query_timeout: timeout, types: AS_IT_IS };
+    return (await client.query(query)).rows as Row[];
+  });
 }
 
 /** Adds a listener for the "error" of a closed idle connection, which would otherwise end the process. */

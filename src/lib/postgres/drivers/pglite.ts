@@ -1,5 +1,5 @@
 import type { Driver, Row } from "./driver.ts";
-import { lookedAtLate, placedDriver, Places } from "./places.ts";
+import { lookedAtLate, placedDriver, upTo } from "./places.ts";
 
 /** A parameter that is read when the statement is sent. */
 type Late = () => unknown;
@@ -25,15 +25,11 @@ export function isPGlite(db: object): db is PGlite {
 
 /** Makes a driver for a PGlite, which runs one statement at a time. */
 export function pglite(db: PGlite): Driver {
-  return placedDriver(
-    db,
-    () => Places.upTo(1),
-    async (errand, load, timeout) => {
-      // The statement may have to wait for a transaction of the application.
-      const { rows } = await db.query(errand.text, lookedAtLate(errand, load, timeout), AS_IT_IS);
-      return rows as Row[];
-    },
-  );
+  return placedDriver(db, upTo(1), async (errand, load, timeout) => {
+    // The statement may have to wait for a transaction of the application.
+    const { rows } = await db.query(errand.text, lookedAtLate(errand, load, timeout), AS_IT_IS);
+    return rows as Row[];
+  });
 }
 
 function asItIs(text: string): string {

@@ -135,32 +135,35 @@ interface Held {
 /** Overdue statements after which a client gets no more: the usual number of connections of a pool. */
 const MAX_OVERDUE = 10;
 
+/** Tells whether a client that holds these statements may get another. */
+type Rule = (held: ReadonlySet<Held>) => boolean;
+
+/** The rule for a client with `most` connections. */
+export function upTo(most: number): Rule {
+  return (held) => held.size < most;
+}
+
+/** The rule for a client that doesn't say how many connections it has: it gets statements until `most` are overdue. */
+export function untilOverdue(most = MAX_OVERDUE): Rule {
+  return (held) => {
+    if (held.size < most) return true;
+    const now = performance.now();
+    let overdue = 0;
+    for (const { end } of held) if (end <= now && ++overdue === most) return false;
+    return true;
+  };
+}
+
 /** Limits the statements that a client without a limit of its own gets at once. */
 export class Places {
   readonly #deadlines = new Deadlines();
   readonly #line = new WaitingLine<void>(this.#deadlines);
   readonly #held = new Set<Held>();
-  readonly #isFree: (held: ReadonlySet<Held>) => boolean;
+  readonly #isFree: Rule;
 
-  /** Creates the places of a client. @param isFree - says whether the client may get another statement */
-  private constructor(isFree: (held: ReadonlySet<Held>) => boolean) {
+  /** Creates the places of a client. */
+  constructor(isFree: Rule) {
     this.#isFree = isFree;
-  }
-
-  /** Creates the places of a client with `most` connections. */
-  static upTo(most: number): Places {
-    return new Places((held) => held.size < most);
-  }
-
-  /** Creates places for a client that doesn't say how many it has. It gets statements until `most` are overdue. */
-  static untilOverdue(most = MAX_OVERDUE): Places {
-    return new Places((held) => {
-      if (held.size < most) return true;
-      const now = performance.now();
-      let overdue = 0;
-      for (const { end } of held) if (end <= now && ++overdue === most) return false;
-      return true;
-    });
   }
 
   /** Runs a statement when there is a place. @param send - hands the statement to the client */
@@ -196,15 +199,15 @@ const placesOf = new WeakMap<object, Places>();
 /**
  * Makes the driver of a client whose statements wait for a place here.
  *
- * @param make - makes the places of the client, which all its stores share
+ * @param isFree - the rule for the places of the client, which all its stores share
  * @param send - hands a statement to the client
  */
 export function placedDriver(
   client: object,
-  make: () => Places,
+  isFree: Rule,
   send: (errand: Errand, load: Load, timeout: number) => Promise<Row[]>,
 ): Driver {
-  const places = placesOf.get(client) ?? make();
+  const places = placesOf.get(client) ?? new Places(isFree);
   placesOf.set(client, places);
   return {
     prepares: false,
