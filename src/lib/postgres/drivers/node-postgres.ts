@@ -36,6 +36,9 @@ interface Pool extends NodePostgres {
   connect(callback: (failure: unknown, client: NodePostgres | undefined, release: Release) => void): void;
 }
 
+/** The default number of connections of a pg.Pool. */
+const USUAL_CONNECTIONS = 10;
+
 /** Returns a connection to the pool. With an error, the pool closes it. */
 type Release = (error?: unknown) => void;
 
@@ -63,8 +66,12 @@ export function nodePostgres(db: NodePostgres): Driver {
   return { prepares: true, run: isPool(db) ? onPool(db) : onClient(db).run };
 }
 
+/** The lines of pools. All stores of a pool share its line. */
+const lines = new WeakMap<Pool, PoolLine>();
+
 function onPool(pool: Pool): Driver["run"] {
-  const line = lineOf(pool);
+  const line = lines.get(pool) ?? new PoolLine(pool);
+  lines.set(pool, line);
   warnOfNoLimit(pool);
   return ({ text, name, load }, timeout) =>
     new Promise((resolve, reject) => {
@@ -84,15 +91,6 @@ function onPool(pool: Pool): Driver["run"] {
       };
       line.add(use, timeout, reject);
     });
-}
-
-const lines = new WeakMap<Pool, PoolLine>();
-
-/** Returns the line of a pool, which all its stores share. */
-function lineOf(pool: Pool): PoolLine {
-  const line = lines.get(pool) ?? new PoolLine(pool);
-  lines.set(pool, line);
-  return line;
 }
 
 /**
@@ -168,7 +166,8 @@ class PoolLine {
   }
 
   #ask(): void {
-    while (this.#asked < Math.min(this.#line.length, sizeOf(this.#pool))) this.#connect();
+    const most = Number(this.#pool.options.max ?? USUAL_CONNECTIONS);
+    while (this.#asked < Math.min(this.#line.length, most)) this.#connect();
   }
 
   #connect(): void {
@@ -179,7 +178,8 @@ class PoolLine {
     // A callback, because an error of the connection can come before a promise resolves.
     this.#pool.connect((failure, client, release) => {
       this.#asked--;
-      const isTimeout = patience > 0 && codeOf(failure) === undefined && performance.now() - begun >= patience;
+      const code = (failure as { code?: unknown } | null | undefined)?.code;
+      const isTimeout = patience > 0 && code === undefined && performance.now() - begun >= patience;
       if (client !== undefined) {
         // All waiting statements may have timed out.
         if (!this.#line.serve({ client, release })) release();
@@ -287,15 +287,6 @@ class PreparedQuery implements Query {
   handleEmptyQuery(): void {}
 
   handlePortalSuspended(): void {}
-}
-
-/** Returns the maximum number of connections. */
-function sizeOf({ options }: Pool): number {
-  return Number(options.max ?? 10);
-}
-
-function codeOf(error: unknown): unknown {
-  return (error as { code?: unknown } | null | undefined)?.code;
 }
 
 /**
