@@ -1,5 +1,5 @@
 import type { Attributes } from "@opentelemetry/api";
-import type { BatchEvent, CleanupEvent, CommitEvent, LoadEvent, StoreErrorEvent } from "../core/events.ts";
+import type { BatchEvent, CommitEvent, LoadEvent, StoreErrorEvent } from "../core/events.ts";
 
 // Every attribute here has few values, as metrics need. Names follow OpenTelemetry's conventions where they have one.
 
@@ -18,11 +18,7 @@ export function attributesOfOperation({ operation, code }: BatchEvent | StoreErr
   return { "db.system.name": "postgresql", "db.operation.name": operation, ...errorType(code) };
 }
 
-/** Returns the attributes of a cleanup. */
-export function attributesOfCleanup({ code }: CleanupEvent): Attributes {
-  return errorType(code);
-}
-
-function errorType(code: string | undefined): Attributes {
+/** Returns the attribute of a failure, if there was one. A cleanup has no other. */
+export function errorType(code: string | undefined): Attributes {
   return code === undefined ? {} : { "error.type": code };
 }

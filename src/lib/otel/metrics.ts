@@ -1,6 +1,6 @@
 import type { Counter, Histogram, Meter } from "@opentelemetry/api";
 import type { Listeners } from "../core/events.ts";
-import { attributesOfCleanup, attributesOfCommit, attributesOfLoad, attributesOfOperation } from "./attributes.ts";
+import { attributesOfCommit, attributesOfLoad, attributesOfOperation, errorType } from "./attributes.ts";
 
 /** Bucket boundaries in seconds. A find takes a fraction of a millisecond, and the default time limit is 5 s. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -52,7 +52,7 @@ export function metricsOf(meter: Meter): Listeners {
     duplicate: () => duplicates.add(1),
     error: () => unreadable.add(1),
     cleanup: (event) => {
-      cleanup.record(event.duration / 1000, attributesOfCleanup(event));
+      cleanup.record(event.duration / 1000, errorType(event.code));
       removed.add(event.removed);
     },
   };

@@ -1,7 +1,7 @@
 import { type Attributes, SpanKind, SpanStatusCode, type Tracer } from "@opentelemetry/api";
 import { systemNow } from "../core/time.ts";
 import type { Listeners } from "../core/events.ts";
-import { attributesOfCleanup, attributesOfCommit, attributesOfLoad, attributesOfOperation } from "./attributes.ts";
+import { attributesOfCommit, attributesOfLoad, attributesOfOperation, errorType } from "./attributes.ts";
 
 /** Returns listeners that turn events into spans. Each span is a child of the span that is active where the event is published. */
 export function spansOf(tracer: Tracer): Listeners {
@@ -9,7 +9,7 @@ export function spansOf(tracer: Tracer): Listeners {
   const span = (name: string, event: { duration: number; code?: string }, attributes: Attributes, kind?: SpanKind) => {
     const end = systemNow();
     const startTime = end - event.duration;
-    const whole = tracer.startSpan(name, { startTime, attributes, ...(kind === undefined ? {} : { kind }) });
+    const whole = tracer.startSpan(name, { startTime, attributes, kind: kind ?? SpanKind.INTERNAL });
     if (event.code !== undefined) whole.setStatus({ code: SpanStatusCode.ERROR, message: event.code });
     whole.end(end);
   };
@@ -26,6 +26,6 @@ export function spansOf(tracer: Tracer): Listeners {
       span(`pgstore.${event.operation}`, event, attributes, SpanKind.CLIENT);
     },
     cleanup: (event) =>
-      span("pgstore.cleanup", event, { ...attributesOfCleanup(event), "pgstore.cleanup.removed": event.removed }),
+      span("pgstore.cleanup", event, { ...errorType(event.code), "pgstore.cleanup.removed": event.removed }),
   };
 }
