@@ -4,7 +4,7 @@ import { loadUntil, type PgClient, type Query, textOf } from "./drivers/driver.t
 import { toStoreError } from "./drivers/errors.ts";
 import { driverOf } from "./drivers/index.ts";
 import type { Layout } from "./sql/layout.ts";
-import { countPresent, countRemovable, ESTIMATE, INDEX_PROGRESS, PING, SCHEMA_OBJECTS } from "./sql/operator.ts";
+import { countPresent, countRemovable, INDEX_PROGRESS, PING, SCHEMA_OBJECTS } from "./sql/operator.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { arrayText } from "./sql/text-format.ts";
 
@@ -74,12 +74,6 @@ export class Operator {
   async indexProgress(): Promise<{ done: number; total: number }> {
     const [row] = await this.#query(INDEX_PROGRESS, [this.#table.quoted]);
     return { done: Number(textOf(row, "done")), total: Number(textOf(row, "total")) };
-  }
-
-  /** Returns the number of rows by PostgreSQL's statistics. 0 without statistics. */
-  async estimateRows(): Promise<number> {
-    const [row] = await this.#query(ESTIMATE, [this.#table.quoted]);
-    return Math.max(0, Number(row?.["rows"] ?? 0));
   }
 
   /**

@@ -146,9 +146,6 @@ export function countRemovable({ quoted }: TableName, layout: Layout, graceMs: n
   );
 }
 
-/** The number of rows by PostgreSQL's statistics. */
-export const ESTIMATE = `SELECT ${ROWS} AS rows FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ANY (ARRAY(${leavesOf(regclass("$1::text"))}))`;
-
 export const countPresent = ({ quoted }: TableName): string =>
   `SELECT pg_catalog.count(*)::text AS count FROM ${quoted} WHERE token ${EQ} ANY ($1::text[])`;
 
