@@ -5,7 +5,7 @@ import { camelCase, type Model, type ModelColumn, modelsOf } from "./model.ts";
 const CONSTANTS = { sessions: "pgstoreSessions", users: "pgstoreUsers", history: "pgstoreHistory" } as const;
 
 /** Drizzle's function for each type of a column. */
-const TYPES: Record<string, (name: string) => string> = {
+const TYPES: Record<ModelColumn["type"], (name: string) => string> = {
   text: (name) => `text(${name})`,
   "text[]": (name) => `text(${name}).array()`,
   bytea: (name) => `bytea(${name})`,
@@ -51,8 +51,7 @@ ${lines.join("\n")}
 }
 
 function columnOf({ name, type, isKey, isRequired, isZeroed }: ModelColumn): string {
-  const made = TYPES[type]?.(JSON.stringify(name));
-  if (made === undefined) throw new TypeError(`schema: expected a type that Drizzle knows, got ${type}`);
+  const made = TYPES[type](JSON.stringify(name));
   return `${made}${isKey ? ".primaryKey()" : isRequired ? ".notNull()" : ""}${isZeroed ? ".default(0)" : ""}`;
 }
 

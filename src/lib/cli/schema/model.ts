@@ -8,7 +8,7 @@ export interface ModelColumn {
   /** Its name in camelCase. */
   readonly property: string;
   /** Its type as named by `format_type`. */
-  readonly type: string;
+  readonly type: Column["type"];
   readonly isKey: boolean;
   readonly isRequired: boolean;
   /** Whether its default is 0. Columns have no other defaults. */

@@ -7,7 +7,7 @@ import { camelCase, type Model, type ModelColumn, modelsOf } from "./model.ts";
 const MODELS = { sessions: "PgstoreSession", users: "PgstoreUser", history: "PgstoreHistory" } as const;
 
 /** Prisma's type for each type of a column, and its native type where Prisma's default is another. */
-const TYPES: Record<string, readonly [type: string, native?: string]> = {
+const TYPES: Record<ModelColumn["type"], readonly [type: string, native?: string]> = {
   text: ["String"],
   "text[]": ["String[]"],
   bytea: ["Bytes"],
@@ -48,8 +48,7 @@ function modelOf({ role, table, columns }: Model, schema: string | undefined): s
 }
 
 function fieldOf({ name, property, type, isKey, isRequired, isZeroed }: ModelColumn): string[] {
-  const [prismaType, native] = TYPES[type] ?? [];
-  if (prismaType === undefined) throw new TypeError(`schema: expected a type that Prisma knows, got ${type}`);
+  const [prismaType, native] = TYPES[type];
   const isOptional = !isRequired && !prismaType.endsWith("[]");
   const attributes = [
     isKey && "@id",
@@ -60,9 +59,10 @@ function fieldOf({ name, property, type, isKey, isRequired, isZeroed }: ModelCol
   return [property, `${prismaType}${isOptional ? "?" : ""}`, attributes.filter(Boolean).join(" ")];
 }
 
-function indexOf(table: string, { columns, using, where, ...index }: Index): string {
+function indexOf(table: string, index: Index): string {
+  const { columns, using, where } = index;
   const fields = columns.split(", ").map(camelCase).join(", ");
-  const name = JSON.stringify(indexName(table, { columns, ...index }));
+  const name = JSON.stringify(indexName(table, index));
   const type = using === "gin" ? ", type: Gin" : "";
   if (where === undefined) return `@@index([${fields}], map: ${name}${type})`;
   return `// @@index([${fields}], map: ${name}${type}, where: raw(${JSON.stringify(where)}))`;

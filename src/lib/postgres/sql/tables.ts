@@ -7,7 +7,7 @@ import { quoteIdentifier, shortened, type TableName } from "./table-name.ts";
 /** A column, with its type as named by `format_type`. */
 export interface Column {
   readonly name: string;
-  readonly type: string;
+  readonly type: "text" | "text[]" | "bytea" | "timestamp with time zone" | "bigint" | "integer";
   /** SQL of its type and constraints. Default: the type. */
   readonly ddl?: string;
 }
@@ -34,7 +34,7 @@ export const USER_COLUMNS: readonly Column[] = [
   { name: "user_id", type: "text", ddl: 'text COLLATE "C"' },
   { name: "created", type: "timestamp with time zone", ddl: "timestamptz" },
   { name: "last_seen", type: "timestamp with time zone", ddl: "timestamptz" },
-  ...DETAIL_COLUMNS.map((name) => ({ name, type: "text" })),
+  ...DETAIL_COLUMNS.map((name): Column => ({ name, type: "text" })),
   { name: "tags", type: "text[]" },
 ];
 
