@@ -1,5 +1,6 @@
 import { SessionDecodeError, SessionInvalidError } from "../core/errors.ts";
 import { CHANNELS, codeOf, type LoadEvent, publish } from "../core/events.ts";
+import type { LoginDetails } from "../core/login-details.ts";
 import type { Found, StoredSession } from "../core/store.ts";
 import { isToken } from "../core/token.ts";
 import { cookieValues } from "../http/cookie.ts";
@@ -63,54 +64,53 @@ export class Loader {
    * Loads the session of a request, synchronously and without a query when it has no well-formed token.
    *
    * @param client - the origin of the request
-   * @param open - turns the state into the caller's result. With `failed` it must not throw
-   * @param failed - gets an error of the store. Without it the result rejects
+   * @param open - turns the state into the caller's result. With `next` it must not throw
+   * @param next - gets an error of the store. Without it the result rejects
    */
   loadFrom<T>(
     credentials: Credentials,
     client: ClientSource | undefined,
     open: (state: SessionState) => T,
-    failed?: (error: unknown) => T,
+    next?: { failed(error: unknown): T },
   ): T | Promise<T> {
-    const { options } = this.#access;
-    const recorded =
-      client && (options.recordIp || options.recordUserAgent) ? recordedClient(client, options) : undefined;
-    const opened = (state: SessionState): T => {
-      state.noteRequest(client, recorded);
-      return open(state);
-    };
     const tokens = this.tokensOf(credentials);
-    return tokens.length === 0 ? opened(SessionState.empty()) : this.#loadTokens(tokens, opened, failed);
+    if (tokens.length > 0) return this.#loadTokens(tokens, open, client, next);
+    const state = SessionState.empty();
+    state.noteRequest(client, this.#recorded(client));
+    return open(state);
   }
 
-  #loadTokens<T>(
+  async #loadTokens<T>(
     tokens: readonly string[],
     open: (state: SessionState) => T,
-    failed?: (error: unknown) => T,
+    client?: ClientSource,
+    next?: { failed(error: unknown): T },
   ): Promise<T> {
-    const [token] = tokens;
-    if (CHANNELS.load.hasSubscribers) return this.#watchedLoad(tokens).then(open, failed);
-    if (tokens.length > 1 || token === undefined) return this.#loadOneOf(tokens).then(open, failed);
-    const id = this.#access.idOf(token);
-    return this.#lookUp(id).then((found) => {
-      let state: SessionState | Promise<SessionState>;
-      try {
-        state = this.#stateOf(id, token, found, undefined);
-      } catch (error) {
-        if (failed === undefined) throw error;
-        return failed(error);
+    // Read now, as a client that has left has no address.
+    const recorded = this.#recorded(client);
+    let state: SessionState;
+    try {
+      if (CHANNELS.load.hasSubscribers) state = await this.#watchedLoad(tokens);
+      else if (tokens.length > 1) state = await this.#loadOneOf(tokens);
+      else {
+        const [token = ""] = tokens;
+        const id = this.#access.idOf(token);
+        const found = this.#stateOf(id, token, await this.#access.reader.lookUp(id), undefined);
+        // Another await would cost each request a turn of the queue of promises.
+        state = found instanceof Promise ? await found : found;
       }
-      return state instanceof Promise ? state.then(open, failed) : open(state);
-    }, failed);
+    } catch (error) {
+      if (next === undefined) throw error;
+      return next.failed(error);
+    }
+    state.noteRequest(client, recorded);
+    return open(state);
   }
 
-  /** Looks an id up. A synchronous error of the store becomes a rejection. */
-  #lookUp(id: string): Promise<Found> {
-    try {
-      return Promise.resolve(this.#access.reader.lookUp(id));
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  /** Returns the part of a client that a login stores. */
+  #recorded(client: ClientSource | undefined): LoginDetails | undefined {
+    const { options } = this.#access;
+    return client && (options.recordIp || options.recordUserAgent) ? recordedClient(client, options) : undefined;
   }
 
   async #watchedLoad(tokens: readonly string[]): Promise<SessionState> {

@@ -169,7 +169,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
       this.#bind(request, new Session<Data>(state, this.#host));
       next?.opened();
     };
-    const opening = this.#loader.loadFrom(credentials, client, opened, next && ((error) => next.failed(error)));
+    const opening = this.#loader.loadFrom(credentials, client, opened, next);
     return opening instanceof Promise ? opening : undefined;
   }
 
