@@ -1,7 +1,7 @@
+import { after } from "../../core/time.ts";
 import { redirectResponse } from "../../dashboard/responses.ts";
 import type { SessionManager } from "../../manager/session-manager.ts";
 import type { Session } from "../../session/session.ts";
-import { rivalOf } from "./race.ts";
 
 /** The keys of the demo's sessions, and the types of their values. */
 export interface DemoSession {
@@ -121,6 +121,27 @@ async function logOut(session: Session<DemoSession>): Promise<string> {
   // logout() would end the session, which then could not hold the message. reset() continues with an empty one.
   await session.reset();
   return "You are logged out.";
+}
+
+/** Milliseconds that a write of the race waits for its rival. */
+const MAX_WAIT_MS = 1000;
+
+/** Functions that let a waiting write go on, by the id of its session. */
+const waiting = new Map<string, () => void>();
+
+/** Waits until another request of the session has come as far, or for a second. */
+function rivalOf(id: string): Promise<void> {
+  const rival = waiting.get(id);
+  if (rival !== undefined) return Promise.resolve(rival());
+  return new Promise((resolve) => {
+    const go = (): void => {
+      stop();
+      waiting.delete(id);
+      resolve();
+    };
+    const stop = after(MAX_WAIT_MS, go);
+    waiting.set(id, go);
+  });
 }
 
 /** Answers the page's script with the counters, and a browser without scripts with the page. */
