@@ -39,9 +39,10 @@ function answerOf({ table, location }: Connection, found: Finding[]): Answer {
     remedy: remedy && shellRemedy(remedy),
     figures,
   }));
-  const has = (severity: Finding["severity"]): boolean => found.some((finding) => finding.severity === severity);
+  const countOf = (level: Finding["severity"]): number => found.filter(({ severity }) => severity === level).length;
+  const [errors, warnings] = [countOf("error"), countOf("warn")];
   const isSchema = found.some(({ subject, severity }) => severity === "error" && subject === "table");
-  const exitCode = isSchema ? EXIT.schema : has("error") || has("warn") ? EXIT.problem : EXIT.ok;
+  const exitCode = isSchema ? EXIT.schema : errors + warnings > 0 ? EXIT.problem : EXIT.ok;
   const text = (style: Style): string => {
     const paints = { ok: style.green, warn: style.yellow, error: style.red };
     const lines = findings.flatMap(({ name, level, text: said, remedy }) => [
@@ -50,16 +51,13 @@ function answerOf({ table, location }: Connection, found: Finding[]): Answer {
       ),
       ...(remedy === undefined ? [] : [hanging(`${" ".repeat(20)}-> `, remedy, style, style.cyan, style.dim)]),
     ]);
-    return [hanging("", `${table.quoted} in ${location}`, style, style.bold), ...lines, verdictOf(found, style)].join(
-      "\n",
-    );
+    const title = hanging("", `${table.quoted} in ${location}`, style, style.bold);
+    return [title, ...lines, verdictOf(errors, warnings, style)].join("\n");
   };
   return { text, json: { ok: exitCode === EXIT.ok, table: table.quoted, location, findings }, exitCode };
 }
 
-function verdictOf(found: Finding[], { red, yellow, green }: Style): string {
-  const many = (level: Finding["severity"]): number => found.filter(({ severity }) => severity === level).length;
-  const [errors, warnings] = [many("error"), many("warn")];
+function verdictOf(errors: number, warnings: number, { red, yellow, green }: Style): string {
   if (errors + warnings === 0) return green("Nothing is wrong.");
   const parts = [errors > 0 && red(counted(errors, "error")), warnings > 0 && yellow(counted(warnings, "warning"))];
   return `${parts.filter(Boolean).join(" and ")} found.`;
