@@ -1,7 +1,7 @@
 import { counted } from "../core/format-number.ts";
 import { parseDuration } from "../core/options.ts";
 import { type Answer, EXIT } from "./answer.ts";
-import { type CommonOptions, type Connection, onStore } from "./connection.ts";
+import { type CommonOptions, onStore } from "./connection.ts";
 import { INTERRUPTED, interruptible } from "./terminal.ts";
 import { Progress } from "./progress.ts";
 
@@ -19,7 +19,7 @@ export async function cleanup(
 ): Promise<Answer> {
   const { limit, dryRun, endedGrace = ENDED_GRACE } = options;
   const graceMs = parseDuration("--ended-grace", endedGrace);
-  const clean = async ({ store, operator }: Connection): Promise<Answer> => {
+  return onStore({ ...options, endedGrace }, async ({ store, operator }) => {
     if (dryRun === true) {
       const expired = await operator.countRemovable(graceMs, limit);
       const text = `${counted(expired, "row")} would be removed.`;
@@ -33,6 +33,5 @@ export async function cleanup(
     const text = `${counted(removed, "row")} removed.${interrupted ? ` ${INTERRUPTED}` : ""}`;
     const exitCode = interrupted ? EXIT.problem : EXIT.ok;
     return { text, json: { removed, dryRun: false, interrupted }, exitCode };
-  };
-  return onStore({ ...options, endedGrace }, clean);
+  });
 }

@@ -38,11 +38,10 @@ export async function show(options: CommonOptions & { id: string; user?: string 
     const { store, layout } = connection;
     const full = await fullIdOf(store, id, user);
     const found = full === undefined ? undefined : await store.lookUp(full);
-    if (full === undefined || found === undefined || typeof found === "string") {
-      return missing(id, user, typeof found === "string" ? found : undefined);
-    }
+    if (full === undefined || found === undefined) return missing(id, user);
+    if (typeof found === "string") return missing(id, user, found);
     const owned = layout.users ? await ownedBy(connection, full) : undefined;
-    if (user !== undefined && owned?.userId !== user) return missing(id, user, undefined);
+    if (user !== undefined && owned?.userId !== user) return missing(id, user);
     return answerOf(shortId(full), owned, found.expiry, found.data, contentsOf(found.data, found.expiry));
   });
 }
@@ -53,8 +52,9 @@ async function ownedBy({ operations, operator }: Connection, id: string): Promis
   return USER_COLUMNS.every(({ name }) => names.has(name)) ? operations.findSession(id) : undefined;
 }
 
-function missing(id: string, user: string | undefined, reason: string | undefined): Answer {
-  const hint = user === undefined && reason === undefined ? " A shortened id also needs --user." : "";
+/** @param reason - why the session ended, if it did so a short while ago */
+function missing(id: string, user: string | undefined, reason?: string): Answer {
+  const hint = user === undefined ? " A shortened id also needs --user." : "";
   const text =
     reason === undefined
       ? `There is no such live session.${hint}`
