@@ -1,5 +1,20 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { repeat } from "../../src/lib/core/time.ts";
+import { atMost, repeat } from "../../src/lib/core/time.ts";
+
+describe("atMost", () => {
+  it("throws the error of work that fails in time, and leaves a later failure unreported", async () => {
+    const reported = vi.fn();
+    process.on("unhandledRejection", reported);
+    onTestFinished(() => void process.off("unhandledRejection", reported));
+    await expect(atMost(Promise.reject(new Error("in time")), 1000)).rejects.toThrow("in time");
+    let fail: (error: Error) => void = () => {};
+    await atMost(new Promise((_, reject) => (fail = reject)), 0);
+    fail(new Error("too late"));
+    // Node reports a rejection after the microtasks, so before the next turn of the event loop.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(reported).not.toHaveBeenCalled();
+  });
+});
 
 describe("repeat", () => {
   it("waits longer than 2^31 milliseconds when it is told to", async () => {

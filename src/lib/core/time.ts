@@ -12,7 +12,7 @@ export function pause(milliseconds: number): Promise<void> {
 }
 
 /**
- * Waits for work, but no longer than a number of milliseconds. The work itself continues.
+ * Waits for work, but no longer than a number of milliseconds. The work itself continues. Its failure after that time is ignored.
  *
  * @throws the error of the work, if it fails in that time
  */

@@ -181,7 +181,6 @@ export class UserSessions {
     try {
       const trimming = this.#endAndTell(userId, (onEnded) => users.trim(this.#nameOf(userId), most, onEnded));
       // The login does not wait for the end of very many sessions.
-      trimming.catch(() => {});
       await atMost(trimming, MAX_TRIM_WAIT);
     } catch (error) {
       if (!(error instanceof SchemaError)) publish("store-error", { operation: "trim", code: codeOf(error) });
