@@ -72,6 +72,10 @@ export const LOCAL_TIME_SCRIPT = `for (const time of document.querySelectorAll("
 
 /** Renders a whole page. @param status - line below the header. Undefined: the page is no view of the database */
 export function pageOf(title: string, { heading, section, search = "", main }: Page, status?: Status): Html {
+  const sections: MenuEntry[] = [
+    ["Overview", PAGES.overview, section === "overview"],
+    ["Users", PAGES.users, section === "users"],
+  ];
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -87,15 +91,7 @@ export function pageOf(title: string, { heading, section, search = "", main }: P
         <header>
           <div class="bar">
             <p class="brand">${title}</p>
-            <nav aria-label="Pages">
-              ${menu(
-                [
-                  ["Overview", PAGES.overview, section === "overview"],
-                  ["Users", PAGES.users, section === "users"],
-                ],
-                "page",
-              )}
-            </nav>
+            <nav aria-label="Pages">${menu(sections, "page")}</nav>
             <form role="search" method="get" action="${PAGES.users}">
               <label class="unseen" for="q">Beginning of a user id, session id, or IP address</label>
               <input
