@@ -6,11 +6,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 const MAX_FILES_OF_A_GET = 20;
+/** Promises of a GET without those of its statement, which parallel requests share. */
+const MAX_OWN_PROMISES = 3;
+const MAX_PROMISES_OF_A_STATEMENT = 8;
 /** Files in which nothing runs during a request: their statements are made before, and Node's adapters don't use the other. */
 const ONLY_NAMED = ["adapters/fetch.ts", "postgres/sql/operations.ts", "postgres/sql/logins.ts"];
 
 let database: TestDatabase;
-let entered: { get: string[]; login: string[] };
+let entered: { get: string[]; login: string[]; promises: { alone: number; shared: number } };
 let guide: string;
 beforeAll(async () => {
   database = await createDatabase();
@@ -37,6 +40,15 @@ describe("a GET with a live session", () => {
 
   it("enters the files that the guide for contributors names, and no other", () => {
     expect(entered.get).toEqual(namedUnder("The way of a GET"));
+  });
+
+  it("makes three promises, and shares those of its statement with others", () => {
+    const { alone, shared } = entered.promises;
+    expect(alone).toBeLessThanOrEqual(MAX_OWN_PROMISES + MAX_PROMISES_OF_A_STATEMENT);
+    // Each request has only a share of a statement.
+    expect(shared).toBeLessThan(MAX_OWN_PROMISES + 1);
+    // Fewer would mean that they are not counted.
+    expect(shared).toBeGreaterThan(1);
   });
 });
 

@@ -52,8 +52,8 @@ export class Batcher<In, Out> {
   readonly #run: RunBatch<In, Out>;
   readonly #operation: string;
   readonly #queue = new Queue<In, Out>();
+  /** Statements under way, and the operations of the last one. */
   #statements = 0;
-  /** Operations of the last statement. */
   #lastRows = 0;
   /** Whether the end of this turn of the event loop brings a dispatch. */
   #soon = false;
@@ -118,8 +118,7 @@ export class Batcher<In, Out> {
 
   /** Resolves when no operation is under way. */
   idle(): Promise<void> {
-    if (this.#isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.#whenIdle.push(resolve));
+    return this.#isIdle ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
   get #isIdle(): boolean {
@@ -151,7 +150,7 @@ export class Batcher<In, Out> {
         return;
       }
       const batch = queue.take(share, MAX_BATCH_BYTES, this.#tooLate);
-      if (batch.length > 0) void this.#send(batch);
+      if (batch.length > 0) this.#send(batch);
     }
     if (!this.#isIdle) return;
     this.#gathering?.();
@@ -159,27 +158,34 @@ export class Batcher<In, Out> {
     for (const tell of this.#whenIdle.splice(0)) tell();
   }
 
-  async #send(batch: Entry<In, Out>[]): Promise<void> {
+  #send(batch: Entry<In, Out>[]): void {
     this.#statements++;
     this.#lastRows = batch.length;
     // The youngest decides: the older ones fail by themselves when their time is over.
     let youngest = 0;
     for (const { since } of batch) if (since > youngest) youngest = since;
     const sentAt = performance.now();
+    const answered = (outputs: BatchOutput<Out>[] | Failed): void => {
+      this.#statements--;
+      if (CHANNELS.batch.hasSubscribers) reportBatch(this.#operation, batch, outputs, sentAt);
+      this.#settle(batch, outputs);
+    };
     // An answer that makes no sense, for instance, must not hold up later operations.
-    const outputs = await this.#run(batch, youngest + this.#timeout - sentAt).catch(
-      (error: unknown) => new Failed(error),
-    );
-    this.#statements--;
-    if (CHANNELS.batch.hasSubscribers) reportBatch(this.#operation, batch, outputs, sentAt);
+    this.#run(batch, youngest + this.#timeout - sentAt).then(answered, (error: unknown) => answered(new Failed(error)));
+  }
+
+  /** Settles the operations of a batch, large answers in several turns of the event loop. */
+  #settle(batch: Entry<In, Out>[], outputs: BatchOutput<Out>[] | Failed, from = 0): void {
     let bytes = 0;
-    for (let index = 0; index < batch.length; index++) {
+    for (let index = from; index < batch.length; index++) {
       const entry = batch[index] as Entry<In, Out>;
       const output = outputs instanceof Failed ? outputs : (outputs[index] as BatchOutput<Out>);
-      if (output instanceof Large && (bytes += output.size) > MAX_BATCH_BYTES) {
-        await new Promise(setImmediate);
-        bytes = output.size;
+      const size = output instanceof Large ? output.size : 0;
+      if (bytes > 0 && bytes + size > MAX_BATCH_BYTES) {
+        setImmediate(() => this.#settle(batch, outputs, index));
+        return;
       }
+      bytes += size;
       if (output instanceof Again) this.#queue.takeBack(entry, output.company);
       else if (!this.#queue.done(entry)) continue;
       else if (output instanceof Failed) entry.reject(this.#failed(output.error));
@@ -193,13 +199,11 @@ export class Batcher<In, Out> {
   #dispatchSoon(): void {
     if (this.#soon) return;
     this.#soon = true;
-    setImmediate(this.#depart);
+    setImmediate(() => {
+      this.#soon = false;
+      this.#dispatch();
+    });
   }
-
-  readonly #depart = (): void => {
-    this.#soon = false;
-    this.#dispatch();
-  };
 
   readonly #tooLate = (): Error => this.#failed(tooLate(this.#timeout));
 
@@ -315,10 +319,7 @@ class Queue<In, Out> {
 
   /** Makes a sent operation ready again, behind the ready ones. */
   takeBack(entry: Entry<In, Out>, company: Company | undefined): void {
-    if (entry.state === "settled") {
-      this.#next(entry);
-      return;
-    }
+    if (entry.state === "settled") return this.#next(entry);
     entry.company = company;
     this.waiting++;
     this.#makeReady(entry);

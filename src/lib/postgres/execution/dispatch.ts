@@ -19,7 +19,7 @@ import { type Errand, loadUntil, type Row, textOf, tooLate } from "../drivers/dr
 import { type Executor, retrying } from "./executor.ts";
 import type { Statement } from "../sql/fragments.ts";
 import { holds, type Layout, reasonOf } from "../sql/layout.ts";
-import type { Find, Operation } from "../sql/operation.ts";
+import { type Find, type Operation, outcomeOf } from "../sql/operation.ts";
 import type { Operations, WriteKind } from "../sql/operations.ts";
 import type { Additions } from "../sql/statements.ts";
 import { mayLieInRow, noRowsIfTaken, sqlstateOf } from "../drivers/errors.ts";
@@ -27,9 +27,6 @@ import { arrayText, type FoundRow, instantOf, readFound, readSingle } from "../s
 
 /** A row of an operation: its columns as text, the id first. */
 export type Input = readonly [id: string, ...columns: string[]];
-
-/** The row that a write returned for an id, if any. */
-type Output = Row | undefined;
 
 /** Characters of a row's data from which parallel look-ups of it are answered one after the other. */
 const LARGE_CHARACTERS = 1 << 16;
@@ -130,19 +127,19 @@ export class Dispatcher {
     await Promise.all([this.#reads, ...this.#writes.values()].map((batcher) => batcher.idle()));
   }
 
-  async #find(find: Find, items: readonly Item<string>[], left: number): Promise<BatchOutput<Found>[]> {
+  #find(find: Find, items: readonly Item<string>[], left: number): Promise<BatchOutput<Found>[]> {
     let isFenced = false;
-    const outputs = await this.#run(find, items, left, async () => {
-      const seen = await this.#see(items, items[0]?.company !== undefined);
-      ({ isFenced } = seen);
-      return seen.outputs;
-    });
-    const behind = isFenced ? await this.#behindFence(outputs, items) : undefined;
-    /** The rows that are read again, together. */
-    let rest: Again | undefined;
-    return outputs.map((output, index) => {
-      if (!isFound(output)) return output;
-      return this.#foundIn(output, behind, items[index]?.input ?? "") ?? (rest ??= new Again(new Company()));
+    const see = () => this.#see(items, items[0]?.company !== undefined, () => (isFenced = true));
+    return this.#run(find, items, left, see).then((outputs) => {
+      const found = (behind?: ReadonlyMap<string, boolean>): BatchOutput<Found>[] => {
+        /** The rows that are read again, together. */
+        let rest: Again | undefined;
+        return outputs.map((output, index) => {
+          if (!isRow(output)) return output;
+          return this.#foundIn(output, behind, items[index]?.input ?? "") ?? (rest ??= new Again(new Company()));
+        });
+      };
+      return isFenced ? this.#behindFence(outputs, items).then(found) : found();
     });
   }
 
@@ -157,7 +154,7 @@ export class Dispatcher {
       const first = whenLost === "look" ? items.map(() => undefined) : await this.#once(operation, items);
       return whenLost === "repeat" ? first : this.#look(operation, items, first);
     });
-    const fenced = outputs.filter(hasFence);
+    const fenced = outputs.filter(isRow).filter((row) => row["fence"] != null);
     const behind = fenced.length > 0 ? await this.#told.onFence(fenced.map((row) => textOf(row, "token"))) : undefined;
     const outcomes = outputs.map((output) =>
       output instanceof Failed || output instanceof Again ? output : outcomeOf(output, behind),
@@ -171,7 +168,7 @@ export class Dispatcher {
    *
    * @param attempt - called with whether an earlier attempt may have been carried out
    */
-  async #run<Row, In extends string | Input>(
+  #run<Row, In extends string | Input>(
     operation: Operation,
     items: readonly Item<In>[],
     time: number,
@@ -180,27 +177,39 @@ export class Dispatcher {
     const [first] = items;
     const refusal = first?.company?.refusal;
     if (refusal !== undefined && !refusal.wasAccepted && refusal.refusedAlone >= MAX_REFUSED_ALONE) {
-      return items.map(() => new Failed(refusal.error));
+      return Promise.resolve(items.map(() => new Failed(refusal.error)));
     }
     let inDoubt = refusal?.inDoubt === true;
-    try {
-      const outputs = await retrying(time, operation.whenLost !== "fail", (lost) => attempt((inDoubt ||= lost)));
-      if (refusal !== undefined) refusal.wasAccepted = true;
-      if (items.length === 1 && this.#offenders.size > 0) this.#offenders.delete(idOf(first));
-      return outputs;
-    } catch (thrown) {
-      const error = this.#executor.explain(thrown);
-      if (!mayLieInRow(thrown)) return items.map(() => new Failed(error));
-      if (items.length > 1) return inCompanies(items.length, refusal ?? new Refusal(error, inDoubt));
-      const refusable = typeof first?.input === "object" ? this.#refusableIn(operation, first.input) : undefined;
-      if (refusable !== undefined && VALUE_REFUSED.test(sqlstateOf(thrown) ?? "")) {
-        this.#refusesThose = true;
-        return [new Failed(new TypeError(refusable, { cause: error }))];
-      }
-      if (refusal !== undefined) refusal.refusedAlone++;
-      remember(this.#offenders, idOf(first));
-      return [new Failed(error)];
+    return retrying(time, operation.whenLost !== "fail", (lost) => attempt((inDoubt ||= lost))).then(
+      (outputs) => {
+        if (refusal !== undefined) refusal.wasAccepted = true;
+        if (items.length === 1 && this.#offenders.size > 0) this.#offenders.delete(idOf(first));
+        return outputs;
+      },
+      (thrown: unknown) => this.#refused(operation, items, thrown, inDoubt),
+    );
+  }
+
+  /** Decides what becomes of the operations of a batch that has failed. @param inDoubt - as in `Refusal` */
+  #refused<In extends string | Input>(
+    operation: Operation,
+    items: readonly Item<In>[],
+    thrown: unknown,
+    inDoubt: boolean,
+  ): (Failed | Again)[] {
+    const [first] = items;
+    const refusal = first?.company?.refusal;
+    const error = this.#executor.explain(thrown);
+    if (!mayLieInRow(thrown)) return items.map(() => new Failed(error));
+    if (items.length > 1) return inCompanies(items.length, refusal ?? new Refusal(error, inDoubt));
+    const refusable = typeof first?.input === "object" ? this.#refusableIn(operation, first.input) : undefined;
+    if (refusable !== undefined && VALUE_REFUSED.test(sqlstateOf(thrown) ?? "")) {
+      this.#refusesThose = true;
+      return [new Failed(new TypeError(refusable, { cause: error }))];
     }
+    if (refusal !== undefined) refusal.refusedAlone++;
+    remember(this.#offenders, idOf(first));
+    return [new Failed(error)];
   }
 
   #refusableIn({ columns }: Operation, input: Input): string | undefined {
@@ -210,11 +219,17 @@ export class Dispatcher {
     return data < 0 ? undefined : refusable(input[data] ?? "");
   }
 
-  /** Sends look-ups that are not too old at the moment of sending. @param isRest - reads rows that were left out before */
-  async #see(
+  /**
+   * Sends look-ups that are not too old at the moment of sending.
+   *
+   * @param isRest - reads rows that were left out before
+   * @param onFence - called if the statement has seen the fence
+   */
+  #see(
     items: readonly Item<string>[],
     isRest: boolean,
-  ): Promise<{ outputs: (FoundRow | undefined | Failed)[]; isFenced: boolean }> {
+    onFence: () => void,
+  ): Promise<(FoundRow | undefined | Failed)[]> {
     const { single, large, statement } = this.#operations.find;
     const isLone = items.length === 1;
     /** The positions of the ids that were sent. Parallel look-ups may share one. */
@@ -224,19 +239,20 @@ export class Dispatcher {
       for (const { input } of inTime) if (!positions.has(input)) positions.set(input, positions.size);
       return isLone ? [items[0]?.input] : [arrayText([...positions.keys()])];
     });
-    const answer = await this.#executor.run(isLone ? single : isRest ? large : statement, load);
-    const [first] = answer;
-    if (first?.["now"] != null) this.#executor.clock.observe(instantOf(first["now"]));
-    const { rows, isFenced } = isLone ? readSingle(answer) : readFound(first?.["found"], positions.size);
-    const outputs = items.map(({ input }) => {
-      const position = positions.get(input);
-      return position === undefined ? new Failed(tooLate(this.#timeout)) : rows[position];
+    return this.#executor.run(isLone ? single : isRest ? large : statement, load).then((answer) => {
+      const [first] = answer;
+      if (first?.["now"] != null) this.#executor.clock.observe(instantOf(first["now"]));
+      const { rows, isFenced } = isLone ? readSingle(answer) : readFound(first?.["found"], positions.size);
+      if (isFenced) onFence();
+      return items.map(({ input }) => {
+        const position = positions.get(input);
+        return position === undefined ? new Failed(tooLate(this.#timeout)) : rows[position];
+      });
     });
-    return { outputs, isFenced };
   }
 
   /** Sends the writes of a batch that are not too old at the moment of sending. */
-  async #once(operation: Operation, items: readonly Item<Input>[]): Promise<(Output | Failed)[]> {
+  async #once(operation: Operation, items: readonly Item<Input>[]): Promise<(Row | undefined | Failed)[]> {
     const [only] = items;
     if (!operation.isShared && only !== undefined) return [await this.#alone(operation, only)];
     // Writes lock rows in the order of their ids.
@@ -255,7 +271,7 @@ export class Dispatcher {
   }
 
   /** Sends a row in its own statement. */
-  async #alone(operation: Operation, { input, until }: Item<Input>): Promise<Output> {
+  async #alone(operation: Operation, { input, until }: Item<Input>): Promise<Row | undefined> {
     const rows = await this.#executor.run(operation.statement, loadUntil([...input], until)).catch(noRowsIfTaken);
     return rows[0];
   }
@@ -288,8 +304,8 @@ export class Dispatcher {
   async #look(
     { columns, whenLost }: Operation,
     items: readonly Item<Input>[],
-    outputs: readonly (Output | Failed)[],
-  ): Promise<(Output | Failed)[]> {
+    outputs: readonly (Row | undefined | Failed)[],
+  ): Promise<(Row | undefined | Failed)[]> {
     const id = Math.max(columns.indexOf("new_token"), 0);
     const data = columns.indexOf("data");
     const sought = items.map((item): Item<string> => ({ ...item, input: item.input[id] ?? "" }));
@@ -297,10 +313,9 @@ export class Dispatcher {
     const found = new Map<string, FoundRow | undefined | Failed>();
     let fence: Row = {};
     while (open.length > 0) {
-      const { outputs: answers, isFenced } = await this.#see(open, true);
-      if (isFenced) fence = { fence: "true" };
+      const answers = await this.#see(open, true, () => (fence = { fence: "true" }));
       for (const [index, { input }] of open.entries()) found.set(input, answers[index]);
-      open = open.filter((_, index) => isFound(answers[index]) && answers[index].data === undefined);
+      open = open.filter((_, index) => isRow(answers[index]) && answers[index].data === undefined);
     }
     return items.map(({ input }, index) => {
       if (outputs[index] !== undefined) return outputs[index];
@@ -322,7 +337,7 @@ export class Dispatcher {
     outputs: readonly (FoundRow | undefined | Failed | Again)[],
     items: readonly Item<string>[],
   ): Promise<ReadonlyMap<string, boolean> | undefined> {
-    const live = items.filter((_, index) => isFound(outputs[index]) && !outputs[index].isEnded);
+    const live = items.filter((_, index) => isRow(outputs[index]) && !outputs[index].isEnded);
     return live.length > 0 ? this.#told.onFence([...new Set(live.map(idOf))]) : undefined;
   }
 
@@ -379,18 +394,6 @@ function closed(): StoreUnavailableError {
   return new StoreUnavailableError("the store is closed");
 }
 
-function isFound(output: FoundRow | undefined | Failed | Again): output is FoundRow {
+function isRow<T extends Row | FoundRow>(output: T | undefined | Failed | Again): output is T {
   return output !== undefined && !(output instanceof Failed) && !(output instanceof Again);
-}
-
-/** Whether the statement has seen the fence and written this row. */
-function hasFence(output: Output | Failed | Again): output is Row {
-  return output !== undefined && !(output instanceof Failed) && !(output instanceof Again) && output["fence"] != null;
-}
-
-/** Turns a row into the outcome of a write. @param behind - whether sessions are behind the fence */
-function outcomeOf(row: Output, behind?: ReadonlyMap<string, boolean>): WriteOutcome {
-  if (row?.["crossed"] === "true") return "revoked";
-  if (row === undefined || row["done"] === "false" || behind?.get(textOf(row, "token")) === true) return false;
-  return row["few"] === "true" ? "few" : true;
 }

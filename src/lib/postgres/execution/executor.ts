@@ -61,17 +61,26 @@ export class Executor {
   }
 
   /**
-   * Runs a statement once. Throws the driver's errors unchanged.
+   * Runs a statement once. Rejects with the driver's errors unchanged.
    *
    * @throws StoreUnavailableError when the statement takes too long
    */
-  async run(statement: Statement, load: Errand["load"], timeout = this.#timeout): Promise<Row[]> {
+  run(statement: Statement, load: Errand["load"], timeout = this.#timeout): Promise<Row[]> {
     this.#underWay++;
-    try {
-      return await this.#attempt(statement, load, timeout);
-    } finally {
-      if (--this.#underWay === 0) for (const tell of this.#whenIdle.splice(0)) tell();
-    }
+    return this.#attempt(statement, load, timeout).then(
+      (rows) => {
+        this.#ended();
+        return rows;
+      },
+      (error: unknown) => {
+        this.#ended();
+        throw error;
+      },
+    );
+  }
+
+  #ended(): void {
+    if (--this.#underWay === 0) for (const tell of this.#whenIdle.splice(0)) tell();
   }
 
   /** Resolves when no statement is under way. */
@@ -84,19 +93,19 @@ export class Executor {
     return toStoreError(error, this.#table.quoted, this.#remedy);
   }
 
-  async #attempt(statement: Statement, load: Errand["load"], timeout: number): Promise<Row[]> {
-    const text = typeof statement === "string" ? statement : statement.text;
-    if (typeof statement === "string" || !this.#prepare) return this.#driver.run({ text, load }, timeout);
-    try {
-      return await this.#driver.run({ text, name: statement.name, load }, timeout);
-    } catch (error) {
-      // The table's columns have changed since the statement was prepared. Nothing was carried out.
-      if (sqlstateOf(error) === FEATURE_NOT_SUPPORTED) return this.#driver.run({ text, load }, timeout);
-      if (failureOf(error) !== "unprepared") throw error;
-      // A pooler gives each statement another connection. Nothing was carried out, and preparing will never work.
-      this.#prepare = false;
+  #attempt(statement: Statement, load: Errand["load"], timeout: number): Promise<Row[]> {
+    if (typeof statement === "string") return this.#driver.run({ text: statement, load }, timeout);
+    const { text, name } = statement;
+    if (!this.#prepare) return this.#driver.run({ text, load }, timeout);
+    return this.#driver.run({ text, name, load }, timeout).catch((error: unknown) => {
+      // In both cases nothing was carried out. In the first, the table's columns have changed since the statement was prepared. In the other, a
+      // pooler gives each statement another connection, and preparing will never work.
+      if (sqlstateOf(error) !== FEATURE_NOT_SUPPORTED) {
+        if (failureOf(error) !== "unprepared") throw error;
+        this.#prepare = false;
+      }
       return this.#driver.run({ text, load }, timeout);
-    }
+    });
   }
 }
 
@@ -148,27 +157,27 @@ const processBudget = new RetryBudget();
  * @param left - milliseconds after which no further attempt begins
  * @param attempt - called with whether an earlier attempt may have been carried out
  */
-export async function retrying<T>(
+export function retrying<T>(
   left: number,
   repeatable: boolean,
   attempt: (inDoubt: boolean) => Promise<T>,
   budget: RetryBudget = processBudget,
 ): Promise<T> {
   const end = performance.now() + left;
+  let attempts = 1;
   let inDoubt = false;
   budget.earn();
-  for (let attempts = 1; ; attempts++) {
-    try {
-      return await attempt(inDoubt);
-    } catch (error) {
-      const failure = error instanceof PgStoreError ? "unavailable" : failureOf(error);
-      inDoubt ||= failure === "lost";
-      const longest = MAX_PAUSES_MS[failure]?.[attempts - 1];
-      const mayRepeat = repeatable || !inDoubt;
-      if (attempts === MAX_ATTEMPTS || longest === undefined || !mayRepeat) throw error;
-      const rest = longest * (0.5 + Math.random() / 2);
-      if (performance.now() + rest > end || !budget.spend()) throw error;
-      await pause(rest);
-    }
-  }
+  const again = async (error: unknown): Promise<T> => {
+    const failure = error instanceof PgStoreError ? "unavailable" : failureOf(error);
+    inDoubt ||= failure === "lost";
+    const longest = MAX_PAUSES_MS[failure]?.[attempts - 1];
+    const mayRepeat = repeatable || !inDoubt;
+    if (attempts === MAX_ATTEMPTS || longest === undefined || !mayRepeat) throw error;
+    const rest = longest * (0.5 + Math.random() / 2);
+    if (performance.now() + rest > end || !budget.spend()) throw error;
+    await pause(rest);
+    attempts++;
+    return attempt(inDoubt).catch(again);
+  };
+  return attempt(inDoubt).catch(again);
 }

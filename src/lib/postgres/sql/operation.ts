@@ -1,3 +1,5 @@
+import type { WriteOutcome } from "../../core/store.ts";
+import { type Row, textOf } from "../drivers/driver.ts";
 import { prepared, type Statement } from "./fragments.ts";
 
 /**
@@ -46,4 +48,15 @@ export function shared(columns: readonly string[], text: (rows: string) => strin
 export function rowsOf(columns: readonly string[]): string {
   const arrays = columns.map((_, index) => `pg_catalog.unnest($${index + 1}::text[])`);
   return `ROWS FROM (${arrays.join(", ")}) AS v(${columns.join(", ")})`;
+}
+
+/**
+ * Reads the outcome of a write from its row, if it returned one.
+ *
+ * @param behind - whether sessions are behind the fence, if the statement has seen it
+ */
+export function outcomeOf(row: Row | undefined, behind?: ReadonlyMap<string, boolean>): WriteOutcome {
+  if (row?.["crossed"] === "true") return "revoked";
+  if (row === undefined || row["done"] === "false" || behind?.get(textOf(row, "token")) === true) return false;
+  return row["few"] === "true" ? "few" : true;
 }
