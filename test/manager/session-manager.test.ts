@@ -297,6 +297,35 @@ describe('secure: "auto"', () => {
   });
 });
 
+describe("misuse from JavaScript", () => {
+  it("is a TypeError that names what is wrong", async () => {
+    const lazy = new SessionManager(new MemoryStore(), { lazy: true });
+    const request = {};
+    await lazy.open(request, {});
+    const manager = new SessionManager(new MemoryStore());
+    const session = await manager.load();
+    const expected = "session: expected a Session, as await manager.load() returns it, got";
+    const wrong: [call: () => unknown, message: string][] = [
+      [() => manager.commit(manager.load() as never), `${expected} an object`],
+      [() => lazy.commit(lazy.sessionOf(request) as never), `${expected} an object`],
+      [() => manager.commit(undefined as never), `${expected} undefined`],
+      [() => manager.mergeSession({} as never, ""), `${expected} an object`],
+      [() => manager.watch(null as never, () => {}), `${expected} null`],
+      [() => manager.load({} as never), "token: expected a string or an array of strings, got an object"],
+      [() => manager.destroyById("id", null as never), "options: expected an object, got null"],
+      [() => manager.destroyByUser("ada", { except: 5 as never }), "except: expected sessions or their ids, got 5"],
+      [() => session.setDeadline(new Date("?")), "setDeadline: expected a valid Date, got an invalid Date"],
+      [() => session.get(undefined as never), "key: expected a string, got undefined"],
+      [() => session.has(1 as never), "key: expected a string, got 1"],
+      [() => session.delete(null as never), "delete: key: expected a string, got null"],
+      [() => session.pop({} as never), "pop: key: expected a string, got an object"],
+    ];
+    for (const [call, message] of wrong) {
+      await expect(async () => call()).rejects.toThrow(new TypeError(message));
+    }
+  });
+});
+
 describe("SessionManager.iterate", () => {
   it("lists live sessions, which can be changed and destroyed, and leaves out what can't be read", async () => {
     const { clock, store, manager } = setup();

@@ -161,5 +161,6 @@ export function shown(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return "a function";
   if (typeof value !== "object" || value === null) return String(value);
+  if (value instanceof Date && Number.isNaN(value.getTime())) return "an invalid Date";
   return Array.isArray(value) ? "an array" : "an object";
 }

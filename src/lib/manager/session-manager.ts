@@ -1,5 +1,5 @@
 import { systemNow } from "../core/time.ts";
-import { OptionReader } from "../core/options.ts";
+import { OptionReader, wrong } from "../core/options.ts";
 import { AlreadyCommittedError, SessionMissingError } from "../core/errors.ts";
 import type { Store, StoreExtras } from "../core/store.ts";
 import { SessionState } from "../session/state.ts";
@@ -104,6 +104,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    */
   async load(token?: string | readonly string[] | null): Promise<Session<Data>> {
     const presented = typeof token === "string" ? [token] : (token ?? []);
+    if (!Array.isArray(presented)) throw wrong("token", "a string or an array of strings", presented);
     return this.#loader.load(presented, (state) => new Session<Data>(state, this.#host));
   }
 

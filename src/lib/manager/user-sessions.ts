@@ -146,9 +146,9 @@ export class UserSessions {
 
   /** Ends the session of an id. Returns whether one was ended. */
   async endById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
+    const read = new OptionReader(options);
     // An undefined user, such as an anonymous request's, must not mean every user.
     if ("userId" in options) assertUserId("destroyById", options.userId);
-    const read = new OptionReader(options);
     const userId = read.text("userId", undefined);
     read.end();
     return this.#access.end(id, "revoked", userId === undefined ? undefined : this.#nameOf(userId));
@@ -223,7 +223,7 @@ function idsOf(option: string, sessions: unknown): string[] {
   return list.flatMap((session) => {
     const id: unknown = typeof session === "string" ? session : session?.id;
     if (id === undefined && session instanceof Session) return [];
-    if (typeof id !== "string") throw wrong(option, "sessions or their ids", id);
+    if (typeof id !== "string") throw wrong(option, "sessions or their ids", session);
     if (id.includes("\0") || !id.isWellFormed()) throw new TypeError(`${option}: expected valid UTF-8 without NUL`);
     return id;
   });

@@ -13,7 +13,7 @@ import type { Register, SessionData, SessionKey, SessionValue } from "./session-
 /** The data of the manager that `Register` names. */
 export type RegisteredData = Register extends { manager: { commit(s: Session<infer D>): unknown } } ? D : SessionData;
 
-/** Returns the state behind a session. For the manager and adapters. */
+/** Returns the state behind a session. For the manager and adapters. @throws TypeError when it is no session, such as a promise of one */
 export let stateOf: (session: object) => SessionState;
 /** Returns the services that a session has from its manager. */
 export let hostOf: (session: object) => SessionHost;
@@ -35,8 +35,13 @@ export const UNWRAPPED = Symbol("pgstore unwrapped session");
  */
 export class Session<Data = RegisteredData> {
   static {
-    stateOf = (session) => (session as Session<unknown>)[UNWRAPPED].#state;
-    hostOf = (session) => (session as Session<unknown>)[UNWRAPPED].#host;
+    const unwrapped = (session: unknown): Session<unknown> => {
+      const inner = (session as Session<unknown> | null | undefined)?.[UNWRAPPED];
+      if (inner === undefined) throw wrong("session", "a Session, as await manager.load() returns it", session);
+      return inner;
+    };
+    stateOf = (session) => unwrapped(session).#state;
+    hostOf = (session) => unwrapped(session).#host;
     for (const [name, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(this.prototype))) {
       const method = refuseCallback(name, value);
       if (name !== "constructor") refuseAssignment(this.prototype, name, get ?? (() => method));

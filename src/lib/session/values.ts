@@ -33,8 +33,9 @@ export const RESERVED: readonly string[] = [
   TAGS,
 ];
 
-/** Tells whether pgstore reserves a key. */
+/** Tells whether pgstore reserves a key. @throws TypeError when it is no string */
 export function isReserved(key: string): boolean {
+  if (typeof key !== "string") throw wrong("key", "a string", key);
   return key.startsWith("__") && RESERVED.includes(key);
 }
 
