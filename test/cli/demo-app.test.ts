@@ -8,6 +8,7 @@ import { MemoryStore, StoreUnavailableError } from "../../src/index.ts";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createDemo } from "../../src/lib/cli/demo/app.ts";
 import { html } from "../../src/lib/dashboard/pages/html.ts";
+import { deferred } from "../support/barrier.ts";
 import { serve } from "../support/serve.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -278,6 +279,37 @@ describe("demo", () => {
     const other = await fetch(`${url}/events`, { headers: { origin: "https://evil.example" } });
     expect(other.status).toBe(403);
     expect((await fetch(`${url}/devices`)).status).toBe(204);
+  });
+
+  it("watches no session for a page that has left before its stream began", async () => {
+    const store = new MemoryStore();
+    const { listener } = createDemo(store);
+    const [looking, found, left] = [deferred(), deferred(), deferred()];
+    const { url, close } = await serve((request, response) => {
+      if (request.url?.startsWith("/events") === true) response.once("close", left.resolve);
+      listener(request, response);
+    });
+    onTestFinished(() => close());
+    const browser = new Browser(url);
+    const [, id] = /data-session="([^"]+)"/.exec(await browser.get()) ?? [];
+    const lookUp = store.lookUp.bind(store);
+    const lookedUp = vi.spyOn(store, "lookUp").mockImplementationOnce(async (asked) => {
+      looking.resolve();
+      await found.promise;
+      return lookUp(asked);
+    });
+    const page = new AbortController();
+    const stream = fetch(`${url}/events?session=${id}`, { headers: { cookie: browser.cookie }, signal: page.signal });
+    await looking.promise;
+    page.abort();
+    await expect(stream).rejects.toThrow();
+    await left.promise;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    found.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(lookedUp).toHaveBeenCalledTimes(1);
   });
 
   it("answers with a page when the database is away", async () => {

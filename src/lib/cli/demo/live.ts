@@ -32,6 +32,8 @@ export class LiveStreams {
     response: ServerResponse,
   ): Promise<void> {
     const watched = await fromUpgrade(manager, request, { checkInterval: CHECK_INTERVAL });
+    // The page may have been closed meanwhile.
+    if (response.destroyed) return watched.close();
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
     response.write("retry: 1000\n\n");
     const { session, signal } = watched;
@@ -41,7 +43,6 @@ export class LiveStreams {
     };
     response.once("close", () => {
       this.#open.delete(response);
-      signal.removeEventListener("abort", ended);
       watched.close();
     });
     if (signal.aborted || session.id !== shown) ended();
