@@ -5,7 +5,7 @@ import { confirmed, INTERRUPTED, interruptible, plain } from "./terminal.ts";
 import { type CommonOptions, type Connection, onStore } from "./connection.ts";
 import { UsageError } from "./failures.ts";
 import { Progress } from "./progress.ts";
-import { findId, fullIdOf, usersOf } from "./user-sessions.ts";
+import { fullIdOf, usersOf } from "./user-sessions.ts";
 
 /** Options of `revoke`. */
 interface RevokeOptions extends CommonOptions {
@@ -74,12 +74,7 @@ async function revokeUser(
   ask: Ask,
 ): Promise<Answer> {
   const users = usersOf(store, user);
-  let kept = except === undefined ? undefined : await findId(users, user, except);
-  if (except !== undefined && kept === undefined) {
-    // Its token may have been renewed since it was listed.
-    const successor = await store.follow(except);
-    kept = successor && (await findId(users, user, successor));
-  }
+  const kept = except === undefined ? undefined : await fullIdOf(store, except, user);
   if (except !== undefined && kept === undefined) {
     throw new UsageError("--except: this user has no such live session, so nothing was revoked");
   }

@@ -7,13 +7,17 @@ import { UsageError } from "./failures.ts";
 const PAGE_ROWS = 1000;
 
 /**
- * Finds the full id of a session.
+ * Finds the full id of a session, with a user among that user's live sessions.
  *
  * @param id - a full id, also one that was listed before a renewal, or with a user its beginning
  */
 export async function fullIdOf(store: PgStore, id: string, user: string | undefined): Promise<string | undefined> {
   if (user === undefined) return (await store.follow(id)) ?? id;
-  return (await findId(usersOf(store, user), user, id)) ?? store.follow(id);
+  const users = usersOf(store, user);
+  const found = await findId(users, user, id);
+  if (found !== undefined) return found;
+  const successor = await store.follow(id);
+  return successor && findId(users, user, successor);
 }
 
 /** Returns the part of a store that knows users. @throws TypeError when the user's id is malformed. UsageError when the table has no users. */
@@ -30,7 +34,7 @@ export function usersOf(store: PgStore, userId: string): UserStore {
  * @returns undefined when no id begins so
  * @throws UsageError when several ids do, or when the prefix is empty, as a script's unset variable is
  */
-export async function findId(users: UserStore, userId: string, prefix: string): Promise<string | undefined> {
+async function findId(users: UserStore, userId: string, prefix: string): Promise<string | undefined> {
   if (prefix === "") throw new UsageError("--id, --except: expected an id or its beginning, got an empty string");
   const found = new Set<string>();
   let after: OwnedPlace | undefined;
