@@ -9,7 +9,6 @@ export const BASE_STYLE = css`
   }
 
   body {
-    min-height: 100vh;
     background: var(--page);
     color: var(--text);
     font:
