@@ -4,7 +4,7 @@ import { type CleanupEvent, listen } from "../../src/lib/core/events.ts";
 import { CleanupTurns, deleteExpired } from "../../src/lib/postgres/cleanup.ts";
 import type { Row } from "../../src/lib/postgres/drivers/driver.ts";
 import { scsLayout } from "../../src/lib/postgres/sql/layout.ts";
-import { statementsFor } from "../../src/lib/postgres/sql/statements.ts";
+import { tableStatements } from "../../src/lib/postgres/sql/statements.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { type GatedClient, gatedClient } from "../support/gated-client.ts";
@@ -199,9 +199,9 @@ describe("the periodic cleanup", () => {
   function turnsByHand() {
     const told: boolean[] = [];
     const turns = new CleanupTurns('cleanup of "sessions"', (isLockHeld) => told.push(isLockHeld));
-    const sql = statementsFor(tableName("sessions", undefined), scsLayout, 120_000);
+    const { cleanUp } = tableStatements(tableName("sessions", undefined), scsLayout, 120_000);
     const query = async (text: string, values: string[] = []) => (await pool.query(text, values)).rows as Row[];
-    return { told, turn: () => deleteExpired(query, sql, {}, turns) };
+    return { told, turn: () => deleteExpired(query, cleanUp, {}, turns) };
   }
 
   it("is done by one process of a fleet at a time, whose lock is gone with its statement", async () => {

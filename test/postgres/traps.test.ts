@@ -3,13 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ExpressSessionStore } from "../../src/express-session.ts";
 import { PgStore, SessionManager } from "../../src/index.ts";
 import { connectPgSimpleLayout, scsLayout } from "../../src/lib/postgres/sql/layout.ts";
-import { searchStatements } from "../../src/lib/postgres/sql/search.ts";
-import { operationStatements } from "../../src/lib/postgres/sql/stats.ts";
-import { endingStatements } from "../../src/lib/postgres/sql/endings.ts";
 import { operationsFor } from "../../src/lib/postgres/sql/operations.ts";
-import { statementsFor } from "../../src/lib/postgres/sql/statements.ts";
+import { statementsFor, tableStatements } from "../../src/lib/postgres/sql/statements.ts";
 import { tableName } from "../../src/lib/postgres/sql/table-name.ts";
-import { userStatements } from "../../src/lib/postgres/sql/user-statements.ts";
 import { pgstore } from "../cli/run.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { statementsIn } from "../support/statements.ts";
@@ -80,18 +76,13 @@ function trapped(path: string): string {
 }
 
 function statements(table = tableName("sessions", undefined)): string[] {
-  const { counted, ...operations } = operationStatements(table, scsLayout, GRACE);
-  const { bySessionsIn, ...searches } = searchStatements(table, scsLayout);
+  const all = statementsFor(table, scsLayout, GRACE);
   return statementsIn([
     operationsFor(table, scsLayout, GRACE),
-    statementsFor(table, scsLayout, GRACE),
-    userStatements(table, scsLayout),
-    endingStatements(table, scsLayout),
-    operations,
-    counted(undefined, true),
-    counted(50, true),
-    searches,
-    bySessionsIn(50),
+    all,
+    all.counted(undefined, true),
+    all.counted(50, true),
+    all.bySessionsIn(50),
   ]).map(([, text]) => text);
 }
 
@@ -105,7 +96,7 @@ function dropInStatements(): string[] {
   );
   return statementsIn([
     { find, save, create, touch, upsert, update, setExpiry, end, delete: others.delete },
-    statementsFor(table, connectPgSimpleLayout, GRACE),
+    tableStatements(table, connectPgSimpleLayout, GRACE),
   ]).map(([, text]) => text);
 }
 

@@ -3,7 +3,6 @@ import { OptionReader } from "../core/options.ts";
 import { codeOf, publish } from "../core/events.ts";
 import { type Query, type Row, textOf } from "./drivers/driver.ts";
 import { type PageBounds, Pager } from "./pager.ts";
-import type { Statements } from "./sql/statements.ts";
 
 /*
  * The cleanup removes expired rows in pages, the oldest first.
@@ -129,7 +128,7 @@ export class CleanupTurns {
  */
 export async function deleteExpired(
   query: Query,
-  sql: Statements,
+  statement: string,
   options: CleanupOptions = {},
   turns?: CleanupTurns,
 ): Promise<Outcome> {
@@ -147,7 +146,7 @@ export async function deleteExpired(
     onProgress?.({ removed });
   };
   try {
-    const outcome = await deletePages(query, sql, limit, onRemoved, signal, turns);
+    const outcome = await deletePages(query, statement, limit, onRemoved, signal, turns);
     const isHeldUp = turns?.isHeldUp === true;
     // Otherwise another process cleans up.
     if (outcome.leads || isHeldUp) tell(isHeldUp ? { heldUp: true } : {});
@@ -160,7 +159,7 @@ export async function deleteExpired(
 
 async function deletePages(
   query: Query,
-  sql: Statements,
+  statement: string,
   limit: number,
   onRemoved: (rows: number) => void,
   signal?: AbortSignal,
@@ -175,7 +174,7 @@ async function deletePages(
     signal?.throwIfAborted();
     const wanted = Math.min(pager.rows, limit - removed);
     const values = [from, String(wanted), lock, String(always)];
-    const [page] = await pager.read(() => query(sql.cleanUp, values));
+    const [page] = await pager.read(() => query(statement, values));
     first ??= page;
     const gone = Number(textOf(page, "gone"));
     removed += gone;

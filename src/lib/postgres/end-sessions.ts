@@ -2,7 +2,6 @@ import { StoreUnavailableError } from "../core/errors.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import type { Engine } from "./execution/database.ts";
 import { type PageBounds, Pager } from "./pager.ts";
-import type { EndingStatements } from "./sql/endings.ts";
 import { arrayText } from "./sql/text-format.ts";
 
 /** An attempt fails only if the session is renewed between the start of a statement and its lock. */
@@ -21,12 +20,10 @@ const MAX_CLOCK_ERROR_MS = 10_000;
  */
 export class Endings {
   readonly #engine: Engine;
-  readonly #sql: EndingStatements;
 
-  /** Creates the endings of an engine's table from its statements. */
-  constructor(engine: Engine, sql: EndingStatements) {
+  /** Creates the endings of an engine's table. */
+  constructor(engine: Engine) {
     this.#engine = engine;
-    this.#sql = sql;
   }
 
   /**
@@ -40,8 +37,8 @@ export class Endings {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const [last] =
         userId === undefined
-          ? await this.#engine.run(this.#sql.terminate, [from, why])
-          : await this.#engine.run(this.#sql.terminateOwned, [from, why, userId]);
+          ? await this.#engine.run(this.#engine.sql.terminate, [from, why])
+          : await this.#engine.run(this.#engine.sql.terminateOwned, [from, why, userId]);
       if (last === undefined) return undefined;
       from = textOf(last, "token");
       if (last["ended"] !== "true") continue;
@@ -61,7 +58,7 @@ export class Endings {
     const from = String(since - MAX_CLOCK_ERROR_MS);
     for (let last = ""; ;) {
       const { rows: size } = pager;
-      const rows = await pager.read(() => this.#engine.run(this.#sql.terminatePage, [last, String(size), from]));
+      const rows = await pager.read(() => this.#engine.run(this.#engine.sql.terminatePage, [last, String(size), from]));
       const found = rows.filter(({ ended }) => ended === "false");
       const ids = await this.finishPage(rows);
       if (ids.length > 0) onEnded(ids);
@@ -97,11 +94,11 @@ export class Endings {
   /** Resolves to the ids under which sessions are live after renewals. */
   async #followAll(ids: readonly string[]): Promise<string[]> {
     if (ids.length === 0) return [];
-    return (await this.#engine.run(this.#sql.follow, [arrayText(ids)])).map((row) => textOf(row, "token"));
+    return (await this.#engine.run(this.#engine.sql.follow, [arrayText(ids)])).map((row) => textOf(row, "token"));
   }
 
   /** Marks a revoked session's tombstone as replaced. Resolves to whether it existed. */
   async supersede(id: string, newId: string): Promise<boolean> {
-    return (await this.#engine.run(this.#sql.supersede, [id, newId])).length > 0;
+    return (await this.#engine.run(this.#engine.sql.supersede, [id, newId])).length > 0;
   }
 }

@@ -1,6 +1,5 @@
 import { textOf } from "./drivers/driver.ts";
 import type { Engine } from "./execution/database.ts";
-import type { OperationStatements } from "./sql/stats.ts";
 import type { Operations } from "./stats.ts";
 
 /** Pages of users that one cleanup examines. */
@@ -9,14 +8,12 @@ const MAX_USER_PAGES = 10;
 /** Records a store's figures in its history table, if there is one. */
 export class History {
   readonly #engine: Engine;
-  readonly #sql: OperationStatements;
   readonly #operations: Operations;
   #lastUser = "";
 
   /** Creates the history of an engine's table. */
-  constructor(engine: Engine, sql: OperationStatements, operations: Operations) {
+  constructor(engine: Engine, operations: Operations) {
     this.#engine = engine;
-    this.#sql = sql;
     this.#operations = operations;
   }
 
@@ -37,19 +34,19 @@ export class History {
     if (!history) return;
     const stats = await this.#operations.stats();
     await this.#write(String(removed), String(took), String(stats.live), String(stats.users ?? ""));
-    await this.#engine.run(this.#sql.forget);
+    await this.#engine.run(this.#engine.sql.forget);
     if (users) await this.#pruneUsers();
   }
 
   async #write(removed = "0", took = "", live = "", users = ""): Promise<void> {
     const { created, ended } = this.#engine.takeCounts();
-    await this.#engine.run(this.#sql.note, [String(created), String(ended), removed, took, live, users]);
+    await this.#engine.run(this.#engine.sql.note, [String(created), String(ended), removed, took, live, users]);
   }
 
   /** Removes some of the users without sessions. There may be millions, so each call continues where the last ended. */
   async #pruneUsers(): Promise<void> {
     for (let page = 0; page < MAX_USER_PAGES; page++) {
-      const [row] = await this.#engine.run(this.#sql.pruneUsers, [this.#lastUser]);
+      const [row] = await this.#engine.run(this.#engine.sql.pruneUsers, [this.#lastUser]);
       this.#lastUser = textOf(row, "last");
       if (this.#lastUser === "") return;
     }

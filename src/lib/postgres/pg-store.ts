@@ -35,11 +35,8 @@ import {
   type PgStoreOptions,
   resolveStoreOptions,
 } from "./options.ts";
-import { endingStatements } from "./sql/endings.ts";
 import { type Layout, scsLayout } from "./sql/layout.ts";
 import { listRows } from "./listing.ts";
-import { searchStatements } from "./sql/search.ts";
-import { operationStatements } from "./sql/stats.ts";
 import { migrate } from "./migrate.ts";
 import type { WriteKind } from "./sql/operations.ts";
 import type { TableName } from "./sql/table-name.ts";
@@ -100,14 +97,13 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#table = table;
     this.#layout = layout;
     this.#engine = new Engine(driverOf(db), layout, resolved);
-    this.#endings = new Endings(this.#engine, endingStatements(table, layout));
-    const sql = operationStatements(table, layout, resolved.endedGrace);
-    const operations = new Operations(this.#engine, sql, searchStatements(table, layout), hostOf(db));
+    this.#endings = new Endings(this.#engine);
+    const operations = new Operations(this.#engine, hostOf(db));
     if (inside.hasOperations === true) this.operations = operations;
     if (layout.users) {
       this.users = this.#users = new UserSessions(this.#engine, table, this.#endings);
       this.operations = operations;
-      this.#history = new History(this.#engine, sql, operations);
+      this.#history = new History(this.#engine, operations);
     }
     const turns = new CleanupTurns(`cleanup of ${table.quoted}`, (isLockHeld) => warnOfHeldUp(this, table, isLockHeld));
     const clean = async (signal: AbortSignal): Promise<void> => {
@@ -259,7 +255,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * for await (const { id, expiry } of store.all()) console.log(id, expiry);
    */
   all(options: OperationOptions = {}): AsyncGenerator<StoredEntry, void, undefined> {
-    return listRows(this.#engine.run, this.#engine.sql.page, this.#layout, options.signal);
+    return listRows(this.#engine.run, this.#engine.sql.all, this.#layout, options.signal);
   }
 
   /** Counts the live rows. */
@@ -340,7 +336,8 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   async #cleanUp(options?: CleanupOptions, turns?: CleanupTurns): Promise<number> {
     const begun = performance.now();
-    const { removed, leads, isFenced } = await deleteExpired(this.#engine.run, this.#engine.sql, options, turns);
+    const { run, sql } = this.#engine;
+    const { removed, leads, isFenced } = await deleteExpired(run, sql.cleanUp, options, turns);
     if (leads || removed > 0) {
       await this.#history?.noteCleanup(removed, begun).catch((error: unknown) => {
         if (this.#closing === undefined) this.#onError(error);

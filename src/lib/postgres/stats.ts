@@ -13,8 +13,7 @@ import {
 import { isId } from "../core/token.ts";
 import { type Row, textOf } from "./drivers/driver.ts";
 import type { Engine } from "./execution/database.ts";
-import type { SearchStatements } from "./sql/search.ts";
-import { type OperationStatements, WITHIN } from "./sql/stats.ts";
+import { WITHIN } from "./sql/stats.ts";
 import { detailsIn } from "./sql/tables.ts";
 import { arrayText, readInstant } from "./sql/text-format.ts";
 
@@ -34,30 +33,26 @@ const PLACE_CHARACTERS = 8;
 /** Figures and searches of a PgStore for operators. Each call reads a bounded number of rows, regardless of the table's size. */
 export class Operations implements StoreOperations {
   readonly #engine: Engine;
-  readonly #sql: OperationStatements;
-  readonly #searches: SearchStatements;
   readonly #host: string | undefined;
   #place: StorePlace | undefined;
 
   /** Creates the figures and searches of an engine's table. @param host - of the database, as the client knows it */
-  constructor(engine: Engine, sql: OperationStatements, searches: SearchStatements, host: string | undefined) {
+  constructor(engine: Engine, host: string | undefined) {
     this.#engine = engine;
-    this.#sql = sql;
-    this.#searches = searches;
     this.#host = host;
   }
 
   async stats(): Promise<StoreStats> {
-    const { run } = this.#engine;
+    const { run, sql } = this.#engine;
     // One statement at a time, to leave connections to the application.
     const { history, users: hasUsers } = await this.#engine.probe();
-    const [size] = await run(this.#sql.size);
+    const [size] = await run(sql.size);
     const analysed = Number(size?.["rows"] ?? -1);
     const rows = analysed < 0 ? Number(size?.["heap"] ?? 0) / ROW_BYTES : analysed;
     const percent = rows <= MAX_COUNTED_ROWS ? undefined : (100 * MAX_COUNTED_ROWS) / rows;
-    const [counted] = await run(this.#sql.counted(percent, hasUsers));
-    const [backlog] = await run(this.#sql.backlog);
-    const [last] = history ? await run(this.#sql.lastCleanup) : [];
+    const [counted] = await run(sql.counted(percent, hasUsers));
+    const [backlog] = await run(sql.backlog);
+    const [last] = history ? await run(sql.lastCleanup) : [];
     const number = (column: string): number => Math.round((Number(counted?.[column]) * 100) / (percent ?? 100));
     const live = number("live");
     const loggedIn = hasUsers ? number("logged_in") : undefined;
@@ -85,7 +80,7 @@ export class Operations implements StoreOperations {
         `history: expected a past date and a whole number of points, got ${String(since)} and ${points}`,
       );
     const { history } = await this.#engine.probe();
-    const rows = history ? await this.#engine.run(this.#sql.history, [String(begin), String(length)]) : [];
+    const rows = history ? await this.#engine.run(this.#engine.sql.history, [String(begin), String(length)]) : [];
     const found = new Map(rows.map((row) => [Math.min(Number(row["n"]), points - 1), row]));
     const counted = (text: string | null | undefined): number | undefined => (text == null ? undefined : Number(text));
     return Array.from({ length: points }, (_, n) => {
@@ -107,19 +102,20 @@ export class Operations implements StoreOperations {
   }
 
   async listUsers({ prefix = "", order = "name", limit, after, before, offset = 0 }: UserQuery): Promise<UserPage> {
+    const { run, sql } = this.#engine;
     const pattern = patternOf(prefix);
     if (order === "name") {
       const isBackwards = before !== undefined && after === undefined;
-      const statement = isBackwards ? this.#searches.usersBefore : this.#searches.usersAfter;
-      const rows = await this.#engine.run(statement, [pattern, before ?? after ?? "", String(limit)]);
+      const statement = isBackwards ? sql.usersBefore : sql.usersAfter;
+      const rows = await run(statement, [pattern, before ?? after ?? "", String(limit)]);
       const users = rows.map(userIn);
       return { users: isBackwards ? users.toReversed() : users, sorted: "all" };
     }
     const rows = order === "sessions" && prefix === "" ? await this.#rows() : 0;
     const isSample = rows > MAX_SORTED_ROWS;
-    const ranking = isSample ? this.#searches.bySessionsIn((100 * MAX_SORTED_ROWS) / rows) : this.#searches.bySessions;
-    const statement = order === "lastLogin" ? this.#searches.byLogin : ranking;
-    const found = await this.#engine.run(statement, [pattern, String(limit), String(offset)]);
+    const ranking = isSample ? sql.bySessionsIn((100 * MAX_SORTED_ROWS) / rows) : sql.bySessions;
+    const statement = order === "lastLogin" ? sql.byLogin : ranking;
+    const found = await run(statement, [pattern, String(limit), String(offset)]);
     const isCut = Number(textOf(found[0], "read")) >= MAX_SORTED_ROWS;
     const users = found.map(userIn);
     if (isSample) return { users: users.toSorted((a, b) => b.sessions - a.sessions), sorted: "sample" };
@@ -127,32 +123,33 @@ export class Operations implements StoreOperations {
   }
 
   async countUsers(prefix: string, limit: number): Promise<number> {
-    const [row] = await this.#engine.run(this.#searches.countUsers, [patternOf(prefix), String(limit)]);
+    const [row] = await this.#engine.run(this.#engine.sql.countUsers, [patternOf(prefix), String(limit)]);
     return Number(row?.["count"]);
   }
 
   async countSessions(userId: string): Promise<number> {
-    const [row] = await this.#engine.run(this.#searches.countSessions, [userId]);
+    const [row] = await this.#engine.run(this.#engine.sql.countSessions, [userId]);
     return Number(row?.["count"]);
   }
 
   async findSession(id: string): Promise<FoundSession | undefined> {
     if (!isId(id)) return undefined;
-    const [row] = await this.#engine.run(this.#searches.sessionById, [id]);
+    const { run, sql } = this.#engine;
+    const [row] = await run(sql.sessionById, [id]);
     if (row !== undefined) return sessionIn(row);
     if (!/^[\w-]+$/.test(id) || id.length < MIN_CHARACTERS) return undefined;
-    const next = await this.#engine.run(this.#searches.sessionsFrom, [id]);
+    const next = await run(sql.sessionsFrom, [id]);
     const found = next.find((row) => row["id"]?.startsWith(id) === true);
     return found && sessionIn(found);
   }
 
   async findByAddress(addresses: readonly string[], limit: number, after = ""): Promise<AddressPage> {
-    const { run } = this.#engine;
+    const { run, sql } = this.#engine;
     const wanted = arrayText(addresses);
     const rows = await this.#rows();
-    const [index] = await run(this.#searches.hasAddressIndex);
+    const [index] = await run(sql.hasAddressIndex);
     if (index?.["found"] === "true") {
-      const found = await run(this.#searches.byAddress, [wanted, String(limit)]);
+      const found = await run(sql.byAddress, [wanted, String(limit)]);
       return { sessions: found.map(sessionIn), next: undefined, read: 0, rows };
     }
     const end = performance.now() + MAX_SCAN_MS;
@@ -165,12 +162,12 @@ export class Operations implements StoreOperations {
       return `${more + (text === beginning ? listed : 0)}.${text}`;
     };
     do {
-      const [bound] = await run(this.#searches.nextRows, [last, String(SCANNED_ROWS)]);
+      const [bound] = await run(sql.nextRows, [last, String(SCANNED_ROWS)]);
       const count = Number(textOf(bound, "count"));
       if (count === 0) return { sessions, next: undefined, read, rows };
       const upTo = textOf(bound, "last");
       const missing = limit - sessions.length;
-      const found = await run(this.#searches.byAddressBetween, [wanted, last, upTo, String(missing + again)]);
+      const found = await run(sql.byAddressBetween, [wanted, last, upTo, String(missing + again)]);
       for (const session of found.map(sessionIn)) {
         // A session that was listed before may have ended since.
         if (again > 0 && session.id.startsWith(beginning)) again--;
@@ -186,7 +183,7 @@ export class Operations implements StoreOperations {
 
   async place(): Promise<StorePlace> {
     if (this.#place === undefined) {
-      const [row] = await this.#engine.run(this.#searches.place);
+      const [row] = await this.#engine.run(this.#engine.sql.place);
       const host = this.#host ?? row?.["host"] ?? undefined;
       this.#place = { database: textOf(row, "database"), host };
     }
@@ -194,7 +191,7 @@ export class Operations implements StoreOperations {
   }
 
   async #rows(): Promise<number> {
-    const [row] = await this.#engine.run(this.#searches.rows);
+    const [row] = await this.#engine.run(this.#engine.sql.estimate);
     return Math.max(0, Number(textOf(row, "rows")));
   }
 }

@@ -6,13 +6,13 @@ import { END_PAGES, type Endings } from "./end-sessions.ts";
 import type { Engine } from "./execution/database.ts";
 import type { Input } from "./execution/dispatch.ts";
 import type { Statement } from "./sql/fragments.ts";
+import type { Statements } from "./sql/statements.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { Pager } from "./pager.ts";
 import { isMissing } from "./drivers/errors.ts";
 import type { FencedEnd } from "./sql/fence.ts";
 import { DETAILS, detailsIn } from "./sql/tables.ts";
 import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
-import type { UserStatements } from "./sql/user-statements.ts";
 
 /** An attempt fails only if a login comes between the start of a statement and its lock. */
 const MAX_END_ATTEMPTS = 100;
@@ -55,7 +55,7 @@ export class UserSessions implements UserStore {
 
   async list(userId: string, limit: number, after: OwnedPlace = LAST): Promise<OwnedEntry[]> {
     const values = [userId, instantText(after.created, "after"), after.id, String(limit)];
-    const rows = await this.#run(this.#engine.userSql.list, values);
+    const rows = await this.#run(this.#engine.sql.listByUser, values);
     return rows.map((row) => ({
       id: textOf(row, "token"),
       created: readInstant(row["created"]),
@@ -66,7 +66,7 @@ export class UserSessions implements UserStore {
   }
 
   async listByTag(tag: string, limit: number): Promise<TaggedEntry[]> {
-    const { run, userSql: sql } = this.#engine;
+    const { run, sql } = this.#engine;
     await run(sql.quiet, [tag]);
     const rows = await this.#run(sql.listByTag, [tag, String(limit)]);
     return rows.map((row) => ({ id: textOf(row, "token"), userId: textOf(row, "user_id") }));
@@ -82,7 +82,7 @@ export class UserSessions implements UserStore {
   async end(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Promise<string[]> {
     const pages = this.#pages(userId, except, onEnded);
     for (let attempt = 1; attempt <= MAX_END_ATTEMPTS; attempt++) {
-      const [rows, isFull] = await pages.next(this.#engine.userSql.end);
+      const [rows, isFull] = await pages.next(this.#engine.sql.endByUser);
       if (isFull) {
         const bound = rows[0]?.["bound"] ?? "";
         // Start again at the newest session of that time: more may have begun since.
@@ -100,7 +100,7 @@ export class UserSessions implements UserStore {
     // The login before this call has found that the columns are missing.
     if (this.#engine.additions?.owners === false) throw new SchemaError(this.#table.quoted, this.#remedy);
     const pages = this.#pages(userId, [], onEnded);
-    const [rows, isFull] = await pages.next(this.#engine.userSql.trim, [String(most)]);
+    const [rows, isFull] = await pages.next(this.#engine.sql.trim, [String(most)]);
     const last = rows.at(-1);
     if (isFull && last?.["created"] != null) await pages.after(last["created"], textOf(last, "token"));
     return pages.ended;
@@ -108,7 +108,7 @@ export class UserSessions implements UserStore {
 
   /** Finishes the ends listed in the fence, as their processes may have died. */
   async finishEnds(signal?: AbortSignal): Promise<void> {
-    const { userSql: sql } = this.#engine;
+    const { sql } = this.#engine;
     for (const row of await this.#run(sql.fencedEnds)) {
       const entry = textOf(row, "entry");
       const { user, except } = JSON.parse(entry) as FencedEnd;
@@ -118,7 +118,7 @@ export class UserSessions implements UserStore {
   }
 
   #pages(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Pages {
-    return new Pages(this.#run, this.#engine.userSql, this.#endings, userId, except, onEnded);
+    return new Pages(this.#run, this.#engine.sql, this.#endings, userId, except, onEnded);
   }
 
   readonly #run: Engine["run"] = (statement, values) => this.explained(this.#engine.run(statement, values));
@@ -179,7 +179,7 @@ export class UserSessions implements UserStore {
 class Pages {
   readonly ended: string[] = [];
   readonly #run: Engine["run"];
-  readonly #sql: UserStatements;
+  readonly #sql: Statements;
   readonly #endings: Endings;
   readonly #userId: string;
   readonly #except: readonly string[];
@@ -189,7 +189,7 @@ class Pages {
   /** Ends none yet. @param onEnded - called with the ids of each page */
   constructor(
     run: Engine["run"],
-    sql: UserStatements,
+    sql: Statements,
     endings: Endings,
     userId: string,
     except: readonly string[],

@@ -8,7 +8,6 @@ import { operationsFor } from "../sql/operations.ts";
 import type { Statement } from "../sql/fragments.ts";
 import { type Additions, type Statements, statementsFor } from "../sql/statements.ts";
 import { arrayText, readInstant } from "../sql/text-format.ts";
-import { type UserStatements, userStatements } from "../sql/user-statements.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { Executor, retrying } from "./executor.ts";
 
@@ -21,7 +20,6 @@ interface Probe extends Additions {
 /** Runs the operations of a store until it is stopped. */
 export class Engine {
   readonly sql: Statements;
-  readonly userSql: UserStatements;
   readonly #timeout: number;
   readonly #executor: Executor;
   readonly #deadlines = new Deadlines();
@@ -36,7 +34,6 @@ export class Engine {
   constructor(driver: Driver, layout: Layout, options: ResolvedStoreOptions) {
     const { table, queryTimeout, batch, prepare, endedGrace } = options;
     this.sql = statementsFor(table, layout, endedGrace);
-    this.userSql = userStatements(table, layout);
     this.#timeout = queryTimeout;
     this.#executor = new Executor(driver, queryTimeout, prepare, table, layout.remedy(table));
     this.operations = new Dispatcher(
@@ -69,7 +66,7 @@ export class Engine {
   async behindFence(ids: readonly string[]): Promise<ReadonlyMap<string, boolean>> {
     try {
       // Runs for operations under way even while the store is closing.
-      const rows = await this.#ask(this.userSql.behindFence, [arrayText(ids)], this.#timeout);
+      const rows = await this.#ask(this.sql.behindFence, [arrayText(ids)], this.#timeout);
       return new Map(rows.map((row) => [textOf(row, "token"), row["behind"] === "true"]));
     } catch (error) {
       // A role that can't read the column for users sees no fence.

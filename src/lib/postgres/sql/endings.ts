@@ -3,8 +3,6 @@ import { endedPage, entomb, instant, liveRow } from "./fragments.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
 
-export type EndingStatements = ReturnType<typeof endingStatements>;
-
 /** Makes the statements that end sessions even if they have been renewed. */
 export function endingStatements({ quoted: table }: TableName, layout: Layout) {
   const { token, data, expiry, successor, typed } = layout;

@@ -4,8 +4,6 @@ import type { Layout } from "./layout.ts";
 import { liveRow, millisecondsOf, sessionColumns } from "./fragments.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 
-export type SearchStatements = ReturnType<typeof searchStatements>;
-
 /**
  * Makes the statements that find users and sessions for operators, in a table with the columns for users. Each reads a bounded
  * number of rows.
@@ -37,7 +35,7 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout) {
       "SELECT pg_catalog.current_database()::text AS database, " +
       "pg_catalog.host(pg_catalog.inet_server_addr()) AS host",
     /** Returns the number of rows by PostgreSQL's statistics. */
-    rows: `SELECT ${ROWS} AS rows FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ANY (ARRAY(${leavesOf(regclass(name))}))`,
+    estimate: `SELECT ${ROWS} AS rows FROM pg_catalog.pg_class c WHERE c.oid ${EQ} ANY (ARRAY(${leavesOf(regclass(name))}))`,
     usersAfter: listed(GT, ""),
     usersBefore: listed(LT, "DESC"),
     countUsers: `SELECT pg_catalog.count(*)::text AS count FROM (SELECT FROM ${users} u WHERE ${matching} LIMIT $2::text::int) AS few`,

@@ -9,10 +9,26 @@ import {
   millisecondsOf,
   outlivedRow,
 } from "./fragments.ts";
+import { endingStatements } from "./endings.ts";
 import type { Layout } from "./layout.ts";
+import { searchStatements } from "./search.ts";
+import { operationStatements } from "./stats.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
+import { userStatements } from "./user-statements.ts";
 
+/** All statements of a store but those of the request path. */
 export type Statements = ReturnType<typeof statementsFor>;
+
+/** Makes the statements of a store. @param grace - milliseconds for which an ended session is remembered */
+export function statementsFor(table: TableName, layout: Layout, grace: number) {
+  return {
+    ...tableStatements(table, layout, grace),
+    ...userStatements(table, layout),
+    ...endingStatements(table, layout),
+    ...searchStatements(table, layout),
+    ...operationStatements(table, layout, grace),
+  };
+}
 
 /** The existing additions of `migrate`. Other processes may add or drop some. */
 export interface Additions {
@@ -26,8 +42,8 @@ export interface Additions {
   readonly history: boolean;
 }
 
-/** Makes the statements of the store as a whole. @param grace - milliseconds for which an ended session is remembered */
-export function statementsFor(name: TableName, layout: Layout, grace: number) {
+/** Makes the statements about the table as a whole. @param grace - milliseconds for which an ended session is remembered */
+export function tableStatements(name: TableName, layout: Layout, grace: number) {
   const table = name.quoted;
   const { token, data, expiry, typed } = layout;
   const live = liveRow(layout);
@@ -36,7 +52,8 @@ export function statementsFor(name: TableName, layout: Layout, grace: number) {
     /** Returns the time and the additions of `migrate`. */
     probe: `SELECT ${millisecondsOf("current_timestamp")} AS now${layout.users ? `, ${additions(name)}` : ""}`,
     count: `SELECT pg_catalog.count(*)::text AS count FROM ${table} s WHERE ${live}`,
-    page:
+    /** Lists a page of the live rows by id. */
+    all:
       `SELECT s.${token} AS token, ${dataInBounds(layout, `ORDER BY s.${token} `)} AS data, ${expiryText(layout)} AS expiry FROM (SELECT s.${token}, s.${data}, s.${expiry} ` +
       `FROM ${table} s WHERE s.${token} ${GT} $1::text AND ${live} ORDER BY s.${token} LIMIT $2::text::int) s ORDER BY s.${token}`,
     // One statement, so that the advisory lock needs no transaction. It starts where the last page ended: until a vacuum, the

@@ -5,8 +5,6 @@ import type { Layout } from "./layout.ts";
 import { countRemovable } from "./operator.ts";
 import { instant, liveRow, millisecondsOf } from "./fragments.ts";
 
-export type OperationStatements = ReturnType<typeof operationStatements>;
-
 /** Bounds of the histogram of expiries, in milliseconds from now. */
 export const WITHIN = [1, 5, 15, 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60].map((minutes) => minutes * 60_000);
 

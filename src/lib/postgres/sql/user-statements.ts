@@ -5,8 +5,6 @@ import type { Layout } from "./layout.ts";
 import { endedPage, instant, liveRow, micros, prepared, sessionColumns } from "./fragments.ts";
 import { lockOf, notice } from "./logins.ts";
 
-export type UserStatements = ReturnType<typeof userStatements>;
-
 /** Makes the statements about users, which need the columns that `migrate` adds. */
 export function userStatements(table: TableName, layout: Layout) {
   const { token, successor } = layout;
@@ -43,12 +41,12 @@ export function userStatements(table: TableName, layout: Layout) {
     listByTag:
       `SELECT s.${token} AS token, s.user_id AS user_id FROM ${quoted} s ` +
       `WHERE s.tags ${CONTAINS} ARRAY[$1::text] AND ${live} LIMIT $2::text::int`,
-    list:
+    listByUser:
       `SELECT s.${token} AS token, ${sessionColumns(layout)} FROM ${quoted} s ` +
       `WHERE s.user_id ${EQ} $1::text AND ${live} AND (s.created, s.${token}) ${LT} (${instant("$2::text")}, $3::text) ` +
       `ORDER BY s.created DESC, s.${token} DESC LIMIT $4::text::int`,
     /** Ends a user's newest page of sessions, and records the time in the user's row. */
-    end: page("true", "", notice(users, "$1::text", "revoked", { told: bound })),
+    endByUser: page("true", "", notice(users, "$1::text", "revoked", { told: bound })),
     /** Ends a page of a user's sessions after a place. */
     endPage: page(`(s.created, s.${token}) ${LT} (${micros("$4::text")}, $5::text)`),
     /** Ends a page of a user's sessions that began before an instant, in any order. */
