@@ -56,37 +56,35 @@ interface Outcome {
   isFenced: boolean;
 }
 
-/** Cleans up periodically until it is stopped. Turns never overlap. */
-export class PeriodicCleanup {
-  readonly #stopping = new AbortController();
-  readonly #stopTimer: () => void;
-  #turn: Promise<void> | undefined;
-
-  /**
-   * Starts the timer.
-   *
-   * @param interval - milliseconds from the end of a turn to the next, give or take a tenth. 0: never
-   * @param clean - makes one turn. It ends early when its signal aborts
-   * @param onError - gets the errors of turns
-   */
-  constructor(interval: number, clean: (signal: AbortSignal) => Promise<unknown>, onError: (error: unknown) => void) {
-    const { signal } = this.#stopping;
-    const turn = async (): Promise<void> => {
-      try {
-        await clean(signal);
-      } catch (error) {
-        if (!signal.aborted) onError(error);
-      }
-    };
-    this.#stopTimer = interval === 0 ? () => {} : repeat(interval, () => (this.#turn = turn()));
-  }
-
-  /** Stops the timer. Resolves when a turn under way has ended, after its present statement. Idempotent. */
-  async stop(): Promise<void> {
-    this.#stopTimer();
-    this.#stopping.abort();
-    await this.#turn?.catch(() => {});
-  }
+/**
+ * Cleans up periodically until it is stopped. Turns never overlap.
+ *
+ * @param interval - milliseconds from the end of a turn to the next, give or take a tenth. 0: never
+ * @param clean - makes one turn. It ends early when its signal aborts
+ * @param onError - gets the errors of turns
+ * @returns a function that stops the timer. It resolves when a turn under way has ended, after its present statement. Idempotent
+ */
+export function cleanPeriodically(
+  interval: number,
+  clean: (signal: AbortSignal) => Promise<void>,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let turn: Promise<void> | undefined;
+  const run = async (): Promise<void> => {
+    try {
+      await clean(signal);
+    } catch (error) {
+      if (!signal.aborted) onError(error);
+    }
+  };
+  const stopTimer = interval === 0 ? () => {} : repeat(interval, () => (turn = run()));
+  return async () => {
+    stopTimer();
+    stopping.abort();
+    await turn?.catch(() => {});
+  };
 }
 
 /** Notices when the periodic cleanup of a store is held up. */

@@ -21,7 +21,7 @@ import type { DiagnoseOptions, Finding } from "./check/finding.ts";
 import type { DatabaseClient } from "./drivers/driver.ts";
 import type { StoreOperations } from "../core/stats.ts";
 import type { Input } from "./execution/dispatch.ts";
-import { type CleanupOptions, CleanupTurns, deleteExpired, PeriodicCleanup } from "./cleanup.ts";
+import { type CleanupOptions, CleanupTurns, cleanPeriodically, deleteExpired } from "./cleanup.ts";
 import { hostOf } from "./drivers/host.ts";
 import { driverOf } from "./drivers/index.ts";
 import { Endings } from "./end-sessions.ts";
@@ -73,7 +73,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   readonly #endings: Endings;
   readonly #users: UserSessions | undefined;
   readonly #history: History | undefined;
-  readonly #cleanup: PeriodicCleanup;
+  readonly #stopCleanup: () => Promise<void>;
   readonly #own: OwnDatabase | undefined;
   readonly #onError: (error: unknown) => void;
   #closing: Promise<void> | undefined;
@@ -110,7 +110,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
       await this.#cleanUp({ signal }, turns);
       await this.#history?.note();
     };
-    this.#cleanup = new PeriodicCleanup(cleanupInterval, clean, onError);
+    this.#stopCleanup = cleanPeriodically(cleanupInterval, clean, onError);
   }
 
   /** Finds a live row. Resolves to undefined when the row is missing or has expired by the database's clock. */
@@ -277,7 +277,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Stops the periodic cleanup for good. A run under way stops after its present statement. Idempotent. */
   stopCleanup(): void {
-    void this.#cleanup.stop();
+    void this.#stopCleanup();
   }
 
   /**
@@ -363,7 +363,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   async #finish(): Promise<void> {
     this.#engine.refuse();
-    await this.#cleanup.stop();
+    await this.#stopCleanup();
     await this.#engine.idle();
     await this.#own?.close();
   }
