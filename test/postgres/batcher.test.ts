@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Again, type BatchLimits, Company } from "../../src/lib/postgres/execution/batch.ts";
+import { type BatchLimits, Company } from "../../src/lib/postgres/execution/batch.ts";
 import { Batcher } from "../../src/lib/postgres/execution/batcher.ts";
 
 const TIMEOUT = 1000;
@@ -184,7 +184,7 @@ describe("an operation that is to be sent again", () => {
         sent.push(inputs);
         const again = inputs.includes("again") && inputs.length > 1;
         return new Promise((resolve) =>
-          gates.push(() => resolve(inputs.map((input) => (again && input !== "fine" ? new Again(company) : input)))),
+          gates.push(() => resolve(inputs.map((input) => (again && input !== "fine" ? company : input)))),
         );
       },
       "save",
@@ -331,7 +331,7 @@ describe("an operation that failed in a statement that still waits to be sent", 
       (items) => {
         given.push(items);
         return new Promise((resolve) =>
-          answers.push(() => resolve(items.map(({ input }) => (input === "again" ? new Again() : input)))),
+          answers.push(() => resolve(items.map(({ input }) => (input === "again" ? new Company() : input)))),
         );
       },
       "save",

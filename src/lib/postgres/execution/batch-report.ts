@@ -1,5 +1,5 @@
 import { type BatchEvent, codeOf, publish } from "../../core/events.ts";
-import { Again, type BatchOutput, type Entry, Failed } from "./batch.ts";
+import { type BatchOutput, Company, type Entry, Failed } from "./batch.ts";
 
 /**
  * Makes a function that tells the observers of a batch later, but in the asynchronous context of this call. Tracers attribute
@@ -15,14 +15,13 @@ export function reporter(): (event: BatchEvent) => void {
 export function reportBatch<In, Out>(
   operation: string,
   batch: readonly Entry<In, Out>[],
-  outputs: readonly BatchOutput<Out>[] | Failed,
+  outputs: readonly BatchOutput<Out>[],
   sentAt: number,
 ): void {
-  const ended = outputs instanceof Failed ? batch : batch.filter((_, index) => !(outputs[index] instanceof Again));
+  const ended = batch.filter((_, index) => !(outputs[index] instanceof Company));
   if (ended.length === 0) return;
   const oldest = ended.reduce((one, other) => (other.since < one.since ? other : one));
-  const failures =
-    outputs instanceof Failed ? batch.map(() => outputs) : outputs.filter((one) => one instanceof Failed);
+  const failures = outputs.filter((one) => one instanceof Failed);
   const [first] = failures;
   const event: BatchEvent = {
     operation,

@@ -37,16 +37,6 @@ export class Failed {
   }
 }
 
-/** The request to send an operation again, behind the waiting ones. */
-export class Again {
-  readonly company: Company | undefined;
-
-  /** Asks to send the operation again, in a company if given. */
-  constructor(company?: Company) {
-    this.company = company;
-  }
-}
-
 /** An answer that takes much memory. It is opened after earlier callers have had time to handle their answers. */
 export class Large<Out> {
   /** Approximate size in bytes. */
@@ -60,7 +50,10 @@ export class Large<Out> {
   }
 }
 
-/** A group of operations that share no statement with operations outside it. */
+/**
+ * A group of operations that share no statement with operations outside it. As the result of an operation it means: send it
+ * again in this company, behind the waiting ones.
+ */
 export class Company {
   /** The refused batch that they come from, if any. */
   readonly refusal: Refusal | undefined;
@@ -71,21 +64,15 @@ export class Company {
   }
 }
 
-/** The state of a refused batch whose operations are retried in smaller companies. */
-export class Refusal {
+/** The state of a refused batch whose operations are sent again in smaller companies. */
+export interface Refusal {
+  readonly error: Error;
   /** Whether an earlier attempt may have been carried out. */
   readonly inDoubt: boolean;
-  readonly error: Error;
   /** Whether any of it was accepted, so that the reason lies in some of its operations only. */
-  wasAccepted = false;
+  wasAccepted: boolean;
   /** Number of its operations that were refused alone. */
-  refusedAlone = 0;
-
-  /** Records the error of a refused batch. */
-  constructor(error: Error, inDoubt: boolean) {
-    this.error = error;
-    this.inDoubt = inDoubt;
-  }
+  refusedAlone: number;
 }
 
 /** An operation in the queue, from its submission to its answer. */
@@ -109,7 +96,7 @@ export interface Entry<In, Out> extends Item<In> {
 }
 
 /** The result of an operation of a batch. */
-export type BatchOutput<Out> = Out | Large<Out> | Failed | Again;
+export type BatchOutput<Out> = Out | Large<Out> | Failed | Company;
 
 /**
  * Runs operations in one batch. It must settle eventually.
@@ -121,11 +108,11 @@ export type BatchOutput<Out> = Out | Large<Out> | Failed | Again;
 export type RunBatch<In, Out> = (items: Item<In>[], left: number) => Promise<BatchOutput<Out>[]>;
 
 /** Divides a refused batch: three operations go alone, to find out whether the reason lies in single rows, the rest in halves. */
-export function inCompanies(count: number, refusal: Refusal): Again[] {
-  const halves = [new Again(new Company(refusal)), new Again(new Company(refusal))] as const;
+export function inCompanies(count: number, refusal: Refusal): Company[] {
+  const halves = [new Company(refusal), new Company(refusal)] as const;
   const alone = new Set([0, count >> 1, count - 1]);
   return Array.from({ length: count }, (_, n) =>
-    alone.has(n) ? new Again(new Company(refusal)) : n < count / 2 ? halves[0] : halves[1],
+    alone.has(n) ? new Company(refusal) : n < count / 2 ? halves[0] : halves[1],
   );
 }
 

@@ -3,10 +3,9 @@ import { CHANNELS, codeOf, publish } from "../../core/events.ts";
 import { after } from "../../core/time.ts";
 import { lastDeparture, tooLate } from "../drivers/driver.ts";
 import {
-  Again,
   type BatchLimits,
   type BatchOutput,
-  type Company,
+  Company,
   type Entry,
   Failed,
   Large,
@@ -165,28 +164,30 @@ export class Batcher<In, Out> {
     let youngest = 0;
     for (const { since } of batch) if (since > youngest) youngest = since;
     const sentAt = performance.now();
-    const answered = (outputs: BatchOutput<Out>[] | Failed): void => {
+    const answered = (outputs: BatchOutput<Out>[]): void => {
       this.#statements--;
       if (CHANNELS.batch.hasSubscribers) reportBatch(this.#operation, batch, outputs, sentAt);
       this.#settle(batch, outputs);
     };
     // An answer that makes no sense, for instance, must not hold up later operations.
-    this.#run(batch, youngest + this.#timeout - sentAt).then(answered, (error: unknown) => answered(new Failed(error)));
+    this.#run(batch, youngest + this.#timeout - sentAt).then(answered, (error: unknown) =>
+      answered(batch.map(() => new Failed(error))),
+    );
   }
 
   /** Settles the operations of a batch, large answers in several turns of the event loop. */
-  #settle(batch: Entry<In, Out>[], outputs: BatchOutput<Out>[] | Failed, from = 0): void {
+  #settle(batch: Entry<In, Out>[], outputs: BatchOutput<Out>[], from = 0): void {
     let bytes = 0;
     for (let index = from; index < batch.length; index++) {
       const entry = batch[index] as Entry<In, Out>;
-      const output = outputs instanceof Failed ? outputs : (outputs[index] as BatchOutput<Out>);
+      const output = outputs[index] as BatchOutput<Out>;
       const size = output instanceof Large ? output.size : 0;
       if (bytes > 0 && bytes + size > MAX_BATCH_BYTES) {
         setImmediate(() => this.#settle(batch, outputs, index));
         return;
       }
       bytes += size;
-      if (output instanceof Again) this.#queue.takeBack(entry, output.company);
+      if (output instanceof Company) this.#queue.takeBack(entry, output);
       else if (!this.#queue.done(entry)) continue;
       else if (output instanceof Failed) entry.reject(this.#failed(output.error));
       else entry.resolve(output instanceof Large ? output.open() : output);
@@ -318,7 +319,7 @@ class Queue<In, Out> {
   }
 
   /** Makes a sent operation ready again, behind the ready ones. */
-  takeBack(entry: Entry<In, Out>, company: Company | undefined): void {
+  takeBack(entry: Entry<In, Out>, company: Company): void {
     if (entry.state === "settled") return this.#next(entry);
     entry.company = company;
     this.waiting++;

@@ -1,7 +1,6 @@
 import { StoreUnavailableError } from "../../core/errors.ts";
 import type { Found, WriteOutcome } from "../../core/store.ts";
 import {
-  Again,
   type BatchLimits,
   type BatchOutput,
   Company,
@@ -10,7 +9,6 @@ import {
   type Item,
   Large,
   MAX_LONE_STATEMENTS,
-  Refusal,
   remember,
   type RunBatch,
 } from "./batch.ts";
@@ -133,10 +131,10 @@ export class Dispatcher {
     return this.#run(find, items, left, see).then((outputs) => {
       const found = (behind?: ReadonlyMap<string, boolean>): BatchOutput<Found>[] => {
         /** The rows that are read again, together. */
-        let rest: Again | undefined;
+        let rest: Company | undefined;
         return outputs.map((output, index) => {
           if (!isRow(output)) return output;
-          return this.#foundIn(output, behind, items[index]?.input ?? "") ?? (rest ??= new Again(new Company()));
+          return this.#foundIn(output, behind, items[index]?.input ?? "") ?? (rest ??= new Company());
         });
       };
       return isFenced ? this.#behindFence(outputs, items).then(found) : found();
@@ -157,7 +155,7 @@ export class Dispatcher {
     const fenced = outputs.filter(isRow).filter((row) => row["fence"] != null);
     const behind = fenced.length > 0 ? await this.#told.onFence(fenced.map((row) => textOf(row, "token"))) : undefined;
     const outcomes = outputs.map((output) =>
-      output instanceof Failed || output instanceof Again ? output : outcomeOf(output, behind),
+      output instanceof Failed || output instanceof Company ? output : outcomeOf(output, behind),
     );
     this.#told.onWritten(operation, outcomes.filter((outcome) => outcome === true || outcome === "few").length);
     return outcomes;
@@ -173,7 +171,7 @@ export class Dispatcher {
     items: readonly Item<In>[],
     time: number,
     attempt: (inDoubt: boolean) => Promise<(Row | undefined | Failed)[]>,
-  ): Promise<(Row | undefined | Failed | Again)[]> {
+  ): Promise<(Row | undefined | Failed | Company)[]> {
     const [first] = items;
     const refusal = first?.company?.refusal;
     if (refusal !== undefined && !refusal.wasAccepted && refusal.refusedAlone >= MAX_REFUSED_ALONE) {
@@ -196,12 +194,13 @@ export class Dispatcher {
     items: readonly Item<In>[],
     thrown: unknown,
     inDoubt: boolean,
-  ): (Failed | Again)[] {
+  ): (Failed | Company)[] {
     const [first] = items;
     const refusal = first?.company?.refusal;
     const error = this.#executor.explain(thrown);
     if (!mayLieInRow(thrown)) return items.map(() => new Failed(error));
-    if (items.length > 1) return inCompanies(items.length, refusal ?? new Refusal(error, inDoubt));
+    if (items.length > 1)
+      return inCompanies(items.length, refusal ?? { error, inDoubt, wasAccepted: false, refusedAlone: 0 });
     const refusable = typeof first?.input === "object" ? this.#refusableIn(operation, first.input) : undefined;
     if (refusable !== undefined && VALUE_REFUSED.test(sqlstateOf(thrown) ?? "")) {
       this.#refusesThose = true;
@@ -334,7 +333,7 @@ export class Dispatcher {
 
   /** Asks which of the sessions that were found live are behind the fence. */
   async #behindFence(
-    outputs: readonly (FoundRow | undefined | Failed | Again)[],
+    outputs: readonly (FoundRow | undefined | Failed | Company)[],
     items: readonly Item<string>[],
   ): Promise<ReadonlyMap<string, boolean> | undefined> {
     const live = items.filter((_, index) => isRow(outputs[index]) && !outputs[index].isEnded);
@@ -394,6 +393,6 @@ function closed(): StoreUnavailableError {
   return new StoreUnavailableError("the store is closed");
 }
 
-function isRow<T extends Row | FoundRow>(output: T | undefined | Failed | Again): output is T {
-  return output !== undefined && !(output instanceof Failed) && !(output instanceof Again);
+function isRow<T extends Row | FoundRow>(output: T | undefined | Failed | Company): output is T {
+  return output !== undefined && !(output instanceof Failed) && !(output instanceof Company);
 }
