@@ -1,4 +1,3 @@
-import { StoreUnavailableError } from "../../core/errors.ts";
 import { type Driver, lastDeparture, loadUntil, type Row, textOf } from "../drivers/driver.ts";
 import { isMissing } from "../drivers/errors.ts";
 import { Deadlines } from "../drivers/places.ts";
@@ -7,8 +6,8 @@ import type { Layout } from "../sql/layout.ts";
 import { operationsFor } from "../sql/operations.ts";
 import type { Statement } from "../sql/fragments.ts";
 import { type Additions, type Statements, statementsFor } from "../sql/statements.ts";
-import { arrayText, readInstant } from "../sql/text-format.ts";
-import { Dispatcher } from "./dispatch.ts";
+import { arrayText, instantOf } from "../sql/text-format.ts";
+import { closed, Dispatcher } from "./dispatch.ts";
 import { Executor, retrying } from "./executor.ts";
 
 /** The answer of the probe. */
@@ -44,7 +43,7 @@ export class Engine {
       queryTimeout,
       {
         additions: () => this.#additions ?? this.#probeOnce(),
-        onMissing: () => (this.#additions = undefined),
+        onMissing: () => this.forget(),
         onWritten: ({ counts }, rows) => {
           if (counts !== undefined) this.#counts[counts] += rows;
         },
@@ -105,7 +104,7 @@ export class Engine {
     // Runs for operations under way even while the store is closing.
     const [row] = await this.#ask(this.sql.probe, [], this.#timeout);
     const says = (column: string): boolean => row?.[column] === "true";
-    const now = readInstant(row?.["now"]).getTime();
+    const now = instantOf(row?.["now"]);
     this.#executor.clock.observe(now);
     this.#additions = { owners: says("owners"), users: says("users"), seen: says("seen"), history: says("history") };
     return { ...this.#additions, now };
@@ -123,9 +122,9 @@ export class Engine {
 
   /** Returns the numbers of sessions created and ended by this process since the last call, and resets them. */
   takeCounts(): { created: number; ended: number } {
-    const { created, ended } = this.#counts;
+    const counts = this.#counts;
     this.#counts = { created: 0, ended: 0 };
-    return { created, ended };
+    return counts;
   }
 
   /** Counts sessions that were not ended by a write of their own. */
@@ -146,6 +145,6 @@ export class Engine {
   }
 
   #assertRunning(): void {
-    if (this.#isStopped) throw new StoreUnavailableError("the store is closed");
+    if (this.#isStopped) throw closed();
   }
 }

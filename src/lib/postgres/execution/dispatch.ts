@@ -166,12 +166,12 @@ export class Dispatcher {
    *
    * @param attempt - called with whether an earlier attempt may have been carried out
    */
-  #run<Row, In extends string | Input>(
+  #run<R, In extends string | Input>(
     operation: Operation,
     items: readonly Item<In>[],
     time: number,
-    attempt: (inDoubt: boolean) => Promise<(Row | undefined | Failed)[]>,
-  ): Promise<(Row | undefined | Failed | Company)[]> {
+    attempt: (inDoubt: boolean) => Promise<(R | undefined | Failed)[]>,
+  ): Promise<(R | undefined | Failed | Company)[]> {
     const [first] = items;
     const refusal = first?.company?.refusal;
     if (refusal !== undefined && !refusal.wasAccepted && refusal.refusedAlone >= MAX_REFUSED_ALONE) {
@@ -389,7 +389,8 @@ function idOf(item: Item<string | Input> | undefined): string {
   return typeof input === "string" ? input : input[0];
 }
 
-function closed(): StoreUnavailableError {
+/** Creates the error of an operation of a closed store. */
+export function closed(): StoreUnavailableError {
   return new StoreUnavailableError("the store is closed");
 }
 
