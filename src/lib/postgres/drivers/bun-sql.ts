@@ -1,5 +1,5 @@
 import type { BunSql, Driver, Row } from "./driver.ts";
-import { sqlstateOf } from "./errors.ts";
+import { bareCopy, sqlstateOf } from "./errors.ts";
 import { placedDriver, upTo } from "./places.ts";
 
 /** The default number of connections of a Bun.SQL. */
@@ -31,7 +31,5 @@ export function bunSql(sql: BunSql): Driver {
 function withSqlstate(error: unknown): unknown {
   const { errno } = (error ?? {}) as { errno?: unknown };
   if (!(error instanceof Error) || sqlstateOf({ code: errno }) === undefined) return error;
-  const copy = Object.assign(new Error(error.message), { name: error.name, code: errno });
-  if (error.stack !== undefined) copy.stack = error.stack;
-  return copy;
+  return Object.assign(bareCopy(error), { code: errno });
 }

@@ -146,12 +146,15 @@ const SAFE = [
  */
 function withoutValues(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  const copy = new Error(error.message);
-  copy.name = error.name;
-  if (error.stack !== undefined) copy.stack = error.stack;
+  const copy = bareCopy(error);
   for (const name of SAFE) {
     const value: unknown = Reflect.get(error, name);
     if (value !== undefined) Object.assign(copy, { [name]: value });
   }
   return copy;
+}
+
+/** Copies the message, name and stack of an error. */
+export function bareCopy({ message, name, stack }: Error): Error {
+  return Object.assign(new Error(message), { name, stack });
 }
