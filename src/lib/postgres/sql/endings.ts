@@ -1,5 +1,5 @@
-import { CONCAT, EQ, GE, GT } from "./catalog.ts";
-import { endedPage, entomb, instant, liveRow } from "./fragments.ts";
+import { EQ, GE, GT } from "./catalog.ts";
+import { endedPage, entomb, instant, joinedBy, liveRow } from "./fragments.ts";
 import type { Layout } from "./layout.ts";
 import type { TableName } from "./table-name.ts";
 
@@ -8,12 +8,10 @@ export function endingStatements({ quoted: table }: TableName, layout: Layout) {
   const { token, data, expiry, successor, typed } = layout;
   const live = liveRow(layout);
   const tombstone = `CASE WHEN $2::text ${EQ} 'revoked' THEN ${layout.revoked} ELSE ${layout.destroyed} END`;
-  // The second condition of the join always holds: see joinedBy.
   const chain = (mine: string, from: string): string =>
     `WITH RECURSIVE chain AS (SELECT s.${token} AS token, ${successor} AS next, (${mine})::text AS live ` +
     `FROM ${table} s WHERE s.${token} ${EQ} ${from} AND ${typed} ` +
-    `UNION SELECT s.${token}, ${successor}, (${mine})::text FROM chain, ${table} s ` +
-    `WHERE s.${token} ${EQ} chain.next AND (chain.next ${CONCAT} '') ${EQ} chain.next)`;
+    `UNION SELECT s.${token}, ${successor}, (${mine})::text FROM chain, ${table} s WHERE ${joinedBy(token, "chain.next")})`;
   const terminate = (mine: string): string =>
     `${chain(mine, "$1::text")}, gone AS (UPDATE ${table} s SET ${entomb(layout, tombstone)} FROM chain ` +
     `WHERE s.${token} ${EQ} chain.token AND chain.live ${EQ} 'true' AND ${mine} RETURNING s.${token} AS token) ` +

@@ -1,5 +1,5 @@
 import { FENCE_ID } from "../../core/token.ts";
-import { CONCAT, EQ, LT } from "./catalog.ts";
+import { EQ, LT } from "./catalog.ts";
 import type { Layout } from "./layout.ts";
 import { isFence, joinedBy, liveRow, micros } from "./fragments.ts";
 import type { TableName } from "./table-name.ts";
@@ -53,9 +53,8 @@ export function fenceStatements({ quoted: table }: TableName, layout: Layout) {
       `OR s.created IS NULL AND ${says("id")} ${EQ} '')), ` +
       `spared AS (SELECT entry.n AS n, s.${token} AS token, ${successor} AS next FROM entry CROSS JOIN LATERAL ` +
       `pg_catalog.jsonb_array_elements_text(pg_catalog.jsonb_extract_path(entry.entry, 'except')) AS x(token), ${table} s ` +
-      `WHERE ${joinedBy(token, "x")} AND EXISTS (SELECT FROM held WHERE held.n ${EQ} entry.n) ` +
-      `UNION SELECT spared.n, s.${token}, ${successor} FROM spared, ${table} s ` +
-      `WHERE s.${token} ${EQ} spared.next AND (spared.next ${CONCAT} '') ${EQ} spared.next) ` +
+      `WHERE ${joinedBy(token, "x.token")} AND EXISTS (SELECT FROM held WHERE held.n ${EQ} entry.n) ` +
+      `UNION SELECT spared.n, s.${token}, ${successor} FROM spared, ${table} s WHERE ${joinedBy(token, "spared.next")}) ` +
       `SELECT s.${token} AS token, (EXISTS (SELECT FROM held WHERE held.token ${EQ} s.${token} AND NOT EXISTS (SELECT FROM spared ` +
       `WHERE spared.n ${EQ} held.n AND spared.token ${EQ} held.token)))::text AS behind ` +
       `FROM ${tokens}, ${table} s WHERE ${joinedBy(token)} AND ${liveRow(layout)} ` +

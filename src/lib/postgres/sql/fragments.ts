@@ -34,14 +34,15 @@ export const sessionColumns = ({ expiry }: Layout): string =>
   ].join(", ");
 
 /**
- * SQL that joins the table with the rows of a batch, in their order and by the primary key (docs/decisions/007).
+ * SQL that joins the table with other rows, such as those of a batch, in their order and by the primary key
+ * (docs/decisions/007).
  *
  * The second condition always holds. It makes the planner expect a single row and choose a nested loop, regardless of the
  * table's size. It expects ten rows of an array, so on a small table it would hash them and scan the table: rows would be
  * locked in the table's order, and the plan kept while the table grows.
  */
-export const joinedBy = (token: string, rows = "v"): string =>
-  `s.${token} ${EQ} ${rows}.token AND (${rows}.token ${CONCAT} '') ${EQ} ${rows}.token`;
+export const joinedBy = (token: string, key = "v.token"): string =>
+  `s.${token} ${EQ} ${key} AND (${key} ${CONCAT} '') ${EQ} ${key}`;
 
 /** SQL that says whether a row `s` is a live session. */
 export const liveRow = ({ expiry, ended, typed }: Layout): string =>
@@ -61,10 +62,10 @@ export function endedPage(table: string, layout: Layout): string {
   const live = liveRow(layout);
   return (
     // The lock order of batches, to avoid deadlocks with them.
-    `mine AS (SELECT s.${token} AS token FROM ${table} s JOIN page ON ${joinedBy(token, "page")} WHERE ${live} ` +
+    `mine AS (SELECT s.${token} AS token FROM ${table} s JOIN page ON ${joinedBy(token, "page.token")} WHERE ${live} ` +
     `ORDER BY s.${token} COLLATE "C" FOR NO KEY UPDATE OF s), ` +
     `ended AS (UPDATE ${table} s SET ${entomb(layout, layout.revoked)} FROM mine ` +
-    `WHERE ${joinedBy(token, "mine")} AND ${live} RETURNING s.${token} AS token)`
+    `WHERE ${joinedBy(token, "mine.token")} AND ${live} RETURNING s.${token} AS token)`
   );
 }
 

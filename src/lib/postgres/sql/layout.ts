@@ -62,6 +62,10 @@ export function reasonOf(data: Uint8Array): EndReason {
   return text.startsWith(REPLACED_BY) ? "replaced" : "destroyed";
 }
 
+/** Tombstones expire at once. Their expiry can be ahead of a statement's time by as long as the statement waited for the row. */
+const hasExpired = `s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds')`;
+const hasTombstone = `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)})`;
+
 /**
  * SCS's table.
  *
@@ -83,15 +87,12 @@ export const scsLayout: Layout = {
   revoked: bytesOf(REVOKED),
   replacedBy: (newToken) => `(${bytesOf(REPLACED_BY)} ${CONCAT} pg_catalog.convert_to(${newToken}, 'UTF8'::name))`,
   successor:
-    `CASE WHEN s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds') AND ${beginsWith(REPLACED_BY)} ` +
+    `CASE WHEN ${hasExpired} AND ${beginsWith(REPLACED_BY)} ` +
     // convert_from takes a name, whose "C" collation would spread to the comparison and rule out the index on the id.
     `THEN pg_catalog.convert_from(pg_catalog.substring(s.data, ${REPLACED_BY.length + 1}), 'UTF8'::name) COLLATE pg_catalog."default" END`,
-  entombed: `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)})`,
-  // A live session may have no bytes, so a tombstone is also recognised by its expiry, which can be ahead of a
-  // statement's time by as long as the statement waited for the row.
-  ended:
-    `(s.expiry ${LE} (current_timestamp ${PLUS} interval '30 seconds') AND ` +
-    `(s.data ${EQ} ''::bytea OR ${beginsWith(MARK)}))`,
+  entombed: hasTombstone,
+  // A live session may have no bytes, so a tombstone is also recognised by its expiry.
+  ended: `(${hasExpired} AND ${hasTombstone})`,
   typed:
     `pg_catalog.tstzrange(null::timestamptz, null::timestamptz) ${CONTAINS} s.expiry ` +
     `AND (s.data ${EQ} null::bytea) IS NULL AND (s.token ${EQ} null::text) IS NULL`,

@@ -66,7 +66,7 @@ export function tableStatements(name: TableName, layout: Layout, grace: number) 
       `WHERE ((SELECT leads FROM lead) OR $4::text ${EQ} 'true') AND ${removable} ` +
       `AND ((SELECT fence FROM lead) IS NULL OR ${layout.successor} IS NULL) ` +
       `ORDER BY s.${expiry} LIMIT $2::text::int FOR UPDATE OF s SKIP LOCKED), ` +
-      `gone AS (DELETE FROM ${table} s USING page WHERE ${joinedBy(token, "page")} RETURNING 1) ` +
+      `gone AS (DELETE FROM ${table} s USING page WHERE ${joinedBy(token, "page.token")} RETURNING 1) ` +
       "SELECT (SELECT leads FROM lead)::text AS leads, (SELECT fence FROM lead) AS fence, (SELECT pg_catalog.count(*) FROM page)::text AS found, " +
       "(SELECT pg_catalog.count(*) FROM gone)::text AS gone, " +
       `${millisecondsOf("(SELECT pg_catalog.max(page.expiry) FROM page)::timestamptz")} AS last, ` +
