@@ -2,7 +2,7 @@ import type pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PgStore, SessionManager, type StoreOperations, type UserOrder } from "../../src/index.ts";
-import { hostOf } from "../../src/lib/postgres/drivers/host.ts";
+import { hostOf } from "../../src/lib/postgres/drivers/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { openPglite } from "../support/pglite.ts";
 
