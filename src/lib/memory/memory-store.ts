@@ -59,8 +59,8 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
         .filter((entry) => after === undefined || newestFirst(after, entry) < 0)
         .slice(0, limit),
     listByTag: async (tag, limit) => {
-      const live = [...this.#rows].filter(([id, { owner }]) => owner?.tags?.includes(tag) === true && this.#live(id));
-      return live.slice(0, limit).map(([id, { owner }]) => ({ id, userId: owner?.userId ?? "" }));
+      const tagged = this.#liveRows().filter(([, { owner }]) => owner?.tags?.includes(tag) === true);
+      return tagged.slice(0, limit).map(([id, { owner }]) => ({ id, userId: owner?.userId ?? "" }));
     },
     end: async (userId, except) => {
       const spared = new Set(except.map((id) => this.#lastOf(id)));
@@ -144,7 +144,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Ends every session. @param onEnded - called once with their ids, if there were any */
   async terminateAll(onEnded: (ids: string[]) => void): Promise<void> {
-    const live = Array.from(this.#rows).filter(([id]) => this.#live(id) !== undefined);
+    const live = this.#liveRows();
     for (const [, row] of live) this.#entomb(row, "revoked");
     if (live.length > 0) onEnded(live.map(([id]) => id));
   }
@@ -236,7 +236,7 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Counts the live sessions. */
   async count(): Promise<number> {
-    return Array.from(this.#rows.keys()).filter((id) => this.#live(id) !== undefined).length;
+    return this.#liveRows().length;
   }
 
   /** Removes expired sessions. Resolves to their number. */
@@ -285,6 +285,11 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     return row !== undefined && row.expiry > this.#now() ? row : undefined;
   }
 
+  #liveRows(): [id: string, row: MemoryRow][] {
+    const now = this.#now();
+    return [...this.#rows].filter(([, row]) => row.expiry > now);
+  }
+
   /** Returns the live row of an id if it holds these bytes. */
   #holding(id: string, previous: Uint8Array): MemoryRow | undefined {
     const row = this.#live(id);
@@ -308,8 +313,8 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Lists a user's live sessions, newest first. */
   #of(userId: string): OwnedEntry[] {
-    const live = [...this.#rows].filter(([id, { owner }]) => owner?.userId === userId && this.#live(id) !== undefined);
-    return live
+    return this.#liveRows()
+      .filter(([, { owner }]) => owner?.userId === userId)
       .map(([id, { owner, created = 0, lastSeen, expiry }]) => ({
         id,
         created: new Date(created),
