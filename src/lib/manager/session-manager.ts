@@ -67,15 +67,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     this.store = store;
     const access = new StoreAccess(store, resolved);
     const users = new UserSessions(access, resolved.scope);
-    const tableUsers = new UserSessions(access, undefined);
     const committer = new Committer(access, users);
     this.#access = access;
     this.#users = users;
-    this.tableUsers = {
-      listByUser: (name, options) => tableUsers.list(name, options),
-      destroyByUser: (name, options) => tableUsers.end(name, options),
-      destroyById: (id, options) => tableUsers.endById(id, options),
-    };
+    this.tableUsers = new UserSessions(access, undefined);
     this.#committer = committer;
     this.#loader = new Loader(access);
     this.#host = {
@@ -320,7 +315,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the id or an option is wrong
    */
   listByUser(userId: string, options: ListOptions = {}): Promise<UserSession[]> {
-    return this.#users.list(userId, options);
+    return this.#users.listByUser(userId, options);
   }
 
   /**
@@ -335,7 +330,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * await manager.destroyByUser(user.id, { except: session });
    */
   destroyByUser(userId: string, options: DestroyByUserOptions = {}): Promise<number> {
-    return this.#users.end(userId, options);
+    return this.#users.destroyByUser(userId, options);
   }
 
   /**
@@ -346,7 +341,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * @throws SchemaError when the table lacks the columns that `migrate` adds; TypeError when the store keeps no tags
    */
   destroyByTag(tag: string): Promise<number> {
-    return this.#users.endByTag(tag);
+    return this.#users.destroyByTag(tag);
   }
 
   /**
@@ -358,7 +353,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    * await manager.destroyById(id, { userId: session.requireUser() });
    */
   destroyById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
-    return this.#users.endById(id, options);
+    return this.#users.destroyById(id, options);
   }
 
   /**

@@ -103,7 +103,7 @@ export class UserSessions {
   }
 
   /** Lists a user's sessions, the newest login first. */
-  async list(userId: string, options: ListOptions = {}): Promise<UserSession[]> {
+  async listByUser(userId: string, options: ListOptions = {}): Promise<UserSession[]> {
     const users = this.#usersFor("listByUser", userId);
     const read = new OptionReader(options);
     const limit = read.whole("limit", DEFAULT_LIMIT, true);
@@ -121,7 +121,7 @@ export class UserSessions {
   }
 
   /** Ends a user's sessions. Returns their number. */
-  async end(userId: string, options: DestroyByUserOptions = {}): Promise<number> {
+  async destroyByUser(userId: string, options: DestroyByUserOptions = {}): Promise<number> {
     const users = this.#usersFor("destroyByUser", userId);
     const read = new OptionReader(options);
     const except = idsOf("except", read.value("except", []));
@@ -145,7 +145,7 @@ export class UserSessions {
   }
 
   /** Ends the session of an id. Returns whether one was ended. */
-  async endById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
+  async destroyById(id: string, options: DestroyByIdOptions = {}): Promise<boolean> {
     const read = new OptionReader(options);
     // An undefined user, such as an anonymous request's, must not mean every user.
     if ("userId" in options) assertUserId("destroyById", options.userId);
@@ -155,7 +155,7 @@ export class UserSessions {
   }
 
   /** Ends the sessions with a tag. Returns their number. */
-  async endByTag(tag: string): Promise<number> {
+  async destroyByTag(tag: string): Promise<number> {
     assertTag("tag", tag);
     this.assertTags("destroyByTag");
     let ended = 0;
