@@ -130,11 +130,11 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     return await this.#flushed(state, context);
   }
 
-  #flushed(state: SessionState, context: CommitContext): Promise<CommitResult> {
+  async #flushed(state: SessionState, context: CommitContext): Promise<CommitResult> {
     if (context.seal === true) state.seal("head");
-    const flushed = this.#committer.flush(state);
-    const refreshed = context.refresh === true ? flushed.then(() => this.#committer.refreshCookie(state)) : flushed;
-    return refreshed.then(() => this.#result(state, context));
+    await this.#committer.flush(state);
+    if (context.refresh === true) await this.#committer.refreshCookie(state);
+    return this.#result(state, context);
   }
 
   /** Commits synchronously when there is nothing to write. Returns undefined otherwise: call `commit` then. */
