@@ -1,6 +1,6 @@
 import { wrong } from "../core/options.ts";
 import type { StoredSession } from "../core/store.ts";
-import { assertValue, cloneValue, tryCloneValue, type Value } from "../core/value.ts";
+import { assertValue, cloneValue, toValue, tryCloneValue, type Value } from "../core/value.ts";
 import { HeldObjects } from "./held-objects.ts";
 
 /*
@@ -119,8 +119,9 @@ export type Change =
 export class SessionValues {
   #values: Map<string, Value>;
   #isShared = true;
-  /** The deadline in the row, and the session's, which this request may have moved. Replaced, never changed. */
-  #deadline: Readonly<{ loaded: Date | undefined; own: Date | undefined; isMoved: boolean }>;
+  /** The deadline in the row, and the session's: another object if this request has set it. */
+  #loadedDeadline: Date | undefined;
+  #deadline: Date | undefined;
   #changes: Change[] = [];
   /** Objects that the application holds and may change in place. */
   #held: HeldObjects | undefined;
@@ -129,7 +130,8 @@ export class SessionValues {
   constructor(row: StoredRow | undefined) {
     this.#values = row === undefined ? new Map() : (row.values as Map<string, Value>);
     this.#isShared = row !== undefined;
-    this.#deadline = { loaded: row?.deadline, own: row?.deadline, isMoved: false };
+    this.#loadedDeadline = row?.deadline;
+    this.#deadline = row?.deadline;
   }
 
   /** All values, the reserved ones included. */
@@ -138,12 +140,12 @@ export class SessionValues {
   }
 
   get deadline(): Date | undefined {
-    return this.#deadline.own;
+    return this.#deadline;
   }
 
   /** Whether this request has set the deadline, so that the row's expiry no longer bounds it. */
   get isDeadlineMoved(): boolean {
-    return this.#deadline.isMoved;
+    return this.#deadline !== this.#loadedDeadline;
   }
 
   get changes(): readonly Change[] {
@@ -161,8 +163,7 @@ export class SessionValues {
   /** Lists the application's keys, sorted. */
   keys(): string[] {
     this.#collectDefaults();
-    const keys = [...this.#values.keys()].filter((key) => !isReserved(key));
-    return keys.toSorted();
+    return [...this.#values.keys()].filter((key) => !isReserved(key)).toSorted();
   }
 
   /** Tells whether the application has a value under a key. */
@@ -290,11 +291,13 @@ export class SessionValues {
    * @throws the error of a step of `update`. The values stay as they were: no commit may store only a part of the changes
    */
   rebase(row: StoredRow | undefined): void {
-    const [values, isShared, deadline] = [this.#values, this.#isShared, this.#deadline];
+    const [values, isShared] = [this.#values, this.#isShared];
+    const [loadedDeadline, deadline] = [this.#loadedDeadline, this.#deadline];
     try {
       this.#replayOn(row);
     } catch (error) {
-      [this.#values, this.#isShared, this.#deadline] = [values, isShared, deadline];
+      [this.#values, this.#isShared] = [values, isShared];
+      [this.#loadedDeadline, this.#deadline] = [loadedDeadline, deadline];
       throw error;
     }
   }
@@ -302,7 +305,8 @@ export class SessionValues {
   #replayOn(row: StoredRow | undefined): void {
     this.#values = row === undefined ? new Map() : (row.values as Map<string, Value>);
     this.#isShared = row !== undefined;
-    this.#deadline = { loaded: row?.deadline, own: row?.deadline, isMoved: false };
+    this.#loadedDeadline = row?.deadline;
+    this.#deadline = row?.deadline;
     for (const change of this.#changes) this.#execute(change);
     this.#held?.putBack(this.#own());
   }
@@ -317,8 +321,8 @@ export class SessionValues {
   /** Records that the row now has the first `count` changes. */
   settle(row: StoredRow, count: number): void {
     this.#changes.splice(0, count);
-    const isMoved = this.#changes.some(({ kind }) => kind === "deadline");
-    this.#deadline = { loaded: row.deadline, own: isMoved ? this.#deadline.own : row.deadline, isMoved };
+    this.#loadedDeadline = row.deadline;
+    if (this.#changes.every(({ kind }) => kind !== "deadline")) this.#deadline = row.deadline;
   }
 
   /** Stops watching the application's objects, which don't belong to the session that begins now. */
@@ -346,9 +350,7 @@ export class SessionValues {
   /** Copies a value for `update`, whose step may change it and may run again. */
   #copyOf(key: string): Value | undefined {
     const value = this.#values.get(key);
-    if (value === undefined) return undefined;
-    assertValue(key, value);
-    return cloneValue(value);
+    return value === undefined ? undefined : cloneValue(toValue(key, value));
   }
 
   /** Copies objects that were set under a key, so that a replayed `update` begins from their present state. */
@@ -377,7 +379,7 @@ export class SessionValues {
         values.set(change.key, change.step(this.#copyOf(change.key)));
         break;
       case "deadline":
-        this.#deadline = { ...this.#deadline, own: change.deadline, isMoved: true };
+        this.#deadline = change.deadline;
         break;
     }
   }
@@ -392,6 +394,6 @@ export class SessionValues {
       this.#held?.release(key);
     }
     for (const [key, value] of added) values.set(key, value);
-    if (added.has(LIFETIME)) this.#deadline = { ...this.#deadline, own: this.#deadline.loaded, isMoved: false };
+    if (added.has(LIFETIME)) this.#deadline = this.#loadedDeadline;
   }
 }
