@@ -29,9 +29,8 @@ export class HeldObjects {
     return this.#defaults?.keys() ?? [];
   }
 
-  /** Begins to watch a value, if it is an object. */
-  hold(key: string, value: Value | undefined): void {
-    if (typeof value !== "object" || value === null) return;
+  /** Begins to watch an object. */
+  hold(key: string, value: Value & object): void {
     const held = this.#objects.get(key);
     if (held === undefined) this.#objects.set(key, new Map([[value, tryCloneValue(value)]]));
     else if (!held.has(value)) held.set(value, tryCloneValue(value));

@@ -287,7 +287,7 @@ export class Session<Data = RegisteredData> {
     try {
       await this.#host.flush(state);
     } catch (error) {
-      state.unseal("save");
+      state.unseal();
       throw error;
     }
   }

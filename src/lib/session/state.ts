@@ -230,8 +230,8 @@ export class SessionState {
   }
 
   /** Removes the seal of a `save` that failed. */
-  unseal(by: CommittedBy): void {
-    if (this.#sealedBy === by) this.#sealedBy = undefined;
+  unseal(): void {
+    if (this.#sealedBy === "save") this.#sealedBy = undefined;
   }
 
   /** Returns the token of a session without a row, made on the first call. */
@@ -338,7 +338,6 @@ export class SessionState {
   /** Begins a new session under another token, with only this request's changes. @param why - how the previous session ended */
   restart(token: string, why: EndReason): void {
     if (this.#id !== undefined) this.#predecessor = { id: this.#id, why };
-    this.#isDeliberate = true;
     this.#phase = "new";
     this.#token = token;
     this.#id = undefined;
