@@ -18,7 +18,11 @@ io.use(async (socket, next) => {
   try {
     const live = await fromUpgrade(manager, socket.request);
     const { userId } = live.session;
-    if (userId === undefined) return next(new Error("log in first"));
+    // A visitor who is not logged in, or a tab that has been closed meanwhile.
+    if (userId === undefined || socket.conn.readyState !== "open") {
+      live.close();
+      return next(new Error("log in first"));
+    }
     socket.on("disconnect", () => live.close());
     live.signal.addEventListener("abort", () => socket.disconnect(true));
     // The session as of now, however long ago the handshake was.

@@ -224,6 +224,36 @@ describe("the pages", () => {
     expect((await closed)[0]).toBe(4001);
   });
 
+  it("WebSockets: shows sockets that watch no session when they are refused", async () => {
+    const manager = inMemory();
+    const visitor = await manager.load();
+    visitor.set("message", "Hello world!");
+    await manager.commit(visitor);
+    const headers = { cookie: `session=${visitor.token}` };
+    const unwatched = vi.fn();
+    const loadWatched = manager.loadWatched.bind(manager);
+    vi.spyOn(manager, "loadWatched").mockImplementation(async (...given) => {
+      const { session, unwatch } = await loadWatched(...given);
+      return { session, unwatch: () => (unwatched(), unwatch()) };
+    });
+    const server = createServer();
+    await pages.run(example("docs/guides/websockets.md", "websocket"), ["sockets"], { manager, server });
+    const [error] = (await once(new WebSocket(await listen(server), { headers }), "error")) as [Error];
+    expect(error.message).toContain("401");
+    await expect.poll(() => unwatched.mock.calls.length).toBe(1);
+
+    const other = createServer();
+    const io = new SocketServer(other);
+    const block = blocksOf("docs/guides/websockets.md").find(({ notes }) => notes.has("from")) ?? expect.unreachable();
+    await pages.run(block, [], { manager, io, fromUpgrade: node.fromUpgrade });
+    const socket = connectSocket(await listen(other), { extraHeaders: headers, forceNew: true, reconnection: false });
+    const refused = await new Promise<Error>((resolve) => socket.on("connect_error", resolve));
+    expect(refused.message).toBe("log in first");
+    expect(unwatched).toHaveBeenCalledTimes(2);
+    socket.close();
+    await io.close();
+  });
+
   it("WebSockets: shows a session read and changed with socket.io", async () => {
     const manager = inMemory();
     const session = await manager.load();

@@ -49,6 +49,7 @@ export interface UpgradedSession<Data = RegisteredData> {
  * @example
  * server.on("upgrade", async (req, socket) => {
  *   const live = await fromUpgrade(manager, req).catch(() => undefined);
+ *   finished(socket, () => live?.close()); // of node:stream
  *   if (live?.session.userId === undefined) return socket.end("HTTP/1.1 401 Unauthorized\r\n\r\n");
  * });
  */
