@@ -340,3 +340,40 @@ describe("ExpressSessionStore", () => {
     }
   });
 });
+
+describe("the options of a call", () => {
+  const id = "i".repeat(43);
+  const bytes = new Uint8Array(1);
+  const at = new Date(Date.now() + 60_000);
+  const [pgStore, memory] = [new PgStore(db, { cleanupInterval: 0 }), new MemoryStore()];
+  const manager = new SessionManager(memory);
+  const calls: [name: string, call: (options: never) => unknown, others: string][] = [
+    ["find", (options) => pgStore.find(id, options), ""],
+    ["save", (options) => pgStore.save(id, bytes, at, options), ""],
+    ["upsert", (options) => pgStore.upsert(id, bytes, at, options), ""],
+    ["update", (options) => pgStore.update(id, bytes, at, options), ""],
+    ["end", (options) => pgStore.end(id, options), ""],
+    ["delete", (options) => pgStore.delete(id, options), ""],
+    ["replace", (options) => pgStore.replace(id, bytes, bytes, at, options), ""],
+    ["setExpiry", (options) => pgStore.setExpiry(id, at, options), ""],
+    ["create", (options) => pgStore.create(id, bytes, at, options), ", owner"],
+    ["renew", (options) => pgStore.renew(id, id, bytes, bytes, at, options), ", owner"],
+    ["touch", (options) => pgStore.touch(id, at, options), ", unchanged"],
+    ["all", async (options) => pgStore.all(options), ""],
+    ["create in memory", (options) => memory.create(id, bytes, at, options), ", owner"],
+    ["renew in memory", (options) => memory.renew(id, id, bytes, bytes, at, options), ", owner"],
+    ["touch in memory", (options) => memory.touch(id, at, options), ", unchanged"],
+  ];
+  it.each(calls)("%s refuses unknown ones, and a signal that is none", async (_, call, others) => {
+    const unknown = `singal: there is no such option, expected signal${others}`;
+    await expect(call({ singal: AbortSignal.abort() } as never)).rejects.toThrow(new TypeError(unknown));
+    const wrong = new TypeError('signal: expected an AbortSignal, got "now"');
+    await expect(call({ signal: "now" } as never)).rejects.toThrow(wrong);
+  });
+
+  it("manager.commit refuses unknown ones", async () => {
+    const session = await manager.load(undefined);
+    const unknown = "sael: there is no such option, expected tls, seal, refresh";
+    await expect(manager.commit(session, { sael: true } as never)).rejects.toThrow(new TypeError(unknown));
+  });
+});

@@ -106,10 +106,33 @@ export class OptionReader {
 
   /** Refuses options that were not read. @throws TypeError, naming the first unknown option */
   end(): void {
-    const unknown = Object.keys(this.#given).find((name) => !this.#known.has(name));
-    if (unknown === undefined) return;
-    throw new TypeError(`${this.#prefix}${unknown}: there is no such option, expected ${[...this.#known].join(", ")}`);
+    assertKnown(this.#given, [...this.#known], this.#prefix);
   }
+}
+
+/** Refuses options that a call does not know. @throws TypeError, naming the first unknown option */
+export function assertKnown(given: object | undefined, known: readonly string[], prefix = ""): void {
+  for (const name in given) {
+    if (known.includes(name)) continue;
+    throw new TypeError(`${prefix}${name}: there is no such option, expected ${known.join(", ")}`);
+  }
+}
+
+/**
+ * Reads the option `signal` of a store's operation. An OptionReader would cost too much on the path of each request.
+ *
+ * @param others - the operation's other options
+ * @throws TypeError for a value that is no AbortSignal, and for an unknown option
+ */
+export function signalOf(
+  options: { signal?: AbortSignal | undefined } | undefined,
+  ...others: readonly string[]
+): AbortSignal | undefined {
+  assertKnown(options, ["signal", ...others]);
+  const signal = options?.signal;
+  // Not by its class, which frames and test environments have of their own.
+  if (signal === undefined || typeof signal?.addEventListener === "function") return signal;
+  throw wrong("signal", "an AbortSignal", signal);
 }
 
 /** Limits of a duration. */

@@ -1,5 +1,5 @@
 import { systemNow } from "../core/time.ts";
-import { OptionReader, wrong } from "../core/options.ts";
+import { assertKnown, OptionReader, wrong } from "../core/options.ts";
 import { AlreadyCommittedError, SessionMissingError } from "../core/errors.ts";
 import type { Store, StoreExtras } from "../core/store.ts";
 import { SessionState } from "../session/state.ts";
@@ -123,6 +123,7 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
    *   the session is new and the response's head has left without its token
    */
   async commit(session: Session<Data>, context: CommitContext = {}): Promise<CommitResult> {
+    assertKnown(context, ["tls", "seal", "refresh"]);
     const state = stateOf(session);
     if (context.seal !== true && state.sealedBy === "head" && state.phase === "new" && state.hasChanged) {
       throw new AlreadyCommittedError("commit", "head");

@@ -1,5 +1,5 @@
 import { repeat, systemNow } from "../core/time.ts";
-import { type Duration, OptionReader, wrong } from "../core/options.ts";
+import { type Duration, OptionReader, signalOf, wrong } from "../core/options.ts";
 import { assertId } from "../core/token.ts";
 import { equalValues } from "../core/value.ts";
 import { detailsOf, type LoginDetails } from "../core/login-details.ts";
@@ -8,6 +8,7 @@ import type {
   EndingStore,
   EndReason,
   Found,
+  OperationOptions,
   OwnedEntry,
   OwnedPlace,
   Owner,
@@ -177,7 +178,9 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
   }
 
   /** Inserts a session. Resolves to false, with nothing changed, when the id is taken. */
-  async create(id: string, data: Uint8Array, expiry: Date, { owner }: WriteOptions = {}): Promise<boolean> {
+  async create(id: string, data: Uint8Array, expiry: Date, options: WriteOptions = {}): Promise<boolean> {
+    signalOf(options, "owner");
+    const { owner } = options;
     if (this.#rows.has(assertId(id))) return false;
     const row = this.#put(id, data, expiry);
     if (owner !== undefined) this.#own(row, owner);
@@ -198,8 +201,10 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
-    { owner }: WriteOptions = {},
+    options: WriteOptions = {},
   ): Promise<boolean> {
+    signalOf(options, "owner");
+    const { owner } = options;
     const row = this.#holding(assertId(id), previous);
     if (row === undefined || this.#rows.has(assertId(newId))) return false;
     const renewed = this.#put(newId, data, expiry);
@@ -213,7 +218,9 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
    *
    * @param options - `unchanged` resolves to false for a session with other bytes
    */
-  async touch(id: string, expiry: Date, { unchanged }: TouchOptions = {}): Promise<boolean> {
+  async touch(id: string, expiry: Date, options: TouchOptions & OperationOptions = {}): Promise<boolean> {
+    signalOf(options, "unchanged");
+    const { unchanged } = options;
     const row = unchanged === undefined ? this.#live(assertId(id)) : this.#holding(assertId(id), unchanged);
     if (row === undefined) return false;
     row.expiry = Math.max(row.expiry, milliseconds(expiry));

@@ -1,6 +1,6 @@
 import { atMost, MAX_DELAY_MS } from "../core/time.ts";
 import { warn } from "../core/log.ts";
-import { OptionReader } from "../core/options.ts";
+import { OptionReader, signalOf } from "../core/options.ts";
 import { assertId, digest, isId } from "../core/token.ts";
 import type {
   ConditionalStore,
@@ -121,22 +121,22 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
   /** Finds a live row, or the reason why its session was ended at most `endedGrace` ago. */
   lookUp(id: string, options?: OperationOptions): Promise<Found> {
     if (!isId(id)) return Promise.resolve(undefined);
-    return this.#engine.operations.find(id, options?.signal);
+    return this.#engine.operations.find(id, options && signalOf(options));
   }
 
   /** Inserts the row or overwrites it: the last write wins. SCS: `Save`. */
   async save(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<void> {
-    await this.#engine.operations.write("save", this.#rowOf(id, data, expiry), options?.signal);
+    await this.#engine.operations.write("save", this.#rowOf(id, data, expiry), signalOf(options));
   }
 
   /** Inserts the row or overwrites it. Resolves to false, with nothing changed, when its session was ended. */
   async upsert(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#write("upsert", this.#rowOf(id, data, expiry), options?.signal);
+    return this.#write("upsert", this.#rowOf(id, data, expiry), signalOf(options));
   }
 
   /** Overwrites a live row, whatever it holds. Resolves to false, with nothing changed, when it is gone or expired. */
   async update(id: string, data: Uint8Array, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#write("update", this.#rowOf(id, data, expiry), options?.signal);
+    return this.#write("update", this.#rowOf(id, data, expiry), signalOf(options));
   }
 
   /**
@@ -145,7 +145,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * @returns whether the session was live
    */
   async end(id: string, options?: OperationOptions): Promise<boolean> {
-    return isId(id) && this.#write("end", [id], options?.signal);
+    return isId(id) && this.#write("end", [id], signalOf(options));
   }
 
   /**
@@ -187,17 +187,14 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Removes a row if it exists. Resolves to whether it existed. */
   async delete(id: string, options?: OperationOptions): Promise<boolean> {
-    return isId(id) && this.#write("delete", [id], options?.signal);
+    return isId(id) && this.#write("delete", [id], signalOf(options));
   }
 
   /** Inserts a row. Resolves to false, with nothing changed, when the id is taken, even by an expired row. */
-  async create(
-    id: string,
-    data: Uint8Array,
-    expiry: Date,
-    { owner, signal }: WriteOptions = {},
-  ): Promise<WriteOutcome> {
+  async create(id: string, data: Uint8Array, expiry: Date, options?: WriteOptions): Promise<WriteOutcome> {
+    const signal = signalOf(options, "owner");
     const row = this.#rowOf(id, data, expiry);
+    const owner = options?.owner;
     return owner === undefined ? this.#write("create", row, signal) : this.#logins.create(row, owner, signal);
   }
 
@@ -210,7 +207,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     options?: OperationOptions,
   ): Promise<boolean> {
     const columns = [this.#layout.encode(previous), this.#layout.encode(data), instantText(expiry)];
-    return this.#write("replace", [assertId(id), ...columns], options?.signal);
+    return this.#write("replace", [assertId(id), ...columns], signalOf(options));
   }
 
   /**
@@ -223,8 +220,10 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
     previous: Uint8Array,
     data: Uint8Array,
     expiry: Date,
-    { owner, signal }: WriteOptions = {},
+    options?: WriteOptions,
   ): Promise<WriteOutcome> {
+    const signal = signalOf(options, "owner");
+    const owner = options?.owner;
     const { encode } = this.#layout;
     const row: Input = [assertId(id), assertId(newId), encode(previous), encode(data), instantText(expiry)];
     return owner === undefined ? this.#write("renew", row, signal) : this.#logins.renew(row, owner, signal);
@@ -232,14 +231,15 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Moves the expiry of a live row forward, never back. Resolves to whether it is live and holds the bytes `unchanged`, if given. */
   async touch(id: string, expiry: Date, options: TouchOptions & OperationOptions = {}): Promise<boolean> {
-    const { unchanged, signal } = options;
+    const signal = signalOf(options, "unchanged");
+    const { unchanged } = options;
     const columns = [instantText(expiry), unchanged === undefined ? "" : digest(unchanged)];
     return this.#write("touch", [assertId(id), ...columns], signal);
   }
 
   /** Sets the expiry of a live row, earlier or later. Resolves to whether the row is live. */
   async setExpiry(id: string, expiry: Date, options?: OperationOptions): Promise<boolean> {
-    return this.#write("setExpiry", [assertId(id), instantText(expiry)], options?.signal);
+    return this.#write("setExpiry", [assertId(id), instantText(expiry)], signalOf(options));
   }
 
   /** Returns the database's time in milliseconds since 1970, computed from a recent answer or asked for. */
@@ -254,7 +254,7 @@ export class PgStore implements ConditionalStore, EndingStore, StoreExtras {
    * for await (const { id, expiry } of store.all()) console.log(id, expiry);
    */
   all(options: OperationOptions = {}): AsyncGenerator<StoredEntry, void, undefined> {
-    return listRows(this.#engine.run, this.#engine.sql.all, this.#layout, options.signal);
+    return listRows(this.#engine.run, this.#engine.sql.all, this.#layout, signalOf(options));
   }
 
   /** Counts the live rows. */
