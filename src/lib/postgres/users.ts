@@ -6,7 +6,6 @@ import { END_PAGES, type Endings } from "./end-sessions.ts";
 import type { Engine } from "./execution/database.ts";
 import type { Input } from "./execution/dispatch.ts";
 import type { Statement } from "./sql/fragments.ts";
-import type { Statements } from "./sql/statements.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { Pager } from "./pager.ts";
 import { isMissing } from "./drivers/errors.ts";
@@ -18,6 +17,22 @@ import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
 const MAX_END_ATTEMPTS = 100;
 /** A place before the newest session. */
 const LAST: OwnedPlace = { created: new Date(8.64e15), id: "" };
+
+/** An end of a user's sessions page by page, in short statements. */
+interface PagedEnd {
+  readonly userId: string;
+  /** The sessions that stay. */
+  readonly except: readonly string[];
+  /** Called with the ids of each page. */
+  readonly onEnded: ((ids: string[]) => void) | undefined;
+  readonly pager: Pager;
+  /** The sessions that have ended so far. */
+  readonly ended: string[];
+}
+
+function pagedEnd(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): PagedEnd {
+  return { userId, except, onEnded, pager: new Pager(END_PAGES), ended: [] };
+}
 
 /**
  * Finds and ends sessions by user, with the columns that `migrate` adds.
@@ -80,16 +95,16 @@ export class UserSessions implements UserStore {
    * @throws StoreUnavailableError when the database doesn't answer, or a login interrupted every attempt
    */
   async end(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Promise<string[]> {
-    const pages = this.#pages(userId, except, onEnded);
+    const end = pagedEnd(userId, except, onEnded);
     for (let attempt = 1; attempt <= MAX_END_ATTEMPTS; attempt++) {
-      const [rows, isFull] = await pages.next(this.#engine.sql.endByUser);
+      const [rows, isFull] = await this.#endPage(end, this.#engine.sql.endByUser);
       if (isFull) {
         const bound = rows[0]?.["bound"] ?? "";
         // Start again at the newest session of that time: more may have begun since.
-        await pages.after(String(Number(bound) + 1), "");
-        return pages.ended;
+        await this.#endAfter(end, String(Number(bound) + 1), "");
+        return end.ended;
       }
-      if (rows[0]?.["crossed"] !== "true") return pages.ended;
+      if (rows[0]?.["crossed"] !== "true") return end.ended;
     }
     throw new StoreUnavailableError(
       `the user's sessions were not ended, as a login interrupted each of ${MAX_END_ATTEMPTS} attempts. Try again`,
@@ -99,11 +114,11 @@ export class UserSessions implements UserStore {
   async trim(userId: string, most: number, onEnded?: (ids: string[]) => void): Promise<string[]> {
     // The login before this call has found that the columns are missing.
     if (this.#engine.additions?.owners === false) throw new SchemaError(this.#table.quoted, this.#remedy);
-    const pages = this.#pages(userId, [], onEnded);
-    const [rows, isFull] = await pages.next(this.#engine.sql.trim, [String(most)]);
+    const end = pagedEnd(userId, [], onEnded);
+    const [rows, isFull] = await this.#endPage(end, this.#engine.sql.trim, [String(most)]);
     const last = rows.at(-1);
-    if (isFull && last?.["created"] != null) await pages.after(last["created"], textOf(last, "token"));
-    return pages.ended;
+    if (isFull && last?.["created"] != null) await this.#endAfter(end, last["created"], textOf(last, "token"));
+    return end.ended;
   }
 
   /** Finishes the ends listed in the fence, as their processes may have died. */
@@ -112,13 +127,48 @@ export class UserSessions implements UserStore {
     for (const row of await this.#run(sql.fencedEnds)) {
       const entry = textOf(row, "entry");
       const { user, except } = JSON.parse(entry) as FencedEnd;
-      await this.#pages(user, except).finish(entry, signal);
+      await this.#finishEnd(pagedEnd(user, except), entry, signal);
     }
     await this.#run(sql.dropFence);
   }
 
-  #pages(userId: string, except: readonly string[], onEnded?: (ids: string[]) => void): Pages {
-    return new Pages(this.#run, this.#engine.sql, this.#endings, userId, except, onEnded);
+  /** Ends a page. Resolves to the rows that it found, and to whether there may be more. */
+  async #endPage(end: PagedEnd, statement: Statement, place: string[] = []): Promise<[rows: Row[], isFull: boolean]> {
+    const { rows: size } = end.pager;
+    const values = [end.userId, arrayText(end.except), String(size), ...place];
+    const rows = await end.pager.read(() => this.#run(statement, values));
+    const found = rows.filter((row) => row["token"] != null && row["ended"] === "false");
+    const ids = await this.#endings.finishPage(rows, end.userId);
+    for (const id of ids) end.ended.push(id);
+    if (ids.length > 0) end.onEnded?.(ids);
+    return [found.length === 0 ? rows : found, found.length === size];
+  }
+
+  /** Ends all sessions after a place. The fence makes them all invalid before the first page, and stays if a page fails. */
+  async #endAfter(end: PagedEnd, created: string, id: string): Promise<void> {
+    const fenced: FencedEnd = { user: end.userId, created, id, except: end.except };
+    const entry = JSON.stringify(fenced);
+    await this.#run(this.#engine.sql.raiseFence, [entry]);
+    await this.#finishEnd(end, entry);
+  }
+
+  /** Ends all sessions of an entry of the fence, then removes the entry. */
+  async #finishEnd(end: PagedEnd, entry: string, signal?: AbortSignal): Promise<void> {
+    const { sql } = this.#engine;
+    const { created, id } = JSON.parse(entry) as FencedEnd;
+    for (let place: string[] | undefined = [created, id]; place !== undefined;) {
+      signal?.throwIfAborted();
+      const [rows, isFull] = await this.#endPage(end, sql.endPage, place);
+      const last = rows.at(-1);
+      place = isFull && last !== undefined ? [textOf(last, "created"), textOf(last, "token")] : undefined;
+    }
+    if (id === "") {
+      // Sessions that have moved meanwhile, and those without a recorded login.
+      const bound = String(Number(created) - 1);
+      while ((await this.#endPage(end, sql.sweep, [bound]))[0].length > 0);
+    }
+    await this.#run(sql.lowerFence, [entry]);
+    await this.#run(sql.dropFence);
   }
 
   readonly #run: Engine["run"] = (statement, values) => this.explained(this.#engine.run(statement, values));
@@ -172,72 +222,5 @@ export class UserSessions implements UserStore {
       `sessions by user and by tag need columns of table ${quoted} and the table ${users}, which are missing or denied to this role: ` +
       `run store.migrate() or npx pgstore migrate, or GRANT SELECT, INSERT, UPDATE, DELETE ON ${users}`
     );
-  }
-}
-
-/** Ends the sessions of a user page by page, in short statements. */
-class Pages {
-  readonly ended: string[] = [];
-  readonly #run: Engine["run"];
-  readonly #sql: Statements;
-  readonly #endings: Endings;
-  readonly #userId: string;
-  readonly #except: readonly string[];
-  readonly #onEnded: ((ids: string[]) => void) | undefined;
-  readonly #pager = new Pager(END_PAGES);
-
-  /** Ends none yet. @param onEnded - called with the ids of each page */
-  constructor(
-    run: Engine["run"],
-    sql: Statements,
-    endings: Endings,
-    userId: string,
-    except: readonly string[],
-    onEnded?: (ids: string[]) => void,
-  ) {
-    this.#run = run;
-    this.#sql = sql;
-    this.#endings = endings;
-    this.#userId = userId;
-    this.#except = except;
-    this.#onEnded = onEnded;
-  }
-
-  /** Ends a page. Resolves to the rows that it found, and to whether there may be more. */
-  async next(statement: Statement, place: string[] = []): Promise<[rows: Row[], isFull: boolean]> {
-    const { rows: size } = this.#pager;
-    const values = [this.#userId, arrayText(this.#except), String(size), ...place];
-    const rows = await this.#pager.read(() => this.#run(statement, values));
-    const found = rows.filter((row) => row["token"] != null && row["ended"] === "false");
-    const ids = await this.#endings.finishPage(rows, this.#userId);
-    for (const id of ids) this.ended.push(id);
-    if (ids.length > 0) this.#onEnded?.(ids);
-    return [found.length === 0 ? rows : found, found.length === size];
-  }
-
-  /** Ends all sessions after a place. The fence makes them all invalid before the first page, and stays if a page fails. */
-  async after(created: string, id: string): Promise<void> {
-    const end: FencedEnd = { user: this.#userId, created, id, except: this.#except };
-    const entry = JSON.stringify(end);
-    await this.#run(this.#sql.raiseFence, [entry]);
-    await this.finish(entry);
-  }
-
-  /** Ends all sessions of an entry of the fence, then removes the entry. */
-  async finish(entry: string, signal?: AbortSignal): Promise<void> {
-    const { created, id } = JSON.parse(entry) as FencedEnd;
-    for (let place: string[] | undefined = [created, id]; place !== undefined;) {
-      signal?.throwIfAborted();
-      const [rows, isFull] = await this.next(this.#sql.endPage, place);
-      const last = rows.at(-1);
-      place = isFull && last !== undefined ? [textOf(last, "created"), textOf(last, "token")] : undefined;
-    }
-    if (id === "") {
-      // Sessions that have moved meanwhile, and those without a recorded login.
-      const bound = String(Number(created) - 1);
-      while ((await this.next(this.#sql.sweep, [bound]))[0].length > 0);
-    }
-    await this.#run(this.#sql.lowerFence, [entry]);
-    await this.#run(this.#sql.dropFence);
   }
 }
