@@ -135,59 +135,41 @@ export async function deleteExpired(
   const limit = read.whole("limit", Number.POSITIVE_INFINITY, true);
   const onProgress = read.callback<(progress: CleanupProgress) => void>("onProgress");
   read.end();
+  const [lock, always] = turns === undefined ? ["", false] : [turns.lock, turns.isHeldUp];
   const begun = performance.now();
+  const pager = new Pager(PAGES);
   let removed = 0;
   const tell = (more: { code?: string; heldUp?: true }): void =>
     publish("cleanup", { removed, duration: performance.now() - begun, ...more });
-  const onRemoved = (rows: number): void => {
-    removed = rows;
-    onProgress?.({ removed });
-  };
   try {
-    const outcome = await deletePages(query, statement, limit, onRemoved, signal, turns);
+    let from = "-Infinity";
+    let first: Row | undefined;
+    for (;;) {
+      signal?.throwIfAborted();
+      const wanted = Math.min(pager.rows, limit - removed);
+      const values = [from, String(wanted), lock, String(always)];
+      const [page] = await pager.read(() => query(statement, values));
+      first ??= page;
+      const gone = Number(textOf(page, "gone"));
+      removed += gone;
+      if (gone > 0) onProgress?.({ removed });
+      const next = nextStart(from, textOf(page, "last"), gone);
+      // Rows of -infinity that the database keeps: later rows can't be reached.
+      if (Number(textOf(page, "found")) < wanted || removed === limit || (gone === 0 && next === from)) break;
+      from = next;
+      await pause(Math.min(pager.tookMs, PAGES.slowMs));
+    }
+    const leads = first?.["leads"] === "true";
+    const isFenced = first?.["fence"] != null && (leads || always);
+    const outcome = { removed, leads, oldest: textOf(first, "oldest"), isFenced };
+    turns?.end(outcome);
     const isHeldUp = turns?.isHeldUp === true;
     // Otherwise another process cleans up.
-    if (outcome.leads || isHeldUp) tell(isHeldUp ? { heldUp: true } : {});
+    if (leads || isHeldUp) tell(isHeldUp ? { heldUp: true } : {});
     return outcome;
   } catch (error) {
     tell({ code: codeOf(error) });
     throw error;
-  }
-}
-
-async function deletePages(
-  query: Query,
-  statement: string,
-  limit: number,
-  onRemoved: (rows: number) => void,
-  signal?: AbortSignal,
-  turns?: CleanupTurns,
-): Promise<Outcome> {
-  const [lock, always] = turns === undefined ? ["", false] : [turns.lock, turns.isHeldUp];
-  const pager = new Pager(PAGES);
-  let from = "-Infinity";
-  let removed = 0;
-  let first: Row | undefined;
-  for (;;) {
-    signal?.throwIfAborted();
-    const wanted = Math.min(pager.rows, limit - removed);
-    const values = [from, String(wanted), lock, String(always)];
-    const [page] = await pager.read(() => query(statement, values));
-    first ??= page;
-    const gone = Number(textOf(page, "gone"));
-    removed += gone;
-    if (gone > 0) onRemoved(removed);
-    const next = nextStart(from, textOf(page, "last"), gone);
-    // Rows of -infinity that the database keeps: later rows can't be reached.
-    if (Number(textOf(page, "found")) < wanted || removed === limit || (gone === 0 && next === from)) {
-      const leads = first?.["leads"] === "true";
-      const isFenced = first?.["fence"] != null && (leads || always);
-      const outcome = { removed, leads, oldest: textOf(first, "oldest"), isFenced };
-      turns?.end(outcome);
-      return outcome;
-    }
-    from = next;
-    await pause(Math.min(pager.tookMs, PAGES.slowMs));
   }
 }
 
