@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { MemoryStore, type OwnedPlace, type Store, SessionManager, type UserStore } from "../../src/index.ts";
+import { detailsOf } from "../../src/lib/core/login-details.ts";
 
 describe("listByUser", () => {
   it("asks a store for pages, and gives as many as it is asked for", async () => {
     const all = Array.from({ length: 2500 }, (_, n) => {
       const at = new Date(2500 - n);
-      return { id: `row ${n}`, created: at, lastSeen: at, expiry: at, ip: undefined, userAgent: undefined };
+      return { id: `row ${n}`, created: at, lastSeen: at, expiry: at, ...detailsOf({}) };
     });
     const asked: number[] = [];
     const users = Object.assign(Object.create(null) as UserStore, {
