@@ -6,7 +6,7 @@ import type { SessionData } from "../session/session-data.ts";
 import type { AfterOpen, SessionManager } from "../manager/session-manager.ts";
 import type { RequestClient, WhenGone } from "../session/request.ts";
 import { DeferredHold } from "./held/calls.ts";
-import type { HeadChange, ResponseGate } from "./held/gates.ts";
+import { type HeadChange, type ResponseGate, settled } from "./held/gates.ts";
 import { Http1Hold } from "./held/http1.ts";
 import { Http2Hold } from "./held/http2.ts";
 import { isCaptured } from "./held/http1-output.ts";
@@ -173,8 +173,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     const response = this.#response;
     // The error's answer depends on the session as well, even if another handler sends it or clears the headers.
     if (canSetCookie(response) && !response.headersSent) {
-      const varying = VARY[this.#manager.options.vary];
-      holdResponse(response, { commit: () => varying, committed: () => undefined, fail: () => {} });
+      holdResponse(response, settled(VARY[this.#manager.options.vary]));
     }
     this.#fail(error);
   }

@@ -1,7 +1,7 @@
 import { type ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
 import type { OpenHeaders } from "../../http/headers.ts";
 import { discardEntityHeaders } from "../node-error.ts";
-import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
+import { afterFailure, type HeadChange, nested, type ResponseGate } from "./gates.ts";
 import { isCaptured } from "./http1-output.ts";
 import { discard } from "./restart.ts";
 
@@ -30,9 +30,7 @@ interface Calls {
 export class DeferredHold {
   readonly #response: ServerResponse;
   /** The sessions that wait for their commit. */
-  #gate: ResponseGate | undefined;
-  /** Changes of the head by the commits so far. */
-  #change: HeadChange | undefined;
+  #gate: ResponseGate;
   readonly #original: Calls;
   #state: "open" | "held" | "released" = "open";
   #head: HeadArguments | undefined;
@@ -147,8 +145,7 @@ export class DeferredHold {
 
   #begin(): void {
     const gate = this.#gate;
-    this.#gate = undefined;
-    const commit = gate?.commit();
+    const commit = gate.commit();
     if (!(commit instanceof Promise)) {
       this.#passHead(commit);
       return;
@@ -164,15 +161,14 @@ export class DeferredHold {
   #passHead(change: HeadChange | undefined): void {
     const response = this.#response;
     this.#state = "released";
-    this.#change = both(this.#change, change);
-    if (this.#change !== undefined && !response.headersSent) {
+    if (change !== undefined && !response.headersSent) {
       if (this.#head !== undefined) foldHeaders(response, this.#head);
-      this.#change.applyTo(openHeaders(response));
+      change.applyTo(openHeaders(response));
     }
     if (this.#head !== undefined) this.#pass("writeHead", this.#head);
   }
 
-  #release(gate: ResponseGate | undefined, change: HeadChange | undefined): void {
+  #release(gate: ResponseGate, change: HeadChange | undefined): void {
     const response = this.#response;
     try {
       this.#passHead(change);
@@ -180,7 +176,7 @@ export class DeferredHold {
     } catch (error) {
       // Without the hold, the application's own call would have thrown this error.
       if (response.headersSent) response.destroy();
-      this.#fail(gate, error);
+      this.#fail(gate, error, change);
       return;
     }
     if (!response.writableNeedDrain) this.#settleDrain();
@@ -192,11 +188,10 @@ export class DeferredHold {
     if (isOwed && !this.#response.destroyed) this.#response.emit("drain");
   }
 
-  #fail(gate: ResponseGate | undefined, cause: unknown): void {
+  #fail(gate: ResponseGate, cause: unknown, released?: HeadChange): void {
     const response = this.#response;
     const head = this.#head;
-    this.#change = both(this.#change, gate?.committed());
-    this.#gate = gate?.rest;
+    this.#gate = afterFailure(gate, released);
     this.#head = undefined;
     this.#state = "open";
     this.#writer++;
@@ -206,7 +201,7 @@ export class DeferredHold {
     for (const [, args] of this.#kept.splice(0)) discard(...args);
     this.#settleDrain();
     this.#ended = false;
-    gate?.fail(cause, this.#answerOf(this.#writer));
+    gate.fail(cause, this.#answerOf(this.#writer));
   }
 
   /** Returns a proxy of the response on which the error is answered. */

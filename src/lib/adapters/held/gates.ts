@@ -63,17 +63,32 @@ class NestedGates implements ResponseGate {
   }
 
   get rest(): ResponseGate | undefined {
-    return nested(this.#outer, this.#current.rest);
+    const { rest } = this.#current;
+    return rest === undefined ? this.#outer : nested(this.#outer, rest);
   }
 }
 
 /** Puts a gate inside another one, if there is one. */
-export function nested(outer: ResponseGate | undefined, inner: ResponseGate | undefined): ResponseGate | undefined {
-  return outer === undefined || inner === undefined ? (outer ?? inner) : new NestedGates(outer, inner);
+export function nested(outer: ResponseGate | undefined, inner: ResponseGate): ResponseGate {
+  return outer === undefined ? inner : new NestedGates(outer, inner);
+}
+
+/** Makes a gate whose commit is done. It only changes the head. */
+export function settled(change: HeadChange | undefined): ResponseGate {
+  return { commit: () => change, committed: () => undefined, fail: () => {} };
+}
+
+/**
+ * Returns the gate of the answer to a failed commit, for the changes that were stored before the failure and the sessions that still wait.
+ *
+ * @param released - the change of a commit that has succeeded, if the response could not be sent after it
+ */
+export function afterFailure(gate: ResponseGate, released?: HeadChange): ResponseGate {
+  return nested(gate.rest, settled(both(released, gate.committed())));
 }
 
 /** Combines two changes. */
-export function both(first: HeadChange | undefined, second: HeadChange | undefined): HeadChange | undefined {
+function both(first: HeadChange | undefined, second: HeadChange | undefined): HeadChange | undefined {
   if (first === undefined || second === undefined) return first ?? second;
   return {
     applyTo(headers) {

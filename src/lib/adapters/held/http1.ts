@@ -10,7 +10,7 @@ import {
   type Piece,
   unguard,
 } from "./http1-output.ts";
-import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
+import { afterFailure, type HeadChange, nested, type ResponseGate } from "./gates.ts";
 import { discard, discardQueue, finishWith, standInFor, startOver } from "./restart.ts";
 
 const HELD = Symbol("pgstore held response");
@@ -44,9 +44,7 @@ const node = ServerResponse.prototype as Http1Response;
 export class Http1Hold {
   readonly #response: HeldResponse;
   /** The sessions that wait for their commit. */
-  #gate: ResponseGate | undefined;
-  /** Changes of the head by the commits so far. */
-  #change: HeadChange | undefined;
+  #gate: ResponseGate;
   #state: "open" | "held" | "released" | "dead" = "open";
   /** The piece that begins with the head. */
   #first: Piece | undefined;
@@ -65,7 +63,7 @@ export class Http1Hold {
   /** Number of queued pieces that came before the end of the socket. Node never sends later ones. */
   #beforeEnd = Infinity;
 
-  private constructor(response: ServerResponse, gate: ResponseGate | undefined) {
+  private constructor(response: ServerResponse, gate: ResponseGate) {
     const held = response as HeldResponse;
     this.#response = held;
     this.#gate = gate;
@@ -83,7 +81,7 @@ export class Http1Hold {
 
   /** Returns the response on which an error can be answered: a second one if the head is fixed but not sent. */
   restart(): ServerResponse {
-    return this.#state === "open" && this.#response.headersSent ? this.#replaceResponse() : this.#response;
+    return this.#state === "open" && this.#response.headersSent ? this.#replaceResponse(this.#gate) : this.#response;
   }
 
   /** Takes the bytes that Node's response would send to the socket. */
@@ -163,8 +161,7 @@ export class Http1Hold {
 
   #begin(): void {
     const gate = this.#gate;
-    this.#gate = undefined;
-    const commit = gate?.commit();
+    const commit = gate.commit();
     if (!(commit instanceof Promise)) {
       this.#release(commit);
       return;
@@ -176,7 +173,7 @@ export class Http1Hold {
     this.#stopCounting();
     commit.then(
       (change) => this.#resume(change),
-      (error: unknown) => this.#fail(gate, error),
+      (error: unknown) => gate.fail(error, this.#replaceResponse(afterFailure(gate))),
     );
   }
 
@@ -196,12 +193,10 @@ export class Http1Hold {
   }
 
   /** Adds the sessions' headers to the head and gives the response back to Node. */
-  #release(last: HeadChange | undefined): void {
+  #release(change: HeadChange | undefined): void {
     const response = this.#response;
     const first = this.#first;
-    const change = this.#change === undefined ? last : both(this.#change, last);
     this.#first = undefined;
-    this.#change = undefined;
     this.#state = "released";
     response._writeRaw = node._writeRaw;
     if (first === undefined || change === undefined) return;
@@ -306,14 +301,8 @@ export class Http1Hold {
     if (response.outputSize > 0 && response.socket === null) response._onPendingData(response.outputSize);
   }
 
-  #fail(gate: ResponseGate | undefined, cause: unknown): void {
-    this.#change = both(this.#change, gate?.committed());
-    this.#gate = gate?.rest;
-    gate?.fail(cause, this.#replaceResponse());
-  }
-
-  /** Makes the response dead and creates the second response, which is held for the sessions that still wait. */
-  #replaceResponse(): ServerResponse {
+  /** Makes the response dead and creates the second response, which the gate holds. */
+  #replaceResponse(gate: ResponseGate): ServerResponse {
     const response = this.#response;
     const { socket } = response;
     this.#unguard();
@@ -321,7 +310,7 @@ export class Http1Hold {
     this.#state = "dead";
     discardQueue(response);
     const answer = startOver(response);
-    new Http1Hold(answer, this.#gate).#change = this.#change;
+    Http1Hold.hold(answer, gate);
     this.#answer = answer;
     answer.once("finish", () => {
       this.#answer = undefined;

@@ -4,7 +4,7 @@ import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { Writable } from "node:stream";
 import { type PackedHead, PackedHeaders } from "./packed-headers.ts";
 import { discard, inherit } from "./restart.ts";
-import { both, type HeadChange, nested, type ResponseGate } from "./gates.ts";
+import { afterFailure, type HeadChange, nested, type ResponseGate } from "./gates.ts";
 
 const HELD = Symbol("pgstore held stream");
 
@@ -59,9 +59,7 @@ export class Http2Hold {
   readonly #stream: HeldStream;
   readonly #handle: Handle;
   /** The sessions that wait for their commit. */
-  #gate: ResponseGate | undefined;
-  /** Changes of the head by the commits so far. */
-  #change: HeadChange | undefined;
+  #gate: ResponseGate;
   #state: "open" | "held" | "released" | "dead" = "open";
   readonly #flags: unknown;
   #head: [PackedHead, number] | undefined;
@@ -75,7 +73,7 @@ export class Http2Hold {
   /** Deferred calls that close or destroy the stream. They run after the kept frames were sent. */
   #closing: (() => void)[] = [];
 
-  private constructor(response: Http2ServerResponse, handle: Handle, gate: ResponseGate | undefined) {
+  private constructor(response: Http2ServerResponse, handle: Handle, gate: ResponseGate) {
     this.#response = response;
     this.#stream = response.stream as unknown as HeldStream;
     this.#handle = handle;
@@ -114,23 +112,20 @@ export class Http2Hold {
     }
     const gate = this.#gate;
     this.#state = "released";
-    this.#gate = undefined;
-    const commit = gate?.commit();
-    if (commit instanceof Promise) commit.catch((error: unknown) => gate?.fail(error, this.restart()));
+    const commit = gate.commit();
+    if (commit instanceof Promise) commit.catch((error: unknown) => gate.fail(error, this.restart()));
   }
 
   /** Takes the head that Node would pass to nghttp2. */
   take(head: PackedHead, options: number): number {
     if (this.#state !== "open") return this.#send(head, options);
     const gate = this.#gate;
-    this.#head = [head, options];
-    this.#gate = undefined;
-    const commit = gate?.commit();
+    const commit = gate.commit();
     if (!(commit instanceof Promise)) {
       this.#state = "released";
-      this.#change = both(this.#change, commit);
-      return this.#send(head, options);
+      return this.#send(head, options, commit);
     }
+    this.#head = [head, options];
     this.#keep();
     commit.then(
       (change) => this.#resume(change),
@@ -145,12 +140,12 @@ export class Http2Hold {
     return 0;
   }
 
-  #send([fields, count]: PackedHead, options: number): number {
+  #send([fields, count]: PackedHead, options: number, change?: HeadChange): number {
     const handle = this.#handle;
     const { respond, shutdown } = Object.getPrototypeOf(handle) as Handle;
     Object.assign(handle, { respond, shutdown });
-    const headers = this.#change && new PackedHeaders(fields);
-    if (headers !== undefined) this.#change?.applyTo(headers);
+    const headers = change && new PackedHeaders(fields);
+    if (headers !== undefined) change?.applyTo(headers);
     // Node ends the stream before it sends the head.
     const isDone = this.#end !== undefined && handle.shutdown(this.#end) === 1;
     const outcome = handle.respond(headers?.packed ?? [fields, count], options);
@@ -191,11 +186,10 @@ export class Http2Hold {
 
   #resume(change: HeadChange | undefined): void {
     const stream = this.#stream;
-    this.#change = both(this.#change, change);
     this.#state = "released";
     this.#restore();
     if (!this.#isGone && this.#head !== undefined) {
-      if (this.#send(...this.#head) < 0) stream.destroy(new Error("nghttp2 refused the response"));
+      if (this.#send(...this.#head, change) < 0) stream.destroy(new Error("nghttp2 refused the response"));
       else this.#pending?.();
     }
     for (const close of this.#closing) close();
@@ -207,15 +201,13 @@ export class Http2Hold {
     return destroyed || closed || session === undefined || session.destroyed;
   }
 
-  #fail(gate: ResponseGate | undefined, cause: unknown): void {
+  #fail(gate: ResponseGate, cause: unknown): void {
     const stream = this.#stream;
-    this.#change = both(this.#change, gate?.committed());
-    this.#gate = gate?.rest;
     this.#state = "dead";
     // nghttp2 has the bytes of a file already, and no other answer can come before them.
     if (this.#isGone || this.#methods?._final === null) {
       this.#restore();
-      gate?.fail(cause, this.restart());
+      gate.fail(cause, this.restart());
       if (!this.#isGone) stream.close(2);
       for (const close of this.#closing) close();
       return;
@@ -226,12 +218,12 @@ export class Http2Hold {
     // By then, everything buffered was discarded.
     setImmediate(() => {
       this.#restore();
-      gate?.fail(cause, this.#isGone ? this.restart() : this.#startOver());
+      gate.fail(cause, this.#isGone ? this.restart() : this.#startOver(afterFailure(gate)));
     });
   }
 
   /** Resets the stream to its initial state and creates the second response, which answers in place of the application's. */
-  #startOver(): ServerResponse {
+  #startOver(gate: ResponseGate): ServerResponse {
     const response = this.#response;
     const stream = this.#stream;
     const { highWaterMark } = stream._writableState;
@@ -242,14 +234,14 @@ export class Http2Hold {
     // From now on only the second response may send trailers.
     stream.removeAllListeners("wantTrailers");
     const before = new Map(EVENTS.map((event) => [event, stream.listeners(event)]));
-    const Response = http2.Http2ServerResponse as unknown as new (stream: unknown) => Http2ServerResponse;
+    const Response = http2.Http2ServerResponse as unknown as new (stream: unknown) => ServerResponse;
     const answer = new Response(withoutApplication(stream));
     // Both responses would listen to the stream by the same functions, so each function is registered once.
     for (const [event, listeners] of before) {
       const added = stream.listeners(event).at(-1) as () => void;
       if (listeners.includes(added)) stream.removeListener(event, added);
     }
-    inherit(answer as unknown as ServerResponse, response as unknown as ServerResponse);
+    inherit(answer, response as unknown as ServerResponse);
     // For the application the client has gone.
     setState(response, { closed: true, destroyed: true });
     answer.once("finish", () => {
@@ -258,8 +250,8 @@ export class Http2Hold {
     });
     answer.once("close", () => response.emit("close"));
     this.#handle[HELD] = undefined;
-    new Http2Hold(answer, this.#handle, this.#gate).#change = this.#change;
-    return answer as unknown as ServerResponse;
+    Http2Hold.hold(answer, gate);
+    return answer;
   }
 }
 
