@@ -140,6 +140,20 @@ describe("a commit that finds the session changed", () => {
   });
 });
 
+describe("a session that begins in place of one that has ended elsewhere", () => {
+  it("tells the client no token of the ended one", async () => {
+    const { one, two, make } = setup();
+    const session = await one.load(await make());
+    await session.login("ada");
+    await two.destroyByUser("ada");
+    await session.reset();
+    expect((await one.commit(session)).kind).toBe("nothing");
+    session.set("key", 1);
+    const { kind, cookie } = await one.commit(session);
+    expect([kind, cookie?.value]).toEqual(["set", session.token]);
+  });
+});
+
 describe("a step of update that throws on newer values", () => {
   it("stores no part of the request's changes, however often the commit is tried", async () => {
     const { one, two, make, valuesOf } = setup();

@@ -342,6 +342,7 @@ export class SessionState {
     this.#token = token;
     this.#id = undefined;
     this.#row = undefined;
+    this.#cookieUpdate = NOTHING;
     this.values.releaseAll();
     this.values.rebase(undefined);
   }
