@@ -123,6 +123,27 @@ describe("Session", () => {
     }
   });
 
+  it("begins no other session by a login in any turn until destroy resolves", async () => {
+    for (const isStored of [false, true]) {
+      const manager = new SessionManager(new MemoryStore());
+      const session = await manager.load();
+      if (isStored) {
+        session.set("key", 1);
+        await manager.commit(session);
+      }
+      const outcome = { isOver: false };
+      const destroying = session.destroy().then(() => (outcome.isOver = true));
+      const logins: Promise<unknown>[] = [];
+      while (!outcome.isOver) {
+        logins.push(session.login("ada").catch((error: unknown) => error));
+        await Promise.resolve();
+      }
+      await destroying;
+      expect(await Promise.all(logins)).toEqual(logins.map(() => expect.any(AlreadyCommittedError)));
+      expect(session.userId).toBeUndefined();
+    }
+  });
+
   it("can be changed and saved again when a save has failed", async () => {
     const store = new GatedStore();
     const session = await new SessionManager(store).load();

@@ -186,7 +186,7 @@ export async function open<Data, Lazy extends boolean>(
   const commit = async (context: CommitContext = {}): Promise<void> => {
     const result = await manager.commit(loaded, { ...context, tls: isTls ?? true });
     // Unlike the head of a response, a jar takes the cookie of a later change.
-    state.unseal();
+    state.unseal("save");
     // In turn, as a slow jar would otherwise end with the older token. Earlier failures were reported to their own callers.
     telling = telling.catch(() => {}).then(() => tell(result));
     await telling;

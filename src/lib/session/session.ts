@@ -197,8 +197,10 @@ export class Session<Data = RegisteredData> {
       if (state.pending === undefined) state.planDestroy();
       else await state.pending.catch(() => {});
     }
-    await this.#host.flush(state);
-    state.seal("destroy");
+    await this.#host.flush(state).catch((error: unknown) => {
+      state.unseal("destroy");
+      throw error;
+    });
   }
 
   /**
@@ -287,7 +289,7 @@ export class Session<Data = RegisteredData> {
     try {
       await this.#host.flush(state);
     } catch (error) {
-      state.unseal();
+      state.unseal("save");
       throw error;
     }
   }

@@ -10,6 +10,7 @@ import {
   type CookieUpdate,
   type Doubt,
   moveOn,
+  type Phase,
   type RenewalOptions,
   type Transition,
 } from "./transition.ts";
@@ -20,9 +21,6 @@ import { assertKey, type Change, idleTimeoutIn, SessionValues, type StoredRow } 
  * request, so that changes are not stored.
  */
 export type SessionStatus = "new" | "unmodified" | "modified" | "destroyed";
-
-/** The phase of a session in one request. `SessionState` has the table. */
-type Phase = "new" | "stored" | "stale" | "ended";
 
 const NOTHING: CookieUpdate = { kind: "nothing" };
 
@@ -229,9 +227,9 @@ export class SessionState {
     else this.#sealedBy ??= by;
   }
 
-  /** Removes the seal of a `save` that failed. */
-  unseal(): void {
-    if (this.#sealedBy === "save") this.#sealedBy = undefined;
+  /** Removes the seal of a `save` or `destroy` that failed. */
+  unseal(by: "save" | "destroy"): void {
+    if (this.#sealedBy === by) this.#sealedBy = undefined;
   }
 
   /** Returns the token of a session without a row, made on the first call. */
@@ -380,6 +378,8 @@ export class SessionState {
 
   /** Records that the session has ended, here or elsewhere, and drops its values and changes. */
   end(update: "clear" | "nothing"): void {
+    // Not when `destroy` resolves, which is later: a login in between would begin another session.
+    if (this.#transition?.kind === "destroy") this.seal("destroy");
     this.#phase = "ended";
     this.#row = undefined;
     this.values.drop();

@@ -2,6 +2,9 @@ import { createToken } from "../core/token.ts";
 import type { CookieAttributes } from "../http/cookie.ts";
 import type { Change, StoredRow } from "./values.ts";
 
+/** The phase of a session in one request. `SessionState` has the table. */
+export type Phase = "new" | "stored" | "stale" | "ended";
+
 /** A move of the session to a new token, written by the next commit. */
 export interface Renewal {
   kind: "renew";
