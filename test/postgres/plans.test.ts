@@ -13,7 +13,7 @@ const table = tableName("sessions", undefined);
 const { save: _save, create: _create, ...operations } = operationsFor(table, scsLayout, 120_000);
 const statements = statementsIn({
   ...operations,
-  users: userStatements(table, scsLayout),
+  users: userStatements(table),
   endings: endingStatements(table, scsLayout),
 });
 

@@ -26,12 +26,10 @@ export const millisecondsOf = (instant: string): string => `(extract(epoch from 
 /** SQL of an instant, from a text of milliseconds since 1970. */
 export const instant = (text: string): string => `pg_catalog.to_timestamp(${text}::float8 ${OVER} 1000)`;
 /** SQL of the times of a session `s` and the details of its login. */
-export const sessionColumns = ({ expiry }: Layout): string =>
-  [
-    ...["created", "last_seen"].map((name) => `${millisecondsOf(`s.${name}`)} AS ${name}`),
-    `${millisecondsOf(`s.${expiry}`)} AS expiry`,
-    ...DETAIL_COLUMNS.map((name) => `s.${name} AS ${name}`),
-  ].join(", ");
+export const sessionColumns = [
+  ...["created", "last_seen", "expiry"].map((name) => `${millisecondsOf(`s.${name}`)} AS ${name}`),
+  ...DETAIL_COLUMNS.map((name) => `s.${name} AS ${name}`),
+].join(", ");
 
 /**
  * SQL that joins the table with other rows, such as those of a batch, in their order and by the primary key
@@ -75,14 +73,14 @@ export const isFree = (table: string, token: string, value: string): string =>
 
 /** SQL that says whether an expired row `s` may be removed. @param grace - milliseconds */
 export const outlivedRow = (layout: Layout, grace: number): string =>
-  `NOT ${rememberedRow(layout, grace)}${layout.users ? ` AND NOT ${isFence(layout, "s")}` : ""}`;
+  `NOT ${rememberedRow(layout, grace)}${layout.users ? ` AND NOT ${isFence("s")}` : ""}`;
 
-/** SQL that says whether a row is the fence. @param alias - of the table */
-export const isFence = ({ token }: Layout, alias: string): string => `(${alias}.${token} ${EQ} '${FENCE_ID}'::text)`;
+/** SQL that says whether a row is the fence. Only SCS's table has one. @param alias - of the table */
+export const isFence = (alias: string): string => `(${alias}.token ${EQ} '${FENCE_ID}'::text)`;
 
 /** SQL of 'true' when there is a fence, otherwise of null. */
 export const fenceIn = (table: string, layout: Layout): string =>
-  layout.users ? `(SELECT 'true' FROM ${table} f WHERE ${isFence(layout, "f")})` : "NULL";
+  layout.users ? `(SELECT 'true' FROM ${table} f WHERE ${isFence("f")})` : "NULL";
 
 /** Half a microsecond, PostgreSQL's unit. More than a float's error in milliseconds since 1970 until the year 2106. */
 const ROUNDING_MS = 0.0005;

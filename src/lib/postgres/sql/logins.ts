@@ -1,6 +1,6 @@
 import { CONCAT, EQ, GT, LE, NE, PLUS, unlessEmpty } from "./catalog.ts";
 import { entomb, instant, isFence, isFree, liveRow, prepared } from "./fragments.ts";
-import type { Layout } from "./layout.ts";
+import { scsLayout } from "./layout.ts";
 import type { Operation } from "./operation.ts";
 import { DETAIL_COLUMNS } from "./tables.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
@@ -45,10 +45,10 @@ export type LoginKind = "createFor" | "renewFor" | "createTagged" | "renewTagged
  * which the subquery sees. A login that finds a new end writes nothing. An end that finds a new login may have missed its
  * row, and is repeated.
  */
-export function loginOperations(table: TableName, layout: Layout): Record<LoginKind, Operation> {
-  const { token, data, expiry, write } = layout;
+export function loginOperations(table: TableName): Record<LoginKind, Operation> {
+  const { write } = scsLayout;
   const { quoted, users } = table;
-  const live = liveRow(layout);
+  const live = liveRow(scsLayout);
   // A statement's time is a little older than its snapshot, so an end must also be earlier than that time. An end ahead of the
   // clock came before the clock was set back: its sessions are over, and the user may log in again.
   const noticed = (user: string, tags: string): string =>
@@ -64,7 +64,7 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
   const holding = (tags: string, condition: string): string =>
     "SELECT COALESCE(pg_catalog.bool_and(pg_catalog.pg_try_advisory_xact_lock_shared(" +
     `${lockOf(quoted, "t.tag")})), true) AS free FROM pg_catalog.unnest(${tags}) AS t(tag) WHERE ${condition}`;
-  const columns = `${token}, ${data}, ${expiry}, user_id, last_seen, created, ${DETAIL_COLUMNS.join(", ")}`;
+  const columns = `token, data, expiry, user_id, last_seen, created, ${DETAIL_COLUMNS.join(", ")}`;
   const insert = (values: string, from: string, tags: string): string =>
     `made AS (INSERT INTO ${quoted} AS s (${columns}${tags && ", tags"}) SELECT ${values}${tags && `, ${tags}`} FROM ${from} RETURNING 1)`;
   // Rounded up to a millisecond, so that the place of a page is exact, and never before an end that came earlier.
@@ -74,7 +74,7 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
   /** @param others - SQL of the number of other live sessions that the user may have, or of "" for no limit */
   const outcome = (tags: string, user: string, others: string): string =>
     `SELECT notice.crossed::text AS crossed, EXISTS (SELECT FROM made)::text AS done, CASE WHEN ${others} ${NE} '' ` +
-    `THEN NOT EXISTS (SELECT FROM ${quoted} s WHERE s.user_id ${EQ} ${user} AND ${live} ORDER BY s.created DESC, s.${token} DESC ` +
+    `THEN NOT EXISTS (SELECT FROM ${quoted} s WHERE s.user_id ${EQ} ${user} AND ${live} ORDER BY s.created DESC, s.token DESC ` +
     `OFFSET (${unlessEmpty(others)})::int) ELSE false END::text AS few FROM notice` +
     (tags && " UNION ALL SELECT 'true', 'false', 'false' FROM quiet WHERE NOT quiet.free");
   /** @param of - makes the SQL of a parameter. @param tags - SQL of the tags, or "" for a login without tags */
@@ -83,7 +83,7 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
     `${insert(
       `${of("token")}, ${write(of("data"))}, ${instant(of("expiry"))}, ${of("user_id")}, ${now}, ${now}, ` +
         DETAIL_COLUMNS.map((name) => unlessEmpty(of(name))).join(", "),
-      `notice WHERE NOT crossed ON CONFLICT (${token}) DO NOTHING`,
+      `notice WHERE NOT crossed ON CONFLICT (token) DO NOTHING`,
       tags,
     )} ${outcome(tags, of("user_id"), of("others"))}`;
   // A taken new id must not end the old row. A renewal takes no tag lock: the end of its tag finds its old or new row.
@@ -95,9 +95,9 @@ export function loginOperations(table: TableName, layout: Layout): Record<LoginK
       `CASE WHEN ${goesOn} ${NE} '' THEN COALESCE(ended.${column}, ${otherwise}) ELSE ${otherwise} END`;
     return (
       `WITH ${noticed(of("user_id"), tags && holding(tags, `${goesOn} ${EQ} ''`))}, ` +
-      `ended AS (UPDATE ${quoted} s SET ${entomb(layout, layout.replacedBy(of("new_token")))} FROM notice WHERE NOT notice.crossed AND s.${token} ${EQ} ${of("token")} ` +
-      `AND s.${data} ${EQ} ${write(of("previous"))} AND ${live} AND ${isFree(quoted, token, of("new_token"))} ` +
-      `AND NOT (${goesOn} ${EQ} '1' AND EXISTS (SELECT FROM ${quoted} f WHERE ${isFence(layout, "f")})) ` +
+      `ended AS (UPDATE ${quoted} s SET ${entomb(scsLayout, scsLayout.replacedBy(of("new_token")))} FROM notice WHERE NOT notice.crossed AND s.token ${EQ} ${of("token")} ` +
+      `AND s.data ${EQ} ${write(of("previous"))} AND ${live} AND ${isFree(quoted, "token", of("new_token"))} ` +
+      `AND NOT (${goesOn} ${EQ} '1' AND EXISTS (SELECT FROM ${quoted} f WHERE ${isFence("f")})) ` +
       `RETURNING s.created, ${DETAIL_COLUMNS.map((name) => `s.${name}`).join(", ")}), ` +
       `${insert(
         `${of("new_token")}, ${write(of("data"))}, ${instant(of("expiry"))}, ${of("user_id")}, ${now}, ${kept("created", now)}, ` +

@@ -50,7 +50,7 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
 
   // A look-up also finds the fence, if there is one, by a second key in the same index.
   const isKnown = `s.${expiry} ${GT} current_timestamp OR ${rememberedRow(layout, grace)}`;
-  const known = `(${isKnown}${layout.users ? ` OR ${isFence(layout, "s")}` : ""}) AND ${typed}`;
+  const known = `(${isKnown}${layout.users ? ` OR ${isFence("s")}` : ""}) AND ${typed}`;
   const [alone, together] = layout.users
     ? [`ANY (ARRAY[$1::text, '${FENCE_ID}'])`, `pg_catalog.array_append($1::text[], '${FENCE_ID}')`]
     : ["$1::text", "$1::text[]"];
@@ -157,6 +157,6 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
       ),
       whenLost: "repeat and look",
     },
-    ...loginOperations(name, layout),
+    ...loginOperations(name),
   };
 }

@@ -104,7 +104,7 @@ export const CLOCK = `SELECT ${millisecondsOf("pg_catalog.clock_timestamp()")} A
 /** Counts expired rows up to a limit. It reads the index on expiry, and the whole table without one. */
 export function backlogOf({ quoted }: TableName, layout: Layout, limit: number): string {
   const { expiry } = layout;
-  const expired = `FROM ${quoted} s WHERE ${expiry} ${LE} current_timestamp AND ${expiry} ${GT} '-infinity' AND NOT ${isFence(layout, "s")}`;
+  const expired = `FROM ${quoted} s WHERE ${expiry} ${LE} current_timestamp AND ${expiry} ${GT} '-infinity'${layout.users ? ` AND NOT ${isFence("s")}` : ""}`;
   return `SELECT (SELECT pg_catalog.count(*) FROM (SELECT ${expired} LIMIT ${limit}) e)::text AS count,
     (SELECT (extract(epoch from current_timestamp ${MINUS} ${expiry}::timestamptz) ${TIMES} 1000)::text
       ${expired} ORDER BY ${expiry} LIMIT 1) AS overdue`;

@@ -1,6 +1,6 @@
 import { MAX_COUNTED_SESSIONS, MAX_SORTED_ROWS } from "../../core/stats.ts";
 import { EQ, GE, GT, LE, leavesOf, LT, MATCHES, regclass, ROWS } from "./catalog.ts";
-import type { Layout } from "./layout.ts";
+import { scsLayout } from "./layout.ts";
 import { liveRow, millisecondsOf, sessionColumns } from "./fragments.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 
@@ -8,9 +8,8 @@ import { quoteLiteral, type TableName } from "./table-name.ts";
  * Makes the statements that find users and sessions for operators, in a table with the columns for users. Each reads a bounded
  * number of rows.
  */
-export function searchStatements({ quoted, users }: TableName, layout: Layout) {
-  const { token } = layout;
-  const live = liveRow(layout);
+export function searchStatements({ quoted, users }: TableName) {
+  const live = liveRow(scsLayout);
   const name = quoteLiteral(quoted);
   const sessionsOf = (user: string): string =>
     `(SELECT pg_catalog.count(*)::text FROM (SELECT FROM ${quoted} s WHERE s.user_id ${EQ} ${user} AND ${live} ` +
@@ -27,7 +26,7 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout) {
     "ORDER BY sessions DESC, few.user_id LIMIT $2::text::int OFFSET $3::text::int) " +
     `SELECT page.user_id AS user_id, ${millisecondsOf("u.last_login")} AS last_login, ${sessionsOf("page.user_id")} AS sessions, ` +
     `${counted} AS read FROM page JOIN ${users} u ON u.user_id ${EQ} page.user_id AND u.last_login IS NOT NULL ORDER BY page.sessions DESC, page.user_id`;
-  const columns = `s.${token} AS id, s.user_id AS user_id, ${sessionColumns(layout)} FROM`;
+  const columns = `s.token AS id, s.user_id AS user_id, ${sessionColumns} FROM`;
   const ofAddress = `s.ip ${EQ} ANY ($1::text[]) AND ${live}`;
   return {
     /** Returns the name of the database, and the server's address. */
@@ -56,11 +55,11 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout) {
         `SELECT s.user_id AS user_id FROM ${quoted} s TABLESAMPLE SYSTEM (${percent}) REPEATABLE (0) ` +
           `WHERE s.user_id ${MATCHES} $1::text AND ${live}`,
       ),
-    sessionById: `SELECT ${columns} ${quoted} s WHERE s.${token} ${EQ} $1::text AND ${live}`,
+    sessionById: `SELECT ${columns} ${quoted} s WHERE s.token ${EQ} $1::text AND ${live}`,
     /** Finds the next live sessions by id. Those whose ids begin with a text of 12 random characters are the first. */
     sessionsFrom:
-      `SELECT ${columns} (SELECT * FROM ${quoted} s WHERE s.${token} ${GE} $1::text ` +
-      `ORDER BY s.${token} LIMIT 5) s WHERE ${live} ORDER BY s.${token}`,
+      `SELECT ${columns} (SELECT * FROM ${quoted} s WHERE s.token ${GE} $1::text ` +
+      `ORDER BY s.token LIMIT 5) s WHERE ${live} ORDER BY s.token`,
     /** Tells whether an index begins with the column `ip`. */
     hasAddressIndex:
       "SELECT (EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a " +
@@ -70,10 +69,10 @@ export function searchStatements({ quoted, users }: TableName, layout: Layout) {
     /** Returns the last id of the next rows by id, and their number. */
     nextRows:
       "SELECT pg_catalog.max(few.id) AS last, pg_catalog.count(*)::text AS count FROM (" +
-      `SELECT s.${token} AS id FROM ${quoted} s WHERE s.${token} ${GT} $1::text ORDER BY s.${token} LIMIT $2::text::int) AS few`,
+      `SELECT s.token AS id FROM ${quoted} s WHERE s.token ${GT} $1::text ORDER BY s.token LIMIT $2::text::int) AS few`,
     /** Finds the sessions of an address between two ids. */
     byAddressBetween:
-      `SELECT ${columns} ${quoted} s WHERE ${ofAddress} AND s.${token} ${GT} $2::text AND s.${token} ${LE} $3::text ` +
-      `ORDER BY s.${token} LIMIT $4::text::int`,
+      `SELECT ${columns} ${quoted} s WHERE ${ofAddress} AND s.token ${GT} $2::text AND s.token ${LE} $3::text ` +
+      `ORDER BY s.token LIMIT $4::text::int`,
   };
 }

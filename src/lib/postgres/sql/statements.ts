@@ -23,9 +23,9 @@ export type Statements = ReturnType<typeof statementsFor>;
 export function statementsFor(table: TableName, layout: Layout, grace: number) {
   return {
     ...tableStatements(table, layout, grace),
-    ...userStatements(table, layout),
+    ...userStatements(table),
     ...endingStatements(table, layout),
-    ...searchStatements(table, layout),
+    ...searchStatements(table),
     ...operationStatements(table, layout, grace),
   };
 }
