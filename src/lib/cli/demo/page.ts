@@ -30,7 +30,7 @@ export function homePage(home: Home): Html {
   const form = formsWith(home.csrfToken);
   const { userId } = session;
   const main = html`
-    ${flash === undefined ? undefined : html`<p class="flash" role="status">${flash}</p>`}
+    ${flash !== undefined && html`<p class="flash" role="status">${flash}</p>`}
     ${userId === undefined ? welcome(form) : devicesCard(userId, home)}
     <div class="columns">${raceCard(form, session)} ${notesCard(form, session.get("notes") ?? [])}</div>
     ${sessionCard(home, form)} ${endedDialog()}
@@ -79,12 +79,12 @@ function layout(title: string, main: Html, session?: Session<DemoSession>): Html
         <link rel="stylesheet" href="/style.css" />
         <script src="/demo.js" defer></script>
       </head>
-      <body ${session === undefined ? undefined : html`data-session="${session.id}"`}>
+      <body ${session !== undefined && html`data-session="${session.id}"`}>
         <header>
           <div class="bar">
             <p class="brand"><img src="${ICON}" alt="" width="24" height="24" />pgstore <span>demo</span></p>
-            ${user === undefined ? undefined : html`<p class="pill">${user}</p>`}
-            ${user === undefined ? undefined : html`<a class="button" href="/dashboard/">Open the dashboard</a>`}
+            ${user !== undefined && html`<p class="pill">${user}</p>`}
+            ${user !== undefined && html`<a class="button" href="/dashboard/">Open the dashboard</a>`}
           </div>
           <h1>Sessions you can see and revoke.</h1>
           <p class="lead">HTTP sessions in PostgreSQL. Restart the server: you stay logged in, and your notes stay.</p>
@@ -100,7 +100,7 @@ type Form = (action: string, content: Content, id?: string) => Html;
 /** Makes a function that renders forms with a CSRF token. */
 function formsWith(csrfToken: string): Form {
   return (action, content, id) =>
-    html`<form method="post" action="${action}" ${id === undefined ? undefined : html`id="${id}"`}>
+    html`<form method="post" action="${action}" ${id !== undefined && html`id="${id}"`}>
       <input type="hidden" name="_csrf" value="${csrfToken}" />
       ${content}
     </form>`;
@@ -160,7 +160,7 @@ export function devicesPart(devices: readonly UserSession[], csrfToken: string, 
 
 function deviceRow({ id, userAgent, ip, created, current }: UserSession, form: Form, now: number): Html {
   const name = describeUserAgent(userAgent);
-  const mark = current ? html`<strong class="pill mark">this one</strong>` : undefined;
+  const mark = current && html`<strong class="pill mark">this one</strong>`;
   const button = current
     ? html`<button>Log out</button>`
     : html`<input type="hidden" name="id" value="${id}" />
@@ -169,7 +169,7 @@ function deviceRow({ id, userAgent, ip, created, current }: UserSession, form: F
     <div>
       <p class="device">${name} ${mark}</p>
       <p class="hint">
-        Logged in ${fromNow(created, now)}${ip === undefined ? undefined : html` from <code>${ip}</code>`} · id
+        Logged in ${fromNow(created, now)}${ip !== undefined && html` from <code>${ip}</code>`} · id
         <code>${shortId(id)}</code>
       </p>
     </div>
@@ -234,7 +234,7 @@ function sessionCard(home: Home, form: Form): Html {
     <p>${visited} Its token stays in the cookie. The page shows only what is safe to show.</p>
     ${facts(home)}
     <div class="choices">
-      ${form("/token", renewing)} ${session.userId === undefined ? undefined : form("/logout", leaving)}
+      ${form("/token", renewing)} ${session.userId !== undefined && form("/logout", leaving)}
       ${form("/destroy", destroying)}
     </div>
   </section>`;
@@ -256,7 +256,7 @@ function facts({ session, status, liveSessions, location }: Home): Html {
     ([name, value, hint]) =>
       html`<div>
         <dt>${name}</dt>
-        <dd>${value} ${hint === undefined ? undefined : html`<span class="hint">${hint}</span>`}</dd>
+        <dd>${value} ${hint !== undefined && html`<span class="hint">${hint}</span>`}</dd>
       </div>`,
   );
   return html`<dl>${shown}</dl>`;

@@ -42,7 +42,7 @@ export function lineChart(chart: Chart): Html {
   const top = topOf(chart.lines);
   const shapes = chart.lines.map(({ colour, values }, index) => {
     const { line, area } = pathsOf(values, top);
-    const filled = index === 0 ? html`<path class="area c${colour}" d="${area}"></path>` : undefined;
+    const filled = index === 0 && html`<path class="area c${colour}" d="${area}"></path>`;
     return html`${filled}<path class="line c${colour}" d="${line}"></path>`;
   });
   return figure(chart, top, shapes);
@@ -80,7 +80,7 @@ function figure(chart: Chart, top: number, shapes: readonly Html[]): Html {
   return html`<figure class="card">
     <figcaption>
       <h2>${title}</h2>
-      ${lines.length > 1 ? legend(lines) : undefined}
+      ${lines.length > 1 && legend(lines)}
     </figcaption>
     <div class="plot">
       <div class="scale" aria-hidden="true"><span>${brief(top)}</span><span>${brief(top / 2)}</span><span>0</span></div>
@@ -94,7 +94,7 @@ function figure(chart: Chart, top: number, shapes: readonly Html[]): Html {
         ${ticks.map((tick) => html`<span>${tick}</span>`)}
       </div>
     </div>
-    ${note === undefined ? undefined : html`<p class="hint">${note}</p>`} ${table(chart)}
+    ${note !== undefined && html`<p class="hint">${note}</p>`} ${table(chart)}
   </figure>`;
 }
 

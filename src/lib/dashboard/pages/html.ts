@@ -8,8 +8,8 @@ class Html {
 }
 export type { Html };
 
-/** A value in a template. Undefined renders nothing. */
-export type Content = string | number | Html | readonly Content[] | undefined;
+/** A value in a template. Undefined and false render nothing. */
+export type Content = string | number | Html | readonly Content[] | undefined | false;
 
 /** Renders a template and escapes its values: html`<p>${name}</p>` is safe for any name. */
 export function html(literals: TemplateStringsArray, ...contents: Content[]): Html {
@@ -23,7 +23,7 @@ export function inlineScript(code: string): Html {
 }
 
 function render(content: Content): string {
-  if (content === undefined) return "";
+  if (content === undefined || content === false) return "";
   if (content instanceof Html) return content.markup;
   if (typeof content !== "object") return escape(String(content));
   if (!Array.isArray(content)) throw new TypeError("html: expected text or a result of html, got another object");

@@ -137,8 +137,7 @@ function statusLine({ place, now, self }: Status): Html {
     });
   return html`<div class="bar status">
     <p>
-      ${place === undefined ? undefined : html`<span class="place">${place}</span> · `}as of
-      ${instantOfDay(new Date(now))} UTC
+      ${place !== undefined && html`<span class="place">${place}</span> · `}as of ${instantOfDay(new Date(now))} UTC
     </p>
     ${
       choices &&

@@ -43,7 +43,7 @@ async function overview({ dashboard, query, now }: PageVisit): Promise<Html> {
   const { length, points } = RANGES[range];
   const [stats, history] = await Promise.all([operations.stats(), operations.history(new Date(now - length), points)]);
   const isOld = stats.loggedIn === undefined && users !== undefined;
-  return html`${heading} ${isOld ? missingColumns() : undefined} ${figures(stats, history, range)}
+  return html`${heading} ${isOld && missingColumns()} ${figures(stats, history, range)}
     <div class="charts">${plots(history, range, stats.cleanup, now)} ${expiryChart(stats)}</div>
     ${cleanupCard(stats, now)}`;
 }
@@ -67,7 +67,7 @@ function figures(stats: StoreStats, history: readonly HistoryPoint[], range: Ran
     stats.loggedIn === undefined ? "not known on such a table" : `with ${shown(stats.loggedIn)} sessions`;
   const sample = "estimated from a sample";
   return html`<dl class="figures">
-    ${figure("Live sessions", shown(stats.live), isEstimate ? sample : undefined)}
+    ${figure("Live sessions", shown(stats.live), isEstimate && sample)}
     ${figure("Logged-in users", stats.users === undefined ? "–" : shown(stats.users), stats.loggedIn === 1 ? "with 1 session" : loggedIn)}
     ${figure("Created per minute", average("created"), window)} ${figure("Ended per minute", average("ended"), window)}
     ${figure("Expired backlog", stats.expired >= MAX_EXPIRED ? `${count(MAX_EXPIRED)} or more` : count(stats.expired), "rows that wait for the cleanup")}

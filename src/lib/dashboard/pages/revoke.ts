@@ -163,7 +163,7 @@ async function questionOf(
   if (revocation.kind === "anonymous") {
     const { session, text } = revocation;
     const texts = html`<p>Nobody is logged in to it. What it holds, such as a basket, is lost.</p>
-      ${session.id === currentId ? WARNING : undefined}`;
+      ${session.id === currentId && WARNING}`;
     const cancel = link(PAGES.sessions, { q: text });
     return { question: html`Revoke this session?`, texts, session, button: "Revoke the session", cancel };
   }
@@ -187,8 +187,8 @@ async function questionOf(
     all: [html`Revoke all sessions of ${name}?`, "Revoke all sessions", `Sessions to revoke: ${number}.`],
   };
   const [question, button, hint] = asked[kind];
-  const texts = html`${user.name === undefined ? undefined : html`<p class="soft">${dotted(userFacts(user))}</p>`}
-  ${over.some(({ current }) => current) ? WARNING : undefined} ${hint === undefined ? undefined : html`<p>${hint}</p>`}`;
+  const texts = html`${user.name !== undefined && html`<p class="soft">${dotted(userFacts(user))}</p>`}
+  ${over.some(({ current }) => current) && WARNING} ${hint !== undefined && html`<p>${hint}</p>`}`;
   return { question, texts, session, button, cancel: link(PAGES.user, { id: userId }) };
 }
 
@@ -198,7 +198,7 @@ const WARNING = html`<p class="warning">Your own session is one of these. If you
 function form(csrfToken: string, fields: URLSearchParams, button: string, cancel: string): Html {
   const hidden = ["user", "session", "created", "others", "everyone", "q"].map((name) => {
     const value = fields.get(name);
-    return value === null ? undefined : html`<input type="hidden" name="${name}" value="${value}" />`;
+    return value !== null && html`<input type="hidden" name="${name}" value="${value}" />`;
   });
   return html`<form method="post" action="${PAGES.revoke}" class="actions">
     <input type="hidden" name="_csrf" value="${csrfToken}" />

@@ -53,7 +53,7 @@ async function addressPage(visit: PageVisit, address: string): Promise<Html> {
   return html`${heading(html`Sessions from <bdi>${address}</bdi>`, address)}
     <p class="soft">
       ${isCut ? `The first ${counted(MAX_SESSIONS, "session")}` : counted(sessions.length, "live session")}${part}.
-      ${next === undefined ? undefined : `${count(read)} rows of ${about(Math.max(rows, read))} were read.`}
+      ${next !== undefined && `${count(read)} rows of ${about(Math.max(rows, read))} were read.`}
     </p>
     ${
       sessions.length === 0
@@ -64,13 +64,10 @@ async function addressPage(visit: PageVisit, address: string): Promise<Html> {
         : await table(sessions, visit)
     }
     ${
-      next === undefined
-        ? undefined
-        : html`<nav class="pager" aria-label="Parts of the table">
-            <a class="button" href="${link(PAGES.sessions, { q: address, after: next })}" rel="next"
-              >Continue the search</a
-            >
-          </nav>`
+      next !== undefined &&
+      html`<nav class="pager" aria-label="Parts of the table">
+        <a class="button" href="${link(PAGES.sessions, { q: address, after: next })}" rel="next">Continue the search</a>
+      </nav>`
     }`;
 }
 

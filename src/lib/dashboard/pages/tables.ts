@@ -41,7 +41,7 @@ export function dataTable<Row>(
 
 /** Renders a session: its device, and below it the address and the beginning of the id. */
 export function sessionCell({ id, ip, userAgent }: Pick<UserSession, "id" | "ip" | "userAgent">, isOwn: boolean): Html {
-  const mark = isOwn ? html` <span class="mark">this one</span>` : undefined;
+  const mark = isOwn && html` <span class="mark">this one</span>`;
   const address = ip === undefined ? "No address recorded" : html`<code>${ip}</code>`;
   return html`<div>
     <span class="device" title="${userAgent}">${describeUserAgent(userAgent)}</span>${mark}
@@ -97,10 +97,10 @@ export interface Neighbours {
 export function pager({ first, previous, next, here }: Neighbours): Html | undefined {
   if ((first ?? previous ?? next) === undefined) return undefined;
   return html`<nav class="pager" aria-label="Parts of the list">
-    ${first === undefined ? undefined : html`<a class="button" href="${first}">First page</a>`}
-    ${previous === undefined ? undefined : html`<a class="button" href="${previous}" rel="prev">Previous page</a>`}
-    ${next === undefined ? undefined : html`<a class="button" href="${next}" rel="next">Next page</a>`}
-    ${here === undefined ? undefined : html`<span class="soft">${here}</span>`}
+    ${first !== undefined && html`<a class="button" href="${first}">First page</a>`}
+    ${previous !== undefined && html`<a class="button" href="${previous}" rel="prev">Previous page</a>`}
+    ${next !== undefined && html`<a class="button" href="${next}" rel="next">Next page</a>`}
+    ${here !== undefined && html`<span class="soft">${here}</span>`}
   </nav>`;
 }
 

@@ -38,7 +38,7 @@ async function sessionsOf(user: ShownUser, visit: PageVisit): Promise<Html> {
         <h1>Sessions of <bdi>${user.name ?? userId}</bdi></h1>
         <p class="soft">${dotted([...userFacts(user), ...(total === undefined ? [] : [totalText(total)])])}</p>
       </div>
-      ${shown.length === 0 ? undefined : revokeAll(userId, shown)}
+      ${shown.length > 0 && revokeAll(userId, shown)}
     </div>
     ${revokedMessage(query)}
     ${

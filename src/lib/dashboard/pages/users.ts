@@ -68,9 +68,8 @@ async function usersList({ dashboard, query, now }: PageVisit): Promise<Html> {
     </div>
     ${sortNote(found.sorted, order)}
     ${
-      isBeginningOfId(prefix)
-        ? html`<p><a href="${link(PAGES.sessions, { q: prefix })}">Find the session whose id begins so instead</a></p>`
-        : undefined
+      isBeginningOfId(prefix) &&
+      html`<p><a href="${link(PAGES.sessions, { q: prefix })}">Find the session whose id begins so instead</a></p>`
     }
     ${
       shown.length === 0
@@ -164,12 +163,12 @@ function sortNote(sorted: UserPage["sorted"], order: UserOrder): Html | undefine
 
 function withoutSearch(title: Html, hasUsers: boolean, prefix: string): Html {
   const exact =
-    hasUsers && isUserId(prefix)
-      ? html`<p>
-          It still knows the sessions of a user by the whole id:
-          <a href="${link(PAGES.user, { id: prefix })}"><bdi>${prefix}</bdi></a>
-        </p>`
-      : undefined;
+    hasUsers &&
+    isUserId(prefix) &&
+    html`<p>
+      It still knows the sessions of a user by the whole id:
+      <a href="${link(PAGES.user, { id: prefix })}"><bdi>${prefix}</bdi></a>
+    </p>`;
   return html`${title}
     <section class="card">
       <p>This store can't look for users.</p>
