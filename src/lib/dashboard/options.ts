@@ -53,23 +53,10 @@ export interface DashboardManager extends SessionsByUser, Pick<SessionManager, "
 }
 
 /** Options of `dashboard`, checked and with their defaults. */
-export interface ResolvedDashboard {
-  manager: DashboardManager;
-  /** Sees the users of every scope, by their ids in the table. */
-  users: SessionsByUser;
-  authorize: (request: object) => unknown;
-  /** Has no slash at its end. Empty: no prefix. */
-  prefix: string;
-  title: string;
-  currentSession: ((request: object) => unknown) | undefined;
-  describeUser: ((userIds: string[]) => DescribedUsers | Promise<DescribedUsers>) | undefined;
-}
+export type ResolvedDashboard = ReturnType<typeof resolveDashboard>;
 
 /** Checks the options of `dashboard`. @throws TypeError that names the option */
-export function resolveDashboard<Req>(
-  manager: DashboardManager,
-  options: DashboardOptions<Req> | undefined,
-): ResolvedDashboard {
+export function resolveDashboard<Req>(manager: DashboardManager, options: DashboardOptions<Req> | undefined) {
   const { listByUser, destroyByUser, destroyById } = (manager ?? {}) as Partial<DashboardManager>;
   if (![listByUser, destroyByUser, destroyById].every((method) => typeof method === "function")) {
     throw wrong("manager", "a SessionManager", manager);
@@ -80,20 +67,20 @@ export function resolveDashboard<Req>(
     );
   }
   const read = new OptionReader(options ?? {});
-  const authorize = read.callback<ResolvedDashboard["authorize"]>("authorize");
+  const authorize = read.callback<(request: object) => unknown>("authorize");
   if (authorize === undefined) throw read.wrong("authorize", "a function that says who may see the dashboard");
-  const prefix = read.value("prefix", "");
-  if (typeof prefix !== "string" || !/^(?:\/[!"$-.0->@-~]+)*\/?$/.test(prefix)) {
-    throw read.wrong("prefix", 'a path such as "/admin/sessions"');
-  }
+  const prefix = read.text("prefix", "", 'a path such as "/admin/sessions"', /^(?:\/[!"$-.0->@-~]+)*\/?$/);
+  const users: SessionsByUser = (manager.options.scope === undefined ? undefined : manager.tableUsers) ?? manager;
   const resolved = {
     manager,
-    users: (manager.options.scope === undefined ? undefined : manager.tableUsers) ?? manager,
+    /** Sees the users of every scope, by their ids in the table. */
+    users,
     authorize,
+    /** Has no slash at its end. Empty: no prefix. */
     prefix: prefix.replace(/\/$/, ""),
     title: read.text("title", "Sessions"),
-    currentSession: read.callback<NonNullable<ResolvedDashboard["currentSession"]>>("currentSession"),
-    describeUser: read.callback<NonNullable<ResolvedDashboard["describeUser"]>>("describeUser"),
+    currentSession: read.callback<(request: object) => unknown>("currentSession"),
+    describeUser: read.callback<NonNullable<DashboardOptions["describeUser"]>>("describeUser"),
   };
   read.end();
   return resolved;
