@@ -1,4 +1,5 @@
 import { count } from "../../core/format-number.ts";
+import { sha256 } from "../../core/token.ts";
 import { type ForeignRow, ForeignTable } from "../../postgres/foreign-table.ts";
 import { tableName } from "../../postgres/sql/table-name.ts";
 import { type Answer, EXIT } from "../answer.ts";
@@ -62,7 +63,7 @@ interface ImportCounts {
 }
 
 /** Copies a page at a time. Rows in pgstore's table stay as they are, so an import can be interrupted and run again. */
-async function copy(from: ForeignTable, { convert }: ImportSource, { store, operator }: Connection): Promise<Answer> {
+async function copy(from: ForeignTable, source: ImportSource, { store, operator }: Connection): Promise<Answer> {
   const counts: ImportCounts = { read: 0, written: 0, present: 0, expired: 0, skipped: {}, found: 0 };
   const progress = new Progress("import", await from.count());
   const take = async ({ key, session }: ForeignRow): Promise<string | undefined> => {
@@ -71,14 +72,16 @@ async function copy(from: ForeignTable, { convert }: ImportSource, { store, oper
       return undefined;
     }
     const { data, expiry } = session;
-    const converted = convert(key, data, expiry);
-    if ("skipped" in converted) {
-      counts.skipped[converted.skipped] = (counts.skipped[converted.skipped] ?? 0) + 1;
+    const reason = source.reasonToSkip(key, data, expiry);
+    if (reason !== undefined) {
+      counts.skipped[reason] = (counts.skipped[reason] ?? 0) + 1;
       return undefined;
     }
-    if (await store.create(converted.id, data, expiry)) counts.written++;
+    // The other packages store the session's secret itself, pgstore its hash.
+    const id = sha256(key);
+    if (await store.create(id, data, expiry)) counts.written++;
     else counts.present++;
-    return converted.id;
+    return id;
   };
   const interrupted = await interruptible(progress, async (signal) => {
     for await (const page of from.pages()) {

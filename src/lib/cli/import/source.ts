@@ -1,5 +1,5 @@
 import { scsJson } from "../../codec/scs-json.ts";
-import { idOf, isToken, sha256 } from "../../core/token.ts";
+import { isToken } from "../../core/token.ts";
 import { parseSession } from "../../express-session/data.ts";
 import { connectPgSimpleLayout, type Layout, scsLayout } from "../../postgres/sql/layout.ts";
 
@@ -7,15 +7,12 @@ import { connectPgSimpleLayout, type Layout, scsLayout } from "../../postgres/sq
 export type SkipReason =
   "not a session of express-session" | "gob, of SCS v2" | "not JSON of SCS v0.1.1" | "not a token";
 
-/** The id of a row in pgstore's table, or the reason why it is skipped. */
-type Converted = { id: string } | { skipped: SkipReason };
-
 /** A package whose sessions can be imported. */
 export interface ImportSource {
   readonly table: string;
   readonly layout: Layout;
-  /** Converts the key of a row. Its data are copied unchanged. */
-  convert(key: string, data: Uint8Array, expiry: Date): Converted;
+  /** Says why a row is not imported. Undefined: it is, under the hash of its key, with its data unchanged. */
+  reasonToSkip(key: string, data: Uint8Array, expiry: Date): SkipReason | undefined;
 }
 
 /** Sources by the name of the package. */
@@ -23,18 +20,13 @@ export const SOURCES = {
   "connect-pg-simple": {
     table: "session",
     layout: connectPgSimpleLayout,
-    convert: (sid, data, expiry) =>
-      parseSession(data, expiry) === undefined ? { skipped: "not a session of express-session" } : { id: sha256(sid) },
+    reasonToSkip: (_sid, data, expiry) =>
+      parseSession(data, expiry) === undefined ? "not a session of express-session" : undefined,
   },
-  // SCS stores tokens, pgstore their hashes.
   scs: {
     table: "sessions",
     layout: scsLayout,
-    convert: (token, data) => {
-      if (!isToken(token)) return { skipped: "not a token" };
-      const reason = unreadable(data);
-      return reason === undefined ? { id: idOf(token) } : { skipped: reason };
-    },
+    reasonToSkip: (token, data) => (isToken(token) ? unreadable(data) : "not a token"),
   },
 } satisfies Record<string, ImportSource>;
 
