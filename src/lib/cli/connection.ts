@@ -5,8 +5,7 @@ import { MIGRATE } from "../postgres/check/schema.ts";
 import type { Duration } from "../core/options.ts";
 import type { StoreOperations } from "../core/stats.ts";
 import { isMissing } from "../postgres/drivers/errors.ts";
-import type { Query } from "../postgres/drivers/driver.ts";
-import { folderOf, type OpenDatabase, openDatabase } from "../postgres/open.ts";
+import { folderOf, openDatabase } from "../postgres/open.ts";
 import { openQuery, Operator } from "../postgres/operator.ts";
 import { connectPgSimpleLayout, type Layout, scsLayout } from "../postgres/sql/layout.ts";
 import { PgStore } from "../postgres/pg-store.ts";
@@ -31,20 +30,10 @@ const MAX_CONNECTIONS = 4;
 const MAX_QUERY_MS = 30_000;
 
 /** An open database that has answered. */
-export interface Database extends OpenDatabase {
-  readonly url: string;
-  readonly isServer: boolean;
-  readonly query: Query;
-}
+export type Database = Awaited<ReturnType<typeof openUrl>>;
 
 /** An open database with a store on one of its tables. */
-export interface Connection extends Database {
-  readonly store: PgStore;
-  readonly operations: StoreOperations;
-  readonly operator: Operator;
-  readonly table: TableName;
-  readonly layout: Layout;
-}
+export type Connection = Awaited<ReturnType<typeof connect>>;
 
 /** Variables of psql that name a server. A password or a TLS mode alone does not. */
 const PG_VARIABLES = ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER"];
@@ -79,7 +68,7 @@ interface ConnectOptions extends CommonOptions {
  *
  * @throws StoreUnavailableError when the database doesn't answer
  */
-export async function connect(options: ConnectOptions): Promise<Connection> {
+export async function connect(options: ConnectOptions) {
   const layout: Layout = LAYOUTS[options.layout ?? "pgstore"];
   const { table = layout.users ? "sessions" : "session", schema } = options;
   const name = tableName(table, schema);
@@ -152,12 +141,7 @@ export function shellRemedy(remedy: string): string {
  * @param mayCreate - whether to create a PGlite folder that does not exist
  * @throws StoreUnavailableError when the database doesn't answer
  */
-export async function openUrl(
-  url: string,
-  table: string,
-  remedy = "Name another table.",
-  mayCreate = false,
-): Promise<Database> {
+export async function openUrl(url: string, table: string, remedy = "Name another table.", mayCreate = false) {
   const folder = folderOf(url);
   if (folder !== undefined && !mayCreate && !existsSync(folder)) {
     throw new StoreUnavailableError(`folder ${folder} does not exist`);

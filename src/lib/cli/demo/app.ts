@@ -40,15 +40,13 @@ const csrf = csrfProtection();
 
 type Handler = (request: Request, session: Session<DemoSession>) => Response | Promise<Response>;
 
-/** The demo as a listener for `http.createServer`. */
-interface Demo {
-  listener: NodeListener;
-  /** Closes the pages' streams, so that the server can stop. */
-  close(): void;
-}
-
-/** Makes the demo on a store. @param store - `location` is shown */
-export function createDemo(store: Store & StoreExtras & { readonly location?: string | undefined }): Demo {
+/**
+ * Makes the demo on a store.
+ *
+ * @param store - `location` is shown
+ * @returns a listener for `http.createServer`, and `close`, which closes the pages' streams, so that the server can stop
+ */
+export function createDemo(store: Store & StoreExtras & { readonly location?: string | undefined }) {
   const streams = new LiveStreams();
   const manager = new SessionManager<DemoSession>(store, {
     lifetime: "7d",
