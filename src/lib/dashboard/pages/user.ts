@@ -107,11 +107,9 @@ function actions(userId: string, session: UserSession): Html {
 
 function revokeAll(userId: string, shown: readonly UserSession[]): Html {
   const own = shown.find(({ current }) => current);
-  return own === undefined
-    ? html`<a class="button" href="${link(PAGES.revoke, { user: userId })}">Revoke all sessions</a>`
-    : html`<a class="button" href="${link(PAGES.revoke, { user: userId, ...fieldsOf(own), others: "1" })}"
-        >Revoke all but this one</a
-      >`;
+  const others = own && { ...fieldsOf(own), others: "1" };
+  const text = own === undefined ? "Revoke all sessions" : "Revoke all but this one";
+  return html`<a class="button" href="${link(PAGES.revoke, { user: userId, ...others })}">${text}</a>`;
 }
 
 function totalText(total: number): string {
