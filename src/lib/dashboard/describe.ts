@@ -11,9 +11,6 @@ export interface ShownUser {
   href: string | undefined;
 }
 
-/** Describes the user of an id. */
-type ShowUser = (userId: string) => ShownUser;
-
 /** Time that a page waits for `describeUser`. */
 const MAX_WAIT_MS = 2000;
 const MAX_NAME_CHARACTERS = 100;
@@ -21,11 +18,13 @@ const MAX_NAME_CHARACTERS = 100;
 /**
  * Asks the application once for the names of a page's users. A failure is logged, and so is an answer that takes longer than 2 seconds. The
  * page then shows ids alone.
+ *
+ * @returns a function that describes the user of an id
  */
 export async function describeUsers(
   { describeUser }: ResolvedDashboard,
   userIds: readonly string[],
-): Promise<ShowUser> {
+): Promise<(userId: string) => ShownUser> {
   let described: DescribedUsers | undefined;
   if (describeUser !== undefined && userIds.length > 0) {
     try {
