@@ -63,34 +63,16 @@ function isPool(db: NodePostgres): db is Pool {
 /** Makes a driver for a pg.Pool or a pg.Client. */
 export function nodePostgres(db: NodePostgres): Driver {
   surviveIdleErrors(db);
-  return { prepares: true, run: isPool(db) ? onPool(db) : onClient(db).run };
+  return { prepares: true, run: isPool(db) ? lineOf(db).run : onClient(db).run };
 }
 
 /** The lines of pools. All stores of a pool share its line. */
 const lines = new WeakMap<Pool, PoolLine>();
 
-function onPool(pool: Pool): Driver["run"] {
+function lineOf(pool: Pool): PoolLine {
   const line = lines.get(pool) ?? new PoolLine(pool);
   lines.set(pool, line);
-  warnOfNoLimit(pool);
-  return ({ text, name, load }, timeout) =>
-    new Promise((resolve, reject) => {
-      const end = performance.now() + timeout;
-      const use = (connection: Connection): boolean => {
-        const loaded = load();
-        if (loaded === undefined) return false;
-        // Without a limit of the application, the line's own limit spares a timer for each statement.
-        const query_timeout = connection.client.connectionParameters?.query_timeout ? timeout : undefined;
-        const query = { text, name, values: loaded.values, query_timeout, types: AS_IT_IS };
-        line.send(connection, query, end, resolve, (error) => {
-          // The idle connections of the pool lead to the same server.
-          if (error !== undefined && failureOf(error) === "standby") dropIdle(pool);
-          reject(error ?? tooLate(timeout));
-        });
-        return true;
-      };
-      line.add(use, timeout, reject);
-    });
+  return line;
 }
 
 /**
@@ -108,12 +90,28 @@ class PoolLine {
   /** Creates the line of a pool. */
   constructor(pool: Pool) {
     this.#pool = pool;
+    warnOfNoLimit(pool);
   }
 
-  add(use: (connection: Connection) => boolean, timeout: number, fail: (error: unknown) => void): void {
-    this.#line.add(timeout, use, fail);
-    this.#ask();
-  }
+  readonly run: Driver["run"] = ({ text, name, load }, timeout) =>
+    new Promise((resolve, reject) => {
+      const end = performance.now() + timeout;
+      const use = (connection: Connection): boolean => {
+        const loaded = load();
+        if (loaded === undefined) return false;
+        // Without a limit of the application, the line's own limit spares a timer for each statement.
+        const query_timeout = connection.client.connectionParameters?.query_timeout ? timeout : undefined;
+        const query = { text, name, values: loaded.values, query_timeout, types: AS_IT_IS };
+        this.#send(connection, query, end, resolve, (error) => {
+          // The idle connections of the pool lead to the same server.
+          if (error !== undefined && failureOf(error) === "standby") dropIdle(this.#pool);
+          reject(error ?? tooLate(timeout));
+        });
+        return true;
+      };
+      this.#line.add(timeout, use, reject);
+      this.#ask();
+    });
 
   /**
    * Sends a statement.
@@ -121,7 +119,7 @@ class PoolLine {
    * @param end - moment at which it fails, with `undefined`, by the monotonic clock in milliseconds. The connection is closed, as
    *   one that no longer answers would otherwise be kept for ever
    */
-  send(
+  #send(
     { client, release }: Connection,
     query: Query,
     end: number,
