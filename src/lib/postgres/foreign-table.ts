@@ -1,8 +1,7 @@
 import { type Query, textOf } from "./drivers/driver.ts";
 import { FIRST_PAGE_ROWS, nextPageRows } from "./listing.ts";
-import { MAX_SCAN_MS } from "./operator.ts";
 import type { Layout } from "./sql/layout.ts";
-import { countAll, pageOf, SAME_TABLE, SCHEMA_OBJECTS } from "./sql/operator.ts";
+import { countAll, MAX_SCAN_MS, pageOf, SAME_TABLE, SCHEMA_OBJECTS } from "./sql/operator.ts";
 import { arrayText, readInstant } from "./sql/text-format.ts";
 
 /** A row of another package's table. */

@@ -4,12 +4,9 @@ import { loadUntil, type PgClient, type Query, textOf } from "./drivers/driver.t
 import { toStoreError } from "./drivers/errors.ts";
 import { driverOf } from "./drivers/index.ts";
 import type { Layout } from "./sql/layout.ts";
-import { countPresent, countRemovable, INDEX_PROGRESS, PING, SCHEMA_OBJECTS } from "./sql/operator.ts";
+import { countPresent, countRemovable, INDEX_PROGRESS, MAX_SCAN_MS, PING, SCHEMA_OBJECTS } from "./sql/operator.ts";
 import type { TableName } from "./sql/table-name.ts";
 import { arrayText } from "./sql/text-format.ts";
-
-/** Time limit of statements that read a whole table. */
-export const MAX_SCAN_MS = 24 * 3600 * 1000;
 
 /**
  * Makes a function that runs an operator's statements, without retries.

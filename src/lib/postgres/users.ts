@@ -11,12 +11,12 @@ import { Pager } from "./pager.ts";
 import { isMissing } from "./drivers/errors.ts";
 import type { FencedEnd } from "./sql/fence.ts";
 import { DETAILS, detailsIn } from "./sql/tables.ts";
-import { arrayText, instantText, readInstant } from "./sql/text-format.ts";
+import { arrayText, instantText, MAX_INSTANT_MS, readInstant } from "./sql/text-format.ts";
 
 /** An attempt fails only if a login comes between the start of a statement and its lock. */
 const MAX_END_ATTEMPTS = 100;
 /** A place before the newest session. */
-const LAST: OwnedPlace = { created: new Date(8.64e15), id: "" };
+const LAST: OwnedPlace = { created: new Date(MAX_INSTANT_MS), id: "" };
 
 /** An end of a user's sessions page by page, in short statements. */
 interface PagedEnd {

@@ -1,12 +1,10 @@
 import { bytes, count } from "../../core/format-number.ts";
 import { type Query, textOf } from "../drivers/driver.ts";
-import { countPage, PGSTATTUPLE, tuplesBy } from "../sql/operator.ts";
+import { countPage, MAX_SCAN_MS, PGSTATTUPLE, tuplesBy } from "../sql/operator.ts";
 import type { TableName } from "../sql/table-name.ts";
 import { type DiagnoseOptions, type Finding, ok, warn } from "./finding.ts";
 
 const PAGE_ROWS = 10_000;
-/** A page of large rows may take long, and pgstattuple reads the whole table. */
-const MAX_QUERY_MS = 24 * 3600 * 1000;
 
 const COUNTS = ["rows", "live", "endless", "past", "userless", "empty", "largest"] as const;
 type Counts = Record<(typeof COUNTS)[number], number>;
@@ -23,7 +21,7 @@ export async function checkRows(
   const sum: Counts = { rows: 0, live: 0, endless: 0, past: 0, userless: 0, empty: 0, largest: 0 };
   for (let last = ""; ;) {
     signal?.throwIfAborted();
-    const [row] = await query(page, [last], MAX_QUERY_MS);
+    const [row] = await query(page, [last], MAX_SCAN_MS);
     for (const name of COUNTS) {
       const value = Number(textOf(row, name));
       sum[name] = name === "largest" ? Math.max(sum.largest, value) : sum[name] + value;
@@ -63,7 +61,7 @@ async function checkTuples(query: Query, table: string): Promise<Finding> {
   const schema = row?.["schema"];
   if (schema == null) return ok("pgstattuple", "not installed, so the number of dead rows is PostgreSQL's estimate");
   try {
-    const [found] = await query(tuplesBy(schema), [table], MAX_QUERY_MS);
+    const [found] = await query(tuplesBy(schema), [table], MAX_SCAN_MS);
     const [dead, free] = [textOf(found, "dead"), textOf(found, "free")];
     const figures = { deadPercent: Number(dead), freePercent: Number(free) };
     return ok("pgstattuple", `${dead} % of the table is dead rows, ${free} % is free`, figures);

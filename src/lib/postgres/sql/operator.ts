@@ -6,6 +6,9 @@ import type { TableName } from "./table-name.ts";
 // The SQL of `store.diagnose()` and of the command line. Operators run it seldom, so nothing is kept prepared. As everywhere,
 // parameters and results are text.
 
+/** Time limit of statements that read a whole table, or a page of large rows. */
+export const MAX_SCAN_MS = 24 * 3600 * 1000;
+
 export const PING = "SELECT 1::text AS one";
 
 /** Columns of tables, and what this role may do with them. */
