@@ -65,9 +65,11 @@ export class Http1Hold {
 
   private constructor(response: ServerResponse, gate: ResponseGate) {
     const held = response as HeldResponse;
-    this.#response = held;
     this.#gate = gate;
     held[HELD] = this;
+    // Node compares its responses by identity, so a proxy of one would not do.
+    const { _httpMessage: own } = (held.socket ?? {}) as { _httpMessage?: HeldResponse };
+    this.#response = own?.[HELD] === this ? own : held;
     held._writeRaw = takeRaw;
   }
 

@@ -3,7 +3,7 @@ import * as http2 from "node:http2";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { Writable } from "node:stream";
 import { type PackedHead, PackedHeaders } from "./packed-headers.ts";
-import { discard, inherit } from "./restart.ts";
+import { classOf, discard, inherit } from "./restart.ts";
 import { afterFailure, type HeadChange, nested, type ResponseGate } from "./gates.ts";
 
 const HELD = Symbol("pgstore held stream");
@@ -234,7 +234,7 @@ export class Http2Hold {
     // From now on only the second response may send trailers.
     stream.removeAllListeners("wantTrailers");
     const before = new Map(EVENTS.map((event) => [event, stream.listeners(event)]));
-    const Response = http2.Http2ServerResponse as unknown as new (stream: unknown) => ServerResponse;
+    const Response = classOf(response, http2.Http2ServerResponse) as unknown as new (stream: unknown) => ServerResponse;
     const answer = new Response(withoutApplication(stream));
     // Both responses would listen to the stream by the same functions, so each function is registered once.
     for (const [event, listeners] of before) {

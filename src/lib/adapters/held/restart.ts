@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { isEntityHeader } from "../../http/headers.ts";
-import { HeadText, type Http1Response } from "./http1-output.ts";
+import { HeadText, type Http1Response, isCaptured } from "./http1-output.ts";
 
 /** The fields of a response that describe its connection. */
 const CONNECTION = [
@@ -32,8 +32,10 @@ export function inherit(
 ): void {
   const nodes = Object.getPrototypeOf(answer) as object;
   Object.setPrototypeOf(answer, Object.getPrototypeOf(response) as object);
-  for (const [key, value] of Object.entries(response)) {
-    if (!Object.hasOwn(answer, key) && !(key in nodes) && key !== "flush") Object.assign(answer, { [key]: value });
+  // As descriptors, because an accessor may throw.
+  for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(response))) {
+    const isFrameworks = !Object.hasOwn(answer, key) && !(key in nodes) && key !== "flush";
+    if (descriptor.enumerable === true && isFrameworks) Object.defineProperty(answer, key, descriptor);
   }
   for (const [name, value] of headers) {
     if (!isEntityHeader(name) && !FRAMING.test(name)) answer.appendHeader(name, value as string);
@@ -42,9 +44,20 @@ export function inherit(
   answer.on("error", () => {});
 }
 
+/** Returns the class by which the server has made a response: Node's, or a subclass of it, whose private fields only its constructor makes. */
+export function classOf<Class extends abstract new (...args: never[]) => object>(
+  response: object,
+  nodes: Class,
+): Class {
+  const { constructor: own } = response as { constructor: Class };
+  return own?.prototype instanceof nodes ? own : nodes;
+}
+
 /** Creates a second response, which answers in place of one whose head is fixed but not sent. */
 export function startOver(response: Http1Response): Http1Response {
-  const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => Http1Response;
+  // Programs that capture responses construct them in their own ways.
+  const nodes = isCaptured(response) ? ServerResponse : classOf(response, ServerResponse);
+  const Response = nodes as unknown as new (request: IncomingMessage, options: object) => Http1Response;
   const answer = new Response(response.req, { highWaterMark: response.writableHighWaterMark });
   for (const name of CONNECTION) Object.assign(answer, { [name]: response[name as keyof Http1Response] });
   if (response._last) answer.shouldKeepAlive = false;
