@@ -1,7 +1,8 @@
+import { once } from "node:events";
 import http, { type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
-import { Writable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { configure } from "@codegenie/serverless-express";
 import compression from "compression";
 import connectApp from "connect";
@@ -117,6 +118,106 @@ describe("a response without a network", () => {
   });
 });
 
+/** Takes an answer as serverless-http does: once the handler has returned if `finished` is true by then, otherwise on "finish". */
+async function takeFinished(app: RequestListener): Promise<string> {
+  const socket = Object.assign(new Writable(), { readable: true });
+  const request = Object.assign(new http.IncomingMessage(socket as never), {
+    method: "GET",
+    url: "/form",
+    headers: { host: "test", "content-length": "0" },
+  });
+  const response = new http.ServerResponse(request);
+  let text = "";
+  const nothing = (): void => {};
+  const captured = {
+    _writableState: {},
+    writable: true,
+    on: nothing,
+    removeListener: nothing,
+    destroy: nothing,
+    cork: nothing,
+    uncork: nothing,
+    write(chunk: unknown, _encoding: unknown, done?: () => void) {
+      text += String(chunk);
+      done?.();
+      return true;
+    },
+  };
+  response.assignSocket(captured as never);
+  app(request, response);
+  await Promise.resolve();
+  if (!response.finished) await once(response, "finish");
+  return text;
+}
+
+describe("a program that asks `finished` when the handler has returned", () => {
+  it("gets the cookie and the body", async () => {
+    const { app } = application();
+    const text = await takeFinished(app);
+    expect(text).toMatch(/^HTTP\/1.1 200 [^]*^set-cookie: session=/im);
+    expect(text).toContain(FORM);
+  });
+
+  it("gets the error when the commit fails", async () => {
+    const { app, store } = application();
+    store.isDown = true;
+    expect(await takeFinished(app)).toMatch(/^HTTP\/1.1 500 [^]*\r\n\r\nInternal Server Error\n$/);
+  });
+});
+
+/** A stand-in for a response with methods of its own, as test tools make them. Express gives it the class ServerResponse. */
+function standIn(): { response: ServerResponse; ended: Promise<{ status: number; text: string; cookies: unknown }> } {
+  const headers = new Map<string, unknown>();
+  let text = "";
+  let end = (_answer: { status: number; text: string; cookies: unknown }): void => {};
+  const ended = new Promise<{ status: number; text: string; cookies: unknown }>((resolve) => (end = resolve));
+  const response = {
+    statusCode: 200,
+    headersSent: false,
+    on: () => response,
+    once: () => response,
+    emit: () => true,
+    setHeader: (name: string, value: unknown) => void headers.set(name.toLowerCase(), value),
+    getHeader: (name: string) => headers.get(name.toLowerCase()),
+    removeHeader: (name: string) => void headers.delete(name.toLowerCase()),
+    getHeaderNames: () => [...headers.keys()],
+    writeHead: (status: number) => ((response.statusCode = status), response),
+    write: (chunk: Buffer | string) => ((text += chunk.toString()), true),
+    end(chunk: Buffer | string = "") {
+      text += chunk.toString();
+      end({ status: response.statusCode, text, cookies: headers.get("set-cookie") });
+      return response;
+    },
+  };
+  return { response: response as unknown as ServerResponse, ended };
+}
+
+describe("a stand-in for a response in Express", () => {
+  const get = (path: string): IncomingMessage =>
+    Object.assign(new http.IncomingMessage(new Writable() as never), {
+      method: "GET",
+      url: path,
+      headers: { host: "test" },
+    });
+
+  it("gets the cookie and the body", async () => {
+    const { app } = application();
+    const { response, ended } = standIn();
+    app(get("/form"), response as never);
+    const { status, text, cookies } = await ended;
+    expect([status, text]).toEqual([200, FORM]);
+    expect(String(cookies)).toMatch(/^session=/);
+  });
+
+  it("gets the error when the commit fails", async () => {
+    const { app, store } = application();
+    store.isDown = true;
+    const { response, ended } = standIn();
+    app(get("/form"), response as never);
+    expect(await ended).toEqual({ status: 500, text: "Internal Server Error\n", cookies: undefined });
+  });
+});
+
 describe("light-my-request", () => {
   // On Connect: it changes the prototype of Express's responses for good, those with a network included.
   function injectable(...wrappers: Middleware[]): { app: RequestListener; store: SlowStore } {
@@ -193,6 +294,25 @@ describe("@codegenie/serverless-express", () => {
     expect(answer.body).toBe(FORM);
     expect(answer.cookies?.map((cookie) => cookie.split("=")[0])).toEqual(["session"]);
   });
+
+  it.each([10, 300_000])(
+    "gets a stream of %i bytes whose end comes before the commit's, or after it",
+    async (length) => {
+      for (const isHeld of [true, false]) {
+        const { app, store } = application();
+        app.get("/stream", (request, response) => {
+          request.session.set("csrf", "x");
+          const body = Readable.from(["x".repeat(length), "end"]);
+          if (isHeld) void body.once("end", () => setImmediate(() => store.letGo()));
+          body.pipe(response);
+        });
+        if (isHeld) void store.hold();
+        const answer = await call(app, "/stream");
+        expect(answer.body.length).toBe(length + 3);
+        expect(answer.cookies?.map((cookie) => cookie.split("=")[0])).toEqual(["session"]);
+      }
+    },
+  );
 
   it("gets the error when the commit fails", async () => {
     const { app, store } = application();

@@ -165,8 +165,9 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
   opened(): void {
     const migrate = this.#framework.migrate?.(this.#request);
     if (migrate !== undefined) void this.#migrate(migrate);
-    else if (this.#isOpening) this.#start();
-    else this.#startLater();
+    else if (!this.#isOpening) this.#startLater();
+    else if (mayBeTaken(this.#request, this.#response)) setImmediate(() => this.#startLater());
+    else this.#start();
   }
 
   failed(error: unknown): void {
@@ -299,6 +300,15 @@ export function holdResponse(response: ServerResponse, gate: ResponseGate): Held
   return Http2Hold.hold(response, gate) ?? DeferredHold.hold(response, gate);
 }
 
+/**
+ * Says whether a program in this process may take the output as soon as the handler has returned. serverless-http does if `finished` is
+ * true by then, also of a held response. The body of a request may have to be read before the handler returns.
+ */
+function mayBeTaken({ headers }: IncomingMessage, response: ServerResponse): boolean {
+  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  return !hasBody && isHttp1(response) && isCaptured(response);
+}
+
 /** Says whether an object is a response that can carry a cookie. Upgrades and WebSocket servers pass objects that can't. */
 function canSetCookie(response: Partial<ServerResponse> | null | undefined): response is ServerResponse {
   if (response instanceof ServerResponse) return true;
@@ -312,7 +322,9 @@ const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
 
 /** Says whether a response sends its bytes by Node's own `_writeRaw`. */
 function isHttp1(response: ServerResponse): boolean {
-  if (!IS_NODE || !(response instanceof ServerResponse)) return false;
+  // Express gives its class, a ServerResponse, to any object. Only Node's constructor makes a queue.
+  const { outputData } = response as { outputData?: unknown };
+  if (!IS_NODE || !(response instanceof ServerResponse) || !Array.isArray(outputData)) return false;
   // A program that runs handlers without a network may override write and end, as Fastify's inject does.
   const { write, end } = Object.getPrototypeOf(response) as ServerResponse;
   const isPlain = write === ServerResponse.prototype.write && end === ServerResponse.prototype.end;

@@ -208,3 +208,9 @@ function uncorkHeld(this: HeldSocket): void {
 export function isCaptured({ socket }: ServerResponse): boolean {
   return socket != null && (socket as { server?: unknown }).server === undefined;
 }
+
+/** Makes the error that Node passes to the callback of a write when the client has gone. */
+export function streamDestroyed(): Error {
+  const error = new Error("Cannot call write after a stream was destroyed");
+  return Object.assign(error, { code: "ERR_STREAM_DESTROYED" });
+}

@@ -8,6 +8,7 @@ import {
   type Http1Response,
   isCaptured,
   type Piece,
+  streamDestroyed,
   unguard,
 } from "./http1-output.ts";
 import { afterFailure, type HeadChange, nested, type ResponseGate } from "./gates.ts";
@@ -58,6 +59,8 @@ export class Http1Hold {
   #turn = 0;
   /** The error of a second answer, to be emitted after the first answer was sent. */
   #late: unknown[] | undefined;
+  /** Whether Node has emitted "finish" before the queued bytes were sent. */
+  #owesFinish = false;
   /** Number of queued pieces that Node would have sent by now. */
   #uncorked = 0;
   /** Number of queued pieces that came before the end of the socket. Node never sends later ones. */
@@ -137,8 +140,9 @@ export class Http1Hold {
   /** Emits an event of a held or dead response, unless Node would not emit it. */
   emit(event: string, args: unknown[]): boolean {
     const response = this.#response;
-    // A dead response finishes when the second response does.
-    if (event === "finish" && this.#answer !== undefined) return false;
+    // A dead response finishes when the second response does. A captured one may finish early, as its socket has no length.
+    if (event === "finish") this.#owesFinish = this.#state === "held" && isCaptured(response);
+    if (event === "finish" && (this.#owesFinish || this.#answer !== undefined)) return false;
     // The client has gone. As in Node, the callbacks of pending writes are called before "close".
     if (event === "close") {
       this.#failPending();
@@ -191,7 +195,8 @@ export class Http1Hold {
     response.outputSize += piece.data.length;
     this.noteCork();
     this.#turn = currentTurn();
-    return response.outputSize < response.writableHighWaterMark;
+    // The socket of a program that captures responses may have no high-water mark.
+    return !(response.outputSize >= response.writableHighWaterMark);
   }
 
   /** Adds the sessions' headers to the head and gives the response back to Node. */
@@ -232,6 +237,7 @@ export class Http1Hold {
         if (socket !== null) response._flushOutput(socket);
       } else if (socket?.writable === true && socket.writableCorked > 0) this.#flushCorked(socket);
       else response._flush();
+      if (this.#owesFinish) response.emit("finish");
       this.#countAgain();
       if (this.#late !== undefined) process.nextTick(() => this.#emitLate());
       for (const close of this.#closing ?? []) close();
@@ -356,12 +362,6 @@ export class Http1Hold {
   #unguard(): void {
     unguard(this.#response.socket, this);
   }
-}
-
-/** Makes the error that Node passes to the callback of a write when the client has gone. */
-function streamDestroyed(): Error {
-  const error = new Error("Cannot call write after a stream was destroyed");
-  return Object.assign(error, { code: "ERR_STREAM_DESTROYED" });
 }
 
 function sizeOf(pieces: readonly Piece[]): number {
