@@ -194,6 +194,26 @@ describe("a statement that is rolled back because of its neighbours", () => {
   });
 });
 
+describe("a statement in a transaction of the application", () => {
+  it("fails with the reason that has aborted the transaction", async () => {
+    const client = new pg.Client(database.url);
+    await client.connect();
+    const inside = new PgStore(client, { cleanupInterval: 0 });
+    await store.save("t", bytes("one"), soon());
+    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    expect(await inside.find("t")).toBeDefined();
+    await store.save("t", bytes("two"), soon());
+    await expect(inside.replace("t", bytes("one"), bytes("three"), soon())).rejects.toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      cause: { code: "40001" },
+    });
+    await client.query("ROLLBACK; BEGIN READ ONLY");
+    await expect(inside.save("t", bytes("three"), soon())).rejects.toMatchObject({ cause: { code: "25006" } });
+    await client.query("ROLLBACK");
+    await client.end();
+  });
+});
+
 describe("prepared statements", () => {
   const prepared = async (client: pg.Client): Promise<string[]> => {
     const { rows } = await client.query<{ name: string }>("SELECT name FROM pg_prepared_statements ORDER BY name");

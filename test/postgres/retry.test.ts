@@ -103,6 +103,13 @@ describe("retrying", () => {
     },
   );
 
+  it("throws the failure that has aborted the application's transaction, not the refusal of what follows", async () => {
+    const conflict = failing("40001", "25P02");
+    await expect(retrying(5000, true, conflict.attempt)).rejects.toMatchObject({ code: "40001" });
+    expect(conflict.told).toHaveLength(2);
+    await expect(retrying(5000, true, failing("25P02").attempt)).rejects.toMatchObject({ code: "25P02" });
+  });
+
   it("begins no attempt when the time is over, and none after our own time limit", async () => {
     const late = failing("57P03");
     await expect(retrying(10, true, late.attempt)).rejects.toThrow("expected by the test");

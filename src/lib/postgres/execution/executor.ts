@@ -109,6 +109,9 @@ export class Executor {
   }
 }
 
+/** in_failed_sql_transaction */
+const ABORTED = "25P02";
+
 const MAX_ATTEMPTS = 3;
 /** Longest pauses before a retry, in milliseconds. Each is shortened by up to half at random, to spread retries. */
 const MAX_PAUSES_MS: Partial<Record<Failure, readonly number[]>> = {
@@ -166,8 +169,12 @@ export function retrying<T>(
   const end = performance.now() + left;
   let attempts = 1;
   let inDoubt = false;
+  let earlier: unknown;
   budget.earn();
   const again = async (error: unknown): Promise<T> => {
+    // The earlier failure has aborted a transaction of the application, which must learn of its reason, such as 40001.
+    if (attempts > 1 && sqlstateOf(error) === ABORTED) throw earlier;
+    earlier = error;
     const failure = error instanceof PgStoreError ? "unavailable" : failureOf(error);
     inDoubt ||= failure === "lost";
     const longest = MAX_PAUSES_MS[failure]?.[attempts - 1];
