@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import pg from "pg";
+import postgres from "postgres";
 import { PgStore, StoreUnavailableError } from "../../src/index.ts";
 import { RetryBudget, retrying } from "../../src/lib/postgres/execution/executor.ts";
 import {
@@ -238,6 +239,21 @@ describe("close", () => {
     holder.release();
     await Promise.all([first, write, last]);
     expect(settled.slice(0, 2)).toEqual(["short", "write"]);
+  });
+});
+
+describe("a client of postgres.js that reads types when it connects", () => {
+  it("gets a warning once, and none with fetch_types: false", async () => {
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    vi.resetModules();
+    const { PgStore: Fresh } = await import("../../src/index.ts");
+    const url = "postgres://127.0.0.1:1/none";
+    const stores = [new Fresh(postgres(url, { fetch_types: false }), { cleanupInterval: 0 })];
+    expect(warn).not.toHaveBeenCalled();
+    for (let times = 0; times < 2; times++) stores.push(new Fresh(postgres(url), { cleanupInterval: 0 }));
+    expect(warn.mock.calls.map(([, options]) => (options as { code?: unknown }).code)).toEqual(["PGSTORE_FETCH_TYPES"]);
+    warn.mockRestore();
+    await Promise.all(stores.map((store) => store.close()));
   });
 });
 

@@ -20,7 +20,7 @@ export interface PostgresSql {
   ): PromiseLike<unknown>;
   // Marks a parameter with its type.
   typed(value: never, type: number): unknown;
-  readonly options: { readonly prepare: boolean };
+  readonly options: { readonly prepare: boolean; readonly fetch_types?: boolean };
 }
 
 /** The members of a `Bun.SQL` that pgstore uses. */

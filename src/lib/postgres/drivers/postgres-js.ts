@@ -1,3 +1,4 @@
+import { warn } from "../../core/log.ts";
 import { type Driver, type Errand, type Load, type PostgresSql, type Row, tooLate } from "./driver.ts";
 import { Deadlines } from "./places.ts";
 import { NotSentError, sqlstateOf } from "./errors.ts";
@@ -49,6 +50,7 @@ export function postgresJs(sql: PostgresSql): Driver {
   // postgres.js can't drop a single connection: after a failover, one to a standby stays until its `max_lifetime`. Its option
   // `target_session_attrs: "primary"` avoids such connections ("read-write" does not).
   let { prepare } = sql.options;
+  warnOfFetchedTypes(sql);
   const once = async ({ text, name }: Errand, { values, until }: Load): Promise<Outcome> => {
     const parameters = values.map((value) => sql.typed(value as never, UNKNOWN));
     // postgres.js names prepared statements itself.
@@ -91,6 +93,20 @@ export function postgresJs(sql: PostgresSql): Driver {
     leavesAtOnce: true,
     run: (errand, timeout) => deadlines.limit(run(errand, timeout), timeout),
   };
+}
+
+/** The warning is given once, as a program is likely to make all its clients alike. */
+const ALL_CLIENTS = {};
+
+/** Warns of a client that reads types on each new connection. No caller can catch the error when that connection is lost meanwhile. */
+function warnOfFetchedTypes({ options }: PostgresSql): void {
+  if (options.fetch_types !== true) return;
+  warn(
+    "PGSTORE_FETCH_TYPES",
+    "postgres.js without fetch_types: false ends the process when the server closes a connection whose types are being read, as in a " +
+      "restart. Set it: postgres(url, { fetch_types: false, … })",
+    ALL_CLIENTS,
+  );
 }
 
 /**
