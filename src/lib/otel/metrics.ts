@@ -13,6 +13,11 @@ export function metricsOf(meter: Meter): Listeners {
     meter.createHistogram(name, { description, unit: "s", advice: { explicitBucketBoundaries: SECONDS } });
   const counter = (name: string, unit: string, description: string): Counter =>
     meter.createCounter(name, { description, unit });
+  /** Creates a counter and returns a listener that counts events with it. */
+  const counting = (name: string, unit: string, description: string): (() => void) => {
+    const events = counter(name, unit, description);
+    return () => events.add(1);
+  };
 
   const load = seconds("pgstore.load.duration", "Time that requests waited for their sessions");
   const commit = seconds("pgstore.commit.duration", "Time that requests waited for their sessions to be stored");
@@ -24,15 +29,6 @@ export function metricsOf(meter: Meter): Listeners {
     advice: { explicitBucketBoundaries: SIZES },
   });
   const errors = counter("pgstore.store.errors", "{operation}", "Operations of a store that failed");
-  const gone = counter("pgstore.gone", "{commit}", "Commits that were dropped because their sessions had ended");
-  const conflicts = counter(
-    "pgstore.conflicts",
-    "{attempt}",
-    "Commit attempts that lost against another request's commit",
-  );
-  const stale = counter("pgstore.stale", "{request}", "Requests with the token of a session that had just ended");
-  const duplicates = counter("pgstore.duplicates", "{request}", "Requests with several tokens");
-  const unreadable = counter("pgstore.unreadable", "{row}", "Rows that the codec could not read");
   const cleanup = seconds("pgstore.cleanup.duration", "Time that removals of expired rows took");
   const removed = counter("pgstore.cleanup.removed", "{row}", "Expired rows that were removed");
 
@@ -46,11 +42,11 @@ export function metricsOf(meter: Meter): Listeners {
       size.record(event.size, attributes);
     },
     "store-error": (event) => errors.add(1, attributesOfOperation(event)),
-    gone: () => gone.add(1),
-    conflict: () => conflicts.add(1),
-    stale: () => stale.add(1),
-    duplicate: () => duplicates.add(1),
-    error: () => unreadable.add(1),
+    gone: counting("pgstore.gone", "{commit}", "Commits that were dropped because their sessions had ended"),
+    conflict: counting("pgstore.conflicts", "{attempt}", "Commit attempts that lost against another request's commit"),
+    stale: counting("pgstore.stale", "{request}", "Requests with the token of a session that had just ended"),
+    duplicate: counting("pgstore.duplicates", "{request}", "Requests with several tokens"),
+    error: counting("pgstore.unreadable", "{row}", "Rows that the codec could not read"),
     cleanup: (event) => {
       cleanup.record(event.duration / 1000, errorType(event.code));
       removed.add(event.removed);
