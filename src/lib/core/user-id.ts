@@ -28,6 +28,11 @@ export function assertUserId(operation: string, userId: unknown): asserts userId
   }
 }
 
+/** Says whether a text is a user's id or name in the table that `assertUserId` accepts. */
+export function isUserId(text: string): boolean {
+  return text !== "" && isName(text.replace(SCOPED, ""));
+}
+
 /** Checks a tag and returns it. @throws TypeError when it is not 1 to 1024 bytes of valid UTF-8 without NUL, or has a scope's form */
 export function assertTag(option: string, tag: unknown): string {
   if (typeof tag !== "string" || tag === "" || SCOPED.test(tag) || !isName(tag)) {

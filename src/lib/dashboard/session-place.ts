@@ -1,5 +1,6 @@
+import { isIP } from "node:net";
 import type { FoundSession } from "../core/stats.ts";
-import { sha256 } from "../core/token.ts";
+import { isToken, sha256 } from "../core/token.ts";
 import type { UserSession } from "../manager/user-sessions.ts";
 import type { DashboardManager, ResolvedDashboard } from "./options.ts";
 
@@ -77,6 +78,16 @@ export async function findAt(
     if (last.created.getTime() < place.created.getTime()) return undefined;
     after = last;
   }
+}
+
+/** Says whether a text is an IP address or has the form of a session's id. Other texts are the beginnings of user ids. */
+export function isAboutSessions(text: string): boolean {
+  return isIP(text) > 0 || isToken(text);
+}
+
+/** Says whether a text may be the beginning of a session's id, as pages show it. It may be a user's as well. */
+export function isBeginningOfId(text: string): boolean {
+  return /^[\w-]{12,43}$/.test(text);
 }
 
 /**

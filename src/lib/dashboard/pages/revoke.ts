@@ -1,19 +1,19 @@
 import { count, shortId } from "../../core/format-number.ts";
 import type { FoundSession } from "../../core/stats.ts";
 import { atMost } from "../../core/time.ts";
+import { isUserId } from "../../core/user-id.ts";
 import { readFields } from "../../http/form.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
 import { createFormToken, isFormToken, isSameOrigin } from "../csrf.ts";
 import { describeUsers } from "../describe.ts";
 import type { DashboardManager, ResolvedDashboard } from "../options.ts";
 import { noSuchUser, redirectResponse, refusal, withoutUsers } from "../responses.ts";
-import { findAt, findById, placeIn } from "../session-place.ts";
+import { findAt, findById, isBeginningOfId, placeIn } from "../session-place.ts";
 import { describeUserAgent } from "../user-agent.ts";
 import { currentIdOf, type PageVisit } from "../visit.ts";
 import { instant, relative } from "./format.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { link, type Page, PAGES } from "./layout.ts";
-import { isBeginningOfId, isUserId } from "./search-text.ts";
 import { dotted, userFacts } from "./tables.ts";
 
 /** Time that a page waits until all sessions are revoked. Some proxies wait no longer than 30 seconds. */

@@ -1,14 +1,14 @@
 import { isIP } from "node:net";
 import { count, counted, shortId } from "../../core/format-number.ts";
 import type { FoundSession } from "../../core/stats.ts";
+import { isUserId } from "../../core/user-id.ts";
 import { lowerAscii } from "../../http/headers.ts";
 import { describeUsers } from "../describe.ts";
-import { fieldsOf, findById } from "../session-place.ts";
+import { fieldsOf, findById, isAboutSessions, isBeginningOfId } from "../session-place.ts";
 import { currentIdOf, type PageVisit } from "../visit.ts";
 import { about, relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, type Page, PAGES } from "./layout.ts";
-import { isAboutSessions, isBeginningOfId, isUserId } from "./search-text.ts";
 import { dataTable, sessionCell, userLink } from "./tables.ts";
 
 /** Sessions of an address that a page shows. */

@@ -1,5 +1,6 @@
 import { counted, shortId } from "../../core/format-number.ts";
 import { MAX_COUNTED_SESSIONS } from "../../core/stats.ts";
+import { isUserId } from "../../core/user-id.ts";
 import type { UserSession } from "../../manager/user-sessions.ts";
 import { describeUsers, type ShownUser } from "../describe.ts";
 import type { ResolvedDashboard } from "../options.ts";
@@ -10,7 +11,6 @@ import { currentIdOf, type PageVisit } from "../visit.ts";
 import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, type Page, PAGES, refreshIn } from "./layout.ts";
-import { isUserId } from "./search-text.ts";
 import { dataTable, dotted, type Neighbours, pager, revokedMessage, sessionCell, userFacts } from "./tables.ts";
 import { MAX_PAGE, PAGE_ENTRIES, pageIn } from "./users.ts";
 

@@ -6,13 +6,14 @@ import {
   type UserOrder,
   type UserPage,
 } from "../../core/stats.ts";
+import { isUserId } from "../../core/user-id.ts";
 import { describeUsers } from "../describe.ts";
 import { redirectResponse } from "../responses.ts";
+import { isAboutSessions, isBeginningOfId } from "../session-place.ts";
 import type { PageVisit } from "../visit.ts";
 import { relative } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { link, type MenuEntry, type Page, PAGES, refreshIn } from "./layout.ts";
-import { isAboutSessions, isBeginningOfId, isUserId } from "./search-text.ts";
 import { choices, dataTable, type Neighbours, pager, userLink } from "./tables.ts";
 
 /** Rows of a page. */
