@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import type { FoundSession } from "../core/stats.ts";
+import type { OwnedPlace } from "../core/store.ts";
 import { isToken, sha256 } from "../core/token.ts";
 import type { UserSession } from "../manager/user-sessions.ts";
 import type { DashboardManager, ResolvedDashboard } from "./options.ts";
@@ -22,7 +23,7 @@ const shown = new Map<string, string>();
 const MAX_SHOWN_IDS = 10_000;
 
 /** Returns the hash that pages show instead of a session's id. */
-function hashOf({ id }: Pick<UserSession, "id">): string {
+function hashOf(id: string): string {
   const hash = sha256(id);
   shown.delete(hash);
   shown.set(hash, id);
@@ -32,8 +33,8 @@ function hashOf({ id }: Pick<UserSession, "id">): string {
 }
 
 /** Returns the place of a session as the fields of a query. */
-export function fieldsOf(session: Pick<UserSession, "created" | "id">): Record<string, string> {
-  return { created: String(session.created.getTime()), session: hashOf(session) };
+export function fieldsOf({ created, id }: OwnedPlace): Record<string, string> {
+  return { created: String(created.getTime()), session: hashOf(id) };
 }
 
 /** Reads a place from a query. Undefined: the query has none, or no valid one. */
@@ -46,7 +47,7 @@ export function placeIn(query: URLSearchParams): Place | undefined {
 }
 
 /** Returns the position in a list just before all sessions created at a place's instant. */
-export function beforeAllOf({ created }: Place): Pick<UserSession, "created" | "id"> {
+export function beforeAllOf({ created }: Place): OwnedPlace {
   return { created: new Date(created.getTime() + 1), id: "" };
 }
 
