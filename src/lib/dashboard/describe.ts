@@ -1,5 +1,5 @@
 import { atMost } from "../core/time.ts";
-import type { DescribedUsers, ResolvedDashboard } from "./options.ts";
+import type { ResolvedDashboard } from "./options.ts";
 
 /** A user as pages show it. */
 export interface ShownUser {
@@ -25,10 +25,10 @@ export async function describeUsers(
   { describeUser }: ResolvedDashboard,
   userIds: readonly string[],
 ): Promise<(userId: string) => ShownUser> {
-  let described: DescribedUsers | undefined;
+  let described: ReadonlyMap<string, unknown> | undefined;
   if (describeUser !== undefined && userIds.length > 0) {
     try {
-      const asked = Promise.resolve(describeUser([...new Set(userIds)])).then((answer) => (described = answer ?? {}));
+      const asked = Promise.resolve(describeUser([...new Set(userIds)])).then((answer) => (described = mapOf(answer)));
       await atMost(asked, MAX_WAIT_MS);
       if (described === undefined) console.error(`pgstore: describeUser took more than ${MAX_WAIT_MS} ms`);
     } catch (error) {
@@ -36,19 +36,15 @@ export async function describeUsers(
     }
   }
   return (userId) => {
-    const { name, href } = descriptionIn(described, userId);
+    const found = described?.get(userId);
+    const { name, href }: { name?: unknown; href?: unknown } = typeof found === "object" && found !== null ? found : {};
     return { userId, name: nameIn(name), href: addressIn(href) };
   };
 }
 
-function descriptionIn(described: unknown, userId: string): { name?: unknown; href?: unknown } {
-  let found: unknown;
-  if (described instanceof Map) found = described.get(userId);
-  // Not by the prototype: a user may be called "constructor".
-  else if (typeof described === "object" && described !== null && Object.hasOwn(described, userId)) {
-    found = (described as Record<string, unknown>)[userId];
-  }
-  return typeof found === "object" && found !== null ? found : {};
+/** Turns the application's answer, whatever it is, into a map. */
+function mapOf(answer: unknown): ReadonlyMap<string, unknown> {
+  return answer instanceof Map ? answer : new Map(Object.entries(answer ?? {}));
 }
 
 function nameIn(name: unknown): string | undefined {
