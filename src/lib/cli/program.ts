@@ -39,17 +39,17 @@ export function addCommands(program: Command, run: Run): void {
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "Shows the help of a command.")
     .addHelpText("after", PROGRAM_HELP);
-  /** Adds a command. @param work - receives the options and the argument */
+  /** Adds a command. @param work - receives the options */
   const add = (
     name: string,
     description: string,
     example: string,
-    work: (options: never, argument: string) => Promise<Answer>,
+    work: (options: never) => Promise<Answer>,
   ): Command => {
     const command = program.command(name).description(description);
     return command
       .addHelpText("after", `\nExample:\n  ${example}`)
-      .action(() => run(command, () => work(command.opts<never>(), command.args[0] ?? "")));
+      .action(() => run(command, () => work(command.opts<never>())));
   };
 
   add("migrate", "Creates the table, or adds what it lacks.", "npx pgstore migrate --print", migrate).option(
@@ -95,7 +95,7 @@ export function addCommands(program: Command, run: Run): void {
     "revoke",
     "Revokes sessions: those of a user, a single one, or all.",
     "npx pgstore revoke --user ada --except Kw3v0mUeFqYx",
-    (options) => revoke(options),
+    revoke,
   )
     .option("--user <id>", "the user")
     .option("--id <id>", "a single session: its full id, or with --user the beginning that list shows")
@@ -126,7 +126,7 @@ export function addCommands(program: Command, run: Run): void {
     "demo",
     "Serves a small application that keeps its sessions in the database, or in the folder pgstore-data.",
     "npx pgstore demo --port 4000",
-    (options) => demo(options),
+    demo,
   )
     .option("--port <number>", "the port to listen on (default: PORT, or 4000)")
     .option("--host <address>", "the address to listen on (default: 127.0.0.1)");
@@ -136,11 +136,11 @@ export function addCommands(program: Command, run: Run): void {
     "npx pgstore dashboard",
     dashboardCommand,
   ).addOption(new Option("--port <number>", "the port to listen on (default: any free port)").argParser(upTo(65_535)));
-  add(
+  const completing: Command = add(
     "completion",
     "Prints a script that makes your shell complete commands and options.",
     "npx pgstore completion bash >> ~/.bashrc",
-    (_options, shell) => completion(program, shell as Shell),
+    () => completion(program, completing.args[0] as Shell),
   ).addArgument(new Argument("<shell>", "the shell").choices(Object.keys(SHELLS)));
   for (const command of program.commands) {
     for (const option of commonOptions()) command.addOption(option.helpGroup("Options of every command:"));
