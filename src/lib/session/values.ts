@@ -89,6 +89,11 @@ export interface StoredRow extends StoredSession {
   deadline: Date;
 }
 
+/** The part of a row that the values begin from. */
+type Base = Readonly<Pick<StoredRow, "values"> & { deadline?: Date | undefined }>;
+
+const NO_ROW: Base = { values: new Map() };
+
 /** The part of a schema that the values need. */
 interface ValueRules {
   /** Returns a new default of an absent key. Undefined: it has none. */
@@ -112,15 +117,16 @@ export type Change =
  * A conflict is resolved by replay: the newer row's values replace the loaded ones, and each change is made again on top. An object that
  * the application has read or set and then changed in place counts as a change of its key.
  *
- * The map of values is shared with the row until the first change copies it.
+ * The first change copies the values of the row.
  *
  * Why: docs/decisions/001-compare-and-swap-on-bytes.md, docs/decisions/005-changing-in-place-counts.md
  */
 export class SessionValues {
-  #values: Map<string, Value>;
-  #isShared = true;
-  /** The deadline in the row, and the session's: another object if this request has set it. */
-  #loadedDeadline: Date | undefined;
+  /** The row, which is never changed. */
+  #base: Base;
+  /** The values with this request's changes. Undefined: those of the row. */
+  #changed: Map<string, Value> | undefined;
+  /** The row's Date, or another one that this request has set. */
   #deadline: Date | undefined;
   #changes: Change[] = [];
   /** Objects that the application holds and may change in place. */
@@ -128,15 +134,13 @@ export class SessionValues {
 
   /** Begins with the values of a row, or without any. */
   constructor(row: StoredRow | undefined) {
-    this.#values = row === undefined ? new Map() : (row.values as Map<string, Value>);
-    this.#isShared = row !== undefined;
-    this.#loadedDeadline = row?.deadline;
+    this.#base = row ?? NO_ROW;
     this.#deadline = row?.deadline;
   }
 
   /** All values, the reserved ones included. */
   get all(): ReadonlyMap<string, Value> {
-    return this.#values;
+    return this.#changed ?? this.#base.values;
   }
 
   get deadline(): Date | undefined {
@@ -145,7 +149,7 @@ export class SessionValues {
 
   /** Whether this request has set the deadline, so that the row's expiry no longer bounds it. */
   get isDeadlineMoved(): boolean {
-    return this.#deadline !== this.#loadedDeadline;
+    return this.#deadline !== this.#base.deadline;
   }
 
   get changes(): readonly Change[] {
@@ -155,22 +159,22 @@ export class SessionValues {
   /** The number of the application's keys. */
   get size(): number {
     this.#collectDefaults();
-    let size = this.#values.size;
-    for (const key of RESERVED) if (this.#values.has(key)) size--;
+    let size = this.all.size;
+    for (const key of RESERVED) if (this.all.has(key)) size--;
     return size;
   }
 
   /** Lists the application's keys, sorted. */
   keys(): string[] {
     this.#collectDefaults();
-    return [...this.#values.keys()].filter((key) => !isReserved(key)).toSorted();
+    return [...this.all.keys()].filter((key) => !isReserved(key)).toSorted();
   }
 
   /** Tells whether the application has a value under a key. */
   has(key: string): boolean {
     if (isReserved(key)) return false;
     this.#collectDefaults();
-    return this.#values.has(key);
+    return this.all.has(key);
   }
 
   /** Reads a value of the application, as `read` does. */
@@ -184,7 +188,7 @@ export class SessionValues {
    * @param schema - has the defaults of absent keys. A default belongs to the session once it was changed in place
    */
   read(key: string, schema?: ValueRules): Value | undefined {
-    const value = this.#values.get(key);
+    const value = this.all.get(key);
     if (value === undefined) return schema && this.#readDefault(key, schema);
     if (typeof value === "object" && value !== null) (this.#held ??= new HeldObjects()).hold(key, value);
     return value;
@@ -193,7 +197,7 @@ export class SessionValues {
   /** Reads a value and removes its key. */
   pop(key: string, schema: ValueRules | undefined): Value | undefined {
     const isPresent = this.has(key);
-    const value = isPresent ? this.#values.get(key) : schema?.defaultOf(key);
+    const value = isPresent ? this.all.get(key) : schema?.defaultOf(key);
     if (isPresent) this.apply({ kind: "delete", key });
     else this.#held?.release(key);
     return value;
@@ -239,7 +243,7 @@ export class SessionValues {
 
   /** Removes a value that `mark` has set, and returns it. */
   unmark(key: string): Value | undefined {
-    const value = this.#values.get(key);
+    const value = this.all.get(key);
     if (value !== undefined) this.#own().delete(key);
     return value;
   }
@@ -266,7 +270,7 @@ export class SessionValues {
       const { key, value } = change;
       change.value = schema.accept(key, value, "value that was changed in place");
       change.isInPlace = false;
-      if (this.#values.get(key) === value) this.#own().set(key, change.value);
+      if (this.all.get(key) === value) this.#own().set(key, change.value);
     }
   }
 
@@ -281,8 +285,9 @@ export class SessionValues {
    */
   snapshot(): ReadonlyMap<string, Value> {
     for (const change of this.#changes) if ("key" in change) this.read(change.key);
-    this.#isShared = true;
-    return this.#values;
+    this.#base = { values: this.all, deadline: this.#base.deadline };
+    this.#changed = undefined;
+    return this.#base.values;
   }
 
   /**
@@ -291,21 +296,18 @@ export class SessionValues {
    * @throws the error of a step of `update`. The values stay as they were: no commit may store only a part of the changes
    */
   rebase(row: StoredRow | undefined): void {
-    const [values, isShared] = [this.#values, this.#isShared];
-    const [loadedDeadline, deadline] = [this.#loadedDeadline, this.#deadline];
+    const [base, changed, deadline] = [this.#base, this.#changed, this.#deadline];
     try {
       this.#replayOn(row);
     } catch (error) {
-      [this.#values, this.#isShared] = [values, isShared];
-      [this.#loadedDeadline, this.#deadline] = [loadedDeadline, deadline];
+      [this.#base, this.#changed, this.#deadline] = [base, changed, deadline];
       throw error;
     }
   }
 
   #replayOn(row: StoredRow | undefined): void {
-    this.#values = row === undefined ? new Map() : (row.values as Map<string, Value>);
-    this.#isShared = row !== undefined;
-    this.#loadedDeadline = row?.deadline;
+    this.#base = row ?? NO_ROW;
+    this.#changed = undefined;
     this.#deadline = row?.deadline;
     for (const change of this.#changes) this.#execute(change);
     this.#held?.putBack(this.#own());
@@ -321,7 +323,7 @@ export class SessionValues {
   /** Records that the row now has the first `count` changes. */
   settle(row: StoredRow, count: number): void {
     this.#changes.splice(0, count);
-    this.#loadedDeadline = row.deadline;
+    this.#base = row;
     if (this.#changes.every(({ kind }) => kind !== "deadline")) this.#deadline = row.deadline;
   }
 
@@ -332,24 +334,20 @@ export class SessionValues {
 
   /** Drops all values and changes. The deadline stays readable. */
   drop(): void {
-    this.#values = new Map();
-    this.#isShared = false;
+    this.#base = { ...NO_ROW, deadline: this.#base.deadline };
+    this.#changed = undefined;
     this.#changes = [];
     this.#held?.clear();
   }
 
   /** Returns a map of values that only this request uses. */
   #own(): Map<string, Value> {
-    if (this.#isShared) {
-      this.#values = new Map(this.#values);
-      this.#isShared = false;
-    }
-    return this.#values;
+    return (this.#changed ??= new Map(this.#base.values));
   }
 
   /** Copies a value for `update`, whose step may change it and may run again. */
   #copyOf(key: string): Value | undefined {
-    const value = this.#values.get(key);
+    const value = this.all.get(key);
     return value === undefined ? undefined : cloneValue(toValue(key, value));
   }
 
@@ -394,6 +392,6 @@ export class SessionValues {
       this.#held?.release(key);
     }
     for (const [key, value] of added) values.set(key, value);
-    if (added.has(LIFETIME)) this.#deadline = this.#loadedDeadline;
+    if (added.has(LIFETIME)) this.#deadline = this.#base.deadline;
   }
 }
