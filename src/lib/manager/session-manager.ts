@@ -242,24 +242,18 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     credentials: Credentials,
     listener: () => void,
   ): Promise<{ session: Session<Data>; unwatch: () => void }> {
-    let id: string | undefined;
-    const ended = new Set<string>();
-    const presented = this.#loader.tokensOf(credentials).map((token) => this.#access.idOf(token));
-    const stops = presented.map((one) =>
-      this.#access.endListeners.watch(one, () => {
-        ended.add(one);
-        if (one === id) listener();
-      }),
-    );
-    const unwatch = (): void => stops.forEach((stop) => stop());
+    const ended = new Set<string | undefined>();
+    const stops = this.#loader.tokensOf(credentials).map((token) => {
+      const id = this.#access.idOf(token);
+      return this.#access.endListeners.watch(id, () => ended.add(id));
+    });
     try {
       const session = await this.loadFrom(credentials);
-      ({ id } = stateOf(session));
-      if (id !== undefined && ended.has(id)) listener();
+      const unwatch = this.watch(session, listener);
+      if (ended.has(stateOf(session).id)) listener();
       return { session, unwatch };
-    } catch (error) {
-      unwatch();
-      throw error;
+    } finally {
+      for (const stop of stops) stop();
     }
   }
 
