@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+
 /**
  * Reads the form of a request and leaves its body readable.
  *
@@ -42,11 +44,5 @@ async function readBytes(
     }
     chunks.push(value);
   }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return Buffer.concat(chunks, size);
 }
