@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { OptionReader, wrong } from "../core/options.ts";
 import { assertNewUserId } from "../core/user-id.ts";
-import type { Value } from "../core/value.ts";
+import { isObject, type Value } from "../core/value.ts";
 import { cookieValues } from "../http/cookie.ts";
 import { continuedToken, type CookieSecret, verifySignedCookie } from "../http/signed-cookie.ts";
 import type { ContinuedSession } from "../session/host.ts";
@@ -175,8 +175,4 @@ function call<T>(
     const returned = operation((error, result) => (error ? reject(error) : resolve(result)));
     Promise.resolve(returned).catch(reject);
   });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -25,6 +25,11 @@ const TOO_LARGE = 10n ** 1000n;
 /** Maximum depth of arrays and objects, far above practical use and below the limit of the call stack. */
 export const MAX_DEPTH = 500;
 
+/** Tells whether a value is an object other than an array. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** Tells whether a value is an object literal of any realm, not an instance of a class. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;

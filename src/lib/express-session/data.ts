@@ -1,4 +1,5 @@
 import { wrong } from "../core/options.ts";
+import { isObject } from "../core/value.ts";
 
 /**
  * A session of express-session or @fastify/session as its store receives it. The store reads only the cookie's expiry.
@@ -63,8 +64,4 @@ export async function expiryOf(
   }
   const expiry = new Date((await now()) + (typeof maxAge === "number" && Number.isFinite(maxAge) ? maxAge : ttl));
   return Number.isNaN(expiry.getTime()) ? new Date(8.64e15) : expiry;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

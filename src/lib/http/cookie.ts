@@ -1,6 +1,6 @@
 import { stringifySetCookie } from "cookie";
 import { systemNow } from "../core/time.ts";
-import { lowerAscii, trimBlanks } from "./headers.ts";
+import { isBlank, lowerAscii, trimBlanks } from "./headers.ts";
 
 /** Maximum number of cookies of one name that are read. */
 const MAX_VALUES = 64;
@@ -47,7 +47,7 @@ const NONE: readonly string[] = [];
 /** Returns the first place from `start` without a space or a tab. */
 function afterBlanks(header: string, start: number, end: number): number {
   let at = start;
-  while (at < end && (header.charCodeAt(at) === 0x20 || header.charCodeAt(at) === 0x09)) at++;
+  while (at < end && isBlank(header.charCodeAt(at))) at++;
   return at;
 }
 

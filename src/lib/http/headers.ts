@@ -21,7 +21,8 @@ export function lowerAscii(text: string): string {
   return text.replaceAll(/[A-Z]/g, (letter) => String.fromCharCode(letter.charCodeAt(0) + 0x20));
 }
 
-function isBlank(code: number): boolean {
+/** Tells whether a character is a space or a tab. */
+export function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
