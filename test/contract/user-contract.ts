@@ -507,6 +507,26 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     await manager.destroyByUser("alice", { except: two });
     assert.deepEqual(heard, ["one"]);
   },
+  "who watches a session that another process has renewed or ended hears when it is ended by its earlier id": async (
+    host,
+  ) => {
+    const [manager, elsewhere] = [managerOf(host), managerOf(host)];
+    for (const how of ["renewToken", "destroy"] as const) {
+      for (const end of [
+        (session: AnySession) => manager.destroyById(session.id ?? ""),
+        (session: AnySession) => session.destroy(),
+      ]) {
+        const session = await login(manager, "alice");
+        const heard: string[] = [];
+        manager.watch(session, () => heard.push("ended"));
+        await (await reload(elsewhere, session))[how]();
+        assert.equal(await manager.destroyById(session.id ?? "", { userId: "bob" }), false);
+        assert.deepEqual(heard, []);
+        await end(session);
+        assert.deepEqual(heard, ["ended"]);
+      }
+    }
+  },
   "any name will do for a user, and none is mistaken for another": async (host) => {
     const manager = managerOf(host);
     const names = [

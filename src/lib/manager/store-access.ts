@@ -145,6 +145,8 @@ export class StoreAccess {
     const owner = needsOwner ? await this.#userOf(id) : undefined;
     if (extras.terminate !== undefined) {
       const last = await extras.terminate(id, why, userId);
+      // Another process has renewed or ended it. Listeners here know only this id. It may be another user's if an owner was given.
+      if (last !== id && (last !== undefined || userId === undefined)) this.endListeners.tell(id);
       if (last !== undefined) this.endListeners.ended(last, why, owner);
       return last !== undefined;
     }
