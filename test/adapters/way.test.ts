@@ -8,7 +8,7 @@ import { createDatabase, type TestDatabase } from "../support/database.ts";
 const MAX_FILES_OF_A_GET = 20;
 /** Promises of a GET without those of its statement, which parallel requests share. */
 const MAX_OWN_PROMISES = 3;
-const MAX_PROMISES_OF_A_STATEMENT = 8;
+const MAX_PROMISES_OF_A_STATEMENT = 7;
 /** Files in which nothing runs during a request: their statements are made before, and Node's adapters don't use the other. */
 const ONLY_NAMED = ["adapters/fetch.ts", "postgres/sql/operations.ts", "postgres/sql/logins.ts"];
 

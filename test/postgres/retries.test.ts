@@ -214,6 +214,26 @@ describe("a statement in a transaction of the application", () => {
   });
 });
 
+describe("close", () => {
+  it("waits for a statement that is about to be made again", async () => {
+    const events: string[] = [];
+    const client = {
+      query: async (text: string, values?: unknown[]) => {
+        if (events.push("asked") === 1) throw Object.assign(new Error("serialization failure"), { code: "40001" });
+        const answer = await direct.query(text, values);
+        events.push("answered");
+        return answer;
+      },
+    };
+    const closing = new PgStore(client, { cleanupInterval: 0 });
+    const counted = closing.count();
+    await new Promise(setImmediate);
+    await closing.close();
+    expect(events).toEqual(["asked", "asked", "answered"]);
+    expect(await counted).toBe(0);
+  });
+});
+
 describe("prepared statements", () => {
   const prepared = async (client: pg.Client): Promise<string[]> => {
     const { rows } = await client.query<{ name: string }>("SELECT name FROM pg_prepared_statements ORDER BY name");

@@ -22,6 +22,8 @@ export class Engine {
   readonly #timeout: number;
   readonly #executor: Executor;
   readonly #deadlines = new Deadlines();
+  /** Statements under way, without those of the request path. */
+  readonly #asked = new Set<Promise<unknown>>();
   /** The operations of the request path. */
   readonly operations: Dispatcher;
   #isStopped = false;
@@ -78,6 +80,9 @@ export class Engine {
     const load = loadUntil(values, lastDeparture(performance.now(), timeout));
     try {
       const answer = retrying(timeout, true, () => this.#executor.run(statement, load, timeout));
+      const forget = (): unknown => this.#asked.delete(answer);
+      this.#asked.add(answer);
+      answer.then(forget, forget);
       return await this.#deadlines.limit(answer, timeout);
     } catch (error) {
       throw this.#executor.explain(error);
@@ -135,7 +140,7 @@ export class Engine {
   /** Resolves when no operation is under way. */
   async idle(): Promise<void> {
     await this.operations.idle();
-    await this.#executor.idle();
+    while (this.#asked.size > 0) await Promise.allSettled(this.#asked);
   }
 
   /** Refuses new operations from now on. */

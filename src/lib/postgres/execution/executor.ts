@@ -42,8 +42,6 @@ export class Executor {
   readonly #table: TableName;
   readonly #remedy: string;
   readonly #timeout: number;
-  #underWay = 0;
-  #whenIdle: (() => void)[] = [];
   #prepare: boolean;
 
   /**
@@ -66,34 +64,6 @@ export class Executor {
    * @throws StoreUnavailableError when the statement takes too long
    */
   run(statement: Statement, load: Errand["load"], timeout = this.#timeout): Promise<Row[]> {
-    this.#underWay++;
-    return this.#attempt(statement, load, timeout).then(
-      (rows) => {
-        this.#ended();
-        return rows;
-      },
-      (error: unknown) => {
-        this.#ended();
-        throw error;
-      },
-    );
-  }
-
-  #ended(): void {
-    if (--this.#underWay === 0) for (const tell of this.#whenIdle.splice(0)) tell();
-  }
-
-  /** Resolves when no statement is under way. */
-  async idle(): Promise<void> {
-    while (this.#underWay > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
-  }
-
-  /** Turns an error of `run` into a PgStoreError that names the table. */
-  explain(error: unknown): Error {
-    return toStoreError(error, this.#table.quoted, this.#remedy);
-  }
-
-  #attempt(statement: Statement, load: Errand["load"], timeout: number): Promise<Row[]> {
     if (typeof statement === "string") return this.#driver.run({ text: statement, load }, timeout);
     const { text, name } = statement;
     if (!this.#prepare) return this.#driver.run({ text, load }, timeout);
@@ -106,6 +76,11 @@ export class Executor {
       }
       return this.#driver.run({ text, load }, timeout);
     });
+  }
+
+  /** Turns an error of `run` into a PgStoreError that names the table. */
+  explain(error: unknown): Error {
+    return toStoreError(error, this.#table.quoted, this.#remedy);
   }
 }
 
