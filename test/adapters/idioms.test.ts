@@ -1,5 +1,6 @@
 import express from "express";
 import express4 from "express-4";
+import expressSession from "express-session";
 import createFastify from "fastify";
 import Koa from "koa";
 import { Passport } from "passport";
@@ -156,4 +157,25 @@ describe("Passport on connect", () => {
       });
     });
   }
+});
+
+describe("express-session around connect(manager)", () => {
+  it.each([
+    ["Express 5", express()],
+    ["Express 4", express4() as unknown as express.Express],
+  ])("is refused if both want request.session, with what to do: %s", async (_title, app) => {
+    app.use(expressSession({ secret: "of the test", resave: false, saveUninitialized: false }));
+    app.use("/both", connect(newManager(), { property: "pg" }));
+    app.use("/one", connect(newManager()));
+    app.use((_request, response) => void response.send("handled"));
+    app.use(((error, _request, response, _next) => {
+      response.status(500).send(String(error));
+    }) as express.ErrorRequestHandler);
+    await serving(app, async ({ get }) => {
+      expect(await (await get("/both")).text()).toBe("handled");
+      expect(await (await get("/one")).text()).toMatch(
+        /^TypeError: request\.session: express-session .*property: "pg"/,
+      );
+    });
+  });
 });

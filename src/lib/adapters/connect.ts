@@ -7,6 +7,11 @@ import { withSession } from "./node.ts";
 import { type AdapterOptions, readAdapterOptions } from "./passport/adapter.ts";
 import { sessionProperty } from "./property.ts";
 
+/** At the end of a response, express-session calls methods of the session that it has put there, and no answer would come. */
+const BESIDE_EXPRESS_SESSION =
+  "request.session: express-session has set it before. Remove express-session, or give pgstore another property: " +
+  'connect(manager, { property: "pg" })';
+
 /** The property that `connect` adds to a request. */
 export type WithSession<Data = SessionData, Lazy extends boolean = false> = { session: SessionFor<Data, Lazy> };
 
@@ -35,6 +40,7 @@ export function connect<Data = SessionData, Lazy extends boolean = false>(
       next();
     };
     const fail = (error: unknown): void => passError(error, response, next);
+    if (property === "session" && "sessionStore" in request) return fail(new TypeError(BESIDE_EXPRESS_SESSION));
     withSession(manager, request, response, { handle, fail, migrate });
   };
 }
