@@ -45,8 +45,16 @@ export function session<Data = SessionData, Lazy extends boolean = false, const 
     }
     manager.alias(context, request);
     context.set(property, manager.sessionOf(request) as never);
-    await next();
-    if (!outermost) return;
+    let failure: Error | undefined;
+    try {
+      await next();
+    } catch (thrown) {
+      failure = asError(thrown, "the handler threw a value that is no error");
+    }
+    if (!outermost) {
+      if (failure !== undefined) throw failure;
+      return;
+    }
     const answer = context.res;
     try {
       replace(context, await closeRequest(manager, request, answer));
@@ -58,6 +66,7 @@ export function session<Data = SessionData, Lazy extends boolean = false, const 
       replace(context, new Response(null, { headers }));
       throw asError(error);
     }
+    if (failure !== undefined) throw failure;
   };
 }
 
@@ -68,6 +77,6 @@ function replace(context: Pick<Context, "res">, response: Response): void {
 }
 
 /** Wraps a thrown value that is not an Error, because Hono answers only Errors. */
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error("the session could not be loaded or stored", { cause: error });
+function asError(error: unknown, message = "the session could not be loaded or stored"): Error {
+  return error instanceof Error ? error : new Error(message, { cause: error });
 }

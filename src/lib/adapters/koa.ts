@@ -4,6 +4,7 @@ import type {} from "koa";
 import type { RequestSession, SessionFor } from "../manager/lazy-session.ts";
 import type { SessionManager } from "../manager/session-manager.ts";
 import type { Register, SessionData } from "../session/session-data.ts";
+import { asError } from "./node-error.ts";
 import { type HeldResponse, withSession } from "./node.ts";
 import { type AdapterOptions, readAdapterOptions } from "./passport/adapter.ts";
 import { sessionProperty } from "./property.ts";
@@ -49,7 +50,8 @@ export function session<Data = SessionData, Lazy extends boolean = false, const 
     const { req, res } = context;
     const held = await new Promise<HeldResponse | undefined>((resolve, reject) => {
       const isSecure = (): boolean => context.secure;
-      withSession(manager, req, res, { handle: resolve, fail: reject, migrate, isSecure, ip: () => context.ip });
+      const fail = (error: unknown): void => reject(asError(error));
+      withSession(manager, req, res, { handle: resolve, fail, migrate, isSecure, ip: () => context.ip });
     });
     manager.alias(context, req);
     Object.defineProperty(context, property, descriptor);

@@ -6,6 +6,26 @@ import { isEntityHeader } from "../http/headers.ts";
 /** Answer to an error that has no status of its own. */
 const INTERNAL = { status: 500, title: "Internal Server Error" };
 
+/** Returns the status and title of the plain answer to an error. */
+function plainAnswer(error: unknown): { readonly status: number; readonly title: string } {
+  try {
+    return error instanceof RefusedError ? error : INTERNAL;
+  } catch {
+    // A proxy may throw even here.
+    return INTERNAL;
+  }
+}
+
+/**
+ * Wraps a thrown value that frameworks would not take for an error. `next(undefined)` runs the handler, `next("router")` skips it, and Koa
+ * ignores a null.
+ */
+export function asError(thrown: unknown): object {
+  return Object(thrown) === thrown
+    ? (thrown as object)
+    : new Error("a value that is no error was thrown", { cause: thrown });
+}
+
 /** Sets a status and drops the application's status message. HTTP/2 has no status message, and warns when one is set. */
 function setStatus(response: ServerResponse, status: number): void {
   response.statusCode = status;
@@ -20,14 +40,14 @@ function setStatus(response: ServerResponse, status: number): void {
  */
 export function passError(error: unknown, response: ServerResponse, next: (error: unknown) => void): void {
   try {
-    next(error);
+    next(asError(error));
   } catch (second) {
     console.error("pgstore: the application's error handler failed:", second);
     if (response.headersSent || response.writableEnded) {
       response.destroy();
       return;
     }
-    const { status, title } = error instanceof RefusedError ? error : INTERNAL;
+    const { status, title } = plainAnswer(error);
     setStatus(response, status);
     response.end(`${title}\n`);
   }
@@ -49,7 +69,7 @@ export function answerError(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const { status, title } = error instanceof RefusedError ? error : INTERNAL;
+  const { status, title } = plainAnswer(error);
   // A stream of the handler may go on writing, or onError may answer twice. Neither may end the process.
   response.on("error", () => {});
   if (!response.headersSent) {
@@ -86,8 +106,7 @@ const logFailure = failureLog("the request failed");
 
 function logError(error: unknown): void {
   // A refused request is not a failure.
-  if (error instanceof RefusedError) return;
-  logFailure(error);
+  if (plainAnswer(error) === INTERNAL) logFailure(error);
 }
 
 /** Removes the headers of an unsent answer. Security policies stay. */

@@ -24,7 +24,7 @@ export function failureLog(what: string): (error: unknown) => void {
       }
     });
   };
-  return (error) => {
+  const log = (error: unknown): void => {
     if (!(error instanceof PgStoreError)) {
       console.error(`pgstore: ${what}:`, error);
       return;
@@ -36,6 +36,14 @@ export function failureLog(what: string): (error: unknown) => void {
     }
     console.error(`pgstore: ${what}: ${error.name}: ${error.message}${reasonOf(error.cause)}`);
     count(error.code);
+  };
+  return (error) => {
+    try {
+      log(error);
+    } catch {
+      // A proxy, an accessor or a method for inspection throws.
+      console.error(`pgstore: ${what}: the error can't be shown`);
+    }
   };
 }
 

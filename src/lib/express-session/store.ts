@@ -13,6 +13,7 @@ import { PgStore } from "../postgres/pg-store.ts";
 import type { PgStoreOptions } from "../postgres/options.ts";
 import { type HostRequest, inflate } from "./host.ts";
 import { expiryOf, parseSession, sessionBytes, type ExpressSessionData } from "./data.ts";
+import { asError } from "../adapters/node-error.ts";
 import { whenClosed } from "../adapters/request.ts";
 import { type SessionKeeper, withEndings } from "../manager/complete-store.ts";
 
@@ -373,7 +374,7 @@ function answer<T>(work: () => Promise<T>, callback: Callback<T> | undefined): P
   }
   promise.then(
     (result) => process.nextTick(callback, null, result),
-    (error: unknown) => process.nextTick(callback, error),
+    (error: unknown) => process.nextTick(callback, asError(error)),
   );
 }
 

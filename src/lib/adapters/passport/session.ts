@@ -1,5 +1,6 @@
 import { hostOf, Session, stateOf, UNWRAPPED } from "../../session/session.ts";
 import type { SessionData } from "../../session/session-data.ts";
+import { asError } from "../node-error.ts";
 import { PassportBinding, storable } from "./binding.ts";
 import type { ResolvedPassport } from "./options.ts";
 
@@ -143,6 +144,6 @@ function answer(promise: Promise<void>, callback: Callback | undefined): Promise
   if (callback === undefined) return promise;
   promise.then(
     () => queueMicrotask(() => callback()),
-    (error: unknown) => queueMicrotask(() => callback(error)),
+    (error: unknown) => queueMicrotask(() => callback(asError(error))),
   );
 }

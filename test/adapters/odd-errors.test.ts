@@ -1,0 +1,124 @@
+import express from "express";
+import { Hono } from "hono";
+import Koa from "koa";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { ExpressSessionStore } from "../../src/express-session.ts";
+import honoSession from "../../src/hono.ts";
+import { MemoryStore, type Session, SessionManager } from "../../src/index.ts";
+import koaSession from "../../src/koa.ts";
+import { connect, nodeHandler, type NodeListener } from "../../src/node.ts";
+import type { PassportSession } from "../../src/lib/adapters/passport/session.ts";
+import { serving } from "../support/serve.ts";
+
+afterEach(() => vi.restoreAllMocks());
+
+/** Throws a value that need not be an error. */
+function fail(value: unknown): never {
+  // oxlint-disable-next-line typescript/only-throw-error -- the subject of this test
+  throw value;
+}
+
+/** A store that can't be read, and says so by a value of any kind. */
+function unreadable(failure: unknown): SessionManager {
+  const store = new MemoryStore({ cleanupInterval: 0 });
+  store.lookUp = async () => fail(failure);
+  return new SessionManager(store);
+}
+
+describe("a load that fails with a value that is no error", () => {
+  const HOSTS: Record<string, (manager: SessionManager, handler: () => string) => NodeListener> = {
+    Express: (manager, handler) =>
+      express()
+        .set("env", "test")
+        .use(connect(manager))
+        .use((_request, response) => void response.send(handler()))
+        .use(((_error, _request, response, _next) => {
+          response.status(500).end();
+        }) as express.ErrorRequestHandler),
+    Koa: (manager, handler) => {
+      const app = new Koa();
+      app.silent = true;
+      app.use(koaSession(manager)).use((context) => void (context.body = handler()));
+      return app.callback();
+    },
+  };
+  for (const [name, hostOf] of Object.entries(HOSTS)) {
+    it.each([undefined, null, 0, "", false, "router"])(`never runs the handler in ${name}: %j`, async (failure) => {
+      const handler = vi.fn<() => string>(() => "secret");
+      await serving(hostOf(unreadable(failure), handler), async ({ get }) => {
+        expect((await get("/", `session=${"x".repeat(43)}`)).status).toBe(500);
+      });
+      expect(handler).not.toHaveBeenCalled();
+    });
+  }
+});
+
+describe("a callback of a store that fails with a value that is no error", () => {
+  it("gets an error from ExpressSessionStore", async () => {
+    const store = new MemoryStore({ cleanupInterval: 0 });
+    store.end = async () => fail(undefined);
+    const adapter = new ExpressSessionStore({ store });
+    expect(await new Promise((resolve) => adapter.destroy("sid", resolve))).toBeInstanceOf(Error);
+  });
+
+  it("gets an error from the session that Passport uses", async () => {
+    const store = new MemoryStore({ cleanupInterval: 0 });
+    store.create = async () => fail(undefined);
+    const manager = new SessionManager(store);
+    const app = express().use(connect(manager, { passport: true }));
+    app.get("/", (request, response) => {
+      const session = request.session as unknown as PassportSession;
+      session["passport"] = { user: "ada" };
+      session.save((error) => response.send(String(error instanceof Error)));
+    });
+    await serving(app, async ({ get }) => expect(await (await get("/")).text()).toBe("true"));
+  });
+});
+
+describe("nodeHandler", () => {
+  const revocable = Proxy.revocable({}, {});
+  revocable.revoke();
+  const unprintable = { [Symbol.for("nodejs.util.inspect.custom")]: () => fail(new Error("expected by the test")) };
+
+  it.each([
+    ["a revoked proxy", revocable.proxy],
+    ["an object that can't be printed", unprintable],
+  ])("answers %s that its listener or onError throws", async (_title, thrown) => {
+    const logged: string[] = [];
+    // As the console itself, it looks at its arguments.
+    vi.spyOn(console, "error").mockImplementation((text: string, value?: unknown) => {
+      if (value !== undefined)
+        String((value as { [key: symbol]: () => string })[Symbol.for("nodejs.util.inspect.custom")]?.());
+      logged.push(text);
+    });
+    for (const options of [{}, { onError: () => fail(thrown) }]) {
+      const manager = new SessionManager(new MemoryStore({ cleanupInterval: 0 }), options);
+      await serving(
+        nodeHandler(manager, () => fail(thrown)),
+        async ({ get }) => expect((await get("/")).status).toBe(500),
+      );
+    }
+    expect(logged).toEqual(Array.from({ length: 2 }, () => "pgstore: the request failed: the error can't be shown"));
+  });
+});
+
+describe("pgstore/hono", () => {
+  it("stores the session of a handler that throws no error, and tells of a login", async () => {
+    const manager = new SessionManager(new MemoryStore({ cleanupInterval: 0 }));
+    const app = new Hono().use(honoSession(manager)).use(honoSession(manager));
+    app.get("/", async (context) => {
+      await (context.var as { session: Session }).session.login("ada");
+      return fail("no error");
+    });
+    const causes: unknown[] = [];
+    app.onError((error, context) => {
+      causes.push(error.cause);
+      return context.text("sorry", 500);
+    });
+    const response = await app.request("/");
+    expect([response.status, await response.text(), causes]).toEqual([500, "sorry", ["no error"]]);
+    const [cookie = ""] = response.headers.getSetCookie();
+    expect((await manager.load(cookie.split(/[=;]/)[1])).userId).toBe("ada");
+    expect(response.headers.get("Cache-Control")).toContain("no-store");
+  });
+});
