@@ -151,6 +151,27 @@ describe.each(Object.entries(libraries))("schema with %s", (_name, schema) => {
       expect((await manager.load(session.token)).get("cart")).toEqual([{ sku: "A-1", count: 3 }]);
     });
 
+    it("forgets a change in place that was replaced before the commit", async () => {
+      const manager = new SessionManager(store, { schema });
+      const replace: ((session: Awaited<ReturnType<typeof manager.load>>) => unknown)[] = [
+        (session) => session.set("cart", []),
+        (session) => session.delete("cart"),
+        (session) => session.pop("cart"),
+        (session) => session.clear(),
+        (session) => session.update("cart", () => []),
+        (session) => session.reset(),
+      ];
+      for (const one of replace) {
+        const session = await manager.load();
+        session.set("cart", [{ sku: "A-1", count: 1 }]);
+        await manager.commit(session);
+        session.get("cart")?.push({ sku: "A-1", count: -1 });
+        await one(session);
+        await manager.commit(session);
+        expect((await manager.load(session.token)).get("cart"), String(one)).toEqual([]);
+      }
+    });
+
     it("leaves out a stored value that it refuses, until something is written", async () => {
       const before = new SessionManager<Record<string, unknown>>(store);
       const token = await stored(before, { cart: "an older release's", name: "Ada", other: 1 });

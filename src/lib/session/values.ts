@@ -265,24 +265,26 @@ export class SessionValues {
    */
   checkChanged(schema: ValueRules): void {
     this.collect();
-    for (const change of this.#changes) {
-      if (change.kind !== "set" || change.isInPlace !== true) continue;
+    for (const change of this.#presentSets) {
+      if (change.isInPlace !== true) continue;
       const { key, value } = change;
       change.value = schema.accept(key, value, "value that was changed in place");
       change.isInPlace = false;
-      if (this.all.get(key) === value) this.#own().set(key, change.value);
+      this.#own().set(key, change.value);
     }
+  }
+
+  /** The sets whose values no later change has replaced. */
+  get #presentSets() {
+    return this.#changes.flatMap((one) => (one.kind === "set" && this.all.get(one.key) === one.value ? one : []));
   }
 
   /** Checks every value that was set. @throws TypeError, naming the key, when a change in place has made a value that can't be stored */
   assertStorable(): void {
-    for (const change of this.#changes) if (change.kind === "set") assertValue(change.key, change.value);
+    for (const { key, value } of this.#presentSets) assertValue(key, value);
   }
 
-  /**
-   * Returns the current values for the row that is being written. Objects that were set stay the application's: later changes of them go
-   * into the next row.
-   */
+  /** Returns the values for the row that is being written. Later changes of the application's objects go into the next row. */
   snapshot(): ReadonlyMap<string, Value> {
     for (const change of this.#changes) if ("key" in change) this.read(change.key);
     this.#base = { values: this.all, deadline: this.#base.deadline };
