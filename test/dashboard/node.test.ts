@@ -34,7 +34,7 @@ describe("toRequest", () => {
 
   it("takes the fields that a framework has parsed, in one of its ways", async () => {
     const fields = { csrf: "1", list: ["2"] };
-    for (const body of [new URLSearchParams({ csrf: "1" }), "csrf=1", fields]) {
+    for (const body of [new URLSearchParams({ csrf: "1" }), "csrf=1", Buffer.from("csrf=1"), fields]) {
       expect(await requestOf({ method: "POST", body }).text()).toBe("csrf=1");
     }
   });

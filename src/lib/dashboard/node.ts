@@ -72,10 +72,10 @@ function split(url: string): [path: string, query: string] {
   return at === -1 ? [url, ""] : [url.slice(0, at) || "/", url.slice(at + 1)];
 }
 
-/** Returns the fields that the framework has parsed, otherwise a stream that reads the bytes on demand. */
-function bodyOf(request: IncomingMessage): string | URLSearchParams | ReadableStream<Uint8Array> {
+/** Returns the fields or bytes that the framework has read, otherwise a stream that reads the bytes on demand. */
+function bodyOf(request: IncomingMessage): NonNullable<RequestInit["body"]> {
   const { body } = request as FrameworkRequest;
-  if (body instanceof URLSearchParams || typeof body === "string") return body;
+  if (body instanceof URLSearchParams || body instanceof Uint8Array || typeof body === "string") return body;
   if (typeof body === "object" && body !== null && Object.keys(body).length > 0) {
     const fields = Object.entries(body).filter((field): field is [string, string] => typeof field[1] === "string");
     return new URLSearchParams(fields);
