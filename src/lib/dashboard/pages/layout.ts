@@ -50,8 +50,7 @@ export function link(page: string, query: Record<string, string | undefined>): s
 
 /** Returns the seconds after which a page loads itself again, if its query has one of the choices. */
 export function refreshIn(query: URLSearchParams): string | undefined {
-  const asked = query.get("refresh");
-  return REFRESHES.some(([, seconds]) => seconds === asked) ? (asked ?? undefined) : undefined;
+  return REFRESHES.find(([, seconds]) => seconds === query.get("refresh"))?.[1];
 }
 
 /** Returns the address of a page without the message of a form before, and with another choice of refresh. */
