@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import http, { type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { CsrfError, PgStore, SessionManager } from "../../src/index.ts";
+import { CsrfError, PgStore, SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { fromUpgrade, nodeHandler, type UpgradedSession, type UpgradeOptions } from "../../src/node.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { GatedStore } from "../support/gated-store.ts";
@@ -236,6 +236,24 @@ describe("fromUpgrade", () => {
     const store = new GatedStore();
     store.find = () => Promise.reject(new Error("expected by the test"));
     await expect(fromUpgrade(new SessionManager(store), request)).rejects.toThrow("expected by the test");
+  });
+
+  it("leaves nothing behind when the store can't tell the time", async () => {
+    const store = new GatedStore();
+    const now = vi.spyOn(store, "now");
+    const memory = new SessionManager<Data>(store);
+    const session = await memory.load();
+    session.set("key", "value");
+    await memory.commit(session);
+    const request = { headers: { cookie: `session=${session.token}` } } as IncomingMessage;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const lookedUp = vi.spyOn(store, "lookUp");
+    now.mockImplementation(() => Promise.reject(new StoreUnavailableError("away")) as never);
+    await expect(fromUpgrade(memory, request)).rejects.toThrow("away");
+    expect(lookedUp).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(lookedUp).toHaveBeenCalledTimes(1);
   });
 
   it("closes the sockets of a session that logs out over HTTP", async () => {

@@ -99,7 +99,10 @@ export async function fromUpgrade<Data = SessionData, Lazy extends boolean = fal
   else {
     stops.add(unwatch);
     if (interval > 0) stops.add(repeat(interval, async () => void (await readAgain())));
-    await arm(loaded);
+    await arm(loaded).catch((error: unknown) => {
+      close();
+      throw error;
+    });
   }
   return {
     get session() {
