@@ -1,13 +1,13 @@
 import { SessionDecodeError, SessionTooLargeError } from "../core/errors.ts";
 import { codeOf, publish } from "../core/events.ts";
 import type { DecodedSession } from "../core/codec.ts";
-import type { ConditionalStore, Found, OperationOptions, Store, StoredSession, StoreExtras } from "../core/store.ts";
+import type { ConditionalStore, Store, StoredSession, StoreExtras } from "../core/store.ts";
 import { systemNow } from "../core/time.ts";
 import { idOf } from "../core/token.ts";
 import type { Value } from "../core/value.ts";
 import type { RowTimes } from "../session/plan.ts";
 import type { SessionState } from "../session/state.ts";
-import { type Change, type StoredRow, userIn } from "../session/values.ts";
+import { type StoredRow, userIn } from "../session/values.ts";
 import { withConditions } from "./complete-store.ts";
 import { EndListeners } from "./hooks.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -27,7 +27,7 @@ export class StoreAccess {
   /** Returns the store's time in milliseconds since 1970, or a promise of it when the store has to be asked. */
   readonly now: () => number | Promise<number>;
   /** Looks ids up: a live session, the reason of a recent end, or undefined. */
-  readonly reader: { lookUp(id: string, options?: OperationOptions): Promise<Found> };
+  readonly reader: Required<Pick<StoreExtras, "lookUp">>;
   /** Listeners for sessions ended by this process. */
   readonly endListeners: EndListeners;
   readonly options: ResolvedOptions;
@@ -38,7 +38,7 @@ export class StoreAccess {
   constructor(store: Store & StoreExtras, options: ResolvedOptions) {
     this.store = withConditions(store);
     this.now = store.now === undefined ? systemNow : store.now.bind(store);
-    this.reader = canLookUp(store) ? store : { lookUp: (id) => store.find(id) };
+    this.reader = store.lookUp === undefined ? { lookUp: (id) => store.find(id) } : (store as StoreAccess["reader"]);
     this.endListeners = new EndListeners(options.onEnd, (id) => this.publicId(id));
     this.extras = store;
     this.options = options;
@@ -104,7 +104,7 @@ export class StoreAccess {
     // An unchanged deadline stays the Date that was decoded, as the codec may keep its nanoseconds.
     const loaded = state.values.deadline;
     const deadline = loaded?.getTime() === times.deadline ? loaded : new Date(times.deadline);
-    const unique = state.values.changes.some(isUpdate);
+    const unique = state.values.changes.some(({ kind }) => kind === "update");
     let data: Uint8Array;
     try {
       data = codec.encode({ values, deadline }, this.publicId(id), unique);
@@ -192,12 +192,4 @@ export class StoreAccess {
     const found = await this.store.find(last);
     return found && userIn(this.decode(last, found).values);
   }
-}
-
-function canLookUp(store: StoreExtras): store is Required<Pick<StoreExtras, "lookUp">> {
-  return store.lookUp !== undefined;
-}
-
-function isUpdate({ kind }: Change): boolean {
-  return kind === "update";
 }
