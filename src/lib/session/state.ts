@@ -80,7 +80,7 @@ export class SessionState {
   #isAccessed = false;
   #watcher: CommitWatcher | undefined;
   #sealedBy: CommittedBy | undefined;
-  /** The last of the commits under way, and their number so far. */
+  /** The last of the commits under way, and their number. */
   #pending: Promise<void> | undefined;
   #commits = 0;
 
@@ -279,10 +279,11 @@ export class SessionState {
 
   /** Runs a commit after the earlier ones of this state. @param commit - must reject, not throw */
   queue(commit: () => Promise<unknown>): Promise<void> {
-    return (this.#pending = this.#commitAfter(this.#pending, commit, ++this.#commits));
+    this.#commits++;
+    return (this.#pending = this.#commitAfter(this.#pending, commit));
   }
 
-  async #commitAfter(before: Promise<void> | undefined, commit: () => Promise<unknown>, number: number): Promise<void> {
+  async #commitAfter(before: Promise<void> | undefined, commit: () => Promise<unknown>): Promise<void> {
     // The earlier commit's failure was reported to its own caller. Its changes are written now.
     if (before !== undefined) await before.catch(() => {});
     try {
@@ -292,7 +293,7 @@ export class SessionState {
       this.#withdraw();
       throw error;
     } finally {
-      if (number === this.#commits) this.#pending = undefined;
+      if (--this.#commits === 0) this.#pending = undefined;
     }
   }
 
