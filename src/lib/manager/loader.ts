@@ -209,7 +209,9 @@ export class Loader {
     }
     note(event, "ended");
     publish("stale", { id: this.#access.publicId(id) });
-    return SessionState.loadEnded(id, found);
+    const state = SessionState.empty(true);
+    state.endElsewhere(id, found);
+    return state;
   }
 }
 

@@ -47,13 +47,6 @@ export class SessionState {
     return state;
   }
 
-  /** Makes the session of a tombstone. A revoked session is succeeded by a new one. Otherwise this is a late request. */
-  static loadEnded(id: string, why: EndReason): SessionState {
-    const state = SessionState.empty(true);
-    state.endElsewhere(id, why);
-    return state;
-  }
-
   /** Makes an empty session for a request with several tokens, none of which counts. @param rivals - their ids */
   static contest(rivals: readonly string[]): SessionState {
     const state = SessionState.empty(true);
@@ -346,7 +339,7 @@ export class SessionState {
     this.values.rebase(undefined);
   }
 
-  /** Records that the presented session had already ended. A revoked session is succeeded by a new one. */
+  /** Records that the presented session had already ended. A revoked session is succeeded by a new one. Otherwise this is a late request. */
   endElsewhere(id: string, why: EndReason): void {
     if (why === "revoked") {
       this.#predecessor = { id, why };
