@@ -17,7 +17,7 @@ const TYPES: Record<ModelColumn["type"], (name: string) => string> = {
 /** Writes the tables as a TypeScript file for Drizzle. */
 export function drizzleSchema(table: TableName): string {
   // Drizzle refuses to name the schema that PostgreSQL has by default.
-  const schema = table.schema?.name === "public" ? undefined : table.schema?.name;
+  const schema = table.schema === "public" ? undefined : table.schema;
   const maker = schema === undefined ? "pgTable" : "pgstoreSchema.table";
   const imported = ["bigint", "customType", "index", "integer", schema === undefined ? "pgTable" : "pgSchema", "text"];
   return `// pgstore's tables, written by: npx pgstore schema --drizzle

@@ -19,7 +19,7 @@ const TYPES: Record<ModelColumn["type"], readonly [type: string, native?: string
 /** Writes the tables as models for schema.prisma. */
 export function prismaSchema(table: TableName): string {
   const models = modelsOf(table);
-  const schema = table.schema?.name;
+  const { schema } = table;
   const external = models.map((model) => JSON.stringify(`${schema ?? "public"}.${model.table}`)).join(", ");
   const datasource =
     schema === undefined || schema === "public"

@@ -13,7 +13,7 @@ import {
 
 /** SQL of the schema that has the table or would have it: the given one, else the first match of the search path. */
 function homeOf({ quoted, schema }: TableName): string {
-  if (schema !== undefined) return quoteLiteral(schema.name);
+  if (schema !== undefined) return quoteLiteral(schema);
   return (
     `COALESCE((SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} c.relnamespace ` +
     `WHERE c.oid ${EQ} ${regclass(quoteLiteral(quoted))}), current_schema)::text`

@@ -14,25 +14,22 @@ export interface TableName {
   users: string;
   /** Quoted name of the history table. */
   history: string;
-  /** Undefined means the first schema of the search path that has the table, or could have it. */
-  schema: { name: string; quoted: string } | undefined;
+  /** Unquoted. Undefined means the first schema of the search path that has the table, or could have it. */
+  schema: string | undefined;
 }
 
 /** Checks and quotes a table's name. @throws TypeError when the table's or the schema's name is wrong */
 export function tableName(table: string, schema: string | undefined): TableName {
-  const home = schema === undefined ? undefined : { name: schema, quoted: quoteIdentifier("schema", schema) };
+  const home = schema === undefined ? "" : `${quoteIdentifier("schema", schema)}.`;
   const names = { users: shortened(table, "users"), history: shortened(table, "history") };
-  const within = (name: string): string => {
-    const quoted = quoteIdentifier("table", name);
-    return home === undefined ? quoted : `${home.quoted}.${quoted}`;
-  };
+  const within = (name: string): string => home + quoteIdentifier("table", name);
   return {
     name: table,
     names,
     quoted: within(table),
     users: within(names.users),
     history: within(names.history),
-    schema: home,
+    schema,
   };
 }
 

@@ -112,7 +112,7 @@ export function schemaSql(table: TableName): string[] {
     `CREATE TABLE IF NOT EXISTS ${target} (\n${columns.map((column) => `  ${ddlOf(column)}`).join(",\n")}\n)`;
   const additions = USER_COLUMNS.map((column) => `  ADD COLUMN IF NOT EXISTS ${ddlOf(column)}`);
   return [
-    ...(schema === undefined ? [] : [`CREATE SCHEMA IF NOT EXISTS ${schema.quoted}`]),
+    ...(schema === undefined ? [] : [`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier("schema", schema)}`]),
     create(quoted, SESSION_COLUMNS),
     `ALTER TABLE ${quoted}\n${additions.join(",\n")}`,
     ...COMPANIONS.map((companion) => create(table[companion.table], companion.columns)),
