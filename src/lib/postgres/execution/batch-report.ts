@@ -3,7 +3,7 @@ import { type BatchOutput, Company, type Entry, Failed } from "./batch.ts";
 
 /**
  * Makes a function that tells the observers of a batch later, but in the asynchronous context of this call. Tracers attribute
- * the batch by that context to the request that waits for it.
+ * the batch by that context to the request that waits for it. In Node 20, AsyncResource.bind takes a hundred times as long.
  */
 export function reporter(): (event: BatchEvent) => void {
   let report: (event: BatchEvent) => void = tellNow;

@@ -12,7 +12,7 @@ import {
 import { endingStatements } from "./endings.ts";
 import type { Layout } from "./layout.ts";
 import { searchStatements } from "./search.ts";
-import { operationStatements } from "./stats.ts";
+import { figureStatements } from "./stats.ts";
 import { quoteLiteral, type TableName } from "./table-name.ts";
 import { userStatements } from "./user-statements.ts";
 
@@ -26,7 +26,7 @@ export function statementsFor(table: TableName, layout: Layout, grace: number) {
     ...userStatements(table),
     ...endingStatements(table, layout),
     ...searchStatements(table),
-    ...operationStatements(table, layout, grace),
+    ...figureStatements(table, layout, grace),
   };
 }
 

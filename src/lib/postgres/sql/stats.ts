@@ -9,7 +9,7 @@ import { instant, liveRow, millisecondsOf } from "./fragments.ts";
 export const WITHIN = [1, 5, 15, 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60].map((minutes) => minutes * 60_000);
 
 /** Makes the statements for figures and history. @param grace - milliseconds for which an ended session is remembered */
-export function operationStatements(table: TableName, layout: Layout, grace: number) {
+export function figureStatements(table: TableName, layout: Layout, grace: number) {
   const { quoted, users, history } = table;
   const { expiry } = layout;
   const live = liveRow(layout);
