@@ -151,6 +151,29 @@ describe.each(Object.entries(libraries))("schema with %s", (_name, schema) => {
       expect((await manager.load(session.token)).get("cart")).toEqual([{ sku: "A-1", count: 3 }]);
     });
 
+    it("stores and checks changes in place of the object that was set, or returned by a step of update", async () => {
+      const manager = new SessionManager(store, { schema });
+      const session = await manager.load();
+      const set = [{ sku: "A-1", count: 1 }];
+      session.set("cart", set);
+      set.push({ sku: "A-2", count: 2 });
+      await manager.commit(session);
+      expect((await manager.load(session.token)).get("cart")).toEqual(set);
+      set.push({ sku: "A-3", count: 3 });
+      await manager.commit(session);
+      expect((await manager.load(session.token)).get("cart")).toEqual(set);
+      const updated = [...set];
+      session.update("cart", () => updated);
+      updated.pop();
+      await manager.commit(session);
+      expect((await manager.load(session.token)).get("cart")).toEqual(updated);
+      const wrong = [{ sku: "A-1", count: 1 }];
+      session.set("cart", wrong);
+      wrong.push({ sku: "A-1", count: -1 });
+      await expect(manager.commit(session)).rejects.toMatchObject({ name: "SessionInvalidError", key: "cart" });
+      expect((await manager.load(session.token)).get("cart")).toEqual(updated);
+    });
+
     it("forgets a change in place that was replaced before the commit", async () => {
       const manager = new SessionManager(store, { schema });
       const replace: ((session: Awaited<ReturnType<typeof manager.load>>) => unknown)[] = [

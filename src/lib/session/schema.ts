@@ -79,14 +79,13 @@ export class DataSchema {
     const result = check(key, schema, value);
     if (result.issues !== undefined) throw new SessionInvalidError(key, how, result.issues);
     const accepted = toValue(key, result.value);
-    if (accepted === value) return accepted;
-    if (!isStorable(key, value) || !equalValues(accepted, value)) {
-      const again = check(key, schema, accepted);
-      if (again.issues !== undefined || !equalValues(again.value, accepted)) {
-        throw new TypeError(
-          `session key ${JSON.stringify(key)}: the schema must accept its own output and return it unchanged, as the next load checks it again`,
-        );
-      }
+    // The application's own object, as without a schema, so that its later changes in place count.
+    if (accepted === value || (isStorable(key, value) && equalValues(accepted, value))) return value as Value;
+    const again = check(key, schema, accepted);
+    if (again.issues !== undefined || !equalValues(again.value, accepted)) {
+      throw new TypeError(
+        `session key ${JSON.stringify(key)}: the schema must accept its own output and return it unchanged, as the next load checks it again`,
+      );
     }
     // The schema may return the same object, or a part of it, each time. Sessions must not share it.
     return cloneValue(accepted);

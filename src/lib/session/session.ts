@@ -84,6 +84,7 @@ export class Session<Data = RegisteredData> {
   set<K extends SessionKey<Data>>(key: K, value: SessionValue<Data, K>): this {
     const state = this.#writable("set", key);
     state.values.apply({ kind: "set", key, value: accept(this.#host.schema, key, value) });
+    if (this.#host.schema !== undefined) state.values.read(key); // So that the commit checks changes in place.
     return this;
   }
 
@@ -361,8 +362,7 @@ export class Session<Data = RegisteredData> {
 
   /** The time of the last `login` or `reauthenticate`, by the store's clock. Undefined while no user is logged in. */
   get loggedInAt(): Date | undefined {
-    const { all } = this.#accessed().values;
-    const instant = numberIn(all, LOGGED_IN_AT);
+    const instant = numberIn(this.#accessed().values.all, LOGGED_IN_AT);
     return this.userId === undefined || instant === undefined ? undefined : new Date(instant);
   }
 
