@@ -7,6 +7,7 @@ import type { SessionHost } from "../session/host.ts";
 import { stateOf, Session } from "../session/session.ts";
 import type { CheckedData, SessionData } from "../session/session-data.ts";
 import type { ClientSource } from "../session/request.ts";
+import { isReserved, REMEMBER_ME } from "../session/values.ts";
 import { type CommitContext, CommitResult } from "./commit-result.ts";
 import { assertStore } from "./complete-store.ts";
 import { Committer } from "./committer.ts";
@@ -283,7 +284,10 @@ export class SessionManager<Data = SessionData, Lazy extends boolean = false> {
     const row = await this.#loader.peek(token, state.id);
     if (row === undefined) return;
     state.assertWritable("mergeSession");
-    state.values.merge(row, session.deadline);
+    for (const [key, value] of row.values) {
+      if (key === REMEMBER_ME || !isReserved(key)) state.values.apply({ kind: "set", key, value });
+    }
+    if (row.deadline > session.deadline) state.values.apply({ kind: "deadline", deadline: row.deadline });
     // The other session ends last, so that a crash in between loses nothing.
     await this.#committer.flush(state);
     // If this session has ended elsewhere, the other one keeps its values.

@@ -228,14 +228,6 @@ export class SessionValues {
     else if (change.kind === "clear") this.#held?.clear();
   }
 
-  /** Sets the values of another session's row, except its login. The later deadline counts. @param deadline - the current one */
-  merge(row: StoredRow, deadline: Date): void {
-    for (const [key, value] of row.values) {
-      if (key === REMEMBER_ME || !isReserved(key)) this.apply({ kind: "set", key, value });
-    }
-    if (row.deadline > deadline) this.apply({ kind: "deadline", deadline: row.deadline });
-  }
-
   /** Sets a reserved value of the row to be written, without recording a change. */
   mark(key: string, value: Value): void {
     this.#own().set(key, value);
