@@ -1,7 +1,7 @@
 import { type Duration, OptionReader } from "../core/options.ts";
 import { assertTag } from "../core/user-id.ts";
 import type { Value } from "../core/value.ts";
-import { IDLE_TIMEOUT, LIFETIME, LOGGED_IN_AT, type Login, REMEMBER_ME, TAGS, USER_ID } from "./values.ts";
+import { type Change, IDLE_TIMEOUT, LIFETIME, LOGGED_IN_AT, type Login, REMEMBER_ME, TAGS, USER_ID } from "./values.ts";
 
 /** Options of `session.login`. Durations are milliseconds or a text such as `"20m"`. */
 export interface LoginOptions {
@@ -26,19 +26,16 @@ export interface LoginOptions {
 /** Maximum number of tags of one session. */
 const MAX_TAGS = 100;
 
-/**
- * Checks the options of a login.
- *
- * @param now - milliseconds since 1970
- * @throws TypeError, naming the option, when one is wrong
- */
-export function readLogin(userId: string, options: LoginOptions, now: number): Login {
+/** Makes the change that records the time of a login. @param now - milliseconds since 1970 */
+export function loggedInAt(now: number): Change {
+  return { kind: "set", key: LOGGED_IN_AT, value: Math.floor(now) };
+}
+
+/** Checks the options of a login. @throws TypeError, naming the option, when one is wrong */
+export function readLogin(userId: string, options: LoginOptions): Login {
   const read = new OptionReader(options, "login: ");
   const remember = read.value("remember");
-  const values = new Map<string, Value>([
-    [USER_ID, userId],
-    [LOGGED_IN_AT, Math.floor(now)],
-  ]);
+  const values = new Map<string, Value>([[USER_ID, userId]]);
   if (remember !== undefined) values.set(REMEMBER_ME, remember !== false);
   const isLength = remember !== undefined && typeof remember !== "boolean";
   if (isLength) values.set(LIFETIME, read.duration("remember", 0, { isPositive: true }));

@@ -4,7 +4,7 @@ import { assertNewUserId } from "../core/user-id.ts";
 import type { SessionHost } from "./host.ts";
 import { accept, orDefault } from "./schema.ts";
 import { refuseAssignment, refuseCallback, refuseIdioms } from "./idioms.ts";
-import { type LoginOptions, readLogin } from "./login-options.ts";
+import { loggedInAt, type LoginOptions, readLogin } from "./login-options.ts";
 import type { SessionState, SessionStatus } from "./state.ts";
 import type { RenewalOptions } from "./transition.ts";
 import { type Change, IDLE_TIMEOUT, LIFETIME, LOGGED_IN_AT, numberIn, REMEMBER_ME, tagsIn, userIn } from "./values.ts";
@@ -219,12 +219,11 @@ export class Session<Data = RegisteredData> {
   async login(userId: string, options: LoginOptions = {}): Promise<void> {
     this.#writable("login");
     assertNewUserId("login", userId);
-    // A wrong option fails before any query.
-    readLogin(userId, options, 0);
+    const login = readLogin(userId, options);
     if (options.tags !== undefined) this.#host.assertTags();
     const now = this.#host.now();
-    const login = readLogin(userId, options, typeof now === "number" ? now : await now);
-    await this.#moveToNewToken("login", [{ kind: "login", login }], { keepDeadline: false, revive: true });
+    const changes: Change[] = [{ kind: "login", login }, loggedInAt(typeof now === "number" ? now : await now)];
+    await this.#moveToNewToken("login", changes, { keepDeadline: false, revive: true });
   }
 
   /**
@@ -237,9 +236,8 @@ export class Session<Data = RegisteredData> {
     this.#writable("reauthenticate");
     this.requireUser();
     const now = this.#host.now();
-    const value = Math.floor(typeof now === "number" ? now : await now);
-    const changes: Change[] = [{ kind: "set", key: LOGGED_IN_AT, value }];
-    await this.#moveToNewToken("reauthenticate", changes, { keepDeadline: false, revive: false });
+    const at = loggedInAt(typeof now === "number" ? now : await now);
+    await this.#moveToNewToken("reauthenticate", [at], { keepDeadline: false, revive: false });
   }
 
   /**

@@ -1,7 +1,7 @@
 import { assertNewUserId } from "../../core/user-id.ts";
 import { assertValue, equalValues, tryCloneValue, type Value } from "../../core/value.ts";
 import type { SessionHost } from "../../session/host.ts";
-import { readLogin } from "../../session/login-options.ts";
+import { loggedInAt, readLogin } from "../../session/login-options.ts";
 import type { SessionState } from "../../session/state.ts";
 import {
   type Change,
@@ -156,8 +156,8 @@ export class PassportBinding {
       // Part of the login from now on: a login that fails leaves no trace of its user.
       values.withdraw(written, this.#state.row);
       const isolation: Change[] = isAnothers ? [{ kind: "clear", reserved: false }] : [];
-      const login: Change = { kind: "login", login: readLogin(userId, {}, now) };
-      this.#plan([...isolation, login, { kind: "set", key, value }], { revive, isLogOut: false });
+      const login: Change[] = [{ kind: "login", login: readLogin(userId, {}) }, loggedInAt(now)];
+      this.#plan([...isolation, ...login, { kind: "set", key, value }], { revive, isLogOut: false });
     } catch (error) {
       values.withdraw(written, this.#state.row);
       this.#undo();
