@@ -102,8 +102,7 @@ function makeTables(table: TableName): string {
       ${statement}
     EXCEPTION WHEN ${condition} OR unique_violation OR duplicate_object THEN IF NOT ${isMade} THEN RAISE; END IF; END;`;
   const hasHome = "(to_regnamespace(quote_ident(home)) IS NOT NULL)";
-  const makeSchema =
-    table.schema && unlessMade("EXECUTE format('CREATE SCHEMA %I', home);", "duplicate_schema", hasHome);
+  const makeSchema = unlessMade("EXECUTE format('CREATE SCHEMA %I', home);", "duplicate_schema", hasHome);
   const all = [
     ...USER_COLUMNS.map((column) => ["sessions", column] as const),
     ...COMPANIONS.flatMap(({ table: companion, columns }) =>
@@ -127,7 +126,7 @@ function makeTables(table: TableName): string {
     END IF;`;
   };
   return `
-  ${makeSchema === undefined ? "" : `IF NOT ${hasHome} THEN ${makeSchema} END IF;`}
+  ${table.schema === undefined ? "" : `IF NOT ${hasHome} THEN ${makeSchema} END IF;`}
   IF to_regclass(sessions) IS NULL THEN
     ${unlessMade(`EXECUTE 'CREATE TABLE ' || sessions || ${quoteLiteral(` (${SESSION_COLUMNS.map(ddlOf).join(", ")})`)};`, "duplicate_table", "(to_regclass(sessions) IS NOT NULL)")}
   END IF;
