@@ -145,6 +145,21 @@ describe("the history that the cleanup writes", () => {
     await pool.query("ALTER TABLE sessions_history RENAME COLUMN other TO removed");
   });
 
+  it("gets later what could not be written at first", async () => {
+    const errors: unknown[] = [];
+    const store = new PgStore(pool, { cleanupInterval: 0, onError: (error) => errors.push(error) });
+    for (const id of ["one", "other"]) await store.create(id, new Uint8Array([1]), new Date(Date.now() + 60_000));
+    await store.end("one");
+    await pool.query("ALTER TABLE sessions_history RENAME COLUMN created TO other");
+    await store.deleteExpired();
+    await pool.query("ALTER TABLE sessions_history RENAME COLUMN other TO created");
+    expect(errors).toHaveLength(1);
+    await store.deleteExpired();
+    const points = await operationsOf(store).history(since(60), 6);
+    expect([sum(points, "created"), sum(points, "ended")]).toEqual([2, 1]);
+    await store.close();
+  });
+
   it("puts what happened into the stretch in which it did", async () => {
     await pool.query(
       `INSERT INTO sessions_history (at, created, live) VALUES (current_timestamp - interval '55 minutes', 1, 10),

@@ -42,7 +42,7 @@ export class Endings {
       if (last === undefined) return undefined;
       from = textOf(last, "token");
       if (last["ended"] !== "true") continue;
-      this.#engine.countEnded(1);
+      this.#engine.count("ended", 1);
       return from;
     }
     throw new StoreUnavailableError(`a session was renewed during each of ${MAX_ATTEMPTS} attempts to end it`);
@@ -77,7 +77,7 @@ export class Endings {
    */
   async finishPage(rows: readonly Row[], userId?: string): Promise<string[]> {
     const ended = new Set(rows.flatMap((row) => (row["ended"] === "true" ? (row["token"] ?? []) : [])));
-    this.#engine.countEnded(ended.size);
+    this.#engine.count("ended", ended.size);
     const left = rows.flatMap(({ token }) => (token == null || ended.has(token) ? [] : token));
     for (const id of await this.#followAll(left)) {
       const last = await this.terminate(id, "revoked", userId);

@@ -40,7 +40,14 @@ export class History {
 
   async #write(removed = "0", took = "", live = "", users = ""): Promise<void> {
     const { created, ended } = this.#engine.takeCounts();
-    await this.#engine.run(this.#engine.sql.note, [String(created), String(ended), removed, took, live, users]);
+    try {
+      await this.#engine.run(this.#engine.sql.note, [String(created), String(ended), removed, took, live, users]);
+    } catch (error) {
+      // The next call notes them.
+      this.#engine.count("created", created);
+      this.#engine.count("ended", ended);
+      throw error;
+    }
   }
 
   /** Removes some of the users without sessions. There may be millions, so each call continues where the last ended. */

@@ -47,7 +47,7 @@ export class Engine {
         additions: () => this.#additions ?? this.#probeOnce(),
         onMissing: () => this.forget(),
         onWritten: ({ counts }, rows) => {
-          if (counts !== undefined) this.#counts[counts] += rows;
+          if (counts !== undefined) this.count(counts, rows);
         },
         onFence: (ids) => this.behindFence(ids),
       },
@@ -132,9 +132,9 @@ export class Engine {
     return counts;
   }
 
-  /** Counts sessions that were not ended by a write of their own. */
-  countEnded(sessions: number): void {
-    this.#counts.ended += sessions;
+  /** Counts sessions that this process has created or ended. */
+  count(what: "created" | "ended", sessions: number): void {
+    this.#counts[what] += sessions;
   }
 
   /** Resolves when no operation is under way. */
