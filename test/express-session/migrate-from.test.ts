@@ -189,6 +189,32 @@ describe("migrateFrom", () => {
     });
   });
 
+  it.each(["/renew", "/logout"])("tells no request that began before %s the token that it has ended", async (path) => {
+    const theirs = await oldLogin();
+    let begun = (): void => {};
+    const isBegun = new Promise<void>((resolve) => (begun = resolve));
+    let end = (): void => {};
+    const mayEnd = new Promise<void>((resolve) => (end = resolve));
+    const app = express().use(
+      connect(onPostgres(), { migrateFrom: { expressSession: { secret, store: old } } }),
+      async (_req, res) => {
+        begun();
+        await mayEnd;
+        res.send("slow");
+      },
+    );
+    await serving(app, async (slow) => {
+      await serving(afterwards(onPostgres()), async ({ get }) => {
+        const late = slow.get("/", theirs);
+        await isBegun;
+        const { cookie = "" } = told(await get(path, theirs));
+        end();
+        expect(told(await late).text).toEqual([]);
+        expect(await (await get("/me", cookie)).json()).toEqual(path === "/renew" ? ADA : NOBODY);
+      });
+    });
+  });
+
   it("logs out by the old cookie at the first request", async () => {
     const manager = onPostgres();
     const theirs = await oldLogin();

@@ -61,7 +61,7 @@ export class Committer {
 
   /** Tells, without asking the store, whether a flush has nothing to do. Call the state's `isUntouched` first. */
   isSettled(state: SessionState): boolean {
-    if (state.pending !== undefined || state.doubt !== undefined) return false;
+    if (state.pending !== undefined || state.doubt !== undefined || state.isContinuation) return false;
     if (state.phase === "stored" && state.hasChanged) return false;
     // Without a row the time does not decide whether there is anything to write.
     const now = state.phase === "stored" ? this.#access.knownNow() : 0;
@@ -162,7 +162,8 @@ export class Committer {
   #perform(plan: CommitPlan, state: SessionState, now: number, options?: OperationOptions): Outcome | Promise<Outcome> {
     switch (plan.kind) {
       case "nothing":
-        return state.transition?.kind === "destroy" ? this.#forget(state) : { row: state.row };
+        if (state.transition?.kind === "destroy") return this.#forget(state);
+        return state.isContinuation ? this.#confirm(state, options) : { row: state.row };
       case "touch":
       case "replace":
         return this.#update(plan, state, now, options);
@@ -175,6 +176,11 @@ export class Committer {
       case "destroy":
         return this.#destroy(state);
     }
+  }
+
+  /** Looks whether a continued session is still live. Its cookie would replace that of a login or renewal beside this request. */
+  async #confirm({ id = "", row }: SessionState, options?: OperationOptions): Promise<Outcome> {
+    return typeof (await this.#access.reader.lookUp(id, options)) === "object" ? { row } : "gone";
   }
 
   /** Ends a session without a row. */

@@ -174,9 +174,15 @@ export class SessionState {
    */
   isUntouched(idleTimeout: number): boolean {
     if (this.#pending !== undefined || this.#doubt !== undefined || this.#transition !== undefined) return false;
+    if (this.isContinuation) return false;
     this.values.collect();
     if (this.hasChanged) return false;
     return this.#phase !== "stored" || (idleTimeoutIn(this.values.all) ?? idleTimeout) === 0;
+  }
+
+  /** Whether the client is to be told a token that parallel requests, which continue the same other session, may have ended. */
+  get isContinuation(): boolean {
+    return this.#phase === "stored" && this.#cookieUpdate.kind === "set" && this.#clearing.length > 0;
   }
 
   /** Whether the session has ended, so that changes are not stored. */
