@@ -47,6 +47,7 @@ async function begun(store = new Unreliable()) {
 }
 
 const RENEWALS: Record<string, (session: AnySession) => Promise<void>> = {
+  "login without the values": (session) => session.login("ada", { keep: false }),
   login: (session) => session.login("ada"),
   renewToken: (session) => session.renewToken(),
   reset: (session) => session.reset(),
@@ -87,6 +88,20 @@ describe("a renewal that failed", () => {
       }
     });
 
+    it(`leaves the objects that were read before to the session: ${name}`, async () => {
+      for (const how of ["fail", "lose"] as const) {
+        const { store, manager, session, stored } = await begun();
+        const basket = session.get("basket") as string[];
+        store.plan = [how];
+        const failing = renew(session);
+        if (how === "lose") basket.push("pen");
+        await expect(failing).rejects.toBe(lost);
+        basket.push("ink");
+        await manager.commit(session);
+        expect((await stored(session.token)).basket).toEqual(basket);
+      }
+    });
+
     it(`whose answer was lost loses nothing when it is tried again: ${name}`, async () => {
       const { store, manager, session, stored } = await begun();
       store.plan = ["lose", "lose"];
@@ -95,8 +110,8 @@ describe("a renewal that failed", () => {
       await renew(session);
       session.set("flash", "in");
       await manager.commit(session);
-      const isLogin = name === "login";
-      const basket = name === "reset" ? undefined : ["book"];
+      const isLogin = name.startsWith("login");
+      const basket = name === "reset" || name.endsWith("values") ? undefined : ["book"];
       expect(await stored(session.token)).toEqual({ userId: isLogin ? "ada" : undefined, basket, flash: "in" });
       expect([await store.count(), (await manager.listByUser("ada")).length]).toEqual([1, isLogin ? 1 : 0]);
     });

@@ -56,6 +56,23 @@ export class HeldObjects {
     return changed;
   }
 
+  /** Returns what is watched now, for `watchAgain`. */
+  copy(): HeldObjects {
+    const copy = new HeldObjects();
+    copy.watchAgain(this);
+    return copy;
+  }
+
+  /** Watches objects that were released meanwhile as well. */
+  watchAgain(earlier: HeldObjects): void {
+    for (const [key, held] of earlier.#objects) {
+      const now = this.#objects.get(key);
+      if (now === undefined) this.#objects.set(key, held);
+      else for (const [object, copy] of held) if (!now.has(object)) now.set(object, copy);
+    }
+    for (const [key, value] of earlier.#defaults ?? []) (this.#defaults ??= new Map()).set(key, value);
+  }
+
   /** Stops watching the objects of a key. */
   release(key: string): void {
     this.#objects.delete(key);

@@ -256,7 +256,7 @@ export class SessionState {
     const token = createToken();
     if (options.revive && this.isOver) this.restart(token, "replaced");
     if (options.revive) this.#isDeliberate = true;
-    for (const change of changes) this.values.apply(change);
+    this.values.applyRenewal(changes);
     if (this.#phase !== "stored") this.#token = token;
     else this.#transition = { kind: "renew", token, changes: [...earlier, ...changes], ...options };
   }

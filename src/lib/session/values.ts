@@ -129,8 +129,9 @@ export class SessionValues {
   /** The row's Date, or another one that this request has set. */
   #deadline: Date | undefined;
   #changes: Change[] = [];
-  /** Objects that the application holds and may change in place. */
+  /** Objects that the application holds and may change in place: now, and before a renewal, which may fail. */
   #held: HeldObjects | undefined;
+  #heldBefore: HeldObjects | undefined;
 
   /** Begins with the values of a row, or without any. */
   constructor(row: StoredRow | undefined) {
@@ -228,6 +229,12 @@ export class SessionValues {
     else if (change.kind === "clear") this.#held?.clear();
   }
 
+  /** Makes the changes of a renewal. */
+  applyRenewal(changes: readonly Change[]): void {
+    this.#heldBefore ??= this.#held?.copy();
+    for (const change of changes) this.apply(change);
+  }
+
   /** Sets a reserved value of the row to be written, without recording a change. */
   mark(key: string, value: Value): void {
     this.#own().set(key, value);
@@ -259,10 +266,9 @@ export class SessionValues {
     this.collect();
     for (const change of this.#presentSets) {
       if (change.isInPlace !== true) continue;
-      const { key, value } = change;
-      change.value = schema.accept(key, value, "value that was changed in place");
+      change.value = schema.accept(change.key, change.value, "value that was changed in place");
       change.isInPlace = false;
-      this.#own().set(key, change.value);
+      this.#own().set(change.key, change.value);
     }
   }
 
@@ -307,10 +313,11 @@ export class SessionValues {
     this.#held?.putBack(this.#own());
   }
 
-  /** Removes some changes and replays the rest on the row. */
+  /** Removes some changes, even if a step throws, and replays the rest on the row. */
   withdraw(changes: readonly Change[], row: StoredRow | undefined): void {
     this.#changes = this.#changes.filter((change) => !changes.includes(change));
-    // Without the withdrawn changes, even if a step throws.
+    if (this.#heldBefore !== undefined) this.#held?.watchAgain(this.#heldBefore);
+    this.#heldBefore = undefined;
     this.#replayOn(row);
   }
 
@@ -318,6 +325,7 @@ export class SessionValues {
   settle(row: StoredRow, count: number): void {
     this.#changes.splice(0, count);
     this.#base = row;
+    this.#heldBefore = undefined;
     if (this.#changes.every(({ kind }) => kind !== "deadline")) this.#deadline = row.deadline;
   }
 
