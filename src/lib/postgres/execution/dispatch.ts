@@ -15,7 +15,6 @@ import {
 import { Batcher } from "./batcher.ts";
 import { type Errand, loadUntil, type Row, textOf, tooLate } from "../drivers/driver.ts";
 import { type Executor, retrying } from "./executor.ts";
-import type { Statement } from "../sql/fragments.ts";
 import { holds, type Layout, reasonOf } from "../sql/layout.ts";
 import { type Find, type Operation, outcomeOf } from "../sql/operation.ts";
 import type { Operations, WriteKind } from "../sql/operations.ts";
@@ -276,23 +275,17 @@ export class Dispatcher {
   }
 
   /** Runs a shared write, in the same tick if it is known whether the column `last_seen` can be written. */
-  #runWrite(operation: Operation, load: Errand["load"]): Promise<Row[]> {
-    const { statement, noting } = operation;
+  async #runWrite({ statement, noting }: Operation, load: Errand["load"]): Promise<Row[]> {
     if (noting === undefined) return this.#executor.run(statement, load);
     const known = this.#told.additions();
-    if (known instanceof Promise)
-      return known.then(({ seen }) => this.#note(seen ? noting : statement, statement, load));
-    return this.#note(known.seen ? noting : statement, statement, load);
-  }
-
-  /** Runs a statement. @param otherwise - the statement to run if the column is missing or denied */
-  async #note(statement: Statement, otherwise: Statement, load: Errand["load"]): Promise<Row[]> {
+    const { seen } = known instanceof Promise ? await known : known;
+    if (!seen) return this.#executor.run(statement, load);
     try {
-      return await this.#executor.run(statement, load);
+      return await this.#executor.run(noting, load);
     } catch (error) {
-      if (statement === otherwise || !NO_COLUMN.test(sqlstateOf(error) ?? "")) throw error;
+      if (!NO_COLUMN.test(sqlstateOf(error) ?? "")) throw error;
       this.#told.onMissing();
-      return this.#executor.run(otherwise, load);
+      return this.#executor.run(statement, load);
     }
   }
 
