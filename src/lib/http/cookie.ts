@@ -93,17 +93,22 @@ export interface SessionCookieOptions {
   readonly expires?: Date;
 }
 
+/** The life of a persistent cookie, in milliseconds since 1970. */
+export interface CookieLife {
+  now: number;
+  expiry: number;
+}
+
 /**
  * Makes the cookie that gives the client a token.
  *
- * @param life - the current time and the expiry of a persistent cookie, in milliseconds since 1970. Max-Age and Expires follow from them,
- *   rounded up to the second. Without it the cookie ends with the browser's session
+ * @param life - Max-Age and Expires follow from it, rounded up to the second. Without it the cookie ends with the browser's session
  */
 export function tokenCookie(
   attributes: CookieAttributes,
   secure: boolean,
   token: string,
-  life?: { now: number; expiry: number },
+  life?: CookieLife,
 ): SessionCookie {
   const options = { ...optionsOf(attributes, secure), ...(life === undefined ? {} : lifeOf(life)) };
   return { name: attributes.name, value: token, options };
@@ -129,7 +134,7 @@ export function setCookie(...parameters: Parameters<typeof tokenCookie>): string
   return cookieText(tokenCookie(...parameters));
 }
 
-function lifeOf({ now, expiry }: { now: number; expiry: number }): { maxAge: number; expires: Date } {
+function lifeOf({ now, expiry }: CookieLife): { maxAge: number; expires: Date } {
   const maxAge = Math.min(Math.max(Math.ceil((expiry - now) / 1000), 1), MAX_AGE_SECONDS);
   const end = Math.min(expiry, now + maxAge * 1000);
   return { maxAge, expires: new Date(Math.ceil(end / 1000) * 1000) };

@@ -1,3 +1,4 @@
+import type { CookieLife } from "../http/cookie.ts";
 import {
   formLifetimeIn,
   IDLE_TIMEOUT,
@@ -8,7 +9,6 @@ import {
   type StoredRow,
 } from "./values.ts";
 import type { SessionState } from "./state.ts";
-import type { CookieLife } from "./transition.ts";
 
 /*
  * The policy of a commit: what happens to the session's row. One pure function decides it, from the state, the options and the time.

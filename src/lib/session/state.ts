@@ -2,11 +2,10 @@ import { AlreadyCommittedError, type CommittedBy } from "../core/errors.ts";
 import type { LoginDetails } from "../core/login-details.ts";
 import type { EndReason } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
-import type { CookieAttributes } from "../http/cookie.ts";
+import type { CookieAttributes, CookieLife } from "../http/cookie.ts";
 import type { ClientSource, RequestClient } from "./request.ts";
 import {
   type CommitWatcher,
-  type CookieLife,
   type CookieUpdate,
   type Doubt,
   moveOn,

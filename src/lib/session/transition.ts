@@ -1,5 +1,5 @@
 import { createToken } from "../core/token.ts";
-import type { CookieAttributes } from "../http/cookie.ts";
+import type { CookieAttributes, CookieLife } from "../http/cookie.ts";
 import type { Change, StoredRow } from "./values.ts";
 
 /** The phase of a session in one request. `SessionState` has the table. */
@@ -33,12 +33,6 @@ export interface Doubt {
   id: string;
   /** The bytes of its row, if it was carried out. */
   data: Uint8Array;
-}
-
-/** The life of a persistent cookie, in milliseconds since 1970. */
-export interface CookieLife {
-  now: number;
-  expiry: number;
 }
 
 /** The change of the client's cookie that the response's head carries. `clearing` has other cookies to remove. */
