@@ -10,7 +10,7 @@ import { prepared, type Statement } from "./fragments.ts";
  * - `look`: a repetition could bring an ended session back. The table shows whether it ran
  * - `fail`: a repetition could undo later writes
  */
-type WhenLost = "repeat" | "repeat and look" | "look" | "fail";
+export type WhenLost = "repeat" | "repeat and look" | "look" | "fail";
 
 /** An operation of the store. */
 export interface Operation {
@@ -36,16 +36,13 @@ export interface Find extends Operation {
   readonly single: Statement;
 }
 
-/** The common part of all shared operations. */
-export type SharedOperation = Pick<Operation, "columns" | "isShared" | "statement" | "noting">;
-
 /** Makes a shared operation. @param text - makes the statement from the SQL of its rows */
-export function shared(columns: readonly string[], text: (rows: string) => string): SharedOperation {
-  return { columns, isShared: true, statement: prepared(text(rowsOf(columns))) };
+export function shared(columns: readonly string[], whenLost: WhenLost, text: (rows: string) => string): Operation {
+  return { columns, isShared: true, statement: prepared(text(rowsOf(columns))), whenLost };
 }
 
 /** Returns SQL of the rows of a shared statement. */
-export function rowsOf(columns: readonly string[]): string {
+function rowsOf(columns: readonly string[]): string {
   const arrays = columns.map((_, index) => `pg_catalog.unnest($${index + 1}::text[])`);
   return `ROWS FROM (${arrays.join(", ")}) AS v(${columns.join(", ")})`;
 }

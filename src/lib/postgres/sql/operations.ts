@@ -19,7 +19,7 @@ import {
 } from "./fragments.ts";
 import type { Layout } from "./layout.ts";
 import { type LoginKind, loginOperations } from "./logins.ts";
-import { type Find, type Operation, rowsOf, shared, type SharedOperation } from "./operation.ts";
+import { type Find, type Operation, shared, type WhenLost } from "./operation.ts";
 import type { TableName } from "./table-name.ts";
 
 /** The operations that write. */
@@ -64,6 +64,7 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
         `FROM ${table} s, ROWS FROM (pg_catalog.unnest(${together})) WITH ORDINALITY AS v(token, n) WHERE ${joined} AND ${known}) f`,
     );
 
+  const row = ["token", "data", "expiry"];
   const insert = (rows: string): string =>
     `INSERT INTO ${table} AS s (${token}, ${data}, ${expiry}) ` +
     `SELECT v.token, ${write("v.data")}, ${instant("v.expiry")} FROM ${rows} ON CONFLICT (${token})`;
@@ -75,10 +76,11 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
   const fence = `, ${fenceIn(table, layout)} AS fence`;
 
   /** An update that can also record when the session was last seen. */
-  const noting = (columns: readonly string[], changes: string, condition: string): SharedOperation => {
-    const plain = shared(columns, (rows) => update(changes, rows, condition, fence));
-    const seen = update(`${changes}, last_seen = current_timestamp`, rowsOf(columns), condition, fence);
-    return layout.users ? { ...plain, noting: prepared(seen) } : plain;
+  const noting = (columns: string[], whenLost: WhenLost, changes: string, condition: string): Operation => {
+    const updating = (all: string): Operation =>
+      shared(columns, whenLost, (rows) => update(all, rows, condition, fence));
+    const plain = updating(changes);
+    return layout.users ? { ...plain, noting: updating(`${changes}, last_seen = current_timestamp`).statement } : plain;
   };
 
   return {
@@ -93,57 +95,37 @@ export function operationsFor(name: TableName, layout: Layout, grace: number): O
       ),
       whenLost: "repeat",
     },
-    save: {
-      ...shared(["token", "data", "expiry"], (rows) => `${insert(rows)} ${overwrite} ${inserted}`),
-      whenLost: "fail",
-    },
+    save: shared(row, "fail", (rows) => `${insert(rows)} ${overwrite} ${inserted}`),
     create: {
-      ...shared(["token", "data", "expiry"], (rows) => `${insert(rows)} DO NOTHING ${inserted}`),
-      whenLost: "look",
+      ...shared(row, "look", (rows) => `${insert(rows)} DO NOTHING ${inserted}`),
       counts: "created",
     },
-    replace: {
-      ...noting(
-        ["token", "previous", "data", "expiry"],
-        replaced,
-        `s.${data} ${EQ} ${write("v.previous")} AND ${live}`,
-      ),
-      whenLost: "repeat and look",
-    },
-    touch: {
-      // A digest saves sending the bytes. "" accepts any bytes.
-      ...noting(
-        ["token", "expiry", "digest"],
-        `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`,
-        `(v.digest ${EQ} '' OR ${layout.digest} ${EQ} pg_catalog.decode(v.digest, 'base64')) AND ${live}`,
-      ),
-      whenLost: "repeat",
-    },
+    replace: noting(
+      ["token", "previous", "data", "expiry"],
+      "repeat and look",
+      replaced,
+      `s.${data} ${EQ} ${write("v.previous")} AND ${live}`,
+    ),
+    // A digest saves sending the bytes. "" accepts any bytes.
+    touch: noting(
+      ["token", "expiry", "digest"],
+      "repeat",
+      `${expiry} = greatest(s.${expiry}, ${instant("v.expiry")})`,
+      `(v.digest ${EQ} '' OR ${layout.digest} ${EQ} pg_catalog.decode(v.digest, 'base64')) AND ${live}`,
+    ),
     // The last write wins, but never over a session that was ended meanwhile.
-    upsert: {
-      ...shared(
-        ["token", "data", "expiry"],
-        (rows) => `${insert(rows)} ${overwrite} WHERE NOT (${entombed}) ${inserted}`,
-      ),
-      whenLost: "repeat",
-    },
-    update: {
-      ...shared(["token", "data", "expiry"], (rows) => update(replaced, rows, live)),
-      whenLost: "repeat",
-    },
-    setExpiry: {
-      ...shared(["token", "expiry"], (rows) => update(`${expiry} = ${instant("v.expiry")}`, rows, live)),
-      whenLost: "repeat",
-    },
+    upsert: shared(row, "repeat", (rows) => `${insert(rows)} ${overwrite} WHERE NOT (${entombed}) ${inserted}`),
+    update: shared(row, "repeat", (rows) => update(replaced, rows, live)),
+    setExpiry: shared(["token", "expiry"], "repeat", (rows) =>
+      update(`${expiry} = ${instant("v.expiry")}`, rows, live),
+    ),
     end: {
-      ...shared(["token"], (rows) => update(entomb(layout, layout.destroyed), rows, `NOT ${ended} AND ${typed}`)),
-      whenLost: "repeat",
+      ...shared(["token"], "repeat", (rows) =>
+        update(entomb(layout, layout.destroyed), rows, `NOT ${ended} AND ${typed}`),
+      ),
       counts: "ended",
     },
-    delete: {
-      ...shared(["token"], (rows) => `DELETE FROM ${table} s USING ${rows} WHERE ${joined} ${returning}`),
-      whenLost: "repeat",
-    },
+    delete: shared(["token"], "repeat", (rows) => `DELETE FROM ${table} s USING ${rows} WHERE ${joined} ${returning}`),
     // A taken new id must not end the old row. The statement looks for it first, as an error would abort a transaction
     // of the application. An id taken at the same moment fails on the primary key (23505).
     renew: {
