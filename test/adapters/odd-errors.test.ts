@@ -122,3 +122,33 @@ describe("pgstore/hono", () => {
     expect(response.headers.get("Cache-Control")).toContain("no-store");
   });
 });
+
+describe("a login whose client can't be told", () => {
+  it.each([false, true])("is stored and announced; the session is new: %s", async (isNew) => {
+    const announced: unknown[] = [];
+    const manager = new SessionManager(new MemoryStore({ cleanupInterval: 0 }), {
+      onLogin: ({ userId, ip }) => void announced.push([userId, ip]),
+    });
+    const app = express().set("env", "test");
+    let fails = false;
+    app.set("trust proxy", () => (fails ? fail(new Error("expected by the test")) : true));
+    app.use(connect(manager));
+    app.get("/", async (request, response) => {
+      const { session } = request;
+      session.set("key", 1);
+      if (!isNew) await manager.commit(session);
+      fails = true;
+      await session.login("ada");
+      await manager.commit(session);
+      fails = false;
+      response.send("in");
+    });
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    await serving(app, async ({ url }) => {
+      const response = await fetch(url, { headers: { "X-Forwarded-For": "192.0.2.1" } });
+      expect([response.status, await response.text()]).toEqual([200, "in"]);
+    });
+    expect(announced).toEqual([["ada", undefined]]);
+    expect(logged).toHaveBeenCalledOnce();
+  });
+});

@@ -1,4 +1,5 @@
 import { LoginRefusedError, SessionConflictError } from "../core/errors.ts";
+import { detailsOf, type LoginDetails } from "../core/login-details.ts";
 import { CHANNELS, codeOf, type CommitEvent, publish } from "../core/events.ts";
 import type { EndReason, OperationOptions } from "../core/store.ts";
 import { pause } from "../core/time.ts";
@@ -55,8 +56,18 @@ export class Committer {
   #announceLogin(state: SessionState, newId: string): void {
     const userId = userIn(state.values.all);
     if (this.#access.options.onLogin === undefined || userId === undefined) return;
-    const client = cleanClient(state.facts);
-    void callHook("onLogin", this.#access.options.onLogin, { userId, id: this.#access.publicId(newId), ...client });
+    let client: Partial<LoginDetails> = {};
+    try {
+      client = cleanClient(state.facts);
+    } catch (error) {
+      // As with Express if its "trust proxy" function throws. The login is stored by now.
+      console.error("pgstore: the client of a login is unknown:", error);
+    }
+    void callHook("onLogin", this.#access.options.onLogin, {
+      userId,
+      id: this.#access.publicId(newId),
+      ...detailsOf(client),
+    });
   }
 
   /** Tells, without asking the store, whether a flush has nothing to do. Call the state's `isUntouched` first. */
