@@ -284,17 +284,17 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
 
   /** Whether the row is a tombstone. */
   #hasEnded(row: MemoryRow): boolean {
-    return row.data.length === 0 && row.expiry <= this.#now();
+    return row.end !== undefined || (row.data.length === 0 && row.expiry <= this.#now());
   }
 
   #live(id: string): MemoryRow | undefined {
     const row = this.#rows.get(id);
-    return row !== undefined && row.expiry > this.#now() ? row : undefined;
+    return row !== undefined && isLive(row, this.#now()) ? row : undefined;
   }
 
-  #liveRows(): [id: string, row: MemoryRow][] {
+  #liveRows(): [string, MemoryRow][] {
     const now = this.#now();
-    return [...this.#rows].filter(([, row]) => row.expiry > now);
+    return [...this.#rows].filter(([, row]) => isLive(row, now));
   }
 
   /** Returns the live row of an id if it holds these bytes. */
@@ -345,6 +345,11 @@ export class MemoryStore implements ConditionalStore, EndingStore, StoreExtras {
     this.#rows.set(id, row);
     return row;
   }
+}
+
+/** A tombstone's expiry lies in the future once the clock is set back. */
+function isLive({ end, expiry }: MemoryRow, now: number): boolean {
+  return end === undefined && expiry > now;
 }
 
 function milliseconds(expiry: unknown): number {
