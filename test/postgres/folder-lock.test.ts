@@ -62,16 +62,20 @@ async function abandoned(folder: string): Promise<void> {
 
 describe("lockFolder", () => {
   it("makes the folder for its owner only, and makes it so where it is already", async () => {
-    const [fresh, empty, old, other] = [join(newFolder(), "deep", "data"), newFolder(), newFolder(), newFolder()];
-    for (const folder of [empty, old, other]) mkdirSync(folder);
-    writeFileSync(join(old, "PG_VERSION"), "17");
-    writeFileSync(join(other, "letter"), "");
-    for (const folder of [empty, old, other]) chmodSync(folder, 0o755);
+    const fresh = join(newFolder(), "deep", "data");
+    const existing = [newFolder(), newFolder(), newFolder(), newFolder()] as const;
+    const [empty, old, other, both] = existing;
+    for (const folder of existing) mkdirSync(folder);
+    for (const folder of [old, both]) writeFileSync(join(folder, "PG_VERSION"), "17");
+    // Others may have to read what lies there, as in the folder for temporary files.
+    for (const folder of [other, both]) writeFileSync(join(folder, "letter"), "");
+    for (const folder of existing) chmodSync(folder, 0o755);
     for (const [folder, mode] of [
       [fresh, 0o700],
       [empty, 0o700],
       [old, 0o700],
       [other, 0o755],
+      [both, 0o755],
     ] as const) {
       const release = await lockFolder(folder);
       expect(statSync(folder).mode & 0o777, folder).toBe(mode);

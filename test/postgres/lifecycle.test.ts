@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -142,6 +142,7 @@ describe("openStore", () => {
     for (const target of [path, `file:${path}`, `file://${path}`]) {
       const store = await openStore(target, { cleanupInterval: 0 });
       expect(store.location).toContain(path);
+      expect((await stat(path)).mode & 0o077).toBe(0);
       const manager = new SessionManager<{ n: number }>(store, { hashTokens: false });
       const { value } = await manager.iterate().next();
       const session = value ?? (await manager.load());
@@ -149,6 +150,7 @@ describe("openStore", () => {
       await manager.commit(session);
       if (target.startsWith("file://")) expect(session.get("n")).toBe(3);
       await store.close();
+      await chmod(path, 0o755);
     }
   }, 60_000);
 

@@ -49,11 +49,15 @@ export async function lockFolder(folder: string, silence = SILENCE): Promise<() 
   }
 }
 
+/** The files of a PGlite folder and its lock. */
+const OWN_FILE =
+  /^(?:PG_VERSION|base|global|pg_[a-z_]+(?:\.conf)?|postgresql(?:\.auto)?\.conf|postmaster\..+|pgstore\.lock.*)$/;
+
 /** Creates the folder for its owner only. An existing one is restricted too, unless it holds foreign files. */
 async function makeFolder(folder: string): Promise<void> {
   if ((await fs.mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined) return;
   const names = await fs.readdir(folder);
-  if (names.length === 0 || names.includes("PG_VERSION")) await fs.chmod(folder, 0o700);
+  if (names.every((name) => OWN_FILE.test(name))) await fs.chmod(folder, 0o700);
 }
 
 /** Takes a lock. @returns a function that releases it, or the present holder */
