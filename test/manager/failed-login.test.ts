@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { MemoryStore, type Session, SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { listen } from "../../src/lib/core/events.ts";
 import { deferred } from "../support/barrier.ts";
@@ -116,6 +116,26 @@ describe("a renewal that failed", () => {
       expect([await store.count(), (await manager.listByUser("ada")).length]).toEqual([1, isLogin ? 1 : 0]);
     });
   }
+
+  it("whose session then ends elsewhere drops what is set afterwards, and tells", async () => {
+    const { store, manager, session } = await begun();
+    const gone: unknown[] = [];
+    onTestFinished(listen({ gone: (event) => gone.push(event) }));
+    store.plan = ["lose"];
+    await expect(session.login("ada")).rejects.toBe(lost);
+    const { renew, create } = store;
+    store.renew = async (id, ...args) => {
+      await store.terminate(id, "revoked");
+      store.create = () => Promise.reject(lost);
+      return renew.call(store, id, ...args);
+    };
+    await expect(session.login("bob")).rejects.toBe(lost);
+    Object.assign(store, { renew, create });
+    gone.length = 0;
+    session.set("flash", "late");
+    expect((await manager.commit(session)).kind).toBe("nothing");
+    expect([session.status, gone.length, await store.count()]).toEqual(["destroyed", 1, 0]);
+  });
 
   it("is taken back before a commit that waits for it begins", async () => {
     const { store, manager, session, stored } = await begun();

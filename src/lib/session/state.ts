@@ -339,6 +339,7 @@ export class SessionState {
     this.#token = token;
     this.#id = undefined;
     this.#row = undefined;
+    this.#mustMove = false;
     this.#cookieUpdate = NOTHING;
     this.values.releaseAll();
     this.values.rebase(undefined);
