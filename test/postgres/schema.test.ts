@@ -392,6 +392,16 @@ describe("PgStore.check of what migrate has made", () => {
       /^table "t" has no column user_id, though there is a table "t_users": run store.migrate/,
     ],
     [
+      "a column of a companion must be filled",
+      "ALTER TABLE t_users ADD COLUMN tenant int NOT NULL",
+      /^column tenant of table "t_users" is NOT NULL without a default: give it a default/,
+    ],
+    [
+      "a time of a user must be filled",
+      "ALTER TABLE t_users ALTER COLUMN revoked SET NOT NULL",
+      /^column revoked of table "t_users" is NOT NULL without a default: give it a default/,
+    ],
+    [
       "a column of a companion is dropped",
       "ALTER TABLE t_history DROP COLUMN took",
       /^table "t_history" has no column took: run/,

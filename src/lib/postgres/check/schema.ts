@@ -95,11 +95,7 @@ function judgeTables(table: TableName, sessions: Row[], companions: Row[][]): Fi
   problems.push(...judgeKey(quoted, named(sessions, "token"), "token"));
   problems.push(...judgeIndexed(quoted, named(sessions, "expiry"), "expiry", `CREATE INDEX ON ${quoted} (expiry)`));
   problems.push(...judgeUsers(table, sessions, companions));
-  for (const { name, required, filled } of sessions) {
-    if (SESSION_COLUMNS.some((column) => column.name === name) || required !== "true" || filled === "true") continue;
-    const text = `column ${name} of table ${quoted} is NOT NULL without a default`;
-    problems.push(wrong(text, "give it a default, as pgstore does not fill it"));
-  }
+  problems.push(...judgeRequired(quoted, sessions, SESSION_COLUMNS));
   return problems;
 }
 
@@ -134,6 +130,8 @@ function judgeUsers(table: TableName, sessions: Row[], companions: Row[][]): Fin
       problems.push(...judgeType(name, column, actual));
     }
     problems.push(...judgeKey(name, named(found, columns[0].name), columns[0].name));
+    // A user's row has either time or both.
+    problems.push(...judgeRequired(name, found, suffix === "users" ? [columns[0]] : columns));
   }
   return problems;
 }
@@ -156,6 +154,15 @@ function judgeType(table: string, { name, type }: Column, found: Row | undefined
   if (actual === type) return [];
   const remedy = `ALTER TABLE ${table} ALTER COLUMN ${name} TYPE ${type}`;
   return [wrong(`column ${name} of table ${table} is ${actual}, not ${type}`, remedy)];
+}
+
+/** @param written - the columns that each insert fills */
+function judgeRequired(table: string, found: Row[], written: readonly Column[]): Finding[] {
+  return found.flatMap(({ name, required, filled }) => {
+    if (written.some((column) => column.name === name) || required !== "true" || filled === "true") return [];
+    const text = `column ${name} of table ${table} is NOT NULL without a default`;
+    return [wrong(text, "give it a default, as pgstore does not fill it")];
+  });
 }
 
 function judgeKey(table: string, found: Row | undefined, name: string): Finding[] {
