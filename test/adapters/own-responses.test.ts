@@ -1,7 +1,7 @@
 import http, { type RequestListener, ServerResponse } from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { SessionManager, StoreUnavailableError } from "../../src/index.ts";
 import { type NodeListener, nodeHandler } from "../../src/node.ts";
 import { GatedStore } from "../support/gated-store.ts";
@@ -119,5 +119,50 @@ describe("a proxy of a response", () => {
     expect(await answerOf(proxied)).toEqual([200, "body", 1]);
     store.failure = new StoreUnavailableError("expected by the test");
     expect(await answerOf(proxied)).toEqual(FAILED);
+  });
+});
+
+describe("a response around which two copies of pgstore work", () => {
+  async function twoCopies() {
+    vi.resetModules();
+    const copy = { ...(await import("../../src/index.ts")), ...(await import("../../src/node.ts")) };
+    const [outerStore, innerStore] = [new GatedStore(), new GatedStore()];
+    const outer = new SessionManager(outerStore, { cookie: { name: "outer" }, onError: () => {} });
+    const inner = new copy.SessionManager(innerStore, { cookie: { name: "inner" }, onError: () => {} });
+    const within = copy.nodeHandler(inner, (request, response) => {
+      inner.sessionOf(request).set("key", 1);
+      response.write("bo");
+      response.end("dy");
+    });
+    const handler = nodeHandler(outer, (request, response) => {
+      outer.sessionOf(request).set("key", 1);
+      within(request, response);
+    });
+    return { outerStore, innerStore, handler };
+  }
+
+  it("carries the cookies of both, or the error of the one that can't store", async () => {
+    const { outerStore, innerStore, handler } = await twoCopies();
+    expect(await answerOf(handler)).toEqual([200, "body", 2]);
+    for (const store of [outerStore, innerStore]) {
+      store.failure = new StoreUnavailableError("expected by the test");
+      expect((await answerOf(handler)).slice(0, 2)).toEqual([500, "Internal Server Error\n"]);
+      store.failure = undefined;
+    }
+  });
+
+  it("carries the cookies of both over HTTP/2", async () => {
+    const { handler } = await twoCopies();
+    const server = http2.createServer(handler);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    onTestFinished(() => client.destroy());
+    const stream = client.request({ ":path": "/" });
+    const cookies = await new Promise<string[]>((resolve, reject) => {
+      stream.on("response", (headers) => resolve(headers["set-cookie"] ?? [])).on("error", reject);
+    });
+    expect(cookies.map((cookie) => cookie.replace(/=.*/, ""))).toEqual(["inner", "outer"]);
+    expect((await stream.setEncoding("utf8").toArray()).join("")).toBe("body");
   });
 });

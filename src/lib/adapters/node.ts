@@ -296,8 +296,8 @@ function isEncrypted(request: IncomingMessage): boolean {
 
 /** Holds a response until the sessions of all its gates are committed. The first bytes begin the commit. */
 export function holdResponse(response: ServerResponse, gate: ResponseGate): HeldResponse {
-  if (isHttp1(response)) return Http1Hold.hold(response, gate);
-  return Http2Hold.hold(response, gate) ?? DeferredHold.hold(response, gate);
+  const held = isHttp1(response) ? Http1Hold.hold(response, gate) : Http2Hold.hold(response, gate);
+  return held ?? DeferredHold.hold(response, gate);
 }
 
 /**

@@ -76,10 +76,10 @@ export class Http1Hold {
     held._writeRaw = takeRaw;
   }
 
-  /** Holds a response, or adds a gate to a response that is held already. */
-  static hold(response: ServerResponse, gate: ResponseGate): Http1Hold {
-    const { [HELD]: held } = response as HeldResponse;
-    if (held === undefined) return new Http1Hold(response, gate);
+  /** Holds a response, or adds a gate to a response that is held already. Undefined if another copy of pgstore holds its bytes. */
+  static hold(response: ServerResponse, gate: ResponseGate): Http1Hold | undefined {
+    const { [HELD]: held, _writeRaw } = response as HeldResponse;
+    if (held === undefined) return _writeRaw === node._writeRaw ? new Http1Hold(response, gate) : undefined;
     held.#gate = nested(held.#gate, gate);
     return held;
   }

@@ -85,15 +85,21 @@ export class Http2Hold {
     Object.assign(this.#stream, HEAD_FIRST);
   }
 
-  /** Holds a response, or adds a gate to a response that is held already. Undefined if the stream's native handle is not known. */
+  /**
+   * Holds a response, or adds a gate to a response that is held already. Undefined if the stream's native handle is not known, or another
+   * copy of pgstore holds it.
+   */
   static hold(response: ServerResponse, gate: ResponseGate): Http2Hold | undefined {
     // Other runtimes may lack this class in their node:http2.
     const { Http2ServerResponse: Compatible } = http2 as Partial<typeof http2>;
     if (Compatible === undefined || !(response instanceof Compatible)) return undefined;
     const handle = hidden<Handle>(response.stream ?? {}, "kHandle");
     if (typeof handle?.respond !== "function") return undefined;
-    const { [HELD]: held } = handle;
-    if (held === undefined) return new Http2Hold(response, handle, gate);
+    const { [HELD]: held, respond } = handle;
+    if (held === undefined) {
+      const { respond: nodes } = Object.getPrototypeOf(handle) as Handle;
+      return respond === nodes || respond === respondHeld ? new Http2Hold(response, handle, gate) : undefined;
+    }
     held.#gate = nested(held.#gate, gate);
     return held;
   }
