@@ -119,12 +119,12 @@ describe("a response without a network", () => {
 });
 
 /** Takes an answer as serverless-http does: once the handler has returned if `finished` is true by then, otherwise on "finish". */
-async function takeFinished(app: RequestListener): Promise<string> {
+async function takeFinished(app: RequestListener, method = "GET"): Promise<string> {
   const socket = Object.assign(new Writable(), { readable: true });
   const request = Object.assign(new http.IncomingMessage(socket as never), {
-    method: "GET",
+    method,
     url: "/form",
-    headers: { host: "test", "content-length": "0" },
+    headers: { host: "test", "content-length": method === "POST" ? "2" : "0" },
   });
   const response = new http.ServerResponse(request);
   let text = "";
@@ -151,9 +151,13 @@ async function takeFinished(app: RequestListener): Promise<string> {
 }
 
 describe("a program that asks `finished` when the handler has returned", () => {
-  it("gets the cookie and the body", async () => {
+  it.each(["GET", "POST"])("gets the cookie and the body: %s", async (method) => {
     const { app } = application();
-    const text = await takeFinished(app);
+    app.post("/form", (request, response) => {
+      request.session.set("csrf", "x");
+      response.send(FORM);
+    });
+    const text = await takeFinished(app, method);
     expect(text).toMatch(/^HTTP\/1.1 200 [^]*^set-cookie: session=/im);
     expect(text).toContain(FORM);
   });
@@ -313,6 +317,22 @@ describe("@codegenie/serverless-express", () => {
       }
     },
   );
+
+  it("gets the body of a request without a cookie, although the session comes before the body's parser", async () => {
+    const { app } = application();
+    app.use(express.json()).post("/", (request, response) => void response.json(request.body));
+    const post = { ...event("/"), headers: { host: "test", "content-type": "application/json" }, body: '{"one":1}' };
+    Object.assign(post, {
+      requestContext: {
+        ...(event("/") as { requestContext: object }).requestContext,
+        http: { method: "POST", path: "/" },
+      },
+    });
+    const answer = await (
+      configure({ app }) as unknown as (event: object, context: object) => Promise<{ body: string }>
+    )(post, {});
+    expect(answer.body).toBe('{"one":1}');
+  });
 
   it("gets the error when the commit fails", async () => {
     const { app, store } = application();

@@ -166,7 +166,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     const migrate = this.#framework.migrate?.(this.#request);
     if (migrate !== undefined) void this.#migrate(migrate);
     else if (!this.#isOpening) this.#startLater();
-    else if (mayBeTaken(this.#request, this.#response)) setImmediate(() => this.#startLater());
+    else if (mayBeTaken(this.#response)) this.#startAfterTurn();
     else this.#start();
   }
 
@@ -196,6 +196,15 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Starts the handler after this turn of the event loop, by when serverless-express calls the request's body read, though it is not. */
+  #startAfterTurn(): void {
+    const { readable } = this.#request;
+    setImmediate(() => {
+      Reflect.set(this.#request, "readable", readable);
+      this.#startLater();
+    });
   }
 
   #start(): void {
@@ -302,11 +311,10 @@ export function holdResponse(response: ServerResponse, gate: ResponseGate): Held
 
 /**
  * Says whether a program in this process may take the output as soon as the handler has returned. serverless-http does if `finished` is
- * true by then, also of a held response. The body of a request may have to be read before the handler returns.
+ * true by then, also of a held response.
  */
-function mayBeTaken({ headers }: IncomingMessage, response: ServerResponse): boolean {
-  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-  return !hasBody && isHttp1(response) && isCaptured(response);
+function mayBeTaken(response: ServerResponse): boolean {
+  return isHttp1(response) && isCaptured(response);
 }
 
 /** Says whether an object is a response that can carry a cookie. Upgrades and WebSocket servers pass objects that can't. */
