@@ -61,6 +61,30 @@ describe("a callback of a store that fails with a value that is no error", () =>
     expect(await new Promise((resolve) => adapter.destroy("sid", resolve))).toBeInstanceOf(Error);
   });
 
+  it("may be no function, in which case ExpressSessionStore returns a promise", async () => {
+    const adapter = new ExpressSessionStore({ store: new MemoryStore({ cleanupInterval: 0 }) });
+    const session = { cookie: {}, key: 1 };
+    for (const given of [undefined, null, 86_400_000]) {
+      await Reflect.apply(adapter.set, adapter, ["sid", session, given]);
+      expect(await (Reflect.apply(adapter.get, adapter, ["sid", given]) as unknown)).toMatchObject({ key: 1 });
+      await Reflect.apply(adapter.touch, adapter, ["sid", session, given]);
+    }
+    await Reflect.apply(adapter.destroy, adapter, ["sid", null]);
+    expect(await adapter.get("sid")).toBe(undefined);
+  });
+
+  it("may be null, in which case the session that Passport uses returns a promise", async () => {
+    const app = express().use(connect(new SessionManager(new MemoryStore({ cleanupInterval: 0 })), { passport: true }));
+    app.get("/", async (request, response) => {
+      const session = request.session as unknown as PassportSession;
+      session["key"] = 1;
+      await Reflect.apply(session.save, session, [null]);
+      await Reflect.apply(session.destroy, session, [null]);
+      response.send("ended");
+    });
+    await serving(app, async ({ get }) => expect(await (await get("/")).text()).toBe("ended"));
+  });
+
   it("gets an error from the session that Passport uses", async () => {
     const store = new MemoryStore({ cleanupInterval: 0 });
     store.create = async () => fail(undefined);

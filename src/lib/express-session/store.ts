@@ -368,7 +368,8 @@ export class ExpressSessionStore extends EventEmitter {
  */
 function answer<T>(work: () => Promise<T>, callback: Callback<T> | undefined): Promise<T> | void {
   const promise = work();
-  if (callback === undefined) {
+  // Some programs pass a null, or koa-session its own arguments.
+  if (typeof callback !== "function") {
     promise.catch(() => {});
     return promise;
   }

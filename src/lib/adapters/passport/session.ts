@@ -141,7 +141,7 @@ class Wrapper {
 
 /** Passes a promise's outcome to a callback, outside of the promise. Without a callback it returns the promise. */
 function answer(promise: Promise<void>, callback: Callback | undefined): Promise<void> | void {
-  if (callback === undefined) return promise;
+  if (typeof callback !== "function") return promise;
   promise.then(
     () => queueMicrotask(() => callback()),
     (error: unknown) => queueMicrotask(() => callback(asError(error))),
