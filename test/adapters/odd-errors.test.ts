@@ -75,14 +75,16 @@ describe("a callback of a store that fails with a value that is no error", () =>
 
   it("may be null, in which case the session that Passport uses returns a promise", async () => {
     const app = express().use(connect(new SessionManager(new MemoryStore({ cleanupInterval: 0 })), { passport: true }));
-    app.get("/", async (request, response) => {
+    app.get("/:method", async (request, response) => {
       const session = request.session as unknown as PassportSession;
       session["key"] = 1;
-      await Reflect.apply(session.save, session, [null]);
-      await Reflect.apply(session.destroy, session, [null]);
-      response.send("ended");
+      await Reflect.apply(request.params.method === "save" ? session.save : session.destroy, session, [null]);
+      response.send(session.status);
     });
-    await serving(app, async ({ get }) => expect(await (await get("/")).text()).toBe("ended"));
+    await serving(app, async ({ get }) => {
+      expect(await (await get("/save")).text()).toBe("unmodified");
+      expect(await (await get("/destroy")).text()).toBe("destroyed");
+    });
   });
 
   it("gets an error from the session that Passport uses", async () => {
