@@ -234,6 +234,25 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     assert.equal((await manager.commit(later)).kind, "clear");
     assert.equal((await reload(manager, session)).userId, undefined);
   },
+  "a log-out ends what an ended session goes on as, however often its request has begun anew": async (host) => {
+    const manager = managerOf(host);
+    for (const begin of ["login", "reset"] as const) {
+      const session = await login(manager, "alice");
+      const { token } = session;
+      await session.renewToken();
+      await manager.commit(session);
+      const late = await manager.load(token);
+      for (let times = 0; times < 3; times++) {
+        await late.login("alice");
+        await manager.commit(late);
+        assert.equal(await manager.destroyById(late.id ?? ""), true);
+      }
+      await (begin === "login" ? late.login("alice") : late.reset());
+      assert.equal((await reload(manager, session)).userId, "alice");
+      await late.destroy();
+      assert.equal((await reload(manager, session)).userId, undefined);
+    }
+  },
   "a revoked browser begins anew at once, whoever ended its session": async (host) => {
     const manager = managerOf(host);
     const ways: Record<string, (session: AnySession) => Promise<unknown>> = {

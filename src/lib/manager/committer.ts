@@ -283,9 +283,12 @@ export class Committer {
     // When the session was gone already, clearing the cookie could remove the newer cookie of its renewal.
     const isContested = state.rivals.length > 0;
     await this.#endRivals(state);
-    const ids = new Set([state.predecessor?.id, state.id]);
+    const ids = new Set<string>();
+    // Each may have a live successor of another request.
+    for (let each = state.predecessor; each !== undefined; each = each.earlier) ids.add(each.id);
+    if (state.id !== undefined) ids.add(state.id);
     let ended = isContested;
-    for (const each of ids) if (each !== undefined && (await this.#access.end(each, "destroyed"))) ended = true;
+    for (const each of ids) if (await this.#access.end(each, "destroyed")) ended = true;
     if (await this.#wasRenewed(state)) return "again";
     state.end(ended ? "clear" : "nothing");
     return { row: undefined };

@@ -10,6 +10,7 @@ import {
   type Doubt,
   moveOn,
   type Phase,
+  type Predecessor,
   type RenewalOptions,
   type Transition,
 } from "./transition.ts";
@@ -58,7 +59,7 @@ export class SessionState {
   #token: string | undefined;
   #id: string | undefined;
   #row: StoredRow | undefined;
-  #predecessor: { id: string; why: EndReason } | undefined;
+  #predecessor: Predecessor | undefined;
   #isDeliberate = false;
   #rivals: readonly string[] = [];
   #transition: Transition | undefined;
@@ -103,8 +104,7 @@ export class SessionState {
     return this.#row;
   }
 
-  /** The ended session that the request presented, if this one takes its place. */
-  get predecessor(): { id: string; why: EndReason } | undefined {
+  get predecessor(): Predecessor | undefined {
     return this.#predecessor;
   }
 
@@ -334,7 +334,7 @@ export class SessionState {
 
   /** Begins a new session under another token, with only this request's changes. @param why - how the previous session ended */
   restart(token: string, why: EndReason): void {
-    if (this.#id !== undefined) this.#predecessor = { id: this.#id, why };
+    if (this.#id !== undefined) this.#predecessor = { id: this.#id, why, earlier: this.#predecessor };
     this.#phase = "new";
     this.#token = token;
     this.#id = undefined;

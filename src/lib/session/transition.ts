@@ -1,9 +1,18 @@
+import type { EndReason } from "../core/store.ts";
 import { createToken } from "../core/token.ts";
 import type { CookieAttributes, CookieLife } from "../http/cookie.ts";
 import type { Change, StoredRow } from "./values.ts";
 
 /** The phase of a session in one request. `SessionState` has the table. */
 export type Phase = "new" | "stored" | "stale" | "ended";
+
+/** An ended session in whose place a request has begun another one. */
+export interface Predecessor {
+  id: string;
+  why: EndReason;
+  /** Its own predecessor in the same request. */
+  earlier?: Predecessor | undefined;
+}
 
 /** A move of the session to a new token, written by the next commit. */
 export interface Renewal {
