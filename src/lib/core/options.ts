@@ -128,8 +128,9 @@ export function signalOf(
   options: { signal?: AbortSignal | undefined } | undefined,
   ...others: readonly string[]
 ): AbortSignal | undefined {
+  if (options === undefined) return undefined;
   assertKnown(options, ["signal", ...others]);
-  const signal = options?.signal;
+  const { signal } = options;
   // Not by its class, which frames and test environments have of their own.
   if (signal === undefined || typeof signal?.addEventListener === "function") return signal;
   throw wrong("signal", "an AbortSignal", signal);
