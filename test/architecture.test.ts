@@ -25,7 +25,7 @@ const FLOORS: Record<string, number> = {
 
 /** What each room may use of Node; Bun and Deno have the modules named for the lower floors as well. */
 const NODE_MODULES: Record<string, string[]> = {
-  core: ["node:crypto", "node:diagnostics_channel"],
+  core: ["node:buffer", "node:crypto", "node:diagnostics_channel"],
   codec: ["node:crypto", "node:buffer"],
   http: ["node:crypto", "node:buffer"],
   postgres: ["node:buffer", "node:fs/promises", "node:path", "node:os"],

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 /** A value that a session can hold. It keeps its type when it is stored and loaded. */
 export type Value = string | number | boolean | bigint | null | Date | Uint8Array | Value[] | { [key: string]: Value };
 
@@ -131,9 +132,7 @@ export function equalValues(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (a instanceof Date) return b instanceof Date && Object.is(a.getTime(), b.getTime());
-  if (a instanceof Uint8Array) {
-    return b instanceof Uint8Array && a.length === b.length && a.every((byte, index) => byte === b[index]);
-  }
+  if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0;
   if (b instanceof Date || b instanceof Uint8Array || Array.isArray(a) !== Array.isArray(b)) return false;
   const names = Object.keys(a);
   if (names.length !== Object.keys(b).length) return false;
