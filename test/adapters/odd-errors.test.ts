@@ -25,7 +25,7 @@ function unreadable(failure: unknown): SessionManager {
   return new SessionManager(store);
 }
 
-describe("a load that fails with a value that is no error", () => {
+describe("a load that rejects with a value other than an Error", () => {
   const HOSTS: Record<string, (manager: SessionManager, handler: () => string) => NodeListener> = {
     Express: (manager, handler) =>
       express()
@@ -53,7 +53,7 @@ describe("a load that fails with a value that is no error", () => {
   }
 });
 
-describe("a callback of a store that fails with a value that is no error", () => {
+describe("a store's callback for a rejection with a value other than an Error", () => {
   it("gets an error from ExpressSessionStore", async () => {
     const store = new MemoryStore({ cleanupInterval: 0 });
     store.end = async () => fail(undefined);

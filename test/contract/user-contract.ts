@@ -234,7 +234,7 @@ export const userContract: Record<string, (host: UserHost) => Promise<void>> = {
     assert.equal((await manager.commit(later)).kind, "clear");
     assert.equal((await reload(manager, session)).userId, undefined);
   },
-  "a log-out ends what an ended session goes on as, however often its request has begun anew": async (host) => {
+  "a log-out ends the continued session even after several logins in its request": async (host) => {
     const manager = managerOf(host);
     for (const begin of ["login", "reset"] as const) {
       const session = await login(manager, "alice");

@@ -364,7 +364,7 @@ describe("the options of a call", () => {
     ["renew in memory", (options) => memory.renew(id, id, bytes, bytes, at, options), ", owner"],
     ["touch in memory", (options) => memory.touch(id, at, options), ", unchanged"],
   ];
-  it.each(calls)("%s refuses unknown ones, and a signal that is none", async (_, call, others) => {
+  it.each(calls)("%s refuses unknown ones and a wrong signal", async (_, call, others) => {
     const unknown = `singal: there is no such option, expected signal${others}`;
     await expect(call({ singal: AbortSignal.abort() } as never)).rejects.toThrow(new TypeError(unknown));
     const wrong = new TypeError('signal: expected an AbortSignal, got "now"');

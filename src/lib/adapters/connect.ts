@@ -7,9 +7,9 @@ import { withSession } from "./node.ts";
 import { type AdapterOptions, readAdapterOptions } from "./passport/adapter.ts";
 import { sessionProperty } from "./property.ts";
 
-/** At the end of a response, express-session calls methods of the session that it has put there, and no answer would come. */
+/** express-session calls methods of its own session at the end of each response. They fail on pgstore's, and the response would hang. */
 const BESIDE_EXPRESS_SESSION =
-  "request.session: express-session has set it before. Remove express-session, or give pgstore another property: " +
+  "request.session: express-session has already set it. Remove express-session, or give pgstore another property: " +
   'connect(manager, { property: "pg" })';
 
 /** The property that `connect` adds to a request. */

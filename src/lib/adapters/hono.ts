@@ -49,7 +49,7 @@ export function session<Data = SessionData, Lazy extends boolean = false, const 
     try {
       await next();
     } catch (thrown) {
-      failure = asError(thrown, "the handler threw a value that is no error");
+      failure = asError(thrown, "the handler threw a value that is not an Error");
     }
     if (!outermost) {
       if (failure !== undefined) throw failure;

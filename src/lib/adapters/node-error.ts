@@ -23,7 +23,7 @@ function plainAnswer(error: unknown): { readonly status: number; readonly title:
 export function asError(thrown: unknown): object {
   return Object(thrown) === thrown
     ? (thrown as object)
-    : new Error("a value that is no error was thrown", { cause: thrown });
+    : new Error("the thrown value is not an object", { cause: thrown });
 }
 
 /** Sets a status and drops the application's status message. HTTP/2 has no status message, and warns when one is set. */

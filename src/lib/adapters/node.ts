@@ -198,7 +198,7 @@ class NodeRequest<Data, Lazy extends boolean> implements ResponseGate, CommitCon
     }
   }
 
-  /** Starts the handler after this turn of the event loop, by when serverless-express calls the request's body read, though it is not. */
+  /** Starts the handler after this turn of the event loop. serverless-express marks the unread body as read by then, so the mark is undone. */
   #startAfterTurn(): void {
     const { readable } = this.#request;
     setImmediate(() => {

@@ -110,7 +110,7 @@ export class OptionReader {
   }
 }
 
-/** Refuses options that a call does not know. @throws TypeError, naming the first unknown option */
+/** Checks that every given option exists. @throws TypeError, naming the first unknown option */
 export function assertKnown(given: object | undefined, known: readonly string[], prefix = ""): void {
   for (const name in given) {
     if (known.includes(name)) continue;
@@ -122,7 +122,7 @@ export function assertKnown(given: object | undefined, known: readonly string[],
  * Reads the option `signal` of a store's operation. An OptionReader would cost too much on the path of each request.
  *
  * @param others - the operation's other options
- * @throws TypeError for a value that is no AbortSignal, and for an unknown option
+ * @throws TypeError, naming the option, when it is unknown or `signal` is not an AbortSignal
  */
 export function signalOf(
   options: { signal?: AbortSignal | undefined } | undefined,
@@ -131,7 +131,7 @@ export function signalOf(
   if (options === undefined) return undefined;
   assertKnown(options, ["signal", ...others]);
   const { signal } = options;
-  // Not by its class, which frames and test environments have of their own.
+  // Frames and test environments have an AbortSignal class of their own, so `instanceof` would refuse their signals.
   if (signal === undefined || typeof signal?.addEventListener === "function") return signal;
   throw wrong("signal", "an AbortSignal", signal);
 }

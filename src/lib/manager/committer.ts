@@ -60,7 +60,7 @@ export class Committer {
     try {
       client = cleanClient(state.facts);
     } catch (error) {
-      // As with Express if its "trust proxy" function throws. The login is stored by now.
+      // The login is already stored. Express's "trust proxy" function may throw, for example.
       console.error("pgstore: the client of a login is unknown:", error);
     }
     void callHook("onLogin", this.#access.options.onLogin, {

@@ -1,6 +1,6 @@
 import type { LoginDetails } from "../core/login-details.ts";
 
-/** A login, as `onLogin` gets it, with what the request tells about its client. `recordIp` and `recordUserAgent` decide only what is stored. */
+/** A login, as `onLogin` gets it, with details of its client. They are given even if `recordIp` and `recordUserAgent` keep them out of the table. */
 export interface LoginEvent extends LoginDetails {
   userId: string;
   /** The session's id: safe to show and to log. */

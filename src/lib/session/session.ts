@@ -13,7 +13,7 @@ import type { Register, SessionData, SessionKey, SessionValue } from "./session-
 /** The data of the manager that `Register` names. */
 export type RegisteredData = Register extends { manager: { commit(s: Session<infer D>): unknown } } ? D : SessionData;
 
-/** Returns the state behind a session. For the manager and adapters. @throws TypeError when it is no session, such as a promise of one */
+/** Returns the state behind a session. For the manager and adapters. @throws TypeError when the value is not a session */
 export let stateOf: (session: object) => SessionState;
 /** Returns the services that a session has from its manager. */
 export let hostOf: (session: object) => SessionHost;

@@ -211,7 +211,7 @@ export class SessionState {
   /**
    * Checks that a change would be stored, and that its key may be used.
    *
-   * @throws AlreadyCommittedError when the session is already committed; TypeError when the key is no string, or reserved
+   * @throws AlreadyCommittedError when the session is already committed; TypeError when the key is reserved or not a string
    */
   assertWritable(operation: string, key?: string): void {
     if (this.#sealedBy !== undefined) throw new AlreadyCommittedError(operation, this.#sealedBy);

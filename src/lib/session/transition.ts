@@ -6,7 +6,7 @@ import type { Change, StoredRow } from "./values.ts";
 /** The phase of a session in one request. `SessionState` has the table. */
 export type Phase = "new" | "stored" | "stale" | "ended";
 
-/** An ended session in whose place a request has begun another one. */
+/** An ended session that a request has replaced by a new one. */
 export interface Predecessor {
   id: string;
   why: EndReason;

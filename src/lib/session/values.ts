@@ -33,13 +33,13 @@ export const RESERVED: readonly string[] = [
   TAGS,
 ];
 
-/** Tells whether pgstore reserves a key. @throws TypeError when it is no string */
+/** Tells whether pgstore reserves a key. @throws TypeError when the key is not a string */
 export function isReserved(key: string): boolean {
   if (typeof key !== "string") throw wrong("key", "a string", key);
   return key.startsWith("__") && RESERVED.includes(key);
 }
 
-/** Checks that the application may use a key. @throws TypeError when it is no string, or reserved */
+/** Checks that the application may use a key. @throws TypeError when the key is reserved or not a string */
 export function assertKey(operation: string, key: string): void {
   if (typeof key !== "string") throw wrong(`${operation}: key`, "a string", key);
   if (isReserved(key)) throw wrong(`${operation}: key`, "a key that pgstore does not reserve", key);

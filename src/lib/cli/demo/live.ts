@@ -20,8 +20,8 @@ export class LiveStreams {
   }
 
   /**
-   * Answers a request for a stream. The stream lasts until the session ends or the page is closed. It ends at once if the browser's session is
-   * not, or no longer, the one that the page shows.
+   * Answers a request for a stream. The stream lasts until the session ends or the page is closed. It ends at once if the browser now has
+   * another session than the page shows.
    *
    * @param shown - the id of the session that the page shows
    */

@@ -16,7 +16,7 @@ stream?.addEventListener("devices", async () => {
   if (fresh && shown && !shown.contains(document.activeElement)) shown.replaceWith(document.adoptNode(fresh));
 });
 
-// The stream then connects again and again, as the browser may get another session: by a login in another tab, whose answer can be under way.
+// The stream keeps reconnecting after the end: the answer to a login in another tab may still be under way.
 stream?.addEventListener("ended", async () => {
   const response = await fetch("/devices").catch(() => undefined);
   const dialog = document.querySelector("#ended");
